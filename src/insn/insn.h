@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Instruction decoding (Zydis) behind our few questions.  No Zydis type leaves
+ * this folder.
+ */
+#ifndef PV_INSN_INSN_H
+#define PV_INSN_INSN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The frame-switch window of CPython 3.11/3.12: in the prologue of
+ * _PyEval_EvalFrameDefault, from just after the store of &cframe into
+ * tstate->cframe (offset ts_cframe) up to and including the last store of
+ * cframe.current_frame and cframe.previous.  code: n bytes of the function at
+ * address vaddr.  False if the pattern is not there.
+ */
+bool pv_insn_cframe_window(const uint8_t *code, size_t n, uint64_t vaddr, unsigned int ts_cframe,
+			   unsigned int cf_current_frame, unsigned int cf_previous,
+			   uint64_t *start_ret, uint64_t *end_ret);
+
+/* Calls fn for every direct jump or conditional jump in code with its target; decoding resyncs at bad bytes. */
+void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,
+		       bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Is there a CPython in a process, which, and where: finds _PyRuntime, the
+ * layout, the eval ranges and the thread-specific key, and says where each
+ * fact came from.  Nothing is guessed: what fails validation is an error.
+ */
+#ifndef PV_PYTHON_DETECT_H
+#define PV_PYTHON_DETECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "abi/layout.h"
+#include "abi/process.h"
+#include "base/err.h"
+
+struct pv_elf;
+struct pv_maps;
+struct pv_map_entry;
+struct pv_mem;
+
+/* One module that may hold an interpreter, as the caller found it. */
+struct pv_python_module {
+	const struct pv_elf *elf;
+	uint64_t bias;
+	const char *path;
+};
+
+/* Where each fact came from, for doctor: short static or owned text. */
+struct pv_python_sources {
+	char runtime[64], version[64], layout[96], eval[96], torn[96], tss[96];
+};
+
+struct pv_python {
+	bool found;		/* false: no CPython here; all else is then zero */
+	char version[32];	/* "3.11.2" */
+	char *module_path;	/* of the executable or libpython; owned */
+	bool stripped;		/* no .symtab */
+	bool initialized;	/* an interpreter with a main thread exists already */
+	struct pv_proc proc;	/* everything but generation and maps_* filled in */
+	struct pv_python_sources sources;
+};
+
+/*
+ * modules: every file-backed executable mapping's object (one entry per
+ * object), libc among them.  A CPython that is present but not supported or
+ * fails validation is PV_ERR_NOPROC with the reason; none is found = false.
+ */
+struct pv_err *pv_python_detect(struct pv_mem *mem, const struct pv_python_module *modules,
+				size_t n_modules, struct pv_python *ret);
+void pv_python_deinit(struct pv_python *python);
+
+/* Cheap: may this object hold CPython's runtime?  (_PyRuntime in .dynsym or .symtab) */
+bool pv_python_is_runtime(const struct pv_elf *elf);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Layouts of CPython builds.  3.13+: from the process's own _Py_DebugOffsets,
+ * completed from the generated table; older: the generated table, keyed by
+ * minor version (and micro where it matters).
+ */
+#ifndef PV_PYTHON_LAYOUT_H
+#define PV_PYTHON_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/layout.h"
+#include "base/err.h"
+
+/*
+ * The layout for a PY_VERSION_HEX.  debug_offsets: the first bytes of
+ * _PyRuntime (NULL, 0 before 3.13).  Unknown or not validating: PV_ERR_NOPROC
+ * with the reason.  source gets a short text ("table 3.11", "_Py_DebugOffsets").
+ */
+struct pv_err *pv_pylayout_find(uint32_t version_hex, const void *debug_offsets, size_t n,
+				struct pv_pylayout *ret, char *source, size_t source_size);
+
+#endif

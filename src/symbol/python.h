@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Code objects by key, as they arrived in pieces at first sight
+ * (abi/event.h PV_EVENT_CODE, PV_EVENT_PIECE), and the source line of a frame.
+ */
+#ifndef PV_SYMBOL_PYTHON_H
+#define PV_SYMBOL_PYTHON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct pv_event_code;
+struct pv_event_piece;
+struct pv_codes;
+
+struct pv_err *pv_codes_create(struct pv_codes **ret);
+void pv_codes_destroy(struct pv_codes *codes);
+
+/* A second CODE with the same key starts its pieces anew only if the first set is incomplete. */
+struct pv_err *pv_codes_add(struct pv_codes *codes, const struct pv_event_code *event);
+struct pv_err *pv_codes_add_piece(struct pv_codes *codes, const struct pv_event_piece *event);
+
+/*
+ * What is known of a frame.  qualname and file are UTF-8 (lone surrogates
+ * U+DC80..U+DCFF, Python's surrogateescape, become their raw byte), valid until destroy; NULL = did
+ * not arrive whole.  line -1 = no line, 0 = unknown.
+ */
+struct pv_code_place {
+	const char *qualname, *file;
+	size_t qualname_n, file_n;	/* bytes */
+	int line;
+	uint32_t firstlineno;
+};
+
+/* False: the key was never heard of. */
+bool pv_codes_place(struct pv_codes *codes, uint64_t key, uint32_t lasti,
+		    struct pv_code_place *ret);
+
+#endif

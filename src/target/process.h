@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Facts of a process and its threads, from /proc. */
+#ifndef PV_TARGET_PROCESS_H
+#define PV_TARGET_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct pv_thread {
+	pid_t tid;
+	char name[16];		/* comm, NUL-terminated */
+	char state;		/* R, S, D, T, Z ... */
+	uint64_t cpu_ns;	/* user + system time so far */
+};
+
+struct pv_process {
+	pid_t pid;
+	char name[16];		/* comm of the main thread */
+	char *cmdline;		/* arguments joined by blanks, "" if none; owned */
+	char *exe;		/* path of the executable, "" if unreadable; owned */
+	char state;
+	bool kernel_thread;
+	uint64_t start_ticks;	/* start time, clock ticks since boot: detects a reused PID */
+	uint64_t cpu_ns;	/* user + system time of all threads so far */
+	unsigned int uid;	/* effective */
+	struct pv_thread *threads; /* owned, sorted by tid */
+	size_t n_threads;
+};
+
+/*
+ * Absent -> PV_ERR_NOPROC.  Zombies and kernel threads are read (state,
+ * kernel_thread); it is the caller that refuses them.
+ */
+struct pv_err *pv_process_read(pid_t pid, struct pv_process *ret);
+void pv_process_deinit(struct pv_process *process);
+
+/* "no such process", "... is a zombie", "... is a kernel thread", ... or NULL = can be watched. */
+struct pv_err *pv_process_check(const struct pv_process *process);
+
+/* The live thread ids only; cheap, for re-scans.  ret is owned by the caller. */
+struct pv_err *pv_process_tids(pid_t pid, pid_t **ret, size_t *n_ret);
+
+#endif

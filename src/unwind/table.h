@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The unwind table of one ELF object: .eh_frame compiled into the cells of
+ * abi/unwind.h.  Input: struct pv_elf (untrusted).  Output: cells that go into
+ * a BPF map, a host walk, or the cache file of the build-id.
+ */
+#ifndef PV_UNWIND_TABLE_H
+#define PV_UNWIND_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/unwind.h"
+#include "base/err.h"
+
+struct pv_elf;
+
+struct pv_unwind_table {
+	uint64_t base;		/* ELF vaddr of page 0, multiple of 4096 */
+	uint32_t npages;	/* page entries at the start of cells */
+	uint32_t nrows;		/* rows after them */
+	const uint64_t *cells;	/* npages + nrows cells of 8 bytes */
+	uint32_t n_fdes;
+	uint32_t n_unsupported;	/* rows that we could not compile */
+	void *mapping;		/* cells belong to this file mapping, or NULL = malloc */
+	size_t mapping_size;
+};
+
+/* No .eh_frame gives an empty table (npages = 0), not an error. */
+struct pv_err *pv_unwind_compile(const struct pv_elf *elf, struct pv_unwind_table *ret);
+void pv_unwind_table_deinit(struct pv_unwind_table *table);
+
+/*
+ * The same by way of a cache directory (NULL: none), keyed by build-id and
+ * format version; a cache file that fails its checks is compiled anew; a
+ * directory that cannot be written is no error.  Files appear atomically, 0600.
+ */
+struct pv_err *pv_unwind_load(const struct pv_elf *elf, const char *cache_dir,
+			      struct pv_unwind_table *ret);
+
+/* The row in effect at an ELF vaddr, or NULL; for tests and doctor. */
+const struct pv_unwind_row *pv_unwind_row_at(const struct pv_unwind_table *table, uint64_t vaddr);
+
+#endif
