@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A profile as plain data.
+ * Input: locations, stacks and counts from session/.
+ * Output: the same joined and counted, and questions answered on it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "model/profile.h"
+#include "model/strings.h"
+
+struct pv_err *pv_profile_create(struct pv_profile **ret)
+{
+	struct pv_profile *profile = calloc(1, sizeof(*profile));
+	struct pv_err *err;
+
+	if (!profile)
+		return &pv_enomem;
+	profile->locs = (struct pv_vec)PV_VEC(struct pv_loc);
+	profile->nodes = (struct pv_vec)PV_VEC(struct pv_stack_node);
+	profile->samples = (struct pv_vec)PV_VEC(struct pv_sample);
+	profile->threads = (struct pv_vec)PV_VEC(struct pv_profile_thread);
+	err = pv_strings_create(&profile->strings);
+	if (!err)
+		err = pv_vec_append(&profile->nodes, NULL, 1, NULL);
+	if (err) {
+		pv_profile_destroy(profile);
+		return err;
+	}
+	*ret = profile;
+	return NULL;
+}
+
+void pv_profile_destroy(struct pv_profile *profile)
+{
+	if (!profile)
+		return;
+	pv_strings_destroy(profile->strings);
+	pv_vec_deinit(&profile->locs);
+	pv_vec_deinit(&profile->nodes);
+	pv_vec_deinit(&profile->samples);
+	pv_vec_deinit(&profile->threads);
+	pv_map_deinit(&profile->loc_index);
+	pv_map_deinit(&profile->node_index);
+	pv_map_deinit(&profile->sample_index);
+	pv_map_deinit(&profile->thread_index);
+	free(profile);
+}
+
+/* Appends an element that key leads to from now on; both or nothing. */
+static struct pv_err *append_indexed(struct pv_vec *vec, struct pv_map *index, uint64_t key,
+				     const void *element, uint32_t *ret)
+{
+	struct pv_err *err;
+	size_t id = vec->n;
+
+	if (id >= UINT32_MAX)
+		return pv_err_create(PV_ERR_FAILED, "cannot keep more than 2^32 profile entries");
+	err = pv_vec_reserve(vec, 1);
+	if (!err)
+		err = pv_map_set(index, key, id);
+	if (!err)
+		err = pv_vec_append(vec, element, 1, NULL);
+	if (err)
+		return err;
+	*ret = id;
+	return NULL;
+}
+
+static bool loc_equal(const struct pv_loc *a, const struct pv_loc *b)
+{
+	return a->function == b->function && a->file == b->file && a->module == b->module &&
+	       a->line == b->line && a->kind == b->kind;
+}
+
+static uint64_t loc_hash(const struct pv_loc *loc)
+{
+	uint64_t hash = pv_hash((uint64_t)loc->function << 32 | loc->file);
+
+	hash = pv_hash(hash ^ ((uint64_t)loc->module << 32 | (uint32_t)loc->line));
+	return pv_hash(hash ^ loc->kind);
+}
+
+struct pv_err *pv_profile_loc(struct pv_profile *profile, const struct pv_loc *loc, uint32_t *ret)
+{
+	uint64_t key = loc_hash(loc), id;
+
+	while (pv_map_get(&profile->loc_index, key, &id)) {
+		if (loc_equal(pv_vec_at(&profile->locs, id), loc)) {
+			*ret = id;
+			return NULL;
+		}
+		key = pv_hash(key + 1);
+	}
+	return append_indexed(&profile->locs, &profile->loc_index, key, loc, ret);
+}
+
+struct pv_err *pv_profile_node(struct pv_profile *profile, uint32_t parent, uint32_t loc,
+			       uint32_t *ret)
+{
+	uint64_t key = (uint64_t)parent << 32 | loc, id;
+	struct pv_stack_node node = {.parent = parent, .loc = loc};
+	const struct pv_stack_node *above;
+
+	if (pv_map_get(&profile->node_index, key, &id)) {
+		*ret = id;
+		return NULL;
+	}
+	above = pv_vec_at(&profile->nodes, parent);
+	node.depth = above->depth + 1;
+	return append_indexed(&profile->nodes, &profile->node_index, key, &node, ret);
+}
+
+struct pv_err *pv_profile_thread(struct pv_profile *profile, uint32_t pid, uint32_t tid,
+				 const char *name, uint32_t *ret)
+{
+	uint64_t key = (uint64_t)pid << 32 | tid, id;
+	struct pv_profile_thread thread = {.pid = pid, .tid = tid};
+	struct pv_err *err;
+
+	err = pv_strings_add(profile->strings, name, strlen(name), &thread.name);
+	if (err)
+		return err;
+	if (pv_map_get(&profile->thread_index, key, &id)) {
+		struct pv_profile_thread *have = pv_vec_at(&profile->threads, id);
+
+		/* Threads are born with their parent's name and get their own later. */
+		if (thread.name)
+			have->name = thread.name;
+		*ret = id;
+		return NULL;
+	}
+	return append_indexed(&profile->threads, &profile->thread_index, key, &thread, ret);
+}
+
+struct pv_err *pv_profile_add(struct pv_profile *profile, uint32_t node, uint32_t thread,
+			      uint64_t count)
+{
+	uint64_t key = (uint64_t)node << 32 | thread, id;
+	struct pv_sample sample = {.node = node, .thread = thread};
+	struct pv_profile_thread *of;
+	uint32_t new_id;
+
+	if (!pv_map_get(&profile->sample_index, key, &id)) {
+		struct pv_err *err = append_indexed(&profile->samples, &profile->sample_index, key,
+						    &sample, &new_id);
+
+		if (err)
+			return err;
+		id = new_id;
+	}
+	((struct pv_sample *)pv_vec_at(&profile->samples, id))->count += count;
+	of = pv_vec_at(&profile->threads, thread);
+	of->samples += count;
+	return NULL;
+}
+
+static const struct pv_loc *node_loc(const struct pv_profile *profile, uint32_t node)
+{
+	const struct pv_stack_node *at = pv_vec_at(&profile->nodes, node);
+
+	return pv_vec_at(&profile->locs, at->loc);
+}
+
+/* Working memory of pv_profile_hottest(). */
+struct hot_work {
+	uint32_t *group;     /* by location: index into hot */
+	uint64_t *node_self; /* by node: samples whose leaf it is */
+	uint32_t *seen;	     /* by group: last node that counted it, + 1 */
+	struct pv_hot *hot;
+	size_t n;
+};
+
+static void hot_work_deinit(struct hot_work *work)
+{
+	free(work->group);
+	free(work->node_self);
+	free(work->seen);
+	free(work->hot);
+}
+
+static struct pv_err *hot_work_init(struct hot_work *work, const struct pv_profile *profile)
+{
+	size_t n_locs = profile->locs.n + 1;
+
+	work->group = calloc(n_locs, sizeof(*work->group));
+	work->seen = calloc(n_locs, sizeof(*work->seen));
+	work->hot = calloc(n_locs, sizeof(*work->hot));
+	work->node_self = calloc(profile->nodes.n, sizeof(*work->node_self));
+	if (!work->group || !work->seen || !work->hot || !work->node_self)
+		return &pv_enomem;
+	return NULL;
+}
+
+/* Locations that differ only in their line are one function. */
+static struct pv_err *hot_group(struct hot_work *work, const struct pv_profile *profile)
+{
+	struct pv_map index = {0};
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; i < profile->locs.n && !err; i++) {
+		struct pv_loc loc = *(struct pv_loc *)pv_vec_at(&profile->locs, i);
+		uint64_t key, group;
+		bool found;
+
+		loc.line = 0;
+		key = loc_hash(&loc);
+		while ((found = pv_map_get(&index, key, &group))) {
+			struct pv_loc other = *(struct pv_loc *)pv_vec_at(
+				&profile->locs, work->hot[group].loc);
+
+			other.line = 0;
+			if (loc_equal(&other, &loc))
+				break;
+			key = pv_hash(key + 1);
+		}
+		if (!found) {
+			group = work->n;
+			err = pv_map_set(&index, key, group);
+			work->hot[work->n++].loc = i;
+		}
+		work->group[i] = group;
+	}
+	pv_map_deinit(&index);
+	return err;
+}
+
+static void hot_count(struct hot_work *work, const struct pv_profile *profile)
+{
+	for (size_t i = 0; i < profile->samples.n; i++) {
+		const struct pv_sample *sample = pv_vec_at(&profile->samples, i);
+
+		work->node_self[sample->node] += sample->count;
+	}
+	for (size_t leaf = 1; leaf < profile->nodes.n; leaf++) {
+		uint64_t self = work->node_self[leaf];
+
+		if (!self)
+			continue;
+		for (uint32_t at = leaf; at;) {
+			const struct pv_stack_node *node = pv_vec_at(&profile->nodes, at);
+			uint32_t group = work->group[node->loc];
+
+			if (at == leaf)
+				work->hot[group].self += self;
+			if (work->seen[group] != leaf + 1) {
+				work->seen[group] = leaf + 1;
+				work->hot[group].total += self;
+			}
+			at = node->parent;
+		}
+	}
+}
+
+static int hot_compare(const void *a, const void *b)
+{
+	const struct pv_hot *x = a, *y = b;
+
+	if (x->self != y->self)
+		return x->self < y->self ? 1 : -1;
+	if (x->total != y->total)
+		return x->total < y->total ? 1 : -1;
+	return x->loc < y->loc ? -1 : x->loc > y->loc;
+}
+
+/* Not functions: the root frames of --threads and --children; and what was never sampled. */
+static void hot_drop(struct hot_work *work, const struct pv_profile *profile)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < work->n; i++) {
+		const struct pv_loc *loc = pv_vec_at(&profile->locs, work->hot[i].loc);
+
+		if (loc->kind != PV_LOC_THREAD && loc->kind != PV_LOC_PROCESS && work->hot[i].total)
+			work->hot[n++] = work->hot[i];
+	}
+	work->n = n;
+}
+
+struct pv_err *pv_profile_hottest(const struct pv_profile *profile, struct pv_hot **ret,
+				  size_t *n_ret)
+{
+	struct hot_work work = {0};
+	struct pv_err *err = hot_work_init(&work, profile);
+
+	if (!err)
+		err = hot_group(&work, profile);
+	if (!err) {
+		hot_count(&work, profile);
+		hot_drop(&work, profile);
+		qsort(work.hot, work.n, sizeof(*work.hot), hot_compare);
+		*ret = pv_steal(work.hot);
+		*n_ret = work.n;
+	}
+	hot_work_deinit(&work);
+	return err;
+}
+
+struct pv_layers pv_profile_layers(const struct pv_profile *profile)
+{
+	struct pv_layers layers = {0};
+
+	for (size_t i = 0; i < profile->samples.n; i++) {
+		const struct pv_sample *sample = pv_vec_at(&profile->samples, i);
+		uint32_t kind = sample->node ? node_loc(profile, sample->node)->kind : PV_LOC_MARKER;
+
+		switch (kind) {
+		case PV_LOC_PYTHON:
+			layers.python += sample->count;
+			break;
+		case PV_LOC_NATIVE:
+		case PV_LOC_INLINED:
+			layers.native += sample->count;
+			break;
+		case PV_LOC_KERNEL:
+			layers.kernel += sample->count;
+			break;
+		default:
+			layers.other += sample->count;
+		}
+	}
+	return layers;
+}
