@@ -49,8 +49,9 @@ struct pv_err *pv_mem_recorder_write(struct pv_mem *recorder, const char *path);
 
 /*
  * A recorded fixture; reads outside it fail with -EFAULT.  With fail_nth > 0
- * the nth read (from 1) fails, so that tests can let each fail in turn;
- * pv_mem_fixture_reads() tells how many reads there were.
+ * the nth read (from 1, counted from this call) fails, so that tests can let
+ * each fail in turn;
+ * pv_mem_fixture_reads() tells how many reads there were since.
  */
 struct pv_err *pv_mem_fixture_create(const char *path, struct pv_mem **ret);
 void pv_mem_fixture_fail(struct pv_mem *fixture, unsigned int fail_nth);

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Facts of a process and its threads.
+ * Input: /proc/PID/{stat,status,cmdline,exe,task}.
+ * Output: struct pv_process, for the commands and the attaching code.
+ */
+#include "target/process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "target/procfs.h"
+
+/* include/linux/sched.h; the flags stand in field 9 of stat since Linux 2.2. */
+enum { PF_KTHREAD_FLAG = 0x00200000 };
+
+struct stat_facts {
+	char name[16];
+	char state;
+	uint64_t flags, cpu_ns, start_ticks;
+};
+
+static uint64_t ticks_ns(uint64_t ticks)
+{
+	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
+
+	return ticks / hz * 1000000000 + ticks % hz * (1000000000 / hz);
+}
+
+/* proc(5), fields from 1: 2 comm, 3 state, 9 flags, 14 utime, 15 stime, 22 starttime. */
+static bool stat_parse(const char *text, struct stat_facts *ret)
+{
+	/* comm is raw: it may hold blanks, newlines, parentheses; behind it stand numbers only. */
+	const char *open = strchr(text, '('), *close = strrchr(text, ')');
+	uint64_t field[23] = { 0 };
+
+	if (!open || !close || close < open || close[1] != ' ' || !close[2])
+		return false;
+	*ret = (struct stat_facts){ .state = close[2] };
+
+	size_t n = (size_t)(close - open - 1);
+
+	if (n > sizeof(ret->name) - 1)
+		n = sizeof(ret->name) - 1;
+	memcpy(ret->name, open + 1, n);
+
+	const char *p = close + 3;
+
+	for (int i = 4; i <= 22; i++) {
+		char *end;
+
+		field[i] = strtoull(p, &end, 10);
+		if (end == p)
+			return false;
+		p = end;
+	}
+	ret->flags = field[9];
+	ret->cpu_ns = ticks_ns(field[14] + field[15]);
+	ret->start_ticks = field[22];
+	return true;
+}
+
+static struct pv_err *stat_read(pid_t pid, const char *name, struct stat_facts *ret)
+{
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
+	struct pv_err *err = pv_procfs_read(pid, name, &text);
+
+	if (err)
+		return err;
+	if (!stat_parse(pv_str_text(&text), ret))
+		return pv_err_create(PV_ERR_FAILED, "/proc/%d/%s: cannot understand \"%s\"",
+				     (int)pid, name, pv_str_text(&text));
+	return NULL;
+}
+
+/* The number behind a key at the start of a line of status; its Name is escaped by the kernel. */
+static bool status_number(const char *text, const char *key, int column, uint64_t *ret)
+{
+	const char *p = strstr(text, key);
+
+	if (!p)
+		return false;
+	p += strlen(key);
+	for (int i = 0; i <= column; i++) {
+		char *end;
+
+		*ret = strtoull(p, &end, 10);
+		if (end == p)
+			return false;
+		p = end;
+	}
+	return true;
+}
+
+static struct pv_err *status_read(struct pv_process *process)
+{
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
+	struct pv_err *err = pv_procfs_read(process->pid, "status", &text);
+	uint64_t tgid, uid;
+
+	if (err)
+		return err;
+	if (!status_number(pv_str_text(&text), "\nTgid:", 0, &tgid) ||
+	    !status_number(pv_str_text(&text), "\nUid:", 1, &uid))
+		return pv_err_create(PV_ERR_FAILED, "/proc/%d/status: has no Tgid or Uid",
+				     (int)process->pid);
+	/* /proc has a hidden directory for every thread id as well. */
+	if (tgid != (uint64_t)process->pid)
+		return pv_err_create(PV_ERR_NOPROC, "%d is a thread of process %" PRIu64,
+				     (int)process->pid, tgid);
+	process->uid = (unsigned int)uid;
+	return NULL;
+}
+
+static struct pv_err *cmdline_read(struct pv_process *process)
+{
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
+	struct pv_err *err = pv_procfs_read(process->pid, "cmdline", &text);
+
+	if (err)
+		return err;
+	/* A program that sets its title leaves NULs behind it. */
+	while (text.n && text.data[text.n - 1] == '\0')
+		text.n--;
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.data[i] == '\0')
+			text.data[i] = ' ';
+	}
+	process->cmdline = strndup(text.n ? text.data : "", text.n);
+	return process->cmdline ? NULL : &pv_enomem;
+}
+
+static struct pv_err *exe_read(struct pv_process *process)
+{
+	static const char suffix[] = " (deleted)";
+	const size_t suffix_n = sizeof(suffix) - 1;
+	char path[64], text[PATH_MAX + sizeof(suffix)];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)process->pid);
+
+	ssize_t got = readlink(path, text, sizeof(text) - 1);
+	size_t n = got < 0 ? 0 : (size_t)got;
+
+	text[n] = '\0';
+	if (n > suffix_n && strcmp(text + n - suffix_n, suffix) == 0)
+		text[n - suffix_n] = '\0';
+	process->exe = strdup(text);
+	return process->exe ? NULL : &pv_enomem;
+}
+
+static int tid_compare(const void *a, const void *b)
+{
+	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void cleanup_closedir(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+struct pv_err *pv_process_tids(pid_t pid, pid_t **ret, size_t *n_ret)
+{
+	char path[64];
+	PV_CLEANUP(cleanup_closedir) DIR *dir = NULL;
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec tids = PV_VEC(pid_t);
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	if (!dir)
+		return pv_procfs_err(pid, "task", errno);
+	for (;;) {
+		errno = 0;
+
+		const struct dirent *entry = readdir(dir);
+
+		if (!entry && errno)
+			return pv_procfs_err(pid, "task", errno);
+		if (!entry)
+			break;
+		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+			continue;
+
+		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
+		struct pv_err *err = pv_vec_append(&tids, &tid, 1, NULL);
+
+		if (err)
+			return err;
+	}
+	/* The directory of a process that ends while it is read is empty. */
+	if (tids.n == 0)
+		return pv_procfs_err(pid, "task", ESRCH);
+	qsort(tids.data, tids.n, sizeof(pid_t), tid_compare);
+	*ret = tids.data;
+	*n_ret = tids.n;
+	tids = (struct pv_vec)PV_VEC(pid_t);
+	return NULL;
+}
+
+static struct pv_err *threads_read(struct pv_process *process)
+{
+	_pv_free_ pid_t *tids = NULL;
+	size_t n = 0;
+	struct pv_err *err = pv_process_tids(process->pid, &tids, &n);
+
+	if (err)
+		return err;
+	process->threads = calloc(n, sizeof(*process->threads));
+	if (!process->threads)
+		return &pv_enomem;
+	for (size_t i = 0; i < n; i++) {
+		char name[64];
+		struct stat_facts facts;
+
+		snprintf(name, sizeof(name), "task/%d/stat", (int)tids[i]);
+		err = stat_read(process->pid, name, &facts);
+		if (err && err->kind == PV_ERR_NOPROC) {	/* the thread ended meanwhile */
+			pv_err_destroy(err);
+			continue;
+		}
+		if (err)
+			return err;
+
+		struct pv_thread *thread = &process->threads[process->n_threads++];
+
+		thread->tid = tids[i];
+		memcpy(thread->name, facts.name, sizeof(thread->name));
+		thread->state = facts.state;
+		thread->cpu_ns = facts.cpu_ns;
+	}
+	return NULL;
+}
+
+struct pv_err *pv_process_read(pid_t pid, struct pv_process *ret)
+{
+	struct pv_process process = { .pid = pid };
+	struct stat_facts facts;
+
+	/* /proc/-1 or /proc/0 would only look like a missing process by luck. */
+	if (pid <= 0)
+		return pv_err_create(PV_ERR_NOPROC, "no such process: %d", (int)pid);
+
+	struct pv_err *err = stat_read(pid, "stat", &facts);
+
+	if (err)
+		return err;
+	memcpy(process.name, facts.name, sizeof(process.name));
+	process.state = facts.state;
+	process.kernel_thread = facts.flags & PF_KTHREAD_FLAG;
+	process.start_ticks = facts.start_ticks;
+	process.cpu_ns = facts.cpu_ns;
+	err = status_read(&process);
+	if (!err)
+		err = cmdline_read(&process);
+	if (!err)
+		err = exe_read(&process);
+	if (!err)
+		err = threads_read(&process);
+	if (err) {
+		pv_process_deinit(&process);
+		return err;
+	}
+	*ret = process;
+	return NULL;
+}
+
+void pv_process_deinit(struct pv_process *process)
+{
+	free(process->cmdline);
+	free(process->exe);
+	free(process->threads);
+	*process = (struct pv_process){ 0 };
+}
+
+struct pv_err *pv_process_check(const struct pv_process *process)
+{
+	int pid = (int)process->pid;
+
+	if (process->kernel_thread)
+		return pv_err_create(PV_ERR_NOPROC,
+				     "%d (%s) is a kernel thread: it has no program to look into",
+				     pid, process->name);
+	if (process->state == 'X' || process->state == 'x')
+		return pv_err_create(PV_ERR_NOPROC, "no such process: %d", pid);
+	if (process->state == 'Z' && process->n_threads > 1)
+		return pv_err_create(PV_ERR_NOPROC,
+				     "%d (%s): its main thread has ended, and with it the way to "
+				     "the memory of the others",
+				     pid, process->name);
+	if (process->state == 'Z')
+		return pv_err_create(PV_ERR_NOPROC,
+				     "%d (%s) is a zombie: it has ended and waits for its parent",
+				     pid, process->name);
+	return NULL;
+}
