@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# usage: mk-pyroot.sh SUITE VERSION [DEST] [PACKAGE...]
+#   e.g. mk-pyroot.sh trixie 3.13            -> ${PYROOTS:-./pyroots}/3.13
+#        mk-pyroot.sh trixie 3.13 /tmp/r python3.13-dbg
+#
+# Makes a root with one Debian Python in it: the interpreter, its standard library and what they
+# depend on, unpacked, not configured.  Used for chroots in tests/live and as a guest's root by vm-run.sh.
+# Input: SUITE's packages, by way of suite-apt.sh.  Output: the tree DEST; DEST/.packages lists what it holds.
+# Needs: root (device nodes, chroot).  Packages are kept in ${PYROOT_CACHE:-~/.cache/pitviper/suites}.
+set -euo pipefail
+if [ $# -lt 2 ]; then
+	sed -n '3,5s/^# //p' "$0" >&2
+	exit 2
+fi
+suite=$1 version=$2 dest=${3:-${PYROOTS:-./pyroots}/$2}
+shift $(($# > 3 ? 3 : $#))
+here=$(dirname "$(readlink -f "$0")")
+cache=${PYROOT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pitviper/suites}/$suite
+
+# shellcheck source=tools/suite-apt.sh
+. "$here/suite-apt.sh"
+suite_apt_init "$suite" "$cache"
+
+want=(base-files dash libc6 libc-bin "python$version" "libpython$version-stdlib" "libpython$version" "$@")
+rm -rf "$dest"
+mkdir -p "$dest"/{proc,dev,tmp,sys,root,etc,out}
+chmod 1777 "$dest/tmp"
+
+# With an empty dpkg status apt resolves the whole closure; what only configuration needs is left out.
+unneeded='^(debconf|debconf-2.0|perl-base|tzdata|media-types|mime-support|netbase|dpkg|install-info|readline-common|awk|mawk|debianutils|sensible-utils)$'
+suite_apt install --yes --print-uris "${want[@]}" | while read -r uri file _; do
+	name=${file%%_*}
+	[[ $name =~ $unneeded ]] && continue
+	echo "$name $file ${uri//\'/}"
+done | sort >"$dest/.packages"
+[ -s "$dest/.packages" ] || { echo "mk-pyroot: $suite has no python$version" >&2; exit 1; }
+
+cut -d' ' -f1 "$dest/.packages" >"$cache/names"
+(cd "$cache/cache/archives" && suite_apt download $(cat "$cache/names"))
+
+# base-files first: it brings the /bin -> /usr/bin links of newer suites
+unpack() { dpkg-deb --fsys-tarfile "$1" | tar -x -C "$dest" --keep-directory-symlink; }
+unpack "$(ls -t "$cache"/cache/archives/base-files_*.deb | head -1)"
+while read -r name _; do
+	[ "$name" = base-files ] && continue
+	unpack "$(ls -t "$cache/cache/archives/${name}"_*.deb | head -1)"
+done <"$dest/.packages"
+
+for node in null:3 zero:5 random:8 urandom:9; do
+	[ -e "$dest/dev/${node%:*}" ] || mknod -m 666 "$dest/dev/${node%:*}" c 1 "${node#*:}"
+done
+[ -e "$dest/bin/sh" ] || ln -s dash "$dest/bin/sh"
+/sbin/ldconfig -r "$dest"
+LC_ALL=C chroot "$dest" "/usr/bin/python$version" -c 'import sys; print(sys.version)'
+echo "start it with: chroot $dest /usr/bin/python$version"
