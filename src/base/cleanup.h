@@ -33,17 +33,17 @@ static inline void pv_cleanup_err(struct pv_err **err)
 	pv_err_destroy(*err);
 }
 
-#define _pv_free_ PV_CLEANUP(pv_cleanup_free)
-#define _pv_close_ PV_CLEANUP(pv_cleanup_close)
+#define _pv_free_   PV_CLEANUP(pv_cleanup_free)
+#define _pv_close_  PV_CLEANUP(pv_cleanup_close)
 #define _pv_fclose_ PV_CLEANUP(pv_cleanup_fclose)
-#define _pv_err_ PV_CLEANUP(pv_cleanup_err)
+#define _pv_err_    PV_CLEANUP(pv_cleanup_err)
 
 /* Hands the ownership of a guarded pointer out of the scope. */
-#define pv_steal(p)                     \
-	({                              \
-		__auto_type _taken = (p); \
-		(p) = NULL;             \
-		_taken;                 \
+#define pv_steal(p)                                                                                \
+	({                                                                                         \
+		__auto_type _taken = (p);                                                          \
+		(p) = NULL;                                                                        \
+		_taken;                                                                            \
 	})
 
 #endif

@@ -12,13 +12,13 @@
 enum pv_err_kind {
 	PV_ERR_FAILED = 1,
 	PV_ERR_USAGE = 2,
-	PV_ERR_PERMISSION = 3,	/* needs a privilege */
-	PV_ERR_NOPROC = 4,	/* no such process, or not one that we can read */
+	PV_ERR_PERMISSION = 3, /* needs a privilege */
+	PV_ERR_NOPROC = 4,     /* no such process, or not one that we can read */
 };
 
 struct pv_err {
 	enum pv_err_kind kind;
-	int errnum;		/* the errno behind it, 0 = none */
+	int errnum; /* the errno behind it, 0 = none */
 	char *message;
 };
 

@@ -17,7 +17,7 @@ struct pv_map {
 	struct pv_map_slot *slots;
 	uint8_t *used;
 	size_t n;
-	size_t capacity;	/* power of two, or 0 */
+	size_t capacity; /* power of two, or 0 */
 };
 
 void pv_map_deinit(struct pv_map *map);

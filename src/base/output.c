@@ -18,10 +18,10 @@
 #include "base/output.h"
 
 enum output_kind {
-	OUTPUT_STDOUT,	/* collected in memory, written at commit */
-	OUTPUT_DIRECT,	/* a device or pipe: nothing to rename */
+	OUTPUT_STDOUT,  /* collected in memory, written at commit */
+	OUTPUT_DIRECT,  /* a device or pipe: nothing to rename */
 	OUTPUT_UNNAMED, /* O_TMPFILE */
-	OUTPUT_NAMED,	/* a temporary name beside the target */
+	OUTPUT_NAMED,   /* a temporary name beside the target */
 };
 
 struct pv_output {

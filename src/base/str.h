@@ -9,8 +9,8 @@
 #include "base/err.h"
 
 struct pv_str {
-	char *data;		/* NUL-terminated once anything was appended, else NULL */
-	size_t n;		/* bytes, without the NUL */
+	char *data; /* NUL-terminated once anything was appended, else NULL */
+	size_t n;   /* bytes, without the NUL */
 	size_t capacity;
 };
 

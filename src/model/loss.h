@@ -11,9 +11,9 @@
 enum { PV_LOSSES_MAX = 64 };
 
 struct pv_losses {
-	uint64_t count[PV_LOSSES_MAX];		/* index: enum pv_loss */
-	const char *text[PV_LOSSES_MAX];	/* static; NULL: no such cause */
-	const char *name[PV_LOSSES_MAX];	/* static, for --json: "py_read" */
+	uint64_t count[PV_LOSSES_MAX];   /* index: enum pv_loss */
+	const char *text[PV_LOSSES_MAX]; /* static; NULL: no such cause */
+	const char *name[PV_LOSSES_MAX]; /* static, for --json: "py_read" */
 };
 
 #endif

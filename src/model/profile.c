@@ -168,7 +168,7 @@ static const struct pv_loc *node_loc(const struct pv_profile *profile, uint32_t 
 struct hot_work {
 	uint32_t *group;     /* by location: index into hot */
 	uint64_t *node_self; /* by node: samples whose leaf it is */
-	uint32_t *seen;	     /* by group: last node that counted it, + 1 */
+	uint32_t *seen;      /* by group: last node that counted it, + 1 */
 	struct pv_hot *hot;
 	size_t n;
 };
@@ -208,8 +208,8 @@ static struct pv_err *hot_group(struct hot_work *work, const struct pv_profile *
 		loc.line = 0;
 		key = loc_hash(&loc);
 		while ((found = pv_map_get(&index, key, &group))) {
-			struct pv_loc other = *(struct pv_loc *)pv_vec_at(
-				&profile->locs, work->hot[group].loc);
+			struct pv_loc other =
+				*(struct pv_loc *)pv_vec_at(&profile->locs, work->hot[group].loc);
 
 			other.line = 0;
 			if (loc_equal(&other, &loc))
@@ -304,7 +304,8 @@ struct pv_layers pv_profile_layers(const struct pv_profile *profile)
 
 	for (size_t i = 0; i < profile->samples.n; i++) {
 		const struct pv_sample *sample = pv_vec_at(&profile->samples, i);
-		uint32_t kind = sample->node ? node_loc(profile, sample->node)->kind : PV_LOC_MARKER;
+		uint32_t kind =
+			sample->node ? node_loc(profile, sample->node)->kind : PV_LOC_MARKER;
 
 		switch (kind) {
 		case PV_LOC_PYTHON:

@@ -26,8 +26,8 @@ struct strings_entry {
 
 struct pv_strings {
 	struct strings_block *blocks; /* newest first */
-	struct pv_vec entries;	      /* struct strings_entry by id */
-	struct pv_map index;	      /* hash, rehashed on collision -> id */
+	struct pv_vec entries;        /* struct strings_entry by id */
+	struct pv_map index;          /* hash, rehashed on collision -> id */
 };
 
 struct pv_err *pv_strings_create(struct pv_strings **ret)
@@ -126,6 +126,11 @@ struct pv_err *pv_strings_add(struct pv_strings *strings, const char *bytes, siz
 const char *pv_strings_get(const struct pv_strings *strings, uint32_t id)
 {
 	return ((const struct strings_entry *)pv_vec_at(&strings->entries, id))->text;
+}
+
+size_t pv_strings_length(const struct pv_strings *strings, uint32_t id)
+{
+	return ((const struct strings_entry *)pv_vec_at(&strings->entries, id))->n;
 }
 
 size_t pv_strings_n(const struct pv_strings *strings)

@@ -18,6 +18,10 @@ struct pv_err *pv_strings_add(struct pv_strings *strings, const char *bytes, siz
 
 /* NUL-terminated, valid until destroy; id must come from this table. */
 const char *pv_strings_get(const struct pv_strings *strings, uint32_t id);
+
+/* Bytes of a text, which may hold NULs. */
+size_t pv_strings_length(const struct pv_strings *strings, uint32_t id);
+
 size_t pv_strings_n(const struct pv_strings *strings);
 
 #endif

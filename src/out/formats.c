@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The table of output formats, one line each, and how one is chosen.
+ * Input: a name or a path from the command line.
+ * Output: the table line, or an error that lists what there is.
+ */
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "out/folded.h"
+#include "out/format.h"
+
+const struct pv_format *const pv_formats[] = {
+	&pv_format_folded,
+	NULL,
+};
+
+struct pv_err *pv_format_by_name(const char *name, const struct pv_format **ret)
+{
+	struct pv_str names PV_CLEANUP(pv_str_deinit) = {0};
+
+	for (size_t i = 0; pv_formats[i]; i++) {
+		struct pv_err *err;
+
+		if (!strcmp(pv_formats[i]->name, name)) {
+			*ret = pv_formats[i];
+			return NULL;
+		}
+		err = pv_str_appendf(&names, " %s", pv_formats[i]->name);
+		if (err)
+			return err;
+	}
+	return pv_err_create(PV_ERR_USAGE, "no format is called \"%s\"; there is:%s", name,
+			     pv_str_text(&names));
+}
+
+static bool ends_with(const char *text, const char *suffix)
+{
+	size_t n = strlen(text), n_suffix = strlen(suffix);
+
+	return n >= n_suffix && !strcmp(text + n - n_suffix, suffix);
+}
+
+struct pv_err *pv_format_by_path(const char *path, const struct pv_format **ret)
+{
+	struct pv_str suffixes PV_CLEANUP(pv_str_deinit) = {0};
+
+	for (size_t i = 0; pv_formats[i]; i++) {
+		for (const char *const *suffix = pv_formats[i]->suffixes; *suffix; suffix++) {
+			struct pv_err *err;
+
+			if (ends_with(path, *suffix)) {
+				*ret = pv_formats[i];
+				return NULL;
+			}
+			err = pv_str_appendf(&suffixes, " %s", *suffix);
+			if (err)
+				return err;
+		}
+	}
+	return pv_err_create(PV_ERR_USAGE,
+			     "cannot tell the format of \"%s\": give --format NAME, or a name that "
+			     "ends in one of:%s",
+			     path, pv_str_text(&suffixes));
+}
