@@ -20,8 +20,8 @@
 enum {
 	PAGE_SHIFT = 12,
 	PAGE_BYTES = 1 << PAGE_SHIFT,
-	LINE_BYTES = 32,	/* bytes of memory on a line of text */
-	GROUP_BYTES = 8,	/* with a blank between groups */
+	LINE_BYTES = 32, /* bytes of memory on a line of text */
+	GROUP_BYTES = 8, /* with a blank between groups */
 };
 
 /* What was read of one page. */
@@ -34,20 +34,20 @@ struct record_page {
 struct recorder_mem {
 	struct pv_mem mem;
 	struct pv_mem *inner;
-	struct pv_map index;	/* page number -> index in pages */
-	struct pv_vec pages;	/* struct record_page * */
+	struct pv_map index; /* page number -> index in pages */
+	struct pv_vec pages; /* struct record_page * */
 };
 
 struct fixture_range {
 	uint64_t start;
 	size_t n;
-	size_t line;		/* of the file, for messages */
+	size_t line; /* of the file, for messages */
 	uint8_t *data;
 };
 
 struct fixture_mem {
 	struct pv_mem mem;
-	struct pv_vec ranges;	/* struct fixture_range, sorted, disjoint, merged */
+	struct pv_vec ranges; /* struct fixture_range, sorted, disjoint, merged */
 	unsigned int reads, fail_nth;
 };
 
@@ -118,7 +118,7 @@ struct pv_err *pv_mem_recorder_create(struct pv_mem *inner, struct pv_mem **ret)
 	if (!rec)
 		return &pv_enomem;
 	*rec = (struct recorder_mem){
-		.mem = { .read = recorder_read, .destroy = recorder_destroy },
+		.mem = {.read = recorder_read, .destroy = recorder_destroy},
 		.inner = inner,
 		.pages = PV_VEC(struct record_page *),
 	};
@@ -269,8 +269,7 @@ static struct pv_err *fixture_load(struct fixture_mem *fix, FILE *file, const ch
 		if (line[strspn(line, " \t\r\n")] == '\0' || line[0] == '#')
 			continue;
 
-		struct fixture_range range = { .line = number,
-					       .data = malloc(strlen(line) / 2 + 1) };
+		struct fixture_range range = {.line = number, .data = malloc(strlen(line) / 2 + 1)};
 
 		if (!range.data)
 			return &pv_enomem;
@@ -354,7 +353,7 @@ struct pv_err *pv_mem_fixture_create(const char *path, struct pv_mem **ret)
 	if (!fix)
 		return &pv_enomem;
 	*fix = (struct fixture_mem){
-		.mem = { .read = fixture_read, .destroy = fixture_destroy },
+		.mem = {.read = fixture_read, .destroy = fixture_destroy},
 		.ranges = PV_VEC(struct fixture_range),
 	};
 
