@@ -59,6 +59,7 @@ enum {
 	PV_PYFRAME_RUN_END = 1 << 0, /* outermost of a run: the eval frame goes here */
 	PV_PYFRAME_BAD = 1 << 1,     /* not a code object: shown as a marker */
 	PV_PYFRAME_EMPTY = 1 << 2,   /* stands for a run without any complete frame */
+	PV_PYFRAME_SKIP = 1 << 3,    /* 3.10: already left its eval frame; not shown */
 };
 
 struct pv_event_sample {
@@ -73,8 +74,8 @@ struct pv_event_sample {
 	__u16 task_state;	/* snapshot: TASK_* bits; 0 running */
 	__u32 cpu;
 	__u64 fail_addr;	/* where the first failing walk stopped */
-	/* followed by: __u64 kernel[n_kernel] (leaf first), __u64 native[n_native],
-	 * struct pv_pyframe python[n_python] */
+	/* followed by: struct pv_pyframe python[n_python], __u64 kernel[n_kernel],
+	 * __u64 native[n_native], each leaf first */
 };
 PV_STATIC_ASSERT(sizeof(struct pv_event_sample) == 56, "sample header is 56 bytes");
 
@@ -114,8 +115,8 @@ enum { PV_PIECE_BYTES = 4096, PV_PIECE_TOTAL_MAX = 1 << 20 };
 /* Caps of one sample; data, not program structure. */
 enum {
 	PV_KERNEL_FRAMES_MAX = 127,
-	PV_NATIVE_FRAMES_MAX = 2048,
-	PV_PYTHON_FRAMES_MAX = 4096,
+	PV_NATIVE_FRAMES_MAX = 1536,
+	PV_PYTHON_FRAMES_MAX = 3072,
 };
 
 #endif

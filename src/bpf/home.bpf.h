@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What all BPF homes of the walkers share (walk/walk.h); only pv_read() is the
+ * unit's own, to be defined before this is included.
+ */
+#ifndef PV_BPF_HOME_BPF_H
+#define PV_BPF_HOME_BPF_H
+
+#include "bpf/maps.bpf.h"
+
+enum { PV_RING_WAKE_BYTES = 1 << 22 };
+
+static inline long pv_loop(__u32 n, long (*fn)(__u32 i, void *ctx), struct pv_ctx *c)
+{
+	return bpf_loop(n, fn, c, 0);
+}
+
+static inline const struct pv_mapping *pv_env_mapping(struct pv_ctx *c, __u32 index)
+{
+	(void)c;
+	return bpf_map_lookup_elem(&mappings, &index);
+}
+
+static inline const __u64 *pv_env_cell(struct pv_ctx *c, __u32 segment, __u32 index)
+{
+	void *cells = bpf_map_lookup_elem(&segments, &segment);
+
+	(void)c;
+	return cells ? bpf_map_lookup_elem(cells, &index) : NULL;
+}
+
+static inline bool pv_env_code_known(struct pv_ctx *c, __u64 key)
+{
+	(void)c;
+	return bpf_map_lookup_elem(&codes, &key) != NULL;
+}
+
+static inline void pv_env_code_claim(struct pv_ctx *c, __u64 key)
+{
+	__u8 one = 1;
+
+	(void)c;
+	bpf_map_update_elem(&codes, &key, &one, BPF_ANY);
+}
+
+static inline void pv_env_code_forget(struct pv_ctx *c, __u64 key)
+{
+	(void)c;
+	bpf_map_delete_elem(&codes, &key);
+}
+
+/* No wake-up for each record, but one when a quarter of the ring is waiting. */
+static inline __u64 pv_ring_flags(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > PV_RING_WAKE_BYTES
+		       ? BPF_RB_FORCE_WAKEUP
+		       : BPF_RB_NO_WAKEUP;
+}
+
+static inline long pv_env_emit(struct pv_ctx *c, void *record, __u32 size)
+{
+	(void)c;
+	if (size > sizeof(struct pv_event_piece) + PV_PIECE_BYTES)
+		return -1;
+	return bpf_ringbuf_output(&ring, record, size, pv_ring_flags());
+}
+
+static inline void pv_env_lost(struct pv_ctx *c, __u32 loss)
+{
+	__u64 *count = bpf_map_lookup_elem(&losses, &loss);
+
+	(void)c;
+	if (count)
+		*count += 1;
+}
+
+/* Sends the finished sample of the walk. */
+static inline void pv_emit_sample(struct pv_ctx *c, __u64 flags)
+{
+	__u32 size = pv_walk_size(c->w);
+
+	c->w->sample.hdr.type = PV_EVENT_SAMPLE;
+	c->w->sample.hdr.reserved = 0;
+	c->w->sample.hdr.size = size;
+	/* keeps the compiler from checking the bound on another register */
+	barrier_var(size);
+	if (size > sizeof(c->w->sample) + sizeof(c->w->words))
+		return;
+	if (bpf_ringbuf_output(&ring, &c->w->sample, size, flags))
+		pv_env_lost(c, PV_LOSS_RING_SAMPLE);
+}
+
+#endif

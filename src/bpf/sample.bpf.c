@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The sampler: one merged stack of the current thread at each tick of a perf
+ * event.  Input: the thread's own memory and registers.  Output: one
+ * PV_EVENT_SAMPLE in the ring, after the code objects that it names.
+ */
+#include "bpf/vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "walk/walk.h"
+
+static inline long pv_read(struct pv_ctx *c, void *dst, __u32 n, __u64 addr)
+{
+	(void)c;
+	return bpf_probe_read_user(dst, n, (const void *)addr);
+}
+
+#include "bpf/home.bpf.h"
+#include "walk/native.h"
+#include "walk/python.h"
+
+const volatile bool with_kernel = true;
+const volatile bool with_native = true;
+
+static inline void read_kernel_stack(struct bpf_perf_event_data *ctx, struct pv_walk *w)
+{
+	__u32 at = 2 * (__u32)w->sample.n_python;
+	long n;
+
+	/* a u64 load: clang narrows "cs & 3" to a width that the context refuses */
+	if (*(volatile __u64 *)&ctx->regs.cs & 3)
+		return;
+	w->sample.flags |= PV_SAMPLE_KERNEL;
+	if (!with_kernel || at > 2 * PV_PYTHON_FRAMES_MAX)
+		return;
+	n = bpf_get_stack(ctx, &w->words[at], 8 * PV_KERNEL_FRAMES_MAX, 0);
+	if (n > 0)
+		w->sample.n_kernel = n / 8;
+}
+
+SEC("perf_event")
+int on_tick(struct bpf_perf_event_data *ctx)
+{
+	__u64 pid_tid = bpf_get_current_pid_tgid();
+	__u32 pid = pid_tid >> 32, cpu = bpf_get_smp_processor_id();
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs;
+	struct pv_ctx c = {};
+
+	c.proc = bpf_map_lookup_elem(&procs, &pid);
+	c.w = bpf_map_lookup_elem(&scratch, &cpu);
+	if (!c.w)
+		return 0;
+	if (!c.proc) {
+		pv_env_lost(&c, PV_LOSS_PROC_GONE);
+		return 0;
+	}
+	pv_walk_begin(c.w);
+	c.w->sample.time_ns = bpf_ktime_get_ns();
+	c.w->sample.pid = pid;
+	c.w->sample.tid = (__u32)pid_tid;
+	c.w->sample.generation = c.proc->generation;
+	c.w->sample.cpu = cpu;
+
+	regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	c.w->pc = regs->ip;
+	c.w->sp = regs->sp;
+	c.w->bp = regs->bp;
+	c.w->fsbase = task->thread.fsbase;
+
+	pv_walk_python(&c);
+	read_kernel_stack(ctx, c.w);
+	if (with_native)
+		pv_walk_native(&c);
+
+	pv_emit_sample(&c, pv_ring_flags());
+	return 0;
+}
+
+/* bpf_probe_read_user, bpf_get_stack and others are for GPL-compatible programs */
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Code objects: their identity, and the copy of names and line table at first
+ * sight.  Input: the address of a code object.  Output: its key, and
+ * PV_EVENT_CODE + PV_EVENT_PIECE records through pv_env_emit().
+ *
+ * The identity (architecture.md, law 5) is process, exec generation, address,
+ * the pointers to filename, name or qualname and line table, first line, and
+ * one proof of the contents: from 3.12 co_version, a serial number that each
+ * new code object gets (CPython 3.12 Objects/codeobject.c init_code()); before,
+ * or when that counter has run over, a checksum over the line table's and the
+ * two strings' lengths and bytes.  Pointers alone collide: freed code objects
+ * are replaced at the same addresses.
+ */
+#ifndef PV_WALK_CODE_H
+#define PV_WALK_CODE_H
+
+#include "walk/walk.h"
+
+enum {
+	PV_CODE_SUM_LINES = 64,	/* bytes of the line table in the checksum */
+	PV_CODE_SUM_TEXT = 32,	/* last bytes of a string in the checksum */
+	PV_CODE_COPY_STEPS = 2048,
+};
+
+/* PyASCIIObject from ob_type on: 3.8 to 3.13 Include/cpython/unicodeobject.h. */
+struct pv_py_string {
+	__u64 type;
+	__u64 length;	/* code points */
+	__u64 hash;	/* all ones: not computed yet */
+	__u32 state;	/* interned:2 kind:3 compact:1 ascii:1 */
+	__u32 pad;
+};
+
+static inline __u32 pv_py_string_kind(__u32 state)
+{
+	return state >> 2 & 7;
+}
+
+/* Address of the characters of the string object at addr; 0 = unreadable. */
+static inline __u64 pv_py_string_data(struct pv_ctx *c, __u64 addr, __u32 state)
+{
+	const struct pv_pylayout *py = &c->proc->py;
+	__u64 data = 0;
+
+	if (state >> 5 & 1)
+		return addr + (state >> 6 & 1 ? py->str_ascii_data : py->str_compact_data);
+	if (pv_read(c, &data, 8, addr + py->str_compact_data))
+		return 0;
+	return data;
+}
+
+/* Adds length and last characters of a string, or the hash that CPython keeps of them. */
+static inline __u64 pv_code_sum_string(struct pv_ctx *c, __u64 sum, __u64 addr)
+{
+	struct pv_py_string string = {};
+	__u64 tail[PV_CODE_SUM_TEXT / 8] = {};
+	__u64 data, bytes;
+	__u32 n, i;
+
+	if (pv_read(c, &string, sizeof(string), addr + c->proc->py.ob_type))
+		return pv_mix(sum, 1);
+	sum = pv_mix(sum, string.length);
+	if (string.hash != ~0ULL)
+		return pv_mix(sum, string.hash);
+	data = pv_py_string_data(c, addr, string.state);
+	bytes = string.length * pv_py_string_kind(string.state);
+	n = pv_bounded(bytes, PV_CODE_SUM_TEXT);
+	if (!data || !n || pv_read(c, tail, n, data + bytes - n))
+		return pv_mix(sum, 2);
+	for (i = 0; i < PV_CODE_SUM_TEXT / 8; i++)
+		sum = pv_mix(sum, tail[i]);
+	return sum;
+}
+
+/* Adds length and first bytes of the line table. */
+static inline __u64 pv_code_sum_lines(struct pv_ctx *c, __u64 sum, __u64 addr)
+{
+	const struct pv_pylayout *py = &c->proc->py;
+	__u64 head[PV_CODE_SUM_LINES / 8] = {};
+	__u64 size = 0;
+	__u32 n, i;
+
+	if (pv_read(c, &size, 8, addr + py->var_size))
+		return pv_mix(sum, 3);
+	sum = pv_mix(sum, size);
+	n = pv_bounded(size, PV_CODE_SUM_LINES);
+	if (!n || pv_read(c, head, n, addr + py->bytes_data))
+		return pv_mix(sum, 4);
+	for (i = 0; i < PV_CODE_SUM_LINES / 8; i++)
+		sum = pv_mix(sum, head[i]);
+	return sum;
+}
+
+/* Reads a code object into code_bytes and checks that it is one that lives. */
+static inline long pv_code_read(struct pv_ctx *c, __u64 address)
+{
+	struct pv_walk *w = c->w;
+	const struct pv_pylayout *py = &c->proc->py;
+	__u32 n = py->co_len;
+	__u64 refcnt;
+
+	if (n > PV_WALK_CODE || pv_read(c, w->code_bytes, n, address))
+		return -1;
+	if (PV_FIELD(__u64, w->code_bytes, PV_WALK_CODE, py->ob_type) != c->proc->code_type)
+		return -1;
+	/* a freed pymalloc block begins with a pointer or NULL: obmalloc.c */
+	refcnt = PV_FIELD(__u64, w->code_bytes, PV_WALK_CODE, py->ob_refcnt);
+	return refcnt && refcnt >> 33 == 0 ? 0 : -1;
+}
+
+static inline __u64 pv_code_pointer(const struct pv_walk *w, __u32 offset)
+{
+	return PV_FIELD(__u64, w->code_bytes, PV_WALK_CODE, offset);
+}
+
+static inline __u32 pv_code_name_offset(const struct pv_pylayout *py)
+{
+	return py->co_qualname != PV_OFF_NONE ? py->co_qualname : py->co_name;
+}
+
+/* The key of the code object in code_bytes; never 0. */
+static inline __u64 pv_code_key(struct pv_ctx *c, __u64 address)
+{
+	struct pv_walk *w = c->w;
+	const struct pv_pylayout *py = &c->proc->py;
+	__u64 filename = pv_code_pointer(w, py->co_filename);
+	__u64 name = pv_code_pointer(w, pv_code_name_offset(py));
+	__u64 lines = pv_code_pointer(w, py->co_linetable);
+	__u64 key = (__u64)w->sample.pid << 32 | c->proc->generation;
+	__u32 serial = 0;
+
+	key = pv_mix(0x7069747669706572ULL, key);
+	key = pv_mix(key, address);
+	key = pv_mix(key, filename);
+	key = pv_mix(key, name);
+	key = pv_mix(key, lines);
+	key = pv_mix(key, PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->co_firstlineno));
+	if (py->co_version != PV_OFF_NONE)
+		serial = PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->co_version);
+	if (serial) {
+		key = pv_mix(key, serial);
+	} else {
+		key = pv_code_sum_lines(c, key, lines);
+		key = pv_code_sum_string(c, key, filename);
+		key = pv_code_sum_string(c, key, name);
+	}
+	return key ? key : 1;
+}
+
+/*
+ * What this sample knows of the code object at address: within one sample it
+ * cannot change, since the thread that runs it stands still.  NULL only where
+ * the verifier needs it.
+ */
+static inline struct pv_walk_code *pv_code_see(struct pv_ctx *c, __u64 address)
+{
+	struct pv_walk *w = c->w;
+	const struct pv_pylayout *py = &c->proc->py;
+	struct pv_walk_code *known;
+	__u32 i;
+
+	known = &w->codes[(address >> 4 ^ address >> 9) & (PV_WALK_CODES - 1)];
+	if (known->address == address && known->serial == w->serial)
+		return known;
+	known->address = address;
+	known->serial = w->serial;
+	known->first_traceable = 0;
+	known->key = 0;
+	known->bad = 1;
+	if (pv_code_read(c, address))
+		return known;
+	known->bad = 0;
+	known->key = pv_code_key(c, address);
+	if (py->co_firsttraceable != PV_OFF_NONE)
+		known->first_traceable = 2 * PV_FIELD(__s32, w->code_bytes, PV_WALK_CODE,
+						      py->co_firsttraceable);
+	if (!pv_env_code_known(c, known->key) && w->n_new < PV_WALK_NEW) {
+		/* more than that in one sample: they are copied when seen again */
+		i = w->n_new++ & (PV_WALK_NEW - 1);
+		w->new_code[i] = address;
+		w->new_key[i] = known->key;
+	}
+	return known;
+}
+
+/* Fills size and data of one string of the code object in code_bytes. */
+static inline void pv_code_string(struct pv_ctx *c, __u32 piece, __u64 addr)
+{
+	struct pv_walk *w = c->w;
+	struct pv_py_string string = {};
+	__u32 kind;
+	__u64 data;
+
+	piece &= 1;
+	w->copy_code.size[piece] = PV_PIECE_LOST;
+	w->copy_code.char_size[piece] = 1;
+	w->copy_data[piece] = 0;
+	if (pv_read(c, &string, sizeof(string), addr + c->proc->py.ob_type) ||
+	    string.type != c->proc->unicode_type)
+		return;
+	kind = pv_py_string_kind(string.state);
+	if ((kind != 1 && kind != 2 && kind != 4) || string.length > PV_PIECE_TOTAL_MAX / 4)
+		return;
+	data = pv_py_string_data(c, addr, string.state);
+	if (!data)
+		return;
+	w->copy_code.size[piece] = string.length * kind;
+	w->copy_code.char_size[piece] = kind;
+	w->copy_data[piece] = data;
+}
+
+static inline void pv_code_lines(struct pv_ctx *c, __u64 addr)
+{
+	struct pv_walk *w = c->w;
+	const struct pv_pylayout *py = &c->proc->py;
+	__u64 type = 0, size = 0;
+
+	w->copy_code.size[PV_PIECE_LINETABLE] = PV_PIECE_LOST;
+	w->copy_data[PV_PIECE_LINETABLE] = 0;
+	if (pv_read(c, &type, 8, addr + py->ob_type) || type != c->proc->bytes_type ||
+	    pv_read(c, &size, 8, addr + py->var_size) || size > PV_PIECE_TOTAL_MAX)
+		return;
+	w->copy_code.size[PV_PIECE_LINETABLE] = size;
+	w->copy_data[PV_PIECE_LINETABLE] = addr + py->bytes_data;
+}
+
+/* Begins the copy of new code object copy_i: emits its PV_EVENT_CODE. */
+static inline long pv_code_copy_begin(struct pv_ctx *c)
+{
+	struct pv_walk *w = c->w;
+	const struct pv_pylayout *py = &c->proc->py;
+	__u32 i = w->copy_i & (PV_WALK_NEW - 1);
+	struct pv_event_code *code = &w->copy_code;
+
+	if (pv_env_code_known(c, w->new_key[i]) || pv_code_read(c, w->new_code[i]))
+		return -1;
+	code->hdr.type = PV_EVENT_CODE;
+	code->hdr.reserved = 0;
+	code->hdr.size = sizeof(*code);
+	code->key = w->new_key[i];
+	code->address = w->new_code[i];
+	code->pid = w->sample.pid;
+	code->generation = c->proc->generation;
+	code->firstlineno = PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->co_firstlineno);
+	code->linetable_kind = py->linetable_kind;
+	code->reserved = 0;
+	code->reserved2 = 0;
+	pv_code_string(c, PV_PIECE_FILENAME, pv_code_pointer(w, py->co_filename));
+	pv_code_string(c, PV_PIECE_NAME, pv_code_pointer(w, pv_code_name_offset(py)));
+	pv_code_lines(c, pv_code_pointer(w, py->co_linetable));
+	w->copy_failed = code->size[0] == PV_PIECE_LOST || code->size[1] == PV_PIECE_LOST ||
+			 code->size[2] == PV_PIECE_LOST;
+	if (pv_env_emit(c, code, sizeof(*code))) {
+		pv_env_lost(c, PV_LOSS_RING_CODE);
+		return -1;
+	}
+	return 0;
+}
+
+/* Sends the next bytes of piece copy_piece; leaves the loop of pieces by setting copy_piece. */
+static inline void pv_code_copy_piece(struct pv_ctx *c)
+{
+	struct pv_walk *w = c->w;
+	__u32 piece = w->copy_piece, total, offset = w->copy_offset, n;
+
+	if (piece >= PV_PIECE_MAX)
+		return;
+	total = w->copy_code.size[piece];
+	if (total == PV_PIECE_LOST || offset >= total) {
+		w->copy_piece = piece + 1;
+		w->copy_offset = 0;
+		return;
+	}
+	n = pv_bounded(total - offset, PV_PIECE_BYTES);
+	if (pv_read(c, w->copy_bytes, n, w->copy_data[piece] + offset)) {
+		w->copy_failed = 1;
+		w->copy_piece = piece + 1;
+		w->copy_offset = 0;
+		return;
+	}
+	w->copy_header.hdr.type = PV_EVENT_PIECE;
+	w->copy_header.hdr.reserved = 0;
+	w->copy_header.hdr.size = sizeof(w->copy_header) + n;
+	w->copy_header.key = w->copy_code.key;
+	w->copy_header.offset = offset;
+	w->copy_header.n = n;
+	w->copy_header.piece = piece;
+	w->copy_header.reserved = 0;
+	if (pv_env_emit(c, &w->copy_header, sizeof(w->copy_header) + n)) {
+		pv_env_lost(c, PV_LOSS_RING_CODE);
+		pv_env_code_forget(c, w->copy_code.key);
+		w->copy_failed = 0;
+		w->copy_piece = PV_PIECE_MAX;
+		return;
+	}
+	w->copy_offset = offset + n;
+}
+
+/*
+ * One step of the copy of all new code objects, flattened into one loop: the
+ * start of an object, or one piece.  An object whose bytes could not all be
+ * read stays known, marked by the size or the missing piece.
+ */
+static long pv_code_copy_step(__u32 index, void *arg)
+{
+	struct pv_ctx *c = arg;
+	struct pv_walk *w = c->w;
+
+	(void)index;
+	if (w->copy_i >= w->n_new)
+		return 1;
+	if (w->copy_piece == PV_PIECE_MAX + 1) {
+		w->copy_offset = 0;
+		w->copy_piece = 0;
+		if (pv_code_copy_begin(c)) {
+			w->copy_i++;
+			w->copy_piece = PV_PIECE_MAX + 1;
+			return 0;
+		}
+		pv_env_code_claim(c, w->copy_code.key);
+		return 0;
+	}
+	if (w->copy_piece < PV_PIECE_MAX) {
+		pv_code_copy_piece(c);
+		return 0;
+	}
+	if (w->copy_failed)
+		pv_env_lost(c, PV_LOSS_CODE_READ);
+	w->copy_i++;
+	w->copy_piece = PV_PIECE_MAX + 1;
+	return 0;
+}
+
+/* Copies the names and line tables of the code objects that were new in this sample. */
+static inline void pv_code_copy_new(struct pv_ctx *c)
+{
+	struct pv_walk *w = c->w;
+
+	if (!w->n_new)
+		return;
+	w->copy_i = 0;
+	w->copy_piece = PV_PIECE_MAX + 1;
+	pv_loop(PV_CODE_COPY_STEPS, pv_code_copy_step, c);
+}
+
+#endif

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The native walker: registers -> return addresses, by compiled .eh_frame
+ * rows.  Input: pc, sp, bp and the anchors of the Python walk.  Output:
+ * native[] of the sample, flagged where a frame runs Python frames.
+ *
+ * Merge by stack address: the frame with sp <= anchor < cfa is the activation
+ * of _PyEval_EvalFrameDefault that runs the run of that anchor.  Up to 3.9
+ * there is no anchor and eval's PC ranges flag the frame.
+ */
+#ifndef PV_WALK_NATIVE_H
+#define PV_WALK_NATIVE_H
+
+#include "walk/walk.h"
+
+enum {
+	PV_NAT_MAP_STEPS = 17,	/* binary search over 64 k mappings */
+	PV_NAT_ROW_STEPS = 13,	/* over the rows of 4 KiB of code */
+};
+
+static inline void pv_nat_fail(struct pv_walk *w, __u32 loss, __u64 addr)
+{
+	w->nat_done = 1;
+	w->sample.nat_loss = loss;
+	if (!w->sample.fail_addr)
+		w->sample.fail_addr = addr;
+}
+
+/* Makes w->mapping the one that holds pc; false: there is none. */
+static inline bool pv_nat_find_mapping(struct pv_ctx *c, __u64 pc)
+{
+	struct pv_walk *w = c->w;
+	__u32 low = 0, high = c->proc->maps_n, i;
+
+	if (pc >= w->mapping.start && pc < w->mapping.end)
+		return true;
+	for (i = 0; i < PV_NAT_MAP_STEPS; i++) {
+		__u32 middle = low + (high - low) / 2;
+		const struct pv_mapping *m;
+
+		if (low >= high)
+			return false;
+		m = pv_env_mapping(c, c->proc->maps_first + middle);
+		if (!m)
+			return false;
+		if (pc < m->start) {
+			high = middle;
+		} else if (pc >= m->end) {
+			low = middle + 1;
+		} else {
+			w->mapping = *m;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The row in effect at pc, which lies in w->mapping; false: no row, no table. */
+static inline bool pv_nat_find_row(struct pv_ctx *c, __u64 pc, struct pv_unwind_row *ret)
+{
+	const struct pv_mapping *m = &c->w->mapping;
+	__u64 vaddr = pc - m->bias, cell;
+	__u32 rel, page, low, high, i;
+	const __u64 *value;
+
+	rel = vaddr - m->base;
+	page = rel >> PV_UNWIND_PAGE_SHIFT;
+	if (vaddr < m->base || (vaddr - m->base) >> 32 || page >= m->npages)
+		return false;
+	value = pv_env_cell(c, m->segment, m->cell + page);
+	if (!value)
+		return false;
+	cell = *value;
+	low = (__u32)cell;
+	high = cell >> 32;
+	if (high < low)
+		return false;
+	/* the last row of low..high whose pc is not above rel */
+	for (i = 0; i < PV_NAT_ROW_STEPS; i++) {
+		__u32 middle = low + (high - low + 1) / 2;
+
+		if (low >= high)
+			break;
+		value = pv_env_cell(c, m->segment, m->cell + m->npages + middle);
+		if (!value)
+			return false;
+		if ((__u32)*value <= rel)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	value = pv_env_cell(c, m->segment, m->cell + m->npages + low);
+	if (!value)
+		return false;
+	cell = *value;
+	ret->pc = (__u32)cell;
+	ret->cfa_off = (__s16)(cell >> 32);
+	ret->kinds = (__u8)(cell >> 48);
+	ret->rbp_off = (__s8)(cell >> 56);
+	return ret->pc <= rel;
+}
+
+/* Appends the frame at pc; its flags can be completed later through the last word. */
+static inline void pv_nat_push(struct pv_walk *w, __u64 pc, bool mapped, __u64 flags)
+{
+	__u32 i = w->sample.n_native;
+	__u64 word;
+
+	if (i >= PV_NATIVE_FRAMES_MAX) {
+		pv_nat_fail(w, PV_LOSS_NAT_DEPTH, pc);
+		return;
+	}
+	if (mapped && w->mapping.object)
+		word = (__u64)w->mapping.object << PV_NAT_REL_BITS |
+		       ((pc - w->mapping.bias) & ((1ULL << PV_NAT_REL_BITS) - 1));
+	else
+		word = PV_NAT_RAW | (pc & (PV_NAT_RAW - 1));
+	i += 2 * (__u32)w->sample.n_python + w->sample.n_kernel;
+	w->words[i & (PV_WALK_WORDS - 1)] = word | flags;
+	w->sample.n_native++;
+}
+
+static inline void pv_nat_flag_last(struct pv_walk *w, __u64 flags)
+{
+	__u32 i = 2 * (__u32)w->sample.n_python + w->sample.n_kernel + w->sample.n_native - 1;
+
+	w->words[i & (PV_WALK_WORDS - 1)] |= flags;
+}
+
+static inline bool pv_nat_in_eval(const struct pv_proc *p, __u64 pc)
+{
+	__u32 i;
+
+	for (i = 0; i < PV_EVAL_RANGES_MAX; i++) {
+		if (pc >= p->eval[i].start && pc < p->eval[i].end)
+			return true;
+	}
+	return false;
+}
+
+/* CFA - anchor is a constant of the binary; a second value forbids bridges. */
+static inline void pv_nat_learn(struct pv_ctx *c, __u64 cfa, __u64 anchor, __u64 pc,
+				const struct pv_unwind_row *row)
+{
+	struct pv_proc *p = c->proc;
+	__s32 distance = cfa - anchor;
+
+	if (p->reanchor_cfa == distance || p->reanchor_cfa < 0)
+		return;
+	if (p->reanchor_cfa) {
+		p->reanchor_cfa = -1;
+		pv_env_lost(c, PV_LOSS_REANCHOR_CONFLICT);
+		return;
+	}
+	if (row->kinds >> 4 != PV_RBP_CFA)
+		return;
+	p->reanchor_pc = pc;
+	p->reanchor_rbp = row->rbp_off;
+	p->reanchor_cfa = distance;
+}
+
+/* Flags the frame [sp, cfa) if it runs the next run of Python frames. */
+static inline void pv_nat_match_anchor(struct pv_ctx *c, __u64 cfa, __u64 pc,
+				       const struct pv_unwind_row *row)
+{
+	struct pv_walk *w = c->w;
+	__u64 anchor;
+
+	if (w->next_anchor >= w->n_anchors)
+		return;
+	anchor = w->anchors[w->next_anchor & (PV_WALK_ANCHORS - 1)];
+	if (anchor >= cfa || anchor < w->sp)
+		return;
+	pv_nat_flag_last(w, PV_NAT_ANCHOR);
+	w->next_anchor++;
+	if (!w->exact)
+		pv_nat_learn(c, cfa, anchor, pc, row);
+}
+
+/* Reads the caller's registers, given the CFA; negative: unreadable, nothing changed. */
+static inline long pv_nat_up(struct pv_ctx *c, __u64 cfa, __u32 rbp_kind, __s32 rbp_off)
+{
+	struct pv_walk *w = c->w;
+	__u64 pair[2] = {}; /* the two words below the CFA: mostly rbp and return address */
+	__u64 bp = w->bp;
+
+	if (pv_read(c, pair, sizeof(pair), cfa - 16))
+		return -1;
+	if (rbp_kind == PV_RBP_CFA && rbp_off == -2) {
+		bp = pair[0];
+	} else if (rbp_kind == PV_RBP_CFA || rbp_kind == PV_RBP_AT_RBP) {
+		__u64 at = (rbp_kind == PV_RBP_CFA ? cfa : w->bp) + 8 * (__s64)rbp_off;
+
+		if (pv_read(c, &bp, 8, at))
+			return -1;
+	}
+	w->pc = pair[1];
+	w->bp = bp;
+	w->sp = cfa;
+	w->exact = 0;
+	return 0;
+}
+
+/* The registers that a signal handler returns to: struct ucontext at sp (x86-64 ABI). */
+static inline void pv_nat_sigreturn(struct pv_ctx *c)
+{
+	struct pv_walk *w = c->w;
+	struct {
+		__u64 rbp, rbx, rdx, rax, rcx, rsp, rip;
+	} regs = {};
+
+	if (pv_read(c, &regs, sizeof(regs), w->sp + 120)) {
+		pv_nat_fail(w, PV_LOSS_NAT_READ, w->sp);
+		return;
+	}
+	w->pc = regs.rip;
+	w->sp = regs.rsp;
+	w->bp = regs.rbp;
+	w->exact = 1;
+	if (w->pc - c->proc->torn.start < c->proc->torn.end - c->proc->torn.start) {
+		w->sample.flags |= PV_SAMPLE_TORN;
+		w->sample.py_loss = PV_LOSS_PY_TORN;
+	}
+}
+
+/* The CFA by the row; 0 = not to be had, with the loss set. */
+static inline __u64 pv_nat_cfa(struct pv_ctx *c, const struct pv_unwind_row *row, __u64 pc,
+			       __u32 *loss)
+{
+	struct pv_walk *w = c->w;
+	__s64 off = 8 * (__s64)row->cfa_off;
+	__u64 cfa = 0, at;
+
+	switch (row->kinds & 15) {
+	case PV_CFA_RSP:
+		return w->sp + off;
+	case PV_CFA_RBP:
+		return w->bp + off;
+	case PV_CFA_PLT:
+		return w->sp + 8 + ((pc & 15) >= (__u64)row->cfa_off ? 8 : 0);
+	case PV_CFA_DEREF_RBP:
+	case PV_CFA_DEREF_RSP:
+		at = (row->kinds & 15) == PV_CFA_DEREF_RBP ? w->bp : w->sp;
+		at += 8 * (__s64)(__s8)(row->cfa_off & 0xff);
+		if (pv_read(c, &cfa, 8, at)) {
+			*loss = PV_LOSS_NAT_READ;
+			return 0;
+		}
+		return cfa + 8 * (__s64)(__s8)((__u16)row->cfa_off >> 8);
+	case PV_CFA_NONE:
+		*loss = PV_LOSS_NAT_NOROW;
+		return 0;
+	default:
+		*loss = PV_LOSS_NAT_UNSUPPORTED;
+		return 0;
+	}
+}
+
+/*
+ * The native unwind broke.  If a run of Python frames is left, its eval
+ * frame's CFA is a known distance from the anchor: go on there.
+ */
+static inline void pv_nat_break(struct pv_ctx *c, __u32 loss, __u64 addr)
+{
+	struct pv_walk *w = c->w;
+	const struct pv_proc *p = c->proc;
+	__s32 distance = p->reanchor_cfa;
+	__u64 anchor, cfa, pc = p->reanchor_pc;
+	bool mapped;
+
+	w->sample.nat_loss = loss;
+	if (distance <= 0 || w->next_anchor >= w->n_anchors) {
+		pv_nat_fail(w, loss, addr);
+		return;
+	}
+	anchor = w->anchors[w->next_anchor & (PV_WALK_ANCHORS - 1)];
+	cfa = anchor + distance;
+	if (cfa <= w->sp) {
+		pv_nat_fail(w, loss, addr);
+		return;
+	}
+	mapped = pv_nat_find_mapping(c, pc);
+	pv_nat_push(w, pc, mapped, PV_NAT_BREAK | PV_NAT_ANCHOR);
+	if (w->nat_done)
+		return;
+	w->next_anchor++;
+	w->sample.flags |= PV_SAMPLE_REANCHORED;
+	if (pv_nat_up(c, cfa, PV_RBP_CFA, p->reanchor_rbp))
+		pv_nat_fail(w, PV_LOSS_NAT_READ, cfa);
+}
+
+/* One frame; returns 1 at the thread's start or when nothing more can be known. */
+static long pv_nat_step(__u32 index, void *arg)
+{
+	struct pv_ctx *c = arg;
+	struct pv_walk *w = c->w;
+	struct pv_unwind_row row = {};
+	__u64 pc = w->pc, lookup, cfa;
+	__u32 loss = PV_LOSS_NAT_NOROW;
+	bool mapped;
+
+	(void)index;
+	if (w->nat_done)
+		return 1;
+	/* a return address belongs to the call before it */
+	lookup = w->exact ? pc : pc - 1;
+	mapped = pv_nat_find_mapping(c, lookup);
+	pv_nat_push(w, pc, mapped, w->exact ? PV_NAT_EXACT : 0);
+	if (w->nat_done)
+		return 1;
+	if (c->proc->py.anchor_kind == PV_ANCHOR_NONE && c->proc->has_python &&
+	    pv_nat_in_eval(c->proc, lookup))
+		pv_nat_flag_last(w, PV_NAT_ANCHOR);
+	if (!mapped || !pv_nat_find_row(c, lookup, &row)) {
+		pv_nat_break(c, mapped ? PV_LOSS_NAT_NOROW : PV_LOSS_NAT_NOMAP, pc);
+		return w->nat_done != 0;
+	}
+	if ((row.kinds & 15) == PV_CFA_END) {
+		w->sample.flags |= PV_SAMPLE_NAT_END;
+		w->nat_done = 1;
+		return 1;
+	}
+	if ((row.kinds & 15) == PV_CFA_SIGRETURN) {
+		pv_nat_sigreturn(c);
+		return w->nat_done != 0;
+	}
+	cfa = pv_nat_cfa(c, &row, pc, &loss);
+	if (!cfa || cfa <= w->sp) {
+		pv_nat_break(c, cfa ? PV_LOSS_NAT_BADCFA : loss, pc);
+		return w->nat_done != 0;
+	}
+	pv_nat_match_anchor(c, cfa, pc, &row);
+	if (pv_nat_up(c, cfa, row.kinds >> 4, row.rbp_off))
+		pv_nat_break(c, PV_LOSS_NAT_READ, cfa);
+	return w->nat_done != 0;
+}
+
+/* The whole native half of a sample; after the Python and the kernel half. */
+static inline void pv_walk_native(struct pv_ctx *c)
+{
+	pv_loop(PV_NATIVE_FRAMES_MAX + 1, pv_nat_step, c);
+}
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The state of one walk, and what a home of the walkers must provide.
+ * Input: one thread's registers and its process entry.  Output: one
+ * pv_event_sample with its frames, in pv_walk.sample and pv_walk.words.
+ *
+ * The walkers have three homes: a perf event in BPF (the current task), a task
+ * iterator in BPF, and the host over a struct pv_mem.  There are no indirect
+ * calls in BPF, so a home defines these static inline functions and then
+ * includes walk/python.h and walk/native.h:
+ *
+ *   long pv_read(struct pv_ctx *c, void *dst, __u32 n, __u64 addr);
+ *	0, or negative: nothing usable in dst
+ *   long pv_loop(__u32 n, long (*fn)(__u32 i, void *ctx), struct pv_ctx *c);
+ *	calls fn until it returns 1, n times at most
+ *   const struct pv_mapping *pv_env_mapping(struct pv_ctx *c, __u32 index);
+ *   const __u64 *pv_env_cell(struct pv_ctx *c, __u32 segment, __u32 index);
+ *	NULL outside the arrays
+ *   bool pv_env_code_known(struct pv_ctx *c, __u64 key);
+ *   void pv_env_code_claim(struct pv_ctx *c, __u64 key);
+ *   void pv_env_code_forget(struct pv_ctx *c, __u64 key);
+ *   long pv_env_emit(struct pv_ctx *c, void *record, __u32 size);
+ *	negative: lost
+ *   void pv_env_lost(struct pv_ctx *c, __u32 loss);
+ *	counts one loss by cause
+ *
+ * Loop state lives in struct pv_walk, a map value, not on the BPF stack: there
+ * unknown scalars converge at once for the verifier.
+ */
+#ifndef PV_WALK_WALK_H
+#define PV_WALK_WALK_H
+
+#include "abi/event.h"
+#include "abi/layout.h"
+#include "abi/loss.h"
+#include "abi/process.h"
+#include "abi/unwind.h"
+
+enum {
+	PV_WALK_WORDS = 8192,	/* power of two; python, kernel and native frames */
+	PV_WALK_ANCHORS = 4096,	/* power of two */
+	PV_WALK_TSTATE = 512,	/* power of two, bytes copied of a thread state */
+	PV_WALK_FRAME = 128,	/* power of two, bytes copied of a frame */
+	PV_WALK_CODE = 256,	/* power of two, bytes copied of a code object */
+	PV_WALK_CODES = 32,	/* power of two, code objects remembered within a sample */
+	PV_WALK_NEW = 256,	/* power of two, code objects first seen in one sample */
+	PV_WALK_PAD = 8,	/* room for an 8-byte load at the last masked offset */
+};
+
+PV_STATIC_ASSERT(2 * PV_PYTHON_FRAMES_MAX + PV_KERNEL_FRAMES_MAX + 1 + PV_NATIVE_FRAMES_MAX <=
+			 PV_WALK_WORDS,
+		 "all frames fit into the words of a sample");
+PV_STATIC_ASSERT(PV_PYTHON_FRAMES_MAX < PV_WALK_ANCHORS, "one anchor a frame at most");
+
+/* A code object that this sample has met. */
+struct pv_walk_code {
+	__u64 address;
+	__u64 key;
+	__u64 serial;		/* of the sample: an entry of an older one is void */
+	__s32 first_traceable;	/* bytes */
+	__u32 bad;
+};
+
+struct pv_walk {
+	struct pv_event_sample sample;	/* with words: the record as it is emitted */
+	__u64 words[PV_WALK_WORDS];
+
+	__u64 serial;			/* counts samples of this scratch */
+
+	/* the thread */
+	__u64 pc, sp, bp, fsbase;
+
+	/* the Python walk */
+	__u64 tstate, frame, cframe, root_cframe;
+	__u64 cycle_mark;		/* Brent's algorithm */
+	__u32 cycle_power, cycle_steps;
+	__u32 run_frames;		/* frames of the current run so far */
+	__u32 py_done;
+	__u64 anchors[PV_WALK_ANCHORS];
+	__u32 n_anchors;
+	__u8 tstate_bytes[PV_WALK_TSTATE + PV_WALK_PAD];
+	__u8 frame_bytes[PV_WALK_FRAME + PV_WALK_PAD];
+	__u8 code_bytes[PV_WALK_CODE + PV_WALK_PAD];
+	struct pv_walk_code codes[PV_WALK_CODES];
+
+	/* code objects to be copied after the walk */
+	__u64 new_code[PV_WALK_NEW];
+	__u64 new_key[PV_WALK_NEW];
+	__u32 n_new;
+	__u32 copy_i, copy_piece, copy_offset, copy_failed;
+	__u64 copy_data[PV_PIECE_MAX];
+	struct pv_event_code copy_code;
+	struct pv_event_piece copy_header;	/* with copy_bytes: the record of a piece */
+	__u8 copy_bytes[PV_PIECE_BYTES];
+
+	/* the native walk */
+	struct pv_mapping mapping;	/* of the last pc; end = 0: none */
+	__u32 exact;			/* pc is exact, not a return address */
+	__u32 nat_done;
+	__u32 next_anchor;
+	__u32 nat_pad;
+};
+
+/* What every function of a walk needs; lives on the (BPF) stack. */
+struct pv_ctx {
+	struct pv_walk *w;
+	struct pv_proc *proc;
+	void *home;		/* of the home: the task, the host's walker */
+};
+
+/* A load at an untrusted offset of a masked buffer. */
+#define PV_FIELD(type, bytes, size, offset) (*(type *)&(bytes)[(offset) & ((size) - 1)])
+
+/*
+ * min(n, max), in a form whose bound the verifier sees: compilers keep the
+ * checked value and the used one in different registers.
+ */
+static inline __u32 pv_bounded(__u64 n, __u32 max)
+{
+	__u32 bounded = n > max ? max : (__u32)n;
+
+	__asm__ volatile("" : "+r"(bounded));
+	return bounded > max ? max : bounded;
+}
+
+static inline __u64 pv_mix(__u64 hash, __u64 value)
+{
+	hash ^= value;
+	hash *= 0x9e3779b97f4a7c15ULL;
+	return hash ^ (hash >> 29);
+}
+
+/* Everything that must not survive from the last sample of this scratch. */
+static inline void pv_walk_begin(struct pv_walk *w)
+{
+	w->serial++;
+	w->sample.flags = 0;
+	w->sample.n_kernel = w->sample.n_native = w->sample.n_python = w->sample.n_runs = 0;
+	w->sample.py_loss = w->sample.nat_loss = 0;
+	w->sample.task_state = 0;
+	w->sample.fail_addr = 0;
+	w->n_anchors = 0;
+	w->next_anchor = 0;
+	w->n_new = 0;
+	w->py_done = w->nat_done = 0;
+	w->run_frames = 0;
+	w->mapping.end = 0;
+	w->exact = 1;
+}
+
+/* Size of the finished record in bytes. */
+static inline __u32 pv_walk_size(const struct pv_walk *w)
+{
+	return sizeof(w->sample) +
+	       8 * (2 * (__u32)w->sample.n_python + w->sample.n_kernel + w->sample.n_native);
+}
+
+#endif
