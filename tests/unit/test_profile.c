@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * model/strings and model/profile: joining and counting.
+ * Input: small profiles made here.  Output: Check's report.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/profile.h"
+#include "model/strings.h"
+
+static void ok(struct pv_err *err)
+{
+	ck_assert_msg(!err, "%s", err ? err->message : "");
+}
+
+static uint32_t string(struct pv_strings *strings, const char *text)
+{
+	uint32_t id;
+
+	ok(pv_strings_add(strings, text, strlen(text), &id));
+	return id;
+}
+
+START_TEST(strings_are_interned)
+{
+	struct pv_strings *strings;
+	uint32_t id, a;
+	char text[16];
+
+	ok(pv_strings_create(&strings));
+	ck_assert_uint_eq(string(strings, ""), 0);
+	ck_assert_uint_eq(pv_strings_n(strings), 1);
+	a = string(strings, "a");
+	ck_assert_uint_eq(string(strings, "a"), a);
+	ok(pv_strings_add(strings, "ab", 1, &id));
+	ck_assert_uint_eq(id, a);
+	ok(pv_strings_add(strings, "a\0b", 3, &id));
+	ck_assert_uint_ne(id, a);
+	ck_assert_uint_eq(pv_strings_length(strings, id), 3);
+	ck_assert_mem_eq(pv_strings_get(strings, id), "a\0b", 4);
+	for (int i = 0; i < 50000; i++) {
+		snprintf(text, sizeof(text), "name%d", i);
+		ck_assert_uint_eq(string(strings, text), i + 3);
+	}
+	for (int i = 0; i < 50000; i++) {
+		snprintf(text, sizeof(text), "name%d", i);
+		ck_assert_str_eq(pv_strings_get(strings, i + 3), text);
+	}
+	pv_strings_destroy(strings);
+	pv_strings_destroy(NULL);
+}
+END_TEST
+
+START_TEST(long_strings)
+{
+	struct pv_strings *strings;
+	size_t n = 300000;
+	char *text = malloc(n);
+	uint32_t id;
+
+	memset(text, 'x', n);
+	ok(pv_strings_create(&strings));
+	ok(pv_strings_add(strings, text, n, &id));
+	ck_assert_uint_eq(pv_strings_length(strings, id), n);
+	ck_assert_mem_eq(pv_strings_get(strings, id), text, n);
+	ck_assert_str_eq(pv_strings_get(strings, string(strings, "after")), "after");
+	pv_strings_destroy(strings);
+	free(text);
+}
+END_TEST
+
+static uint32_t loc(struct pv_profile *profile, const char *function, const char *file, int line,
+		    enum pv_loc_kind kind)
+{
+	struct pv_loc at = {.function = string(profile->strings, function),
+			    .file = string(profile->strings, file),
+			    .line = line,
+			    .kind = kind};
+	uint32_t id;
+
+	ok(pv_profile_loc(profile, &at, &id));
+	return id;
+}
+
+static uint32_t node(struct pv_profile *profile, uint32_t parent, uint32_t at)
+{
+	uint32_t id;
+
+	ok(pv_profile_node(profile, parent, at, &id));
+	return id;
+}
+
+static uint32_t thread(struct pv_profile *profile, uint32_t tid, const char *name)
+{
+	uint32_t id;
+
+	ok(pv_profile_thread(profile, 100, tid, name, &id));
+	return id;
+}
+
+START_TEST(equal_things_are_one)
+{
+	struct pv_profile *profile;
+	uint32_t a, b, n, t;
+
+	ok(pv_profile_create(&profile));
+	a = loc(profile, "f", "a.py", 1, PV_LOC_PYTHON);
+	b = loc(profile, "f", "a.py", 2, PV_LOC_PYTHON);
+	ck_assert_uint_ne(a, b);
+	ck_assert_uint_ne(loc(profile, "f", "a.py", 1, PV_LOC_NATIVE), a);
+	ck_assert_uint_eq(loc(profile, "f", "a.py", 1, PV_LOC_PYTHON), a);
+	n = node(profile, 0, a);
+	ck_assert_uint_eq(node(profile, 0, a), n);
+	ck_assert_uint_ne(node(profile, n, a), n);
+	ck_assert_uint_eq(((struct pv_stack_node *)pv_vec_at(&profile->nodes, 2))->depth, 2);
+	t = thread(profile, 7, "born");
+	ck_assert_uint_eq(thread(profile, 7, ""), t);
+	ck_assert_uint_eq(thread(profile, 7, "named"), t);
+	ck_assert_uint_ne(thread(profile, 8, "named"), t);
+	ok(pv_profile_add(profile, n, t, 2));
+	ok(pv_profile_add(profile, n, t, 3));
+	ck_assert_uint_eq(profile->samples.n, 1);
+	ck_assert_uint_eq(((struct pv_sample *)pv_vec_at(&profile->samples, 0))->count, 5);
+	ck_assert_uint_eq(((struct pv_profile_thread *)pv_vec_at(&profile->threads, t))->samples,
+			  5);
+	ck_assert_str_eq(
+		pv_strings_get(profile->strings,
+			       ((struct pv_profile_thread *)pv_vec_at(&profile->threads, t))->name),
+		"named");
+	pv_profile_destroy(profile);
+	pv_profile_destroy(NULL);
+}
+END_TEST
+
+START_TEST(many_locations)
+{
+	struct pv_profile *profile;
+	uint32_t first[2000];
+
+	ok(pv_profile_create(&profile));
+	for (int i = 0; i < 2000; i++)
+		first[i] = loc(profile, "f", "a.py", i, PV_LOC_PYTHON);
+	for (int i = 0; i < 2000; i++)
+		ck_assert_uint_eq(loc(profile, "f", "a.py", i, PV_LOC_PYTHON), first[i]);
+	ck_assert_uint_eq(profile->locs.n, 2000);
+	pv_profile_destroy(profile);
+}
+END_TEST
+
+/*
+ * thread main (1) > main:1 > fib:5 > fib:6 > fib:5        10 samples
+ *                                  > fib:6 > memcpy        4
+ *                          > g:9                           4 (and 1 in another thread)
+ * By hand: fib self 10, total 14; memcpy 4/4; g 5/5; main 0/19.
+ */
+START_TEST(hottest_by_hand)
+{
+	struct pv_profile *profile;
+	struct pv_hot *hot;
+	size_t n;
+	uint32_t t1, t2, root, main_node, fib5, fib6, deepest, native, g;
+	static const struct {
+		const char *name;
+		uint64_t self, total;
+	} expected[] = {{"fib", 10, 14}, {"g", 5, 5}, {"memcpy", 4, 4}, {"main", 0, 19}};
+
+	ok(pv_profile_create(&profile));
+	t1 = thread(profile, 1, "main");
+	t2 = thread(profile, 2, "other");
+	root = node(profile, 0, loc(profile, "thread main (1)", "", 0, PV_LOC_THREAD));
+	main_node = node(profile, root, loc(profile, "main", "a.py", 1, PV_LOC_PYTHON));
+	fib5 = node(profile, main_node, loc(profile, "fib", "a.py", 5, PV_LOC_PYTHON));
+	fib6 = node(profile, fib5, loc(profile, "fib", "a.py", 6, PV_LOC_PYTHON));
+	deepest = node(profile, fib6, loc(profile, "fib", "a.py", 5, PV_LOC_PYTHON));
+	native = node(profile, fib6, loc(profile, "memcpy", "", 0, PV_LOC_NATIVE));
+	g = node(profile, main_node, loc(profile, "g", "a.py", 9, PV_LOC_PYTHON));
+	loc(profile, "never", "a.py", 99, PV_LOC_PYTHON);
+	ok(pv_profile_add(profile, deepest, t1, 10));
+	ok(pv_profile_add(profile, native, t1, 4));
+	ok(pv_profile_add(profile, g, t1, 4));
+	ok(pv_profile_add(profile, g, t2, 1));
+	ok(pv_profile_hottest(profile, &hot, &n));
+	ck_assert_uint_eq(n, 4);
+	for (size_t i = 0; i < n; i++) {
+		const struct pv_loc *at = pv_vec_at(&profile->locs, hot[i].loc);
+
+		ck_assert_str_eq(pv_strings_get(profile->strings, at->function), expected[i].name);
+		ck_assert_uint_eq(hot[i].self, expected[i].self);
+		ck_assert_uint_eq(hot[i].total, expected[i].total);
+	}
+	free(hot);
+	pv_profile_destroy(profile);
+}
+END_TEST
+
+START_TEST(hottest_of_nothing)
+{
+	struct pv_profile *profile;
+	struct pv_hot *hot = NULL;
+	size_t n = 1;
+
+	ok(pv_profile_create(&profile));
+	ok(pv_profile_hottest(profile, &hot, &n));
+	ck_assert_uint_eq(n, 0);
+	free(hot);
+	pv_profile_destroy(profile);
+}
+END_TEST
+
+START_TEST(layers_by_leaf)
+{
+	struct pv_profile *profile;
+	struct pv_layers layers;
+	uint32_t t, python;
+
+	ok(pv_profile_create(&profile));
+	t = thread(profile, 1, "main");
+	python = node(profile, 0, loc(profile, "f", "a.py", 1, PV_LOC_PYTHON));
+	ok(pv_profile_add(profile, python, t, 1));
+	ok(pv_profile_add(profile, node(profile, python, loc(profile, "n", "", 0, PV_LOC_NATIVE)),
+			  t, 10));
+	ok(pv_profile_add(profile, node(profile, python, loc(profile, "i", "", 0, PV_LOC_INLINED)),
+			  t, 100));
+	ok(pv_profile_add(profile, node(profile, python, loc(profile, "k", "", 0, PV_LOC_KERNEL)),
+			  t, 1000));
+	ok(pv_profile_add(profile,
+			  node(profile, 0, loc(profile, "[truncated]", "", 0, PV_LOC_MARKER)), t,
+			  10000));
+	ok(pv_profile_add(profile, 0, t, 100000));
+	layers = pv_profile_layers(profile);
+	ck_assert_uint_eq(layers.python, 1);
+	ck_assert_uint_eq(layers.native, 110);
+	ck_assert_uint_eq(layers.kernel, 1000);
+	ck_assert_uint_eq(layers.other, 110000);
+	pv_profile_destroy(profile);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("profile");
+	TCase *tcase = tcase_create("profile");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	suite_add_tcase(suite, tcase);
+	tcase_add_test(tcase, strings_are_interned);
+	tcase_add_test(tcase, long_strings);
+	tcase_add_test(tcase, equal_things_are_one);
+	tcase_add_test(tcase, many_locations);
+	tcase_add_test(tcase, hottest_by_hand);
+	tcase_add_test(tcase, hottest_of_nothing);
+	tcase_add_test(tcase, layers_by_leaf);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
