@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the live tests share: the interpreters of this machine, targets, pitviper's own runs.
+
+Input: $PITVIPER (default build/src/pitviper), $PYENV_ROOT, $PYROOTS.  Output: plain objects; the
+tests themselves decide.  Nothing here knows how pitviper works, only what it promises on its
+command line.
+"""
+import glob
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+TARGETS = os.path.join(HERE, "targets")
+PITVIPER = os.environ.get("PITVIPER") or os.path.join(TOP, "build", "src", "pitviper")
+SUPPORTED = [(3, minor) for minor in range(8, 14)]
+
+
+class Interp:
+	"""One Python that can run a target: plain, or inside a root made by tools/mk-pyroot.sh."""
+
+	def __init__(self, name, path, root=None):
+		self.name, self.path, self.root = name, path, root
+		self.stagedir = None
+		out = subprocess.run(
+			self.prefix() + [path, "-c", "import sys; print(sys.version_info[:3])"],
+			stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60).stdout.decode()
+		self.version = tuple(int(n) for n in re.findall(r"\d+", out))
+		self.symtab = self.has_symtab()
+
+	def prefix(self):
+		return ["chroot", self.root] if self.root else []
+
+	def has_symtab(self):
+		"""Whether the eval loop can have a name here: judged by readelf, not by pitviper."""
+		objects = [os.path.realpath((self.root or "") + self.path)]
+		objects += glob.glob(os.path.join(os.path.dirname(objects[0]), "..", "lib", "libpython3*.so*"))
+		for path in objects:
+			# grep -q would close the pipe early: readelf's whole answer is small enough
+			out = subprocess.run(["readelf", "-WS", path], stdout=subprocess.PIPE).stdout
+			syms = subprocess.run("nm '%s' 2>/dev/null | grep -c ' [tT] _PyEval_EvalFrameDefault'" % path,
+					      shell=True, stdout=subprocess.PIPE).stdout
+			if b".symtab" in out and int(syms or 0) > 0:
+				return True
+		return False
+
+	def stage(self, script):
+		"""The path of a target as the interpreter sees it."""
+		if not self.root:
+			return script
+		if not self.stagedir:
+			self.stagedir = tempfile.mkdtemp(prefix="pv-live-", dir=os.path.join(self.root, "tmp"))
+			os.chmod(self.stagedir, 0o755)
+		shutil.copy(script, self.stagedir)
+		return os.path.join(self.stagedir, os.path.basename(script))[len(self.root):]
+
+	def outside(self, path):
+		return (self.root or "") + path
+
+	def command(self, script, *args):
+		return self.prefix() + [self.path, self.stage(script)] + [str(a) for a in args]
+
+	def tempfile(self, suffix=".json"):
+		fd, path = tempfile.mkstemp(prefix="pv-live-", suffix=suffix,
+					    dir=os.path.join(self.root, "tmp") if self.root else None)
+		os.close(fd)
+		return path, path[len(self.root or ""):]
+
+	def __repr__(self):
+		return self.name
+
+
+def find_interpreters():
+	found = []
+	pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
+	for path in sorted(glob.glob(os.path.join(pyenv, "versions", "3.*", "bin", "python3"))):
+		found.append(("pyenv-" + path.split(os.sep)[-3], path, None))
+	for path in sorted(glob.glob("/usr/bin/python3.*")):
+		if re.fullmatch(r"/usr/bin/python3\.\d+", path):
+			found.append(("usr-" + os.path.basename(path)[6:], path, None))
+	roots = os.environ.get("PYROOTS") or os.path.join(TOP, "pyroots")
+	for root in sorted(glob.glob(os.path.join(roots, "3.*"))):
+		path = "/usr/bin/python" + os.path.basename(root)
+		if os.path.exists(root + path) and os.getuid() == 0:
+			found.append(("root-" + os.path.basename(root), path, root))
+	out = []
+	for name, path, root in found:
+		interp = Interp(name, path, root)
+		if interp.version[:2] in SUPPORTED:
+			out.append(interp)
+	out.sort(key=lambda i: (i.version, i.name))
+	return out
+
+
+class Target:
+	"""A program under test.  Always killed; never waited for by sleeping."""
+
+	def __init__(self, command, stdin=True, env=None, cwd=None, ready=True, user=None, timeout=60):
+		if user is not None:
+			command = ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups"] + command
+		self.proc = subprocess.Popen(
+			command, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+			stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+			env=dict(os.environ, **env) if env else None, cwd=cwd)
+		self.pid = self.proc.pid
+		self.buffer = b""
+		if ready:
+			self.wait_line(b"READY", timeout)
+
+	def wait_line(self, word, timeout=60):
+		"""Reads its output up to a line that starts with word; returns that line."""
+		deadline = time.monotonic() + timeout
+		fd = self.proc.stdout.fileno()
+		while True:
+			while b"\n" in self.buffer:
+				line, _, self.buffer = self.buffer.partition(b"\n")
+				if line.startswith(word):
+					return line.decode()
+			left = deadline - time.monotonic()
+			if left <= 0 or not select.select([fd], [], [], left)[0]:
+				raise AssertionError("the target did not say %r in %d s" % (word, timeout))
+			data = os.read(fd, 65536)
+			if not data:
+				raise AssertionError("the target ended (%s) before it said %r" % (self.proc.wait(), word))
+			self.buffer += data
+
+	def say(self, line):
+		self.proc.stdin.write(line.encode() + b"\n")
+		self.proc.stdin.flush()
+
+	def alive(self):
+		return self.proc.poll() is None
+
+	def cpu(self):
+		"""User and system seconds so far."""
+		with open("/proc/%d/stat" % self.pid) as stat:
+			fields = stat.read().rpartition(")")[2].split()
+		return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+	def stop(self):
+		if self.proc.poll() is None:
+			self.proc.kill()
+		self.proc.wait()
+		for stream in (self.proc.stdin, self.proc.stdout):
+			try:
+				if stream:
+					stream.close()
+			except OSError:
+				pass
+
+	def __enter__(self):
+		return self
+
+	def __exit__(self, *args):
+		self.stop()
+
+
+# ---- pitviper
+
+class Run:
+	"""What one run of pitviper did."""
+
+	def __init__(self, status, out, err, seconds):
+		self.status, self.out, self.err, self.seconds = status, out, err, seconds
+
+	def text(self):
+		return self.err.decode(errors="replace")
+
+	def __repr__(self):
+		return "<status %s in %.2f s; stderr: %s; stdout: %s>" % (
+			self.status, self.seconds, self.text()[-2000:], self.out[-500:])
+
+
+def pitviper(*args, timeout=60, user=None, env=None, cwd=None, prefix=()):
+	command = list(prefix) + [PITVIPER] + [str(a) for a in args]
+	if user is not None:
+		command = ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups"] + command
+	start = time.monotonic()
+	proc = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+				env=dict(os.environ, **env) if env else None, cwd=cwd)
+	try:
+		out, err = proc.communicate(timeout=timeout)
+	except subprocess.TimeoutExpired:
+		proc.kill()
+		out, err = proc.communicate()
+		raise AssertionError("pitviper %s did not end in %d s: %s" % (args, timeout, err[-1000:]))
+	return Run(proc.returncode, out, err, time.monotonic() - start)
+
+
+def loads(data):
+	"""JSON whose strings may hold raw bytes of file names (surrogateescape)."""
+	return json.loads(data.decode("utf-8", "surrogateescape"))
+
+
+def last_json(data):
+	"""The JSON object at the end of an output that may begin with a table."""
+	text = data.decode("utf-8", "surrogateescape").strip()
+	at = 0 if text.startswith("{") else text.index("\n{") + 1
+	return json.JSONDecoder().raw_decode(text[at:])[0]
+
+
+def start_pitviper(*args, **kw):
+	"""One in the background; the caller ends it."""
+	return subprocess.Popen([PITVIPER] + [str(a) for a in args], stdin=subprocess.DEVNULL,
+				stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
+
+
+def perf_fds(pid):
+	"""How many perf events a process holds open."""
+	count = 0
+	try:
+		for fd in os.listdir("/proc/%d/fd" % pid):
+			try:
+				count += "perf_event" in os.readlink("/proc/%d/fd/%s" % (pid, fd))
+			except OSError:
+				pass
+	except OSError:
+		pass
+	return count
+
+
+def wait_attached(proc, timeout=30):
+	"""Until that pitviper has opened its perf events: seen from outside, in /proc."""
+	deadline = time.monotonic() + timeout
+	stable = 0
+	while stable < 3:
+		if proc.poll() is not None:
+			raise AssertionError("pitviper ended (%d) before it attached: %s" % (
+				proc.returncode, proc.stderr.read()[-1000:]))
+		assert time.monotonic() < deadline, "pitviper did not attach in %d s" % timeout
+		stable = stable + 1 if perf_fds(proc.pid) else 0
+		time.sleep(0.01)
+
+
+def record(*args, seconds=None, hz=None, threads=False, timeout=None, check=0, output=None, user=None):
+	"""Runs `pitviper record`; returns (stacks, summary, run).  args end the command line."""
+	own = output is None
+	if own:
+		output = tempfile.mktemp(prefix="pv-live-", suffix=".folded")
+	command = ["record", "--json", "-o", output]
+	command += ["-d", seconds] if seconds else []
+	command += ["-F", hz] if hz else []
+	command += ["--threads"] if threads else []
+	command += list(args)
+	run = pitviper(*command, timeout=timeout or (seconds or 30) * 3 + 60, user=user)
+	assert check is None or run.status == check, run
+	stacks = parse_folded(output) if os.path.exists(output) else None
+	summary = last_json(run.out) if run.status == 0 or b"{" in run.out else None
+	if own and os.path.exists(output):
+		os.unlink(output)
+	return stacks, summary, run
+
+
+# ---- folded stacks
+
+PYTHON = re.compile(r"^(?P<function>.+) \((?P<file>.+):(?P<line>-?\d+|\?)\)$", re.S)
+NATIVE = re.compile(r"^(?P<function>.+) \((?P<module>[^()]+)\)$", re.S)
+THREAD = re.compile(r"^thread (?P<name>.*) \((?P<tid>\d+)\)$", re.S)
+UNKNOWN = re.compile(r"^\[unknown .*\+0x[0-9a-f]+\]$")
+MARKER = re.compile(r"^\[[^\]]+\]$")
+
+
+class Frame:
+	__slots__ = ("kind", "function", "file", "line", "text")
+
+	def __init__(self, text):
+		self.text, self.file, self.line = text, None, None
+		if UNKNOWN.match(text):
+			self.kind, self.function = "native", text
+			return
+		if text.endswith("_[k]"):
+			self.kind, self.function = "kernel", text[:-4]
+			return
+		if MARKER.match(text):
+			self.kind, self.function = "marker", text
+			return
+		match = PYTHON.match(text)
+		if match and ".so:" not in text:
+			self.kind, self.function = "python", match["function"]
+			self.file = match["file"]
+			self.line = int(match["line"]) if match["line"] != "?" else 0
+			return
+		match = NATIVE.match(text)
+		self.kind, self.function = "native", match["function"] if match else text
+		self.file = match["module"] if match else None
+
+	def __repr__(self):
+		return self.text
+
+
+class Stack:
+	__slots__ = ("frames", "count", "thread", "tid")
+
+	def __init__(self, frames, count, thread=None, tid=None):
+		self.frames, self.count, self.thread, self.tid = frames, count, thread, tid
+
+	def python(self):
+		return [f for f in self.frames if f.kind == "python"]
+
+	def markers(self):
+		return [f.function for f in self.frames if f.kind == "marker"]
+
+	def __repr__(self):
+		return ";".join(f.text for f in self.frames) + " %d" % self.count
+
+
+def parse_folded(path):
+	"""Every line must be well formed: a broken one is an error here, not something to skip."""
+	cache, out = {}, []
+	with open(path, "rb") as lines:
+		for number, line in enumerate(lines, 1):
+			text = line.decode("utf-8", "surrogateescape")
+			match = re.fullmatch(r"(.+) (\d+)\n", text)
+			assert match, "%s:%d: not a folded line: %r" % (path, number, text[:300])
+			names = match[1].split(";")
+			assert all(names), "%s:%d: an empty frame: %r" % (path, number, text[:300])
+			stack = Stack([], int(match[2]))
+			thread = THREAD.match(names[0])
+			if thread:
+				stack.thread, stack.tid = thread["name"], int(thread["tid"])
+				names = names[1:]
+			for name in names:
+				if name not in cache:
+					cache[name] = Frame(name)
+				stack.frames.append(cache[name])
+			out.append(stack)
+	return out
+
+
+def total(stacks):
+	return sum(s.count for s in stacks)
+
+
+def compile_c(source, output, *flags):
+	"""Compiles a C target beside its test; cc is a dependency of building pitviper anyway."""
+	subprocess.run(["cc", "-O1", "-g", "-pthread", *flags, "-o", output, source, "-ldl"], check=True)
+	return output
+
+
+def bpf_state():
+	"""All BPF programs and links of the machine that are pitviper's kind; needs bpftool."""
+	tool = shutil.which("bpftool") or "/usr/sbin/bpftool"
+	state = {}
+	for what in ("prog", "link"):
+		out = subprocess.run([tool, "-j", what, "show"], stdout=subprocess.PIPE).stdout
+		state[what] = {item["id"] for item in json.loads(out or b"[]")}
+	return state
+
+
+def gone(check, timeout=10):
+	"""Polls until check() is true: for what the kernel frees a grace period later."""
+	deadline = time.monotonic() + timeout
+	while not check():
+		if time.monotonic() > deadline:
+			return False
+		time.sleep(0.02)
+	return True
+
+
+def interrupt(proc, how=signal.SIGINT, timeout=30):
+	proc.send_signal(how)
+	start = time.monotonic()
+	out, err = proc.communicate(timeout=timeout)
+	return Run(proc.returncode, out, err, time.monotonic() - start)
