@@ -10,10 +10,15 @@
 
 struct pv_kernel_symbols;
 
+/* path: NULL = /proc/kallsyms; another file for tests. */
 struct pv_err *pv_kernel_symbols_create(const char *path, struct pv_kernel_symbols **ret);
 void pv_kernel_symbols_destroy(struct pv_kernel_symbols *symbols);
 
-/* False: not known, or kallsyms hides its addresses (kptr_restrict). */
+/*
+ * False: not known, or kallsyms cannot be read or hides its addresses
+ * (kptr_restrict).  Of aliases the global one with the fewest leading
+ * underscores, then the shortest.  The name is valid until destroy.
+ */
 bool pv_kernel_symbol_at(struct pv_kernel_symbols *symbols, uint64_t addr, const char **name_ret);
 
 #endif
