@@ -11,12 +11,16 @@
 #include <stdint.h>
 
 /*
- * The frame-switch window of CPython 3.11/3.12: in the prologue of
+ * The frame-switch window of CPython 3.10 to 3.12: in the prologue of
  * _PyEval_EvalFrameDefault, from just after the store of &cframe into
  * tstate->cframe (offset ts_cframe) up to and including the last store of
- * cframe.current_frame and cframe.previous.  code: n bytes of the function at
- * address vaddr.  False if the pattern is not there.
+ * cframe.current_frame (PV_INSN_NO_FIELD: has none, 3.10) and cframe.previous,
+ * and any store that follows before the next branch.  code: n bytes of the
+ * function at address vaddr.  Both fields stored before &cframe is published:
+ * there is no window, start == end == 0.  False if the pattern is not there.
  */
+enum { PV_INSN_NO_FIELD = 0xffff };
+
 bool pv_insn_cframe_window(const uint8_t *code, size_t n, uint64_t vaddr, unsigned int ts_cframe,
 			   unsigned int cf_current_frame, unsigned int cf_previous,
 			   uint64_t *start_ret, uint64_t *end_ret);

@@ -2,7 +2,7 @@
 /*
  * Layouts of CPython builds.  3.13+: from the process's own _Py_DebugOffsets,
  * completed from the generated table; older: the generated table, keyed by
- * minor version (and micro where it matters).
+ * minor version.
  */
 #ifndef PV_PYTHON_LAYOUT_H
 #define PV_PYTHON_LAYOUT_H
@@ -14,11 +14,14 @@
 #include "base/err.h"
 
 /*
- * The layout for a PY_VERSION_HEX.  debug_offsets: the first bytes of
+ * The layout for a PY_VERSION_HEX of a release, GIL build.  debug_offsets: the first bytes of
  * _PyRuntime (NULL, 0 before 3.13).  Unknown or not validating: PV_ERR_NOPROC
  * with the reason.  source gets a short text ("table 3.11", "_Py_DebugOffsets").
  */
 struct pv_err *pv_pylayout_find(uint32_t version_hex, const void *debug_offsets, size_t n,
 				struct pv_pylayout *ret, char *source, size_t source_size);
+
+/* Where _PyRuntime.initialized (int: Py_Initialize is done) is; 0: unknown version. */
+uint32_t pv_pylayout_initialized_offset(uint32_t version_hex);
 
 #endif

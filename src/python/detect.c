@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Detection of CPython in a process, step by step.
+ * Input: the process's ELF objects and its memory.  Output: struct pv_python,
+ * or the reason why this interpreter is not one that we can read.
+ */
+#include "python/detect.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "elf/elf.h"
+#include "python/internal.h"
+#include "python/layout.h"
+#include "target/mem.h"
+
+enum { DEBUG_OFFSETS_BYTES = 1024 };
+
+static bool has_symbol(const struct pv_elf *elf, const char *name)
+{
+	struct pv_elf_symbol symbol;
+
+	return pv_elf_find_symbol(elf, name, &symbol);
+}
+
+/* _PyRuntime is of 3.7 and newer; _PyThreadState_Current was its part in 2.7 and 3.6. */
+bool pv_python_is_runtime(const struct pv_elf *elf)
+{
+	return has_symbol(elf, "_PyRuntime") || has_symbol(elf, "_PyThreadState_Current");
+}
+
+void pv_python_deinit(struct pv_python *python)
+{
+	free(python->module_path);
+	*python = (struct pv_python){0};
+}
+
+static const char *file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/*
+ * The address of a data object: where an executable linked to libpython has a
+ * copy relocation, its copy is the object, and libpython's is dead.
+ */
+static bool data_address(const struct pv_interpreter *interpreter, const char *name, uint64_t *ret,
+			 struct pv_elf_symbol *symbol_ret)
+{
+	const struct pv_python_module *module = interpreter->copy;
+
+	if (!module || !pv_elf_find_symbol(module->elf, name, symbol_ret)) {
+		module = interpreter->code;
+		if (!pv_elf_find_symbol(module->elf, name, symbol_ret))
+			return false;
+	}
+	*ret = module->bias + symbol_ret->vaddr;
+	return true;
+}
+
+static bool on_symtab(void *ctx, const struct pv_elf_symbol *symbol)
+{
+	bool *has_symtab = ctx;
+
+	*has_symtab = !symbol->from_dynsym;
+	return !*has_symtab;
+}
+
+static bool is_stripped(const struct pv_elf *elf)
+{
+	bool has_symtab = false;
+
+	pv_elf_each_symbol(elf, on_symtab, &has_symtab);
+	return !has_symtab;
+}
+
+static void version_text(uint32_t version, bool exact, char *ret, size_t size)
+{
+	static const char *const levels[16] = {[0xa] = "a", [0xb] = "b", [0xc] = "rc"};
+	const char *level = levels[(version >> 4) & 0xf];
+
+	if (!exact)
+		snprintf(ret, size, "%u.%u", version >> 24, (version >> 16) & 0xff);
+	else if (level)
+		snprintf(ret, size, "%u.%u.%u%s%u", version >> 24, (version >> 16) & 0xff,
+			 (version >> 8) & 0xff, level, version & 0xf);
+	else
+		snprintf(ret, size, "%u.%u.%u", version >> 24, (version >> 16) & 0xff,
+			 (version >> 8) & 0xff);
+}
+
+/* Object/object.c: these exist only under Py_REF_DEBUG (so Py_DEBUG) and Py_TRACE_REFS. */
+static struct pv_err *refuse_debug_build(const struct pv_elf *elf)
+{
+	if (has_symbol(elf, "_Py_PrintReferences"))
+		return pv_err_create(PV_ERR_NOPROC,
+				     "a build with Py_TRACE_REFS is not supported yet");
+	if (has_symbol(elf, "_Py_NegativeRefcount"))
+		return pv_err_create(PV_ERR_NOPROC,
+				     "a debug build (Py_DEBUG) is not supported yet");
+	return NULL;
+}
+
+static struct pv_err *find_layout(struct pv_mem *mem, const struct pv_interpreter *interpreter,
+				  uint32_t version, struct pv_python *ret)
+{
+	uint8_t debug_offsets[DEBUG_OFFSETS_BYTES];
+	struct pv_err *err;
+
+	/* 3.13: _Py_DebugOffsets is the first member of _PyRuntime. */
+	if (version >= 0x030d0000 &&
+	    pv_mem_read(mem, debug_offsets, sizeof(debug_offsets), interpreter->runtime))
+		return pv_err_create(PV_ERR_NOPROC, "_PyRuntime is not readable");
+	err = pv_pylayout_find(version, version >= 0x030d0000 ? debug_offsets : NULL,
+			       version >= 0x030d0000 ? sizeof(debug_offsets) : 0, &ret->proc.py,
+			       ret->sources.layout, sizeof(ret->sources.layout));
+	if (err)
+		return err;
+	return refuse_debug_build(interpreter->code->elf);
+}
+
+static struct pv_err *find_types(const struct pv_interpreter *interpreter, struct pv_proc *proc)
+{
+	static const char *const names[] = {"PyCode_Type", "PyBytes_Type", "PyUnicode_Type"};
+	struct pv_elf_symbol symbol;
+	uint64_t address[3];
+
+	for (size_t i = 0; i < 3; i++) {
+		if (!data_address(interpreter, names[i], &address[i], &symbol))
+			return pv_err_create(PV_ERR_NOPROC, "its type %s has no symbol", names[i]);
+	}
+	proc->code_type = address[0];
+	proc->bytes_type = address[1];
+	proc->unicode_type = address[2];
+	return NULL;
+}
+
+static struct pv_err *detect_steps(struct pv_mem *mem, const struct pv_interpreter *interpreter,
+				   const struct pv_python_module *modules, size_t n_modules,
+				   struct pv_python *ret)
+{
+	struct pv_python_sources *sources = &ret->sources;
+	struct pv_err *err;
+	uint32_t version;
+	bool exact;
+
+	err = pv_python_version(mem, interpreter, &version, &exact, sources->version,
+				sizeof(sources->version));
+	if (err)
+		return err;
+	version_text(version, exact, ret->version, sizeof(ret->version));
+	err = find_layout(mem, interpreter, version, ret);
+	if (!err)
+		err = find_types(interpreter, &ret->proc);
+	if (!err)
+		err = pv_python_eval(interpreter->code, &ret->proc, sources);
+	if (!err)
+		err = pv_python_pthread(modules, n_modules, &ret->proc, sources->tss,
+					sizeof(sources->tss));
+	if (!err)
+		err = pv_python_validate(mem, &ret->proc, &ret->initialized);
+	return err;
+}
+
+/* ret is zeroed, and owned by the caller also after a failure. */
+static struct pv_err *detect_one(struct pv_mem *mem, const struct pv_interpreter *interpreter,
+				 const struct pv_python_module *modules, size_t n_modules,
+				 struct pv_python *ret)
+{
+	const struct pv_python_module *code = interpreter->code;
+	const struct pv_python_module *data = interpreter->copy ? interpreter->copy : code;
+	struct pv_elf_symbol symbol;
+	struct pv_err *err;
+
+	ret->found = true;
+	ret->proc.has_python = 1;
+	ret->proc.runtime = interpreter->runtime;
+	ret->stripped = is_stripped(code->elf);
+	ret->module_path = strdup(code->path);
+	if (!ret->module_path)
+		return &pv_enomem;
+	if (pv_elf_find_symbol(data->elf, "_PyRuntime", &symbol))
+		snprintf(ret->sources.runtime, sizeof(ret->sources.runtime), "%s of %s",
+			 symbol.from_dynsym ? ".dynsym" : ".symtab", file_name(data->path));
+	err = detect_steps(mem, interpreter, modules, n_modules, ret);
+	if (err && err != &pv_enomem)
+		err = pv_err_wrap(err, "cannot read the CPython %s%sin %s", ret->version,
+				  ret->version[0] ? " " : "", code->path);
+	return err;
+}
+
+/* The candidate executable that only has a copy of _PyRuntime, and no interpreter. */
+static const struct pv_python_module *find_copy(const struct pv_python_module *modules, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (has_symbol(modules[i].elf, "_PyRuntime") &&
+		    !has_symbol(modules[i].elf, "_PyEval_EvalFrameDefault"))
+			return &modules[i];
+	}
+	return NULL;
+}
+
+/* 2.7 and 3.6, which have no _PyRuntime. */
+static struct pv_err *refuse_old(struct pv_mem *mem, const struct pv_python_module *module)
+{
+	struct pv_interpreter interpreter = {.code = module};
+	char version[32] = "older than 3.7", source[64];
+	struct pv_err *err;
+	uint32_t hex;
+	bool exact;
+
+	err = pv_python_version(mem, &interpreter, &hex, &exact, source, sizeof(source));
+	if (err == &pv_enomem)
+		return err;
+	if (!err)
+		version_text(hex, exact, version, sizeof(version));
+	pv_err_destroy(err);
+	return pv_err_create(PV_ERR_NOPROC,
+			     "cannot read the CPython %s in %s: versions without _PyRuntime are "
+			     "not supported yet",
+			     version, module->path);
+}
+
+/* Keeps the better of two results, releases the other; both are owned. */
+static void keep_better(struct pv_python *best, struct pv_python *other)
+{
+	struct pv_python worse = *other;
+
+	if (!best->found || (!best->initialized && other->initialized)) {
+		worse = *best;
+		*best = *other;
+	}
+	pv_python_deinit(&worse);
+}
+
+struct pv_err *pv_python_detect(struct pv_mem *mem, const struct pv_python_module *modules,
+				size_t n_modules, struct pv_python *ret)
+{
+	const struct pv_python_module *copy = find_copy(modules, n_modules);
+	const struct pv_python_module *old = NULL;
+	struct pv_python best = {0};
+	struct pv_err *first = NULL;
+
+	for (size_t i = 0; i < n_modules; i++) {
+		struct pv_interpreter interpreter = {.code = &modules[i], .copy = copy};
+		struct pv_python one = {0};
+		struct pv_elf_symbol symbol;
+		struct pv_err *err;
+
+		if (&modules[i] == copy)
+			continue;
+		if (has_symbol(modules[i].elf, "_PyThreadState_Current"))
+			old = &modules[i];
+		if (!data_address(&interpreter, "_PyRuntime", &interpreter.runtime, &symbol) ||
+		    !has_symbol(modules[i].elf, "_PyRuntime"))
+			continue;
+		err = detect_one(mem, &interpreter, modules, n_modules, &one);
+		if (err) {
+			pv_python_deinit(&one);
+			if (first)
+				pv_err_destroy(err);
+			else
+				first = err;
+			continue;
+		}
+		keep_better(&best, &one);
+	}
+	/* A second copy that nobody initialised may fail; one that works decides. */
+	if (best.found && (best.initialized || !first)) {
+		pv_err_destroy(first);
+		*ret = best;
+		return NULL;
+	}
+	pv_python_deinit(&best);
+	if (!first && old)
+		first = refuse_old(mem, old);
+	if (!first && copy)
+		first = pv_err_create(PV_ERR_NOPROC, "%s holds _PyRuntime, but no interpreter",
+				      copy->path);
+	if (first)
+		return first;
+	*ret = (struct pv_python){0};
+	return NULL;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where _PyEval_EvalFrameDefault is: its hot part, the parts that gcc split off
+ * (.cold), and the window in which 3.10 to 3.12 switch frames.
+ * Input: the interpreter's ELF object, stripped or not.  Output: address ranges.
+ */
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "elf/elf.h"
+#include "insn/insn.h"
+#include "python/internal.h"
+
+static const char eval_name[] = "_PyEval_EvalFrameDefault";
+
+/*
+ * No prologue seen so far is longer; where its stores cannot be told apart,
+ * all of it counts as the window.
+ */
+enum { PROLOGUE_BYTES = 0x180 };
+
+struct parts {
+	const struct pv_elf *elf;
+	const struct pv_fde_range *fdes;
+	size_t n_fdes;
+	struct pv_range hot; /* ELF virtual addresses */
+	struct pv_range found[PV_EVAL_RANGES_MAX];
+	size_t n;
+	bool full;  /* more parts than room */
+	bool named; /* a part is known by its symbol */
+};
+
+static const struct pv_fde_range *fde_find(const struct parts *parts, uint64_t vaddr)
+{
+	size_t low = 0, high = parts->n_fdes;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (parts->fdes[middle].end <= vaddr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < parts->n_fdes && parts->fdes[low].start <= vaddr ? &parts->fdes[low] : NULL;
+}
+
+static void part_add(struct parts *parts, uint64_t start, uint64_t end)
+{
+	for (size_t i = 0; i < parts->n; i++) {
+		if (parts->found[i].start == start)
+			return;
+	}
+	if (start >= end)
+		return;
+	if (parts->n == PV_EVAL_RANGES_MAX) {
+		parts->full = true;
+		return;
+	}
+	parts->found[parts->n++] = (struct pv_range){start, end};
+}
+
+/* The range of a symbol: its FDE, else its size. */
+static struct pv_range symbol_range(const struct parts *parts, const struct pv_elf_symbol *symbol)
+{
+	const struct pv_fde_range *fde = fde_find(parts, symbol->vaddr);
+
+	if (fde && fde->start == symbol->vaddr)
+		return (struct pv_range){fde->start, fde->end};
+	if (symbol->size > UINT64_MAX - symbol->vaddr)
+		return (struct pv_range){0, 0};
+	return (struct pv_range){symbol->vaddr, symbol->vaddr + symbol->size};
+}
+
+/* gcc's names of parts and copies: .cold, .cold.N, .constprop.N, .localalias ... */
+static bool on_symbol(void *ctx, const struct pv_elf_symbol *symbol)
+{
+	struct parts *parts = ctx;
+	size_t n = sizeof(eval_name) - 1;
+	struct pv_range range;
+
+	if (strncmp(symbol->name, eval_name, n) != 0 || symbol->name[n] != '.')
+		return true;
+	range = symbol_range(parts, symbol);
+	part_add(parts, range.start, range.end);
+	parts->named = true;
+	return true;
+}
+
+static bool in_range(const struct pv_range *range, uint64_t vaddr)
+{
+	return vaddr >= range->start && vaddr < range->end;
+}
+
+struct jump_back {
+	const struct pv_range *hot;
+	bool found;
+};
+
+static bool on_jump_back(void *ctx, uint64_t from, uint64_t to)
+{
+	struct jump_back *back = ctx;
+
+	(void)from;
+	back->found = in_range(back->hot, to) && to != back->hot->start;
+	return !back->found;
+}
+
+/*
+ * A direct jump out of the hot part goes to its cold part or is a tail call.
+ * Only a part of the same function jumps back into the middle of it.
+ */
+static bool on_jump_out(void *ctx, uint64_t from, uint64_t to)
+{
+	struct parts *parts = ctx;
+	const struct pv_fde_range *fde;
+	struct jump_back back = {&parts->hot, false};
+	const void *code;
+
+	(void)from;
+	if (in_range(&parts->hot, to))
+		return true;
+	for (size_t i = 0; i < parts->n; i++) {
+		if (in_range(&parts->found[i], to))
+			return true;
+	}
+	fde = fde_find(parts, to);
+	if (!fde)
+		return true;
+	code = pv_elf_data(parts->elf, fde->start, fde->end - fde->start);
+	if (!code)
+		return true;
+	pv_insn_each_jump(code, fde->end - fde->start, fde->start, on_jump_back, &back);
+	if (back.found)
+		part_add(parts, fde->start, fde->end);
+	return true;
+}
+
+static void find_torn(const struct pv_python_module *module, const struct parts *parts,
+		      struct pv_proc *proc, struct pv_python_sources *sources)
+{
+	const struct pv_pylayout *py = &proc->py;
+	uint64_t start = 0, end = 0, size = parts->hot.end - parts->hot.start;
+	const void *code;
+	unsigned int ts_cframe;
+
+	if (py->cf_previous == PV_OFF_NONE) {
+		snprintf(sources->torn, sizeof(sources->torn), "none: this version has no cframe");
+		return;
+	}
+	ts_cframe = py->ts_cframe == PV_OFF_NONE ? py->ts_frame : py->ts_cframe;
+	code = pv_elf_data(parts->elf, parts->hot.start, size);
+	if (!code || !pv_insn_cframe_window(code, size, parts->hot.start, ts_cframe,
+					    py->cf_current_frame == PV_OFF_NONE
+						    ? (unsigned int)PV_INSN_NO_FIELD
+						    : py->cf_current_frame,
+					    py->cf_previous, &start, &end)) {
+		start = parts->hot.start;
+		end = start + (size < PROLOGUE_BYTES ? size : PROLOGUE_BYTES);
+		snprintf(sources->torn, sizeof(sources->torn),
+			 "not recognised: the first %u bytes of %s", (unsigned int)(end - start),
+			 eval_name);
+	} else if (start == end) {
+		snprintf(sources->torn, sizeof(sources->torn),
+			 "none: the prologue publishes a complete cframe");
+		return;
+	} else {
+		snprintf(sources->torn, sizeof(sources->torn), "prologue of %s, +0x%x to +0x%x",
+			 eval_name, (unsigned int)(start - parts->hot.start),
+			 (unsigned int)(end - parts->hot.start));
+	}
+	proc->torn.start = start + module->bias;
+	proc->torn.end = end + module->bias;
+}
+
+struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_proc *proc,
+			      struct pv_python_sources *sources)
+{
+	struct parts parts = {.elf = module->elf};
+	_pv_free_ struct pv_fde_range *fdes = NULL;
+	struct pv_elf_symbol symbol;
+	struct pv_err *err;
+	const void *code;
+
+	if (!pv_elf_find_symbol(module->elf, eval_name, &symbol))
+		return pv_err_create(PV_ERR_NOPROC, "%s has no symbol %s", module->path, eval_name);
+	err = pv_elf_fde_ranges(module->elf, &fdes, &parts.n_fdes);
+	if (err)
+		return pv_err_wrap(err, "cannot find the parts of %s in %s", eval_name,
+				   module->path);
+	parts.fdes = fdes;
+	parts.hot = symbol_range(&parts, &symbol);
+	if (parts.hot.start >= parts.hot.end)
+		return pv_err_create(PV_ERR_NOPROC, "%s of %s has no known size", eval_name,
+				     module->path);
+	part_add(&parts, parts.hot.start, parts.hot.end);
+	pv_elf_each_symbol(module->elf, on_symbol, &parts);
+	if (!parts.named) {
+		code = pv_elf_data(module->elf, parts.hot.start, parts.hot.end - parts.hot.start);
+		if (code)
+			pv_insn_each_jump(code, parts.hot.end - parts.hot.start, parts.hot.start,
+					  on_jump_out, &parts);
+	}
+	if (parts.full && proc->py.anchor_kind == PV_ANCHOR_NONE)
+		return pv_err_create(PV_ERR_NOPROC, "%s of %s has more than %d parts", eval_name,
+				     module->path, PV_EVAL_RANGES_MAX);
+	for (size_t i = 0; i < parts.n; i++) {
+		proc->eval[i].start = parts.found[i].start + module->bias;
+		proc->eval[i].end = parts.found[i].end + module->bias;
+	}
+	snprintf(sources->eval, sizeof(sources->eval), "%s, %zu part%s%s", eval_name, parts.n,
+		 parts.n == 1 ? "" : "s",
+		 parts.named    ? " by symbol"
+		 : parts.n == 1 ? ""
+				: " by its jumps");
+	find_torn(module, &parts, proc, sources);
+	return NULL;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The steps of detection, each in its own file.  Input: an interpreter's ELF
+ * object and the process's memory.  Output: parts of struct pv_python.
+ */
+#ifndef PV_PYTHON_INTERNAL_H
+#define PV_PYTHON_INTERNAL_H
+
+#include "python/detect.h"
+
+/* The module that holds the interpreter's code, and the one that holds its data. */
+struct pv_interpreter {
+	const struct pv_python_module *code;
+	/* An executable that took _PyRuntime over by copy relocation, else NULL. */
+	const struct pv_python_module *copy;
+	uint64_t runtime;	/* address of _PyRuntime */
+};
+
+/* version.c: PY_VERSION_HEX; micro 0 when *exact_ret is false (3.10 or older, not initialised). */
+struct pv_err *pv_python_version(struct pv_mem *mem, const struct pv_interpreter *interpreter,
+				 uint32_t *ret, bool *exact_ret, char *source, size_t source_size);
+
+/* eval.c: proc.eval and proc.torn, as addresses in the process; proc.py is filled in already. */
+struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_proc *proc,
+			      struct pv_python_sources *sources);
+
+/* thread.c: the pthread_* members of proc, from the C library among the modules. */
+struct pv_err *pv_python_pthread(const struct pv_python_module *modules, size_t n_modules,
+				 struct pv_proc *proc, char *source, size_t source_size);
+
+/*
+ * thread.c: follows the pointers as the walkers will.  *ret: an interpreter
+ * with a thread exists and the thread's own key leads to it; false with no
+ * error: not yet (or no longer) initialised.  What cannot be is an error.
+ */
+struct pv_err *pv_python_validate(struct pv_mem *mem, const struct pv_proc *proc, bool *ret);
+
+#endif

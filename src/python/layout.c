@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The table of supported CPython versions.
+ * Input: a version, from 3.13 the process's own _Py_DebugOffsets (untrusted),
+ * and the generated offsets in layouts.inc.  Output: struct pv_pylayout.
+ */
+#include "python/layout.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What layouts.inc holds of one minor version. */
+struct pv_pyoffsets {
+	struct pv_pylayout py;   /* the offsets only */
+	uint32_t rt_initialized; /* int _PyRuntime.initialized */
+	uint32_t co_size;        /* sizeof(PyCodeObject) */
+};
+
+#include "python/layouts.inc"
+
+/*
+ * One u64 of _Py_DebugOffsets (Include/internal/pycore_runtime.h, 3.13), in
+ * order.  The first of each struct is its size, which bounds those after it.
+ */
+struct debug_field {
+	enum { STRUCT_SIZE, OFFSET } what;
+	uint8_t bytes;   /* of the field in the struct */
+	uint8_t width;   /* of our member: 2, 4; 0 = we do not use it */
+	uint16_t member; /* its offset in struct pv_pylayout */
+};
+
+#define SIZE                                                                                       \
+	{                                                                                          \
+		STRUCT_SIZE, 0, 0, 0                                                               \
+	}
+#define SKIP(bytes)                                                                                \
+	{                                                                                          \
+		OFFSET, bytes, 0, 0                                                                \
+	}
+#define USE(bytes, name)                                                                           \
+	{                                                                                          \
+		OFFSET, bytes, sizeof(((struct pv_pylayout *)NULL)->name),                         \
+			offsetof(struct pv_pylayout, name)                                         \
+	}
+
+/* clang-format off */
+static const struct debug_field debug_3_13[] = {
+	/* runtime_state: finalizing */
+	SIZE, SKIP(8), USE(8, rt_interpreters_head),
+	/* interpreter_state: ..., gc, imports_modules, sysdict, builtins, ..., GIL fields */
+	SIZE, USE(8, is_id), USE(8, is_next), USE(8, is_threads_head), SKIP(8), SKIP(8), SKIP(8),
+	SKIP(8), USE(8, is_ceval_gil), SKIP(8), SKIP(4), SKIP(4), SKIP(8),
+	/* thread_state: prev, ..., datastack_chunk */
+	SIZE, SKIP(8), USE(8, ts_next), USE(8, ts_interp), USE(8, ts_frame), USE(8, ts_thread_id),
+	USE(8, ts_native_thread_id), SKIP(8), USE(4, ts_status),
+	/* interpreter_frame: ..., localsplus */
+	SIZE, USE(8, fr_previous), USE(8, fr_code), USE(8, fr_instr), SKIP(8), USE(1, fr_owner),
+	/* code_object: ..., argcount, localsplusnames, localspluskinds */
+	SIZE, USE(8, co_filename), USE(8, co_name), USE(8, co_qualname), USE(8, co_linetable),
+	USE(4, co_firstlineno), SKIP(4), SKIP(8), SKIP(8), USE(1, co_code_adaptive),
+	/* pyobject */
+	SIZE, USE(8, ob_type),
+	/* type_object: tp_name, tp_repr, tp_flags */
+	SIZE, SKIP(8), SKIP(8), SKIP(8),
+	/* tuple_object, list_object: ob_item, ob_size */
+	SIZE, SKIP(8), SKIP(8),
+	SIZE, SKIP(8), SKIP(8),
+	/* dict_object: ma_keys, ma_values */
+	SIZE, SKIP(8), SKIP(8),
+	/* float_object: ob_fval */
+	SIZE, SKIP(8),
+	/* long_object: lv_tag, ob_digit */
+	SIZE, SKIP(8), SKIP(4),
+	/* bytes_object */
+	SIZE, USE(8, var_size), USE(1, bytes_data),
+	/* unicode_object */
+	SIZE, USE(4, str_state), USE(8, str_length), USE(1, str_ascii_data),
+	/* gc: collecting */
+	SIZE, SKIP(4),
+};
+/* clang-format on */
+
+/* A supported minor version: one line, and its offsets in layouts.inc. */
+struct pv_pyversion {
+	uint16_t version; /* 0x030d = 3.13 */
+	uint8_t frame_kind, anchor_kind, instr_kind, linetable_kind;
+	uint8_t code_tag_mask, owner_boundary, owner_generator;
+	const struct pv_pyoffsets *offsets;
+	const struct debug_field *debug; /* NULL: has no _Py_DebugOffsets */
+	uint16_t n_debug;
+};
+
+#define DEBUG(list) (list), sizeof(list) / sizeof((list)[0])
+#define NO_DEBUG    NULL, 0
+
+/* clang-format off */
+static const struct pv_pyversion versions[] = {
+	{ 0x0308, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB,
+	  0, 0xff, 0xff, &offsets_3_8, NO_DEBUG },
+	{ 0x0309, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB,
+	  0, 0xff, 0xff, &offsets_3_9, NO_DEBUG },
+	{ 0x030a, PV_FRAME_OBJECT, PV_ANCHOR_CFRAME, PV_INSTR_LASTI_UNITS, PV_LINES_PEP626,
+	  0, 0xff, 0xff, &offsets_3_10, NO_DEBUG },
+	{ 0x030b, PV_FRAME_INTERP, PV_ANCHOR_ENTRY, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
+	  0, 0xff, 1, &offsets_3_11, NO_DEBUG },
+	{ 0x030c, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
+	  0, 3, 1, &offsets_3_12, NO_DEBUG },
+	{ 0x030d, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
+	  0, 3, 1, &offsets_3_13, DEBUG(debug_3_13) },
+};
+/* clang-format on */
+
+/* The head of _Py_DebugOffsets, the same in every version. */
+struct debug_head {
+	char cookie[8];
+	uint64_t version;
+	uint64_t free_threaded;
+};
+
+static const struct pv_pyversion *version_find(uint32_t version_hex)
+{
+	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+		if (versions[i].version == version_hex >> 16)
+			return &versions[i];
+	}
+	return NULL;
+}
+
+/* "3.13" */
+static void minor_name(uint32_t version_hex, char *ret, size_t size)
+{
+	snprintf(ret, size, "%u.%u", version_hex >> 24, (version_hex >> 16) & 0xff);
+}
+
+static struct pv_err *refuse_version(uint32_t version_hex)
+{
+	const struct pv_pyversion *last = &versions[sizeof(versions) / sizeof(versions[0]) - 1];
+	char version[16], from[16], to[16];
+
+	minor_name(version_hex, version, sizeof(version));
+	minor_name((uint32_t)versions[0].version << 16, from, sizeof(from));
+	minor_name((uint32_t)last->version << 16, to, sizeof(to));
+	return pv_err_create(PV_ERR_NOPROC,
+			     "CPython %s is not supported: its layout is not known here "
+			     "(supported: %s to %s)",
+			     version, from, to);
+}
+
+static void member_set(struct pv_pylayout *layout, const struct debug_field *field, uint64_t value)
+{
+	char *member = (char *)layout + field->member;
+
+	if (field->width == sizeof(uint16_t))
+		*(uint16_t *)member = (uint16_t)value;
+	else
+		*(uint32_t *)member = (uint32_t)value;
+}
+
+/*
+ * Reads the offsets of one version's list into ret, each checked against the
+ * size of its struct, as CPython's own reader does (Modules/_remote_debugging).
+ */
+static struct pv_err *debug_read(const struct pv_pyversion *version, const void *debug_offsets,
+				 size_t n, struct pv_pylayout *ret, uint64_t *code_size_ret)
+{
+	const uint8_t *at = (const uint8_t *)debug_offsets + sizeof(struct debug_head);
+	uint64_t size = 0;
+
+	if (n < sizeof(struct debug_head) + version->n_debug * sizeof(uint64_t))
+		return pv_err_create(PV_ERR_NOPROC, "_Py_DebugOffsets is cut off after %zu bytes",
+				     n);
+	for (unsigned int i = 0; i < version->n_debug; i++, at += sizeof(uint64_t)) {
+		const struct debug_field *field = &version->debug[i];
+		uint64_t limit = field->width == sizeof(uint16_t) ? PV_OFF_NONE : UINT32_MAX;
+		uint64_t value;
+
+		memcpy(&value, at, sizeof(value));
+		if (field->what == STRUCT_SIZE) {
+			if (value == 0 || value >= 1 << 24)
+				return pv_err_create(PV_ERR_NOPROC,
+						     "_Py_DebugOffsets: size %llu of struct at "
+						     "entry %u is impossible",
+						     (unsigned long long)value, i);
+			size = value;
+			continue;
+		}
+		if (value > size || size - value < field->bytes || (field->width && value >= limit))
+			return pv_err_create(PV_ERR_NOPROC,
+					     "_Py_DebugOffsets: entry %u, offset %llu, is outside "
+					     "its struct of %llu bytes",
+					     i, (unsigned long long)value,
+					     (unsigned long long)size);
+		if (field->width)
+			member_set(ret, field, value);
+		if (field->width && field->member == offsetof(struct pv_pylayout, co_filename))
+			*code_size_ret = size;
+	}
+	return NULL;
+}
+
+static struct pv_err *debug_apply(const struct pv_pyversion *version, uint32_t version_hex,
+				  const void *debug_offsets, size_t n, struct pv_pylayout *layout)
+{
+	struct debug_head head;
+	uint64_t code_size = 0;
+	struct pv_err *err;
+
+	if (n < sizeof(head))
+		return pv_err_create(PV_ERR_NOPROC, "_Py_DebugOffsets is missing");
+	memcpy(&head, debug_offsets, sizeof(head));
+	if (memcmp(head.cookie, "xdebugpy", sizeof(head.cookie)) != 0)
+		return pv_err_create(PV_ERR_NOPROC, "_Py_DebugOffsets has no \"xdebugpy\" cookie");
+	if (head.version != version_hex)
+		return pv_err_create(PV_ERR_NOPROC,
+				     "_Py_DebugOffsets is of version 0x%llx, the interpreter of "
+				     "0x%08x",
+				     (unsigned long long)head.version, version_hex);
+	if (head.free_threaded)
+		return pv_err_create(PV_ERR_NOPROC, "a free-threaded build is not supported yet");
+	err = debug_read(version, debug_offsets, n, layout, &code_size);
+	if (err)
+		return err;
+	/* What the table must add (_co_firsttraceable, co_version) is only right in the same
+	 * struct. */
+	if (code_size != version->offsets->co_size)
+		return pv_err_create(PV_ERR_NOPROC,
+				     "PyCodeObject has %llu bytes, not the known %u: an unknown "
+				     "build of this version",
+				     (unsigned long long)code_size, version->offsets->co_size);
+	return NULL;
+}
+
+static void span(uint16_t offset, uint16_t bytes, uint16_t *start, uint16_t *end)
+{
+	if (offset == PV_OFF_NONE)
+		return;
+	if (offset < *start)
+		*start = offset;
+	if (offset + bytes > *end)
+		*end = offset + bytes;
+}
+
+/* How much to read at once to have all fields of a struct; false: more than the walkers take. */
+static bool lengths_set(struct pv_pylayout *py)
+{
+	uint16_t start = PV_OFF_NONE, end = 0;
+
+	span(py->fr_previous, 8, &start, &end);
+	span(py->fr_code, 8, &start, &end);
+	span(py->fr_instr, py->instr_kind == PV_INSTR_POINTER ? 8 : 4, &start, &end);
+	span(py->fr_owner, 1, &start, &end);
+	span(py->fr_is_entry, 1, &start, &end);
+	py->fr_start = start;
+	py->fr_len = end - start;
+
+	end = 0;
+	span(py->ts_next, 8, &start, &end);
+	span(py->ts_interp, 8, &start, &end);
+	span(py->ts_thread_id, 8, &start, &end);
+	span(py->ts_native_thread_id, 8, &start, &end);
+	span(py->ts_frame, 8, &start, &end);
+	span(py->ts_cframe, 8, &start, &end);
+	span(py->ts_status, 4, &start, &end);
+	py->ts_len = end; /* root_cframe: only its address counts */
+
+	end = 0;
+	span(py->ob_type, 8, &start, &end);
+	span(py->co_filename, 8, &start, &end);
+	span(py->co_name, 8, &start, &end);
+	span(py->co_qualname, 8, &start, &end);
+	span(py->co_linetable, 8, &start, &end);
+	span(py->co_firstlineno, 4, &start, &end);
+	span(py->co_firsttraceable, 4, &start, &end);
+	span(py->co_version, 4, &start, &end);
+	py->co_len = end;
+	return py->fr_len <= 128 && py->ts_len <= 256 && py->co_len <= 256;
+}
+
+uint32_t pv_pylayout_initialized_offset(uint32_t version_hex)
+{
+	const struct pv_pyversion *version = version_find(version_hex);
+
+	return version ? version->offsets->rt_initialized : 0;
+}
+
+struct pv_err *pv_pylayout_find(uint32_t version_hex, const void *debug_offsets, size_t n,
+				struct pv_pylayout *ret, char *source, size_t source_size)
+{
+	const struct pv_pyversion *version = version_find(version_hex);
+	struct pv_pylayout layout;
+	struct pv_err *err;
+	char name[16];
+
+	if (!version)
+		return refuse_version(version_hex);
+	minor_name(version_hex, name, sizeof(name));
+	/* Layouts still move between pre-releases: PY_VERSION_HEX, release level. */
+	if (((version_hex >> 4) & 0xf) != 0xf)
+		return pv_err_create(PV_ERR_NOPROC,
+				     "CPython 0x%08x is a pre-release of %s: not supported",
+				     version_hex, name);
+	layout = version->offsets->py;
+	layout.version_hex = version_hex;
+	layout.frame_kind = version->frame_kind;
+	layout.anchor_kind = version->anchor_kind;
+	layout.instr_kind = version->instr_kind;
+	layout.linetable_kind = version->linetable_kind;
+	layout.code_tag_mask = version->code_tag_mask;
+	layout.owner_boundary = version->owner_boundary;
+	layout.owner_generator = version->owner_generator;
+	if (version->debug) {
+		err = debug_apply(version, version_hex, debug_offsets, n, &layout);
+		if (err)
+			return pv_err_wrap(err, "CPython %s", name);
+	}
+	if (!lengths_set(&layout))
+		return pv_err_create(PV_ERR_NOPROC,
+				     "CPython %s: its structs are larger than expected", name);
+	*ret = layout;
+	snprintf(source, source_size,
+		 version->debug ? "_Py_DebugOffsets, completed from table %s" : "table %s", name);
+	return NULL;
+}

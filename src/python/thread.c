@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Interpreters, their thread states, and the key that leads a thread to its own.
+ * Input: the process's memory (untrusted) and libc's _thread_db_* constants.
+ * Output: whether the layout holds on this very process.
+ */
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "elf/elf.h"
+#include "python/internal.h"
+#include "python/layout.h"
+#include "target/mem.h"
+
+enum {
+	INTERPRETERS_MAX = 256,
+	THREADS_MAX = 4096,
+	/* The lists change under our eyes: a thread that ends may break one look. */
+	LOOKS = 16,
+	KEYS_MAX = 1024, /* PTHREAD_KEYS_MAX */
+};
+
+/* glibc's nptl_db/db_info.c: bits of an element, number of elements, offset. */
+struct db_field {
+	uint32_t bits, n, offset;
+};
+
+static bool read_constant(const struct pv_elf *elf, const char *name, void *ret, size_t n)
+{
+	struct pv_elf_symbol symbol;
+	const void *data;
+
+	if (!pv_elf_find_symbol(elf, name, &symbol) || symbol.size != n)
+		return false;
+	data = pv_elf_data(elf, symbol.vaddr, n);
+	if (data)
+		memcpy(ret, data, n);
+	return data != NULL;
+}
+
+struct pv_err *pv_python_pthread(const struct pv_python_module *modules, size_t n_modules,
+				 struct pv_proc *proc, char *source, size_t source_size)
+{
+	for (size_t i = 0; i < n_modules; i++) {
+		const struct pv_elf *elf = modules[i].elf;
+		struct db_field specific, level2, data;
+		uint32_t size;
+
+		if (!read_constant(elf, "_thread_db_pthread_specific", &specific, sizeof(specific)))
+			continue;
+		if (!read_constant(elf, "_thread_db_pthread_key_data_level2_data", &level2,
+				   sizeof(level2)) ||
+		    !read_constant(elf, "_thread_db_pthread_key_data_data", &data, sizeof(data)) ||
+		    !read_constant(elf, "_thread_db_sizeof_pthread_key_data", &size,
+				   sizeof(size)) ||
+		    specific.offset >= 0x4000 || specific.offset % 8 || level2.offset ||
+		    level2.n == 0 || level2.n > KEYS_MAX || size < 8 || size > 64 ||
+		    level2.bits != size * 8 || data.offset > size - 8 || data.bits != 64)
+			return pv_err_create(PV_ERR_NOPROC,
+					     "the thread-specific data of the C library %s has an "
+					     "unknown layout",
+					     modules[i].path);
+		proc->pthread_specific = (uint16_t)specific.offset;
+		proc->pthread_key_size = (uint16_t)size;
+		proc->pthread_key_data = (uint16_t)data.offset;
+		proc->pthread_key_block = (uint16_t)level2.n;
+		snprintf(source, source_size, "autoTSSkey, libc's _thread_db_pthread_specific");
+		return NULL;
+	}
+	return pv_err_create(PV_ERR_NOPROC,
+			     "no glibc in the process (musl or linked statically?): how it keeps "
+			     "thread-specific data is not known, so that threads cannot be told "
+			     "apart");
+}
+
+/* pthread_getspecific(key) of the thread whose struct pthread is at self. */
+static bool key_value(struct pv_mem *mem, const struct pv_proc *proc, uint64_t self, uint32_t key,
+		      uint64_t *ret)
+{
+	uint64_t block, slot;
+
+	slot = self + proc->pthread_specific + key / proc->pthread_key_block * sizeof(uint64_t);
+	if (pv_mem_read_u64(mem, slot, &block) || block == 0)
+		return false;
+	slot = block + (uint64_t)(key % proc->pthread_key_block) * proc->pthread_key_size +
+	       proc->pthread_key_data;
+	return pv_mem_read_u64(mem, slot, ret) == 0;
+}
+
+enum look {
+	LOOK_GOOD,
+	LOOK_EARLY, /* no interpreter, no thread or no key yet */
+	LOOK_BAD,
+};
+
+struct look_state {
+	struct pv_mem *mem;
+	const struct pv_proc *proc;
+	bool have_key;
+	uint32_t key;
+	bool any_thread;
+	const char *why; /* of LOOK_BAD */
+};
+
+/* One PyThreadState: is it what tstate->interp, pthread_self() and the key say? */
+static enum look look_thread(struct look_state *state, uint64_t interp, uint64_t tstate,
+			     uint64_t *next_ret)
+{
+	const struct pv_pylayout *py = &state->proc->py;
+	uint64_t its_interp, thread_id, self, mine;
+
+	if (pv_mem_read_u64(state->mem, tstate + py->ts_next, next_ret) ||
+	    pv_mem_read_u64(state->mem, tstate + py->ts_interp, &its_interp) ||
+	    pv_mem_read_u64(state->mem, tstate + py->ts_thread_id, &thread_id)) {
+		state->why = "a thread state is not readable";
+		return LOOK_BAD;
+	}
+	if (its_interp != interp) {
+		state->why = "a thread state does not point back at its interpreter";
+		return LOOK_BAD;
+	}
+	state->any_thread = true;
+	/* tcbhead_t.self: the first word of struct pthread is its own address. */
+	if (!state->have_key || pv_mem_read_u64(state->mem, thread_id, &self) || self != thread_id)
+		return LOOK_EARLY;
+	if (!key_value(state->mem, state->proc, thread_id, state->key, &mine) || mine != tstate)
+		return LOOK_EARLY;
+	return LOOK_GOOD;
+}
+
+static enum look look_threads(struct look_state *state, uint64_t interp)
+{
+	uint64_t tstate;
+
+	if (pv_mem_read_u64(state->mem, interp + state->proc->py.is_threads_head, &tstate)) {
+		state->why = "an interpreter state is not readable";
+		return LOOK_BAD;
+	}
+	for (unsigned int i = 0; tstate && i < THREADS_MAX; i++) {
+		enum look look;
+
+		look = look_thread(state, interp, tstate, &tstate);
+		if (look != LOOK_EARLY)
+			return look;
+	}
+	return LOOK_EARLY;
+}
+
+static enum look look_runtime(struct look_state *state)
+{
+	const struct pv_proc *proc = state->proc;
+	const struct pv_pylayout *py = &proc->py;
+	uint64_t interp;
+	uint32_t tss[2]; /* Py_tss_t: _is_initialized, _key */
+
+	state->any_thread = false;
+	if (pv_mem_read_u64(state->mem, proc->runtime + py->rt_interpreters_head, &interp) ||
+	    pv_mem_read(state->mem, tss, sizeof(tss), proc->runtime + py->rt_tss_key)) {
+		state->why = "_PyRuntime is not readable";
+		return LOOK_BAD;
+	}
+	if (tss[0] > 1 || (tss[0] && tss[1] >= KEYS_MAX)) {
+		state->why = "_PyRuntime's autoTSSkey is not a thread-specific key";
+		return LOOK_BAD;
+	}
+	state->have_key = tss[0] == 1;
+	state->key = tss[1];
+	for (unsigned int i = 0; interp && i < INTERPRETERS_MAX; i++) {
+		enum look look = look_threads(state, interp);
+
+		if (look != LOOK_EARLY)
+			return look;
+		if (pv_mem_read_u64(state->mem, interp + py->is_next, &interp)) {
+			state->why = "an interpreter state is not readable";
+			return LOOK_BAD;
+		}
+	}
+	if (!state->any_thread || !state->have_key)
+		return LOOK_EARLY;
+	state->why = "no thread's key leads to its thread state";
+	return LOOK_BAD;
+}
+
+struct pv_err *pv_python_validate(struct pv_mem *mem, const struct pv_proc *proc, bool *ret)
+{
+	struct look_state state = {.mem = mem, .proc = proc};
+	enum look look = LOOK_BAD;
+	uint32_t initialized;
+
+	for (unsigned int i = 0; i < LOOKS && look == LOOK_BAD; i++)
+		look = look_runtime(&state);
+	if (look == LOOK_BAD) {
+		/* Half-built structures are to be expected while Py_Initialize runs. */
+		if (pv_mem_read_u32(mem,
+				    proc->runtime +
+					    pv_pylayout_initialized_offset(proc->py.version_hex),
+				    &initialized) ||
+		    initialized != 0)
+			return pv_err_create(PV_ERR_NOPROC, "%s", state.why);
+		look = LOOK_EARLY;
+	}
+	*ret = look == LOOK_GOOD;
+	return NULL;
+}
