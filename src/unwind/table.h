@@ -15,13 +15,18 @@
 
 struct pv_elf;
 
+/*
+ * In a table with pages the first row has pc 0 and every page entry has
+ * first <= last < nrows, so a row is in effect everywhere.  The bytes after
+ * the end of a function that no other follows are under a PV_CFA_NONE row.
+ */
 struct pv_unwind_table {
 	uint64_t base;		/* ELF vaddr of page 0, multiple of 4096 */
 	uint32_t npages;	/* page entries at the start of cells */
 	uint32_t nrows;		/* rows after them */
 	const uint64_t *cells;	/* npages + nrows cells of 8 bytes */
 	uint32_t n_fdes;
-	uint32_t n_unsupported;	/* rows that we could not compile */
+	uint32_t n_unsupported;	/* rows, and FDEs, that we could not compile in full */
 	void *mapping;		/* cells belong to this file mapping, or NULL = malloc */
 	size_t mapping_size;
 };

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Makes the table of one object: functions sorted, compiled to rows, and an
+ * index by pages before them.  Input: .eh_frame, untrusted.  Output: cells.
+ */
+#include "unwind/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/cleanup.h"
+#include "base/vec.h"
+#include "elf/ehframe.h"
+#include "elf/elf.h"
+#include "unwind/cfi.h"
+
+enum { PAGE_BYTES = 1 << PV_UNWIND_PAGE_SHIFT };
+
+/* Linkers make one, post-link tools a few; a bound keeps the look-ups linear. */
+enum { TEXT_RANGES_MAX = 32 };
+
+/* Row pcs have 32 bits. */
+#define SPAN_MAX (1ULL << 32)
+
+static const struct pv_unwind_row row_none = { .kinds = PV_CFA_NONE };
+
+/* Cuts the function to the first text range that holds its start. */
+static bool clip_to_text(struct pv_cfi_function *function, const struct pv_fde_range *text,
+			 size_t n_text)
+{
+	if (n_text == 0)
+		return true;
+	for (size_t i = 0; i < n_text; i++) {
+		if (function->start < text[i].start || function->start >= text[i].end)
+			continue;
+		if (function->end > text[i].end)
+			function->end = text[i].end;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * By start.  Of functions that begin together the longest comes last, and of
+ * equal ones the first in the file: it is the one that keeps its rows.
+ */
+static int compare_functions(const void *a, const void *b)
+{
+	const struct pv_cfi_function *x = a, *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	if (x->end != y->end)
+		return x->end < y->end ? -1 : 1;
+	return x->insns > y->insns ? -1 : x->insns < y->insns;
+}
+
+static void sort_functions(struct pv_vec *functions)
+{
+	const struct pv_cfi_function *f = functions->data;
+
+	/* Linkers mostly leave them in order. */
+	for (size_t i = 1; i < functions->n; i++) {
+		if (f[i - 1].start < f[i].start)
+			continue;
+		qsort(functions->data, functions->n, sizeof(*f), compare_functions);
+		return;
+	}
+}
+
+static struct pv_err *read_functions(struct pv_ehframe *it, const struct pv_fde_range *text,
+				     size_t n_text, struct pv_vec *functions)
+{
+	for (;;) {
+		struct pv_cfi_function function;
+		struct pv_ehframe_fde fde;
+		struct pv_err *err;
+		bool found;
+
+		err = pv_ehframe_next(it, &fde, &found);
+		if (err)
+			return err;
+		if (!found)
+			return NULL;
+		function = (struct pv_cfi_function){
+			.start = fde.start,
+			.end = fde.end,
+			.insns = fde.insns,
+			.insns_end = fde.insns_end,
+			.cie = fde.cie,
+		};
+		if (!clip_to_text(&function, text, n_text))
+			continue;
+		err = pv_vec_append(functions, &function, 1, NULL);
+		if (err)
+			return err;
+	}
+}
+
+/*
+ * Ends each function where the next one begins, as a binary search over the
+ * starts finds it (libgcc's unwind-dw2-fde-dip.c), drops what lies over 4 GiB
+ * above the first, and says how far the table reaches.
+ */
+static uint32_t limit_functions(struct pv_vec *functions, uint64_t base, uint32_t *npages_ret)
+{
+	struct pv_cfi_function *f = functions->data;
+	uint64_t end = 0;
+	size_t n = functions->n;
+	uint32_t n_dropped = 0;
+
+	while (n > 0 && f[n - 1].start - base >= SPAN_MAX) {
+		n--;
+		n_dropped++;
+	}
+	functions->n = n;
+	for (size_t i = 0; i < n; i++) {
+		if (f[i].end - base > SPAN_MAX)
+			f[i].end = base + SPAN_MAX;
+		f[i].limit = i + 1 < n && f[i + 1].start < f[i].end ? f[i + 1].start : f[i].end;
+		end = f[i].limit;
+	}
+	*npages_ret = (uint32_t)((end - base + PAGE_BYTES - 1) >> PV_UNWIND_PAGE_SHIFT);
+	return n_dropped;
+}
+
+static struct pv_err *compile_functions(const struct pv_ehframe *it,
+					const struct pv_vec *functions, uint64_t span,
+					struct pv_cfi_rows *rows)
+{
+	const struct pv_cfi_function *f = functions->data;
+	_pv_free_ struct pv_cfi_state *initial = NULL;
+	struct pv_err *err = pv_cfi_initial_states(it, &initial);
+
+	/* So that every page has a row in effect at its start. */
+	if (!err && f[0].start != rows->base)
+		err = pv_cfi_emit(rows, rows->base, row_none);
+	for (size_t i = 0; i < functions->n && !err; i++) {
+		if (f[i].start == f[i].limit)
+			continue;
+		err = pv_cfi_run(it, &initial[f[i].cie], &f[i], rows);
+		if (!err && (i + 1 == functions->n || f[i].limit < f[i + 1].start) &&
+		    f[i].limit - rows->base < span)
+			err = pv_cfi_emit(rows, f[i].limit, row_none);
+	}
+	return err;
+}
+
+static void fill_pages(uint64_t *cells, uint32_t npages, uint32_t nrows)
+{
+	const struct pv_unwind_row *rows = (const struct pv_unwind_row *)(cells + npages);
+	uint32_t next = 0;	/* the first row that is not below the page */
+
+	for (uint32_t page = 0; page < npages; page++) {
+		uint64_t start = (uint64_t)page << PV_UNWIND_PAGE_SHIFT;
+		struct pv_unwind_page entry;
+
+		while (next < nrows && rows[next].pc < start)
+			next++;
+		entry.first = next < nrows && rows[next].pc == start ? next : next - 1;
+		while (next < nrows && rows[next].pc < start + PAGE_BYTES)
+			next++;
+		entry.last = next - 1;
+		memcpy(&cells[page], &entry, sizeof(entry));
+	}
+}
+
+static struct pv_err *make_table(const struct pv_ehframe *it, struct pv_vec *functions,
+				 struct pv_unwind_table *ret)
+{
+	const struct pv_cfi_function *f = functions->data;
+	struct pv_cfi_rows rows = { .cells = PV_VEC(uint64_t) };
+	struct pv_unwind_table table = { .n_unsupported = it->n_skipped };
+	struct pv_err *err;
+	uint64_t *cells;
+
+	sort_functions(functions);
+	table.base = rows.base = f[0].start & ~(uint64_t)(PAGE_BYTES - 1);
+	table.n_unsupported += limit_functions(functions, table.base, &table.npages);
+	rows.first = table.npages;
+	err = pv_vec_append(&rows.cells, NULL, table.npages, NULL);
+	if (!err)
+		err = compile_functions(it, functions,
+					(uint64_t)table.npages << PV_UNWIND_PAGE_SHIFT, &rows);
+	if (err) {
+		pv_vec_deinit(&rows.cells);
+		return err;
+	}
+	table.nrows = (uint32_t)(rows.cells.n - table.npages);
+	table.n_fdes = (uint32_t)functions->n;
+	table.n_unsupported += rows.n_unsupported;
+	cells = rows.cells.data;
+	fill_pages(cells, table.npages, table.nrows);
+	/* The vector grew by doubling; the table may live long. */
+	table.cells = realloc(cells, rows.cells.n * sizeof(*cells));
+	if (!table.cells)
+		table.cells = cells;
+	*ret = table;
+	return NULL;
+}
+
+struct pv_err *pv_unwind_compile_raw(const void *data, size_t n, uint64_t vaddr,
+				     const struct pv_fde_range *text, size_t n_text,
+				     struct pv_unwind_table *ret)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec functions = PV_VEC(struct pv_cfi_function);
+	PV_CLEANUP(pv_ehframe_deinit) struct pv_ehframe it = { 0 };
+	struct pv_err *err;
+
+	pv_ehframe_init(&it, data, n, vaddr);
+	err = read_functions(&it, text, n_text, &functions);
+	if (err)
+		return err;
+	if (functions.n)
+		return make_table(&it, &functions, ret);
+	*ret = (struct pv_unwind_table){ .n_unsupported = it.n_skipped };
+	return NULL;
+}
+
+struct pv_err *pv_unwind_compile(const struct pv_elf *elf, struct pv_unwind_table *ret)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec text = PV_VEC(struct pv_fde_range);
+	struct pv_elf_section section;
+
+	if (!pv_elf_eh_frame(elf, &section)) {
+		*ret = (struct pv_unwind_table){ 0 };
+		return NULL;
+	}
+	for (size_t i = 0; i < pv_elf_n_loads(elf) && text.n < TEXT_RANGES_MAX; i++) {
+		const struct pv_elf_load *load = pv_elf_load_at(elf, i);
+		struct pv_fde_range range = { .start = load->vaddr };
+		struct pv_err *err;
+
+		if (!load->executable ||
+		    __builtin_add_overflow(load->vaddr, load->mem_size, &range.end))
+			continue;
+		err = pv_vec_append(&text, &range, 1, NULL);
+		if (err)
+			return err;
+	}
+	if (text.n == 0) {
+		*ret = (struct pv_unwind_table){ 0 };
+		return NULL;
+	}
+	return pv_unwind_compile_raw(section.data, section.size, section.vaddr, text.data, text.n,
+				     ret);
+}
+
+void pv_unwind_table_deinit(struct pv_unwind_table *table)
+{
+	if (table->mapping)
+		munmap(table->mapping, table->mapping_size);
+	else
+		free((void *)(uintptr_t)table->cells);
+	*table = (struct pv_unwind_table){ 0 };
+}
+
+const struct pv_unwind_row *pv_unwind_row_at(const struct pv_unwind_table *table, uint64_t vaddr)
+{
+	const struct pv_unwind_row *rows;
+	struct pv_unwind_page page;
+	uint64_t pc = vaddr - table->base, index = pc >> PV_UNWIND_PAGE_SHIFT;
+
+	if (vaddr < table->base || index >= table->npages)
+		return NULL;
+	memcpy(&page, &table->cells[index], sizeof(page));
+	rows = (const struct pv_unwind_row *)(table->cells + table->npages);
+	while (page.first < page.last) {
+		uint32_t middle = page.first + (page.last - page.first + 1) / 2;
+
+		if (rows[middle].pc <= pc)
+			page.first = middle;
+		else
+			page.last = middle - 1;
+	}
+	return page.first == page.last && rows[page.first].pc <= pc ? &rows[page.first] : NULL;
+}
