@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The checkers' own checks: true stacks pass, every kind of broken one is found.  Needs no pitviper."""
+import json
+import os
+import subprocess
+
+import churn_check
+import live
+import oracle_check
+import pytest
+
+pytestmark = pytest.mark.noroot
+SCRIPT = os.path.join(live.TARGETS, "oracle.py")
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory):
+	"""Truth and stacks sampled by an interpreter from itself."""
+	cache = {}
+
+	def get(interp):
+		if interp.name not in cache:
+			truth, inside = interp.tempfile()
+			folded, folded_inside = interp.tempfile(".folded")
+			subprocess.run(interp.command(SCRIPT, inside, 2, folded_inside), check=True,
+				       stdout=subprocess.DEVNULL, timeout=60)
+			with open(truth) as stream:
+				cache[interp.name] = json.load(stream), live.parse_folded(folded)
+			os.unlink(truth)
+			os.unlink(folded)
+		return cache[interp.name]
+	return get
+
+
+def with_native(stack, name="anything (lib.so)"):
+	"""CPython's own sampler knows no C frames: put one before every Python frame."""
+	frames = []
+	for frame in stack.frames:
+		frames += [live.Frame(name), frame]
+	return live.Stack(frames, stack.count, stack.thread, stack.tid)
+
+
+def test_true_stacks_are_possible(interp, honest):
+	truth, stacks = honest(interp)
+	report = oracle_check.check(truth, [with_native(s) for s in stacks])
+	assert report["samples"] > 300
+	assert report["impossible"] == 0, report
+	assert report["paths_seen"] > 0.5 * report["paths"]
+
+
+def named(stacks, *names):
+	"""A stack whose last Python frames have these names, and no others of that name."""
+	for stack in stacks:
+		have = [f.function.rpartition(".")[2] for f in stack.python()]
+		if have[-len(names):] == list(names):
+			return stack
+	raise AssertionError("no stack ends in %s" % (names,))
+
+
+def changed(stack, change):
+	frames = list(stack.frames)
+	change(frames)
+	return live.Stack(frames, 1, stack.thread, stack.tid)
+
+
+def renumber(frame, line):
+	return live.Frame("%s (%s:%d)" % (frame.function, frame.file, line))
+
+
+MUTATIONS = {
+	"another chain's caller": lambda f, o: f.__setitem__(-3, o["b_inner"]),
+	"another chain's outer caller": lambda f, o: f.__setitem__(-4, o["b_outer"]),
+	"another chain's leaf": lambda f, o: f.__setitem__(-1, o["b_leaf"]),
+	"caller's line of another callee": lambda f, o: f.__setitem__(-2, renumber(f[-2], o["b_line"])),
+	"caller at its first line": lambda f, o: f.__setitem__(-2, renumber(f[-2], o["shared_first"])),
+	"a frame missing": lambda f, o: f.pop(-2),
+	"a frame twice": lambda f, o: f.insert(-1, f[-2]),
+	"root missing": lambda f, o: f.pop(0),
+	"leaf's line outside its function": lambda f, o: f.__setitem__(-1, renumber(f[-1], f[-1].line + 40)),
+	"a function of another file": lambda f, o: f.__setitem__(
+		-1, live.Frame("%s (/other.py:%d)" % (f[-1].function, f[-1].line))),
+	"the order turned": lambda f, o: f.__setitem__(slice(-2, None), f[:-3:-1]),
+	"another chain's native leaf": lambda f, o: f.append(live.Frame("math_fsum (libpython.so)")),
+	"a C caller above the function that it calls": lambda f, o: f.append(live.Frame("list_sort_impl (libpython.so)")),
+	"no Python at all": lambda f, o: f.__setitem__(slice(None), [live.Frame("main (python)")]),
+}
+
+
+@pytest.mark.minor((3, 8), (3, 11), (3, 13))
+@pytest.mark.parametrize("kind", sorted(MUTATIONS))
+def test_broken_stacks_are_found(interp, honest, kind):
+	truth, stacks = honest(interp)
+	good = named(stacks, "a_outer", "a_inner", "shared", "a_leaf")
+	other = named(stacks, "b_outer", "b_inner", "shared", "b_leaf").python()
+	first = next(n[oracle_check.LINES][0] for n in truth["nodes"] if n[oracle_check.NAME] == "shared")
+	others = {"b_outer": other[-4], "b_inner": other[-3], "b_leaf": other[-1], "b_line": other[-2].line,
+		  "shared_first": first}
+	oracle = oracle_check.Oracle(truth)
+	assert oracle.check(good) is None
+	broken = changed(good, lambda frames: MUTATIONS[kind](frames, others))
+	assert oracle.check(broken) is not None, broken
+
+
+@pytest.mark.minor((3, 8), (3, 11), (3, 13))
+def test_threads_do_not_mix(interp, honest):
+	truth, stacks = honest(interp)
+	for stack in stacks:
+		other = next(int(t) for t in truth["threads"] if int(t) != stack.tid)
+		moved = live.Stack(with_native(stack).frames, 1, "x", other)
+		assert oracle_check.Oracle(truth).check(moved) is not None, moved
+
+
+@pytest.mark.minor((3, 11), (3, 13))
+def test_callbacks_need_their_native_caller(interp, honest):
+	truth, stacks = honest(interp)
+	stack = named(stacks, "by_sort", "sort_key") if any(
+		s.python()[-1].function == "sort_key" for s in stacks) else named(stacks, "by_sub", "replace")
+	via = "list_sort_impl (p.so)" if stack.python()[-1].function == "sort_key" else "pattern_subx (p.so)"
+	oracle = oracle_check.Oracle(truth, symtab=True)
+	bare = changed(stack, lambda f: None)
+	assert "by way of C" in oracle.check(bare)
+	assert "by way of C" in oracle.check(changed(stack, lambda f: f.insert(-1, live.Frame("other (p.so)"))))
+	assert "by way of C" in oracle.check(changed(stack, lambda f: f.append(live.Frame(via))))
+	assert oracle.check(changed(stack, lambda f: f.insert(-1, live.Frame(via)))) is None
+
+
+@pytest.mark.minor((3, 11), (3, 13))
+def test_recursion_has_a_known_depth(interp, honest):
+	truth, stacks = honest(interp)
+	stack = with_native(next(s for s in stacks if [f.function for f in s.python()][-2:] == ["recurse", "a_nop"]))
+	assert oracle_check.Oracle(truth).check(stack) is None
+	at = max(n for n, f in enumerate(stack.frames) if f.function == "recurse")
+	shorter = changed(stack, lambda f: f.pop(at))
+	longer = changed(stack, lambda f: f.insert(at, f[at - 2]))
+	for broken in (shorter, longer):
+		assert oracle_check.Oracle(truth).check(broken) is not None
+
+
+@pytest.mark.minor((3, 11), (3, 13))
+def test_marks_excuse_only_what_they_hide(interp, honest):
+	truth, stacks = honest(interp)
+	good = named(stacks, "a_outer", "a_inner", "shared", "a_leaf")
+	oracle = oracle_check.Oracle(truth)
+	cut = changed(good, lambda f: f.__setitem__(slice(0, 4), [live.Frame("[truncated]")]))
+	assert oracle.check(cut) is None
+	assert oracle.check(changed(cut, lambda f: f.pop(-2))) is not None
+	hidden = changed(good, lambda f: f.__setitem__(-2, live.Frame("[unknown code]")))
+	assert oracle.check(hidden) is None
+	assert oracle.check(changed(hidden, lambda f: f.pop(-3))) is not None
+	report = oracle_check.check(truth, [good, cut, live.Stack([live.Frame("[torn]")], 3)])
+	assert report["marked"] == 4 and report["markers"]["[torn]"] == 3 and not report["impossible"]
+
+
+def test_churn_checker():
+	def stack(*names):
+		return [live.Stack([live.Frame(n) for n in names], 1)]
+
+	def own(name, line, number=7):
+		return "%s (/churn/file_%05d.py:%d)" % (name, number, line)
+	base = "run_one (/t/churn.py:50)"
+	for fine in (stack(base, own("f_00007", 23)), stack(base, own("f_00007", 22)), stack(base)):
+		assert churn_check.check(fine, "own")["wrong"] == 0
+	for wrong in (stack(base, own("f_00008", 23)), stack(base, own("f_00007", 26)),
+		      stack(base, own("f_00007", 19)), stack(base, "f_00007 (/other.py:23)"),
+		      stack(base, own("f_00007", 23), own("f_00008", 25, 8))):
+		assert churn_check.check(wrong, "own")["wrong"] == 1, wrong
+	# number 7: a gap of 3: mark at 1, 4, 5, 6; work at 7, 10
+	for fine in (stack(own("work", 10), own("mark_00007", 5)), stack(own("work", 7)), stack(own("<module>", 7))):
+		assert churn_check.check(fine, "same")["wrong"] == 0
+	for wrong in (stack(own("work", 10, 8), own("mark_00007", 5)), stack(own("work", 9)),
+		      stack(own("work", 10, 8), own("mark_00007", 5, 8)), stack(own("mark_00007", 3))):
+		assert churn_check.check(wrong, "same")["wrong"] == 1, wrong
+
+
+def test_parse_folded(tmp_path):
+	path = tmp_path / "x.folded"
+	path.write_text("thread py thon (12);main (python3);f (a.py:3);A.<locals>.<lambda> (/x y/(z).py:14);"
+			"operator new(unsigned long) (libstdc++.so.6);[unknown libx.so+0x1f];do_sys_openat2_[k] 42\n"
+			"[truncated];f (a.py:3) 1\n")
+	one, two = live.parse_folded(str(path))
+	assert (one.thread, one.tid, one.count) == ("py thon", 12, 42)
+	assert [f.kind for f in one.frames] == ["native", "python", "python", "native", "native", "kernel"]
+	assert (one.frames[2].file, one.frames[2].line) == ("/x y/(z).py", 14)
+	assert two.markers() == ["[truncated]"] and two.frames[1].kind == "python"
+	for broken in ("f (a.py:3)\n", "f;;g 3\n", "f x\n", "f 3"):
+		path.write_text(broken)
+		with pytest.raises(AssertionError):
+			live.parse_folded(str(path))
