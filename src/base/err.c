@@ -30,7 +30,7 @@ __attribute__((returns_nonnull)) static struct pv_err *err_take(enum pv_err_kind
 		free(message);
 		return &pv_enomem;
 	}
-	*err = (struct pv_err){.kind = kind, .errnum = errnum, .message = message};
+	*err = (struct pv_err){ .kind = kind, .errnum = errnum, .message = message };
 	return err;
 }
 
@@ -59,9 +59,7 @@ static char *join_message(char *head, const char *tail)
 {
 	char *message;
 
-	if (head && asprintf(&message, "%s: %s", head, tail) < 0)
-		message = NULL;
-	else if (!head)
+	if (!head || asprintf(&message, "%s: %s", head, tail) < 0)
 		message = NULL;
 	free(head);
 	return message;

@@ -43,7 +43,7 @@ void pv_map_deinit(struct pv_map *map)
 {
 	free(map->slots);
 	free(map->used);
-	*map = (struct pv_map){0};
+	*map = (struct pv_map){ 0 };
 }
 
 /* The slot of key, or the free one where it belongs; there is always a free one. */
@@ -71,7 +71,7 @@ bool pv_map_get(const struct pv_map *map, uint64_t key, uint64_t *ret)
 
 static struct pv_err *map_grow(struct pv_map *map)
 {
-	struct pv_map grown = {.n = map->n};
+	struct pv_map grown = { .n = map->n };
 
 	if (!map->capacity)
 		grown.capacity = MAP_FIRST_CAPACITY;
@@ -112,7 +112,7 @@ struct pv_err *pv_map_set(struct pv_map *map, uint64_t key, uint64_t value)
 		map->used[i] = 1;
 		map->n++;
 	}
-	map->slots[i] = (struct pv_map_slot){.key = key, .value = value};
+	map->slots[i] = (struct pv_map_slot){ .key = key, .value = value };
 	return NULL;
 }
 

@@ -15,7 +15,7 @@ enum { STR_FIRST_CAPACITY = 64 };
 void pv_str_deinit(struct pv_str *str)
 {
 	free(str->data);
-	*str = (struct pv_str){0};
+	*str = (struct pv_str){ 0 };
 }
 
 /* Room for n more bytes and the NUL. */

@@ -101,7 +101,7 @@ struct pv_err *pv_profile_node(struct pv_profile *profile, uint32_t parent, uint
 			       uint32_t *ret)
 {
 	uint64_t key = (uint64_t)parent << 32 | loc, id;
-	struct pv_stack_node node = {.parent = parent, .loc = loc};
+	struct pv_stack_node node = { .parent = parent, .loc = loc };
 	const struct pv_stack_node *above;
 
 	if (pv_map_get(&profile->node_index, key, &id)) {
@@ -117,7 +117,7 @@ struct pv_err *pv_profile_thread(struct pv_profile *profile, uint32_t pid, uint3
 				 const char *name, uint32_t *ret)
 {
 	uint64_t key = (uint64_t)pid << 32 | tid, id;
-	struct pv_profile_thread thread = {.pid = pid, .tid = tid};
+	struct pv_profile_thread thread = { .pid = pid, .tid = tid };
 	struct pv_err *err;
 
 	err = pv_strings_add(profile->strings, name, strlen(name), &thread.name);
@@ -139,7 +139,7 @@ struct pv_err *pv_profile_add(struct pv_profile *profile, uint32_t node, uint32_
 			      uint64_t count)
 {
 	uint64_t key = (uint64_t)node << 32 | thread, id;
-	struct pv_sample sample = {.node = node, .thread = thread};
+	struct pv_sample sample = { .node = node, .thread = thread };
 	struct pv_profile_thread *of;
 	uint32_t new_id;
 
@@ -197,7 +197,7 @@ static struct pv_err *hot_work_init(struct hot_work *work, const struct pv_profi
 /* Locations that differ only in their line are one function. */
 static struct pv_err *hot_group(struct hot_work *work, const struct pv_profile *profile)
 {
-	struct pv_map index = {0};
+	struct pv_map index = { 0 };
 	struct pv_err *err = NULL;
 
 	for (size_t i = 0; i < profile->locs.n && !err; i++) {
@@ -282,7 +282,7 @@ static void hot_drop(struct hot_work *work, const struct pv_profile *profile)
 struct pv_err *pv_profile_hottest(const struct pv_profile *profile, struct pv_hot **ret,
 				  size_t *n_ret)
 {
-	struct hot_work work = {0};
+	struct hot_work work = { 0 };
 	struct pv_err *err = hot_work_init(&work, profile);
 
 	if (!err)
@@ -300,7 +300,7 @@ struct pv_err *pv_profile_hottest(const struct pv_profile *profile, struct pv_ho
 
 struct pv_layers pv_profile_layers(const struct pv_profile *profile)
 {
-	struct pv_layers layers = {0};
+	struct pv_layers layers = { 0 };
 
 	for (size_t i = 0; i < profile->samples.n; i++) {
 		const struct pv_sample *sample = pv_vec_at(&profile->samples, i);

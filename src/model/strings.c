@@ -78,7 +78,7 @@ static struct pv_err *strings_copy(struct pv_strings *strings, const char *bytes
 		block = malloc(sizeof(*block) + size);
 		if (!block)
 			return &pv_enomem;
-		*block = (struct strings_block){.next = strings->blocks, .size = size};
+		*block = (struct strings_block){ .next = strings->blocks, .size = size };
 		strings->blocks = block;
 	}
 	text = block->data + block->n;
@@ -94,7 +94,7 @@ struct pv_err *pv_strings_add(struct pv_strings *strings, const char *bytes, siz
 			      uint32_t *ret)
 {
 	uint64_t key = pv_hash_bytes(bytes, n), id;
-	struct strings_entry entry = {.n = n};
+	struct strings_entry entry = { .n = n };
 	struct pv_err *err;
 
 	while (pv_map_get(&strings->index, key, &id)) {

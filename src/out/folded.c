@@ -73,7 +73,7 @@ static struct pv_err *folded_texts(struct folded *folded, const struct pv_profil
 	if (!folded->texts || !folded->rank || !folded->ranked)
 		return &pv_enomem;
 	for (size_t i = 0; i < n; i++) {
-		struct pv_str text = {0};
+		struct pv_str text = { 0 };
 		struct pv_err *err =
 			pv_frame_text(profile->strings, pv_vec_at(&profile->locs, i), true, &text);
 
@@ -91,7 +91,7 @@ static struct pv_err *join_nodes(struct folded *folded, const struct pv_profile 
 {
 	size_t n = profile->nodes.n;
 	_pv_free_ uint32_t *joined = calloc(n, sizeof(*joined));
-	struct pv_map index PV_CLEANUP(pv_map_deinit) = {0};
+	struct pv_map index PV_CLEANUP(pv_map_deinit) = { 0 };
 	struct pv_err *err;
 
 	if (!joined)
@@ -100,9 +100,9 @@ static struct pv_err *join_nodes(struct folded *folded, const struct pv_profile 
 	/* A parent stands before its children. */
 	for (size_t i = 1; i < n && !err; i++) {
 		const struct pv_stack_node *node = pv_vec_at(&profile->nodes, i);
-		struct folded_node add = {.parent = joined[node->parent],
-					  .rank = folded->rank[node->loc],
-					  .depth = node->depth};
+		struct folded_node add = { .parent = joined[node->parent],
+					   .rank = folded->rank[node->loc],
+					   .depth = node->depth };
 		uint64_t key = (uint64_t)add.parent << 32 | add.rank, id;
 
 		if (!pv_map_get(&index, key, &id)) {
@@ -158,7 +158,7 @@ static struct pv_err *link_children(struct folded *folded)
  */
 static struct pv_err *write_lines(const struct folded *folded, FILE *file)
 {
-	struct pv_str line PV_CLEANUP(pv_str_deinit) = {0};
+	struct pv_str line PV_CLEANUP(pv_str_deinit) = { 0 };
 	struct pv_vec path_end PV_CLEANUP(pv_vec_deinit) = PV_VEC(size_t);
 	const struct folded_node *nodes = folded->nodes.data;
 	struct pv_err *err = pv_vec_append(&path_end, NULL, 1, NULL);
@@ -190,7 +190,7 @@ static struct pv_err *write_lines(const struct folded *folded, FILE *file)
 
 static struct pv_err *folded_write(const struct pv_profile *profile, FILE *file)
 {
-	struct folded folded = {.nodes = PV_VEC(struct folded_node)};
+	struct folded folded = { .nodes = PV_VEC(struct folded_node) };
 	struct pv_err *err = folded_texts(&folded, profile);
 
 	if (!err)
@@ -209,7 +209,7 @@ static struct pv_err *folded_write(const struct pv_profile *profile, FILE *file)
 	return err;
 }
 
-static const char *const folded_suffixes[] = {".folded", ".txt", NULL};
+static const char *const folded_suffixes[] = { ".folded", ".txt", NULL };
 
 const struct pv_format pv_format_folded = {
 	.name = "folded",

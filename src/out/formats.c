@@ -18,7 +18,7 @@ const struct pv_format *const pv_formats[] = {
 
 struct pv_err *pv_format_by_name(const char *name, const struct pv_format **ret)
 {
-	struct pv_str names PV_CLEANUP(pv_str_deinit) = {0};
+	struct pv_str names PV_CLEANUP(pv_str_deinit) = { 0 };
 
 	for (size_t i = 0; pv_formats[i]; i++) {
 		struct pv_err *err;
@@ -44,7 +44,7 @@ static bool ends_with(const char *text, const char *suffix)
 
 struct pv_err *pv_format_by_path(const char *path, const struct pv_format **ret)
 {
-	struct pv_str suffixes PV_CLEANUP(pv_str_deinit) = {0};
+	struct pv_str suffixes PV_CLEANUP(pv_str_deinit) = { 0 };
 
 	for (size_t i = 0; pv_formats[i]; i++) {
 		for (const char *const *suffix = pv_formats[i]->suffixes; *suffix; suffix++) {

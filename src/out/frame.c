@@ -18,7 +18,7 @@
  */
 static size_t utf8_sequence(const unsigned char *s, size_t n, unsigned int *ret)
 {
-	static const unsigned int smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+	static const unsigned int smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	unsigned int c = s[0];
 	size_t length = c < 0x80   ? 1
 			: c < 0xc0 ? 0

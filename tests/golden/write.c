@@ -44,7 +44,7 @@ static uint32_t add_frame(struct pv_profile *profile, uint32_t parent, char *tex
 {
 	static const char kinds[] = "pnikmt"; /* in the order of enum pv_loc_kind */
 	char kind, function[128], file[128], module[128];
-	struct pv_loc loc = {0};
+	struct pv_loc loc = { 0 };
 	uint32_t loc_id, node;
 
 	if (sscanf(text, " %c %127s %127s %127s %d", &kind, function, file, module, &loc.line) != 5)

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Each header compiles alone.
 
-Input: src/*/*.h.  Those of bpf/ are for clang -target bpf only; those of walk/ have several homes and
-are compiled after the host's (PV_WALK_HOME below).  Output: PASS or FAIL lines; status 1 if one failed.
+Input: src/*/*.h.  Those of bpf/ are for clang -target bpf only, those of abi/ and walk/ for both; a BPF
+unit includes bpf/vmlinux.h before anything else, and the walkers stand after their home (walk/walk.h).
+Output: PASS or FAIL lines; status 1 if one failed.
 """
 import concurrent.futures
 import pathlib
@@ -18,15 +19,23 @@ BPF = ["clang", "-target", "bpf", "-D__TARGET_ARCH_x86", "-O2", "-g", *WARN, "-W
        "-Wno-unused-function", "-Isrc", "-fsyntax-only", "-x", "c", "-"]
 
 
+VMLINUX = '#include "bpf/vmlinux.h"\n'
+HOME = VMLINUX + """#include <bpf/bpf_helpers.h>
+#include "walk/walk.h"
+long pv_read(struct pv_ctx *c, void *dst, __u32 n, __u64 addr);
+#include "bpf/home.bpf.h"
+"""
+
+
 def homes(header):
     """The commands and what stands before the header in each."""
     folder = header.split("/")[0]
     if folder == "bpf":
-        return [(BPF, "")]
-    if folder == "walk":
-        return [(BPF, '#include "bpf/home.bpf.h"\n')]
-    if folder == "abi":
-        return [(HOST, ""), (BPF, "")]
+        return [(BPF, "" if header.endswith("vmlinux.h") else VMLINUX)]
+    if folder == "walk" and header != "walk/walk.h":
+        return [(BPF, HOME)]
+    if folder in ("abi", "walk"):
+        return [(HOST, ""), (BPF, VMLINUX)]
     return [(HOST, "")]
 
 

@@ -66,7 +66,7 @@ END_TEST
 
 START_TEST(map_empty)
 {
-	struct pv_map map = {0};
+	struct pv_map map = { 0 };
 	uint64_t value = 77;
 
 	ck_assert(!pv_map_get(&map, 0, &value));
@@ -78,7 +78,7 @@ END_TEST
 
 START_TEST(map_extreme_keys)
 {
-	struct pv_map map = {0};
+	struct pv_map map = { 0 };
 	uint64_t value;
 
 	ok(pv_map_set(&map, 0, UINT64_MAX));
@@ -98,7 +98,7 @@ START_TEST(map_equals_model)
 {
 	enum { KEYS = 512 };
 	static uint64_t model[KEYS]; /* 0 = absent */
-	struct pv_map map = {0};
+	struct pv_map map = { 0 };
 	uint64_t seed = 12345, value;
 	size_t n = 0;
 
@@ -146,7 +146,7 @@ END_TEST
 
 START_TEST(str_builds)
 {
-	struct pv_str str = {0};
+	struct pv_str str = { 0 };
 
 	ck_assert_str_eq(pv_str_text(&str), "");
 	ok(pv_str_append(&str, "abc", 2));

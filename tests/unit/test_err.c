@@ -26,8 +26,9 @@ START_TEST(errno_gives_kind_and_reason)
 		int errnum;
 		enum pv_err_kind kind;
 	} cases[] = {
-		{EPERM, PV_ERR_PERMISSION}, {EACCES, PV_ERR_PERMISSION}, {ESRCH, PV_ERR_NOPROC},
-		{ENOENT, PV_ERR_FAILED},    {EIO, PV_ERR_FAILED},
+		{ EPERM, PV_ERR_PERMISSION }, { EACCES, PV_ERR_PERMISSION },
+		{ ESRCH, PV_ERR_NOPROC },     { ENOENT, PV_ERR_FAILED },
+		{ EIO, PV_ERR_FAILED },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

@@ -19,43 +19,46 @@ struct frame_case {
 };
 
 static const struct frame_case cases[] = {
-	{PV_LOC_PYTHON, "C.m", "/a/b.py", "", 7, "C.m (b.py:7)", "C.m (b.py:7)"},
-	{PV_LOC_PYTHON, "f.<locals>.<lambda>", "<string>", "", 1,
-	 "f.<locals>.<lambda> (<string>:1)", "f.<locals>.<lambda> (<string>:1)"},
-	{PV_LOC_PYTHON, "f", "<a/b>", "", 1, "f (<a/b>:1)", "f (<a/b>:1)"},
-	{PV_LOC_PYTHON, "f", "x.py", "", 0, "f (x.py)", "f (x.py)"},
-	{PV_LOC_PYTHON, "f", "x.py", "", -1, "f (x.py)", "f (x.py)"},
-	{PV_LOC_PYTHON, "f", "dir/", "", 2, "f (dir/:2)", "f (dir/:2)"},
-	{PV_LOC_PYTHON, "f", "", "", 2, "f", "f"},
-	{PV_LOC_PYTHON, "", "x.py", "", 2, "[unknown] (x.py:2)", "[unknown] (x.py:2)"},
-	{PV_LOC_NATIVE, "memcpy", "", "libc.so.6", 0, "memcpy (libc.so.6)", "memcpy (libc.so.6)"},
-	{PV_LOC_NATIVE, "memcpy", "x.c", "", 5, "memcpy", "memcpy"},
-	{PV_LOC_NATIVE, "[unknown libz.so.1+0x12]", "", "libz.so.1", 0, "[unknown libz.so.1+0x12]",
-	 "[unknown libz.so.1+0x12]"},
-	{PV_LOC_INLINED, "max", "", "libx.so", 0, "max (inlined)", "max (inlined)"},
-	{PV_LOC_KERNEL, "do_syscall_64", "", "", 0, "do_syscall_64_[k]", "do_syscall_64_[k]"},
-	{PV_LOC_MARKER, "[truncated]", "", "", 0, "[truncated]", "[truncated]"},
-	{PV_LOC_THREAD, "thread a;b (7)", "", "", 0, "thread a;b (7)", "thread a\\x3bb (7)"},
+	{ PV_LOC_PYTHON, "C.m", "/a/b.py", "", 7, "C.m (b.py:7)", "C.m (b.py:7)" },
+	{ PV_LOC_PYTHON, "f.<locals>.<lambda>", "<string>", "", 1,
+	  "f.<locals>.<lambda> (<string>:1)", "f.<locals>.<lambda> (<string>:1)" },
+	{ PV_LOC_PYTHON, "f", "<a/b>", "", 1, "f (<a/b>:1)", "f (<a/b>:1)" },
+	{ PV_LOC_PYTHON, "f", "x.py", "", 0, "f (x.py)", "f (x.py)" },
+	{ PV_LOC_PYTHON, "f", "x.py", "", -1, "f (x.py)", "f (x.py)" },
+	{ PV_LOC_PYTHON, "f", "dir/", "", 2, "f (dir/:2)", "f (dir/:2)" },
+	{ PV_LOC_PYTHON, "f", "", "", 2, "f", "f" },
+	{ PV_LOC_PYTHON, "", "x.py", "", 2, "[unknown] (x.py:2)", "[unknown] (x.py:2)" },
+	{ PV_LOC_NATIVE, "memcpy", "", "libc.so.6", 0, "memcpy (libc.so.6)", "memcpy (libc.so.6)" },
+	{ PV_LOC_NATIVE, "memcpy", "x.c", "", 5, "memcpy", "memcpy" },
+	{ PV_LOC_NATIVE, "[unknown libz.so.1+0x12]", "", "libz.so.1", 0, "[unknown libz.so.1+0x12]",
+	  "[unknown libz.so.1+0x12]" },
+	{ PV_LOC_INLINED, "max", "", "libx.so", 0, "max (inlined)", "max (inlined)" },
+	{ PV_LOC_KERNEL, "do_syscall_64", "", "", 0, "do_syscall_64_[k]", "do_syscall_64_[k]" },
+	{ PV_LOC_MARKER, "[truncated]", "", "", 0, "[truncated]", "[truncated]" },
+	{ PV_LOC_THREAD, "thread a;b (7)", "", "", 0, "thread a;b (7)", "thread a\\x3bb (7)" },
 	/* What would break a line or a reader. */
-	{PV_LOC_NATIVE, "<[u8; 4]>::x", "", "l;b", 0, "<[u8; 4]>::x (l;b)",
-	 "<[u8\\x3b 4]>::x (l\\x3bb)"},
-	{PV_LOC_PYTHON, "a\nb", "c\rd.py", "", 1, "a\nb (c\rd.py:1)", "a\\x0ab (c\\x0dd.py:1)"},
-	{PV_LOC_PYTHON, "a\\x3b", "f", "", 1, "a\\x3b (f:1)", "a\\\\x3b (f:1)"},
-	{PV_LOC_PYTHON, "\033[31m\177", "f", "", 1, "\033[31m\177 (f:1)", "\\x1b[31m\\x7f (f:1)"},
-	{PV_LOC_PYTHON, "größe", "日本.py", "", 1, "größe (日本.py:1)", "größe (日本.py:1)"},
-	{PV_LOC_PYTHON, "\xf0\x9f\x90\x8d", "f", "", 1, "\xf0\x9f\x90\x8d (f:1)",
-	 "\xf0\x9f\x90\x8d (f:1)"},
-	{PV_LOC_PYTHON, "\xe2\x80\xa8", "f", "", 1, "\xe2\x80\xa8 (f:1)", "\\xe2\\x80\\xa8 (f:1)"},
-	{PV_LOC_PYTHON, "\xc2\x85", "f", "", 1, "\xc2\x85 (f:1)", "\\xc2\\x85 (f:1)"},
+	{ PV_LOC_NATIVE, "<[u8; 4]>::x", "", "l;b", 0, "<[u8; 4]>::x (l;b)",
+	  "<[u8\\x3b 4]>::x (l\\x3bb)" },
+	{ PV_LOC_PYTHON, "a\nb", "c\rd.py", "", 1, "a\nb (c\rd.py:1)", "a\\x0ab (c\\x0dd.py:1)" },
+	{ PV_LOC_PYTHON, "a\\x3b", "f", "", 1, "a\\x3b (f:1)", "a\\\\x3b (f:1)" },
+	{ PV_LOC_PYTHON, "\033[31m\177", "f", "", 1, "\033[31m\177 (f:1)", "\\x1b[31m\\x7f (f:1)" },
+	{ PV_LOC_PYTHON, "größe", "日本.py", "", 1, "größe (日本.py:1)", "größe (日本.py:1)" },
+	{ PV_LOC_PYTHON, "\xf0\x9f\x90\x8d", "f", "", 1, "\xf0\x9f\x90\x8d (f:1)",
+	  "\xf0\x9f\x90\x8d (f:1)" },
+	{ PV_LOC_PYTHON, "\xe2\x80\xa8", "f", "", 1, "\xe2\x80\xa8 (f:1)",
+	  "\\xe2\\x80\\xa8 (f:1)" },
+	{ PV_LOC_PYTHON, "\xc2\x85", "f", "", 1, "\xc2\x85 (f:1)", "\\xc2\\x85 (f:1)" },
 	/* Invalid UTF-8: lone, cut, overlong, surrogate, too large. */
-	{PV_LOC_PYTHON, "\xff", "f", "", 1, "\xff (f:1)", "\\xff (f:1)"},
-	{PV_LOC_PYTHON, "a\xe2\x82", "f", "", 1, "a\xe2\x82 (f:1)", "a\\xe2\\x82 (f:1)"},
-	{PV_LOC_PYTHON, "\xc0\xaf", "f", "", 1, "\xc0\xaf (f:1)", "\\xc0\\xaf (f:1)"},
-	{PV_LOC_PYTHON, "\xe0\x80\xaf", "f", "", 1, "\xe0\x80\xaf (f:1)", "\\xe0\\x80\\xaf (f:1)"},
-	{PV_LOC_PYTHON, "\xed\xb2\x80", "f", "", 1, "\xed\xb2\x80 (f:1)", "\\xed\\xb2\\x80 (f:1)"},
-	{PV_LOC_PYTHON, "\xf4\x90\x80\x80", "f", "", 1, "\xf4\x90\x80\x80 (f:1)",
-	 "\\xf4\\x90\\x80\\x80 (f:1)"},
-	{PV_LOC_PYTHON, "\xc3(", "f", "", 1, "\xc3( (f:1)", "\\xc3( (f:1)"},
+	{ PV_LOC_PYTHON, "\xff", "f", "", 1, "\xff (f:1)", "\\xff (f:1)" },
+	{ PV_LOC_PYTHON, "a\xe2\x82", "f", "", 1, "a\xe2\x82 (f:1)", "a\\xe2\\x82 (f:1)" },
+	{ PV_LOC_PYTHON, "\xc0\xaf", "f", "", 1, "\xc0\xaf (f:1)", "\\xc0\\xaf (f:1)" },
+	{ PV_LOC_PYTHON, "\xe0\x80\xaf", "f", "", 1, "\xe0\x80\xaf (f:1)",
+	  "\\xe0\\x80\\xaf (f:1)" },
+	{ PV_LOC_PYTHON, "\xed\xb2\x80", "f", "", 1, "\xed\xb2\x80 (f:1)",
+	  "\\xed\\xb2\\x80 (f:1)" },
+	{ PV_LOC_PYTHON, "\xf4\x90\x80\x80", "f", "", 1, "\xf4\x90\x80\x80 (f:1)",
+	  "\\xf4\\x90\\x80\\x80 (f:1)" },
+	{ PV_LOC_PYTHON, "\xc3(", "f", "", 1, "\xc3( (f:1)", "\\xc3( (f:1)" },
 };
 
 static uint32_t string(struct pv_strings *strings, const char *text)
@@ -70,8 +73,8 @@ START_TEST(frame_text)
 {
 	const struct frame_case *c = &cases[_i];
 	struct pv_strings *strings;
-	struct pv_str text = {0};
-	struct pv_loc loc = {.line = c->line, .kind = c->kind};
+	struct pv_str text = { 0 };
+	struct pv_loc loc = { .line = c->line, .kind = c->kind };
 
 	ck_assert_ptr_null(pv_strings_create(&strings));
 	loc.function = string(strings, c->function);
@@ -91,8 +94,8 @@ END_TEST
 START_TEST(nul_in_a_name)
 {
 	struct pv_strings *strings;
-	struct pv_str text = {0};
-	struct pv_loc loc = {.kind = PV_LOC_PYTHON};
+	struct pv_str text = { 0 };
+	struct pv_loc loc = { .kind = PV_LOC_PYTHON };
 
 	ck_assert_ptr_null(pv_strings_create(&strings));
 	ck_assert_ptr_null(pv_strings_add(strings, "a\0b", 3, &loc.function));

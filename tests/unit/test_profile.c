@@ -75,10 +75,10 @@ END_TEST
 static uint32_t loc(struct pv_profile *profile, const char *function, const char *file, int line,
 		    enum pv_loc_kind kind)
 {
-	struct pv_loc at = {.function = string(profile->strings, function),
-			    .file = string(profile->strings, file),
-			    .line = line,
-			    .kind = kind};
+	struct pv_loc at = { .function = string(profile->strings, function),
+			     .file = string(profile->strings, file),
+			     .line = line,
+			     .kind = kind };
 	uint32_t id;
 
 	ok(pv_profile_loc(profile, &at, &id));
@@ -165,7 +165,7 @@ START_TEST(hottest_by_hand)
 	static const struct {
 		const char *name;
 		uint64_t self, total;
-	} expected[] = {{"fib", 10, 14}, {"g", 5, 5}, {"memcpy", 4, 4}, {"main", 0, 19}};
+	} expected[] = { { "fib", 10, 14 }, { "g", 5, 5 }, { "memcpy", 4, 4 }, { "main", 0, 19 } };
 
 	ok(pv_profile_create(&profile));
 	t1 = thread(profile, 1, "main");
