@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What goes wrong around a capture: exit status, one sentence, nothing left behind, the target unharmed."""
+import glob
+import os
+import re
+import signal
+import stat
+import subprocess
+import time
+
+import live
+import pytest
+
+NOBODY = 65534
+COMMANDS = {"record": ("-d", "1", "-o", "/tmp/pv-live-never.folded", "-p"), "stack": ()}
+
+
+def sentence(run, *words):
+	"""One sentence on standard error that names these; no table, no trace of a crash."""
+	text = run.text()
+	lines = [line for line in text.strip().split("\n") if line]
+	assert len(lines) == 1, run
+	for word in words:
+		assert re.search(word, text, re.I), (word, run)
+	assert "(null)" not in text and "Sanitizer" not in text
+	return text
+
+
+def ask(command, pid, **kw):
+	return live.pitviper(command, *COMMANDS[command], pid, **kw)
+
+
+@pytest.fixture
+def busy(newest, target):
+	return target(newest, "life.py")
+
+
+# ---- who cannot be read
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_absent(command):
+	with open("/proc/sys/kernel/pid_max") as limit:
+		absent = int(limit.read()) - 1
+	assert not os.path.exists("/proc/%d" % absent)
+	run = ask(command, absent)
+	assert run.status == 4, run
+	sentence(run, str(absent))
+	assert not glob.glob("/tmp/pv-live-never*")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_kernel_thread(command):
+	with open("/proc/2/comm") as comm:
+		assert comm.read().strip() == "kthreadd"
+	run = ask(command, 2)
+	assert run.status == 4, run
+	sentence(run, "kernel thread")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_zombie(command):
+	child = subprocess.Popen(["/bin/true"])
+	assert live.gone(lambda: open("/proc/%d/stat" % child.pid).read().rpartition(")")[2].split()[0] == "Z")
+	run = ask(command, child.pid)
+	child.wait()
+	assert run.status == 4, run
+	sentence(run, "zombie|exited|ended|dead", str(child.pid))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_not_permitted(command, busy, tmp_path):
+	"""Another user without privilege."""
+	os.chmod(os.path.dirname(live.PITVIPER), 0o755)
+	copy = "/tmp/pv-live-nobody-%d" % os.getpid()
+	subprocess.run(["install", "-m", "755", live.PITVIPER, copy], check=True)
+	try:
+		start = time.monotonic()
+		proc = subprocess.run(
+			["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", "--inh-caps=-all",
+			 copy, command, *COMMANDS[command], str(busy.pid)],
+			stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+		run = live.Run(proc.returncode, proc.stdout, proc.stderr, time.monotonic() - start)
+	finally:
+		os.unlink(copy)
+	assert run.status == 3, run
+	sentence(run, "CAP_|root|sudo|privilege")
+	assert busy.alive()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("pid", ["0", "-1", "99999999999999999999", "1x", ""])
+def test_no_pid_at_all(command, pid):
+	run = ask(command, pid)
+	assert run.status in (2, 4), run
+	assert run.text().strip()
+
+
+@pytest.mark.parametrize("args", [
+	("record",), ("record", "-F", "0", "-p", "1"), ("record", "-F", "x", "-p", "1"), ("record", "--nonsense"),
+	("record", "-d", "-1", "-p", "1"), ("nosuchcommand",), ("stack",), ("record", "-p"), ("record", "--"),
+	("record", "-o", "x.nosuchformat", "-p", "1"), ("record", "-F", "1000000000", "-p", "1")])
+def test_wrong_usage(args, tmp_path):
+	run = live.pitviper(*args, cwd=str(tmp_path), timeout=20)
+	assert run.status == 2, run
+	assert run.text().strip() and not os.listdir(tmp_path)
+
+
+def test_help_and_version():
+	for args in (("--help",), ("record", "--help"), ("stack", "--help"), ("doctor", "--help")):
+		run = live.pitviper(*args)
+		assert run.status == 0 and b"pitviper" in run.out and not run.err, run
+	assert re.match(rb"pitviper \d+\.\d+", live.pitviper("--version").out)
+
+
+# ---- programs that do not start
+
+@pytest.mark.parametrize("program,words", [
+	("/nonexistent/program", "nonexistent"), ("no-such-program-in-path", "no-such-program"), ("/etc/passwd", "passwd"),
+	("/tmp", "/tmp")])
+def test_program_does_not_start(program, words, tmp_path):
+	run = live.pitviper("record", "-o", str(tmp_path / "x.folded"), "--", program, "arg")
+	assert run.status == 1, run
+	sentence(run, words)
+	assert not os.listdir(tmp_path)
+
+
+def test_program_is_not_a_program(tmp_path):
+	bad = tmp_path / "bad"
+	bad.write_bytes(b"\x7fELF" + b"\xff" * 200)
+	bad.chmod(0o755)
+	run = live.pitviper("record", "-o", str(tmp_path / "x.folded"), "--", str(bad))
+	assert run.status == 1, run
+	sentence(run, "bad")
+
+
+# ---- outputs
+
+@pytest.mark.parametrize("where", ["/nonexistent-directory/x.folded", "/proc/x.folded", "/tmp", "/dev/null/x.folded"])
+def test_unwritable_output(busy, where):
+	"""Found before the capture, not after it."""
+	run = live.pitviper("record", "-d", 30, "-o", where, "--format", "folded", "-p", busy.pid)
+	assert run.status in (1, 2), run
+	assert run.seconds < 5, "it captured first"
+	sentence(run, re.escape(where))
+
+
+def test_one_of_two_outputs_unwritable(busy, tmp_path):
+	run = live.pitviper("record", "-d", 30, "-o", str(tmp_path / "a.folded"), "-o", "/nonexistent/b.folded", "-p", busy.pid)
+	assert run.status == 1 and run.seconds < 5, run
+	assert not os.listdir(tmp_path), "a half-made output was left"
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+	mount = tmp_path / "tiny"
+	mount.mkdir()
+	subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=8", "none", str(mount)], check=True)
+	yield str(mount)
+	subprocess.run(["umount", str(mount)], check=True)
+
+
+def test_full_disk(newest, target, tiny_disk):
+	"""A sentence and status 1; neither a part of an output nor a temporary file stays."""
+	victim = target(newest, "oracle.py", truth=True)
+	old = os.path.join(tiny_disk, "x.folded")
+	with open(old, "w") as out:
+		out.write("what was here before\n")
+	run = live.pitviper("record", "-d", 2, "-F", 999, "-o", old, "-p", victim.pid)
+	assert run.status == 1, run
+	sentence(run, "space", re.escape(old))
+	assert os.listdir(tiny_disk) == ["x.folded"]
+	with open(old) as text:
+		assert text.read() == "what was here before\n"
+
+
+def test_output_to_full_device(busy):
+	run = live.pitviper("record", "-d", 1, "--format", "folded", "-o", "-", "-p", busy.pid, prefix=(
+		"sh", "-c", 'exec "$@" >/dev/full', "sh"))
+	assert run.status == 1, run
+
+
+def test_output_is_private(busy, tmp_path):
+	"""0600 whatever the umask says; under sudo it belongs to who invoked sudo."""
+	output = tmp_path / "x.folded"
+	for env, owner in (({}, 0), ({"SUDO_UID": "12345", "SUDO_GID": "12346"}, 12345)):
+		run = live.pitviper("record", "-d", 0.5, "-o", output, "-p", busy.pid, env=env, prefix=(
+			"sh", "-c", 'umask 0; exec "$@"', "sh"))
+		assert run.status == 0, run
+		info = output.stat()
+		assert stat.S_IMODE(info.st_mode) == 0o600
+		assert (info.st_uid, info.st_gid) == ((12345, 12346) if owner else (0, 0))
+		assert os.listdir(tmp_path) == ["x.folded"]
+		output.unlink()
+
+
+def test_output_is_whole_or_not_there(busy, tmp_path):
+	"""While it captures, the old output is untouched, and the new one has no name of its own yet."""
+	output = tmp_path / "x.folded"
+	output.write_text("old\n")
+	proc = live.start_pitviper("record", "-o", output, "-p", busy.pid)
+	live.wait_attached(proc)
+	assert output.read_text() == "old\n"
+	assert live.interrupt(proc).status == 0
+	assert live.parse_folded(str(output))
+
+
+def test_output_to_stdout(busy, tmp_path):
+	run = live.pitviper("record", "-d", 0.5, "-F", 999, "--format", "folded", "-o", "-", "-q", "-p", busy.pid)
+	assert run.status == 0, run
+	(tmp_path / "x").write_bytes(run.out)
+	assert live.parse_folded(str(tmp_path / "x"))
+
+
+# ---- stopped in the midst
+
+def slowdown(victim, seconds=0.5):
+	"""CPU seconds per wall second of a busy target."""
+	cpu, start = victim.cpu(), time.monotonic()
+	while time.monotonic() - start < seconds:
+		time.sleep(0.05)
+	return (victim.cpu() - cpu) / (time.monotonic() - start)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_by_signal(busy, tmp_path, how):
+	output = str(tmp_path / "x.folded")
+	before = live.bpf_state()
+	proc = live.start_pitviper("record", "-F", 499, "--json", "-o", output, "-p", busy.pid)
+	live.wait_attached(proc)
+	busy.say("burn 0.3")
+	busy.wait_line(b"burnt")
+	run = live.interrupt(proc, how)
+	assert run.status == 0 and run.seconds < 10, run
+	stacks = live.parse_folded(output)
+	assert live.last_json(run.out)["samples"] == live.total(stacks) > 50
+	assert live.gone(lambda: live.bpf_state() == before)
+	assert busy.alive()
+
+
+def test_second_interrupt_quits(busy, tmp_path):
+	proc = live.start_pitviper("record", "-o", str(tmp_path / "x.folded"), "-p", busy.pid)
+	live.wait_attached(proc)
+	proc.send_signal(signal.SIGINT)
+	proc.send_signal(signal.SIGINT)
+	proc.communicate(timeout=10)
+	assert not [name for name in os.listdir(tmp_path) if name != "x.folded"]
+
+
+@pytest.mark.parametrize("command", ["attach", "program"])
+def test_killed(newest, target, tmp_path, command):
+	"""kill -9 in the midst: the target runs on at full speed, and nothing of pitviper is left."""
+	before = live.bpf_state()
+	if command == "attach":
+		victim = target(newest, "life.py")
+		proc = live.start_pitviper("record", "-F", 4999, "-o", str(tmp_path / "x.folded"), "-p", victim.pid)
+	else:
+		pidfile = str(tmp_path / "pid")
+		proc = live.start_pitviper(
+			"record", "-F", 4999, "-o", str(tmp_path / "x.folded"), "--", newest.path, "-c",
+			"import os,time\nopen(%r,'w').write(str(os.getpid()))\nwhile time.thread_time() < 20: pass" % pidfile)
+	try:
+		live.wait_attached(proc)
+		if command == "program":
+			assert live.gone(lambda: os.path.exists(pidfile) and os.path.getsize(pidfile))
+			pid = int(open(pidfile).read())
+		else:
+			pid = victim.pid
+		during = live.bpf_state()
+		assert during["prog"] - before["prog"], "no BPF program while it captures: this test sees nothing"
+		proc.kill()
+		proc.wait()
+		assert live.gone(lambda: live.bpf_state() == before), "left behind: %s, before %s" % (live.bpf_state(), before)
+		assert live.perf_fds(pid) == 0
+		with open("/proc/%d/stat" % pid) as line:
+			assert line.read().rpartition(")")[2].split()[0] in "RS"
+		with open("/proc/%d/status" % pid) as status:
+			assert "TracerPid:\t0" in status.read()
+		if command == "attach":
+			assert slowdown(victim) > 0.3
+			victim.say("burn 0.1")
+			victim.wait_line(b"burnt", timeout=20)
+	finally:
+		proc.kill()
+		proc.wait()
+		if command == "program" and os.path.exists(pidfile):
+			os.kill(int(open(pidfile).read()), signal.SIGKILL)
+
+
+def test_killed_before_the_program_starts(tmp_path):
+	"""The program is held at its exec: pitviper's death must not leave it standing there."""
+	for delay in (0.0, 0.01, 0.03, 0.06, 0.1, 0.2):
+		proc = live.start_pitviper("record", "-o", str(tmp_path / "x.folded"), "--", "/bin/sleep", "3.%d" % os.getpid())
+		time.sleep(delay)		# the moment is the parameter here
+		proc.kill()
+		proc.communicate()
+
+	def held():
+		out = subprocess.run(["pgrep", "-f", "-x", "/bin/sleep 3.%d" % os.getpid()], stdout=subprocess.PIPE).stdout
+		return out.split()
+	assert live.gone(lambda: not held(), timeout=15), "left standing: %s" % held()
+
+
+# ---- many times
+
+def test_twenty_times(busy, tmp_path):
+	"""Attach and detach again and again: nothing piles up, the target runs on."""
+	before = live.bpf_state()
+	fds = len(os.listdir("/proc/%d/fd" % busy.pid))
+	for _ in range(20):
+		run = live.pitviper("record", "-d", 0.1, "-o", str(tmp_path / "x.folded"), "-p", busy.pid)
+		assert run.status == 0, run
+	assert live.gone(lambda: live.bpf_state() == before)
+	assert len(os.listdir("/proc/%d/fd" % busy.pid)) == fds
+	assert busy.alive()
+
+
+def test_few_file_descriptors(newest, target, tmp_path):
+	"""A low limit of open files: it works, or says so; it does not crash."""
+	victim = target(newest, "blocked.py", truth=True)
+	run = live.pitviper("record", "-d", 1, "-o", str(tmp_path / "x.folded"), "-p", victim.pid, prefix=(
+		"prlimit", "--nofile=24:24"))
+	assert run.status in (0, 1), run
+	if run.status:
+		sentence(run, "open files|descriptor|limit|nofile")
