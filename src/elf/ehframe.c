@@ -187,7 +187,8 @@ static enum fde_verdict parse_fde(struct pv_ehframe *it, uint64_t cie_offset, st
 	cie = pv_ehframe_cie_at(it, fde.cie);
 	if (!cie->usable)
 		return FDE_BAD;
-	fde.start = pv_reader_encoded(r, cie->encoding, it->vaddr + (uint64_t)(r->at - it->data), 0);
+	fde.start =
+		pv_reader_encoded(r, cie->encoding, it->vaddr + (uint64_t)(r->at - it->data), 0);
 	/* The size has the format of the address, but is relative to nothing. */
 	size = pv_reader_encoded(r, cie->encoding & PV_PE_FORMAT_MASK, 0, 0);
 	if (cie->augmented)

@@ -21,28 +21,28 @@ struct pv_ehframe_cie {
 	int64_t data_align;
 	uint64_t ra_register;
 	uint32_t insns, insns_end;
-	uint8_t encoding;	/* enum pv_pointer_encoding of addresses in its FDEs */
-	bool augmented;		/* 'z': FDEs carry a length of augmentation data */
-	bool signal_frame;	/* 'S' */
-	bool usable;		/* false: an augmentation that we do not know */
+	uint8_t encoding;  /* enum pv_pointer_encoding of addresses in its FDEs */
+	bool augmented;    /* 'z': FDEs carry a length of augmentation data */
+	bool signal_frame; /* 'S' */
+	bool usable;       /* false: an augmentation that we do not know */
 };
 
 struct pv_ehframe_fde {
-	uint64_t start, end;	/* ELF virtual addresses, end exclusive, start < end */
+	uint64_t start, end; /* ELF virtual addresses, end exclusive, start < end */
 	uint32_t insns, insns_end;
-	uint32_t cie;		/* index for pv_ehframe_cie_at */
+	uint32_t cie; /* index for pv_ehframe_cie_at */
 };
 
 struct pv_ehframe {
 	const uint8_t *data;
 	size_t n;
 	uint64_t vaddr;
-	size_t at;		/* offset of the next record */
+	size_t at; /* offset of the next record */
 	struct pv_vec cies;
 	struct pv_map cie_by_offset;
 	uint64_t last_cie_offset; /* most FDEs share the CIE of the one before */
 	uint32_t last_cie;
-	uint32_t n_skipped;	/* FDEs that could not be read; empty ones do not count */
+	uint32_t n_skipped; /* FDEs that could not be read; empty ones do not count */
 };
 
 /* The data must outlive the iterator.  Sections over 4 GiB are cut there. */

@@ -122,8 +122,8 @@ static struct pv_err *read_segments(struct pv_elf *elf, Elf *e)
 		GElf_Phdr phdr;
 
 		if (!gelf_getphdr(e, (int)i, &phdr))
-			return pv_err_create(PV_ERR_FAILED, "cannot read program header %zu: %s",
-					     i, elf_errmsg(-1));
+			return pv_err_create(PV_ERR_FAILED, "cannot read program header %zu: %s", i,
+					     elf_errmsg(-1));
 		read_phdr(elf, &phdr);
 	}
 	return NULL;

@@ -17,7 +17,7 @@ enum { PV_BUILD_ID_MAX = 32 };
 
 struct pv_build_id {
 	uint8_t bytes[PV_BUILD_ID_MAX];
-	size_t n;		/* 0: the object has none */
+	size_t n; /* 0: the object has none */
 };
 
 struct pv_elf;
@@ -61,8 +61,8 @@ bool pv_elf_eh_frame(const struct pv_elf *elf, struct pv_elf_section *ret);
 /* A symbol of any type that has an address; .symtab first, then .dynsym. */
 struct pv_elf_symbol {
 	uint64_t vaddr, size;
-	const char *name;	/* valid while the elf is open */
-	bool is_function;	/* FUNC or GNU_IFUNC */
+	const char *name; /* valid while the elf is open */
+	bool is_function; /* FUNC or GNU_IFUNC */
 	bool is_global;
 	bool from_dynsym;
 };
@@ -82,10 +82,11 @@ uint32_t pv_elf_file_crc(const struct pv_elf *elf);
 
 /* One function range of .eh_frame. */
 struct pv_fde_range {
-	uint64_t start, end;	/* ELF virtual addresses, end exclusive */
+	uint64_t start, end; /* ELF virtual addresses, end exclusive */
 };
 
 /* All ranges, sorted by start; ret is owned by the caller (free). */
-struct pv_err *pv_elf_fde_ranges(const struct pv_elf *elf, struct pv_fde_range **ret, size_t *n_ret);
+struct pv_err *pv_elf_fde_ranges(const struct pv_elf *elf, struct pv_fde_range **ret,
+				 size_t *n_ret);
 
 #endif

@@ -15,16 +15,16 @@ struct pv_elf_shdr {
 };
 
 struct pv_elf {
-	const uint8_t *image;	/* the whole file */
+	const uint8_t *image; /* the whole file */
 	size_t n;
-	bool mapped;		/* image is a file mapping, else malloc */
+	bool mapped; /* image is a file mapping, else malloc */
 	struct pv_build_id build_id;
 	struct pv_elf_load *loads;
 	size_t n_loads;
 	struct pv_elf_shdr *sections;
 	size_t n_sections;
-	size_t section_names;	/* index of .shstrtab */
-	uint64_t eh_frame_hdr;	/* vaddr of PT_GNU_EH_FRAME, 0: none */
+	size_t section_names;  /* index of .shstrtab */
+	uint64_t eh_frame_hdr; /* vaddr of PT_GNU_EH_FRAME, 0: none */
 };
 
 /* n bytes of the file at offset, NULL if they are not all there. */

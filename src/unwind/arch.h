@@ -15,7 +15,6 @@ extern const uint64_t pv_arch_fp, pv_arch_ra;
 void pv_arch_initial_state(struct pv_cfi_state *ret);
 
 /* False if the state had to be simplified: the row says UNSUPPORTED, or rbp UNDEFINED. */
-bool pv_arch_encode(const struct pv_cfi_state *state, bool signal_frame,
-		    struct pv_unwind_row *ret);
+bool pv_arch_encode(const struct pv_cfi_state *state, bool signal_frame, struct pv_unwind_row *ret);
 
 #endif

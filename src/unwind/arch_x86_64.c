@@ -136,8 +136,7 @@ static bool is_sigreturn(const struct pv_cfi_state *state)
 	       reg == REG_RSP && offset == UCONTEXT_RSP && add == 0 &&
 	       state->fp.kind == PV_RULE_EXPR && is_breg(&state->fp.expr, &reg, &offset) &&
 	       reg == REG_RSP && offset == UCONTEXT_RBP && state->ra.kind == PV_RULE_EXPR &&
-	       is_breg(&state->ra.expr, &reg, &offset) && reg == REG_RSP &&
-	       offset == UCONTEXT_RIP;
+	       is_breg(&state->ra.expr, &reg, &offset) && reg == REG_RSP && offset == UCONTEXT_RIP;
 }
 
 static enum pv_cfa_kind encode_cfa_expr(const struct pv_cfi_expr *expr, int64_t *off_ret)

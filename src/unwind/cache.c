@@ -35,11 +35,11 @@ struct header {
 	char magic[8];
 	uint32_t version;
 	uint32_t header_size;
-	uint64_t checksum;	/* of all that follows it in the file */
+	uint64_t checksum; /* of all that follows it in the file */
 	uint64_t base;
 	uint32_t npages, nrows;
 	uint32_t n_fdes, n_unsupported;
-	uint64_t layout;	/* layout_hash() of the object */
+	uint64_t layout; /* layout_hash() of the object */
 	uint32_t build_id_n;
 	uint32_t reserved;
 	uint8_t build_id[PV_BUILD_ID_MAX];
@@ -80,8 +80,7 @@ static uint64_t file_checksum(const struct header *header, const uint64_t *cells
 	uint64_t words[(sizeof(*header) - offsetof(struct header, base)) / 8 + 1];
 
 	memcpy(words, &header->base, sizeof(words) - 8);
-	words[sizeof(words) / 8 - 1] =
-		checksum(cells, (size_t)header->npages + header->nrows);
+	words[sizeof(words) / 8 - 1] = checksum(cells, (size_t)header->npages + header->nrows);
 	return checksum(words, sizeof(words) / 8);
 }
 

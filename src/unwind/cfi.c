@@ -15,7 +15,7 @@
 
 enum {
 	CFA_ADVANCE_LOC = 0x40, /* low 6 bits: delta */
-	CFA_OFFSET = 0x80,	/* low 6 bits: register */
+	CFA_OFFSET = 0x80,      /* low 6 bits: register */
 	CFA_RESTORE = 0xc0,
 	CFA_HIGH_MASK = 0xc0,
 	CFA_LOW_MASK = 0x3f,
@@ -60,7 +60,7 @@ struct machine {
 	struct pv_cfi_state stack[REMEMBER_MAX];
 	size_t depth;
 	uint64_t loc;
-	bool moved;		/* the last instruction set new_loc */
+	bool moved; /* the last instruction set new_loc */
 	uint64_t new_loc;
 };
 

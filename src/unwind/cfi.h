@@ -28,9 +28,9 @@ struct pv_cfi_expr {
 enum pv_cfi_rule_kind {
 	PV_RULE_SAME,
 	PV_RULE_UNDEFINED,
-	PV_RULE_AT_CFA,		/* saved at CFA + offset */
-	PV_RULE_EXPR,		/* saved at the address that expr computes */
-	PV_RULE_OTHER,		/* in a register, a computed value: not compiled */
+	PV_RULE_AT_CFA, /* saved at CFA + offset */
+	PV_RULE_EXPR,   /* saved at the address that expr computes */
+	PV_RULE_OTHER,  /* in a register, a computed value: not compiled */
 };
 
 struct pv_cfi_rule {
@@ -40,8 +40,8 @@ struct pv_cfi_rule {
 };
 
 enum pv_cfi_cfa_kind {
-	PV_CFI_CFA_UNSET,	/* no rule yet */
-	PV_CFI_CFA_REG,		/* reg + offset */
+	PV_CFI_CFA_UNSET, /* no rule yet */
+	PV_CFI_CFA_REG,   /* reg + offset */
 	PV_CFI_CFA_EXPR,
 	PV_CFI_CFA_BAD,
 };
@@ -64,7 +64,7 @@ struct pv_cfi_function {
 
 /* Rows being made; pcs are relative to base. */
 struct pv_cfi_rows {
-	struct pv_vec cells;	/* of uint64_t; rows from index first on */
+	struct pv_vec cells; /* of uint64_t; rows from index first on */
 	size_t first;
 	uint64_t base;
 	uint32_t n_unsupported;

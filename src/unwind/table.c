@@ -125,9 +125,8 @@ static uint32_t limit_functions(struct pv_vec *functions, uint64_t base, uint32_
 	return n_dropped;
 }
 
-static struct pv_err *compile_functions(const struct pv_ehframe *it,
-					const struct pv_vec *functions, uint64_t span,
-					struct pv_cfi_rows *rows)
+static struct pv_err *compile_functions(const struct pv_ehframe *it, const struct pv_vec *functions,
+					uint64_t span, struct pv_cfi_rows *rows)
 {
 	const struct pv_cfi_function *f = functions->data;
 	_pv_free_ struct pv_cfi_state *initial = NULL;
@@ -150,7 +149,7 @@ static struct pv_err *compile_functions(const struct pv_ehframe *it,
 static void fill_pages(uint64_t *cells, uint32_t npages, uint32_t nrows)
 {
 	const struct pv_unwind_row *rows = (const struct pv_unwind_row *)(cells + npages);
-	uint32_t next = 0;	/* the first row that is not below the page */
+	uint32_t next = 0; /* the first row that is not below the page */
 
 	for (uint32_t page = 0; page < npages; page++) {
 		uint64_t start = (uint64_t)page << PV_UNWIND_PAGE_SHIFT;

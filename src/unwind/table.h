@@ -21,13 +21,13 @@ struct pv_elf;
  * the end of a function that no other follows are under a PV_CFA_NONE row.
  */
 struct pv_unwind_table {
-	uint64_t base;		/* ELF vaddr of page 0, multiple of 4096 */
-	uint32_t npages;	/* page entries at the start of cells */
-	uint32_t nrows;		/* rows after them */
-	const uint64_t *cells;	/* npages + nrows cells of 8 bytes */
+	uint64_t base;         /* ELF vaddr of page 0, multiple of 4096 */
+	uint32_t npages;       /* page entries at the start of cells */
+	uint32_t nrows;        /* rows after them */
+	const uint64_t *cells; /* npages + nrows cells of 8 bytes */
 	uint32_t n_fdes;
-	uint32_t n_unsupported;	/* rows, and FDEs, that we could not compile in full */
-	void *mapping;		/* cells belong to this file mapping, or NULL = malloc */
+	uint32_t n_unsupported; /* rows, and FDEs, that we could not compile in full */
+	void *mapping;          /* cells belong to this file mapping, or NULL = malloc */
 	size_t mapping_size;
 };
 
