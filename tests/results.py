@@ -47,7 +47,9 @@ def meson(builddir):
     builddir = pathlib.Path(builddir)
     for line in (builddir / "meson-logs/testlog.json").read_text().splitlines():
         test = json.loads(line)
-        suite, name = test["suite"][0].split(":")[-1], test["name"].split(" / ")[-1]
+        # "PROJECT:SUITE / NAME", with no project in some versions of meson
+        suite, _, name = test["name"].rpartition(" / ")
+        suite = suite.split(":")[-1]
         full = f"{suite}/{name}"
         tap = builddir / "tests" / f"{suite}_{name}.tap"
         output = test.get("stdout", "") + test.get("stderr", "")
