@@ -14,6 +14,12 @@ enum {
 	PV_EVAL_RANGES_MAX = 4,
 };
 
+/* What a BPF program cost: its own clock readings, without the kernel's way to it. */
+struct pv_cost {
+	__u64 runs;
+	__u64 ns;
+};
+
 struct pv_range {
 	__u64 start, end;	/* end exclusive */
 };

@@ -74,6 +74,18 @@ static inline void pv_env_lost(struct pv_ctx *c, __u32 loss)
 		*count += 1;
 }
 
+/* Adds the time since the sample was begun. */
+static inline void pv_count_cost(struct pv_ctx *c)
+{
+	__u32 zero = 0;
+	struct pv_cost *total = bpf_map_lookup_elem(&cost, &zero);
+
+	if (!total)
+		return;
+	total->runs++;
+	total->ns += bpf_ktime_get_ns() - c->w->sample.time_ns;
+}
+
 /* Sends the finished sample of the walk. */
 static inline void pv_emit_sample(struct pv_ctx *c, __u64 flags)
 {
@@ -88,6 +100,7 @@ static inline void pv_emit_sample(struct pv_ctx *c, __u64 flags)
 		return;
 	if (bpf_ringbuf_output(&ring, &c->w->sample, size, flags))
 		pv_env_lost(c, PV_LOSS_RING_SAMPLE);
+	pv_count_cost(c);
 }
 
 #endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A streaming JSON writer onto a FILE.  It keeps the commas; nesting is the
+ * caller's.  key NULL = an element of an array.  Text that is not valid UTF-8
+ * gets U+FFFD, so that the output always is.  Write errors: ferror().
+ */
+#ifndef PV_BASE_JSON_H
+#define PV_BASE_JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct pv_json {
+	FILE *file;
+	bool comma;	/* the next element needs one */
+};
+
+void pv_json_begin(struct pv_json *json, const char *key, char bracket);
+void pv_json_end(struct pv_json *json, char bracket);
+void pv_json_string(struct pv_json *json, const char *key, const char *value);
+void pv_json_int(struct pv_json *json, const char *key, int64_t value);
+void pv_json_double(struct pv_json *json, const char *key, double value);
+void pv_json_bool(struct pv_json *json, const char *key, bool value);
+
+#endif

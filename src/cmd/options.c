@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Parses options by table.  Input: argv.  Output: the command's struct.
+ */
+#include "cmd/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/vec.h"
+
+enum { OPTIONS_MAX = 48, LONG_ONLY = 256 };
+
+static void print_help(const struct pv_usage *usage)
+{
+	const struct pv_option *option;
+	const char *line = usage->synopsis, *end;
+
+	for (; line; line = end ? end + 1 : NULL) {
+		end = strchr(line, '\n');
+		printf("%s pitviper %s %.*s\n", line == usage->synopsis ? "usage:" : "      ",
+		       usage->command, end ? (int)(end - line) : INT_MAX, line);
+	}
+	printf("\n%s\n\noptions:\n", usage->summary);
+	for (option = usage->options; option->name; option++) {
+		char left[64];
+
+		snprintf(left, sizeof(left), "%c%c%s--%s%s%s", option->letter ? '-' : ' ',
+			 option->letter ? option->letter : ' ', option->letter ? ", " : "  ",
+			 option->name, option->argument ? " " : "",
+			 option->argument ? option->argument : "");
+		printf("  %-26s %s\n", left, option->help);
+	}
+	printf("  %-26s %s\n\nexample:\n%s\n", "-h, --help", "show this text", usage->example);
+}
+
+struct pv_err *pv_options_pid(const char *text, int *ret)
+{
+	char *end;
+	long pid;
+
+	errno = 0;
+	pid = strtol(text, &end, 10);
+	if (errno || *end || end == text || pid <= 0 || pid > INT_MAX)
+		return pv_err_create(PV_ERR_USAGE, "`%s` is not a process id", text);
+	*ret = pid;
+	return NULL;
+}
+
+static struct pv_err *set_value(const struct pv_option *option, const char *text, void *into)
+{
+	void *at = (char *)into + option->offset;
+	char *end = NULL;
+
+	errno = 0;
+	switch (option->type) {
+	case PV_OPTION_FLAG:
+		*(bool *)at = true;
+		return NULL;
+	case PV_OPTION_TEXT:
+		*(const char **)at = text;
+		return NULL;
+	case PV_OPTION_LIST:
+		return pv_vec_append(at, &text, 1, NULL);
+	case PV_OPTION_COUNT: {
+		unsigned long value = strtoul(text, &end, 10);
+
+		if (errno || !isdigit((unsigned char)*text) || *end || !value || value > UINT_MAX)
+			break;
+		*(unsigned int *)at = value;
+		return NULL;
+	}
+	case PV_OPTION_SECONDS: {
+		double value = strtod(text, &end);
+
+		if (errno || end == text || *end || !(value > 0) || value > 1e9)
+			break;
+		*(double *)at = value;
+		return NULL;
+	}
+	}
+	return pv_err_create(PV_ERR_USAGE, "`%s` is no value for --%s: it wants %s, a number above 0",
+			     text, option->name, option->argument);
+}
+
+/* The getopt tables for the options of a command; --help at the end. */
+static size_t fill_getopt(const struct pv_usage *usage, struct option *longs, char *shorts)
+{
+	size_t n = 0;
+
+	/* "+": stop at the first operand; ":": we report missing arguments */
+	shorts += sprintf(shorts, "+:h");
+	for (; usage->options[n].name && n < OPTIONS_MAX; n++) {
+		const struct pv_option *option = &usage->options[n];
+
+		longs[n] = (struct option){ .name = option->name,
+					    .has_arg = option->argument ? required_argument
+									: no_argument,
+					    .val = LONG_ONLY + n };
+		if (option->letter)
+			shorts += sprintf(shorts, "%c%s", option->letter,
+					  option->argument ? ":" : "");
+	}
+	longs[n] = (struct option){ .name = "help", .val = 'h' };
+	longs[n + 1] = (struct option){};
+	return n;
+}
+
+static const struct pv_option *by_letter(const struct pv_usage *usage, int letter)
+{
+	const struct pv_option *option = usage->options;
+
+	while (option->name && option->letter != letter)
+		option++;
+	return option->name ? option : NULL;
+}
+
+struct pv_err *pv_options_parse(const struct pv_usage *usage, int argc, char **argv, void *into,
+				int *first_ret, bool *help_ret)
+{
+	struct option longs[OPTIONS_MAX + 2];
+	char shorts[3 * OPTIONS_MAX];
+	const struct pv_option *option;
+	struct pv_err *err;
+	int got;
+
+	fill_getopt(usage, longs, shorts);
+	*help_ret = false;
+	opterr = 0;
+	optind = 1;
+	while ((got = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		if (got == 'h') {
+			print_help(usage);
+			*help_ret = true;
+			return NULL;
+		}
+		if (got == '?')
+			return pv_err_create(PV_ERR_USAGE,
+					     "unknown option `%s`; see `pitviper %s --help`",
+					     argv[optind - 1], usage->command);
+		if (got == ':')
+			return pv_err_create(PV_ERR_USAGE,
+					     "option `%s` wants a value; see `pitviper %s --help`",
+					     argv[optind - 1], usage->command);
+		option = got >= LONG_ONLY ? &usage->options[got - LONG_ONLY]
+					  : by_letter(usage, got);
+		err = set_value(option, optarg, into);
+		if (err)
+			return err;
+	}
+	*first_ret = optind;
+	return NULL;
+}

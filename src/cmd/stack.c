@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pitviper stack: what is each thread doing now.  Input: a PID.  Output: the
+ * merged stack of every thread, leaf first, as text or JSON.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "cmd/command.h"
+#include "cmd/options.h"
+#include "model/profile.h"
+#include "model/snapshot.h"
+#include "model/strings.h"
+#include "out/format.h"
+#include "session/session.h"
+
+struct stack_options {
+	bool json;
+};
+
+static const struct pv_option stack_option_table[] = {
+	{ 0, "json", NULL, "for machines: one JSON object", PV_OPTION_FLAG,
+	  offsetof(struct stack_options, json) },
+	{},
+};
+
+static const struct pv_usage stack_usage = {
+	.command = "stack",
+	.synopsis = "[OPTIONS] PID",
+	.summary = "The merged Python, native and kernel stack of every thread of a process, now, "
+		   "without\nstopping it.",
+	.example = "  sudo pitviper stack 4127\n",
+	.options = stack_option_table,
+};
+
+static const char *kind_name(uint32_t kind)
+{
+	switch (kind) {
+	case PV_LOC_PYTHON:
+		return "python";
+	case PV_LOC_KERNEL:
+		return "kernel";
+	case PV_LOC_MARKER:
+		return "marker";
+	default:
+		return "native";
+	}
+}
+
+static const struct pv_loc *node_loc(const struct pv_profile *profile, uint32_t node,
+				     uint32_t *parent_ret)
+{
+	const struct pv_stack_node *at = pv_vec_at(&profile->nodes, node);
+
+	*parent_ret = at->parent;
+	return pv_vec_at(&profile->locs, at->loc);
+}
+
+static void print_thread_json(struct pv_json *json, const struct pv_profile *profile,
+			      const struct pv_snapshot_thread *thread)
+{
+	uint32_t node = thread->node;
+
+	pv_json_begin(json, NULL, '{');
+	pv_json_int(json, "tid", thread->tid);
+	pv_json_string(json, "name", thread->name);
+	pv_json_string(json, "state", thread->state);
+	pv_json_bool(json, "python", thread->has_python);
+	pv_json_bool(json, "gil", thread->holds_gil);
+	pv_json_bool(json, "complete", thread->complete);
+	pv_json_bool(json, "consistent", thread->consistent);
+	pv_json_begin(json, "frames", '[');
+	while (node) {
+		const struct pv_loc *loc = node_loc(profile, node, &node);
+
+		pv_json_begin(json, NULL, '{');
+		pv_json_string(json, "kind", kind_name(loc->kind));
+		pv_json_string(json, "function", pv_strings_get(profile->strings, loc->function));
+		pv_json_string(json, "file", pv_strings_get(profile->strings, loc->file));
+		pv_json_int(json, "line", loc->line);
+		pv_json_string(json, "module", pv_strings_get(profile->strings, loc->module));
+		pv_json_end(json, '}');
+	}
+	pv_json_end(json, ']');
+	pv_json_end(json, '}');
+}
+
+static void print_json(const struct pv_snapshot *snapshot)
+{
+	const struct pv_profile *profile = snapshot->profile;
+	struct pv_json json = { .file = stdout };
+	size_t i;
+
+	pv_json_begin(&json, NULL, '{');
+	pv_json_int(&json, "pid", profile->pid);
+	pv_json_string(&json, "name", pv_strings_get(profile->strings, profile->target_name));
+	pv_json_string(&json, "interpreter",
+		       pv_strings_get(profile->strings, profile->interpreter));
+	if (snapshot->python_error)
+		pv_json_string(&json, "python_error", snapshot->python_error);
+	pv_json_begin(&json, "threads", '[');
+	for (i = 0; i < snapshot->n_threads; i++)
+		print_thread_json(&json, profile, &snapshot->threads[i]);
+	pv_json_end(&json, ']');
+	pv_json_end(&json, '}');
+	putchar('\n');
+}
+
+static struct pv_err *print_thread(const struct pv_profile *profile,
+				   const struct pv_snapshot_thread *thread)
+{
+	struct pv_str text = {};
+	struct pv_err *err = NULL;
+	uint32_t node = thread->node;
+
+	printf("\nthread %u \"%s\"  %s%s%s\n", thread->tid, thread->name, thread->state,
+	       thread->holds_gil ? ", holds the GIL" : "",
+	       thread->consistent ? thread->complete ? "" : ", stack not complete"
+				  : ", ran while we looked: no stack; try again");
+	while (!err && node) {
+		const struct pv_loc *loc = node_loc(profile, node, &node);
+
+		pv_str_clear(&text);
+		err = pv_frame_text(profile->strings, loc, true, &text);
+		if (!err)
+			printf("    %s\n", pv_str_text(&text));
+	}
+	pv_str_deinit(&text);
+	return err;
+}
+
+static struct pv_err *print_text(const struct pv_snapshot *snapshot)
+{
+	const struct pv_profile *profile = snapshot->profile;
+	const char *interpreter = pv_strings_get(profile->strings, profile->interpreter);
+	struct pv_err *err = NULL;
+	uint32_t holder = 0;
+	size_t i;
+
+	for (i = 0; i < snapshot->n_threads; i++) {
+		if (snapshot->threads[i].holds_gil)
+			holder = snapshot->threads[i].tid;
+	}
+	printf("%u %s, %s, %zu thread%s", profile->pid,
+	       pv_strings_get(profile->strings, profile->target_name),
+	       *interpreter ? interpreter : "no CPython", snapshot->n_threads,
+	       snapshot->n_threads == 1 ? "" : "s");
+	if (holder)
+		printf(", GIL held by %u", holder);
+	printf("\n");
+	if (snapshot->python_error)
+		printf("Python frames are not shown: %s\n", snapshot->python_error);
+	for (i = 0; !err && i < snapshot->n_threads; i++)
+		err = print_thread(profile, &snapshot->threads[i]);
+	return err;
+}
+
+static struct pv_err *run(int argc, char **argv, int *status_ret)
+{
+	struct stack_options options = {};
+	struct pv_snapshot snapshot;
+	struct pv_err *err;
+	int first, pid;
+	bool help;
+
+	(void)status_ret;
+	err = pv_options_parse(&stack_usage, argc, argv, &options, &first, &help);
+	if (err || help)
+		return err;
+	if (argc - first != 1)
+		return pv_err_create(PV_ERR_USAGE,
+				     "stack wants one process id; see `pitviper stack --help`");
+	err = pv_options_pid(argv[first], &pid);
+	if (!err)
+		err = pv_session_snapshot(pid, &snapshot);
+	if (err)
+		return err;
+	if (options.json)
+		print_json(&snapshot);
+	else
+		err = print_text(&snapshot);
+	pv_snapshot_deinit(&snapshot);
+	return err;
+}
+
+const struct pv_command pv_command_stack = {
+	.name = "stack",
+	.summary = "what is each thread doing now? merged stacks, without stopping it",
+	.run = run,
+};

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The bpf engine: loading, draining, counting.  Input: skeletons, images.
+ * Output: records by callback.  Attaching to threads is collect/threads.c.
+ */
+#include "collect/collect.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "abi/event.h"
+#include "abi/process.h"
+#include "base/cleanup.h"
+#include "collect/arena.h"
+#include "collect/features.h"
+#include "collect/sideband.h"
+#include "collect/threads.h"
+#include "snap/image.h"
+
+#include "sample.skel.h"
+#include "stack.skel.h"
+
+struct pv_collect {
+	struct pv_collect_options options;
+	struct sample_bpf *sample;	/* one of the two */
+	struct stack_bpf *stack;
+	struct bpf_object *object;	/* of the one */
+	struct ring_buffer *ring;
+	struct pv_arena *arena;
+	struct pv_sideband *sideband;	/* or NULL */
+	struct pv_threads *threads;
+	int epoll_fd;
+	const struct pv_collect_handlers *handlers; /* while draining */
+	struct pv_err *handler_err;
+};
+
+/* libbpf's own words go nowhere: what matters of them is in our errors. */
+static int quiet(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+static int on_record(void *ctx, void *data, size_t size)
+{
+	struct pv_collect *collect = ctx;
+	const struct pv_event *event = data;
+
+	if (collect->handler_err || size < sizeof(*event))
+		return 0;
+	collect->handler_err =
+		collect->handlers->event(collect->handlers->ctx, event, size);
+	return collect->handler_err ? -ECANCELED : 0;
+}
+
+static struct pv_err *load_error(int error)
+{
+	struct pv_err *err;
+
+	if (error == -EPERM || error == -EACCES) {
+		err = pv_features_check();
+		if (err)
+			return err;
+		if (geteuid() == 0 && error == -EACCES)
+			return pv_err_create(PV_ERR_FAILED,
+					     "this kernel's verifier refuses the BPF program; "
+					     "please report it with `pitviper doctor`");
+		return pv_err_create(PV_ERR_PERMISSION,
+				     "cannot load BPF programs: needs root, or CAP_BPF and "
+				     "CAP_PERFMON (and CAP_SYS_PTRACE for other users' processes)");
+	}
+	err = pv_features_check();
+	return err ? err : pv_err_errno(-error, "cannot load the BPF programs");
+}
+
+static struct pv_err *open_object(struct pv_collect *collect)
+{
+	if (collect->options.snapshot) {
+		collect->stack = stack_bpf__open();
+		if (!collect->stack)
+			return pv_err_errno(errno, "cannot open the BPF iterator");
+		collect->stack->rodata->target_pid = collect->options.snapshot_pid;
+		collect->object = collect->stack->obj;
+	} else {
+		collect->sample = sample_bpf__open();
+		if (!collect->sample)
+			return pv_err_errno(errno, "cannot open the BPF sampler");
+		collect->sample->rodata->with_kernel = !collect->options.no_kernel;
+		collect->sample->rodata->with_native = !collect->options.no_native;
+		collect->object = collect->sample->obj;
+	}
+	return NULL;
+}
+
+/* Loads the programs; the only part that needs privileges. */
+static struct pv_err *load_object(struct pv_collect *collect)
+{
+	struct bpf_map *scratch = bpf_object__find_map_by_name(collect->object, "scratch");
+	int cpus = collect->options.snapshot ? 1 : libbpf_num_possible_cpus(), error;
+
+	error = cpus < 0 ? cpus : bpf_map__set_max_entries(scratch, cpus);
+	if (!error)
+		error = collect->stack ? stack_bpf__load(collect->stack)
+				       : sample_bpf__load(collect->sample);
+	return error ? load_error(error) : NULL;
+}
+
+static struct pv_err *open_ring(struct pv_collect *collect)
+{
+	struct bpf_map *ring = bpf_object__find_map_by_name(collect->object, "ring");
+	struct epoll_event watch = { .events = EPOLLIN };
+	int fd;
+
+	collect->ring = ring_buffer__new(bpf_map__fd(ring), on_record, collect, NULL);
+	if (!collect->ring)
+		return pv_err_errno(errno, "cannot map the BPF ring buffer");
+	fd = ring_buffer__epoll_fd(collect->ring);
+	watch.data.fd = fd;
+	if (epoll_ctl(collect->epoll_fd, EPOLL_CTL_ADD, fd, &watch))
+		return pv_err_errno(errno, "cannot watch the BPF ring buffer");
+	return NULL;
+}
+
+struct pv_err *pv_collect_create(const struct pv_collect_options *options,
+				 struct pv_collect **ret)
+{
+	struct pv_collect *collect = calloc(1, sizeof(*collect));
+	struct pv_err *err;
+
+	if (!collect)
+		return &pv_enomem;
+	collect->options = *options;
+	libbpf_set_print(quiet);
+	collect->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	err = collect->epoll_fd < 0 ? pv_err_errno(errno, "cannot make an epoll descriptor")
+				    : open_object(collect);
+	if (!err)
+		err = load_object(collect);
+	if (!err)
+		err = open_ring(collect);
+	if (!err)
+		err = pv_arena_create(collect->object, &collect->arena);
+	if (!err && collect->sample)
+		err = pv_threads_create(bpf_program__fd(collect->sample->progs.on_tick),
+					options->frequency, &collect->threads);
+	if (err) {
+		pv_collect_destroy(collect);
+		return err;
+	}
+	*ret = collect;
+	return NULL;
+}
+
+void pv_collect_destroy(struct pv_collect *collect)
+{
+	if (!collect)
+		return;
+	pv_threads_destroy(collect->threads);
+	pv_sideband_destroy(collect->sideband);
+	pv_arena_destroy(collect->arena);
+	ring_buffer__free(collect->ring);
+	sample_bpf__destroy(collect->sample);
+	stack_bpf__destroy(collect->stack);
+	if (collect->epoll_fd >= 0)
+		close(collect->epoll_fd);
+	free(collect);
+}
+
+struct pv_err *pv_collect_open_side(struct pv_collect *collect)
+{
+	return pv_sideband_create(collect->epoll_fd, &collect->sideband);
+}
+
+struct pv_err *pv_collect_put(struct pv_collect *collect, const struct pv_image *image,
+			      const struct pv_objects *objects, uint32_t generation)
+{
+	return pv_arena_put(collect->arena, image, objects, generation);
+}
+
+void pv_collect_remove(struct pv_collect *collect, pid_t pid)
+{
+	pv_arena_remove(collect->arena, pid);
+}
+
+struct pv_err *pv_collect_attach(struct pv_collect *collect, pid_t pid)
+{
+	return pv_threads_attach(collect->threads, pid);
+}
+
+struct pv_err *pv_collect_thread_event(struct pv_collect *collect,
+				      const struct pv_side_event *event)
+{
+	return collect->threads ? pv_threads_event(collect->threads, event) : NULL;
+}
+
+struct pv_err *pv_collect_watch(struct pv_collect *collect, int fd)
+{
+	struct epoll_event watch = { .events = EPOLLIN, .data.fd = fd };
+
+	if (epoll_ctl(collect->epoll_fd, EPOLL_CTL_ADD, fd, &watch))
+		return pv_err_errno(errno, "cannot watch a descriptor");
+	return NULL;
+}
+
+struct pv_err *pv_collect_drain(struct pv_collect *collect, int timeout_ms,
+				const struct pv_collect_handlers *handlers)
+{
+	struct epoll_event event;
+	struct pv_err *err = NULL;
+	int error;
+
+	if (timeout_ms)
+		epoll_wait(collect->epoll_fd, &event, 1, timeout_ms);
+	collect->handlers = handlers;
+	collect->handler_err = NULL;
+	/* births and mappings first: they explain the samples */
+	if (collect->sideband)
+		err = pv_sideband_drain(collect->sideband, handlers);
+	if (err)
+		return err;
+	error = ring_buffer__consume(collect->ring);
+	if (collect->handler_err)
+		return collect->handler_err;
+	return error < 0 ? pv_err_errno(-error, "cannot read the BPF ring buffer") : NULL;
+}
+
+struct pv_err *pv_collect_snapshot(struct pv_collect *collect)
+{
+	union bpf_iter_link_info info = { .task.pid = collect->options.snapshot_pid };
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+	struct bpf_link *link;
+	struct pv_err *err = NULL;
+	char buffer[256];
+	ssize_t n;
+	int fd;
+
+	link = bpf_program__attach_iter(collect->stack->progs.on_task, &opts);
+	if (!link)
+		return pv_err_errno(errno, "cannot attach the task iterator");
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0)
+		err = pv_err_errno(-fd, "cannot start the task iterator");
+	while (!err && (n = read(fd, buffer, sizeof(buffer)))) {
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			err = pv_err_errno(errno, "the task iterator failed");
+	}
+	if (fd >= 0)
+		close(fd);
+	bpf_link__destroy(link);
+	return err;
+}
+
+void pv_collect_detach(struct pv_collect *collect)
+{
+	pv_threads_destroy(collect->threads);
+	collect->threads = NULL;
+}
+
+/* Sums a per-CPU value of n u64s over all CPUs into sum[n]. */
+static struct pv_err *sum_per_cpu(struct pv_collect *collect, const char *name, uint32_t key,
+				  size_t n, uint64_t *sum)
+{
+	int fd = bpf_object__find_map_fd_by_name(collect->object, name);
+	int cpus = libbpf_num_possible_cpus(), cpu;
+	_pv_free_ uint64_t *values = NULL;
+	size_t i;
+
+	if (cpus < 0)
+		return pv_err_errno(-cpus, "cannot count the CPUs");
+	values = calloc(cpus, 8 * n);
+	if (!values)
+		return &pv_enomem;
+	if (bpf_map_lookup_elem(fd, &key, values))
+		return pv_err_errno(errno, "cannot read the counters of the BPF program");
+	for (cpu = 0; cpu < cpus; cpu++) {
+		for (i = 0; i < n; i++)
+			sum[i] += values[cpu * n + i];
+	}
+	return NULL;
+}
+
+struct pv_err *pv_collect_losses(struct pv_collect *collect, uint64_t *counts)
+{
+	struct pv_err *err = NULL;
+	uint32_t i;
+
+	for (i = 0; !err && i < PV_LOSS_MAX; i++)
+		err = sum_per_cpu(collect, "losses", i, 1, &counts[i]);
+	if (collect->sideband)
+		counts[PV_LOSS_SIDEBAND] += pv_sideband_lost(collect->sideband);
+	return err;
+}
+
+struct pv_err *pv_collect_cost(struct pv_collect *collect, uint64_t *ns_ret, uint64_t *runs_ret)
+{
+	uint64_t sum[sizeof(struct pv_cost) / 8] = {};
+	struct pv_err *err = sum_per_cpu(collect, "cost", 0, 2, sum);
+
+	if (err)
+		return err;
+	*runs_ret = sum[0];
+	*ns_ret = sum[1];
+	return NULL;
+}
+
+uint64_t pv_collect_map_bytes(const struct pv_collect *collect)
+{
+	uint64_t bytes = pv_arena_bytes(collect->arena);
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, collect->object) {
+		uint64_t size = (uint64_t)bpf_map__key_size(map) + bpf_map__value_size(map);
+
+		bytes += bpf_map__max_entries(map) *
+			 (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF ? 1 : size);
+	}
+	return bytes;
+}

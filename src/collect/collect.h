@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The owner of the kernel side: loads the BPF programs, fills their maps,
+ * attaches to threads, drains what they send.  Input: images of processes.
+ * Output: pv_event records and side-band events, by callback.
+ *
+ * Everything is held by file descriptors of this process: when it dies,
+ * however it dies, the kernel takes programs, events and maps away.
+ */
+#ifndef PV_COLLECT_COLLECT_H
+#define PV_COLLECT_COLLECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "abi/loss.h"
+#include "base/err.h"
+
+struct pv_event;
+struct pv_image;
+struct pv_objects;
+
+enum pv_side_type {
+	PV_SIDE_MMAP,	/* pid has a new executable mapping */
+	PV_SIDE_EXEC,	/* pid has become another program */
+	PV_SIDE_FORK,	/* pid:tid was born of parent_pid:parent_tid */
+	PV_SIDE_EXIT,	/* pid:tid is gone */
+};
+
+struct pv_side_event {
+	enum pv_side_type type;
+	pid_t pid, tid, parent_pid, parent_tid;
+	uint64_t time_ns;	/* CLOCK_MONOTONIC */
+};
+
+struct pv_collect_options {
+	unsigned int frequency;	/* samples a second of CPU time and thread */
+	bool no_kernel, no_native;
+	bool snapshot;		/* load the task iterator in place of the sampler */
+	pid_t snapshot_pid;
+};
+
+struct pv_collect_handlers {
+	void *ctx;
+	/* An error stops the drain and is passed on. */
+	struct pv_err *(*event)(void *ctx, const struct pv_event *event, size_t size);
+	struct pv_err *(*side)(void *ctx, const struct pv_side_event *event);
+};
+
+struct pv_collect;
+
+/* PV_ERR_PERMISSION without the privileges; a kernel that lacks something: which. */
+struct pv_err *pv_collect_create(const struct pv_collect_options *options,
+				 struct pv_collect **ret);
+void pv_collect_destroy(struct pv_collect *collect);
+
+/* Begins to receive side-band events of the whole machine. */
+struct pv_err *pv_collect_open_side(struct pv_collect *collect);
+
+/*
+ * Hands a process's image to the walkers, or replaces it; tables of objects go
+ * up once.  What the walkers learned of the same generation is kept.
+ */
+struct pv_err *pv_collect_put(struct pv_collect *collect, const struct pv_image *image,
+			      const struct pv_objects *objects, uint32_t generation);
+void pv_collect_remove(struct pv_collect *collect, pid_t pid);
+
+/*
+ * Samples every thread of a process and those that they will create.  Threads
+ * that are born while this goes on are found by the side-band's FORK events:
+ * pass each side event of the process to pv_collect_thread_event().
+ */
+struct pv_err *pv_collect_attach(struct pv_collect *collect, pid_t pid);
+struct pv_err *pv_collect_thread_event(struct pv_collect *collect,
+				      const struct pv_side_event *event);
+
+/* Waits up to timeout_ms for anything, then hands over all that there is. */
+struct pv_err *pv_collect_drain(struct pv_collect *collect, int timeout_ms,
+				const struct pv_collect_handlers *handlers);
+
+/* A descriptor to be woken by (signals, pidfd); readable = pv_collect_drain() returns. */
+struct pv_err *pv_collect_watch(struct pv_collect *collect, int fd);
+
+/* Takes one sample of every thread of snapshot_pid by the iterator. */
+struct pv_err *pv_collect_snapshot(struct pv_collect *collect);
+
+/* No sample is taken from here on; what is in the ring can still be drained. */
+void pv_collect_detach(struct pv_collect *collect);
+
+/* Losses counted in the kernel and by the side-band, added to counts[PV_LOSS_MAX]. */
+struct pv_err *pv_collect_losses(struct pv_collect *collect, uint64_t *counts);
+
+/* Run time and runs of the programs so far. */
+struct pv_err *pv_collect_cost(struct pv_collect *collect, uint64_t *ns_ret, uint64_t *runs_ret);
+
+/* Bytes of all BPF maps. */
+uint64_t pv_collect_map_bytes(const struct pv_collect *collect);
+
+#endif

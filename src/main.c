@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The table of commands and the exit statuses; nothing else.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/command.h"
+
+static const struct pv_command *const commands[] = {
+	&pv_command_record,
+	&pv_command_stack,
+	&pv_command_doctor,
+	NULL,
+};
+
+static int print_help(FILE *file, int status)
+{
+	size_t i;
+
+	fprintf(file, "usage: pitviper COMMAND [OPTIONS]\n\n"
+		      "Sees what a running Python program does, from outside.\n\ncommands:\n");
+	for (i = 0; commands[i]; i++)
+		fprintf(file, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+	fprintf(file, "\n`pitviper COMMAND --help` tells the options of each.\n"
+		      "exit status: 0 done; 1 failed; 2 wrong usage; 3 not permitted; 4 no such "
+		      "process\n");
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct pv_err *err;
+	int status = 0;
+	size_t i;
+
+	if (argc < 2)
+		return print_help(stderr, PV_ERR_USAGE);
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+		return print_help(stdout, 0);
+	if (!strcmp(argv[1], "--version")) {
+		puts("pitviper " PV_VERSION);
+		return 0;
+	}
+	for (i = 0; commands[i] && strcmp(commands[i]->name, argv[1]); i++)
+		;
+	if (!commands[i]) {
+		fprintf(stderr, "pitviper: there is no command `%s`; see `pitviper --help`\n",
+			argv[1]);
+		return PV_ERR_USAGE;
+	}
+	err = commands[i]->run(argc - 1, argv + 1, &status);
+	if (!err)
+		return status;
+	fprintf(stderr, "pitviper: %s\n", err->message);
+	status = err->kind;
+	pv_err_destroy(err);
+	return status;
+}

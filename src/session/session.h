@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A capture on one page: a pull loop.  pv_session_step() drains the source,
+ * merges, symbolises, and the profile grows.  Input: a process.  Output: a
+ * pv_profile.
+ */
+#ifndef PV_SESSION_SESSION_H
+#define PV_SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct pv_profile;
+struct pv_session;
+struct pv_snapshot;
+
+struct pv_session_options {
+	pid_t pid;		/* the process, or */
+	char *const *argv;	/* a program to start */
+	unsigned int frequency;	/* samples a second of CPU time, 1 to 100000 */
+	bool threads;		/* a root frame per thread */
+	bool no_native, no_kernel;
+};
+
+/* How the end of a capture came about. */
+enum pv_session_end {
+	PV_SESSION_RUNS,
+	PV_SESSION_TARGET_ENDED,
+	PV_SESSION_STOPPED,	/* by pv_session_stop() */
+};
+
+/* What the start found, for a first line to the user. */
+struct pv_session_facts {
+	pid_t pid;
+	const char *name;		/* of the process */
+	const char *interpreter;	/* "CPython 3.11.2", "" */
+	const char *python_error;	/* CPython is there but cannot be read: why; or NULL */
+	double attach_ms;		/* from create to the events being on */
+	double first_sample_ms;		/* from create to the first sample's tick; < 0: none */
+	uint64_t map_bytes;		/* of the BPF maps */
+};
+
+/* Checks the target, builds its tables, loads, attaches.  The capture runs. */
+struct pv_err *pv_session_create(const struct pv_session_options *options,
+				 struct pv_session **ret);
+void pv_session_destroy(struct pv_session *session);
+
+/* Waits up to timeout_ms, takes what has come; end_ret tells if the target is gone. */
+struct pv_err *pv_session_step(struct pv_session *session, int timeout_ms,
+			       enum pv_session_end *end_ret);
+
+/* Wakes pv_session_step() when fd is readable. */
+struct pv_err *pv_session_watch(struct pv_session *session, int fd);
+
+/* Detaches, drains the rest and fills in the totals of the profile. */
+struct pv_err *pv_session_stop(struct pv_session *session);
+
+const struct pv_profile *pv_session_profile(const struct pv_session *session);
+struct pv_session_facts pv_session_facts(const struct pv_session *session);
+
+/* For a program that we started: its exit status, 128 + signal. */
+struct pv_err *pv_session_wait_program(struct pv_session *session, int *status_ret);
+
+/* Every thread's stack now; no capture is needed. */
+struct pv_err *pv_session_snapshot(pid_t pid, struct pv_snapshot *ret);
+
+#endif

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One stack a thread, now.  Input: the task iterator for threads that sleep,
+ * the sampler for a moment for those that run.  Output: pv_snapshot.
+ *
+ * A thread that runs cannot be walked from outside: its registers are not
+ * saved and its stack changes.  It is sampled on its own CPU instead.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "abi/event.h"
+#include "base/cleanup.h"
+#include "base/vec.h"
+#include "collect/collect.h"
+#include "model/profile.h"
+#include "model/snapshot.h"
+#include "model/strings.h"
+#include "session/session.h"
+#include "session/symbolise.h"
+#include "snap/image.h"
+#include "snap/merge.h"
+#include "snap/objects.h"
+#include "symbol/python.h"
+#include "target/mem.h"
+#include "target/process.h"
+
+enum {
+	ROUNDS = 5,		/* looks at threads that change between running and sleeping */
+	SAMPLE_HZ = 2000,
+	SAMPLE_MS = 20,		/* for running threads, each round */
+};
+
+struct snapper {
+	pid_t pid;
+	struct pv_process process;
+	struct pv_mem *mem;
+	struct pv_objects *objects;
+	struct pv_image image;
+	struct pv_codes *codes;
+	struct pv_symboliser *symboliser;
+	struct pv_merged merged;
+	struct pv_snapshot *out;
+	struct pv_vec samples;	/* struct pv_event_sample *, owned, by thread of out; NULL = none */
+};
+
+static struct pv_snapshot_thread *find_thread(struct snapper *s, uint32_t tid)
+{
+	size_t i;
+
+	for (i = 0; i < s->out->n_threads; i++) {
+		if (s->out->threads[i].tid == tid)
+			return &s->out->threads[i];
+	}
+	return NULL;
+}
+
+static const char *state_text(char state)
+{
+	switch (state) {
+	case 'R':
+		return "running";
+	case 'S':
+		return "sleeping";
+	case 'D':
+		return "disk sleep";
+	case 'T':
+	case 't':
+		return "stopped";
+	case 'Z':
+	case 'X':
+		return "dead";
+	case 'I':
+		return "idle";
+	default:
+		return "unknown";
+	}
+}
+
+/* Keeps the first consistent sample of each thread. */
+static struct pv_err *on_sample(struct snapper *s, const struct pv_event_sample *sample)
+{
+	struct pv_snapshot_thread *thread = find_thread(s, sample->tid);
+	struct pv_event_sample **slot, *copy;
+
+	if (!thread || thread->consistent || sample->flags & PV_SAMPLE_RUNNING)
+		return NULL;
+	copy = malloc(sample->hdr.size);
+	if (!copy)
+		return &pv_enomem;
+	memcpy(copy, sample, sample->hdr.size);
+	slot = pv_vec_at(&s->samples, thread - s->out->threads);
+	free(*slot);
+	*slot = copy;
+	thread->consistent = true;
+	thread->holds_gil = sample->flags & PV_SAMPLE_ATTACHED;
+	thread->has_python = s->image.python.found && !(sample->flags & PV_SAMPLE_NO_TSTATE);
+	return NULL;
+}
+
+static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
+{
+	struct snapper *s = ctx;
+
+	if (event->type == PV_EVENT_SAMPLE && size >= sizeof(struct pv_event_sample) &&
+	    event->size <= size)
+		return on_sample(s, (const struct pv_event_sample *)event);
+	if (event->type == PV_EVENT_CODE && size >= sizeof(struct pv_event_code))
+		return pv_codes_add(s->codes, (const struct pv_event_code *)event);
+	if (event->type == PV_EVENT_PIECE && size >= sizeof(struct pv_event_piece))
+		return pv_codes_add_piece(s->codes, (const struct pv_event_piece *)event);
+	return NULL;
+}
+
+static struct pv_err *on_side(void *ctx, const struct pv_side_event *event)
+{
+	(void)ctx;
+	(void)event;
+	return NULL;
+}
+
+static bool all_consistent(const struct snapper *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->out->n_threads; i++) {
+		if (!s->out->threads[i].consistent)
+			return false;
+	}
+	return true;
+}
+
+static struct pv_err *create_engine(struct snapper *s, bool iterator, struct pv_collect **ret)
+{
+	struct pv_collect_options options = {
+		.snapshot = iterator,
+		.snapshot_pid = s->pid,
+		.frequency = SAMPLE_HZ,
+	};
+	struct pv_err *err = pv_collect_create(&options, ret);
+
+	return err ? err : pv_collect_put(*ret, &s->image, s->objects, 1);
+}
+
+/* The sampler on every thread for a moment: those that run meanwhile show themselves. */
+static struct pv_err *sample_running(struct snapper *s, struct pv_collect *sampler,
+				     const struct pv_collect_handlers *handlers)
+{
+	struct timespec moment = { .tv_nsec = SAMPLE_MS * 1000000L };
+	struct pv_err *err = pv_collect_attach(sampler, s->pid);
+
+	if (!err) {
+		nanosleep(&moment, NULL);
+		err = pv_collect_drain(sampler, 0, handlers);
+	}
+	return err;
+}
+
+static struct pv_err *take(struct snapper *s)
+{
+	struct pv_collect_handlers handlers = { .ctx = s, .event = on_event, .side = on_side };
+	struct pv_collect *iterator = NULL, *sampler = NULL;
+	struct pv_err *err;
+	int round;
+
+	err = create_engine(s, true, &iterator);
+	for (round = 0; !err && round < ROUNDS; round++) {
+		err = pv_collect_snapshot(iterator);
+		if (!err)
+			err = pv_collect_drain(iterator, 0, &handlers);
+		if (err || all_consistent(s))
+			break;
+		if (!sampler)
+			err = create_engine(s, false, &sampler);
+		if (!err)
+			err = sample_running(s, sampler, &handlers);
+		if (all_consistent(s))
+			break;
+	}
+	pv_collect_destroy(sampler);
+	pv_collect_destroy(iterator);
+	return err;
+}
+
+/* Names for what was taken. */
+static struct pv_err *symbolise(struct snapper *s)
+{
+	struct pv_merge_options options = {
+		.counted = s->image.python.found &&
+			   s->image.python.proc.py.anchor_kind == PV_ANCHOR_NONE,
+	};
+	struct pv_err *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < s->out->n_threads; i++) {
+		struct pv_event_sample *sample =
+			*(struct pv_event_sample **)pv_vec_at(&s->samples, i);
+		struct pv_snapshot_thread *thread = &s->out->threads[i];
+		uint32_t missing;
+
+		if (!sample)
+			continue;
+		err = pv_merge(sample, sample->hdr.size, &options, &s->merged);
+		if (!err)
+			err = pv_symbolise(s->symboliser, &s->merged, 0, &thread->node, &missing);
+		if (!err)
+			thread->complete = s->merged.complete && !missing;
+	}
+	return err;
+}
+
+static struct pv_err *list_threads(struct snapper *s)
+{
+	size_t i;
+
+	s->out->threads = calloc(s->process.n_threads + 1, sizeof(*s->out->threads));
+	if (!s->out->threads)
+		return &pv_enomem;
+	for (i = 0; i < s->process.n_threads; i++) {
+		struct pv_snapshot_thread *thread = &s->out->threads[i];
+
+		thread->pid = s->pid;
+		thread->tid = s->process.threads[i].tid;
+		memcpy(thread->name, s->process.threads[i].name, sizeof(thread->name));
+		thread->state = state_text(s->process.threads[i].state);
+	}
+	s->out->n_threads = s->process.n_threads;
+	return pv_vec_append(&s->samples, NULL, s->out->n_threads, NULL);
+}
+
+static struct pv_err *prepare(struct snapper *s)
+{
+	_pv_free_ char *cache = pv_objects_default_cache();
+	struct pv_err *err = pv_process_check(&s->process);
+
+	if (!err)
+		err = pv_profile_create(&s->out->profile);
+	if (!err)
+		err = list_threads(s);
+	if (!err)
+		err = pv_codes_create(&s->codes);
+	if (!err)
+		err = pv_objects_create(cache, &s->objects);
+	if (!err)
+		err = pv_symboliser_create(s->objects, s->codes, s->out->profile, &s->symboliser);
+	if (!err)
+		err = pv_mem_live_create(s->pid, &s->mem);
+	return err ? err : pv_image_build(s->pid, s->objects, s->mem, &s->image);
+}
+
+/* What the header of the snapshot says. */
+static struct pv_err *describe(struct snapper *s)
+{
+	struct pv_profile *profile = s->out->profile;
+	struct pv_err *err;
+	char text[48] = "";
+
+	if (s->image.python.found)
+		snprintf(text, sizeof(text), "CPython %s", s->image.python.version);
+	s->out->python_error = pv_steal(s->image.python_error);
+	profile->pid = s->pid;
+	err = pv_strings_add(profile->strings, text, strlen(text), &profile->interpreter);
+	return err ? err : pv_strings_add(profile->strings, s->process.name,
+					  strlen(s->process.name), &profile->target_name);
+}
+
+static void snapper_deinit(struct snapper *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->samples.n; i++)
+		free(*(struct pv_event_sample **)pv_vec_at(&s->samples, i));
+	pv_vec_deinit(&s->samples);
+	pv_vec_deinit(&s->merged.frames);
+	pv_image_deinit(&s->image);
+	pv_symboliser_destroy(s->symboliser);
+	pv_codes_destroy(s->codes);
+	pv_objects_destroy(s->objects);
+	pv_mem_destroy(s->mem);
+	pv_process_deinit(&s->process);
+}
+
+struct pv_err *pv_session_snapshot(pid_t pid, struct pv_snapshot *ret)
+{
+	struct pv_snapshot snapshot = {};
+	struct snapper s = { .pid = pid, .out = &snapshot };
+	struct pv_err *err;
+
+	s.merged.frames = (struct pv_vec)PV_VEC(struct pv_frame_ref);
+	s.samples = (struct pv_vec)PV_VEC(struct pv_event_sample *);
+	err = pv_process_read(pid, &s.process);
+	if (err)
+		return err;
+	err = prepare(&s);
+	if (!err)
+		err = take(&s);
+	if (!err)
+		err = symbolise(&s);
+	if (!err)
+		err = describe(&s);
+	snapper_deinit(&s);
+	if (err) {
+		pv_snapshot_deinit(&snapshot);
+		return err;
+	}
+	*ret = snapshot;
+	return NULL;
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Names for frames.  Input: pv_frame_ref.  Output: pv_loc, cached by address.
+ */
+#include "session/symbolise.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "model/profile.h"
+#include "model/strings.h"
+#include "snap/merge.h"
+#include "snap/objects.h"
+#include "symbol/kernel.h"
+#include "symbol/native.h"
+#include "symbol/python.h"
+
+struct pv_symboliser {
+	struct pv_objects *objects;
+	struct pv_codes *codes;
+	struct pv_profile *profile;
+	struct pv_vec natives;	/* struct pv_native_symbols *, by object id - 1 */
+	struct pv_kernel_symbols *kernel;
+	struct pv_map locs;	/* hash of the frame -> loc */
+};
+
+struct pv_err *pv_symboliser_create(struct pv_objects *objects, struct pv_codes *codes,
+				    struct pv_profile *profile, struct pv_symboliser **ret)
+{
+	struct pv_symboliser *symboliser = calloc(1, sizeof(*symboliser));
+	struct pv_err *err;
+
+	if (!symboliser)
+		return &pv_enomem;
+	symboliser->objects = objects;
+	symboliser->codes = codes;
+	symboliser->profile = profile;
+	symboliser->natives = (struct pv_vec)PV_VEC(struct pv_native_symbols *);
+	err = pv_kernel_symbols_create("/proc/kallsyms", &symboliser->kernel);
+	if (err) {
+		pv_symboliser_destroy(symboliser);
+		return err;
+	}
+	*ret = symboliser;
+	return NULL;
+}
+
+void pv_symboliser_destroy(struct pv_symboliser *symboliser)
+{
+	size_t i;
+
+	if (!symboliser)
+		return;
+	for (i = 0; i < symboliser->natives.n; i++)
+		pv_native_symbols_destroy(
+			*(struct pv_native_symbols **)pv_vec_at(&symboliser->natives, i));
+	pv_vec_deinit(&symboliser->natives);
+	pv_kernel_symbols_destroy(symboliser->kernel);
+	pv_map_deinit(&symboliser->locs);
+	free(symboliser);
+}
+
+static struct pv_err *add_string(struct pv_symboliser *s, const char *text, uint32_t *ret)
+{
+	return pv_strings_add(s->profile->strings, text, strlen(text), ret);
+}
+
+static struct pv_err *add_loc(struct pv_symboliser *s, uint32_t kind, const char *function,
+			      const char *module, uint32_t *ret)
+{
+	struct pv_loc loc = { .kind = kind };
+	struct pv_err *err = add_string(s, function, &loc.function);
+
+	if (!err && module)
+		err = add_string(s, module, &loc.module);
+	return err ? err : pv_profile_loc(s->profile, &loc, ret);
+}
+
+/* The symbols of an object, loaded at their first use. */
+static struct pv_err *object_symbols(struct pv_symboliser *s, const struct pv_object *object,
+				     struct pv_native_symbols **ret)
+{
+	struct pv_native_symbols **slot;
+	struct pv_err *err = NULL;
+
+	if (s->natives.n < object->id) {
+		err = pv_vec_append(&s->natives, NULL, object->id - s->natives.n, NULL);
+		if (err)
+			return err;
+	}
+	slot = pv_vec_at(&s->natives, object->id - 1);
+	if (!*slot)
+		err = pv_native_symbols_create(object->elf, object->path, object->root, slot);
+	if (!err)
+		*ret = *slot;
+	return err;
+}
+
+static struct pv_err *native_loc(struct pv_symboliser *s, const struct pv_frame_ref *ref,
+				 uint32_t *ret)
+{
+	const struct pv_object *object = pv_objects_get(s->objects, ref->detail);
+	struct pv_native_symbols *symbols;
+	struct pv_err *err;
+	const char *name;
+	char text[300];
+
+	if (object && object->elf) {
+		err = object_symbols(s, object, &symbols);
+		if (err)
+			return err;
+		/* a return address belongs to the call before it */
+		if (pv_native_symbol_at(symbols, ref->exact ? ref->value : ref->value - 1, &name,
+					NULL))
+			return add_loc(s, PV_LOC_NATIVE, name, object->name, ret);
+	}
+	snprintf(text, sizeof(text), "[unknown %.200s+0x%llx]", object ? object->name : "object",
+		 (unsigned long long)ref->value);
+	return add_loc(s, PV_LOC_NATIVE, text, object ? object->name : NULL, ret);
+}
+
+static struct pv_err *raw_loc(struct pv_symboliser *s, const struct pv_frame_ref *ref,
+			      uint32_t *ret)
+{
+	char text[64];
+
+	/* by page: code made at run time has a great many addresses */
+	snprintf(text, sizeof(text), "[unknown anonymous+0x%llx]",
+		 (unsigned long long)ref->value & ~0xfffULL);
+	return add_loc(s, PV_LOC_NATIVE, text, NULL, ret);
+}
+
+static struct pv_err *kernel_loc(struct pv_symboliser *s, const struct pv_frame_ref *ref,
+				 uint32_t *ret)
+{
+	const char *name;
+
+	if (!pv_kernel_symbol_at(s->kernel, ref->value, &name))
+		name = "[unknown kernel]";
+	return add_loc(s, PV_LOC_KERNEL, name, NULL, ret);
+}
+
+static bool place_whole(const struct pv_code_place *place)
+{
+	return place->qualname && place->file;
+}
+
+static struct pv_err *python_loc(struct pv_symboliser *s, const struct pv_frame_ref *ref,
+				 bool *known_ret, uint32_t *ret)
+{
+	struct pv_loc loc = { .kind = PV_LOC_PYTHON };
+	struct pv_code_place place = {};
+	struct pv_err *err;
+
+	*known_ret = pv_codes_place(s->codes, ref->value, ref->detail, &place) &&
+		     place_whole(&place);
+	if (!place.qualname && !place.file)
+		return add_loc(s, PV_LOC_MARKER, "[unknown code]", NULL, ret);
+	if (!place.qualname) {
+		place.qualname = "[unknown function]";
+		place.qualname_n = strlen(place.qualname);
+	}
+	err = pv_strings_add(s->profile->strings, place.qualname, place.qualname_n, &loc.function);
+	if (!err && place.file)
+		err = pv_strings_add(s->profile->strings, place.file, place.file_n, &loc.file);
+	if (err)
+		return err;
+	loc.line = place.line;
+	return pv_profile_loc(s->profile, &loc, ret);
+}
+
+/* What a frame's location depends on. */
+static uint64_t ref_key(const struct pv_frame_ref *ref)
+{
+	uint64_t detail = (uint64_t)ref->detail << 9 | (uint64_t)ref->kind << 1 | ref->exact;
+
+	return pv_hash(pv_hash(ref->value) ^ detail);
+}
+
+static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_ref *ref,
+				bool *known_ret, uint32_t *ret)
+{
+	uint64_t key = ref_key(ref), found;
+	struct pv_err *err;
+
+	*known_ret = true;
+	if (pv_map_get(&s->locs, key, &found)) {
+		*ret = found;
+		return NULL;
+	}
+	switch (ref->kind) {
+	case PV_REF_PYTHON:
+		err = python_loc(s, ref, known_ret, ret);
+		break;
+	case PV_REF_NATIVE:
+		err = native_loc(s, ref, ret);
+		break;
+	case PV_REF_RAW:
+		err = raw_loc(s, ref, ret);
+		break;
+	case PV_REF_KERNEL:
+		err = kernel_loc(s, ref, ret);
+		break;
+	default:
+		err = add_loc(s, PV_LOC_MARKER, pv_mark_text(ref->value), NULL, ret);
+		break;
+	}
+	return err || !*known_ret ? err : pv_map_set(&s->locs, key, *ret);
+}
+
+bool pv_symboliser_ready(struct pv_symboliser *s, const struct pv_merged *merged)
+{
+	size_t i;
+
+	for (i = 0; i < merged->frames.n; i++) {
+		const struct pv_frame_ref *ref = pv_vec_at(&merged->frames, i);
+		struct pv_code_place place = {};
+		uint64_t found;
+
+		if (ref->kind != PV_REF_PYTHON || pv_map_get(&s->locs, ref_key(ref), &found))
+			continue;
+		if (!pv_codes_place(s->codes, ref->value, ref->detail, &place) ||
+		    !place_whole(&place) || !place.line)
+			return false;
+	}
+	return true;
+}
+
+struct pv_err *pv_symbolise(struct pv_symboliser *s, const struct pv_merged *merged,
+			    uint32_t parent, uint32_t *node_ret, uint32_t *missing_ret)
+{
+	uint32_t node = parent, missing = 0, loc;
+	struct pv_err *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < merged->frames.n; i++) {
+		bool known;
+
+		err = frame_loc(s, pv_vec_at(&merged->frames, i), &known, &loc);
+		if (!err)
+			err = pv_profile_node(s->profile, node, loc, &node);
+		missing += !known;
+	}
+	if (err)
+		return err;
+	*node_ret = node;
+	*missing_ret = missing;
+	return NULL;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From the frames of a merged stack to locations of a profile.  Input: object
+ * ids with addresses, code keys with bytecode offsets, kernel addresses.
+ * Output: pv_loc ids and nodes of the stack tree.
+ */
+#ifndef PV_SESSION_SYMBOLISE_H
+#define PV_SESSION_SYMBOLISE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct pv_codes;
+struct pv_merged;
+struct pv_objects;
+struct pv_profile;
+struct pv_symboliser;
+
+/* None of the arguments is owned; all must outlive the symboliser. */
+struct pv_err *pv_symboliser_create(struct pv_objects *objects, struct pv_codes *codes,
+				    struct pv_profile *profile, struct pv_symboliser **ret);
+void pv_symboliser_destroy(struct pv_symboliser *symboliser);
+
+/* True if the names of all Python frames have arrived. */
+bool pv_symboliser_ready(struct pv_symboliser *symboliser, const struct pv_merged *merged);
+
+/*
+ * The leaf's node of the stack below parent.  missing_ret: Python frames whose
+ * names never arrived, shown as "[unknown code]".
+ */
+struct pv_err *pv_symbolise(struct pv_symboliser *symboliser, const struct pv_merged *merged,
+			    uint32_t parent, uint32_t *node_ret, uint32_t *missing_ret);
+
+#endif

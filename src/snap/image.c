@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Builds the image of a process.  Input: /proc/PID/maps, objects, memory.
+ * Output: mappings with object ids and the interpreter's facts.
+ */
+#include "snap/image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/vec.h"
+#include "elf/elf.h"
+#include "snap/objects.h"
+#include "target/maps.h"
+
+static struct pv_err *add_mapping(struct pv_vec *mappings, struct pv_vec *modules,
+				  const struct pv_map_entry *entry, const struct pv_object *object)
+{
+	struct pv_mapping mapping = { .start = entry->start, .end = entry->end };
+	struct pv_python_module module = { .path = NULL };
+	uint64_t bias;
+	size_t i;
+
+	if (object) {
+		mapping.object = object->id;
+		if (object->elf && pv_elf_bias(object->elf, entry->start, entry->offset, &bias)) {
+			mapping.bias = bias;
+			mapping.base = object->unwind.base;
+			mapping.npages = object->unwind.npages;
+			module.elf = object->elf;
+			module.bias = bias;
+			module.path = object->path;
+		} else {
+			/* no table; frames are shown as offsets into the file */
+			mapping.bias = entry->start - entry->offset;
+		}
+	}
+	for (i = 0; module.elf && i < modules->n; i++) {
+		const struct pv_python_module *known = pv_vec_at(modules, i);
+
+		if (known->elf == module.elf && known->bias == module.bias)
+			module.elf = NULL;
+	}
+	if (module.elf) {
+		struct pv_err *err = pv_vec_append(modules, &module, 1, NULL);
+
+		if (err)
+			return err;
+	}
+	return pv_vec_append(mappings, &mapping, 1, NULL);
+}
+
+static struct pv_err *add_mappings(pid_t pid, const struct pv_maps *maps,
+				   struct pv_objects *objects, struct pv_mem *mem,
+				   struct pv_vec *mappings, struct pv_vec *modules)
+{
+	size_t i;
+
+	for (i = 0; i < maps->n; i++) {
+		const struct pv_map_entry *entry = &maps->entries[i];
+		struct pv_object *object = NULL;
+		struct pv_err *err = NULL;
+
+		if (!entry->executable || strcmp(entry->path, "[vsyscall]") == 0)
+			continue;
+		if (entry->inode || strcmp(entry->path, "[vdso]") == 0)
+			err = pv_objects_find(objects, pid, entry, mem, &object);
+		if (!err)
+			err = add_mapping(mappings, modules, entry, object);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_mem *mem,
+			      struct pv_image *ret)
+{
+	struct pv_vec mappings = PV_VEC(struct pv_mapping);
+	struct pv_vec modules = PV_VEC(struct pv_python_module);
+	struct pv_image image = { .pid = pid };
+	struct pv_maps maps;
+	struct pv_err *err;
+
+	err = pv_maps_read(pid, &maps);
+	if (err)
+		return err;
+	err = add_mappings(pid, &maps, objects, mem, &mappings, &modules);
+	pv_maps_deinit(&maps);
+	if (err)
+		goto out;
+	err = pv_python_detect(mem, modules.data, modules.n, &image.python);
+	if (err && err != &pv_enomem) {
+		image.python_error = strdup(err->message);
+		pv_err_destroy(err);
+		err = image.python_error ? NULL : &pv_enomem;
+	}
+	if (err)
+		goto out;
+	image.mappings = mappings.data;
+	image.n_mappings = mappings.n;
+	mappings = (struct pv_vec)PV_VEC(struct pv_mapping);
+	*ret = image;
+out:
+	pv_vec_deinit(&mappings);
+	pv_vec_deinit(&modules);
+	return err;
+}
+
+void pv_image_deinit(struct pv_image *image)
+{
+	free(image->mappings);
+	free(image->python_error);
+	pv_python_deinit(&image->python);
+	*image = (struct pv_image){};
+}

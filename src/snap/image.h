@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The image of one process as the walkers need it: its executable mappings
+ * with object ids, and its interpreter.  Input: /proc/PID/maps, the objects,
+ * the process's memory.  Output: plain data that collect/ puts into BPF maps
+ * and snap/ walks with.
+ */
+#ifndef PV_SNAP_IMAGE_H
+#define PV_SNAP_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "abi/unwind.h"
+#include "base/err.h"
+#include "python/detect.h"
+
+struct pv_objects;
+struct pv_mem;
+
+struct pv_image {
+	pid_t pid;
+	struct pv_mapping *mappings;	/* sorted; segment and cell are still 0 */
+	size_t n_mappings;
+	struct pv_python python;	/* python.found */
+	char *python_error;		/* CPython is there but cannot be read: why; owned */
+};
+
+/* A process that is gone is PV_ERR_NOPROC.  One without Python is fine. */
+struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_mem *mem,
+			      struct pv_image *ret);
+void pv_image_deinit(struct pv_image *image);
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Merges the halves of a sample.  Input: pv_event_sample.  Output: frames.
+ */
+#include "snap/merge.h"
+
+/* The sample taken apart, with where the merge stands; leaf first. */
+struct merge {
+	const struct pv_event_sample *sample;
+	const struct pv_pyframe *python;
+	const uint64_t *kernel, *native;
+	const struct pv_merge_options *options;
+	struct pv_merged *out;
+	uint32_t next_python;
+	uint32_t n_anchored;	/* native frames flagged as eval */
+};
+
+static const char *const mark_texts[PV_MARK_MAX] = {
+	[PV_MARK_TRUNCATED] = "[truncated]",
+	[PV_MARK_BREAK] = "[unwind break]",
+	[PV_MARK_TORN] = "[torn]",
+	[PV_MARK_MISMATCH] = "[mismatch]",
+	[PV_MARK_UNREADABLE] = "[python unreadable]",
+	[PV_MARK_NEW_MAPPING] = "[new mapping]",
+};
+
+const char *pv_mark_text(enum pv_mark mark)
+{
+	return mark < PV_MARK_MAX ? mark_texts[mark] : "[unknown]";
+}
+
+static struct pv_err *push(struct merge *m, enum pv_ref_kind kind, uint64_t value, uint32_t detail,
+			   bool exact)
+{
+	struct pv_frame_ref ref = {
+		.kind = kind, .value = value, .detail = detail, .exact = exact
+	};
+
+	return pv_vec_append(&m->out->frames, &ref, 1, NULL);
+}
+
+static struct pv_err *push_mark(struct merge *m, enum pv_mark mark)
+{
+	return push(m, PV_REF_MARKER, mark, 0, false);
+}
+
+static struct pv_err *push_native(struct merge *m, uint64_t word)
+{
+	bool exact = word & PV_NAT_EXACT;
+
+	if (word & PV_NAT_RAW)
+		return push(m, PV_REF_RAW, word & (PV_NAT_RAW - 1), 0, exact);
+	return push(m, PV_REF_NATIVE, word & ((1ULL << PV_NAT_REL_BITS) - 1),
+		    word >> PV_NAT_REL_BITS & ((1U << PV_NAT_OBJECT_BITS) - 1), exact);
+}
+
+/* The frames of the next run. */
+static struct pv_err *push_run(struct merge *m)
+{
+	struct pv_err *err = NULL;
+
+	while (!err && m->next_python < m->sample->n_python) {
+		const struct pv_pyframe *frame = &m->python[m->next_python++];
+
+		if (!(frame->flags & (PV_PYFRAME_EMPTY | PV_PYFRAME_SKIP))) {
+			err = push(m, PV_REF_PYTHON, frame->code, frame->lasti, true);
+			m->out->python = true;
+		}
+		/* a skipped frame has left its eval frame: its run is no run */
+		if (frame->flags & PV_PYFRAME_RUN_END && !(frame->flags & PV_PYFRAME_SKIP))
+			break;
+	}
+	return err;
+}
+
+static struct pv_err *push_runs(struct merge *m)
+{
+	struct pv_err *err = NULL;
+
+	while (!err && m->next_python < m->sample->n_python)
+		err = push_run(m);
+	return err;
+}
+
+/*
+ * All native frames, eval frames replaced by their runs but for the first
+ * `surplus` of them; with_python false leaves them native.
+ */
+static struct pv_err *push_natives(struct merge *m, bool with_python, uint32_t surplus)
+{
+	struct pv_err *err = NULL;
+	uint32_t i;
+
+	for (i = 0; !err && i < m->sample->n_native; i++) {
+		uint64_t word = m->native[i];
+
+		if (word & PV_NAT_BREAK)
+			err = push_mark(m, PV_MARK_BREAK);
+		if (err)
+			break;
+		if (!(word & PV_NAT_ANCHOR) || !with_python ||
+		    m->next_python >= m->sample->n_python) {
+			err = push_native(m, word);
+		} else if (surplus) {
+			surplus--;
+			err = push_native(m, word);
+		} else {
+			err = push_run(m);
+		}
+	}
+	return err;
+}
+
+/* The native frames leafward of the first eval frame. */
+static struct pv_err *push_leaf_natives(struct merge *m)
+{
+	struct pv_err *err = NULL;
+	uint32_t i;
+
+	for (i = 0; !err && i < m->sample->n_native; i++) {
+		if (m->native[i] & PV_NAT_ANCHOR)
+			break;
+		err = push_native(m, m->native[i]);
+	}
+	return err;
+}
+
+static struct pv_err *push_kernel(struct merge *m)
+{
+	struct pv_err *err = NULL;
+	uint32_t i;
+
+	for (i = 0; !err && i < m->sample->n_kernel; i++)
+		err = push(m, PV_REF_KERNEL, m->kernel[i], 0, i == 0);
+	return err;
+}
+
+static void mark_loss(struct merge *m, uint8_t loss)
+{
+	if (!m->out->loss)
+		m->out->loss = loss;
+}
+
+/* The Python half must not be shown: natives, and the reason where it would stand. */
+static struct pv_err *merge_marked(struct merge *m, enum pv_mark mark, uint8_t loss)
+{
+	struct pv_err *err = push_natives(m, false, 0);
+
+	m->out->marked = true;
+	mark_loss(m, loss);
+	return err ? err : push_mark(m, mark);
+}
+
+/* No Python state on this thread, or none now. */
+static struct pv_err *merge_native_only(struct merge *m)
+{
+	struct pv_err *err = push_natives(m, false, 0);
+	bool end = m->sample->flags & PV_SAMPLE_NAT_END;
+
+	m->out->complete = end && !m->out->bridged;
+	m->out->truncated = !end;
+	if (!end) {
+		mark_loss(m, m->sample->nat_loss);
+		if (!err)
+			err = push_mark(m, m->sample->nat_loss == PV_LOSS_NAT_NOMAP
+						   ? PV_MARK_NEW_MAPPING
+						   : PV_MARK_TRUNCATED);
+	}
+	return err;
+}
+
+/* Both halves are whole, or the native one broke off: match run by run from the leaf. */
+static struct pv_err *merge_both(struct merge *m)
+{
+	uint32_t flags = m->sample->flags, runs = m->sample->n_runs, surplus = 0;
+	bool nat_end = flags & PV_SAMPLE_NAT_END, py_end = flags & PV_SAMPLE_PY_END;
+	struct pv_err *err;
+
+	if (m->options->counted && (!nat_end || !py_end)) {
+		/* nothing to count from: leaf natives, then all Python */
+		err = push_leaf_natives(m);
+		if (!err)
+			err = push_mark(m, PV_MARK_BREAK);
+		if (!err)
+			err = push_runs(m);
+		if (!err)
+			err = push_mark(m, PV_MARK_TRUNCATED);
+		m->out->truncated = true;
+		mark_loss(m, nat_end ? m->sample->py_loss : m->sample->nat_loss);
+		return err;
+	}
+	if (nat_end && py_end && m->n_anchored != runs) {
+		if (!m->options->counted || m->n_anchored != runs + 1)
+			return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
+		surplus = 1;
+	}
+	if (m->n_anchored > runs + surplus && py_end)
+		return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
+	err = push_natives(m, true, surplus);
+	if (err || (nat_end && py_end)) {
+		m->out->complete = !m->out->bridged;
+		return err;
+	}
+	m->out->truncated = true;
+	mark_loss(m, nat_end ? m->sample->py_loss : m->sample->nat_loss);
+	err = push_mark(m, PV_MARK_TRUNCATED);
+	return err ? err : push_runs(m);
+}
+
+static struct pv_err *merge_halves(struct merge *m)
+{
+	uint32_t flags = m->sample->flags;
+	uint8_t loss = m->sample->py_loss;
+	struct pv_err *err;
+
+	m->out->bridged = flags & PV_SAMPLE_REANCHORED;
+	if (m->out->bridged)
+		mark_loss(m, PV_LOSS_REANCHOR);
+	if (flags & PV_SAMPLE_TORN)
+		return merge_marked(m, PV_MARK_TORN, PV_LOSS_PY_TORN);
+	if (loss == PV_LOSS_MERGE_COUNT)
+		return merge_marked(m, PV_MARK_MISMATCH, loss);
+	if (loss && loss != PV_LOSS_PY_DEPTH)
+		return merge_marked(m, PV_MARK_UNREADABLE, loss);
+	if (m->options->no_native) {
+		err = push_runs(m);
+		m->out->complete = flags & (PV_SAMPLE_PY_END | PV_SAMPLE_NO_TSTATE);
+		m->out->truncated = !m->out->complete;
+		return err || m->out->complete ? err : push_mark(m, PV_MARK_TRUNCATED);
+	}
+	if (!m->sample->n_python)
+		return merge_native_only(m);
+	return merge_both(m);
+}
+
+static void reverse(struct pv_vec *frames)
+{
+	struct pv_frame_ref *refs = frames->data;
+	size_t i;
+
+	for (i = 0; i < frames->n / 2; i++) {
+		struct pv_frame_ref other = refs[frames->n - 1 - i];
+
+		refs[frames->n - 1 - i] = refs[i];
+		refs[i] = other;
+	}
+}
+
+struct pv_err *pv_merge(const struct pv_event_sample *sample, size_t size,
+			const struct pv_merge_options *options, struct pv_merged *merged)
+{
+	struct merge m = { .sample = sample, .options = options, .out = merged };
+	struct pv_err *err;
+	uint32_t i;
+
+	if (size < sizeof(*sample) ||
+	    size - sizeof(*sample) < sizeof(struct pv_pyframe) * sample->n_python +
+					     8UL * sample->n_kernel + 8UL * sample->n_native)
+		return pv_err_create(PV_ERR_FAILED, "a sample of %zu bytes is cut short", size);
+	m.python = (const struct pv_pyframe *)(sample + 1);
+	m.kernel = (const uint64_t *)(m.python + sample->n_python);
+	m.native = m.kernel + sample->n_kernel;
+	for (i = 0; i < sample->n_native; i++)
+		m.n_anchored += !!(m.native[i] & PV_NAT_ANCHOR);
+
+	merged->frames.n = 0;
+	merged->complete = merged->truncated = merged->marked = false;
+	merged->bridged = merged->python = false;
+	merged->loss = 0;
+	err = push_kernel(&m);
+	if (!err)
+		err = merge_halves(&m);
+	reverse(&merged->frames);
+	return err;
+}
