@@ -36,16 +36,14 @@ suite_apt install --yes --print-uris "${want[@]}" | while read -r uri file _; do
 done | sort >"$dest/.packages"
 [ -s "$dest/.packages" ] || { echo "mk-pyroot: $suite has no python$version" >&2; exit 1; }
 
-cut -d' ' -f1 "$dest/.packages" >"$cache/names"
-(cd "$cache/cache/archives" && suite_apt download $(cat "$cache/names"))
+mapfile -t names < <(cut -d' ' -f1 "$dest/.packages")
+mkdir -p "$cache/debs"
+(cd "$cache/debs" && suite_apt download "${names[@]}")
 
 # base-files first: it brings the /bin -> /usr/bin links of newer suites
-unpack() { dpkg-deb --fsys-tarfile "$1" | tar -x -C "$dest" --keep-directory-symlink; }
-unpack "$(ls -t "$cache"/cache/archives/base-files_*.deb | head -1)"
-while read -r name _; do
-	[ "$name" = base-files ] && continue
-	unpack "$(ls -t "$cache/cache/archives/${name}"_*.deb | head -1)"
-done <"$dest/.packages"
+{ grep '^base-files ' "$dest/.packages"; grep -v '^base-files ' "$dest/.packages"; } | while read -r _ file _; do
+	dpkg-deb --fsys-tarfile "$cache/debs/$file" | tar -x -C "$dest" --keep-directory-symlink
+done
 
 for node in null:3 zero:5 random:8 urandom:9; do
 	[ -e "$dest/dev/${node%:*}" ] || mknod -m 666 "$dest/dev/${node%:*}" c 1 "${node#*:}"

@@ -7,6 +7,7 @@
 # suite_apt_init SUITE STATEDIR
 suite_apt_init() {
 	local suite=$1 state=$2 mirror
+	# shellcheck disable=SC2016 # apt's own variable
 	mirror=${PYROOT_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
 		grep '/debian/\?$' | head -1)}
 	if [ -z "$mirror" ]; then

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Does every frame of targets/churn.py say what its file says?
 
+usage: churn_check.py own|same FILE.folded
 Input: folded stacks and the variant.  Output: counts and examples of frames in a wrong file, of
 wrong function and line combinations, and of wrong pairs of frames.
 """
+import json
+import os
 import re
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import live  # noqa: E402
 
 FILE = re.compile(r"/churn/file_(\d{5})\.py$")
 NUMBERED = re.compile(r"(?:f|mark)_(\d{5})(?:\.|$)")
@@ -61,3 +68,13 @@ def check(stacks, variant):
 				report["examples"].append("%s: %r" % (why, stack))
 	report["files"] = len(report["files"])
 	return report
+
+
+def main():
+	report = check(live.parse_folded(sys.argv[2]), sys.argv[1])
+	print(json.dumps(report, indent=1))
+	sys.exit(1 if report["wrong"] or not report["churn_samples"] else 0)
+
+
+if __name__ == "__main__":
+	main()
