@@ -106,6 +106,7 @@ static struct pv_err *native_loc(struct pv_symboliser *s, const struct pv_frame_
 	struct pv_native_symbols *symbols;
 	struct pv_err *err;
 	const char *name;
+	uint64_t start;
 	char text[300];
 
 	if (object && object->elf) {
@@ -114,7 +115,7 @@ static struct pv_err *native_loc(struct pv_symboliser *s, const struct pv_frame_
 			return err;
 		/* a return address belongs to the call before it */
 		if (pv_native_symbol_at(symbols, ref->exact ? ref->value : ref->value - 1, &name,
-					NULL))
+					&start))
 			return add_loc(s, PV_LOC_NATIVE, name, object->name, ret);
 	}
 	snprintf(text, sizeof(text), "[unknown %.200s+0x%llx]", object ? object->name : "object",
