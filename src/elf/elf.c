@@ -110,11 +110,15 @@ static void read_phdr(struct pv_elf *elf, const GElf_Phdr *phdr)
 
 static struct pv_err *read_segments(struct pv_elf *elf, Elf *e)
 {
+	GElf_Ehdr ehdr;
 	size_t n;
 
 	if (elf_getphdrnum(e, &n))
 		return pv_err_create(PV_ERR_FAILED, "cannot read the program headers: %s",
 				     elf_errmsg(-1));
+	/* libelf says 0 of headers that lie beyond the end. */
+	if (n == 0 && gelf_getehdr(e, &ehdr) && ehdr.e_phnum)
+		return pv_err_create(PV_ERR_FAILED, "the ELF program headers are cut off");
 	elf->loads = calloc(n ? n : 1, sizeof(*elf->loads));
 	if (!elf->loads)
 		return &pv_enomem;
