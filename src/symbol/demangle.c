@@ -49,7 +49,7 @@ static void sink_put(const char *bytes, size_t n, void *ctx)
 
 static bool demangle_with(const char *mangled, int options, struct pv_str *ret)
 {
-	struct sink sink = {.text = ret};
+	struct sink sink = { .text = ret };
 
 	pv_str_clear(ret);
 	if (setjmp(sink.full))
@@ -78,7 +78,7 @@ static void *long_run(void *arg)
 
 static bool demangle_long(const char *mangled, struct pv_str *ret)
 {
-	struct long_job job = {.mangled = mangled, .ret = ret};
+	struct long_job job = { .mangled = mangled, .ret = ret };
 	pthread_attr_t attr;
 	pthread_t thread;
 

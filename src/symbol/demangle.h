@@ -8,7 +8,7 @@
 #include "base/str.h"
 
 enum {
-	PV_MANGLED_MAX = 10000,	  /* bytes; longer names stay as they are */
+	PV_MANGLED_MAX = 10000,   /* bytes; longer names stay as they are */
 	PV_DEMANGLED_MAX = 65536, /* bytes; substitutions can make 2^n of n */
 };
 

@@ -74,7 +74,7 @@ static bool name_is_padding(const char *name)
 static struct pv_err *line_add(struct pv_kernel_symbols *symbols, char *line)
 {
 	char *p;
-	struct kernel_symbol symbol = {.addr = strtoull(line, &p, 16)};
+	struct kernel_symbol symbol = { .addr = strtoull(line, &p, 16) };
 
 	if (p == line || symbol.addr == 0 || p[0] != ' ' || !p[1] || !strchr("tTwW", p[1]) ||
 	    p[2] != ' ')

@@ -61,7 +61,7 @@ struct pv_err *pv_codes_create(struct pv_codes **ret)
 
 	if (!codes)
 		return &pv_enomem;
-	*codes = (struct pv_codes){.codes = PV_VEC(struct code)};
+	*codes = (struct pv_codes){ .codes = PV_VEC(struct code) };
 
 	struct pv_err *err = pv_strings_create(&codes->texts);
 
@@ -214,7 +214,7 @@ static struct pv_err *part_begin(struct pv_codes *codes, struct code *code, enum
 		return NULL;
 	if (part->state == PART_OPEN)
 		free(part->open);
-	*part = (struct code_part){.size = size, .state = PART_LOST};
+	*part = (struct code_part){ .size = size, .state = PART_LOST };
 	if (size > PV_PIECE_TOTAL_MAX)
 		return NULL;
 	if (piece == PV_PIECE_LINETABLE) {
@@ -236,7 +236,7 @@ struct pv_err *pv_codes_add(struct pv_codes *codes, const struct pv_event_code *
 	struct pv_err *err;
 
 	if (!code) {
-		struct code fresh = {.firstlineno = event->firstlineno};
+		struct code fresh = { .firstlineno = event->firstlineno };
 
 		err = pv_vec_append(&codes->codes, &fresh, 1, NULL);
 		if (err)

@@ -19,18 +19,22 @@ struct pv_codes;
 struct pv_err *pv_codes_create(struct pv_codes **ret);
 void pv_codes_destroy(struct pv_codes *codes);
 
-/* A second CODE with the same key starts its pieces anew only if the first set is incomplete. */
+/*
+ * A second CODE with the same key starts anew those parts that are incomplete;
+ * whole ones stay.  Events that make no sense are ignored: their part stays NULL.
+ */
 struct pv_err *pv_codes_add(struct pv_codes *codes, const struct pv_event_code *event);
 struct pv_err *pv_codes_add_piece(struct pv_codes *codes, const struct pv_event_piece *event);
 
 /*
  * What is known of a frame.  qualname and file are UTF-8 (lone surrogates
- * U+DC80..U+DCFF, Python's surrogateescape, become their raw byte), valid until destroy; NULL = did
- * not arrive whole.  line -1 = no line, 0 = unknown.
+ * U+DC80..U+DCFF, Python's surrogateescape, become their raw byte; what else is no
+ * character becomes U+FFFD), may hold NULs, valid until destroy; NULL = did not
+ * arrive whole.  line -1 = no line, 0 = unknown.
  */
 struct pv_code_place {
 	const char *qualname, *file;
-	size_t qualname_n, file_n;	/* bytes */
+	size_t qualname_n, file_n; /* bytes */
 	int line;
 	uint32_t firstlineno;
 };

@@ -118,7 +118,7 @@ struct pv_err *pv_mem_recorder_create(struct pv_mem *inner, struct pv_mem **ret)
 	if (!rec)
 		return &pv_enomem;
 	*rec = (struct recorder_mem){
-		.mem = {.read = recorder_read, .destroy = recorder_destroy},
+		.mem = { .read = recorder_read, .destroy = recorder_destroy },
 		.inner = inner,
 		.pages = PV_VEC(struct record_page *),
 	};
@@ -269,7 +269,8 @@ static struct pv_err *fixture_load(struct fixture_mem *fix, FILE *file, const ch
 		if (line[strspn(line, " \t\r\n")] == '\0' || line[0] == '#')
 			continue;
 
-		struct fixture_range range = {.line = number, .data = malloc(strlen(line) / 2 + 1)};
+		struct fixture_range range = { .line = number,
+					       .data = malloc(strlen(line) / 2 + 1) };
 
 		if (!range.data)
 			return &pv_enomem;
@@ -353,7 +354,7 @@ struct pv_err *pv_mem_fixture_create(const char *path, struct pv_mem **ret)
 	if (!fix)
 		return &pv_enomem;
 	*fix = (struct fixture_mem){
-		.mem = {.read = fixture_read, .destroy = fixture_destroy},
+		.mem = { .read = fixture_read, .destroy = fixture_destroy },
 		.ranges = PV_VEC(struct fixture_range),
 	};
 

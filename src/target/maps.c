@@ -85,7 +85,7 @@ static bool line_parse(const char *line, struct pv_map_entry *entry, const char 
 
 static struct pv_err *line_add(struct pv_vec *entries, const char *line, pid_t pid)
 {
-	struct pv_map_entry entry = {0};
+	struct pv_map_entry entry = { 0 };
 	const char *path;
 
 	if (!line_parse(line, &entry, &path))
@@ -134,7 +134,7 @@ static size_t entries_disjoin(struct pv_map_entry *entries, size_t n)
 
 struct pv_err *pv_maps_read(pid_t pid, struct pv_maps *ret)
 {
-	PV_CLEANUP(pv_str_deinit) struct pv_str text = {0};
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
 	struct pv_vec entries = PV_VEC(struct pv_map_entry);
 	struct pv_err *err = pv_procfs_read(pid, "maps", &text);
 
@@ -149,7 +149,7 @@ struct pv_err *pv_maps_read(pid_t pid, struct pv_maps *ret)
 		line = end ? end + 1 : NULL;
 	}
 
-	struct pv_maps maps = {.entries = entries.data, .n = entries.n};
+	struct pv_maps maps = { .entries = entries.data, .n = entries.n };
 
 	if (err) {
 		pv_maps_deinit(&maps);
@@ -168,7 +168,7 @@ void pv_maps_deinit(struct pv_maps *maps)
 	for (size_t i = 0; i < maps->n; i++)
 		free(maps->entries[i].path);
 	free(maps->entries);
-	*maps = (struct pv_maps){0};
+	*maps = (struct pv_maps){ 0 };
 }
 
 const struct pv_map_entry *pv_maps_find(const struct pv_maps *maps, uint64_t addr)
@@ -228,7 +228,7 @@ static bool same_file(int fd, const struct pv_map_entry *entry)
 	if (addr == MAP_FAILED)
 		return false;
 
-	struct pv_maps self = {0};
+	struct pv_maps self = { 0 };
 	struct pv_err *err = pv_maps_read(getpid(), &self);
 	const struct pv_map_entry *own = pv_maps_find(&self, (uintptr_t)addr);
 	bool same = own && own->device == entry->device && own->inode == entry->inode;

@@ -11,16 +11,16 @@
 #include "base/err.h"
 
 struct pv_map_entry {
-	uint64_t start, end;	/* end exclusive */
-	uint64_t offset;	/* bytes into the file */
-	uint64_t device, inode;	/* 0, 0: not a file */
+	uint64_t start, end;    /* end exclusive */
+	uint64_t offset;        /* bytes into the file */
+	uint64_t device, inode; /* 0, 0: not a file */
 	bool readable, writable, executable;
 	bool deleted;
-	char *path;		/* owned; "" anonymous, "[vdso]", "[stack]" ..., without " (deleted)" */
+	char *path; /* owned; "" anonymous, "[vdso]", "[stack]" ..., without " (deleted)" */
 };
 
 struct pv_maps {
-	struct pv_map_entry *entries;	/* sorted by start */
+	struct pv_map_entry *entries; /* sorted by start */
 	size_t n;
 };
 

@@ -24,9 +24,9 @@ static int live_read(struct pv_mem *mem, void *dst, size_t n, uint64_t addr)
 		return -EFAULT;
 	/* A range that ends in an unmapped page gives a short count first, EFAULT then. */
 	while (done < n) {
-		struct iovec local = {.iov_base = (char *)dst + done, .iov_len = n - done};
-		struct iovec remote = {.iov_base = (void *)(uintptr_t)(addr + done),
-				       .iov_len = n - done};
+		struct iovec local = { .iov_base = (char *)dst + done, .iov_len = n - done };
+		struct iovec remote = { .iov_base = (void *)(uintptr_t)(addr + done),
+					.iov_len = n - done };
 		ssize_t got = process_vm_readv(live->pid, &local, 1, &remote, 1, 0);
 
 		if (got < 0)
@@ -51,7 +51,7 @@ void pv_mem_destroy(struct pv_mem *mem)
 
 struct pv_err *pv_mem_live_create(pid_t pid, struct pv_mem **ret)
 {
-	struct live_mem probe = {.pid = pid};
+	struct live_mem probe = { .pid = pid };
 	char byte;
 	/* The kernel checks the process and our right to read it before the address. */
 	int rc = live_read(&probe.mem, &byte, 1, 0);
@@ -74,7 +74,7 @@ struct pv_err *pv_mem_live_create(pid_t pid, struct pv_mem **ret)
 	if (!live)
 		return &pv_enomem;
 	*live = (struct live_mem){
-		.mem = {.read = live_read, .destroy = live_destroy},
+		.mem = { .read = live_read, .destroy = live_destroy },
 		.pid = pid,
 	};
 	*ret = &live->mem;

@@ -41,11 +41,11 @@ static bool stat_parse(const char *text, struct stat_facts *ret)
 {
 	/* comm is raw: it may hold blanks, newlines, parentheses; behind it stand numbers only. */
 	const char *open = strchr(text, '('), *close = strrchr(text, ')');
-	uint64_t field[23] = {0};
+	uint64_t field[23] = { 0 };
 
 	if (!open || !close || close < open || close[1] != ' ' || !close[2])
 		return false;
-	*ret = (struct stat_facts){.state = close[2]};
+	*ret = (struct stat_facts){ .state = close[2] };
 
 	size_t n = (size_t)(close - open - 1);
 
@@ -71,7 +71,7 @@ static bool stat_parse(const char *text, struct stat_facts *ret)
 
 static struct pv_err *stat_read(pid_t pid, const char *name, struct stat_facts *ret)
 {
-	PV_CLEANUP(pv_str_deinit) struct pv_str text = {0};
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
 	struct pv_err *err = pv_procfs_read(pid, name, &text);
 
 	if (err)
@@ -103,7 +103,7 @@ static bool status_number(const char *text, const char *key, int column, uint64_
 
 static struct pv_err *status_read(struct pv_process *process)
 {
-	PV_CLEANUP(pv_str_deinit) struct pv_str text = {0};
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
 	struct pv_err *err = pv_procfs_read(process->pid, "status", &text);
 	uint64_t tgid, uid;
 
@@ -123,7 +123,7 @@ static struct pv_err *status_read(struct pv_process *process)
 
 static struct pv_err *cmdline_read(struct pv_process *process)
 {
-	PV_CLEANUP(pv_str_deinit) struct pv_str text = {0};
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
 	struct pv_err *err = pv_procfs_read(process->pid, "cmdline", &text);
 
 	if (err)
@@ -244,7 +244,7 @@ static struct pv_err *threads_read(struct pv_process *process)
 
 struct pv_err *pv_process_read(pid_t pid, struct pv_process *ret)
 {
-	struct pv_process process = {.pid = pid};
+	struct pv_process process = { .pid = pid };
 	struct stat_facts facts;
 
 	/* /proc/-1 or /proc/0 would only look like a missing process by luck. */
@@ -280,7 +280,7 @@ void pv_process_deinit(struct pv_process *process)
 	free(process->cmdline);
 	free(process->exe);
 	free(process->threads);
-	*process = (struct pv_process){0};
+	*process = (struct pv_process){ 0 };
 }
 
 struct pv_err *pv_process_check(const struct pv_process *process)

@@ -12,21 +12,21 @@
 
 struct pv_thread {
 	pid_t tid;
-	char name[16];		/* comm, NUL-terminated */
-	char state;		/* R, S, D, T, Z ... */
-	uint64_t cpu_ns;	/* user + system time so far */
+	char name[16];   /* comm, NUL-terminated */
+	char state;      /* R, S, D, T, Z ... */
+	uint64_t cpu_ns; /* user + system time so far */
 };
 
 struct pv_process {
 	pid_t pid;
-	char name[16];		/* comm of the main thread */
-	char *cmdline;		/* arguments joined by blanks, "" if none; owned */
-	char *exe;		/* path of the executable, "" if unreadable; owned */
+	char name[16]; /* comm of the main thread */
+	char *cmdline; /* arguments joined by blanks, "" if none; owned */
+	char *exe;     /* path of the executable, "" if unreadable; owned */
 	char state;
 	bool kernel_thread;
-	uint64_t start_ticks;	/* start time, clock ticks since boot: detects a reused PID */
-	uint64_t cpu_ns;	/* user + system time of all threads so far */
-	unsigned int uid;	/* effective */
+	uint64_t start_ticks;      /* start time, clock ticks since boot: detects a reused PID */
+	uint64_t cpu_ns;           /* user + system time of all threads so far */
+	unsigned int uid;          /* effective */
 	struct pv_thread *threads; /* owned, sorted by tid */
 	size_t n_threads;
 };

@@ -28,11 +28,11 @@ static struct pv_event_code code_event(uint64_t key, uint32_t file_n, uint32_t n
 				       uint32_t lines_n)
 {
 	return (struct pv_event_code){
-		.hdr = {.type = PV_EVENT_CODE, .size = sizeof(struct pv_event_code)},
+		.hdr = { .type = PV_EVENT_CODE, .size = sizeof(struct pv_event_code) },
 		.key = key,
 		.firstlineno = 2,
-		.size = {file_n, name_n, lines_n},
-		.char_size = {1, 1},
+		.size = { file_n, name_n, lines_n },
+		.char_size = { 1, 1 },
 		.linetable_kind = PV_LINES_LOCATIONS,
 	};
 }
@@ -44,7 +44,7 @@ static void piece(struct pv_codes *codes, uint64_t key, enum pv_piece which, uin
 	struct pv_event_piece *event = malloc(sizeof(*event) + n);
 
 	*event = (struct pv_event_piece){
-		.hdr = {.type = PV_EVENT_PIECE, .size = (uint32_t)(sizeof(*event) + n)},
+		.hdr = { .type = PV_EVENT_PIECE, .size = (uint32_t)(sizeof(*event) + n) },
 		.key = key,
 		.offset = offset,
 		.n = (uint16_t)n,
@@ -57,7 +57,7 @@ static void piece(struct pv_codes *codes, uint64_t key, enum pv_piece which, uin
 
 static struct pv_code_place place(struct pv_codes *codes, uint64_t key, uint32_t lasti)
 {
-	struct pv_code_place ret = {0};
+	struct pv_code_place ret = { 0 };
 
 	ck_assert(pv_codes_place(codes, key, lasti, &ret));
 	return ret;
@@ -98,8 +98,8 @@ START_TEST(whole_code_in_any_order)
 	text_expect(got.file, got.file_n, "x.py", 4);
 	text_expect(got.qualname, got.qualname_n, "outer", 5);
 	ck_assert_uint_eq(got.firstlineno, 2);
-	static const int lines[][2] = {{0, 2},  {2, 3},  {4, 3},  {6, 4},
-				       {32, 4}, {34, 6}, {46, 4}, {48, 7}};
+	static const int lines[][2] = { { 0, 2 },  { 2, 3 },  { 4, 3 },  { 6, 4 },
+					{ 32, 4 }, { 34, 6 }, { 46, 4 }, { 48, 7 } };
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
 		ck_assert_int_eq(place(codes, 7, (uint32_t)lines[i][0]).line, lines[i][1]);
@@ -118,7 +118,7 @@ START_TEST(characters_of_each_width)
 		const char *out;
 		size_t out_n;
 	} cases[] = {
-#define CASE(size, in, out) {size, in, sizeof(in) - 1, out, sizeof(out) - 1}
+#define CASE(size, in, out) { size, in, sizeof(in) - 1, out, sizeof(out) - 1 }
 		CASE(1, "f\xe4", "f\xc3\xa4"),
 		CASE(1, "a\0b", "a\0b"),
 		CASE(1, "", ""),
@@ -257,7 +257,11 @@ START_TEST(lies_are_bounded)
 	event.char_size[PV_PIECE_NAME] = 2; /* three bytes of two-byte characters */
 	event.linetable_kind = 200;
 	ok(pv_codes_add(codes, &event));
-	piece(codes, 1, PV_PIECE_FILENAME, 0, "a", 1);
+	static char block[1 << 15];
+
+	for (uint32_t at = 0; at < PV_PIECE_TOTAL_MAX; at += sizeof(block))
+		piece(codes, 1, PV_PIECE_FILENAME, at, block, sizeof(block));
+	piece(codes, 1, PV_PIECE_FILENAME, PV_PIECE_TOTAL_MAX, "a", 1);
 	piece(codes, 1, PV_PIECE_NAME, 0, "abc", 3);
 	piece(codes, 1, PV_PIECE_LINETABLE, 0, "abcd", 4);
 	struct pv_code_place got = place(codes, 1, 0);
@@ -286,7 +290,7 @@ START_TEST(lies_are_bounded)
 	ck_assert_ptr_null(place(codes, 3, 0).qualname);
 
 	struct pv_event_piece liar = {
-		.hdr = {.type = PV_EVENT_PIECE, .size = sizeof(liar)},
+		.hdr = { .type = PV_EVENT_PIECE, .size = sizeof(liar) },
 		.key = 3,
 		.n = 4,
 		.piece = PV_PIECE_FILENAME,

@@ -66,6 +66,7 @@ START_TEST(text_modules_and_programs)
 	expect(symbols, 0xffffffff81000fff, "_stext");
 	expect(symbols, 0xffffffff81001000, "helper");
 	expect(symbols, 0xffffffff81001200, "helper");
+	expect(symbols, 0xffffffff81001ff8, "helper"); /* padding is no function */
 	expect(symbols, 0xffffffff81002000, "schedule");
 	expect(symbols, 0xffffffff810020ff, "schedule");
 	expect(symbols, 0xffffffff81002300, "weak_one");
@@ -80,8 +81,8 @@ END_TEST
 
 START_TEST(aliases_do_not_depend_on_their_order)
 {
-	static const char *const lines[] = {"1000 t a\n", "1000 T __sys_x\n", "1000 T sys_xyz\n",
-					    "1000 T sys_x\n", "1000 T sys_y\n"};
+	static const char *const lines[] = { "1000 t a\n", "1000 T __sys_x\n", "1000 T sys_xyz\n",
+					     "1000 T sys_x\n", "1000 T sys_y\n" };
 
 	for (size_t shift = 0; shift < 5; shift++) {
 		char text[256] = "";

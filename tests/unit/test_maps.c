@@ -78,7 +78,7 @@ START_TEST(odd_names_and_deleted_files)
 	char *c = file_map(gone, "gone"), *d = file_map(suffix, "suffix");
 
 	unlink(gone);
-	struct pv_maps maps = {0};
+	struct pv_maps maps = { 0 };
 
 	ok(pv_maps_read(getpid(), &maps));
 	entry_expect(&maps, a, plain, false);
@@ -113,7 +113,7 @@ END_TEST
 START_TEST(replaced_file_is_refused)
 {
 	char dir[] = "/tmp/pv-maps-XXXXXX", path[64], other[64];
-	struct pv_maps maps = {0};
+	struct pv_maps maps = { 0 };
 	int fd = -1;
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -177,7 +177,7 @@ static int object_check(struct dl_phdr_info *info, size_t size, void *ctx)
 
 START_TEST(agrees_with_the_dynamic_linker)
 {
-	struct pv_maps maps = {0};
+	struct pv_maps maps = { 0 };
 	bool vdso = false;
 
 	ok(pv_maps_read(getpid(), &maps));
@@ -193,14 +193,14 @@ START_TEST(agrees_with_the_dynamic_linker)
 	ck_assert(stack->readable && stack->writable);
 	ck_assert_ptr_null(pv_maps_find(&maps, 0));
 	ck_assert_ptr_null(pv_maps_find(&maps, 0xffff800000000000));
-	ck_assert_ptr_null(pv_maps_find(&(struct pv_maps){0}, 1));
+	ck_assert_ptr_null(pv_maps_find(&(struct pv_maps){ 0 }, 1));
 	pv_maps_deinit(&maps);
 }
 END_TEST
 
 START_TEST(absent_and_zombie)
 {
-	struct pv_maps maps = {0};
+	struct pv_maps maps = { 0 };
 	pid_t pid = fork();
 
 	if (pid == 0)

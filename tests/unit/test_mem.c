@@ -149,14 +149,14 @@ END_TEST
 
 START_TEST(fixture_refuses_what_it_cannot_read)
 {
-	static const char *const bad[] = {"1000 00\n",
-					  "1000: 0\n",
-					  "1000: 0g\n",
-					  "1000: 00\nxyz: 00\n",
-					  "1000: 0001\n1001: 02\n",
-					  "1000: 00\n1000: 00\n",
-					  "fffffffffffffffff: 00\n",
-					  "ffffffffffffffff: 0000\n"};
+	static const char *const bad[] = { "1000 00\n",
+					   "1000: 0\n",
+					   "1000: 0g\n",
+					   "1000: 00\nxyz: 00\n",
+					   "1000: 0001\n1001: 02\n",
+					   "1000: 00\n1000: 00\n",
+					   "fffffffffffffffff: 00\n",
+					   "ffffffffffffffff: 0000\n" };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		char path[64];

@@ -375,6 +375,8 @@ START_TEST(sizes_nesting_and_sections)
 	      ".type versioned,@function\nversioned: .space 8,0x90\n.size versioned,8\n"
 	      ".symver versioned,lib_call@@V1\n"
 	      ".type toolong,@function\ntoolong: .space 8,0x90\n.size toolong,100000000\n"
+	      ".type whole,@function\nwhole:\n.type head,@function\nhead: .space 8,0x90\n"
+	      ".size whole,8\n.size head,4\n"
 	      ".type last,@function\nlast: .space 8,0x90\n"
 	      ".section .fini,\"ax\"\n.p2align 12\n"
 	      ".type final,@function\nfinal: .space 8,0x90\n.size final,8\n"
@@ -408,6 +410,8 @@ START_TEST(sizes_nesting_and_sections)
 	expect(&object, nm_addr(&table, "_ZN3foo3barEi") + 7, "foo::bar(int)");
 	expect(&object, nm_addr(&table, "toolong") - 8, "lib_call");
 	expect(&object, nm_addr(&table, "toolong") + 7, "toolong");
+	expect(&object, nm_addr(&table, "whole") + 3, "head");
+	expect(&object, nm_addr(&table, "whole") + 4, "whole");
 	expect(&object, last + 7, "last");
 	expect(&object, last + 8, NULL);
 	expect(&object, final - 1, NULL);

@@ -46,7 +46,7 @@ START_TEST(name_with_parentheses_and_newline)
 			pause();
 	}
 	char byte;
-	struct pv_process process = {0};
+	struct pv_process process = { 0 };
 
 	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
 	ok(pv_process_read(pid, &process));
@@ -89,7 +89,7 @@ START_TEST(kernel_thread)
 		return;
 	}
 	fclose(file);
-	struct pv_process process = {0};
+	struct pv_process process = { 0 };
 
 	ok(pv_process_read(2, &process));
 	ck_assert(process.kernel_thread);
@@ -126,8 +126,8 @@ static void *worker_run(void *arg)
 
 START_TEST(threads_and_their_cpu_time)
 {
-	struct worker worker = {0};
-	struct pv_process process = {0};
+	struct worker worker = { 0 };
+	struct pv_process process = { 0 };
 	pthread_t thread;
 	pid_t *tids = NULL;
 	size_t n = 0;
@@ -150,7 +150,7 @@ START_TEST(threads_and_their_cpu_time)
 	ck_assert_int_eq(tids[1], worker.tid);
 	free(tids);
 
-	struct pv_process other = {0};
+	struct pv_process other = { 0 };
 
 	expect_noproc(pv_process_read(worker.tid, &other), "is a thread of process");
 	pthread_barrier_wait(&worker.barrier);
@@ -162,7 +162,7 @@ END_TEST
 
 START_TEST(start_time_and_command_line)
 {
-	struct pv_process process = {0};
+	struct pv_process process = { 0 };
 	int hold[2];
 
 	ck_assert_int_eq(pipe(hold), 0);
