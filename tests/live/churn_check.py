@@ -13,7 +13,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import live  # noqa: E402
 
-FILE = re.compile(r"/churn/file_(\d{5})\.py$")
+FILE = re.compile(r"(?:^|/churn/)file_(\d{5})\.py$")
 NUMBERED = re.compile(r"(?:f|mark)_(\d{5})(?:\.|$)")
 
 

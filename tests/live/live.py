@@ -259,12 +259,25 @@ def record(*args, seconds=None, hz=None, threads=False, timeout=None, check=0, o
 
 
 # ---- folded stacks
+# Frames are escaped: a backslash is doubled, any other byte that could break a line or a frame is \xNN.
 
+ESCAPE = re.compile(rb"\\(?:\\|x([0-9a-f]{2}))")
 PYTHON = re.compile(r"^(?P<function>.+) \((?P<file>.+):(?P<line>-?\d+|\?)\)$", re.S)
 NATIVE = re.compile(r"^(?P<function>.+) \((?P<module>[^()]+)\)$", re.S)
 THREAD = re.compile(r"^thread (?P<name>.*) \((?P<tid>\d+)\)$", re.S)
 UNKNOWN = re.compile(r"^\[unknown .*\+0x[0-9a-f]+\]$")
 MARKER = re.compile(r"^\[[^\]]+\]$")
+
+
+def unescape(name):
+	"""The bytes of a frame's text as they were in the target, as a str with surrogateescape."""
+	raw = ESCAPE.sub(lambda m: bytes([int(m[1], 16)]) if m[1] else b"\\", name)
+	return raw.decode("utf-8", "surrogateescape")
+
+
+def same_file(shown, true):
+	"""Frames show a file by its base name, or by its whole path."""
+	return shown == true or ("/" not in shown and not true.startswith("<") and shown == os.path.basename(true))
 
 
 class Frame:
@@ -288,6 +301,10 @@ class Frame:
 			self.line = int(match["line"]) if match["line"] != "?" else 0
 			return
 		match = NATIVE.match(text)
+		if match and (match["module"].endswith(".py") or match["module"].startswith("<")):
+			self.kind, self.function = "python", match["function"]	# its line is not known
+			self.file, self.line = match["module"], 0
+			return
 		self.kind, self.function = "native", match["function"] if match else text
 		self.file = match["module"] if match else None
 
@@ -316,19 +333,18 @@ def parse_folded(path):
 	cache, out = {}, []
 	with open(path, "rb") as lines:
 		for number, line in enumerate(lines, 1):
-			text = line.decode("utf-8", "surrogateescape")
-			match = re.fullmatch(r"(.+) (\d+)\n", text)
-			assert match, "%s:%d: not a folded line: %r" % (path, number, text[:300])
-			names = match[1].split(";")
-			assert all(names), "%s:%d: an empty frame: %r" % (path, number, text[:300])
+			match = re.fullmatch(rb"(.+) (\d+)\n", line)
+			assert match, "%s:%d: not a folded line: %r" % (path, number, line[:300])
+			names = match[1].split(b";")
+			assert all(names), "%s:%d: an empty frame: %r" % (path, number, line[:300])
 			stack = Stack([], int(match[2]))
-			thread = THREAD.match(names[0])
+			thread = THREAD.match(unescape(names[0]))
 			if thread:
 				stack.thread, stack.tid = thread["name"], int(thread["tid"])
 				names = names[1:]
 			for name in names:
 				if name not in cache:
-					cache[name] = Frame(name)
+					cache[name] = Frame(unescape(name))
 				stack.frames.append(cache[name])
 			out.append(stack)
 	return out

@@ -35,9 +35,9 @@ class Oracle:
 		node = self.nodes[index]
 		if node[NAME] != frame.function:
 			return False
-		if node[FILE] == frame.file:
-			return True
-		return "/" not in node[FILE] and os.path.basename(frame.file) == node[FILE]
+		if "/" not in node[FILE]:
+			return os.path.basename(frame.file) == node[FILE]
+		return live.same_file(frame.file, node[FILE])
 
 	def starts(self, stack):
 		if stack.tid is not None:

@@ -193,6 +193,9 @@ def test_parse_folded(tmp_path):
 	assert (one.thread, one.tid, one.count) == ("py thon", 12, 42)
 	assert [f.kind for f in one.frames] == ["native", "python", "python", "native", "native", "kernel"]
 	assert (one.frames[2].file, one.frames[2].line) == ("/x y/(z).py", 14)
+	path.write_text(r"semi (a\x3bb\\c.py:2);raw (\xff.py:1);no line (x.py);main (<string>:2) 3" + "\n")
+	odd = live.parse_folded(str(path))[0]
+	assert [(f.file, f.line) for f in odd.frames] == [("a;b\\c.py", 2), ("\udcff.py", 1), ("x.py", 0), ("<string>", 2)]
 	assert two.markers() == ["[truncated]"] and two.frames[1].kind == "python"
 	for broken in ("f (a.py:3)\n", "f;;g 3\n", "f x\n", "f 3"):
 		path.write_text(broken)
