@@ -200,10 +200,10 @@ START_TEST(start_time_and_command_line)
 						       (uint64_t)after.tv_nsec / (1000000000 / hz) +
 						       1);
 	pv_process_deinit(&process);
+	kill(pid, SIGKILL); /* before its input ends: it would complain of the file "" */
+	waitpid(pid, NULL, 0);
 	close(hold[1]);
 	close(hold[0]);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
 }
 END_TEST
 
