@@ -322,3 +322,10 @@ def test_few_file_descriptors(newest, target, tmp_path):
 	assert run.status in (0, 1), run
 	if run.status:
 		sentence(run, "open files|descriptor|limit|nofile")
+
+
+def test_options_after_the_pid(busy):
+	"""Options may stand before or after what they belong to, as in `pitviper stack 4711 --json`."""
+	for command in ("stack", "doctor"):
+		run = live.pitviper(command, busy.pid, "--json")
+		assert run.status == 0 and live.last_json(run.out), run

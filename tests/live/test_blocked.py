@@ -65,7 +65,7 @@ def wrong_between(truth, seen):
 
 
 def snapshot(pid):
-	run = live.pitviper("stack", pid, "--json")
+	run = live.pitviper("stack", "--json", pid)
 	assert run.status == 0, run
 	answer = live.loads(run.out)
 	assert answer["pid"] == pid

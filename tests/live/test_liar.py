@@ -48,7 +48,7 @@ def test_memory_that_lies(liars, spawn, lie, version):
 			assert len(stack.frames) < 8192
 			# no Python frame of this process can be true
 			assert not stack.python(), stack.python()[:3]
-	for command in (("stack", victim.pid, "--json"), ("doctor", victim.pid)):
+	for command in (("stack", "--json", victim.pid), ("doctor", victim.pid)):
 		bounded(live.pitviper(*command, timeout=20))
 	assert victim.alive()
 
@@ -109,7 +109,7 @@ def test_files_that_lie(spawn, tmp_path, damage):
 	bounded(run)
 	assert run.status == 0, run
 	assert live.total(stacks) == summary["samples"] > 50
-	for command in (("stack", victim.pid, "--json"), ("doctor", victim.pid)):
+	for command in (("stack", "--json", victim.pid), ("doctor", victim.pid)):
 		bounded(live.pitviper(*command, timeout=20))
 
 

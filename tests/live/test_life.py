@@ -108,7 +108,7 @@ def test_target_stopped(newest, target):
 	victim.proc.send_signal(signal.SIGSTOP)
 	stacks, summary, _ = live.record("-p", victim.pid, seconds=1)
 	assert summary["samples"] == live.total(stacks) <= 2
-	run = live.pitviper("stack", victim.pid, "--json")
+	run = live.pitviper("stack", "--json", victim.pid)
 	assert run.status == 0 and live.loads(run.out)["threads"]
 	victim.proc.send_signal(signal.SIGCONT)
 
@@ -217,7 +217,7 @@ def test_native_program(spawn, tmp_path):
 def test_native_stack(spawn, tmp_path):
 	program = live.compile_c(os.path.join(live.TARGETS, "native.c"), str(tmp_path / "native"))
 	victim = spawn(program, "sleep")
-	run = live.pitviper("stack", victim.pid, "--json")
+	run = live.pitviper("stack", "--json", victim.pid)
 	assert run.status == 0, run
 	answer = live.loads(run.out)
 	assert len(answer["threads"]) == 2
@@ -235,7 +235,7 @@ def test_doctor(interp, target):
 	assert json.loads(live.pitviper("doctor", "--json").out)
 	victim = target(interp, "life.py")
 	for args in ((), ("--json",)):
-		run = live.pitviper("doctor", victim.pid, *args)
+		run = live.pitviper("doctor", *args, victim.pid)
 		assert run.status == 0, run
 		assert ".".join(map(str, interp.version)) in run.out.decode(), run
 
