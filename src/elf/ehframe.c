@@ -162,6 +162,9 @@ static bool find_cie(struct pv_ehframe *it, uint64_t offset, uint32_t *ret)
 {
 	uint64_t index;
 
+	/* The pointer counts back; one that wrapped is nowhere. */
+	if (offset >= it->n)
+		return false;
 	if (offset != it->last_cie_offset) {
 		if (!pv_map_get(&it->cie_by_offset, offset, &index))
 			return false;

@@ -264,6 +264,51 @@ START_TEST(bias_of_every_mapping)
 }
 END_TEST
 
+/*
+ * Segments that share a page of the file, as lld lays them out: what begins at
+ * that page is the later one, and of two that do, code.
+ */
+START_TEST(bias_on_shared_pages)
+{
+	struct {
+		Elf64_Ehdr ehdr;
+		Elf64_Phdr phdr[3];
+	} image = {
+		.ehdr = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+			  .e_type = ET_DYN,
+			  .e_machine = EM_X86_64,
+			  .e_version = EV_CURRENT,
+			  .e_ehsize = sizeof(Elf64_Ehdr),
+			  .e_phoff = sizeof(Elf64_Ehdr),
+			  .e_phentsize = sizeof(Elf64_Phdr),
+			  .e_phnum = 3 },
+		.phdr = { { PT_LOAD, PF_R | PF_X, 0, 0, 0, 0x5240, 0x5240, 4096 },
+			  { PT_LOAD, PF_R | PF_W, 0x5240, 0x7240, 0, 0x10, 0x10, 4096 },
+			  { PT_LOAD, PF_R | PF_X, 0x5250, 0x9250, 0, 0x2000, 0x2000, 4096 } },
+	};
+	struct pv_elf *elf = elf_of_image(&image, sizeof(image));
+	uint64_t bias;
+
+	ck_assert(pv_elf_bias(elf, 0x10000, 0, &bias));
+	ck_assert_uint_eq(bias, 0x10000);
+	/* split by mprotect() */
+	ck_assert(pv_elf_bias(elf, 0x14000, 0x4000, &bias));
+	ck_assert_uint_eq(bias, 0x10000);
+	ck_assert(pv_elf_bias(elf, 0x19000, 0x5000, &bias));
+	ck_assert_uint_eq(bias, 0x10000);
+	ck_assert(pv_elf_bias(elf, 0x1b000, 0x7000, &bias));
+	ck_assert_uint_eq(bias, 0x10000);
+	ck_assert(!pv_elf_bias(elf, 0x1c000, 0x8000, &bias));
+	pv_elf_close(elf);
+	/* without the second piece of code, data begins there, though code reaches into it */
+	image.ehdr.e_phnum = 2;
+	elf = elf_of_image(&image, sizeof(image));
+	ck_assert(pv_elf_bias(elf, 0x17000, 0x5000, &bias));
+	ck_assert_uint_eq(bias, 0x10000);
+	pv_elf_close(elf);
+}
+END_TEST
+
 START_TEST(data_equals_memory)
 {
 	struct libc libc = the_libc();
@@ -577,6 +622,7 @@ int main(void)
 	tcase_add_test(tcase, found_symbols);
 	tcase_add_test(tcase, build_id_equals_readelf);
 	tcase_add_test(tcase, bias_of_every_mapping);
+	tcase_add_test(tcase, bias_on_shared_pages);
 	tcase_add_test(tcase, data_equals_memory);
 	tcase_add_test(tcase, fde_ranges_equal_readelf);
 	tcase_add_test(tcase, without_section_headers);

@@ -305,6 +305,10 @@ static const struct form {
 	  BYTES(DW_CFA_def_cfa_expression, 11, DW_OP_breg7, 16, DW_OP_breg16, 0, DW_OP_lit15,
 		DW_OP_and, DW_OP_lit11, DW_OP_ge, DW_OP_lit3, DW_OP_shl, DW_OP_plus),
 	  "1000 unsupported; 1100 none" },
+	{ "almost the PLT: greater, not greater or equal",
+	  BYTES(DW_CFA_def_cfa_expression, 11, DW_OP_breg7, 8, DW_OP_breg16, 0, DW_OP_lit15,
+		DW_OP_and, DW_OP_lit11, DW_OP_gt, DW_OP_lit3, DW_OP_shl, DW_OP_plus),
+	  "1000 unsupported; 1100 none" },
 	{ "realigned stack: cfa in r10, then in a slot",
 	  BYTES(DW_CFA_def_cfa, 10, 0, DW_CFA_advance_loc | 9, DW_CFA_expression, 6, 2, DW_OP_breg6,
 		0, DW_CFA_advance_loc | 5, DW_CFA_def_cfa_expression, 3, DW_OP_breg6, 0x78,
@@ -464,8 +468,14 @@ START_TEST(signal_frames)
 		      DW_CFA_expression, 6, 3, DW_OP_breg7, 0xf8, 0, DW_CFA_expression, 16, 3,
 		      DW_OP_breg7, 0xa8, 1));
 	put_fde(&s, cie, SDATA4, 0x1010, 0x10, BYTES(DW_CFA_nop));
+	/* rip a word further up */
+	put_fde(&s, cie, SDATA4, 0x1020, 0x10,
+		BYTES(DW_CFA_def_cfa_expression, 4, DW_OP_breg7, 0xa0, 1, DW_OP_deref,
+		      DW_CFA_expression, 6, 3, DW_OP_breg7, 0xf8, 0, DW_CFA_expression, 16, 3,
+		      DW_OP_breg7, 0xb0, 1));
 	table = compile(&s);
-	check_rows(&table, "signal frame", "1000 sigreturn; 1010 rsp+8; 1020 none");
+	check_rows(&table, "signal frame",
+		   "1000 sigreturn; 1010 rsp+8; 1020 unsupported; 1030 none");
 	pv_unwind_table_deinit(&table);
 }
 END_TEST
@@ -476,6 +486,8 @@ START_TEST(odd_records)
 	struct pv_unwind_table table;
 	size_t cie, unknown;
 
+	/* before any CIE, with a pointer to -1 (found by fuzz_ehframe) */
+	put_fde(&s, SIZE_MAX, SDATA4, 0x1000, 0x10, BYTES(DW_CFA_nop));
 	/* version 4, no augmentation */
 	begin_record(&s);
 	put(&s, BYTES(0, 0, 0, 0, 4, 0, 8, 0, 1, 0x78, 16, USUAL));
@@ -503,7 +515,7 @@ START_TEST(odd_records)
 	table = compile(&s);
 	check_rows(&table, "odd records", "1000 rsp+8; 1010 none; 1050 unsupported; 1060 none");
 	ck_assert_uint_eq(table.n_fdes, 2);
-	ck_assert_uint_eq(table.n_unsupported, 1 + 1 + 1 + 1 + 1 + 1);
+	ck_assert_uint_eq(table.n_unsupported, 1 + 1 + 1 + 1 + 1 + 1 + 1);
 	pv_unwind_table_deinit(&table);
 }
 END_TEST

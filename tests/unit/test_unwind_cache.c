@@ -156,7 +156,9 @@ START_TEST(wrong_size)
 	struct stat st;
 
 	ck_assert_int_eq(stat(file, &st), 0);
-	const off_t sizes[] = { 0, 95, 96, st.st_size - 8, st.st_size - 1, st.st_size + 8 };
+	const off_t sizes[] = {
+		0, 95, 96, st.st_size - 8, st.st_size - 1, st.st_size + 4, st.st_size + 8
+	};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		ck_assert_int_eq(truncate(file, sizes[i]), 0);
