@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tests of insn/insn.h on prologues as compilers made them.
+ * Input: code in this file's asm (the order of instructions is that of the builds named).
+ * Output: Check's report; the truth are labels in the code.
+ */
+#include <check.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "insn/insn.h"
+
+extern const uint8_t code_3_11[], start_3_11[], stop_3_11[], end_3_11[];
+extern const uint8_t code_3_11_deb[], start_3_11_deb[], stop_3_11_deb[], end_3_11_deb[];
+extern const uint8_t code_3_12[], start_3_12[], stop_3_12[], end_3_12[];
+extern const uint8_t code_3_10[], end_3_10[];
+extern const uint8_t code_rbp[], start_rbp[], stop_rbp[], end_rbp[];
+extern const uint8_t code_branch[], end_branch[];
+extern const uint8_t code_heap[], end_heap[];
+extern const uint8_t code_clear[], start_clear[], stop_clear[], end_clear[];
+extern const uint8_t code_jumps[], in_jumps[], end_jumps[];
+
+__asm__(".pushsection .rodata\n"
+	/* pyenv 3.11.7, gcc 12 -O3: cframe at 0xa0(%rsp) */
+	"code_3_11: push %r15\n push %r14\n push %r13\n push %r12\n push %rbp\n push %rbx\n"
+	"sub $0x118,%rsp\n test %rdi,%rdi\n je code_3_11\n"
+	"mov 0x10(%rdi),%rax\n mov %rsi,%rbp\n lea 0xa0(%rsp),%rsi\n mov %rdi,%r12\n"
+	"movq %rbp,%xmm0\n mov %rax,0x20(%rsp)\n mov 0x38(%rdi),%rax\n movzbl (%rax),%ecx\n"
+	"movq %rax,%xmm3\n mov %rsi,0x38(%rdi)\n"
+	"start_3_11: mov 0x8(%rax),%rsi\n punpcklqdq %xmm3,%xmm0\n mov 0x20(%rdi),%eax\n"
+	"movb $1,0x44(%rbp)\n mov %cl,0xa0(%rsp)\n mov %rsi,0x30(%rbp)\n movups %xmm0,0xa8(%rsp)\n"
+	"stop_3_11: test %edx,%edx\n jne code_3_11\n movq $0,0x18(%rsp)\n ret\n end_3_11:\n"
+	/* Debian 3.11.2: another store follows before the branch */
+	"code_3_11_deb: push %r15\n push %rbx\n sub $0x128,%rsp\n test %rdi,%rdi\n je end_3_11_deb\n"
+	"movq %rsi,%xmm0\n test %edx,%edx\n mov %rdi,%r12\n mov 0x38(%rdi),%rax\n"
+	"movzbl (%rax),%ecx\n movq %rax,%xmm3\n punpcklqdq %xmm3,%xmm0\n mov %cl,0xb0(%rsp)\n"
+	"lea 0xb0(%rsp),%rcx\n mov %rcx,0x38(%rdi)\n"
+	"start_3_11_deb: mov 0x8(%rax),%rcx\n movb $1,0x44(%rsi)\n mov %rcx,0x30(%rsi)\n"
+	"lea -1(%rax),%edx\n movups %xmm0,0xb8(%rsp)\n mov %edx,0x20(%rdi)\n"
+	"stop_3_11_deb: jne code_3_11_deb\n ret\n end_3_11_deb:\n"
+	/* pyenv 3.12.1: the boundary frame at 0xf0(%rsp) is published by frame->previous */
+	"code_3_12: push %rbx\n sub $0x148,%rsp\n mov %rdi,8(%rsp)\n test %rdi,%rdi\n je end_3_12\n"
+	"lea 0x80(%rsp),%rax\n mov %edx,%ebp\n mov %rsi,%rbx\n mov 0x38(%rdi),%rdx\n"
+	"mov %rax,0x38(%rdi)\n"
+	"start_3_12: mov 0x10(%rdi),%rax\n movb $3,0x136(%rsp)\n movq %rdx,%xmm2\n"
+	"movl $0,0x130(%rsp)\n lea 0xf0(%rsp),%rax\n movhps (%rdx),%xmm0\n mov %rax,0x40(%rsp)\n"
+	"mov %rax,0x8(%rsi)\n movaps %xmm0,0xf0(%rsp)\n movq %rsi,%xmm0\n"
+	"punpcklqdq %xmm2,%xmm0\n mov %edx,0x24(%rdi)\n movaps %xmm0,0x80(%rsp)\n"
+	"stop_3_12: test %eax,%eax\n jle code_3_12\n ret\n end_3_12:\n"
+	/* pyenv 3.10.13 (there tstate->cframe is at 0x30): previous is stored before the publication, use_tracing after it */
+	"code_3_10: push %rbp\n push %rbx\n sub $0x148,%rsp\n cmp 0x40(%rcx),%eax\n jg end_3_10\n"
+	"mov 0x30(%rbp),%rdx\n mov (%rdx),%eax\n mov %rdx,0x138(%rsp)\n lea 0x130(%rsp),%rdx\n"
+	"mov %rdx,0x38(%rbp)\n mov %eax,0x130(%rsp)\n mov %rbx,0x18(%rbp)\n test %eax,%eax\n"
+	"je code_3_10\n ret\n end_3_10:\n"
+	/* a realigned frame, the address copied, two plain stores, rsp moved in between */
+	"code_rbp: push %rbp\n mov %rsp,%rbp\n push %r15\n and $-32,%rsp\n sub $0x100,%rsp\n"
+	"call end_rbp\n lea 0x40(%rsp),%rcx\n mov %rcx,%r8\n push %r14\n mov %r8,0x38(%r13)\n"
+	"start_rbp: mov %rbx,0x50(%rsp)\n mov %rdx,0x58(%rsp)\n"
+	"stop_rbp: jmp *%rax\n end_rbp:\n"
+	/* a branch before the last store: not the pattern */
+	"code_branch: sub $0x100,%rsp\n lea 0x40(%rsp),%rcx\n mov %rcx,0x38(%rdi)\n"
+	"mov %rbx,0x48(%rsp)\n je code_branch\n mov %rdx,0x50(%rsp)\n ret\n end_branch:\n"
+	/* what is stored at 0x38 is no stack address, or goes to the stack */
+	"code_heap: sub $0x100,%rsp\n mov %rcx,0x38(%rdi)\n lea 0x40(%rsp),%rcx\n"
+	"mov %rcx,0x38(%rsp)\n mov %rbx,0x48(%rsp)\n mov %rdx,0x50(%rsp)\n ret\n end_heap:\n"
+	/* cleared slots before the publication are not the two pointers */
+	"code_clear: sub $0x100,%rsp\n movq $0,0x48(%rsp)\n movq $0,0x50(%rsp)\n"
+	"lea 0x40(%rsp),%rcx\n mov %rcx,0x38(%rdi)\n"
+	"start_clear: mov %rbx,0x48(%rsp)\n mov %rdx,0x50(%rsp)\n stop_clear: ret\n end_clear:\n"
+	/* jumps: short, near, conditional; an indirect one and a call do not count; bad bytes */
+	"code_jumps: jmp in_jumps\n call in_jumps\n jmp *%rax\n .byte 0x06, 0x06\n"
+	"in_jumps: je code_jumps\n jne . + 0x1000\n ret\n end_jumps:\n"
+	".popsection\n");
+
+enum { TS_CFRAME = 0x38, VADDR = 0x500000 };
+
+static bool window(const uint8_t *code, const uint8_t *end, unsigned int current,
+		   unsigned int previous, uint64_t *start_ret, uint64_t *end_ret)
+{
+	*start_ret = *end_ret = 1;
+	return pv_insn_cframe_window(code, (size_t)(end - code), VADDR, TS_CFRAME, current,
+				     previous, start_ret, end_ret);
+}
+
+#define CHECK_WINDOW(name, current, previous)                                                    \
+	do {                                                                                     \
+		uint64_t from, to;                                                               \
+                                                                                                 \
+		ck_assert(window(code_##name, end_##name, current, previous, &from, &to));       \
+		ck_assert_uint_eq(from - VADDR, (uint64_t)(start_##name - code_##name));         \
+		ck_assert_uint_eq(to - VADDR, (uint64_t)(stop_##name - code_##name));            \
+	} while (0)
+
+START_TEST(windows)
+{
+	CHECK_WINDOW(3_11, 8, 16);
+	CHECK_WINDOW(3_11_deb, 8, 16);
+	CHECK_WINDOW(3_12, 0, 8);
+	CHECK_WINDOW(rbp, 8, 16);
+	CHECK_WINDOW(clear, 8, 16);
+}
+END_TEST
+
+START_TEST(complete_before)
+{
+	uint64_t from, to;
+
+	ck_assert(window(code_3_10, end_3_10, PV_INSN_NO_FIELD, 8, &from, &to));
+	ck_assert_uint_eq(from, 0);
+	ck_assert_uint_eq(to, 0);
+}
+END_TEST
+
+START_TEST(no_pattern)
+{
+	uint64_t from, to;
+
+	ck_assert(!window(code_branch, end_branch, 8, 16, &from, &to));
+	ck_assert(!window(code_heap, end_heap, 8, 16, &from, &to));
+	ck_assert(!window(code_3_11, start_3_11, 8, 16, &from, &to));
+	ck_assert(!window(code_3_11, code_3_11, 8, 16, &from, &to));
+	/* Fields that this prologue does not store. */
+	ck_assert(!window(code_3_11, end_3_11, 8, 0x80, &from, &to));
+	ck_assert_uint_eq(from, 1);
+	ck_assert_uint_eq(to, 1);
+}
+END_TEST
+
+/* A truncated instruction, or random bytes: an answer, no crash. */
+START_TEST(garbage)
+{
+	uint8_t code[256];
+	uint32_t seed = 7;
+	uint64_t from, to;
+
+	for (int round = 0; round < 5000; round++) {
+		for (size_t i = 0; i < sizeof(code); i++) {
+			seed = seed * 1664525 + 1013904223;
+			code[i] = (uint8_t)(seed >> 24);
+		}
+		if (window(code, code + sizeof(code), 8, 16, &from, &to))
+			ck_assert_uint_le(from, to);
+	}
+	for (const uint8_t *end = code_3_12; end < stop_3_12; end++)
+		ck_assert(!window(code_3_12, end, 0, 8, &from, &to));
+}
+END_TEST
+
+struct jumps {
+	uint64_t from[8], to[8];
+	size_t n, stop_at;
+};
+
+static bool on_jump(void *ctx, uint64_t from, uint64_t to)
+{
+	struct jumps *jumps = ctx;
+
+	ck_assert_uint_lt(jumps->n, 8);
+	jumps->from[jumps->n] = from;
+	jumps->to[jumps->n++] = to;
+	return jumps->n != jumps->stop_at;
+}
+
+START_TEST(each_jump)
+{
+	struct jumps jumps = { .stop_at = 100 };
+	uint64_t in = (uint64_t)(in_jumps - code_jumps);
+	size_t n = (size_t)(end_jumps - code_jumps);
+
+	pv_insn_each_jump(code_jumps, n, VADDR, on_jump, &jumps);
+	ck_assert_uint_eq(jumps.n, 3);
+	ck_assert_uint_eq(jumps.from[0], VADDR);
+	ck_assert_uint_eq(jumps.to[0], VADDR + in);
+	ck_assert_uint_eq(jumps.from[1], VADDR + in);
+	ck_assert_uint_eq(jumps.to[1], VADDR);
+	ck_assert_uint_eq(jumps.to[2], jumps.from[2] + 0x1000);
+
+	jumps = (struct jumps){ .stop_at = 2 };
+	pv_insn_each_jump(code_jumps, n, VADDR, on_jump, &jumps);
+	ck_assert_uint_eq(jumps.n, 2);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("insn");
+	Suite *suite = suite_create("insn");
+	SRunner *runner = srunner_create(suite);
+
+	suite_add_tcase(suite, tcase);
+	tcase_add_test(tcase, windows);
+	tcase_add_test(tcase, complete_before);
+	tcase_add_test(tcase, no_pattern);
+	tcase_add_test(tcase, garbage);
+	tcase_add_test(tcase, each_jump);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+
+	srunner_free(runner);
+	return failed != 0;
+}

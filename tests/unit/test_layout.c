@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tests of python/layout.h.  Input: versions, and a _Py_DebugOffsets with the values that
+ * CPython 3.13.0 itself printed (each also in its DWARF).  Output: Check's report.
+ */
+#include <check.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "python/layout.h"
+
+/* As read from a live 3.13.0, in order; the structs' sizes begin the lines. */
+static const uint64_t debug_3_13[] = {
+	0x7970677562656478, 0x030d00f0, 0,		     /* "xdebugpy", version, free_threaded */
+	283320, 608, 632,				     /* runtime_state */
+	194968, 7272, 7264, 7344, 7400, 7656, 7640, 7648, 16, 7752, 0, 7768, 7760,
+	304, 0, 8, 16, 72, 152, 160, 232, 32,		     /* thread_state */
+	80, 8, 0, 56, 72, 70,				     /* interpreter_frame */
+	208, 112, 120, 128, 136, 68, 52, 96, 104, 200,	     /* code_object */
+	16, 8,						     /* pyobject */
+	416, 24, 88, 168,				     /* type_object */
+	32, 24, 16,					     /* tuple_object */
+	40, 24, 16,					     /* list_object */
+	48, 32, 40,					     /* dict_object */
+	24, 16,						     /* float_object */
+	32, 16, 24,					     /* long_object */
+	40, 16, 32,					     /* bytes_object */
+	64, 32, 16, 40,					     /* unicode_object */
+	240, 200,					     /* gc */
+};
+enum { N_DEBUG = sizeof(debug_3_13) / sizeof(debug_3_13[0]) };
+
+static struct pv_pylayout find(uint32_t version, const uint64_t *debug, size_t n)
+{
+	struct pv_pylayout py;
+	char source[96] = "";
+	struct pv_err *err = pv_pylayout_find(version, debug, n, &py, source, sizeof(source));
+
+	ck_assert_msg(!err, "%s", err ? err->message : "");
+	ck_assert_uint_eq(py.version_hex, version);
+	ck_assert_str_ne(source, "");
+	return py;
+}
+
+static void refused(uint32_t version, const uint64_t *debug, size_t n, const char *why)
+{
+	struct pv_pylayout py, before;
+	char source[96];
+
+	memset(&py, 0x5a, sizeof(py));
+	before = py;
+	struct pv_err *err = pv_pylayout_find(version, debug, n, &py, source, sizeof(source));
+
+	ck_assert_msg(err != NULL, "not refused: %s", why);
+	ck_assert_int_eq(err->kind, PV_ERR_NOPROC);
+	ck_assert_msg(strstr(err->message, why) != NULL, "%s", err->message);
+	ck_assert_int_eq(memcmp(&py, &before, sizeof(py)), 0);
+	pv_err_destroy(err);
+}
+
+/* The numbers here are from compiled headers and DWARF, not from layouts.inc. */
+START_TEST(tables)
+{
+	struct pv_pylayout py = find(0x030812f0, NULL, 0);
+
+	ck_assert_int_eq(py.frame_kind, PV_FRAME_OBJECT);
+	ck_assert_int_eq(py.anchor_kind, PV_ANCHOR_NONE);
+	ck_assert_int_eq(py.linetable_kind, PV_LINES_LNOTAB);
+	ck_assert_uint_eq(py.rt_tss_key, 1392);
+	ck_assert_uint_eq(py.rt_tstate_current, 1368);
+	ck_assert_uint_eq(py.fr_instr, 104);
+	ck_assert_uint_eq(py.ts_native_thread_id, PV_OFF_NONE);
+	ck_assert_uint_eq(py.co_qualname, PV_OFF_NONE);
+	ck_assert_uint_eq(py.owner_boundary, 0xff);
+	ck_assert_uint_eq(py.str_ascii_data, 48);
+
+	py = find(0x030a0df0, NULL, 0);
+	ck_assert_int_eq(py.anchor_kind, PV_ANCHOR_CFRAME);
+	ck_assert_int_eq(py.instr_kind, PV_INSTR_LASTI_UNITS);
+	ck_assert_uint_eq(py.ts_frame, 24);
+	ck_assert_uint_eq(py.ts_cframe, 48);
+	ck_assert_uint_eq(py.ts_root_cframe, 264);
+	ck_assert_uint_eq(py.cf_current_frame, PV_OFF_NONE);
+	ck_assert_uint_eq(py.cf_previous, 8);
+
+	py = find(0x030b02f0, NULL, 0);
+	ck_assert_int_eq(py.anchor_kind, PV_ANCHOR_ENTRY);
+	ck_assert_uint_eq(py.ts_frame, 56);
+	ck_assert_uint_eq(py.ts_cframe, PV_OFF_NONE);
+	ck_assert_uint_eq(py.fr_is_entry, 68);
+	ck_assert_uint_eq(py.owner_boundary, 0xff);
+	ck_assert_uint_eq(py.owner_generator, 1);
+	ck_assert_uint_eq(py.co_version, PV_OFF_NONE);
+
+	py = find(0x030c01f0, NULL, 0);
+	ck_assert_int_eq(py.anchor_kind, PV_ANCHOR_SHIM);
+	ck_assert_uint_eq(py.rt_tss_key, 1544);
+	ck_assert_uint_eq(py.is_ceval_gil, 384);
+	ck_assert_uint_eq(py.cf_current_frame, 0);
+	ck_assert_uint_eq(py.owner_boundary, 3);
+	ck_assert_uint_eq(py.co_version, 92);
+	ck_assert_uint_eq(py.co_firsttraceable, 176);
+	ck_assert_uint_eq(py.str_compact_data, 56);
+}
+END_TEST
+
+static void inside(uint16_t offset, unsigned int bytes, unsigned int start, unsigned int len)
+{
+	if (offset == PV_OFF_NONE)
+		return;
+	ck_assert_uint_ge(offset, start);
+	ck_assert_uint_le(offset + bytes, start + len);
+}
+
+/* One read of each struct must hold all fields. */
+START_TEST(lengths)
+{
+	static const uint32_t versions[] = { 0x030800f0, 0x030900f0, 0x030a00f0,
+					     0x030b00f0, 0x030c00f0, 0x030d00f0 };
+
+	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+		struct pv_pylayout py = find(versions[i], debug_3_13, sizeof(debug_3_13));
+		unsigned int instr = py.instr_kind == PV_INSTR_POINTER ? 8 : 4;
+
+		inside(py.fr_previous, 8, py.fr_start, py.fr_len);
+		inside(py.fr_code, 8, py.fr_start, py.fr_len);
+		inside(py.fr_instr, instr, py.fr_start, py.fr_len);
+		inside(py.fr_owner, 1, py.fr_start, py.fr_len);
+		inside(py.fr_is_entry, 1, py.fr_start, py.fr_len);
+		inside(py.ts_next, 8, 0, py.ts_len);
+		inside(py.ts_interp, 8, 0, py.ts_len);
+		inside(py.ts_thread_id, 8, 0, py.ts_len);
+		inside(py.ts_native_thread_id, 8, 0, py.ts_len);
+		inside(py.ts_frame, 8, 0, py.ts_len);
+		inside(py.ts_cframe, 8, 0, py.ts_len);
+		inside(py.ts_status, 4, 0, py.ts_len);
+		inside(py.ob_type, 8, 0, py.co_len);
+		inside(py.co_filename, 8, 0, py.co_len);
+		inside(py.co_name, 8, 0, py.co_len);
+		inside(py.co_qualname, 8, 0, py.co_len);
+		inside(py.co_linetable, 8, 0, py.co_len);
+		inside(py.co_firstlineno, 4, 0, py.co_len);
+		inside(py.co_firsttraceable, 4, 0, py.co_len);
+		inside(py.co_version, 4, 0, py.co_len);
+		ck_assert_uint_le(py.fr_len, 128);
+		ck_assert_uint_le(py.ts_len, 256);
+		ck_assert_uint_le(py.co_len, 256);
+		ck_assert_uint_ne(pv_pylayout_initialized_offset(versions[i]), 0);
+	}
+	ck_assert_uint_eq(pv_pylayout_initialized_offset(0x030700f0), 0);
+}
+END_TEST
+
+START_TEST(debug_offsets)
+{
+	uint64_t debug[N_DEBUG];
+	struct pv_pylayout py = find(0x030d00f0, debug_3_13, sizeof(debug_3_13));
+
+	ck_assert_uint_eq(py.rt_interpreters_head, 632);
+	ck_assert_uint_eq(py.is_threads_head, 7344);
+	ck_assert_uint_eq(py.is_ceval_gil, 16);
+	ck_assert_uint_eq(py.ts_frame, 72);
+	ck_assert_uint_eq(py.ts_status, 32);
+	ck_assert_uint_eq(py.fr_owner, 70);
+	ck_assert_uint_eq(py.co_code_adaptive, 200);
+	ck_assert_uint_eq(py.bytes_data, 32);
+	ck_assert_uint_eq(py.str_ascii_data, 40);
+	ck_assert_uint_eq(py.ts_root_cframe, PV_OFF_NONE);
+	/* From the table. */
+	ck_assert_uint_eq(py.rt_tss_key, 2160);
+	ck_assert_uint_eq(py.co_firsttraceable, 184);
+	ck_assert_uint_eq(py.co_version, 92);
+
+	/* It is the process's word that counts: another build of 3.13. */
+	memcpy(debug, debug_3_13, sizeof(debug));
+	debug[5] = 640;	 /* runtime_state.interpreters_head */
+	debug[25] = 168; /* thread_state.native_thread_id */
+	py = find(0x030d00f0, debug, sizeof(debug));
+	ck_assert_uint_eq(py.rt_interpreters_head, 640);
+	ck_assert_uint_eq(py.ts_native_thread_id, 168);
+}
+END_TEST
+
+/* Each offset in turn is too large for its struct, each size in turn impossible. */
+START_TEST(debug_offsets_lie)
+{
+	uint64_t debug[N_DEBUG];
+	size_t sizes = 0;
+
+	for (size_t i = 3; i < N_DEBUG; i++) {
+		bool refuses = false;
+
+		memcpy(debug, debug_3_13, sizeof(debug));
+		debug[i] = UINT64_MAX - 3;
+		refused(0x030d00f0, debug, sizeof(debug), "_Py_DebugOffsets: ");
+		debug[i] = 1 << 24;
+		refused(0x030d00f0, debug, sizeof(debug), "_Py_DebugOffsets: ");
+		debug[i] = 0;
+		{
+			struct pv_pylayout py;
+			char source[96];
+			struct pv_err *err = pv_pylayout_find(0x030d00f0, debug, sizeof(debug), &py,
+							      source, sizeof(source));
+
+			refuses = err != NULL;
+			pv_err_destroy(err);
+		}
+		sizes += refuses; /* offset 0 is possible, size 0 is not */
+	}
+	ck_assert_uint_eq(sizes, 15);
+}
+END_TEST
+
+START_TEST(refusals)
+{
+	uint64_t debug[N_DEBUG];
+
+	refused(0x020712f0, NULL, 0, "CPython 2.7 is not supported");
+	refused(0x030710f0, NULL, 0, "CPython 3.7 is not supported");
+	refused(0x030e00f0, NULL, 0, "CPython 3.14 is not supported");
+	refused(0x040000f0, NULL, 0, "supported: 3.8 to 3.13");
+	refused(0x030a00c1, NULL, 0, "pre-release");
+	refused(0x030d00f0, NULL, 0, "missing");
+	for (size_t n = 0; n < sizeof(debug_3_13); n++)
+		refused(0x030d00f0, debug_3_13, n, "_Py_DebugOffsets is");
+	memcpy(debug, debug_3_13, sizeof(debug));
+	debug[0]++;
+	refused(0x030d00f0, debug, sizeof(debug), "cookie");
+	memcpy(debug, debug_3_13, sizeof(debug));
+	refused(0x030d05f0, debug, sizeof(debug), "of version 0x30d00f0");
+	debug[2] = 1;
+	refused(0x030d00f0, debug, sizeof(debug), "free-threaded");
+	memcpy(debug, debug_3_13, sizeof(debug));
+	debug[34] += 8; /* code_object.size */
+	refused(0x030d00f0, debug, sizeof(debug), "PyCodeObject has 216 bytes");
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("layout");
+	Suite *suite = suite_create("layout");
+	SRunner *runner = srunner_create(suite);
+
+	suite_add_tcase(suite, tcase);
+	tcase_add_test(tcase, tables);
+	tcase_add_test(tcase, lengths);
+	tcase_add_test(tcase, debug_offsets);
+	tcase_add_test(tcase, debug_offsets_lie);
+	tcase_add_test(tcase, refusals);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+
+	srunner_free(runner);
+	return failed != 0;
+}
