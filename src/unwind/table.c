@@ -232,7 +232,7 @@ struct pv_err *pv_unwind_compile(const struct pv_elf *elf, struct pv_unwind_tabl
 		struct pv_err *err;
 
 		if (!load->executable ||
-		    __builtin_add_overflow(load->vaddr, load->mem_size, &range.end))
+		    __builtin_add_overflow(load->vaddr, load->file_size, &range.end))
 			continue;
 		err = pv_vec_append(&text, &range, 1, NULL);
 		if (err)

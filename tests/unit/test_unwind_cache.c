@@ -218,7 +218,7 @@ START_TEST(stolen_build_id)
 	pv_unwind_table_deinit(&table);
 	pv_elf_close(thief);
 	/* its code ends earlier */
-	phdr->p_memsz -= 4096;
+	phdr->p_filesz -= 4096;
 	ok(pv_elf_open_memory(image, (size_t)st.st_size, &thief));
 	ok(pv_unwind_load(thief, cache, &table));
 	ck_assert_ptr_null(table.mapping);
