@@ -210,7 +210,9 @@ bool pv_arch_encode(const struct pv_cfi_state *state, bool signal_frame, struct 
 	enum pv_cfa_kind cfa;
 	bool whole = true;
 
-	if (state->ra.kind == PV_RULE_UNDEFINED) {
+	if (state->broken) {
+		cfa = PV_CFA_UNSUPPORTED;
+	} else if (state->ra.kind == PV_RULE_UNDEFINED) {
 		cfa = PV_CFA_END;
 	} else if (signal_frame && is_sigreturn(state)) {
 		cfa = PV_CFA_SIGRETURN;

@@ -122,7 +122,9 @@ static struct pv_cfi_expr take_expr(struct machine *m)
 	struct pv_cfi_expr expr = { .at = m->r.at, .n = n };
 
 	pv_reader_skip(&m->r, n);
-	return m->r.bad ? (struct pv_cfi_expr){ 0 } : expr;
+	if (m->r.bad)
+		expr.n = 0;
+	return expr;
 }
 
 static void def_cfa(struct machine *m, uint64_t reg, int64_t offset)
@@ -347,8 +349,7 @@ struct pv_err *pv_cfi_initial_states(const struct pv_ehframe *it, struct pv_cfi_
 		while (m.r.at < m.r.end && !m.r.bad)
 			execute(&m);
 		states[i] = m.now;
-		if (m.r.bad || cie->ra_register != pv_arch_ra)
-			states[i].ra = (struct pv_cfi_rule){ .kind = PV_RULE_OTHER };
+		states[i].broken = m.r.bad || cie->ra_register != pv_arch_ra;
 	}
 	*ret = states;
 	return NULL;
@@ -374,8 +375,7 @@ struct pv_err *pv_cfi_run(const struct pv_ehframe *it, const struct pv_cfi_state
 	while (m.r.at < m.r.end) {
 		execute(&m);
 		if (m.r.bad) {
-			/* From here on nothing is known. */
-			m.now.ra = (struct pv_cfi_rule){ .kind = PV_RULE_OTHER };
+			m.now.broken = true;
 			break;
 		}
 		if (!m.moved)

@@ -48,6 +48,7 @@ enum pv_cfi_cfa_kind {
 
 /* All that we track of a row of DWARF's table (DWARF 5, 6.4.1). */
 struct pv_cfi_state {
+	bool broken; /* nothing is known; the instructions themselves were bad */
 	enum pv_cfi_cfa_kind cfa;
 	uint64_t reg;
 	int64_t offset;
