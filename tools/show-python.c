@@ -92,8 +92,8 @@ static void print_frame(struct pv_mem *mem, const struct pv_proc *proc, uint64_t
 	printf(":%d ", pv_python_line(py->linetable_kind, bytes, n,
 				      u32_at(mem, code + py->co_firstlineno), lasti));
 	print_text(mem, proc,
-		   u64_at(mem, code + (py->co_qualname == PV_OFF_NONE ? py->co_name
-								      : py->co_qualname)));
+		   u64_at(mem,
+			  code + (py->co_qualname == PV_OFF_NONE ? py->co_name : py->co_qualname)));
 	printf("\n");
 }
 
@@ -130,6 +130,10 @@ static void print_python(const struct pv_python *python)
 		printf("  0x%llx 0x%llx\n", proc->eval[i].start, proc->eval[i].end);
 	printf("torn %s\n  0x%llx 0x%llx\n", python->sources.torn, proc->torn.start,
 	       proc->torn.end);
+	for (int i = 0; i < PV_PYTHON_INLINED_MAX && python->inlined[i].end; i++)
+		printf("  inlined +0x%llx to +0x%llx\n",
+		       python->inlined[i].start - proc->eval[0].start,
+		       python->inlined[i].end - proc->eval[0].start);
 	printf("tss %s: specific 0x%x size %u data %u block %u\n", python->sources.tss,
 	       proc->pthread_specific, proc->pthread_key_size, proc->pthread_key_data,
 	       proc->pthread_key_block);

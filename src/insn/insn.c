@@ -62,7 +62,7 @@ static bool is_gpr64(ZydisRegister reg)
 /* The stack address a memory operand means, if it is base + displacement with a known base. */
 static struct stack_reg stack_address(const struct window_scan *scan, const ZydisDecodedOperand *op)
 {
-	struct stack_reg ret = {0};
+	struct stack_reg ret = { 0 };
 
 	if (op->mem.index != ZYDIS_REGISTER_NONE || !is_gpr64(op->mem.base))
 		return ret;
@@ -121,7 +121,7 @@ static void memory_write(struct window_scan *scan, const ZydisDecodedInstruction
 			 const ZydisDecodedOperand *ops, uint64_t next)
 {
 	struct stack_reg at = stack_address(scan, &ops[0]);
-	struct stack_store store = {at.origin, at.offset, ops[0].size / 8};
+	struct stack_store store = { at.origin, at.offset, ops[0].size / 8 };
 	bool immediate = ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
 
 	if (!scan->published && insn->mnemonic == ZYDIS_MNEMONIC_MOV && is_publication(scan, ops)) {
@@ -145,7 +145,7 @@ static void track_registers(struct window_scan *scan, const ZydisDecodedInstruct
 			    const ZydisDecodedOperand *ops)
 {
 	struct stack_reg *rsp = &scan->regs[ZYDIS_REGISTER_RSP - ZYDIS_REGISTER_RAX];
-	struct stack_reg value = {0};
+	struct stack_reg value = { 0 };
 	int dst;
 
 	if (insn->mnemonic == ZYDIS_MNEMONIC_PUSH || insn->mnemonic == ZYDIS_MNEMONIC_POP) {
@@ -172,7 +172,7 @@ static void track_registers(struct window_scan *scan, const ZydisDecodedInstruct
 		value.offset += insn->mnemonic == ZYDIS_MNEMONIC_SUB ? -by : by;
 	} else if (&scan->regs[dst] == rsp) {
 		/* Realigned or otherwise unknown: count from here on anew. */
-		value = (struct stack_reg){.known = true, .origin = ++scan->origin};
+		value = (struct stack_reg){ .known = true, .origin = ++scan->origin };
 	}
 	scan->regs[dst] = value;
 }
@@ -180,7 +180,7 @@ static void track_registers(struct window_scan *scan, const ZydisDecodedInstruct
 /* System V ABI: rax, rcx, rdx, rsi, rdi, r8 to r11 do not survive a call. */
 static void forget_caller_saved(struct window_scan *scan)
 {
-	static const uint8_t lost[] = {0, 1, 2, 6, 7, 8, 9, 10, 11};
+	static const uint8_t lost[] = { 0, 1, 2, 6, 7, 8, 9, 10, 11 };
 
 	for (size_t i = 0; i < sizeof(lost); i++)
 		scan->regs[lost[i]].known = false;
@@ -219,6 +219,30 @@ static enum scan_step scan_insn(struct window_scan *scan, const ZydisDecodedInst
 	return SCAN_ON;
 }
 
+/* False: the pattern is not there. */
+static bool scan_prologue(struct window_scan *scan, const uint8_t *code, size_t n, uint64_t vaddr)
+{
+	ZydisDecoder decoder;
+
+	decoder_init(&decoder);
+	scan->regs[ZYDIS_REGISTER_RSP - ZYDIS_REGISTER_RAX].known = true;
+	if (n > PROLOGUE_BYTES)
+		n = PROLOGUE_BYTES;
+	for (size_t i = 0; i < n;) {
+		ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+		ZydisDecodedInstruction insn;
+		enum scan_step step;
+
+		if (ZYAN_FAILED(ZydisDecoderDecodeFull(&decoder, code + i, n - i, &insn, ops)))
+			return false;
+		i += insn.length;
+		step = scan_insn(scan, &insn, ops, vaddr + i);
+		if (step != SCAN_ON)
+			return step == SCAN_FOUND;
+	}
+	return false;
+}
+
 bool pv_insn_cframe_window(const uint8_t *code, size_t n, uint64_t vaddr, unsigned int ts_cframe,
 			   unsigned int cf_current_frame, unsigned int cf_previous,
 			   uint64_t *start_ret, uint64_t *end_ret)
@@ -228,31 +252,61 @@ bool pv_insn_cframe_window(const uint8_t *code, size_t n, uint64_t vaddr, unsign
 		.cf_current_frame = cf_current_frame,
 		.cf_previous = cf_previous,
 	};
-	ZydisDecoder decoder;
 
+	if (!scan_prologue(&scan, code, n, vaddr))
+		return false;
+	*start_ret = scan.start;
+	*end_ret = scan.end;
+	return true;
+}
+
+/* A 64-bit mov to base + displacement. */
+static bool is_store(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops)
+{
+	return insn->mnemonic == ZYDIS_MNEMONIC_MOV && insn->operand_count_visible == 2 &&
+	       ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[0].size == 64 &&
+	       ops[0].mem.index == ZYDIS_REGISTER_NONE && is_gpr64(ops[0].mem.base);
+}
+
+bool pv_insn_inlined_windows(const uint8_t *prologue, size_t n_prologue, const uint8_t *code,
+			     size_t n, uint64_t vaddr, unsigned int ts_cframe,
+			     unsigned int cf_current_frame, unsigned int cf_previous,
+			     bool (*fn)(void *ctx, uint64_t start, uint64_t end), void *ctx)
+{
+	struct window_scan scan = {
+		.ts_cframe = ts_cframe,
+		.cf_current_frame = cf_current_frame,
+		.cf_previous = cf_previous,
+	};
+	const struct stack_reg *rsp = &scan.regs[ZYDIS_REGISTER_RSP - ZYDIS_REGISTER_RAX];
+	uint64_t start = 0, end = 0;
+	ZydisDecoder decoder;
+	int64_t slot;
+
+	if (!scan_prologue(&scan, prologue, n_prologue, 0) || rsp->origin != scan.cframe.origin)
+		return false;
+	slot = scan.cframe.offset - rsp->offset + cf_current_frame;
 	decoder_init(&decoder);
-	scan.regs[ZYDIS_REGISTER_RSP - ZYDIS_REGISTER_RAX].known = true;
-	if (n > PROLOGUE_BYTES)
-		n = PROLOGUE_BYTES;
 	for (size_t i = 0; i < n;) {
 		ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 		ZydisDecodedInstruction insn;
+		bool bad =
+			ZYAN_FAILED(ZydisDecoderDecodeFull(&decoder, code + i, n - i, &insn, ops));
 
-		if (ZYAN_FAILED(ZydisDecoderDecodeFull(&decoder, code + i, n - i, &insn, ops)))
-			return false;
-		i += insn.length;
-		switch (scan_insn(&scan, &insn, ops, vaddr + i)) {
-		case SCAN_ON:
-			break;
-		case SCAN_FAILED:
-			return false;
-		case SCAN_FOUND:
-			*start_ret = scan.start;
-			*end_ret = scan.end;
-			return true;
+		i += bad ? 1 : insn.length;
+		if (bad || is_branch(&insn)) {
+			if (end > start && !fn(ctx, start, end))
+				break;
+			start = end = 0;
+		} else if (is_store(&insn, ops) && ops[0].mem.base == ZYDIS_REGISTER_RSP) {
+			if (ops[0].mem.disp.value == slot &&
+			    ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER)
+				start = end = vaddr + i;
+		} else if (is_store(&insn, ops) && start) {
+			end = vaddr + i;
 		}
 	}
-	return false;
+	return true;
 }
 
 void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,

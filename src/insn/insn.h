@@ -25,6 +25,20 @@ bool pv_insn_cframe_window(const uint8_t *code, size_t n, uint64_t vaddr, unsign
 			   unsigned int cf_current_frame, unsigned int cf_previous,
 			   uint64_t *start_ret, uint64_t *end_ret);
 
+/*
+ * The same switch when a call runs inlined (3.11, 3.12: DISPATCH_INLINED): calls
+ * fn for every window from just after the store of a new frame into
+ * cframe.current_frame up to and including the last pointer stored in the same
+ * basic block: the new frame's previous and its caller's instruction are among
+ * them, through whatever register.  prologue: the function's start, where
+ * &cframe is found as above (false: not there, or not addressed from rsp);
+ * code: the part to look at.
+ */
+bool pv_insn_inlined_windows(const uint8_t *prologue, size_t n_prologue, const uint8_t *code,
+			     size_t n, uint64_t vaddr, unsigned int ts_cframe,
+			     unsigned int cf_current_frame, unsigned int cf_previous,
+			     bool (*fn)(void *ctx, uint64_t start, uint64_t end), void *ctx);
+
 /* Calls fn for every direct jump or conditional jump in code with its target; decoding resyncs at bad bytes. */
 void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,
 		       bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx);

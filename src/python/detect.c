@@ -155,7 +155,7 @@ static struct pv_err *detect_steps(struct pv_mem *mem, const struct pv_interpret
 	if (!err)
 		err = find_types(interpreter, &ret->proc);
 	if (!err)
-		err = pv_python_eval(interpreter->code, &ret->proc, sources);
+		err = pv_python_eval(interpreter->code, ret);
 	if (!err)
 		err = pv_python_pthread(modules, n_modules, &ret->proc, sources->tss,
 					sizeof(sources->tss));

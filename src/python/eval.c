@@ -57,7 +57,7 @@ static void part_add(struct parts *parts, uint64_t start, uint64_t end)
 		parts->full = true;
 		return;
 	}
-	parts->found[parts->n++] = (struct pv_range){start, end};
+	parts->found[parts->n++] = (struct pv_range){ start, end };
 }
 
 /* The range of a symbol: its FDE, else its size. */
@@ -66,10 +66,10 @@ static struct pv_range symbol_range(const struct parts *parts, const struct pv_e
 	const struct pv_fde_range *fde = fde_find(parts, symbol->vaddr);
 
 	if (fde && fde->start == symbol->vaddr)
-		return (struct pv_range){fde->start, fde->end};
+		return (struct pv_range){ fde->start, fde->end };
 	if (symbol->size > UINT64_MAX - symbol->vaddr)
-		return (struct pv_range){0, 0};
-	return (struct pv_range){symbol->vaddr, symbol->vaddr + symbol->size};
+		return (struct pv_range){ 0, 0 };
+	return (struct pv_range){ symbol->vaddr, symbol->vaddr + symbol->size };
 }
 
 /* gcc's names of parts and copies: .cold, .cold.N, .constprop.N, .localalias ... */
@@ -114,7 +114,7 @@ static bool on_jump_out(void *ctx, uint64_t from, uint64_t to)
 {
 	struct parts *parts = ctx;
 	const struct pv_fde_range *fde;
-	struct jump_back back = {&parts->hot, false};
+	struct jump_back back = { &parts->hot, false };
 	const void *code;
 
 	(void)from;
@@ -136,47 +136,97 @@ static bool on_jump_out(void *ctx, uint64_t from, uint64_t to)
 	return true;
 }
 
-static void find_torn(const struct pv_python_module *module, const struct parts *parts,
-		      struct pv_proc *proc, struct pv_python_sources *sources)
+/* tstate->cframe; tstate->frame is the same one from 3.11 on. */
+static unsigned int cframe_offset(const struct pv_pylayout *py)
 {
-	const struct pv_pylayout *py = &proc->py;
-	uint64_t start = 0, end = 0, size = parts->hot.end - parts->hot.start;
-	const void *code;
-	unsigned int ts_cframe;
-
-	if (py->cf_previous == PV_OFF_NONE) {
-		snprintf(sources->torn, sizeof(sources->torn), "none: this version has no cframe");
-		return;
-	}
-	ts_cframe = py->ts_cframe == PV_OFF_NONE ? py->ts_frame : py->ts_cframe;
-	code = pv_elf_data(parts->elf, parts->hot.start, size);
-	if (!code || !pv_insn_cframe_window(code, size, parts->hot.start, ts_cframe,
-					    py->cf_current_frame == PV_OFF_NONE
-						    ? (unsigned int)PV_INSN_NO_FIELD
-						    : py->cf_current_frame,
-					    py->cf_previous, &start, &end)) {
-		start = parts->hot.start;
-		end = start + (size < PROLOGUE_BYTES ? size : PROLOGUE_BYTES);
-		snprintf(sources->torn, sizeof(sources->torn),
-			 "not recognised: the first %u bytes of %s", (unsigned int)(end - start),
-			 eval_name);
-	} else if (start == end) {
-		snprintf(sources->torn, sizeof(sources->torn),
-			 "none: the prologue publishes a complete cframe");
-		return;
-	} else {
-		snprintf(sources->torn, sizeof(sources->torn), "prologue of %s, +0x%x to +0x%x",
-			 eval_name, (unsigned int)(start - parts->hot.start),
-			 (unsigned int)(end - parts->hot.start));
-	}
-	proc->torn.start = start + module->bias;
-	proc->torn.end = end + module->bias;
+	return py->ts_cframe == PV_OFF_NONE ? py->ts_frame : py->ts_cframe;
 }
 
-struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_proc *proc,
-			      struct pv_python_sources *sources)
+static void find_torn(const struct parts *parts, uint64_t bias, struct pv_python *python)
 {
-	struct parts parts = {.elf = module->elf};
+	const struct pv_pylayout *py = &python->proc.py;
+	uint64_t start = 0, end = 0, size = parts->hot.end - parts->hot.start;
+	char *source = python->sources.torn;
+	size_t n = sizeof(python->sources.torn);
+	unsigned int current = py->cf_current_frame;
+	const void *code;
+
+	if (py->cf_previous == PV_OFF_NONE) {
+		snprintf(source, n, "none: this version has no cframe");
+		return;
+	}
+	if (current == PV_OFF_NONE)
+		current = PV_INSN_NO_FIELD;
+	code = pv_elf_data(parts->elf, parts->hot.start, size);
+	if (!code || !pv_insn_cframe_window(code, size, parts->hot.start, cframe_offset(py),
+					    current, py->cf_previous, &start, &end)) {
+		start = parts->hot.start;
+		end = start + (size < PROLOGUE_BYTES ? size : PROLOGUE_BYTES);
+		snprintf(source, n, "not recognised: the first %u bytes of %s",
+			 (unsigned int)(end - start), eval_name);
+	} else if (start == end) {
+		snprintf(source, n, "none: the prologue publishes a complete cframe");
+		return;
+	} else {
+		snprintf(source, n, "prologue, +0x%x to +0x%x",
+			 (unsigned int)(start - parts->hot.start),
+			 (unsigned int)(end - parts->hot.start));
+	}
+	python->proc.torn.start = start + bias;
+	python->proc.torn.end = end + bias;
+}
+
+struct windows {
+	struct pv_python *python;
+	uint64_t bias;
+	size_t n;
+};
+
+static bool on_window(void *ctx, uint64_t start, uint64_t end)
+{
+	struct windows *windows = ctx;
+
+	if (windows->n < PV_PYTHON_INLINED_MAX)
+		windows->python->inlined[windows->n] =
+			(struct pv_range){ start + windows->bias, end + windows->bias };
+	windows->n++;
+	return true;
+}
+
+/* 3.11 and 3.12: the new frame goes into cframe.current_frame, calls run inlined. */
+static void find_inlined(const struct parts *parts, uint64_t bias, struct pv_python *python)
+{
+	const struct pv_pylayout *py = &python->proc.py;
+	struct windows windows = { .python = python, .bias = bias };
+	size_t n_hot = parts->hot.end - parts->hot.start;
+	const void *hot = pv_elf_data(parts->elf, parts->hot.start, n_hot);
+	size_t n = strlen(python->sources.torn);
+	bool known = hot != NULL;
+
+	if (py->cf_current_frame == PV_OFF_NONE)
+		return;
+	for (size_t i = 0; known && i < parts->n; i++) {
+		uint64_t start = parts->found[i].start, size = parts->found[i].end - start;
+		const void *code = pv_elf_data(parts->elf, start, size);
+
+		known = code && pv_insn_inlined_windows(hot, n_hot, code, size, start,
+							cframe_offset(py), py->cf_current_frame,
+							py->cf_previous, on_window, &windows);
+	}
+	if (!known)
+		snprintf(python->sources.torn + n, sizeof(python->sources.torn) - n,
+			 "; inlined calls: unknown");
+	else
+		snprintf(python->sources.torn + n, sizeof(python->sources.torn) - n,
+			 "; inlined calls: %zu%s", windows.n,
+			 windows.n > PV_PYTHON_INLINED_MAX ? ", too many" : "");
+}
+
+struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_python *python)
+{
+	struct pv_proc *proc = &python->proc;
+	struct pv_python_sources *sources = &python->sources;
+	struct parts parts = { .elf = module->elf };
 	_pv_free_ struct pv_fde_range *fdes = NULL;
 	struct pv_elf_symbol symbol;
 	struct pv_err *err;
@@ -213,6 +263,7 @@ struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_p
 		 parts.named    ? " by symbol"
 		 : parts.n == 1 ? ""
 				: " by its jumps");
-	find_torn(module, &parts, proc, sources);
+	find_torn(&parts, module->bias, python);
+	find_inlined(&parts, module->bias, python);
 	return NULL;
 }

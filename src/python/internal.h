@@ -20,9 +20,8 @@ struct pv_interpreter {
 struct pv_err *pv_python_version(struct pv_mem *mem, const struct pv_interpreter *interpreter,
 				 uint32_t *ret, bool *exact_ret, char *source, size_t source_size);
 
-/* eval.c: proc.eval and proc.torn, as addresses in the process; proc.py is filled in already. */
-struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_proc *proc,
-			      struct pv_python_sources *sources);
+/* eval.c: eval, torn and inlined, as addresses in the process; proc.py is filled in already. */
+struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_python *python);
 
 /* thread.c: the pthread_* members of proc, from the C library among the modules. */
 struct pv_err *pv_python_pthread(const struct pv_python_module *modules, size_t n_modules,

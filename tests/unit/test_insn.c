@@ -18,6 +18,8 @@ extern const uint8_t code_rbp[], start_rbp[], stop_rbp[], end_rbp[];
 extern const uint8_t code_branch[], end_branch[];
 extern const uint8_t code_heap[], end_heap[];
 extern const uint8_t code_clear[], start_clear[], stop_clear[], end_clear[];
+extern const uint8_t code_inlined[], start_inlined[], stop_inlined[], second_inlined[],
+	end_inlined[];
 extern const uint8_t code_jumps[], in_jumps[], end_jumps[];
 
 __asm__(".pushsection .rodata\n"
@@ -67,6 +69,17 @@ __asm__(".pushsection .rodata\n"
 	"code_clear: sub $0x100,%rsp\n movq $0,0x48(%rsp)\n movq $0,0x50(%rsp)\n"
 	"lea 0x40(%rsp),%rcx\n mov %rcx,0x38(%rdi)\n"
 	"start_clear: mov %rbx,0x48(%rsp)\n mov %rdx,0x50(%rsp)\n stop_clear: ret\n end_clear:\n"
+	/* pyenv 3.12.1: FOR_ITER_GEN and two others; cframe.current_frame at 0x80(%rsp) */
+	"code_inlined: mov %rdx,0x80(%rsp)\n"
+	"start_inlined: lea 0x48(%rbx),%rcx\n mov %eax,0x88(%r12)\n mov %rax,0x30(%r12)\n"
+	"mov %rax,0x38(%rbx)\n mov %rax,0x18(%rsp)\n mov %rbx,0x50(%r12)\n"
+	"stop_inlined: mov %rdx,%rbx\n mov %eax,0x40(%rbx)\n jmp *%rax\n"
+	/* a return: nothing follows; a spill next to it; a store before it, in another block */
+	"mov %rbx,0x80(%rsp)\n mov %rbx,0x88(%rsp)\n call code_inlined\n mov %rbx,8(%rdx)\n"
+	"je code_inlined\n mov %rbx,8(%rdx)\n mov %rdx,0x80(%rsp)\n ret\n mov %rbx,8(%rdx)\n"
+	".byte 0x06\n"
+	"second_inlined: mov %rdx,0x80(%rsp)\n mov %rbx,8(%rdx)\n je code_inlined\n"
+	"end_inlined:\n"
 	/* jumps: short, near, conditional; an indirect one and a call do not count; bad bytes */
 	"code_jumps: jmp in_jumps\n call in_jumps\n jmp *%rax\n .byte 0x06, 0x06\n"
 	"in_jumps: je code_jumps\n jne . + 0x1000\n ret\n end_jumps:\n"
@@ -91,7 +104,7 @@ static bool window(const uint8_t *code, const uint8_t *end, unsigned int current
 		ck_assert_uint_eq(to - VADDR, (uint64_t)(stop_##name - code_##name));            \
 	} while (0)
 
-START_TEST(windows)
+START_TEST(prologues)
 {
 	CHECK_WINDOW(3_11, 8, 16);
 	CHECK_WINDOW(3_11_deb, 8, 16);
@@ -146,6 +159,46 @@ START_TEST(garbage)
 }
 END_TEST
 
+struct windows {
+	uint64_t start[8], end[8];
+	size_t n;
+};
+
+static bool on_window(void *ctx, uint64_t start, uint64_t end)
+{
+	struct windows *windows = ctx;
+
+	ck_assert_uint_lt(windows->n, 8);
+	windows->start[windows->n] = start - VADDR;
+	windows->end[windows->n++] = end - VADDR;
+	return true;
+}
+
+START_TEST(inlined_windows)
+{
+	struct windows windows = { 0 };
+	size_t n = (size_t)(end_inlined - code_inlined);
+	size_t second = (size_t)(second_inlined - code_inlined);
+
+	ck_assert(pv_insn_inlined_windows(code_3_12, (size_t)(end_3_12 - code_3_12), code_inlined,
+					  n, VADDR, TS_CFRAME, 0, 8, on_window, &windows));
+	ck_assert_uint_eq(windows.n, 2);
+	ck_assert_uint_eq(windows.start[0], (uint64_t)(start_inlined - code_inlined));
+	ck_assert_uint_eq(windows.end[0], (uint64_t)(stop_inlined - code_inlined));
+	ck_assert_uint_eq(windows.start[1], second + 8); /* of the 8-byte mov to 0x80(%rsp) */
+	ck_assert_uint_eq(windows.end[1], second + 12);
+
+	/* Another slot than this function's; no cframe; not addressed from rsp. */
+	windows.n = 0;
+	ck_assert(pv_insn_inlined_windows(code_3_11, (size_t)(end_3_11 - code_3_11), code_inlined,
+					  n, VADDR, TS_CFRAME, 8, 16, on_window, &windows));
+	ck_assert(!pv_insn_inlined_windows(code_heap, (size_t)(end_heap - code_heap),
+					   code_inlined, n, VADDR, TS_CFRAME, 0, 8, on_window,
+					   &windows));
+	ck_assert_uint_eq(windows.n, 0);
+}
+END_TEST
+
 struct jumps {
 	uint64_t from[8], to[8];
 	size_t n, stop_at;
@@ -188,10 +241,11 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 
 	suite_add_tcase(suite, tcase);
-	tcase_add_test(tcase, windows);
+	tcase_add_test(tcase, prologues);
 	tcase_add_test(tcase, complete_before);
 	tcase_add_test(tcase, no_pattern);
 	tcase_add_test(tcase, garbage);
+	tcase_add_test(tcase, inlined_windows);
 	tcase_add_test(tcase, each_jump);
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);
