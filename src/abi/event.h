@@ -10,29 +10,29 @@
 #include "abi/types.h"
 
 enum pv_event_type {
-	PV_EVENT_SAMPLE = 1,	/* struct pv_event_sample + frames */
-	PV_EVENT_CODE = 2,	/* struct pv_event_code: first sight of a code object */
-	PV_EVENT_PIECE = 3,	/* struct pv_event_piece + bytes: a string or table of it */
+	PV_EVENT_SAMPLE = 1, /* struct pv_event_sample + frames */
+	PV_EVENT_CODE = 2,   /* struct pv_event_code: first sight of a code object */
+	PV_EVENT_PIECE = 3,  /* struct pv_event_piece + bytes: a string or table of it */
 };
 
 struct pv_event {
-	__u16 type;		/* enum pv_event_type */
+	__u16 type; /* enum pv_event_type */
 	__u16 reserved;
-	__u32 size;		/* of the whole record, header included */
+	__u32 size; /* of the whole record, header included */
 };
 
 /* pv_event_sample.flags */
 enum {
-	PV_SAMPLE_KERNEL = 1 << 0,	/* the thread was in the kernel */
-	PV_SAMPLE_NAT_END = 1 << 1,	/* native walk reached the thread's start */
-	PV_SAMPLE_PY_END = 1 << 2,	/* Python walk reached the outermost frame */
-	PV_SAMPLE_NO_TSTATE = 1 << 3,	/* this thread has no Python thread state */
-	PV_SAMPLE_ATTACHED = 1 << 4,	/* the thread state holds the GIL (is attached) */
-	PV_SAMPLE_TORN = 1 << 5,	/* taken in the 3.11/3.12 frame-switch window */
-	PV_SAMPLE_REANCHORED = 1 << 6,	/* a native break was bridged */
-	PV_SAMPLE_RUNNING = 1 << 7,	/* snapshot: the thread ran meanwhile, do not trust */
-	PV_SAMPLE_NO_PROC = 1 << 8,	/* process entry missing: nothing was walked */
-	PV_SAMPLE_FRAMELESS = 1 << 9,	/* it has a thread state, but no Python frame now */
+	PV_SAMPLE_KERNEL = 1 << 0,     /* the thread was in the kernel */
+	PV_SAMPLE_NAT_END = 1 << 1,    /* native walk reached the thread's start */
+	PV_SAMPLE_PY_END = 1 << 2,     /* Python walk reached the outermost frame */
+	PV_SAMPLE_NO_TSTATE = 1 << 3,  /* this thread has no Python thread state */
+	PV_SAMPLE_ATTACHED = 1 << 4,   /* the thread state holds the GIL (is attached) */
+	PV_SAMPLE_TORN = 1 << 5,       /* taken in the 3.11/3.12 frame-switch window */
+	PV_SAMPLE_REANCHORED = 1 << 6, /* a native break was bridged */
+	PV_SAMPLE_RUNNING = 1 << 7,    /* snapshot: the thread ran meanwhile, do not trust */
+	PV_SAMPLE_NO_PROC = 1 << 8,    /* process entry missing: nothing was walked */
+	PV_SAMPLE_FRAMELESS = 1 << 9,  /* it has a thread state, but no Python frame now */
 };
 
 /*
@@ -43,15 +43,15 @@ enum {
 	PV_NAT_REL_BITS = 40,
 	PV_NAT_OBJECT_BITS = 20,
 };
-#define PV_NAT_RAW (1ULL << 60)	   /* no known object: bits 0..59 are the address */
-#define PV_NAT_EXACT (1ULL << 61)  /* pc is exact (leaf, signal frame), not a return address */
+#define PV_NAT_RAW    (1ULL << 60) /* no known object: bits 0..59 are the address */
+#define PV_NAT_EXACT  (1ULL << 61) /* pc is exact (leaf, signal frame), not a return address */
 #define PV_NAT_ANCHOR (1ULL << 62) /* this activation runs a run of Python frames */
-#define PV_NAT_BREAK (1ULL << 63)  /* unknown frames are missing below (leafward of) this one */
+#define PV_NAT_BREAK  (1ULL << 63) /* unknown frames are missing below (leafward of) this one */
 
 /* One Python frame, leaf first. */
 struct pv_pyframe {
-	__u64 code;		/* key of the code object, see pv_event_code.key */
-	__u32 lasti;		/* bytes from the start of the bytecode; PV_LASTI_NONE: not started */
+	__u64 code;  /* key of the code object, see pv_event_code.key */
+	__u32 lasti; /* bytes from the start of the bytecode; PV_LASTI_NONE: not started */
 	__u32 flags;
 };
 enum { PV_LASTI_NONE = 0xffffffff };
@@ -64,38 +64,38 @@ enum {
 
 struct pv_event_sample {
 	struct pv_event hdr;
-	__u64 time_ns;		/* CLOCK_MONOTONIC */
-	__u32 pid, tid;		/* as in the initial PID namespace */
-	__u32 generation;	/* of the process entry that was used */
+	__u64 time_ns;    /* CLOCK_MONOTONIC */
+	__u32 pid, tid;   /* as in the initial PID namespace */
+	__u32 generation; /* of the process entry that was used */
 	__u32 flags;
 	__u16 n_kernel, n_native, n_python, n_runs;
-	__u8 py_loss;		/* enum pv_loss: why the Python walk stopped, 0 = end reached */
+	__u8 py_loss; /* enum pv_loss: why the Python walk stopped, 0 = end reached */
 	__u8 nat_loss;
-	__u16 task_state;	/* snapshot: TASK_* bits; 0 running */
+	__u16 task_state; /* snapshot: TASK_* bits; 0 running */
 	__u32 cpu;
-	__u64 fail_addr;	/* where the first failing walk stopped */
-	/* followed by: struct pv_pyframe python[n_python], __u64 kernel[n_kernel],
-	 * __u64 native[n_native], each leaf first */
+	__u64 fail_addr; /* where the first failing walk stopped */
+			 /* followed by: struct pv_pyframe python[n_python], __u64 kernel[n_kernel],
+			  * __u64 native[n_native], each leaf first */
 };
 PV_STATIC_ASSERT(sizeof(struct pv_event_sample) == 56, "sample header is 56 bytes");
 
 /* Which part of a code object a piece belongs to. */
 enum pv_piece {
 	PV_PIECE_FILENAME = 0,
-	PV_PIECE_NAME = 1,	/* co_qualname from 3.11, else co_name */
+	PV_PIECE_NAME = 1, /* co_qualname from 3.11, else co_name */
 	PV_PIECE_LINETABLE = 2,
 	PV_PIECE_MAX = 3,
 };
 
 struct pv_event_code {
 	struct pv_event hdr;
-	__u64 key;		/* hash of all that identifies it; see walk/code.h */
-	__u64 address;		/* of the code object in the process */
+	__u64 key;     /* hash of all that identifies it; see walk/code.h */
+	__u64 address; /* of the code object in the process */
 	__u32 pid, generation;
 	__u32 firstlineno;
-	__u32 size[PV_PIECE_MAX];	/* bytes to expect; PV_PIECE_LOST: not readable */
-	__u8 char_size[2];	/* of FILENAME and NAME: 1, 2, 4 */
-	__u8 linetable_kind;	/* enum pv_linetable_kind */
+	__u32 size[PV_PIECE_MAX]; /* bytes to expect; PV_PIECE_LOST: not readable */
+	__u8 char_size[2];        /* of FILENAME and NAME: 1, 2, 4 */
+	__u8 linetable_kind;      /* enum pv_linetable_kind */
 	__u8 reserved;
 	__u32 reserved2;
 };
@@ -104,9 +104,9 @@ struct pv_event_code {
 struct pv_event_piece {
 	struct pv_event hdr;
 	__u64 key;
-	__u32 offset;		/* of these bytes within the whole */
-	__u16 n;		/* bytes that follow */
-	__u8 piece;		/* enum pv_piece */
+	__u32 offset; /* of these bytes within the whole */
+	__u16 n;      /* bytes that follow */
+	__u8 piece;   /* enum pv_piece */
 	__u8 reserved;
 	/* followed by n bytes */
 };

@@ -14,61 +14,61 @@ enum { PV_OFF_NONE = 0xffff };
 
 /* What a Python frame is. */
 enum pv_frame_kind {
-	PV_FRAME_OBJECT = 0,	/* <= 3.10: PyFrameObject, f_back chain */
-	PV_FRAME_INTERP = 1,	/* >= 3.11: _PyInterpreterFrame */
+	PV_FRAME_OBJECT = 0, /* <= 3.10: PyFrameObject, f_back chain */
+	PV_FRAME_INTERP = 1, /* >= 3.11: _PyInterpreterFrame */
 };
 
 /* What ties a run of Python frames to one native eval frame. */
 enum pv_anchor_kind {
-	PV_ANCHOR_NONE = 0,	/* <= 3.9: nothing; eval PC ranges, one eval a frame */
-	PV_ANCHOR_CFRAME = 1,	/* 3.10: one CFrame per frame, counted from root_cframe */
-	PV_ANCHOR_ENTRY = 2,	/* 3.11: the _PyCFrame; a run ends at is_entry */
-	PV_ANCHOR_SHIM = 3,	/* >= 3.12: the boundary frame itself, owner >= 3 */
+	PV_ANCHOR_NONE = 0,   /* <= 3.9: nothing; eval PC ranges, one eval a frame */
+	PV_ANCHOR_CFRAME = 1, /* 3.10: one CFrame per frame, counted from root_cframe */
+	PV_ANCHOR_ENTRY = 2,  /* 3.11: the _PyCFrame; a run ends at is_entry */
+	PV_ANCHOR_SHIM = 3,   /* >= 3.12: the boundary frame itself, owner >= 3 */
 };
 
 /* Where the bytecode position of a frame is and in which unit. */
 enum pv_instr_kind {
 	PV_INSTR_LASTI_BYTES = 0, /* <= 3.9: int f_lasti, bytes */
 	PV_INSTR_LASTI_UNITS = 1, /* 3.10: int f_lasti, code units of 2 bytes */
-	PV_INSTR_POINTER = 2,	  /* >= 3.11: pointer into co_code_adaptive */
+	PV_INSTR_POINTER = 2,     /* >= 3.11: pointer into co_code_adaptive */
 };
 
 enum pv_linetable_kind {
 	PV_LINES_LNOTAB_UNSIGNED = 0, /* < 3.6 */
-	PV_LINES_LNOTAB = 1,	      /* 3.6 to 3.9 */
-	PV_LINES_PEP626 = 2,	      /* 3.10 */
-	PV_LINES_LOCATIONS = 3,	      /* >= 3.11 */
+	PV_LINES_LNOTAB = 1,          /* 3.6 to 3.9 */
+	PV_LINES_PEP626 = 2,          /* 3.10 */
+	PV_LINES_LOCATIONS = 3,       /* >= 3.11 */
 };
 
 struct pv_pylayout {
-	__u32 version_hex;	/* PY_VERSION_HEX, e.g. 0x030d00f0 */
-	__u8 frame_kind;	/* enum pv_frame_kind */
-	__u8 anchor_kind;	/* enum pv_anchor_kind */
-	__u8 instr_kind;	/* enum pv_instr_kind */
-	__u8 linetable_kind;	/* enum pv_linetable_kind */
-	__u8 code_tag_mask;	/* low bits to clear in a code pointer: 3 from 3.14 */
+	__u32 version_hex;   /* PY_VERSION_HEX, e.g. 0x030d00f0 */
+	__u8 frame_kind;     /* enum pv_frame_kind */
+	__u8 anchor_kind;    /* enum pv_anchor_kind */
+	__u8 instr_kind;     /* enum pv_instr_kind */
+	__u8 linetable_kind; /* enum pv_linetable_kind */
+	__u8 code_tag_mask;  /* low bits to clear in a code pointer: 3 from 3.14 */
 	__u8 free_threaded;
-	__u8 owner_boundary;	/* owner >= this is a boundary frame (3), 0xff: none */
-	__u8 owner_generator;	/* 1, 0xff: none */
+	__u8 owner_boundary;  /* owner >= this is a boundary frame (3), 0xff: none */
+	__u8 owner_generator; /* 1, 0xff: none */
 
 	/* _PyRuntimeState (32 bit: it is large) */
 	__u32 rt_interpreters_head;
-	__u32 rt_tss_key;	/* autoTSSkey (a Py_tss_t: int _is_initialized, key at +4) */
+	__u32 rt_tss_key;        /* autoTSSkey (a Py_tss_t: int _is_initialized, key at +4) */
 	__u32 rt_tstate_current; /* GIL holder, <= 3.11; 0: none */
-	__u32 rt_main_thread;	/* pthread_self() of the main thread; 0: none */
+	__u32 rt_main_thread;    /* pthread_self() of the main thread; 0: none */
 
 	/* PyInterpreterState */
 	__u32 is_threads_head;
-	__u32 is_ceval_gil;	/* 3.12+: pointer to the GIL; 0: none */
+	__u32 is_ceval_gil; /* 3.12+: pointer to the GIL; 0: none */
 	__u32 is_next, is_id;
 
 	/* PyThreadState */
 	__u16 ts_next, ts_interp, ts_thread_id, ts_native_thread_id;
-	__u16 ts_frame;		/* PyFrameObject* | _PyCFrame* | _PyInterpreterFrame* */
-	__u16 ts_cframe;	/* 3.10 only: the CFrame chain beside ts_frame */
-	__u16 ts_root_cframe;	/* 3.10 to 3.12: where the CFrame chain ends */
-	__u16 ts_status;	/* 3.12+: bit 4 of the u32 = attached (holds the GIL) */
-	__u16 ts_len;		/* bytes to read to have all of the above (<= 256) */
+	__u16 ts_frame;       /* PyFrameObject* | _PyCFrame* | _PyInterpreterFrame* */
+	__u16 ts_cframe;      /* 3.10 only: the CFrame chain beside ts_frame */
+	__u16 ts_root_cframe; /* 3.10 to 3.12: where the CFrame chain ends */
+	__u16 ts_status;      /* 3.12+: bit 4 of the u32 = attached (holds the GIL) */
+	__u16 ts_len;         /* bytes to read to have all of the above (<= 256) */
 
 	/* CFrame */
 	__u16 cf_current_frame, cf_previous;
@@ -82,11 +82,11 @@ struct pv_pylayout {
 	__u16 co_len;
 	__u16 co_filename, co_name, co_qualname, co_linetable, co_firstlineno;
 	__u16 co_code_adaptive, co_firsttraceable;
-	__u16 co_version;	/* 3.12+: u32 serial number of the code object */
+	__u16 co_version; /* 3.12+: u32 serial number of the code object */
 
 	/* objects */
 	__u16 ob_refcnt, ob_type;
-	__u16 var_size;		/* PyVarObject.ob_size */
+	__u16 var_size; /* PyVarObject.ob_size */
 	__u16 bytes_data;
 	__u16 str_length, str_state;
 	__u16 str_ascii_data, str_compact_data; /* sizeof PyASCIIObject, PyCompactUnicodeObject */

@@ -21,33 +21,33 @@ struct pv_cost {
 };
 
 struct pv_range {
-	__u64 start, end;	/* end exclusive */
+	__u64 start, end; /* end exclusive */
 };
 
 struct pv_proc {
-	__u32 generation;	/* exec generation, counts up with each exec */
-	__u32 maps_first;	/* index of the first mapping in the mappings array */
+	__u32 generation; /* exec generation, counts up with each exec */
+	__u32 maps_first; /* index of the first mapping in the mappings array */
 	__u32 maps_n;
-	__u32 has_python;	/* 0: native and kernel stacks only */
+	__u32 has_python; /* 0: native and kernel stacks only */
 
 	/* CPython */
-	__u64 runtime;		/* address of _PyRuntime */
-	__u64 code_type;	/* &PyCode_Type */
-	__u64 bytes_type;	/* &PyBytes_Type */
-	__u64 unicode_type;	/* &PyUnicode_Type */
+	__u64 runtime;                            /* address of _PyRuntime */
+	__u64 code_type;                          /* &PyCode_Type */
+	__u64 bytes_type;                         /* &PyBytes_Type */
+	__u64 unicode_type;                       /* &PyUnicode_Type */
 	struct pv_range eval[PV_EVAL_RANGES_MAX]; /* hot part first; empty = unused */
-	struct pv_range torn;	/* 3.11, 3.12: the frame-switch window in eval's prologue */
+	struct pv_range torn; /* 3.11, 3.12: the frame-switch window in eval's prologue */
 
 	/* glibc: offsets in struct pthread for pthread_getspecific() */
-	__u16 pthread_specific;		/* struct pthread.specific (0x510 in glibc 2.36) */
-	__u16 pthread_key_size;		/* sizeof(struct pthread_key_data) = 16 */
-	__u16 pthread_key_data;		/* offset of .data in it = 8 */
-	__u16 pthread_key_block;	/* keys in one second-level block = 32 */
+	__u16 pthread_specific;  /* struct pthread.specific (0x510 in glibc 2.36) */
+	__u16 pthread_key_size;  /* sizeof(struct pthread_key_data) = 16 */
+	__u16 pthread_key_data;  /* offset of .data in it = 8 */
+	__u16 pthread_key_block; /* keys in one second-level block = 32 */
 
 	/* learned by the native walker, see PV_LOSS_REANCHOR */
-	__s32 reanchor_cfa;	/* CFA - anchor, 0 = not learned, -1 = refused */
-	__s32 reanchor_rbp;	/* offset of the saved rbp from the CFA, in words; 0: unchanged */
-	__u64 reanchor_pc;	/* a pc of that eval frame */
+	__s32 reanchor_cfa; /* CFA - anchor, 0 = not learned, -1 = refused */
+	__s32 reanchor_rbp; /* offset of the saved rbp from the CFA, in words; 0: unchanged */
+	__u64 reanchor_pc;  /* a pc of that eval frame */
 
 	struct pv_pylayout py;
 };

@@ -13,7 +13,7 @@
 
 struct pv_json {
 	FILE *file;
-	bool comma;	/* the next element needs one */
+	bool comma; /* the next element needs one */
 };
 
 void pv_json_begin(struct pv_json *json, const char *key, char bracket);

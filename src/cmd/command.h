@@ -10,7 +10,7 @@
 
 struct pv_command {
 	const char *name;
-	const char *summary;	/* one line for `pitviper --help` */
+	const char *summary; /* one line for `pitviper --help` */
 	/* status_ret: exit status where all went well (that of a watched program). */
 	struct pv_err *(*run)(int argc, char **argv, int *status_ret);
 };

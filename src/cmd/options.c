@@ -84,8 +84,9 @@ static struct pv_err *set_value(const struct pv_option *option, const char *text
 		return NULL;
 	}
 	}
-	return pv_err_create(PV_ERR_USAGE, "`%s` is no value for --%s: it wants %s, a number above 0",
-			     text, option->name, option->argument);
+	return pv_err_create(PV_ERR_USAGE,
+			     "`%s` is no value for --%s: it wants %s, a number above 0", text,
+			     option->name, option->argument);
 }
 
 /* The getopt tables for the options of a command; --help at the end. */
@@ -147,8 +148,8 @@ struct pv_err *pv_options_parse(const struct pv_usage *usage, int argc, char **a
 			return pv_err_create(PV_ERR_USAGE,
 					     "option `%s` wants a value; see `pitviper %s --help`",
 					     argv[optind - 1], usage->command);
-		option = got >= LONG_ONLY ? &usage->options[got - LONG_ONLY]
-					  : by_letter(usage, got);
+		option =
+			got >= LONG_ONLY ? &usage->options[got - LONG_ONLY] : by_letter(usage, got);
 		err = set_value(option, optarg, into);
 		if (err)
 			return err;

@@ -12,27 +12,27 @@
 #include "base/err.h"
 
 enum pv_option_type {
-	PV_OPTION_FLAG,		/* bool */
-	PV_OPTION_COUNT,	/* unsigned int, 1 and more */
-	PV_OPTION_SECONDS,	/* double, > 0 */
-	PV_OPTION_TEXT,		/* const char * */
-	PV_OPTION_LIST,		/* struct pv_vec of const char *, repeatable */
+	PV_OPTION_FLAG,    /* bool */
+	PV_OPTION_COUNT,   /* unsigned int, 1 and more */
+	PV_OPTION_SECONDS, /* double, > 0 */
+	PV_OPTION_TEXT,    /* const char * */
+	PV_OPTION_LIST,    /* struct pv_vec of const char *, repeatable */
 };
 
 struct pv_option {
-	char letter;		/* 0: none */
+	char letter; /* 0: none */
 	const char *name;
-	const char *argument;	/* "SEC"; NULL for flags */
+	const char *argument; /* "SEC"; NULL for flags */
 	const char *help;
 	enum pv_option_type type;
-	size_t offset;		/* in the command's options */
+	size_t offset; /* in the command's options */
 };
 
 struct pv_usage {
 	const char *command;
-	const char *synopsis;		/* "[OPTIONS] -p PID" ... lines separated by \n */
+	const char *synopsis; /* "[OPTIONS] -p PID" ... lines separated by \n */
 	const char *summary;
-	const char *example;		/* lines */
+	const char *example;             /* lines */
 	const struct pv_option *options; /* ended by name NULL; --help is added */
 };
 

@@ -32,10 +32,10 @@ struct record_options {
 	const char *pid;
 	double duration;
 	unsigned int frequency;
-	struct pv_vec outputs;	/* const char * */
+	struct pv_vec outputs; /* const char * */
 	const char *format, *engine;
 	bool threads, no_native, no_kernel, json, quiet, verbose;
-	char *const *argv;	/* the program, or NULL */
+	char *const *argv; /* the program, or NULL */
 };
 
 #define AT(field) offsetof(struct record_options, field)
@@ -207,8 +207,8 @@ static struct pv_err *capture(struct record *record)
 
 		if (left_ms <= 0 || take_signal(record))
 			break;
-		err = pv_session_step(record->session, left_ms < STEP_MS ? (int)left_ms + 1 : STEP_MS,
-				      &state);
+		err = pv_session_step(record->session,
+				      left_ms < STEP_MS ? (int)left_ms + 1 : STEP_MS, &state);
 	}
 	return err ? err : pv_session_stop(record->session);
 }
@@ -253,7 +253,8 @@ static struct pv_err *print_summary(struct record *record)
 	return NULL;
 }
 
-/* A program that we started gets the signal that stopped us, unless the terminal sent it to both. */
+/* A program that we started gets the signal that stopped us, unless the terminal sent it to both.
+ */
 static struct pv_err *end_program(struct record *record, int *status_ret)
 {
 	struct pv_session_facts facts = pv_session_facts(record->session);

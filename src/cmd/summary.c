@@ -42,8 +42,9 @@ static void print_shares(const struct pv_profile *profile, FILE *file)
 			profile->pid);
 		return;
 	}
-	fprintf(file, ": %.0f %% Python, %.0f %% C, %.0f %% kernel", percent(layers.python, samples),
-		percent(layers.native, samples), percent(layers.kernel, samples));
+	fprintf(file, ": %.0f %% Python, %.0f %% C, %.0f %% kernel",
+		percent(layers.python, samples), percent(layers.native, samples),
+		percent(layers.kernel, samples));
 	if (layers.other)
 		fprintf(file, ", %.1f %% marked", percent(layers.other, samples));
 	fprintf(file, ". %zu thread%s on CPU.\n", profile->threads.n,
@@ -199,7 +200,8 @@ void pv_summary_json(const struct pv_profile *profile, const struct pv_session_f
 	pv_json_double(&json, "period_s", seconds(profile->period_ns));
 	pv_json_int(&json, "samples", quality->samples);
 	pv_json_double(&json, "samples_expected",
-		       profile->period_ns ? (double)profile->target_cpu_ns / profile->period_ns : 0);
+		       profile->period_ns ? (double)profile->target_cpu_ns / profile->period_ns
+					  : 0);
 	pv_json_int(&json, "complete", quality->complete);
 	pv_json_int(&json, "truncated", quality->truncated);
 	pv_json_int(&json, "marked", quality->marked);

@@ -26,7 +26,7 @@ enum {
 
 struct segment {
 	int fd;
-	uint64_t *cells;	/* mapped while objects are added */
+	uint64_t *cells; /* mapped while objects are added */
 	uint32_t n, capacity;
 };
 
@@ -44,11 +44,11 @@ struct extent {
 struct pv_arena {
 	int segments_fd, mappings_fd, procs_fd;
 	uint32_t segments_max;
-	struct pv_vec segments;	/* struct segment */
-	struct pv_map places;	/* object id -> segment << 32 | cell */
+	struct pv_vec segments;      /* struct segment */
+	struct pv_map places;        /* object id -> segment << 32 | cell */
 	struct pv_mapping *mappings; /* the mapped array */
 	size_t mappings_capacity;
-	struct pv_vec extents;	/* struct extent, sorted by first */
+	struct pv_vec extents; /* struct extent, sorted by first */
 };
 
 static size_t mapped_size(size_t n, size_t element)
@@ -81,8 +81,7 @@ struct pv_err *pv_arena_create(struct bpf_object *object, struct pv_arena **ret)
 	arena->mappings_fd = map_fd(object, "mappings", &max);
 	arena->mappings_capacity = max;
 	n = mapped_size(max, sizeof(*arena->mappings));
-	arena->mappings =
-		mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, arena->mappings_fd, 0);
+	arena->mappings = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, arena->mappings_fd, 0);
 	if (arena->mappings == MAP_FAILED) {
 		struct pv_err *err = pv_err_errno(errno, "cannot map the mappings of the walkers");
 
@@ -131,10 +130,11 @@ static struct pv_err *add_segment(struct pv_arena *arena, uint32_t need)
 	struct pv_err *err;
 
 	if (index >= arena->segments_max)
-		return pv_err_create(PV_ERR_FAILED,
-				     "the unwind tables do not fit into %u segments", index);
+		return pv_err_create(PV_ERR_FAILED, "the unwind tables do not fit into %u segments",
+				     index);
 	segment.capacity = need > SEGMENT_CELLS ? need : SEGMENT_CELLS;
-	segment.fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "pv_segment", 4, 8, segment.capacity, &opts);
+	segment.fd =
+		bpf_map_create(BPF_MAP_TYPE_ARRAY, "pv_segment", 4, 8, segment.capacity, &opts);
 	if (segment.fd < 0)
 		return pv_err_errno(errno, "cannot make a map for %u unwind rows",
 				    segment.capacity);
@@ -159,8 +159,7 @@ static uint64_t cells_needed(const struct pv_arena *arena, const struct pv_image
 	size_t i;
 
 	for (i = 0; i < image->n_mappings; i++) {
-		const struct pv_object *object =
-			pv_objects_get(objects, image->mappings[i].object);
+		const struct pv_object *object = pv_objects_get(objects, image->mappings[i].object);
 
 		if (object && object->unwind.npages &&
 		    !pv_map_get(&arena->places, object->id, &place))

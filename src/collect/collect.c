@@ -27,12 +27,12 @@
 
 struct pv_collect {
 	struct pv_collect_options options;
-	struct sample_bpf *sample;	/* one of the two */
+	struct sample_bpf *sample; /* one of the two */
 	struct stack_bpf *stack;
-	struct bpf_object *object;	/* of the one */
+	struct bpf_object *object; /* of the one */
 	struct ring_buffer *ring;
 	struct pv_arena *arena;
-	struct pv_sideband *sideband;	/* or NULL */
+	struct pv_sideband *sideband; /* or NULL */
 	struct pv_threads *threads;
 	int epoll_fd;
 	const struct pv_collect_handlers *handlers; /* while draining */
@@ -55,8 +55,7 @@ static int on_record(void *ctx, void *data, size_t size)
 
 	if (collect->handler_err || size < sizeof(*event))
 		return 0;
-	collect->handler_err =
-		collect->handlers->event(collect->handlers->ctx, event, size);
+	collect->handler_err = collect->handlers->event(collect->handlers->ctx, event, size);
 	return collect->handler_err ? -ECANCELED : 0;
 }
 
@@ -128,8 +127,7 @@ static struct pv_err *open_ring(struct pv_collect *collect)
 	return NULL;
 }
 
-struct pv_err *pv_collect_create(const struct pv_collect_options *options,
-				 struct pv_collect **ret)
+struct pv_err *pv_collect_create(const struct pv_collect_options *options, struct pv_collect **ret)
 {
 	struct pv_collect *collect = calloc(1, sizeof(*collect));
 	struct pv_err *err;
@@ -195,7 +193,7 @@ struct pv_err *pv_collect_attach(struct pv_collect *collect, pid_t pid)
 }
 
 struct pv_err *pv_collect_thread_event(struct pv_collect *collect,
-				      const struct pv_side_event *event)
+				       const struct pv_side_event *event)
 {
 	return collect->threads ? pv_threads_event(collect->threads, event) : NULL;
 }
@@ -315,7 +313,8 @@ uint64_t pv_collect_map_bytes(const struct pv_collect *collect)
 	uint64_t bytes = pv_arena_bytes(collect->arena);
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, collect->object) {
+	bpf_object__for_each_map(map, collect->object)
+	{
 		uint64_t size = (uint64_t)bpf_map__key_size(map) + bpf_map__value_size(map);
 
 		bytes += bpf_map__max_entries(map) *

@@ -23,22 +23,22 @@ struct pv_image;
 struct pv_objects;
 
 enum pv_side_type {
-	PV_SIDE_MMAP,	/* pid has a new executable mapping */
-	PV_SIDE_EXEC,	/* pid has become another program */
-	PV_SIDE_FORK,	/* pid:tid was born of parent_pid:parent_tid */
-	PV_SIDE_EXIT,	/* pid:tid is gone */
+	PV_SIDE_MMAP, /* pid has a new executable mapping */
+	PV_SIDE_EXEC, /* pid has become another program */
+	PV_SIDE_FORK, /* pid:tid was born of parent_pid:parent_tid */
+	PV_SIDE_EXIT, /* pid:tid is gone */
 };
 
 struct pv_side_event {
 	enum pv_side_type type;
 	pid_t pid, tid, parent_pid, parent_tid;
-	uint64_t time_ns;	/* CLOCK_MONOTONIC */
+	uint64_t time_ns; /* CLOCK_MONOTONIC */
 };
 
 struct pv_collect_options {
-	unsigned int frequency;	/* samples a second of CPU time and thread */
+	unsigned int frequency; /* samples a second of CPU time and thread */
 	bool no_kernel, no_native;
-	bool snapshot;		/* load the task iterator in place of the sampler */
+	bool snapshot; /* load the task iterator in place of the sampler */
 	pid_t snapshot_pid;
 };
 
@@ -52,8 +52,7 @@ struct pv_collect_handlers {
 struct pv_collect;
 
 /* PV_ERR_PERMISSION without the privileges; a kernel that lacks something: which. */
-struct pv_err *pv_collect_create(const struct pv_collect_options *options,
-				 struct pv_collect **ret);
+struct pv_err *pv_collect_create(const struct pv_collect_options *options, struct pv_collect **ret);
 void pv_collect_destroy(struct pv_collect *collect);
 
 /* Begins to receive side-band events of the whole machine. */
@@ -74,7 +73,7 @@ void pv_collect_remove(struct pv_collect *collect, pid_t pid);
  */
 struct pv_err *pv_collect_attach(struct pv_collect *collect, pid_t pid);
 struct pv_err *pv_collect_thread_event(struct pv_collect *collect,
-				      const struct pv_side_event *event);
+				       const struct pv_side_event *event);
 
 /* Waits up to timeout_ms for anything, then hands over all that there is. */
 struct pv_err *pv_collect_drain(struct pv_collect *collect, int timeout_ms,

@@ -41,8 +41,7 @@ static enum pv_feature_state probe_cpu_clock(void)
 		.sample_period = 10000000,
 		.disabled = 1,
 	};
-	_pv_close_ int fd =
-		syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	_pv_close_ int fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 
 	if (fd >= 0)
 		return PV_FEATURE_YES;
@@ -63,8 +62,8 @@ enum pv_feature_state pv_feature_probe(size_t index)
 		return from_probe(libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT,
 							  BPF_FUNC_task_pt_regs, NULL));
 	case 4:
-		return from_probe(libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_loop,
-							  NULL));
+		return from_probe(
+			libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_loop, NULL));
 	case 5:
 		/* libbpf cannot ask for sleepable programs: it exists together with bpf_loop's
 		 * successors; the load of the iterator is the proof */

@@ -12,10 +12,10 @@
 #include "base/err.h"
 
 struct pv_feature {
-	const char *name;	/* "bpf_loop" */
-	const char *needed_for;	/* "record, stack" */
-	const char *since;	/* "Linux 5.17" */
-	bool required;		/* without it nothing works */
+	const char *name;       /* "bpf_loop" */
+	const char *needed_for; /* "record, stack" */
+	const char *since;      /* "Linux 5.17" */
+	bool required;          /* without it nothing works */
 };
 
 enum pv_feature_state {

@@ -66,8 +66,8 @@ static struct pv_err *open_ring(int cpu, int epoll_fd, size_t page_size, struct 
 	if (ring->fd < 0)
 		return pv_err_errno(errno, "cannot watch mappings and forks on CPU %d", cpu);
 	ring->size = page_size * RING_PAGES;
-	ring->page = mmap(NULL, page_size + ring->size, PROT_READ | PROT_WRITE, MAP_SHARED,
-			  ring->fd, 0);
+	ring->page =
+		mmap(NULL, page_size + ring->size, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
 	if (ring->page == MAP_FAILED) {
 		ring->page = NULL;
 		return pv_err_errno(errno, "cannot map the side-band buffer of CPU %d", cpu);

@@ -25,9 +25,9 @@
 struct pv_threads {
 	int prog_fd;
 	uint64_t period_ns;
-	struct pv_vec fds;	/* int */
-	struct pv_vec pids;	/* pid_t: attached processes */
-	struct pv_map since;	/* tid -> when its event was there, ns */
+	struct pv_vec fds;   /* int */
+	struct pv_vec pids;  /* pid_t: attached processes */
+	struct pv_map since; /* tid -> when its event was there, ns */
 };
 
 struct pv_err *pv_threads_create(int prog_fd, unsigned int frequency, struct pv_threads **ret)

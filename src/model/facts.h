@@ -9,12 +9,12 @@
 enum pv_fact_state {
 	PV_FACT_INFO,
 	PV_FACT_OK,
-	PV_FACT_MISSING,	/* something does not work; hint says what would help */
+	PV_FACT_MISSING, /* something does not work; hint says what would help */
 	PV_FACT_UNKNOWN,
 };
 
 struct pv_fact {
-	const char *section;	/* static */
+	const char *section;       /* static */
 	char *name, *value, *hint; /* owned; hint "" if none */
 	enum pv_fact_state state;
 };

@@ -12,19 +12,19 @@
 struct pv_snapshot_thread {
 	uint32_t pid, tid;
 	char name[16];
-	const char *state;	/* static: "running", "sleeping", "disk sleep", ... */
-	bool has_python;	/* it has a Python thread state */
+	const char *state; /* static: "running", "sleeping", "disk sleep", ... */
+	bool has_python;   /* it has a Python thread state */
 	bool holds_gil;
 	bool complete;
-	bool consistent;	/* false: it ran while we looked, the stack is not to be trusted */
-	uint32_t node;		/* leaf in profile->nodes */
+	bool consistent; /* false: it ran while we looked, the stack is not to be trusted */
+	uint32_t node;   /* leaf in profile->nodes */
 };
 
 struct pv_snapshot {
-	struct pv_profile *profile;	/* strings, locs, nodes; owned */
+	struct pv_profile *profile;         /* strings, locs, nodes; owned */
 	struct pv_snapshot_thread *threads; /* sorted by tid; owned */
 	size_t n_threads;
-	char *python_error;	/* CPython is there but not readable: why; or NULL; owned */
+	char *python_error; /* CPython is there but not readable: why; or NULL; owned */
 };
 
 void pv_snapshot_deinit(struct pv_snapshot *snapshot);

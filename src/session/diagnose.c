@@ -26,21 +26,26 @@ static struct pv_err *add_kernel(struct pv_vec *facts)
 	size_t i;
 
 	if (!uname(&name))
-		err = pv_facts_add(facts, "kernel", PV_FACT_INFO, "release", "", "%s", name.release);
+		err = pv_facts_add(facts, "kernel", PV_FACT_INFO, "release", "", "%s",
+				   name.release);
 	for (i = 0; !err && i < pv_n_features; i++) {
 		const struct pv_feature *feature = &pv_features[i];
 		enum pv_feature_state state = pv_feature_probe(i);
 		char hint[128];
 
-		snprintf(hint, sizeof(hint), state == PV_FEATURE_NO ? "comes with %s" :
-			 state == PV_FEATURE_UNKNOWN ? "run as root to find out%.0s" : "%.0s",
+		snprintf(hint, sizeof(hint),
+			 state == PV_FEATURE_NO        ? "comes with %s"
+			 : state == PV_FEATURE_UNKNOWN ? "run as root to find out%.0s"
+						       : "%.0s",
 			 feature->since);
 		err = pv_facts_add(facts, "kernel",
-				   state == PV_FEATURE_YES ? PV_FACT_OK
-				   : state == PV_FEATURE_NO ? PV_FACT_MISSING : PV_FACT_UNKNOWN,
+				   state == PV_FEATURE_YES  ? PV_FACT_OK
+				   : state == PV_FEATURE_NO ? PV_FACT_MISSING
+							    : PV_FACT_UNKNOWN,
 				   feature->name, hint, "%s (for %s)",
-				   state == PV_FEATURE_YES ? "yes"
-				   : state == PV_FEATURE_NO ? "no" : "unknown",
+				   state == PV_FEATURE_YES  ? "yes"
+				   : state == PV_FEATURE_NO ? "no"
+							    : "unknown",
 				   feature->needed_for);
 	}
 	return err;
@@ -69,7 +74,8 @@ static struct pv_err *add_privileges(struct pv_vec *facts)
 	if (!err)
 		err = pv_facts_add(facts, "privileges", PV_FACT_INFO, "kptr_restrict",
 				   read_sysctl("/proc/sys/kernel/kptr_restrict") > 1
-					   ? "kernel functions will have no names" : "",
+					   ? "kernel functions will have no names"
+					   : "",
 				   "%ld", read_sysctl("/proc/sys/kernel/kptr_restrict"));
 	return err;
 }
@@ -77,7 +83,8 @@ static struct pv_err *add_privileges(struct pv_vec *facts)
 /* The proof of it all: load the very programs. */
 static struct pv_err *add_engine(struct pv_vec *facts, const char *name, bool snapshot)
 {
-	struct pv_collect_options options = { .frequency = 99, .snapshot = snapshot,
+	struct pv_collect_options options = { .frequency = 99,
+					      .snapshot = snapshot,
 					      .snapshot_pid = getpid() };
 	struct pv_collect *collect = NULL;
 	struct pv_err *err = pv_collect_create(&options, &collect), *added;
@@ -131,8 +138,9 @@ static struct pv_err *add_python(struct pv_vec *facts, const struct pv_image *im
 	if (!err && *sources->torn)
 		err = pv_facts_add(facts, "interpreter", PV_FACT_INFO, "frame-switch window", "",
 				   "%s", sources->torn);
-	return err ? err : pv_facts_add(facts, "interpreter", PV_FACT_INFO, "thread state key", "",
-					"%s", sources->tss);
+	return err ? err
+		   : pv_facts_add(facts, "interpreter", PV_FACT_INFO, "thread state key", "", "%s",
+				  sources->tss);
 }
 
 static struct pv_err *add_objects(struct pv_vec *facts, const struct pv_objects *objects)
@@ -172,8 +180,9 @@ struct pv_err *pv_diagnose_process(pid_t pid, struct pv_vec *facts)
 		return err;
 	err = pv_process_check(&process);
 	if (!err)
-		err = pv_facts_add(facts, "process", PV_FACT_INFO, "name", "", "%s, %zu threads, %s",
-				   process.name, process.n_threads, process.exe);
+		err = pv_facts_add(facts, "process", PV_FACT_INFO, "name", "",
+				   "%s, %zu threads, %s", process.name, process.n_threads,
+				   process.exe);
 	if (!err)
 		err = pv_objects_create(cache, &objects);
 	if (!err)

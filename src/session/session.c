@@ -45,12 +45,12 @@ struct pv_session {
 	struct pv_session_options options;
 	pid_t pid;
 	int pidfd;
-	bool held;		/* started by us, not released yet */
-	bool gone;		/* the target has ended */
-	bool image_stale;	/* it has mapped or become something new */
+	bool held;        /* started by us, not released yet */
+	bool gone;        /* the target has ended */
+	bool image_stale; /* it has mapped or become something new */
 	uint32_t generation;
 	uint64_t start_ns, attached_ns, first_sample_ns, stop_ns;
-	uint64_t start_cpu_ns;	/* CPU time of the target before the capture */
+	uint64_t start_cpu_ns; /* CPU time of the target before the capture */
 	char name[16];
 	char interpreter[48];
 
@@ -62,7 +62,7 @@ struct pv_session {
 	struct pv_profile *profile;
 	struct pv_symboliser *symboliser;
 	struct pv_merged merged;
-	struct pv_vec pending;	/* struct pending */
+	struct pv_vec pending; /* struct pending */
 };
 
 static uint64_t now_ns(void)
@@ -162,8 +162,8 @@ static struct pv_err *on_sample(struct pv_session *s, const struct pv_event_samp
 	}
 	if (!s->first_sample_ns)
 		s->first_sample_ns = sample->time_ns;
-	if (sample->nat_loss == PV_LOSS_NAT_NOMAP || (sample->flags & PV_SAMPLE_NO_TSTATE &&
-						      !s->image.python.found))
+	if (sample->nat_loss == PV_LOSS_NAT_NOMAP ||
+	    (sample->flags & PV_SAMPLE_NO_TSTATE && !s->image.python.found))
 		s->image_stale = s->image_stale || sample->nat_loss == PV_LOSS_NAT_NOMAP;
 	err = merge(s, sample);
 	if (err)
@@ -328,8 +328,7 @@ static struct pv_err *attach(struct pv_session *s)
 	return err ? err : pv_collect_drain(s->collect, 0, &handlers);
 }
 
-struct pv_err *pv_session_create(const struct pv_session_options *options,
-				 struct pv_session **ret)
+struct pv_err *pv_session_create(const struct pv_session_options *options, struct pv_session **ret)
 {
 	struct pv_session *s = calloc(1, sizeof(*s));
 	struct pv_err *err = NULL;

@@ -18,10 +18,10 @@ struct pv_session;
 struct pv_snapshot;
 
 struct pv_session_options {
-	pid_t pid;		/* the process, or */
-	char *const *argv;	/* a program to start */
-	unsigned int frequency;	/* samples a second of CPU time, 1 to 100000 */
-	bool threads;		/* a root frame per thread */
+	pid_t pid;              /* the process, or */
+	char *const *argv;      /* a program to start */
+	unsigned int frequency; /* samples a second of CPU time, 1 to 100000 */
+	bool threads;           /* a root frame per thread */
 	bool no_native, no_kernel;
 };
 
@@ -29,23 +29,22 @@ struct pv_session_options {
 enum pv_session_end {
 	PV_SESSION_RUNS,
 	PV_SESSION_TARGET_ENDED,
-	PV_SESSION_STOPPED,	/* by pv_session_stop() */
+	PV_SESSION_STOPPED, /* by pv_session_stop() */
 };
 
 /* What the start found, for a first line to the user. */
 struct pv_session_facts {
 	pid_t pid;
-	const char *name;		/* of the process */
-	const char *interpreter;	/* "CPython 3.11.2", "" */
-	const char *python_error;	/* CPython is there but cannot be read: why; or NULL */
-	double attach_ms;		/* from create to the events being on */
-	double first_sample_ms;		/* from create to the first sample's tick; < 0: none */
-	uint64_t map_bytes;		/* of the BPF maps */
+	const char *name;         /* of the process */
+	const char *interpreter;  /* "CPython 3.11.2", "" */
+	const char *python_error; /* CPython is there but cannot be read: why; or NULL */
+	double attach_ms;         /* from create to the events being on */
+	double first_sample_ms;   /* from create to the first sample's tick; < 0: none */
+	uint64_t map_bytes;       /* of the BPF maps */
 };
 
 /* Checks the target, builds its tables, loads, attaches.  The capture runs. */
-struct pv_err *pv_session_create(const struct pv_session_options *options,
-				 struct pv_session **ret);
+struct pv_err *pv_session_create(const struct pv_session_options *options, struct pv_session **ret);
 void pv_session_destroy(struct pv_session *session);
 
 /* Waits up to timeout_ms, takes what has come; end_ret tells if the target is gone. */

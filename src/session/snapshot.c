@@ -28,9 +28,9 @@
 #include "target/process.h"
 
 enum {
-	ROUNDS = 5,		/* looks at threads that change between running and sleeping */
+	ROUNDS = 5, /* looks at threads that change between running and sleeping */
 	SAMPLE_HZ = 2000,
-	SAMPLE_MS = 20,		/* for running threads, each round */
+	SAMPLE_MS = 20, /* for running threads, each round */
 };
 
 struct snapper {
@@ -43,7 +43,7 @@ struct snapper {
 	struct pv_symboliser *symboliser;
 	struct pv_merged merged;
 	struct pv_snapshot *out;
-	struct pv_vec samples;	/* struct pv_event_sample *, owned, by thread of out; NULL = none */
+	struct pv_vec samples; /* struct pv_event_sample *, owned, by thread of out; NULL = none */
 };
 
 static struct pv_snapshot_thread *find_thread(struct snapper *s, uint32_t tid)
@@ -262,8 +262,9 @@ static struct pv_err *describe(struct snapper *s)
 	s->out->python_error = pv_steal(s->image.python_error);
 	profile->pid = s->pid;
 	err = pv_strings_add(profile->strings, text, strlen(text), &profile->interpreter);
-	return err ? err : pv_strings_add(profile->strings, s->process.name,
-					  strlen(s->process.name), &profile->target_name);
+	return err ? err
+		   : pv_strings_add(profile->strings, s->process.name, strlen(s->process.name),
+				    &profile->target_name);
 }
 
 static void snapper_deinit(struct snapper *s)

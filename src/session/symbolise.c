@@ -22,9 +22,9 @@ struct pv_symboliser {
 	struct pv_objects *objects;
 	struct pv_codes *codes;
 	struct pv_profile *profile;
-	struct pv_vec natives;	/* struct pv_native_symbols *, by object id - 1 */
+	struct pv_vec natives; /* struct pv_native_symbols *, by object id - 1 */
 	struct pv_kernel_symbols *kernel;
-	struct pv_map locs;	/* hash of the frame -> loc */
+	struct pv_map locs; /* hash of the frame -> loc */
 };
 
 struct pv_err *pv_symboliser_create(struct pv_objects *objects, struct pv_codes *codes,
@@ -156,8 +156,8 @@ static struct pv_err *python_loc(struct pv_symboliser *s, const struct pv_frame_
 	struct pv_code_place place = {};
 	struct pv_err *err;
 
-	*known_ret = pv_codes_place(s->codes, ref->value, ref->detail, &place) &&
-		     place_whole(&place);
+	*known_ret =
+		pv_codes_place(s->codes, ref->value, ref->detail, &place) && place_whole(&place);
 	if (!place.qualname && !place.file)
 		return add_loc(s, PV_LOC_MARKER, "[unknown code]", NULL, ret);
 	if (!place.qualname) {

@@ -21,10 +21,10 @@ struct pv_mem;
 
 struct pv_image {
 	pid_t pid;
-	struct pv_mapping *mappings;	/* sorted; segment and cell are still 0 */
+	struct pv_mapping *mappings; /* sorted; segment and cell are still 0 */
 	size_t n_mappings;
-	struct pv_python python;	/* python.found */
-	char *python_error;		/* CPython is there but cannot be read: why; owned */
+	struct pv_python python; /* python.found */
+	char *python_error;      /* CPython is there but cannot be read: why; owned */
 };
 
 /* A process that is gone is PV_ERR_NOPROC.  One without Python is fine. */

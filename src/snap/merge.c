@@ -12,7 +12,7 @@ struct merge {
 	const struct pv_merge_options *options;
 	struct pv_merged *out;
 	uint32_t next_python;
-	uint32_t n_anchored;	/* native frames flagged as eval */
+	uint32_t n_anchored; /* native frames flagged as eval */
 };
 
 static const char *const mark_texts[PV_MARK_MAX] = {

@@ -17,20 +17,20 @@
 #include "base/vec.h"
 
 enum pv_ref_kind {
-	PV_REF_PYTHON,	/* value = code key, detail = lasti */
-	PV_REF_NATIVE,	/* value = ELF vaddr, detail = object id */
-	PV_REF_RAW,	/* value = address without a known object */
-	PV_REF_KERNEL,	/* value = address */
-	PV_REF_MARKER,	/* value = enum pv_mark */
+	PV_REF_PYTHON, /* value = code key, detail = lasti */
+	PV_REF_NATIVE, /* value = ELF vaddr, detail = object id */
+	PV_REF_RAW,    /* value = address without a known object */
+	PV_REF_KERNEL, /* value = address */
+	PV_REF_MARKER, /* value = enum pv_mark */
 };
 
 enum pv_mark {
-	PV_MARK_TRUNCATED,	/* frames are missing between here and the root */
-	PV_MARK_BREAK,		/* native frames are missing here */
-	PV_MARK_TORN,		/* Python half not shown: the 3.11/3.12 window */
-	PV_MARK_MISMATCH,	/* Python half not shown: the halves disagree */
-	PV_MARK_UNREADABLE,	/* Python half not shown: it could not be read whole */
-	PV_MARK_NEW_MAPPING,	/* through a mapping that was not known yet */
+	PV_MARK_TRUNCATED,   /* frames are missing between here and the root */
+	PV_MARK_BREAK,       /* native frames are missing here */
+	PV_MARK_TORN,        /* Python half not shown: the 3.11/3.12 window */
+	PV_MARK_MISMATCH,    /* Python half not shown: the halves disagree */
+	PV_MARK_UNREADABLE,  /* Python half not shown: it could not be read whole */
+	PV_MARK_NEW_MAPPING, /* through a mapping that was not known yet */
 	PV_MARK_MAX,
 };
 
@@ -40,23 +40,23 @@ const char *pv_mark_text(enum pv_mark mark);
 struct pv_frame_ref {
 	uint64_t value;
 	uint32_t detail;
-	uint8_t kind;		/* enum pv_ref_kind */
-	bool exact;		/* NATIVE, RAW: value is a pc, not a return address */
+	uint8_t kind; /* enum pv_ref_kind */
+	bool exact;   /* NATIVE, RAW: value is a pc, not a return address */
 };
 
 struct pv_merged {
-	struct pv_vec frames;	/* struct pv_frame_ref, root first */
-	bool complete;		/* thread's start and outermost Python frame, nothing missing */
-	bool truncated;		/* a marker stands for missing frames */
-	bool marked;		/* the Python half is not shown, because it could be wrong */
-	bool bridged;		/* a native break was bridged */
-	bool python;		/* has at least one Python frame */
-	uint8_t loss;		/* enum pv_loss: the first reason why it is not complete */
+	struct pv_vec frames; /* struct pv_frame_ref, root first */
+	bool complete;        /* thread's start and outermost Python frame, nothing missing */
+	bool truncated;       /* a marker stands for missing frames */
+	bool marked;          /* the Python half is not shown, because it could be wrong */
+	bool bridged;         /* a native break was bridged */
+	bool python;          /* has at least one Python frame */
+	uint8_t loss;         /* enum pv_loss: the first reason why it is not complete */
 };
 
 struct pv_merge_options {
-	bool no_native;		/* Python and kernel frames only */
-	bool counted;		/* no anchors (<= 3.9): eval frames are counted from the root */
+	bool no_native; /* Python and kernel frames only */
+	bool counted;   /* no anchors (<= 3.9): eval frames are counted from the root */
 };
 
 /*

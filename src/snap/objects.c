@@ -24,9 +24,9 @@ enum {
 };
 
 struct pv_objects {
-	char *cache_dir;	/* or NULL */
-	struct pv_vec list;	/* struct pv_object *; id - 1 is the index */
-	struct pv_map by_file;	/* hash of device, inode, path -> id */
+	char *cache_dir;       /* or NULL */
+	struct pv_vec list;    /* struct pv_object *; id - 1 is the index */
+	struct pv_map by_file; /* hash of device, inode, path -> id */
 };
 
 struct pv_err *pv_objects_create(const char *cache_dir, struct pv_objects **ret)
@@ -127,9 +127,8 @@ static char *object_root(pid_t pid, const struct pv_map_entry *entry)
 	return asprintf(&root, "/proc/%d/root", pid) < 0 ? NULL : root;
 }
 
-static struct pv_err *object_create(pid_t pid, const struct pv_map_entry *entry,
-				    struct pv_mem *mem, const char *cache_dir,
-				    struct pv_object **ret)
+static struct pv_err *object_create(pid_t pid, const struct pv_map_entry *entry, struct pv_mem *mem,
+				    const char *cache_dir, struct pv_object **ret)
 {
 	struct pv_object *object = calloc(1, sizeof(*object));
 	struct pv_err *err;

@@ -20,15 +20,15 @@ struct pv_map_entry;
 struct pv_mem;
 
 struct pv_object {
-	uint32_t id;			/* 1.. */
-	char *path;			/* as the process sees it; "[vdso]" */
-	char *name;			/* base name of path */
-	char *root;			/* "" or "/proc/PID/root": where path is to be found */
-	struct pv_elf *elf;		/* NULL: not to be opened, or no ELF file */
-	char *error;			/* why elf is NULL */
+	uint32_t id;        /* 1.. */
+	char *path;         /* as the process sees it; "[vdso]" */
+	char *name;         /* base name of path */
+	char *root;         /* "" or "/proc/PID/root": where path is to be found */
+	struct pv_elf *elf; /* NULL: not to be opened, or no ELF file */
+	char *error;        /* why elf is NULL */
 	struct pv_unwind_table unwind;
-	bool has_runtime;		/* may hold CPython's _PyRuntime */
-	bool deleted;			/* the file was removed or replaced since */
+	bool has_runtime; /* may hold CPython's _PyRuntime */
+	bool deleted;     /* the file was removed or replaced since */
 };
 
 struct pv_objects;
@@ -50,7 +50,8 @@ struct pv_err *pv_objects_find(struct pv_objects *objects, pid_t pid,
 struct pv_object *pv_objects_get(const struct pv_objects *objects, uint32_t id);
 size_t pv_objects_n(const struct pv_objects *objects);
 
-/* Where unwind tables are cached for this user; NULL if there is no such place.  Owned by the caller. */
+/* Where unwind tables are cached for this user; NULL if there is no such place.  Owned by the
+ * caller. */
 char *pv_objects_default_cache(void);
 
 #endif
