@@ -173,7 +173,7 @@ static inline struct pv_walk_code *pv_code_see(struct pv_ctx *c, __u64 address)
 	known->bad = 0;
 	known->key = pv_code_key(c, address);
 	if (py->co_firsttraceable != PV_OFF_NONE)
-		known->first_traceable = 2 * PV_FIELD(__s32, w->code_bytes, PV_WALK_CODE,
+		known->first_traceable = 2 * PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE,
 						      py->co_firsttraceable);
 	if (!pv_env_code_known(c, known->key) && w->n_new < PV_WALK_NEW) {
 		/* more than that in one sample: they are copied when seen again */

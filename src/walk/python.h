@@ -104,10 +104,11 @@ static inline __s32 pv_py_lasti(const struct pv_walk *w, const struct pv_pylayou
 
 	if (py->instr_kind != PV_INSTR_POINTER) {
 		lasti = PV_FIELD(__s32, w->frame_bytes, PV_WALK_FRAME, at);
-		return py->instr_kind == PV_INSTR_LASTI_UNITS && lasti > 0 ? 2 * lasti : lasti;
+		return py->instr_kind == PV_INSTR_LASTI_UNITS && lasti > 0 ? (__s32)(2U * lasti)
+									   : lasti;
 	}
-	delta = PV_FIELD(__s64, w->frame_bytes, PV_WALK_FRAME, at) - (__s64)code -
-		py->co_code_adaptive;
+	/* unsigned: what is read may overflow */
+	delta = PV_FIELD(__u64, w->frame_bytes, PV_WALK_FRAME, at) - code - py->co_code_adaptive;
 	if (delta < -2 || delta >= 1 << 28)
 		return -1;
 	return delta;

@@ -50,7 +50,7 @@ enum {
 PV_STATIC_ASSERT(2 * PV_PYTHON_FRAMES_MAX + PV_KERNEL_FRAMES_MAX + 1 + PV_NATIVE_FRAMES_MAX <=
 			 PV_WALK_WORDS,
 		 "all frames fit into the words of a sample");
-PV_STATIC_ASSERT(PV_PYTHON_FRAMES_MAX < PV_WALK_ANCHORS, "one anchor a frame at most");
+PV_STATIC_ASSERT((int)PV_PYTHON_FRAMES_MAX < (int)PV_WALK_ANCHORS, "one anchor a frame at most");
 
 /* A code object that this sample has met. */
 struct pv_walk_code {
@@ -108,8 +108,20 @@ struct pv_ctx {
 	void *home;		/* of the home: the task, the host's walker */
 };
 
-/* A load at an untrusted offset of a masked buffer. */
+/*
+ * A load at an untrusted offset of a masked buffer.  BPF may load a map value
+ * unaligned, and its compiler would make single bytes of a copy; C may not.
+ */
+#ifdef __bpf__
 #define PV_FIELD(type, bytes, size, offset) (*(type *)&(bytes)[(offset) & ((size) - 1)])
+#else
+#define PV_FIELD(type, bytes, size, offset)                                                        \
+	({                                                                                         \
+		type _field;                                                                       \
+		__builtin_memcpy(&_field, &(bytes)[(offset) & ((size) - 1)], sizeof(_field));      \
+		_field;                                                                            \
+	})
+#endif
 
 /*
  * min(n, max), in a form whose bound the verifier sees: compilers keep the
