@@ -14,9 +14,9 @@
 
 enum {
 	INTERPRETERS_MAX = 256,
-	THREADS_MAX = 4096,
+	THREADS_MAX = 4096, /* thread states in one look, over all interpreters */
 	/* The lists change under our eyes: a thread that ends may break one look. */
-	LOOKS = 16,
+	LOOKS = 8,
 	KEYS_MAX = 1024, /* PTHREAD_KEYS_MAX */
 };
 
@@ -99,7 +99,8 @@ struct look_state {
 	bool have_key;
 	uint32_t key;
 	bool any_thread;
-	const char *why; /* of LOOK_BAD */
+	unsigned int threads; /* seen in this look: a list may be a circle */
+	const char *why;      /* of LOOK_BAD */
 };
 
 /* One PyThreadState: is it what tstate->interp, pthread_self() and the key say? */
@@ -136,7 +137,7 @@ static enum look look_threads(struct look_state *state, uint64_t interp)
 		state->why = "an interpreter state is not readable";
 		return LOOK_BAD;
 	}
-	for (unsigned int i = 0; tstate && i < THREADS_MAX; i++) {
+	while (tstate && state->threads++ < THREADS_MAX) {
 		enum look look;
 
 		look = look_thread(state, interp, tstate, &tstate);
@@ -154,6 +155,7 @@ static enum look look_runtime(struct look_state *state)
 	uint32_t tss[2]; /* Py_tss_t: _is_initialized, _key */
 
 	state->any_thread = false;
+	state->threads = 0;
 	if (pv_mem_read_u64(state->mem, proc->runtime + py->rt_interpreters_head, &interp) ||
 	    pv_mem_read(state->mem, tss, sizeof(tss), proc->runtime + py->rt_tss_key)) {
 		state->why = "_PyRuntime is not readable";
@@ -183,7 +185,7 @@ static enum look look_runtime(struct look_state *state)
 
 struct pv_err *pv_python_validate(struct pv_mem *mem, const struct pv_proc *proc, bool *ret)
 {
-	struct look_state state = {.mem = mem, .proc = proc};
+	struct look_state state = { .mem = mem, .proc = proc };
 	enum look look = LOOK_BAD;
 	uint32_t initialized;
 
