@@ -32,7 +32,7 @@ bool pv_python_is_runtime(const struct pv_elf *elf)
 void pv_python_deinit(struct pv_python *python)
 {
 	free(python->module_path);
-	*python = (struct pv_python){0};
+	*python = (struct pv_python){ 0 };
 }
 
 static const char *file_name(const char *path)
@@ -78,7 +78,7 @@ static bool is_stripped(const struct pv_elf *elf)
 
 static void version_text(uint32_t version, bool exact, char *ret, size_t size)
 {
-	static const char *const levels[16] = {[0xa] = "a", [0xb] = "b", [0xc] = "rc"};
+	static const char *const levels[16] = { [0xa] = "a", [0xb] = "b", [0xc] = "rc" };
 	const char *level = levels[(version >> 4) & 0xf];
 
 	if (!exact)
@@ -103,19 +103,30 @@ static struct pv_err *refuse_debug_build(const struct pv_elf *elf)
 	return NULL;
 }
 
+/*
+ * 3.13: _Py_DebugOffsets is the first member of _PyRuntime, and constant: the
+ * file has it before the loader has mapped or copied the data.
+ */
 static struct pv_err *find_layout(struct pv_mem *mem, const struct pv_interpreter *interpreter,
 				  uint32_t version, struct pv_python *ret)
 {
-	uint8_t debug_offsets[DEBUG_OFFSETS_BYTES];
+	uint8_t buffer[DEBUG_OFFSETS_BYTES];
+	const void *debug_offsets = NULL;
+	struct pv_elf_symbol symbol;
 	struct pv_err *err;
 
-	/* 3.13: _Py_DebugOffsets is the first member of _PyRuntime. */
-	if (version >= 0x030d0000 &&
-	    pv_mem_read(mem, debug_offsets, sizeof(debug_offsets), interpreter->runtime))
-		return pv_err_create(PV_ERR_NOPROC, "_PyRuntime is not readable");
-	err = pv_pylayout_find(version, version >= 0x030d0000 ? debug_offsets : NULL,
-			       version >= 0x030d0000 ? sizeof(debug_offsets) : 0, &ret->proc.py,
-			       ret->sources.layout, sizeof(ret->sources.layout));
+	if (version >= 0x030d0000) {
+		if (pv_elf_find_symbol(interpreter->code->elf, "_PyRuntime", &symbol))
+			debug_offsets =
+				pv_elf_data(interpreter->code->elf, symbol.vaddr, sizeof(buffer));
+		if (!debug_offsets &&
+		    pv_mem_read(mem, buffer, sizeof(buffer), interpreter->runtime))
+			return pv_err_create(PV_ERR_NOPROC, "_PyRuntime is not readable");
+		if (!debug_offsets)
+			debug_offsets = buffer;
+	}
+	err = pv_pylayout_find(version, debug_offsets, debug_offsets ? sizeof(buffer) : 0,
+			       &ret->proc.py, ret->sources.layout, sizeof(ret->sources.layout));
 	if (err)
 		return err;
 	return refuse_debug_build(interpreter->code->elf);
@@ -123,7 +134,7 @@ static struct pv_err *find_layout(struct pv_mem *mem, const struct pv_interprete
 
 static struct pv_err *find_types(const struct pv_interpreter *interpreter, struct pv_proc *proc)
 {
-	static const char *const names[] = {"PyCode_Type", "PyBytes_Type", "PyUnicode_Type"};
+	static const char *const names[] = { "PyCode_Type", "PyBytes_Type", "PyUnicode_Type" };
 	struct pv_elf_symbol symbol;
 	uint64_t address[3];
 
@@ -205,7 +216,7 @@ static const struct pv_python_module *find_copy(const struct pv_python_module *m
 /* 2.7 and 3.6, which have no _PyRuntime. */
 static struct pv_err *refuse_old(struct pv_mem *mem, const struct pv_python_module *module)
 {
-	struct pv_interpreter interpreter = {.code = module};
+	struct pv_interpreter interpreter = { .code = module };
 	char version[32] = "older than 3.7", source[64];
 	struct pv_err *err;
 	uint32_t hex;
@@ -240,12 +251,12 @@ struct pv_err *pv_python_detect(struct pv_mem *mem, const struct pv_python_modul
 {
 	const struct pv_python_module *copy = find_copy(modules, n_modules);
 	const struct pv_python_module *old = NULL;
-	struct pv_python best = {0};
+	struct pv_python best = { 0 };
 	struct pv_err *first = NULL;
 
 	for (size_t i = 0; i < n_modules; i++) {
-		struct pv_interpreter interpreter = {.code = &modules[i], .copy = copy};
-		struct pv_python one = {0};
+		struct pv_interpreter interpreter = { .code = &modules[i], .copy = copy };
+		struct pv_python one = { 0 };
 		struct pv_elf_symbol symbol;
 		struct pv_err *err;
 
@@ -281,6 +292,6 @@ struct pv_err *pv_python_detect(struct pv_mem *mem, const struct pv_python_modul
 				      copy->path);
 	if (first)
 		return first;
-	*ret = (struct pv_python){0};
+	*ret = (struct pv_python){ 0 };
 	return NULL;
 }

@@ -4,6 +4,7 @@
  * Input: the process's memory (untrusted) and libc's _thread_db_* constants.
  * Output: whether the layout holds on this very process.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -100,6 +101,7 @@ struct look_state {
 	uint32_t key;
 	bool any_thread;
 	unsigned int threads; /* seen in this look: a list may be a circle */
+	int failed;           /* negative errno of reading _PyRuntime */
 	const char *why;      /* of LOOK_BAD */
 };
 
@@ -156,11 +158,13 @@ static enum look look_runtime(struct look_state *state)
 
 	state->any_thread = false;
 	state->threads = 0;
-	if (pv_mem_read_u64(state->mem, proc->runtime + py->rt_interpreters_head, &interp) ||
-	    pv_mem_read(state->mem, tss, sizeof(tss), proc->runtime + py->rt_tss_key)) {
-		state->why = "_PyRuntime is not readable";
-		return LOOK_BAD;
-	}
+	state->failed =
+		pv_mem_read_u64(state->mem, proc->runtime + py->rt_interpreters_head, &interp);
+	if (!state->failed)
+		state->failed =
+			pv_mem_read(state->mem, tss, sizeof(tss), proc->runtime + py->rt_tss_key);
+	if (state->failed)
+		return LOOK_EARLY;
 	if (tss[0] > 1 || (tss[0] && tss[1] >= KEYS_MAX)) {
 		state->why = "_PyRuntime's autoTSSkey is not a thread-specific key";
 		return LOOK_BAD;
@@ -191,6 +195,9 @@ struct pv_err *pv_python_validate(struct pv_mem *mem, const struct pv_proc *proc
 
 	for (unsigned int i = 0; i < LOOKS && look == LOOK_BAD; i++)
 		look = look_runtime(&state);
+	/* The loader maps an object's code before its data; all else is no matter of time. */
+	if (state.failed && state.failed != -EFAULT)
+		return pv_err_errno(-state.failed, "cannot read _PyRuntime in the process");
 	if (look == LOOK_BAD) {
 		/* Half-built structures are to be expected while Py_Initialize runs. */
 		if (pv_mem_read_u32(mem,

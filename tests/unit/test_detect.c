@@ -43,6 +43,7 @@ struct process {
 	size_t n_objects;
 	uint8_t heap[HEAP_BYTES];
 	unsigned int reads, fail_nth;
+	int errnum;		/* of every read, 0: they work */
 };
 
 static void put(void *at, uint64_t value, size_t n)
@@ -61,6 +62,8 @@ static int process_read(struct pv_mem *mem, void *dst, size_t n, uint64_t addr)
 
 	if (++p->reads == p->fail_nth)
 		return -EFAULT;
+	if (p->errnum)
+		return -p->errnum;
 	if (addr >= HEAP && addr - HEAP < HEAP_BYTES && n <= HEAP_BYTES - (addr - HEAP)) {
 		memcpy(dst, p->heap + (addr - HEAP), n);
 		return 0;
@@ -552,6 +555,36 @@ START_TEST(copy_relocation)
 }
 END_TEST
 
+/* The same before the loader has copied, and before it has mapped any data. */
+START_TEST(not_loaded_yet)
+{
+	struct process *p = process_create();
+	struct object *exe = object_add(p), *lib = object_add(p);
+
+	symbol(exe, "_PyRuntime", RUNTIME, 0x800, STT_OBJECT);
+	object_open(p, exe, "/usr/bin/embeds");
+	add_symbols(lib);
+	add_version(lib, 0x030c01f0);
+	object_open(p, lib, "/usr/lib/libpython3.12.so.1.0");
+	add_libc(p);
+	for (int errnum = 0; errnum <= EFAULT; errnum += EFAULT) {
+		p->errnum = errnum;
+		struct pv_python python = detect(p);
+
+		ck_assert(python.found && !python.initialized);
+		pv_python_deinit(&python);
+	}
+	p->errnum = EPERM;
+	struct pv_python python;
+	struct pv_err *err = pv_python_detect(&p->mem, p->modules, p->n_objects, &python);
+
+	ck_assert(err != NULL);
+	ck_assert_int_eq(err->kind, PV_ERR_PERMISSION);
+	pv_err_destroy(err);
+	process_destroy(p);
+}
+END_TEST
+
 /* An executable with an interpreter inside that also loaded a libpython. */
 START_TEST(two_interpreters)
 {
@@ -638,6 +671,7 @@ int main(void)
 	tcase_add_test(tcase, version_by_text);
 	tcase_add_test(tcase, refuses_builds);
 	tcase_add_test(tcase, copy_relocation);
+	tcase_add_test(tcase, not_loaded_yet);
 	tcase_add_test(tcase, two_interpreters);
 	tcase_add_test(tcase, cold_part);
 	srunner_run_all(runner, CK_ENV);

@@ -216,6 +216,12 @@ START_TEST(refusals)
 {
 	uint64_t debug[N_DEBUG];
 
+	/* The last 8 bytes of a struct, and one less. */
+	memcpy(debug, debug_3_13, sizeof(debug));
+	debug[26] = 304 - 8; /* thread_state.datastack_chunk */
+	find(0x030d00f0, debug, sizeof(debug));
+	debug[26]++;
+	refused(0x030d00f0, debug, sizeof(debug), "is outside its struct");
 	refused(0x020712f0, NULL, 0, "CPython 2.7 is not supported");
 	refused(0x030710f0, NULL, 0, "CPython 3.7 is not supported");
 	refused(0x030e00f0, NULL, 0, "CPython 3.14 is not supported");
