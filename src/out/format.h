@@ -24,7 +24,10 @@ struct pv_format {
 
 extern const struct pv_format *const pv_formats[]; /* NULL-terminated */
 
-/* By name, or by the end of a file name; PV_ERR_USAGE lists what there is. */
+/*
+ * By name, or by the end of a file name; PV_ERR_USAGE lists what there is.
+ * "-" and what is in /dev/ have no name of their own to end in: folded.
+ */
 struct pv_err *pv_format_by_name(const char *name, const struct pv_format **ret);
 struct pv_err *pv_format_by_path(const char *path, const struct pv_format **ret);
 

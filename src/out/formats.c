@@ -42,10 +42,20 @@ static bool ends_with(const char *text, const char *suffix)
 	return n >= n_suffix && !strcmp(text + n - n_suffix, suffix);
 }
 
+/* /dev/null, and the /dev/fd/63 of a shell's >(command). */
+static bool has_no_suffix_to_choose(const char *path)
+{
+	return !strcmp(path, "-") || !strncmp(path, "/dev/", 5);
+}
+
 struct pv_err *pv_format_by_path(const char *path, const struct pv_format **ret)
 {
 	struct pv_str suffixes PV_CLEANUP(pv_str_deinit) = { 0 };
 
+	if (has_no_suffix_to_choose(path)) {
+		*ret = &pv_format_folded;
+		return NULL;
+	}
 	for (size_t i = 0; pv_formats[i]; i++) {
 		for (const char *const *suffix = pv_formats[i]->suffixes; *suffix; suffix++) {
 			struct pv_err *err;

@@ -116,6 +116,12 @@ START_TEST(formats_by_name_and_path)
 	ck_assert_ptr_null(pv_format_by_path("/x/a.b.txt", &format));
 	ck_assert_str_eq(format->name, "folded");
 	format = NULL;
+	ck_assert_ptr_null(pv_format_by_path("-", &format));
+	ck_assert_str_eq(format->name, "folded");
+	format = NULL;
+	ck_assert_ptr_null(pv_format_by_path("/dev/fd/63", &format));
+	ck_assert_str_eq(format->name, "folded");
+	format = NULL;
 	err = pv_format_by_name("fold", &format);
 	ck_assert_int_eq(err->kind, PV_ERR_USAGE);
 	ck_assert_ptr_nonnull(strstr(err->message, "folded"));
