@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A walk fixture but for its memory: the file `thread`, as text.  Written by
+ * record_fixture.c, read by test_walk.c.  Every number stands by its name, so
+ * that a struct of ours can change and the fixtures stay.
+ */
+#ifndef PV_TESTS_WALK_FIXTURE_H
+#define PV_TESTS_WALK_FIXTURE_H
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "snap/merge.h"
+#include "snap/snap.h"
+#include "symbol/python.h"
+
+enum { FIXTURE_OBJECTS = 64, FIXTURE_NAME = 64 };
+
+struct fixture {
+	struct pv_snap_thread thread;
+	struct pv_proc proc;
+	struct pv_vec mappings; /* struct pv_mapping */
+	struct pv_map cells;	/* segment << 32 | index -> cell */
+	char objects[FIXTURE_OBJECTS][FIXTURE_NAME]; /* names by id */
+};
+
+struct field {
+	const char *name;
+	size_t offset, size;
+};
+
+#define FIELD(type, prefix, member)                                                                \
+	{                                                                                          \
+		prefix #member, offsetof(type, member), sizeof(((type *)0)->member)                \
+	}
+#define THREAD(member) FIELD(struct pv_snap_thread, "", member)
+#define PROC(member)   FIELD(struct pv_proc, "proc.", member)
+#define PY(member)     FIELD(struct pv_pylayout, "py.", member)
+
+static const struct field thread_fields[] = {
+	THREAD(pid), THREAD(tid), THREAD(pc), THREAD(sp), THREAD(bp), THREAD(fsbase),
+};
+
+static const struct field proc_fields[] = {
+	PROC(generation),	PROC(maps_first),
+	PROC(maps_n),		PROC(has_python),
+	PROC(runtime),		PROC(code_type),
+	PROC(bytes_type),	PROC(unicode_type),
+	PROC(eval[0].start),	PROC(eval[0].end),
+	PROC(eval[1].start),	PROC(eval[1].end),
+	PROC(eval[2].start),	PROC(eval[2].end),
+	PROC(eval[3].start),	PROC(eval[3].end),
+	PROC(torn.start),	PROC(torn.end),
+	PROC(pthread_specific), PROC(pthread_key_size),
+	PROC(pthread_key_data), PROC(pthread_key_block),
+	PROC(reanchor_cfa),	PROC(reanchor_rbp),
+	PROC(reanchor_pc),
+};
+
+static const struct field py_fields[] = {
+	PY(version_hex),       PY(frame_kind),
+	PY(anchor_kind),       PY(instr_kind),
+	PY(linetable_kind),    PY(code_tag_mask),
+	PY(free_threaded),     PY(owner_boundary),
+	PY(owner_generator),   PY(rt_interpreters_head),
+	PY(rt_tss_key),	       PY(rt_tstate_current),
+	PY(rt_main_thread),    PY(is_threads_head),
+	PY(is_ceval_gil),      PY(is_next),
+	PY(is_id),	       PY(ts_next),
+	PY(ts_interp),	       PY(ts_thread_id),
+	PY(ts_native_thread_id), PY(ts_frame),
+	PY(ts_cframe),	       PY(ts_root_cframe),
+	PY(ts_status),	       PY(ts_len),
+	PY(cf_current_frame),  PY(cf_previous),
+	PY(fr_start),	       PY(fr_len),
+	PY(fr_previous),       PY(fr_code),
+	PY(fr_instr),	       PY(fr_owner),
+	PY(fr_is_entry),       PY(co_len),
+	PY(co_filename),       PY(co_name),
+	PY(co_qualname),       PY(co_linetable),
+	PY(co_firstlineno),    PY(co_code_adaptive),
+	PY(co_firsttraceable), PY(co_version),
+	PY(ob_refcnt),	       PY(ob_type),
+	PY(var_size),	       PY(bytes_data),
+	PY(str_length),	       PY(str_state),
+	PY(str_ascii_data),    PY(str_compact_data),
+};
+
+/* Names that older fixtures may still have: their lines are passed over. */
+static const char *const retired_fields[] = { NULL };
+
+#define N_FIELDS(table) (sizeof(table) / sizeof(*(table)))
+
+struct field_table {
+	const struct field *fields;
+	size_t n;
+	void *base;
+};
+
+static inline void fixture_tables(struct fixture *fixture, struct field_table ret[3])
+{
+	ret[0] = (struct field_table){ thread_fields, N_FIELDS(thread_fields), &fixture->thread };
+	ret[1] = (struct field_table){ proc_fields, N_FIELDS(proc_fields), &fixture->proc };
+	ret[2] = (struct field_table){ py_fields, N_FIELDS(py_fields), &fixture->proc.py };
+}
+
+static inline void fixture_init(struct fixture *fixture)
+{
+	size_t i;
+
+	*fixture = (struct fixture){ .mappings = PV_VEC(struct pv_mapping) };
+	/* a member that is younger than the fixture: not there */
+	for (i = 0; i < N_FIELDS(py_fields); i++) {
+		if (py_fields[i].size == 2)
+			memset((char *)&fixture->proc.py + py_fields[i].offset, 0xff, 2);
+	}
+}
+
+static inline void fixture_deinit(struct fixture *fixture)
+{
+	pv_vec_deinit(&fixture->mappings);
+	pv_map_deinit(&fixture->cells);
+}
+
+/* For pv_snap_source.cell. */
+static inline bool fixture_cell(void *ctx, uint32_t segment, uint32_t index, uint64_t *ret)
+{
+	struct fixture *fixture = ctx;
+
+	return pv_map_get(&fixture->cells, (uint64_t)segment << 32 | index, ret);
+}
+
+static inline struct pv_snap_source fixture_source(struct fixture *fixture, struct pv_mem *mem)
+{
+	return (struct pv_snap_source){
+		.mem = mem,
+		.proc = fixture->proc,
+		.mappings = fixture->mappings.data,
+		.n_mappings = fixture->mappings.n,
+		.cell = fixture_cell,
+		.cell_ctx = fixture,
+	};
+}
+
+/* ---- writing */
+
+static inline int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static inline void write_cells(const struct fixture *fixture, FILE *file)
+{
+	uint64_t *keys = calloc(fixture->cells.n + 1, sizeof(*keys));
+	size_t n = 0, i, on_line = 0;
+
+	if (!keys)
+		return;
+	for (i = 0; i < fixture->cells.capacity; i++) {
+		if (fixture->cells.used[i])
+			keys[n++] = fixture->cells.slots[i].key;
+	}
+	qsort(keys, n, sizeof(*keys), compare_u64);
+	for (i = 0; i < n; i++) {
+		uint64_t value = 0;
+
+		if (!i || keys[i] >> 32 != keys[i - 1] >> 32 || on_line == 5) {
+			fprintf(file, "%scells %" PRIu64 " =", i ? "\n" : "", keys[i] >> 32);
+			on_line = 0;
+		}
+		on_line++;
+		pv_map_get(&fixture->cells, keys[i], &value);
+		fprintf(file, " %x:%" PRIx64, (unsigned int)keys[i], value);
+	}
+	fprintf(file, "\n");
+	free(keys);
+}
+
+static inline void fixture_write(struct fixture *fixture, FILE *file)
+{
+	struct field_table tables[3];
+	size_t t, i;
+
+	fixture_tables(fixture, tables);
+	for (t = 0; t < 3; t++) {
+		for (i = 0; i < tables[t].n; i++) {
+			const struct field *field = &tables[t].fields[i];
+			uint64_t value = 0;
+
+			memcpy(&value, (char *)tables[t].base + field->offset, field->size);
+			fprintf(file, field->size > 2 ? "%s = 0x%" PRIx64 "\n" : "%s = %" PRIu64 "\n",
+				field->name, value);
+		}
+	}
+	fprintf(file, "# objects by id; mapping = start end bias object segment cell npages base\n");
+	for (i = 0; i < FIXTURE_OBJECTS; i++) {
+		if (fixture->objects[i][0])
+			fprintf(file, "object %zu = %s\n", i, fixture->objects[i]);
+	}
+	for (i = 0; i < fixture->mappings.n; i++) {
+		const struct pv_mapping *m = pv_vec_at(&fixture->mappings, i);
+
+		fprintf(file, "mapping = 0x%llx 0x%llx 0x%llx %u %u %u %u 0x%llx\n", m->start,
+			m->end, m->bias, m->object, m->segment, m->cell, m->npages, m->base);
+	}
+	fprintf(file, "# cells of the unwind tables that were read, by segment; index:value\n");
+	write_cells(fixture, file);
+}
+
+/* ---- reading */
+
+static inline bool parse_cells(struct fixture *fixture, uint64_t segment, const char *text)
+{
+	unsigned int index;
+	uint64_t value;
+	int used;
+
+	while (sscanf(text, " %x:%" SCNx64 "%n", &index, &value, &used) == 2) {
+		struct pv_err *err = pv_map_set(&fixture->cells, segment << 32 | index, value);
+
+		if (err)
+			return false;
+		text += used;
+	}
+	return !text[strspn(text, " \n")];
+}
+
+static inline bool parse_mapping(struct fixture *fixture, const char *text)
+{
+	struct pv_mapping m = {};
+	struct pv_err *err;
+
+	if (sscanf(text, "%lli %lli %lli %u %u %u %u %lli", (long long *)&m.start,
+		   (long long *)&m.end, (long long *)&m.bias, &m.object, &m.segment, &m.cell,
+		   &m.npages, (long long *)&m.base) != 8)
+		return false;
+	err = pv_vec_append(&fixture->mappings, &m, 1, NULL);
+	return !err;
+}
+
+static inline bool parse_number(struct fixture *fixture, const char *name, const char *text)
+{
+	uint64_t value = strtoull(text, NULL, 0);
+	struct field_table tables[3];
+	size_t t, i;
+
+	fixture_tables(fixture, tables);
+	for (t = 0; t < 3; t++) {
+		for (i = 0; i < tables[t].n; i++) {
+			const struct field *field = &tables[t].fields[i];
+
+			if (strcmp(field->name, name) == 0) {
+				memcpy((char *)tables[t].base + field->offset, &value,
+				       field->size);
+				return true;
+			}
+		}
+	}
+	for (i = 0; retired_fields[i]; i++) {
+		if (strcmp(retired_fields[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static inline bool parse_line(struct fixture *fixture, char *line)
+{
+	char *equals = strstr(line, " = ");
+	unsigned int id;
+
+	if (line[0] == '#' || line[0] == '\n')
+		return true;
+	if (sscanf(line, "cells %u =", &id) == 1)
+		return parse_cells(fixture, id, strchr(line, '=') + 1);
+	if (!equals)
+		return false;
+	*equals = '\0';
+	equals += 3;
+	if (sscanf(line, "object %u", &id) == 1) {
+		if (id >= FIXTURE_OBJECTS)
+			return false;
+		snprintf(fixture->objects[id], FIXTURE_NAME, "%.*s", (int)strcspn(equals, "\n"),
+			 equals);
+		return true;
+	}
+	if (strcmp(line, "mapping") == 0)
+		return parse_mapping(fixture, equals);
+	return parse_number(fixture, line, equals);
+}
+
+static inline struct pv_err *fixture_read(const char *path, struct fixture *fixture)
+{
+	_pv_fclose_ FILE *file = fopen(path, "re");
+	_pv_free_ char *line = NULL;
+	size_t capacity = 0, number = 0;
+
+	if (!file)
+		return pv_err_errno(errno, "cannot open %s", path);
+	while (getline(&line, &capacity, file) >= 0) {
+		number++;
+		if (!parse_line(fixture, line))
+			return pv_err_create(PV_ERR_FAILED, "%s:%zu: not understood: %s", path,
+					     number, line);
+	}
+	return NULL;
+}
+
+/* ---- the text of frames */
+
+static inline struct pv_err *native_text(const struct fixture *fixture, const char *kind,
+					 uint64_t word, struct pv_str *ret)
+{
+	uint64_t object = word >> PV_NAT_REL_BITS & ((1U << PV_NAT_OBJECT_BITS) - 1);
+	const char *exact = word & PV_NAT_EXACT ? " exact" : "";
+
+	if (word & PV_NAT_RAW)
+		return pv_str_appendf(ret, "%s 0x%llx%s", kind, word & (PV_NAT_RAW - 1), exact);
+	return pv_str_appendf(ret, "%s %s+0x%llx%s", kind,
+			      object < FIXTURE_OBJECTS ? fixture->objects[object] : "?",
+			      word & ((1ULL << PV_NAT_REL_BITS) - 1), exact);
+}
+
+/* "?" for what is not known; never an error but for memory. */
+static inline struct pv_err *python_text(struct pv_codes *codes, const struct pv_frame_ref *ref,
+					 struct pv_str *ret)
+{
+	struct pv_code_place place = {};
+
+	pv_codes_place(codes, ref->value, ref->detail, &place);
+	return pv_str_appendf(ret, "python %s (%s:%d)", place.qualname ? place.qualname : "?",
+			      place.file ? place.file : "?", place.line);
+}
+
+static inline struct pv_err *frame_text(const struct fixture *fixture, struct pv_codes *codes,
+					const struct pv_frame_ref *ref, struct pv_str *ret)
+{
+	uint64_t word = ref->value | (ref->exact ? PV_NAT_EXACT : 0);
+
+	switch (ref->kind) {
+	case PV_REF_PYTHON:
+		return python_text(codes, ref, ret);
+	case PV_REF_NATIVE:
+		return native_text(fixture, "native",
+				   word | (uint64_t)ref->detail << PV_NAT_REL_BITS, ret);
+	case PV_REF_RAW:
+		return native_text(fixture, "native", word | PV_NAT_RAW, ret);
+	case PV_REF_MARKER:
+		return pv_str_appendf(ret, "marker %s", pv_mark_text(ref->value));
+	default:
+		return pv_str_appendf(ret, "kernel 0x%" PRIx64, ref->value);
+	}
+}
+
+/* What the merge says of the whole: "complete python". */
+static inline struct pv_err *status_text(const struct pv_event_sample *sample,
+					 const struct pv_merged *merged, struct pv_str *ret)
+{
+	return pv_str_appendf(ret, "status%s%s%s%s%s%s loss %u/%u/%u",
+			      merged->complete ? " complete" : "",
+			      merged->truncated ? " truncated" : "",
+			      merged->marked ? " marked" : "", merged->bridged ? " bridged" : "",
+			      merged->python ? " python" : "",
+			      sample->flags & PV_SAMPLE_ATTACHED ? " attached" : "", merged->loss,
+			      sample->py_loss, sample->nat_loss);
+}
+
+static inline const uint64_t *sample_natives(const struct pv_event_sample *sample)
+{
+	return (const uint64_t *)(sample + 1) + 2 * sample->n_python + sample->n_kernel;
+}
+
+#endif

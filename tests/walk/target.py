@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The threads of the walk fixtures; started and asked by tools/record-fixture.
+
+Input: argv[1], the modes.  Output: one line of JSON once all threads stand where they shall: the
+interpreter, and for each mode its thread and the stacks (file, name, line; root first) that CPython
+itself gives for it: one for a thread that is blocked, all that were seen for one that runs.
+No standard library function is on these stacks: their tables would only make the fixtures longer.
+"""
+import _thread
+import json
+import os
+import sys
+import time
+import zlib
+
+GATE = _thread.allocate_lock()
+GATE.acquire()
+TIDS = {}
+SPIN_SECONDS = 1.0
+
+
+def hold(*_ignored):
+	GATE.acquire()
+
+
+# recursion, a generator, a C callback (sorted's key), names that are not ASCII
+
+class Größe:
+	def größe(self, n):
+		if n == 0:
+			return list(self.παράγει())
+		return self.größe(n - 1)
+
+	def παράγει(self):
+		yield 1
+		yield sorted([3], key=self.名)
+
+	def 名(self, _item):
+		hold()
+
+
+def blocked():
+	Größe().größe(2)
+
+
+def sleep():
+	for _i in (time.sleep(n) for n in (10 ** 6,)):
+		pass
+
+
+def zip_forever():
+	# one call of a second or so, again and again: the GIL is released within
+	data = os.urandom(1 << 24)
+	while True: zlib.compress(data, 9)
+
+
+# runs for ever; every call of leaf() enters the interpreter anew
+
+def leaf(_item):
+	return None
+
+
+def spin():
+	while True: list(map(leaf, (1,)))
+
+
+# native code without unwind information between two runs of Python frames
+
+def anonymous_code(code):
+	import ctypes
+	import mmap
+	page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS,
+			mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+	page.write(code)
+	address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+	return page, address
+
+
+def callback(_n):
+	hold()
+	return 0
+
+
+def through_anonymous_code():
+	import ctypes
+	# sub $8, %rsp; call *%rdi; add $8, %rsp; ret
+	page, address = anonymous_code(b"\x48\x83\xec\x08\xff\xd7\x48\x83\xc4\x08\xc3")
+	function = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: callback(1))
+	ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(address)(ctypes.cast(function, ctypes.c_void_p))
+
+
+def in_anonymous_code():
+	import ctypes
+	# mov $34, %eax; syscall; jmp to the start: pause() for ever
+	page, address = anonymous_code(b"\xb8\x22\x00\x00\x00\x0f\x05\xeb\xf7\xc3")
+	ctypes.CFUNCTYPE(ctypes.c_int)(address)()
+
+
+def start_native():
+	import ctypes
+	before = set(os.listdir("/proc/self/task"))
+	libc = ctypes.CDLL(None)
+	thread = ctypes.c_ulong()
+	libc.pthread_create(ctypes.byref(thread), None, libc.pause, None)
+	return int((set(os.listdir("/proc/self/task")) - before).pop())
+
+
+MODES = {f.__name__: f for f in (blocked, sleep, zip_forever, spin, through_anonymous_code, in_anonymous_code)}
+
+
+def start(mode):
+	if mode == "native":
+		return start_native(), None
+	ident = _thread.start_new_thread(run, (mode,))
+	while mode not in TIDS:
+		time.sleep(0.001)
+	return TIDS[mode], ident
+
+
+def run(mode):
+	TIDS[mode] = gettid()
+	MODES[mode]()
+
+
+def gettid():
+	return _thread.get_native_id()
+
+
+def stack(ident):
+	frame, found = sys._current_frames()[ident], []
+	while frame:
+		code = frame.f_code
+		found.append([code.co_filename, getattr(code, "co_qualname", code.co_name), frame.f_lineno])
+		frame = frame.f_back
+	return found[::-1]
+
+
+def main():
+	threads = {}
+	if "spin" in sys.argv[1]:
+		sys.setswitchinterval(1e-5)
+	for mode in sys.argv[1].split(","):
+		tid, ident = start(mode)
+		threads[mode] = {"tid": tid, "ident": ident, "stacks": []}
+	time.sleep(0.5)
+	end = time.monotonic() + SPIN_SECONDS
+	while time.monotonic() < end:
+		for thread in threads.values():
+			if thread["ident"]:
+				now = stack(thread["ident"])
+				if now not in thread["stacks"]:
+					thread["stacks"].append(now)
+	print(json.dumps({"pid": os.getpid(), "version": sys.version.split()[0], "threads": threads}), flush=True)
+	sys.stdin.read()
+	os._exit(0)
+
+
+main()
