@@ -148,6 +148,26 @@ static struct pv_err *find_types(const struct pv_interpreter *interpreter, struc
 	return NULL;
 }
 
+/*
+ * The C library may not be mapped yet when libpython is: without it only an
+ * interpreter that runs already is refused.
+ */
+static struct pv_err *find_threads(struct pv_mem *mem, const struct pv_python_module *modules,
+				   size_t n_modules, struct pv_python *ret)
+{
+	struct pv_err *no_libc, *err;
+
+	no_libc = pv_python_pthread(modules, n_modules, &ret->proc, ret->sources.tss,
+				    sizeof(ret->sources.tss));
+	err = pv_python_validate(mem, &ret->proc, &ret->initialized);
+	if (no_libc && err && err->kind == PV_ERR_NOPROC && !err->errnum) {
+		pv_err_destroy(err);
+		return no_libc;
+	}
+	pv_err_destroy(no_libc);
+	return err;
+}
+
 static struct pv_err *detect_steps(struct pv_mem *mem, const struct pv_interpreter *interpreter,
 				   const struct pv_python_module *modules, size_t n_modules,
 				   struct pv_python *ret)
@@ -168,10 +188,7 @@ static struct pv_err *detect_steps(struct pv_mem *mem, const struct pv_interpret
 	if (!err)
 		err = pv_python_eval(interpreter->code, ret);
 	if (!err)
-		err = pv_python_pthread(modules, n_modules, &ret->proc, sources->tss,
-					sizeof(sources->tss));
-	if (!err)
-		err = pv_python_validate(mem, &ret->proc, &ret->initialized);
+		err = find_threads(mem, modules, n_modules, ret);
 	return err;
 }
 

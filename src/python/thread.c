@@ -80,6 +80,8 @@ static bool key_value(struct pv_mem *mem, const struct pv_proc *proc, uint64_t s
 {
 	uint64_t block, slot;
 
+	if (!proc->pthread_key_block)
+		return false; /* no C library that we know */
 	slot = self + proc->pthread_specific + key / proc->pthread_key_block * sizeof(uint64_t);
 	if (pv_mem_read_u64(mem, slot, &block) || block == 0)
 		return false;

@@ -178,7 +178,7 @@ struct pv_err *pv_python_version(struct pv_mem *mem, const struct pv_interpreter
 				 uint32_t *ret, bool *exact_ret, char *source, size_t source_size)
 {
 	const struct pv_python_module *module = interpreter->code;
-	struct text_scan scan = {0};
+	struct text_scan scan = { 0 };
 	struct pv_elf_symbol symbol;
 	const void *data;
 	struct pv_err *err;

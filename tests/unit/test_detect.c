@@ -575,7 +575,14 @@ START_TEST(not_loaded_yet)
 		pv_python_deinit(&python);
 	}
 	p->errnum = EPERM;
-	struct pv_python python;
+	p->errnum = 0;
+	p->n_objects--; /* nor libc */
+	struct pv_python python = detect(p);
+
+	ck_assert(python.found && !python.initialized);
+	pv_python_deinit(&python);
+	p->n_objects++;
+	p->errnum = EPERM;
 	struct pv_err *err = pv_python_detect(&p->mem, p->modules, p->n_objects, &python);
 
 	ck_assert(err != NULL);
