@@ -5,6 +5,7 @@ usage: churn_check.py own|same FILE.folded
 Input: folded stacks and the variant.  Output: counts and examples of frames in a wrong file, of
 wrong function and line combinations, and of wrong pairs of frames.
 """
+import collections
 import json
 import os
 import re
@@ -43,10 +44,12 @@ def wrong_frame(frame, number, variant):
 
 def check(stacks, variant):
 	report = {"samples": 0, "churn_samples": 0, "frames": 0, "wrong": 0, "marked": 0, "files": set(),
-		  "examples": []}
+		  "markers": collections.Counter(), "examples": []}
 	for stack in stacks:
 		report["samples"] += stack.count
 		report["marked"] += stack.count if stack.markers() else 0
+		for marker in set(stack.markers()):
+			report["markers"][marker] += stack.count
 		numbers, why = set(), None
 		for frame in stack.python():
 			match = FILE.search(frame.file)

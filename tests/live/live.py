@@ -262,7 +262,7 @@ def record(*args, seconds=None, hz=None, threads=False, timeout=None, check=0, o
 # Frames are escaped: a backslash is doubled, any other byte that could break a line or a frame is \xNN.
 
 ESCAPE = re.compile(rb"\\(?:\\|x([0-9a-f]{2}))")
-PYTHON = re.compile(r"^(?P<function>.+) \((?P<file>.+):(?P<line>-?\d+|\?)\)$", re.S)
+PYTHON = re.compile(r"^(?P<function>.+?) \((?P<file>.+):(?P<line>-?\d+|\?)\)$", re.S)
 NATIVE = re.compile(r"^(?P<function>.+) \((?P<module>[^()]+)\)$", re.S)
 THREAD = re.compile(r"^thread (?P<name>.*) \((?P<tid>\d+)\)$", re.S)
 UNKNOWN = re.compile(r"^\[unknown .*\+0x[0-9a-f]+\]$")
@@ -360,14 +360,28 @@ def compile_c(source, output, *flags):
 	return output
 
 
-def bpf_state():
-	"""All BPF programs and links of the machine that are pitviper's kind; needs bpftool."""
+def bpf_held(pid):
+	"""The BPF programs, maps and links that a process holds, as (kind, id): read from /proc."""
+	held = set()
+	for fd in os.listdir("/proc/%d/fdinfo" % pid):
+		try:
+			with open("/proc/%d/fdinfo/%s" % (pid, fd)) as info:
+				text = info.read()
+		except OSError:
+			continue
+		for kind in ("prog", "map", "link"):
+			held |= {(kind, int(n)) for n in re.findall(r"^%s_id:\s*(\d+)" % kind, text, re.M)}
+	return held
+
+
+def bpf_left(held):
+	"""Those of them that the kernel still has; needs bpftool.  Others' programs come and go meanwhile."""
 	tool = shutil.which("bpftool") or "/usr/sbin/bpftool"
-	state = {}
-	for what in ("prog", "link"):
-		out = subprocess.run([tool, "-j", what, "show"], stdout=subprocess.PIPE).stdout
-		state[what] = {item["id"] for item in json.loads(out or b"[]")}
-	return state
+	now = set()
+	for kind in ("prog", "map", "link"):
+		out = subprocess.run([tool, "-j", kind, "show"], stdout=subprocess.PIPE).stdout
+		now |= {(kind, item["id"]) for item in json.loads(out or b"[]")}
+	return held & now
 
 
 def gone(check, timeout=10):

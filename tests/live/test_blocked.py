@@ -85,7 +85,11 @@ def test_blocked_equal(interp, target):
 		assert not wrong, "%d of %d threads differ:\n%s" % (len(wrong), len(truth["threads"]), "\n".join(wrong))
 		for thread in truth["threads"]:
 			one = seen[thread["tid"]]
-			assert one["complete"], "%s is not complete: %s" % (thread["case"], one["frames"][-1])
+			if interp.version < (3, 11) and len(thread["frames"]) > 500:
+				# three or four native frames for each of Python: may be cut, and must then say so
+				assert one["complete"] or any(f["kind"] == "marker" for f in one["frames"]), thread["case"]
+			else:
+				assert one["complete"], "%s is not complete" % thread["case"]
 			assert one["state"] == "sleeping", (thread["case"], one["state"])
 			assert not one["gil"], thread["case"]
 	if interp.version >= (3, 11) and interp.symtab:
