@@ -38,7 +38,7 @@ static void put_string(FILE *file, const char *text)
 	for (; *s; s += n) {
 		n = utf8_length(s);
 		if (!n) {
-			fputs("\xef\xbf\xbd", file);
+			fprintf(file, "\\udc%02x", *s);
 			n = 1;
 		} else if (*s == '"' || *s == '\\') {
 			fprintf(file, "\\%c", *s);

@@ -218,6 +218,8 @@ static struct pv_err *merge_halves(struct merge *m)
 		mark_loss(m, PV_LOSS_REANCHOR);
 	if (flags & PV_SAMPLE_TORN)
 		return merge_marked(m, PV_MARK_TORN, PV_LOSS_PY_TORN);
+	if (loss == PV_LOSS_PY_UNLINKED)
+		return merge_marked(m, PV_MARK_TORN, loss);
 	if (loss == PV_LOSS_MERGE_COUNT)
 		return merge_marked(m, PV_MARK_MISMATCH, loss);
 	if (loss && loss != PV_LOSS_PY_DEPTH)

@@ -27,7 +27,7 @@ enum pv_ref_kind {
 enum pv_mark {
 	PV_MARK_TRUNCATED,   /* frames are missing between here and the root */
 	PV_MARK_BREAK,       /* native frames are missing here */
-	PV_MARK_TORN,        /* Python half not shown: the 3.11/3.12 window */
+	PV_MARK_TORN,        /* Python half not shown: frames were being switched */
 	PV_MARK_MISMATCH,    /* Python half not shown: the halves disagree */
 	PV_MARK_UNREADABLE,  /* Python half not shown: it could not be read whole */
 	PV_MARK_NEW_MAPPING, /* through a mapping that was not known yet */

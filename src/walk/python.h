@@ -129,6 +129,14 @@ static long pv_py_step(__u32 index, void *arg)
 	if (w->py_done)
 		return 1;
 	if (!w->frame) {
+		/*
+		 * From 3.11 a chain ends with an entry or boundary frame.  YIELD_VALUE clears
+		 * gen_frame->previous, and compilers let that happen before current_frame moves.
+		 */
+		if (py->frame_kind == PV_FRAME_INTERP && w->run_frames) {
+			pv_py_fail(w, PV_LOSS_PY_UNLINKED, w->pc);
+			return 1;
+		}
 		w->sample.flags |= PV_SAMPLE_PY_END;
 		w->py_done = 1;
 		return 1;
