@@ -20,6 +20,19 @@ struct frame_case {
 
 static const struct frame_case cases[] = {
 	{ PV_LOC_PYTHON, "C.m", "/a/b.py", "", 7, "C.m (b.py:7)", "C.m (b.py:7)" },
+	/* a library's file from its package on; __init__.py with its package */
+	{ PV_LOC_PYTHON, "dumps", "/usr/lib/python3.11/json/__init__.py", "", 231,
+	  "dumps (json/__init__.py:231)", "dumps (json/__init__.py:231)" },
+	{ PV_LOC_PYTHON, "heappop", "/usr/lib/python3.11/heapq.py", "", 3, "heappop (heapq.py:3)",
+	  "heappop (heapq.py:3)" },
+	{ PV_LOC_PYTHON, "run", "/v/lib/python3.11/site-packages/gunicorn/workers/sync.py", "", 84,
+	  "run (gunicorn/workers/sync.py:84)", "run (gunicorn/workers/sync.py:84)" },
+	{ PV_LOC_PYTHON, "g", "/usr/lib/python3/dist-packages/flask/app.py", "", 9,
+	  "g (flask/app.py:9)", "g (flask/app.py:9)" },
+	{ PV_LOC_PYTHON, "g", "/srv/shop/__main__.py", "", 9, "g (shop/__main__.py:9)",
+	  "g (shop/__main__.py:9)" },
+	{ PV_LOC_PYTHON, "g", "/__init__.py", "", 9, "g (__init__.py:9)", "g (__init__.py:9)" },
+	{ PV_LOC_PYTHON, "g", "/lib/python", "", 9, "g (python:9)", "g (python:9)" },
 	{ PV_LOC_PYTHON, "f.<locals>.<lambda>", "<string>", "", 1,
 	  "f.<locals>.<lambda> (<string>:1)", "f.<locals>.<lambda> (<string>:1)" },
 	{ PV_LOC_PYTHON, "f", "<a/b>", "", 1, "f (<a/b>:1)", "f (<a/b>:1)" },
