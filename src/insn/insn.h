@@ -39,7 +39,8 @@ bool pv_insn_inlined_windows(const uint8_t *prologue, size_t n_prologue, const u
 			     unsigned int cf_current_frame, unsigned int cf_previous,
 			     bool (*fn)(void *ctx, uint64_t start, uint64_t end), void *ctx);
 
-/* Calls fn for every direct jump or conditional jump in code with its target; decoding resyncs at bad bytes. */
+/* Calls fn for every direct jump or conditional jump in code with its target; decoding resyncs at
+ * bad bytes. */
 void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,
 		       bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx);
 

@@ -35,12 +35,12 @@ struct pv_python_sources {
 enum { PV_PYTHON_INLINED_MAX = 16 };
 
 struct pv_python {
-	bool found;		/* false: no CPython here; all else is then zero */
-	char version[32];	/* "3.11.2" */
-	char *module_path;	/* of the executable or libpython; owned */
-	bool stripped;		/* no .symtab */
-	bool initialized;	/* an interpreter with a main thread exists already */
-	struct pv_proc proc;	/* everything but generation and maps_* filled in */
+	bool found;          /* false: no CPython here; all else is then zero */
+	char version[32];    /* "3.11.2" */
+	char *module_path;   /* of the executable or libpython; owned */
+	bool stripped;       /* no .symtab */
+	bool initialized;    /* an interpreter with a main thread exists already */
+	struct pv_proc proc; /* everything but generation and maps_* filled in */
 	/*
 	 * 3.11, 3.12: further windows like proc.torn, where a call runs inlined:
 	 * the new frame is published before its previous or its caller's

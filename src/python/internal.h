@@ -13,7 +13,7 @@ struct pv_interpreter {
 	const struct pv_python_module *code;
 	/* An executable that took _PyRuntime over by copy relocation, else NULL. */
 	const struct pv_python_module *copy;
-	uint64_t runtime;	/* address of _PyRuntime */
+	uint64_t runtime; /* address of _PyRuntime */
 };
 
 /* version.c: PY_VERSION_HEX; micro 0 when *exact_ret is false (3.10 or older, not initialised). */

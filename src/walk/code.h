@@ -18,17 +18,17 @@
 #include "walk/walk.h"
 
 enum {
-	PV_CODE_SUM_LINES = 64,	/* bytes of the line table in the checksum */
-	PV_CODE_SUM_TEXT = 32,	/* last bytes of a string in the checksum */
+	PV_CODE_SUM_LINES = 64, /* bytes of the line table in the checksum */
+	PV_CODE_SUM_TEXT = 32,  /* last bytes of a string in the checksum */
 	PV_CODE_COPY_STEPS = 2048,
 };
 
 /* PyASCIIObject from ob_type on: 3.8 to 3.13 Include/cpython/unicodeobject.h. */
 struct pv_py_string {
 	__u64 type;
-	__u64 length;	/* code points */
-	__u64 hash;	/* all ones: not computed yet */
-	__u32 state;	/* interned:2 kind:3 compact:1 ascii:1 */
+	__u64 length; /* code points */
+	__u64 hash;   /* all ones: not computed yet */
+	__u32 state;  /* interned:2 kind:3 compact:1 ascii:1 */
 	__u32 pad;
 };
 
@@ -173,8 +173,8 @@ static inline struct pv_walk_code *pv_code_see(struct pv_ctx *c, __u64 address)
 	known->bad = 0;
 	known->key = pv_code_key(c, address);
 	if (py->co_firsttraceable != PV_OFF_NONE)
-		known->first_traceable = 2 * PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE,
-						      py->co_firsttraceable);
+		known->first_traceable =
+			2 * PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->co_firsttraceable);
 	if (!pv_env_code_known(c, known->key) && w->n_new < PV_WALK_NEW) {
 		/* more than that in one sample: they are copied when seen again */
 		i = w->n_new++ & (PV_WALK_NEW - 1);

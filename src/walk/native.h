@@ -14,8 +14,8 @@
 #include "walk/walk.h"
 
 enum {
-	PV_NAT_MAP_STEPS = 17,	/* binary search over 64 k mappings */
-	PV_NAT_ROW_STEPS = 13,	/* over the rows of 4 KiB of code */
+	PV_NAT_MAP_STEPS = 17, /* binary search over 64 k mappings */
+	PV_NAT_ROW_STEPS = 13, /* over the rows of 4 KiB of code */
 };
 
 static inline void pv_nat_fail(struct pv_walk *w, __u32 loss, __u64 addr)

@@ -149,8 +149,7 @@ static long pv_py_step(__u32 index, void *arg)
 	code &= ~(__u64)py->code_tag_mask;
 	next = PV_FIELD(__u64, w->frame_bytes, PV_WALK_FRAME, py->fr_previous - py->fr_start);
 	if (py->fr_owner != PV_OFF_NONE)
-		owner = PV_FIELD(__u8, w->frame_bytes, PV_WALK_FRAME,
-				 py->fr_owner - py->fr_start);
+		owner = PV_FIELD(__u8, w->frame_bytes, PV_WALK_FRAME, py->fr_owner - py->fr_start);
 	if (py->fr_is_entry != PV_OFF_NONE)
 		entry = PV_FIELD(__u8, w->frame_bytes, PV_WALK_FRAME,
 				 py->fr_is_entry - py->fr_start);

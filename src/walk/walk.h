@@ -37,14 +37,14 @@
 #include "abi/unwind.h"
 
 enum {
-	PV_WALK_WORDS = 8192,	/* power of two; python, kernel and native frames */
-	PV_WALK_ANCHORS = 4096,	/* power of two */
-	PV_WALK_TSTATE = 512,	/* power of two, bytes copied of a thread state */
-	PV_WALK_FRAME = 128,	/* power of two, bytes copied of a frame */
-	PV_WALK_CODE = 256,	/* power of two, bytes copied of a code object */
-	PV_WALK_CODES = 32,	/* power of two, code objects remembered within a sample */
-	PV_WALK_NEW = 256,	/* power of two, code objects first seen in one sample */
-	PV_WALK_PAD = 8,	/* room for an 8-byte load at the last masked offset */
+	PV_WALK_WORDS = 8192,   /* power of two; python, kernel and native frames */
+	PV_WALK_ANCHORS = 4096, /* power of two */
+	PV_WALK_TSTATE = 512,   /* power of two, bytes copied of a thread state */
+	PV_WALK_FRAME = 128,    /* power of two, bytes copied of a frame */
+	PV_WALK_CODE = 256,     /* power of two, bytes copied of a code object */
+	PV_WALK_CODES = 32,     /* power of two, code objects remembered within a sample */
+	PV_WALK_NEW = 256,      /* power of two, code objects first seen in one sample */
+	PV_WALK_PAD = 8,        /* room for an 8-byte load at the last masked offset */
 };
 
 PV_STATIC_ASSERT(2 * PV_PYTHON_FRAMES_MAX + PV_KERNEL_FRAMES_MAX + 1 + PV_NATIVE_FRAMES_MAX <=
@@ -56,25 +56,25 @@ PV_STATIC_ASSERT((int)PV_PYTHON_FRAMES_MAX < (int)PV_WALK_ANCHORS, "one anchor a
 struct pv_walk_code {
 	__u64 address;
 	__u64 key;
-	__u64 serial;		/* of the sample: an entry of an older one is void */
-	__s32 first_traceable;	/* bytes */
+	__u64 serial;          /* of the sample: an entry of an older one is void */
+	__s32 first_traceable; /* bytes */
 	__u32 bad;
 };
 
 struct pv_walk {
-	struct pv_event_sample sample;	/* with words: the record as it is emitted */
+	struct pv_event_sample sample; /* with words: the record as it is emitted */
 	__u64 words[PV_WALK_WORDS];
 
-	__u64 serial;			/* counts samples of this scratch */
+	__u64 serial; /* counts samples of this scratch */
 
 	/* the thread */
 	__u64 pc, sp, bp, fsbase;
 
 	/* the Python walk */
 	__u64 tstate, frame, cframe, root_cframe;
-	__u64 cycle_mark;		/* Brent's algorithm */
+	__u64 cycle_mark; /* Brent's algorithm */
 	__u32 cycle_power, cycle_steps;
-	__u32 run_frames;		/* frames of the current run so far */
+	__u32 run_frames; /* frames of the current run so far */
 	__u32 py_done;
 	__u64 anchors[PV_WALK_ANCHORS];
 	__u32 n_anchors;
@@ -90,12 +90,12 @@ struct pv_walk {
 	__u32 copy_i, copy_piece, copy_offset, copy_failed;
 	__u64 copy_data[PV_PIECE_MAX];
 	struct pv_event_code copy_code;
-	struct pv_event_piece copy_header;	/* with copy_bytes: the record of a piece */
+	struct pv_event_piece copy_header; /* with copy_bytes: the record of a piece */
 	__u8 copy_bytes[PV_PIECE_BYTES];
 
 	/* the native walk */
-	struct pv_mapping mapping;	/* of the last pc; end = 0: none */
-	__u32 exact;			/* pc is exact, not a return address */
+	struct pv_mapping mapping; /* of the last pc; end = 0: none */
+	__u32 exact;               /* pc is exact, not a return address */
 	__u32 nat_done;
 	__u32 next_anchor;
 	__u32 nat_pad;
@@ -105,7 +105,7 @@ struct pv_walk {
 struct pv_ctx {
 	struct pv_walk *w;
 	struct pv_proc *proc;
-	void *home;		/* of the home: the task, the host's walker */
+	void *home; /* of the home: the task, the host's walker */
 };
 
 /*
@@ -113,12 +113,12 @@ struct pv_ctx {
  * unaligned, and its compiler would make single bytes of a copy; C may not.
  */
 #ifdef __bpf__
-#define PV_FIELD(type, bytes, size, offset) (*(type *)&(bytes)[(offset) & ((size) - 1)])
+#define PV_FIELD(type, bytes, size, offset) (*(type *)&(bytes)[(offset) & ((size)-1)])
 #else
 #define PV_FIELD(type, bytes, size, offset)                                                        \
 	({                                                                                         \
 		type _field;                                                                       \
-		__builtin_memcpy(&_field, &(bytes)[(offset) & ((size) - 1)], sizeof(_field));      \
+		__builtin_memcpy(&_field, &(bytes)[(offset) & ((size)-1)], sizeof(_field));        \
 		_field;                                                                            \
 	})
 #endif

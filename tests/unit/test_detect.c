@@ -17,10 +17,21 @@
 
 /* An object: [0, DATA) is text and read-only data, [DATA, IMAGE) is .data, at the same offsets. */
 enum {
-	DYNSYM = 0x200, DYNSTR = 0x800, SYMTAB = 0xa00, SECTIONS = 0xe00, EH_FRAME = 0xc00,
-	HOT = 0x1000, TAIL = 0x1100, COLD = 0x1200, RODATA = 0x1400,
-	DATA = 0x2000, RUNTIME = 0x2100, TEXT = 0x2f00, IMAGE = 0x3000,
-	HEAP_BYTES = 0x2000, OBJECTS_MAX = 4,
+	DYNSYM = 0x200,
+	DYNSTR = 0x800,
+	SYMTAB = 0xa00,
+	SECTIONS = 0xe00,
+	EH_FRAME = 0xc00,
+	HOT = 0x1000,
+	TAIL = 0x1100,
+	COLD = 0x1200,
+	RODATA = 0x1400,
+	DATA = 0x2000,
+	RUNTIME = 0x2100,
+	TEXT = 0x2f00,
+	IMAGE = 0x3000,
+	HEAP_BYTES = 0x2000,
+	OBJECTS_MAX = 4,
 };
 #define HEAP 0x10000000ULL
 
@@ -30,7 +41,7 @@ enum { INTERP = 0x000, TSTATE = 0x200, PTHREAD = 0x400, BLOCK = 0xc00, TSTATE_2 
 struct object {
 	uint8_t image[IMAGE];
 	size_t n_symbols, n_names;
-	bool symtab;		/* symbols go to .symtab from now on */
+	bool symtab; /* symbols go to .symtab from now on */
 	size_t n_symtab;
 	uint64_t bias;
 	struct pv_elf *elf;
@@ -43,7 +54,7 @@ struct process {
 	size_t n_objects;
 	uint8_t heap[HEAP_BYTES];
 	unsigned int reads, fail_nth;
-	int errnum;		/* of every read, 0: they work */
+	int errnum; /* of every read, 0: they work */
 };
 
 static void put(void *at, uint64_t value, size_t n)
@@ -132,10 +143,17 @@ static void object_open(struct process *p, struct object *o, const char *path)
 	static const char names[] = "\0.eh_frame";
 	Elf64_Ehdr ehdr = {
 		.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, 1 },
-		.e_type = ET_DYN, .e_machine = EM_X86_64, .e_version = 1,
-		.e_phoff = sizeof(Elf64_Ehdr), .e_shoff = SECTIONS,
-		.e_ehsize = sizeof(Elf64_Ehdr), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 2,
-		.e_shentsize = sizeof(Elf64_Shdr), .e_shnum = 6, .e_shstrndx = 4,
+		.e_type = ET_DYN,
+		.e_machine = EM_X86_64,
+		.e_version = 1,
+		.e_phoff = sizeof(Elf64_Ehdr),
+		.e_shoff = SECTIONS,
+		.e_ehsize = sizeof(Elf64_Ehdr),
+		.e_phentsize = sizeof(Elf64_Phdr),
+		.e_phnum = 2,
+		.e_shentsize = sizeof(Elf64_Shdr),
+		.e_shnum = 6,
+		.e_shstrndx = 4,
 	};
 	Elf64_Phdr phdr[2] = {
 		{ PT_LOAD, PF_R | PF_X, 0, 0, 0, DATA, DATA, 0x1000 },
@@ -147,17 +165,26 @@ static void object_open(struct process *p, struct object *o, const char *path)
 	memcpy(o->image, &ehdr, sizeof(ehdr));
 	memcpy(o->image + sizeof(ehdr), phdr, sizeof(phdr));
 	memcpy(o->image + 0x1c0, names, sizeof(names));
-	section(o, 1, (Elf64_Shdr){ .sh_type = SHT_DYNSYM, .sh_offset = DYNSYM, .sh_link = 2,
-				    .sh_addr = DYNSYM, .sh_entsize = sizeof(Elf64_Sym),
-				    .sh_size = (o->n_symbols + 1) * sizeof(Elf64_Sym) });
-	section(o, 2, (Elf64_Shdr){ .sh_type = SHT_STRTAB, .sh_offset = DYNSTR,
-				    .sh_size = o->n_names + 2 });
+	section(o, 1,
+		(Elf64_Shdr){ .sh_type = SHT_DYNSYM,
+			      .sh_offset = DYNSYM,
+			      .sh_link = 2,
+			      .sh_addr = DYNSYM,
+			      .sh_entsize = sizeof(Elf64_Sym),
+			      .sh_size = (o->n_symbols + 1) * sizeof(Elf64_Sym) });
+	section(o, 2,
+		(Elf64_Shdr){
+			.sh_type = SHT_STRTAB, .sh_offset = DYNSTR, .sh_size = o->n_names + 2 });
 	if (o->symtab)
-		section(o, 3, (Elf64_Shdr){ .sh_type = SHT_SYMTAB, .sh_offset = SYMTAB,
-					    .sh_link = 2, .sh_entsize = sizeof(Elf64_Sym),
-					    .sh_size = (o->n_symtab + 1) * sizeof(Elf64_Sym) });
-	section(o, 4, (Elf64_Shdr){ .sh_type = SHT_STRTAB, .sh_offset = 0x1c0,
-				    .sh_size = sizeof(names) });
+		section(o, 3,
+			(Elf64_Shdr){ .sh_type = SHT_SYMTAB,
+				      .sh_offset = SYMTAB,
+				      .sh_link = 2,
+				      .sh_entsize = sizeof(Elf64_Sym),
+				      .sh_size = (o->n_symtab + 1) * sizeof(Elf64_Sym) });
+	section(o, 4,
+		(Elf64_Shdr){
+			.sh_type = SHT_STRTAB, .sh_offset = 0x1c0, .sh_size = sizeof(names) });
 	err = pv_elf_open_memory(o->image, sizeof(o->image), &o->elf);
 	ck_assert_msg(!err, "%s", err ? err->message : "");
 	p->modules[i] = (struct pv_python_module){ o->elf, o->bias, path };
@@ -166,8 +193,8 @@ static void object_open(struct process *p, struct object *o, const char *path)
 /* One CIE and an FDE per range (LSB 5.0, 10.6): pc-relative, 4 bytes. */
 static void frames_add(struct object *o, const uint64_t (*ranges)[2], size_t n)
 {
-	static const uint8_t cie[] = { 0x14, 0, 0, 0, 0,    0,	  0,	0,    1, 'z', 'R', 0,
-				       1,    0x78, 16, 1, 0x1b, 0x0c, 7, 8, 0x90, 1, 0, 0 };
+	static const uint8_t cie[] = { 0x14, 0,    0,  0, 0,    0,    0, 0, 1,    'z', 'R', 0,
+				       1,    0x78, 16, 1, 0x1b, 0x0c, 7, 8, 0x90, 1,   0,   0 };
 	size_t at = EH_FRAME + sizeof(cie);
 
 	memcpy(o->image + EH_FRAME, cie, sizeof(cie));
@@ -178,8 +205,12 @@ static void frames_add(struct object *o, const uint64_t (*ranges)[2], size_t n)
 		put(o->image + at + 12, ranges[i][1] - ranges[i][0], 4);
 		put(o->image + at + 16, 0, 4);
 	}
-	section(o, 5, (Elf64_Shdr){ .sh_name = 1, .sh_type = SHT_PROGBITS, .sh_addr = EH_FRAME,
-				    .sh_offset = EH_FRAME, .sh_size = at + 4 - EH_FRAME });
+	section(o, 5,
+		(Elf64_Shdr){ .sh_name = 1,
+			      .sh_type = SHT_PROGBITS,
+			      .sh_addr = EH_FRAME,
+			      .sh_offset = EH_FRAME,
+			      .sh_size = at + 4 - EH_FRAME });
 }
 
 /* jmp rel32 */
@@ -222,11 +253,11 @@ enum { KEY = 33 };
 /* A main thread whose key leads to its thread state, with the offsets of 3.12.1. */
 static void start_3_12(struct process *p, struct object *o, uint64_t runtime)
 {
-	put(o->image + runtime + 40, HEAP + INTERP, 8);	/* interpreters.head */
-	put(o->image + runtime + 1544, 1, 4);		/* autoTSSkey */
+	put(o->image + runtime + 40, HEAP + INTERP, 8); /* interpreters.head */
+	put(o->image + runtime + 1544, 1, 4);           /* autoTSSkey */
 	put(o->image + runtime + 1548, KEY, 4);
-	put(o->image + runtime + 16, 1, 4);		/* initialized */
-	heap_put(p, INTERP + 72, HEAP + TSTATE);	/* threads.head */
+	put(o->image + runtime + 16, 1, 4);      /* initialized */
+	heap_put(p, INTERP + 72, HEAP + TSTATE); /* threads.head */
 	heap_put(p, TSTATE + 16, HEAP + INTERP);
 	heap_put(p, TSTATE + 136, HEAP + PTHREAD);
 	heap_put(p, PTHREAD, HEAP + PTHREAD);

@@ -33,7 +33,8 @@ __asm__(".pushsection .rodata\n"
 	"movb $1,0x44(%rbp)\n mov %cl,0xa0(%rsp)\n mov %rsi,0x30(%rbp)\n movups %xmm0,0xa8(%rsp)\n"
 	"stop_3_11: test %edx,%edx\n jne code_3_11\n movq $0,0x18(%rsp)\n ret\n end_3_11:\n"
 	/* Debian 3.11.2: another store follows before the branch */
-	"code_3_11_deb: push %r15\n push %rbx\n sub $0x128,%rsp\n test %rdi,%rdi\n je end_3_11_deb\n"
+	"code_3_11_deb: push %r15\n push %rbx\n sub $0x128,%rsp\n test %rdi,%rdi\n je "
+	"end_3_11_deb\n"
 	"movq %rsi,%xmm0\n test %edx,%edx\n mov %rdi,%r12\n mov 0x38(%rdi),%rax\n"
 	"movzbl (%rax),%ecx\n movq %rax,%xmm3\n punpcklqdq %xmm3,%xmm0\n mov %cl,0xb0(%rsp)\n"
 	"lea 0xb0(%rsp),%rcx\n mov %rcx,0x38(%rdi)\n"
@@ -49,7 +50,8 @@ __asm__(".pushsection .rodata\n"
 	"mov %rax,0x8(%rsi)\n movaps %xmm0,0xf0(%rsp)\n movq %rsi,%xmm0\n"
 	"punpcklqdq %xmm2,%xmm0\n mov %edx,0x24(%rdi)\n movaps %xmm0,0x80(%rsp)\n"
 	"stop_3_12: test %eax,%eax\n jle code_3_12\n ret\n end_3_12:\n"
-	/* pyenv 3.10.13 (there tstate->cframe is at 0x30): previous is stored before the publication, use_tracing after it */
+	/* pyenv 3.10.13 (there tstate->cframe is at 0x30): previous is stored before the
+	   publication, use_tracing after it */
 	"code_3_10: push %rbp\n push %rbx\n sub $0x148,%rsp\n cmp 0x40(%rcx),%eax\n jg end_3_10\n"
 	"mov 0x30(%rbp),%rdx\n mov (%rdx),%eax\n mov %rdx,0x138(%rsp)\n lea 0x130(%rsp),%rdx\n"
 	"mov %rdx,0x38(%rbp)\n mov %eax,0x130(%rsp)\n mov %rbx,0x18(%rbp)\n test %eax,%eax\n"
@@ -95,13 +97,13 @@ static bool window(const uint8_t *code, const uint8_t *end, unsigned int current
 				     previous, start_ret, end_ret);
 }
 
-#define CHECK_WINDOW(name, current, previous)                                                    \
-	do {                                                                                     \
-		uint64_t from, to;                                                               \
-                                                                                                 \
-		ck_assert(window(code_##name, end_##name, current, previous, &from, &to));       \
-		ck_assert_uint_eq(from - VADDR, (uint64_t)(start_##name - code_##name));         \
-		ck_assert_uint_eq(to - VADDR, (uint64_t)(stop_##name - code_##name));            \
+#define CHECK_WINDOW(name, current, previous)                                                      \
+	do {                                                                                       \
+		uint64_t from, to;                                                                 \
+                                                                                                   \
+		ck_assert(window(code_##name, end_##name, current, previous, &from, &to));         \
+		ck_assert_uint_eq(from - VADDR, (uint64_t)(start_##name - code_##name));           \
+		ck_assert_uint_eq(to - VADDR, (uint64_t)(stop_##name - code_##name));              \
 	} while (0)
 
 START_TEST(prologues)
@@ -192,9 +194,8 @@ START_TEST(inlined_windows)
 	windows.n = 0;
 	ck_assert(pv_insn_inlined_windows(code_3_11, (size_t)(end_3_11 - code_3_11), code_inlined,
 					  n, VADDR, TS_CFRAME, 8, 16, on_window, &windows));
-	ck_assert(!pv_insn_inlined_windows(code_heap, (size_t)(end_heap - code_heap),
-					   code_inlined, n, VADDR, TS_CFRAME, 0, 8, on_window,
-					   &windows));
+	ck_assert(!pv_insn_inlined_windows(code_heap, (size_t)(end_heap - code_heap), code_inlined,
+					   n, VADDR, TS_CFRAME, 0, 8, on_window, &windows));
 	ck_assert_uint_eq(windows.n, 0);
 }
 END_TEST

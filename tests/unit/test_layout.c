@@ -12,22 +12,79 @@
 
 /* As read from a live 3.13.0, in order; the structs' sizes begin the lines. */
 static const uint64_t debug_3_13[] = {
-	0x7970677562656478, 0x030d00f0, 0,		     /* "xdebugpy", version, free_threaded */
-	283320, 608, 632,				     /* runtime_state */
-	194968, 7272, 7264, 7344, 7400, 7656, 7640, 7648, 16, 7752, 0, 7768, 7760,
-	304, 0, 8, 16, 72, 152, 160, 232, 32,		     /* thread_state */
-	80, 8, 0, 56, 72, 70,				     /* interpreter_frame */
-	208, 112, 120, 128, 136, 68, 52, 96, 104, 200,	     /* code_object */
-	16, 8,						     /* pyobject */
-	416, 24, 88, 168,				     /* type_object */
-	32, 24, 16,					     /* tuple_object */
-	40, 24, 16,					     /* list_object */
-	48, 32, 40,					     /* dict_object */
-	24, 16,						     /* float_object */
-	32, 16, 24,					     /* long_object */
-	40, 16, 32,					     /* bytes_object */
-	64, 32, 16, 40,					     /* unicode_object */
-	240, 200,					     /* gc */
+	0x7970677562656478,
+	0x030d00f0,
+	0, /* "xdebugpy", version, free_threaded */
+	283320,
+	608,
+	632, /* runtime_state */
+	194968,
+	7272,
+	7264,
+	7344,
+	7400,
+	7656,
+	7640,
+	7648,
+	16,
+	7752,
+	0,
+	7768,
+	7760,
+	304,
+	0,
+	8,
+	16,
+	72,
+	152,
+	160,
+	232,
+	32, /* thread_state */
+	80,
+	8,
+	0,
+	56,
+	72,
+	70, /* interpreter_frame */
+	208,
+	112,
+	120,
+	128,
+	136,
+	68,
+	52,
+	96,
+	104,
+	200, /* code_object */
+	16,
+	8, /* pyobject */
+	416,
+	24,
+	88,
+	168, /* type_object */
+	32,
+	24,
+	16, /* tuple_object */
+	40,
+	24,
+	16, /* list_object */
+	48,
+	32,
+	40, /* dict_object */
+	24,
+	16, /* float_object */
+	32,
+	16,
+	24, /* long_object */
+	40,
+	16,
+	32, /* bytes_object */
+	64,
+	32,
+	16,
+	40, /* unicode_object */
+	240,
+	200, /* gc */
 };
 enum { N_DEBUG = sizeof(debug_3_13) / sizeof(debug_3_13[0]) };
 
@@ -174,7 +231,7 @@ START_TEST(debug_offsets)
 
 	/* It is the process's word that counts: another build of 3.13. */
 	memcpy(debug, debug_3_13, sizeof(debug));
-	debug[5] = 640;	 /* runtime_state.interpreters_head */
+	debug[5] = 640;  /* runtime_state.interpreters_head */
 	debug[25] = 168; /* thread_state.native_thread_id */
 	py = find(0x030d00f0, debug, sizeof(debug));
 	ck_assert_uint_eq(py.rt_interpreters_head, 640);

@@ -28,8 +28,8 @@ enum { FIXTURE_OBJECTS = 64, FIXTURE_NAME = 64 };
 struct fixture {
 	struct pv_snap_thread thread;
 	struct pv_proc proc;
-	struct pv_vec mappings; /* struct pv_mapping */
-	struct pv_map cells;	/* segment << 32 | index -> cell */
+	struct pv_vec mappings;                      /* struct pv_mapping */
+	struct pv_map cells;                         /* segment << 32 | index -> cell */
 	char objects[FIXTURE_OBJECTS][FIXTURE_NAME]; /* names by id */
 };
 
@@ -51,48 +51,70 @@ static const struct field thread_fields[] = {
 };
 
 static const struct field proc_fields[] = {
-	PROC(generation),	PROC(maps_first),
-	PROC(maps_n),		PROC(has_python),
-	PROC(runtime),		PROC(code_type),
-	PROC(bytes_type),	PROC(unicode_type),
-	PROC(eval[0].start),	PROC(eval[0].end),
-	PROC(eval[1].start),	PROC(eval[1].end),
-	PROC(eval[2].start),	PROC(eval[2].end),
-	PROC(eval[3].start),	PROC(eval[3].end),
-	PROC(torn.start),	PROC(torn.end),
-	PROC(pthread_specific), PROC(pthread_key_size),
-	PROC(pthread_key_data), PROC(pthread_key_block),
-	PROC(reanchor_cfa),	PROC(reanchor_rbp),
+	PROC(generation),        PROC(maps_first),       PROC(maps_n),
+	PROC(has_python),        PROC(runtime),          PROC(code_type),
+	PROC(bytes_type),        PROC(unicode_type),     PROC(eval[0].start),
+	PROC(eval[0].end),       PROC(eval[1].start),    PROC(eval[1].end),
+	PROC(eval[2].start),     PROC(eval[2].end),      PROC(eval[3].start),
+	PROC(eval[3].end),       PROC(torn.start),       PROC(torn.end),
+	PROC(pthread_specific),  PROC(pthread_key_size), PROC(pthread_key_data),
+	PROC(pthread_key_block), PROC(reanchor_cfa),     PROC(reanchor_rbp),
 	PROC(reanchor_pc),
 };
 
 static const struct field py_fields[] = {
-	PY(version_hex),       PY(frame_kind),
-	PY(anchor_kind),       PY(instr_kind),
-	PY(linetable_kind),    PY(code_tag_mask),
-	PY(free_threaded),     PY(owner_boundary),
-	PY(owner_generator),   PY(rt_interpreters_head),
-	PY(rt_tss_key),	       PY(rt_tstate_current),
-	PY(rt_main_thread),    PY(is_threads_head),
-	PY(is_ceval_gil),      PY(is_next),
-	PY(is_id),	       PY(ts_next),
-	PY(ts_interp),	       PY(ts_thread_id),
-	PY(ts_native_thread_id), PY(ts_frame),
-	PY(ts_cframe),	       PY(ts_root_cframe),
-	PY(ts_status),	       PY(ts_len),
-	PY(cf_current_frame),  PY(cf_previous),
-	PY(fr_start),	       PY(fr_len),
-	PY(fr_previous),       PY(fr_code),
-	PY(fr_instr),	       PY(fr_owner),
-	PY(fr_is_entry),       PY(co_len),
-	PY(co_filename),       PY(co_name),
-	PY(co_qualname),       PY(co_linetable),
-	PY(co_firstlineno),    PY(co_code_adaptive),
-	PY(co_firsttraceable), PY(co_version),
-	PY(ob_refcnt),	       PY(ob_type),
-	PY(var_size),	       PY(bytes_data),
-	PY(str_length),	       PY(str_state),
-	PY(str_ascii_data),    PY(str_compact_data),
+	PY(version_hex),
+	PY(frame_kind),
+	PY(anchor_kind),
+	PY(instr_kind),
+	PY(linetable_kind),
+	PY(code_tag_mask),
+	PY(free_threaded),
+	PY(owner_boundary),
+	PY(owner_generator),
+	PY(rt_interpreters_head),
+	PY(rt_tss_key),
+	PY(rt_tstate_current),
+	PY(rt_main_thread),
+	PY(is_threads_head),
+	PY(is_ceval_gil),
+	PY(is_next),
+	PY(is_id),
+	PY(ts_next),
+	PY(ts_interp),
+	PY(ts_thread_id),
+	PY(ts_native_thread_id),
+	PY(ts_frame),
+	PY(ts_cframe),
+	PY(ts_root_cframe),
+	PY(ts_status),
+	PY(ts_len),
+	PY(cf_current_frame),
+	PY(cf_previous),
+	PY(fr_start),
+	PY(fr_len),
+	PY(fr_previous),
+	PY(fr_code),
+	PY(fr_instr),
+	PY(fr_owner),
+	PY(fr_is_entry),
+	PY(co_len),
+	PY(co_filename),
+	PY(co_name),
+	PY(co_qualname),
+	PY(co_linetable),
+	PY(co_firstlineno),
+	PY(co_code_adaptive),
+	PY(co_firsttraceable),
+	PY(co_version),
+	PY(ob_refcnt),
+	PY(ob_type),
+	PY(var_size),
+	PY(bytes_data),
+	PY(str_length),
+	PY(str_state),
+	PY(str_ascii_data),
+	PY(str_compact_data),
 };
 
 /* Names that older fixtures may still have: their lines are passed over. */
@@ -199,11 +221,13 @@ static inline void fixture_write(struct fixture *fixture, FILE *file)
 			uint64_t value = 0;
 
 			memcpy(&value, (char *)tables[t].base + field->offset, field->size);
-			fprintf(file, field->size > 2 ? "%s = 0x%" PRIx64 "\n" : "%s = %" PRIu64 "\n",
+			fprintf(file,
+				field->size > 2 ? "%s = 0x%" PRIx64 "\n" : "%s = %" PRIu64 "\n",
 				field->name, value);
 		}
 	}
-	fprintf(file, "# objects by id; mapping = start end bias object segment cell npages base\n");
+	fprintf(file,
+		"# objects by id; mapping = start end bias object segment cell npages base\n");
 	for (i = 0; i < FIXTURE_OBJECTS; i++) {
 		if (fixture->objects[i][0])
 			fprintf(file, "object %zu = %s\n", i, fixture->objects[i]);
@@ -261,8 +285,7 @@ static inline bool parse_number(struct fixture *fixture, const char *name, const
 			const struct field *field = &tables[t].fields[i];
 
 			if (strcmp(field->name, name) == 0) {
-				memcpy((char *)tables[t].base + field->offset, &value,
-				       field->size);
+				memcpy((char *)tables[t].base + field->offset, &value, field->size);
 				return true;
 			}
 		}
@@ -366,13 +389,12 @@ static inline struct pv_err *frame_text(const struct fixture *fixture, struct pv
 static inline struct pv_err *status_text(const struct pv_event_sample *sample,
 					 const struct pv_merged *merged, struct pv_str *ret)
 {
-	return pv_str_appendf(ret, "status%s%s%s%s%s%s loss %u/%u/%u",
-			      merged->complete ? " complete" : "",
-			      merged->truncated ? " truncated" : "",
-			      merged->marked ? " marked" : "", merged->bridged ? " bridged" : "",
-			      merged->python ? " python" : "",
-			      sample->flags & PV_SAMPLE_ATTACHED ? " attached" : "", merged->loss,
-			      sample->py_loss, sample->nat_loss);
+	return pv_str_appendf(
+		ret, "status%s%s%s%s%s%s loss %u/%u/%u", merged->complete ? " complete" : "",
+		merged->truncated ? " truncated" : "", merged->marked ? " marked" : "",
+		merged->bridged ? " bridged" : "", merged->python ? " python" : "",
+		sample->flags & PV_SAMPLE_ATTACHED ? " attached" : "", merged->loss,
+		sample->py_loss, sample->nat_loss);
 }
 
 static inline const uint64_t *sample_natives(const struct pv_event_sample *sample)

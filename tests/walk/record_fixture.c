@@ -69,8 +69,12 @@ static struct pv_snap_thread registers(const struct recorder *r, pid_t tid)
 
 	if (ptrace(PTRACE_GETREGS, tid, 0, &regs))
 		err(1, "cannot read the registers of thread %d", tid);
-	return (struct pv_snap_thread){ .pid = r->pid, .tid = tid, .pc = regs.rip, .sp = regs.rsp,
-					.bp = regs.rbp, .fsbase = regs.fs_base };
+	return (struct pv_snap_thread){ .pid = r->pid,
+					.tid = tid,
+					.pc = regs.rip,
+					.sp = regs.rsp,
+					.bp = regs.rbp,
+					.fsbase = regs.fs_base };
 }
 
 static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
