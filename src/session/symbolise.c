@@ -106,20 +106,20 @@ static struct pv_err *native_loc(struct pv_symboliser *s, const struct pv_frame_
 	struct pv_native_symbols *symbols;
 	struct pv_err *err;
 	const char *name;
-	uint64_t start;
+	/* a return address belongs to the call before it */
+	uint64_t vaddr = ref->exact ? ref->value : ref->value - 1, start = vaddr;
 	char text[300];
 
 	if (object && object->elf) {
 		err = object_symbols(s, object, &symbols);
 		if (err)
 			return err;
-		/* a return address belongs to the call before it */
-		if (pv_native_symbol_at(symbols, ref->exact ? ref->value : ref->value - 1, &name,
-					&start))
+		if (pv_native_symbol_at(symbols, vaddr, &name, &start))
 			return add_loc(s, PV_LOC_NATIVE, name, object->name, ret);
+		start = pv_native_function_start(symbols, vaddr);
 	}
 	snprintf(text, sizeof(text), "[unknown %.200s+0x%llx]", object ? object->name : "object",
-		 (unsigned long long)ref->value);
+		 (unsigned long long)start);
 	return add_loc(s, PV_LOC_NATIVE, text, object ? object->name : NULL, ret);
 }
 

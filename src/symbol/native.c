@@ -54,6 +54,9 @@ struct pv_native_symbols {
 	struct pv_vec ranges;            /* struct code_range, the narrowest first */
 	struct pv_vec symbols;           /* struct native_symbol, sorted, see symbol_compare() */
 	uint32_t size_max;
+	struct pv_fde_range *fdes; /* sorted; loaded at the first nameless address */
+	size_t n_fdes;
+	bool fdes_loaded;
 	struct pv_map shown;      /* vaddr of the name's first byte -> id in texts */
 	struct pv_strings *texts; /* names that differ from what the file has */
 	struct pv_str scratch;
@@ -86,6 +89,7 @@ void pv_native_symbols_destroy(struct pv_native_symbols *symbols)
 	if (!symbols)
 		return;
 	pv_elf_close(symbols->debug);
+	free(symbols->fdes);
 	pv_vec_deinit(&symbols->ranges);
 	pv_vec_deinit(&symbols->symbols);
 	pv_map_deinit(&symbols->shown);
@@ -395,4 +399,28 @@ bool pv_native_symbol_at(struct pv_native_symbols *symbols, uint64_t vaddr, cons
 	*name_ret = shown;
 	*start_ret = symbol->vaddr;
 	return true;
+}
+
+uint64_t pv_native_function_start(struct pv_native_symbols *symbols, uint64_t vaddr)
+{
+	size_t low = 0, high;
+
+	if (!symbols->fdes_loaded) {
+		symbols->fdes_loaded = true;
+		/* without the ranges each address stands for itself, which is true, too */
+		pv_err_destroy(
+			pv_elf_fde_ranges(symbols->elf, &symbols->fdes, &symbols->n_fdes));
+	}
+	high = symbols->n_fdes;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (symbols->fdes[middle].start <= vaddr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low || vaddr >= symbols->fdes[low - 1].end)
+		return vaddr;
+	return symbols->fdes[low - 1].start;
 }

@@ -38,4 +38,10 @@ void pv_native_symbols_destroy(struct pv_native_symbols *symbols);
 bool pv_native_symbol_at(struct pv_native_symbols *symbols, uint64_t vaddr, const char **name_ret,
 			 uint64_t *start_ret);
 
+/*
+ * Where the nameless function that holds an ELF vaddr begins, by its FDE, so
+ * that its addresses add up to one function; vaddr itself if there is no FDE.
+ */
+uint64_t pv_native_function_start(struct pv_native_symbols *symbols, uint64_t vaddr);
+
 #endif

@@ -546,6 +546,33 @@ START_TEST(vdso_from_memory)
 }
 END_TEST
 
+/* The FDEs' own starts and ends answer, as libdw's or readelf's would: symbols are not asked. */
+START_TEST(nameless_functions_begin_at_their_fde)
+{
+	struct pv_native_symbols *symbols;
+	struct pv_fde_range *fdes;
+	struct pv_elf *elf;
+	size_t n;
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_ptr_null(pv_elf_open(fd, &elf));
+	ck_assert_ptr_null(pv_native_symbols_create(elf, "/proc/self/exe", "", &symbols));
+	ck_assert_ptr_null(pv_elf_fde_ranges(elf, &fdes, &n));
+	ck_assert_uint_gt(n, 10);
+	ck_assert_uint_eq(pv_native_function_start(symbols, fdes[0].start), fdes[0].start);
+	ck_assert_uint_eq(pv_native_function_start(symbols, fdes[5].end - 1), fdes[5].start);
+	ck_assert_uint_eq(pv_native_function_start(symbols, fdes[n - 1].end - 1),
+			  fdes[n - 1].start);
+	/* outside of all of them an address stands for itself */
+	ck_assert_uint_eq(pv_native_function_start(symbols, fdes[n - 1].end), fdes[n - 1].end);
+	ck_assert_uint_eq(pv_native_function_start(symbols, 1), 1);
+	free(fdes);
+	pv_native_symbols_destroy(symbols);
+	pv_elf_close(elf);
+}
+END_TEST
+
 START_TEST(demangled_names)
 {
 	static const char *const names[][2] = {
@@ -625,6 +652,7 @@ int main(void)
 	tcase_add_test(tcase, debug_file_by_link);
 	tcase_add_test(tcase, debug_file_by_build_id);
 	tcase_add_test(tcase, vdso_from_memory);
+	tcase_add_test(tcase, nameless_functions_begin_at_their_fde);
 	tcase_add_test(tcase, demangled_names);
 	tcase_add_test(tcase, demangling_is_bounded);
 	suite_add_tcase(suite, tcase);
