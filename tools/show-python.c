@@ -130,10 +130,10 @@ static void print_python(const struct pv_python *python)
 		printf("  0x%llx 0x%llx\n", proc->eval[i].start, proc->eval[i].end);
 	printf("torn %s\n  0x%llx 0x%llx\n", python->sources.torn, proc->torn.start,
 	       proc->torn.end);
-	for (int i = 0; i < PV_PYTHON_INLINED_MAX && python->inlined[i].end; i++)
+	for (int i = 0; i < PV_INLINED_MAX && proc->inlined[i].end; i++)
 		printf("  inlined +0x%llx to +0x%llx\n",
-		       python->inlined[i].start - proc->eval[0].start,
-		       python->inlined[i].end - proc->eval[0].start);
+		       proc->inlined[i].start - proc->eval[0].start,
+		       proc->inlined[i].end - proc->eval[0].start);
 	printf("tss %s: specific 0x%x size %u data %u block %u\n", python->sources.tss,
 	       proc->pthread_specific, proc->pthread_key_size, proc->pthread_key_data,
 	       proc->pthread_key_block);

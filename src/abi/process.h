@@ -12,6 +12,7 @@
 
 enum {
 	PV_EVAL_RANGES_MAX = 4,
+	PV_INLINED_MAX = 16,
 };
 
 /* What a BPF program cost: its own clock readings, without the kernel's way to it. */
@@ -37,6 +38,11 @@ struct pv_proc {
 	__u64 unicode_type;                       /* &PyUnicode_Type */
 	struct pv_range eval[PV_EVAL_RANGES_MAX]; /* hot part first; empty = unused */
 	struct pv_range torn; /* 3.11, 3.12: the frame-switch window in eval's prologue */
+	/*
+	 * 3.11, 3.12: the same where a call runs inlined: the new frame is published
+	 * before its previous or its caller's instruction is stored.  Empty = unused.
+	 */
+	struct pv_range inlined[PV_INLINED_MAX];
 
 	/* glibc: offsets in struct pthread for pthread_getspecific() */
 	__u16 pthread_specific;  /* struct pthread.specific (0x510 in glibc 2.36) */

@@ -32,8 +32,6 @@ struct pv_python_sources {
 	char runtime[64], version[64], layout[96], eval[96], torn[96], tss[96];
 };
 
-enum { PV_PYTHON_INLINED_MAX = 16 };
-
 struct pv_python {
 	bool found;          /* false: no CPython here; all else is then zero */
 	char version[32];    /* "3.11.2" */
@@ -41,12 +39,6 @@ struct pv_python {
 	bool stripped;       /* no .symtab */
 	bool initialized;    /* an interpreter with a main thread exists already */
 	struct pv_proc proc; /* everything but generation and maps_* filled in */
-	/*
-	 * 3.11, 3.12: further windows like proc.torn, where a call runs inlined:
-	 * the new frame is published before its previous or its caller's
-	 * instruction is stored.  Empty = unused.
-	 */
-	struct pv_range inlined[PV_PYTHON_INLINED_MAX];
 	struct pv_python_sources sources;
 };
 

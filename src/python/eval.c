@@ -186,8 +186,8 @@ static bool on_window(void *ctx, uint64_t start, uint64_t end)
 {
 	struct windows *windows = ctx;
 
-	if (windows->n < PV_PYTHON_INLINED_MAX)
-		windows->python->inlined[windows->n] =
+	if (windows->n < PV_INLINED_MAX)
+		windows->python->proc.inlined[windows->n] =
 			(struct pv_range){ start + windows->bias, end + windows->bias };
 	windows->n++;
 	return true;
@@ -219,7 +219,7 @@ static void find_inlined(const struct parts *parts, uint64_t bias, struct pv_pyt
 	else
 		snprintf(python->sources.torn + n, sizeof(python->sources.torn) - n,
 			 "; inlined calls: %zu%s", windows.n,
-			 windows.n > PV_PYTHON_INLINED_MAX ? ", too many" : "");
+			 windows.n > PV_INLINED_MAX ? ", too many" : "");
 }
 
 struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_python *python)

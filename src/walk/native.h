@@ -217,7 +217,7 @@ static inline void pv_nat_sigreturn(struct pv_ctx *c)
 	w->sp = regs.rsp;
 	w->bp = regs.rbp;
 	w->exact = 1;
-	if (w->pc - c->proc->torn.start < c->proc->torn.end - c->proc->torn.start) {
+	if (pv_walk_in_window(c->proc, w->pc)) {
 		w->sample.flags |= PV_SAMPLE_TORN;
 		w->sample.py_loss = PV_LOSS_PY_TORN;
 	}

@@ -343,8 +343,7 @@ static inline void pv_walk_python(struct pv_ctx *c)
 	}
 	if (pv_py_read_tstate(c))
 		return;
-	if (w->pc - p->torn.start < p->torn.end - p->torn.start) {
-		/* tstate->cframe points at a _PyCFrame that is not filled in yet */
+	if (pv_walk_in_window(p, w->pc)) {
 		w->sample.flags |= PV_SAMPLE_TORN;
 		pv_py_fail(w, PV_LOSS_PY_TORN, w->pc);
 		return;

@@ -142,6 +142,25 @@ static inline __u64 pv_mix(__u64 hash, __u64 value)
 	return hash ^ (hash >> 29);
 }
 
+/*
+ * 3.11, 3.12: at pc the interpreter has published a frame that is not linked
+ * yet: what the chain says is not to be trusted.
+ */
+static inline bool pv_walk_in_window(const struct pv_proc *p, __u64 pc)
+{
+	__u32 i;
+
+	if (pc - p->torn.start < p->torn.end - p->torn.start)
+		return true;
+	for (i = 0; i < PV_INLINED_MAX; i++) {
+		if (!p->inlined[i].end)
+			return false;
+		if (pc >= p->inlined[i].start && pc < p->inlined[i].end)
+			return true;
+	}
+	return false;
+}
+
 /* Everything that must not survive from the last sample of this scratch. */
 static inline void pv_walk_begin(struct pv_walk *w)
 {
