@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Targets whose memory lies.  Input: recorded threads with words changed by
+ * hand, and every word that a walk reads changed in turn.  Output: Check's
+ * report.  A walk must end, within its caps, and say that something is wrong
+ * where that can be known.
+ */
+#include "run.h"
+
+enum {
+	PATCHES = 8,
+	/* 3072 frames with a code object each, 1536 native ones, 2048 pieces */
+	READS_MAX = 3072 * 3 / 2 * 8 + 1536 * 3 + 2048 * 4 + 100,
+};
+
+struct patch {
+	uint64_t addr, value;
+};
+
+struct seen {
+	uint64_t addr;
+	size_t n;
+};
+
+/* A fixture with words changed; logs what is read. */
+struct liar {
+	struct pv_mem mem;
+	struct pv_mem *inner;
+	struct patch patches[PATCHES];
+	size_t n_patches;
+	bool fill; /* memory is everywhere, and holds the word `value` */
+	uint64_t value;
+	struct pv_vec log; /* struct seen */
+	bool logging;
+	unsigned int reads;
+};
+
+static int liar_read(struct pv_mem *mem, void *dst, size_t n, uint64_t addr)
+{
+	struct liar *liar = (struct liar *)mem;
+	struct seen seen = { addr, n };
+	size_t i, k;
+	int rc = pv_mem_read(liar->inner, dst, n, addr);
+
+	liar->reads++;
+	ck_assert_uint_le(liar->reads, READS_MAX);
+	if (rc && !liar->fill)
+		return rc;
+	for (k = 0; rc && k < n; k++)
+		((uint8_t *)dst)[k] = liar->value >> 8 * ((addr + k) & 7);
+	for (i = 0; i < liar->n_patches; i++) {
+		for (k = 0; k < 8; k++) {
+			if (liar->patches[i].addr + k - addr < n)
+				((uint8_t *)dst)[liar->patches[i].addr + k - addr] =
+					liar->patches[i].value >> 8 * k;
+		}
+	}
+	if (liar->logging)
+		ok(pv_vec_append(&liar->log, &seen, 1, NULL));
+	return 0;
+}
+
+struct world {
+	struct fixture fixture;
+	struct liar liar;
+	struct run truth;                     /* without lies */
+	struct pv_vec frames, codes, strings; /* uint64_t: where the walk found them, leaf first */
+	uint64_t tstate;
+};
+
+static char **names;
+static int n_names;
+
+static uint64_t word(struct world *w, uint64_t addr)
+{
+	uint64_t value;
+
+	ck_assert_int_eq(pv_mem_read_u64(w->liar.inner, addr, &value), 0);
+	return value;
+}
+
+static void add(struct pv_vec *vec, uint64_t addr)
+{
+	size_t i;
+
+	for (i = 0; i < vec->n; i++) {
+		if (*(uint64_t *)pv_vec_at(vec, i) == addr)
+			return;
+	}
+	ok(pv_vec_append(vec, &addr, 1, NULL));
+}
+
+static uint64_t at(const struct pv_vec *vec, size_t i)
+{
+	ck_assert_uint_lt(i, vec->n);
+	return *(uint64_t *)pv_vec_at(vec, i);
+}
+
+static void walk(struct world *w, struct run *run)
+{
+	struct pv_snap_source source = fixture_source(&w->fixture, &w->liar.mem);
+
+	w->liar.reads = 0;
+	run_source(run, &source, &w->fixture);
+}
+
+/* Where things are is told by the sizes of the reads, not by the walkers' code. */
+static void world_init(struct world *w, const char *name)
+{
+	const struct pv_pylayout *py = &w->fixture.proc.py;
+	size_t i;
+
+	*w = (struct world){ .frames = PV_VEC(uint64_t),
+			     .codes = PV_VEC(uint64_t),
+			     .strings = PV_VEC(uint64_t) };
+	load(name, &w->fixture, &w->liar.inner);
+	w->liar.mem.read = liar_read;
+	w->liar.log = (struct pv_vec)PV_VEC(struct seen);
+	w->liar.logging = true;
+	walk(w, &w->truth);
+	w->liar.logging = false;
+	for (i = 0; i < w->liar.log.n; i++) {
+		const struct seen *seen = pv_vec_at(&w->liar.log, i);
+
+		if (seen->n == py->ts_len && !w->tstate)
+			w->tstate = seen->addr;
+		else if (seen->n == py->fr_len && w->tstate)
+			add(&w->frames, seen->addr - py->fr_start);
+		else if (seen->n == py->co_len)
+			add(&w->codes, seen->addr);
+		else if (seen->n == 32 && word(w, seen->addr) == w->fixture.proc.unicode_type)
+			add(&w->strings, seen->addr - py->ob_type);
+	}
+	ck_assert_uint_ge(w->frames.n, 7);
+	ck_assert_uint_ge(w->codes.n, 5);
+	ck_assert_uint_ge(w->strings.n, 5);
+}
+
+static void world_deinit(struct world *w)
+{
+	run_deinit(&w->truth);
+	pv_mem_destroy(w->liar.inner);
+	pv_vec_deinit(&w->liar.log);
+	pv_vec_deinit(&w->frames);
+	pv_vec_deinit(&w->codes);
+	pv_vec_deinit(&w->strings);
+	fixture_deinit(&w->fixture);
+}
+
+static void lie(struct world *w, uint64_t addr, uint64_t value)
+{
+	ck_assert_uint_lt(w->liar.n_patches, PATCHES);
+	w->liar.patches[w->liar.n_patches++] = (struct patch){ addr, value };
+}
+
+/* Walks with the lies told so far, which are then forgotten; the Python half must be marked. */
+static void walk_marked(struct world *w, const char *what, uint8_t loss, uint8_t or_loss)
+{
+	struct run run;
+
+	walk(w, &run);
+	ck_assert_msg(run.merged.marked && !run.merged.python && !run.merged.complete, "%s: %s",
+		      what, run.status);
+	ck_assert_msg(run.merged.loss == loss || run.merged.loss == or_loss, "%s: %s", what,
+		      run.status);
+	run_deinit(&run);
+	w->liar.n_patches = 0;
+}
+
+static bool is_cframe(const struct world *w)
+{
+	return w->fixture.proc.py.cf_previous != PV_OFF_NONE;
+}
+
+START_TEST(frames_in_a_cycle)
+{
+	struct world w;
+	size_t i, j;
+
+	world_init(&w, names[_i]);
+	for (i = 0; i < w.frames.n; i++) {
+		for (j = 0; j <= i; j++) {
+			/* 3.11 may see before that the next CFrame is for another frame */
+			lie(&w, at(&w.frames, i) + w.fixture.proc.py.fr_previous, at(&w.frames, j));
+			walk_marked(&w, "cycle", PV_LOSS_PY_CYCLE, PV_LOSS_PY_BADSTATE);
+		}
+	}
+	world_deinit(&w);
+}
+END_TEST
+
+START_TEST(pointers_into_nothing)
+{
+	static const uint64_t wild[] = { 8,     0xdead0000, 0x800000000000, 0xffffffffff600000,
+					 ~0ULL, ~0ULL - 60, 1ULL << 60 };
+	const struct pv_pylayout *py;
+	struct world w;
+	size_t i, k;
+
+	world_init(&w, names[_i]);
+	py = &w.fixture.proc.py;
+	for (k = 0; k < sizeof(wild) / sizeof(*wild); k++) {
+		for (i = 0; i < w.frames.n; i++) {
+			lie(&w, at(&w.frames, i) + py->fr_previous, wild[k]);
+			walk_marked(&w, "previous", PV_LOSS_PY_READ, PV_LOSS_PY_BADSTATE);
+		}
+		lie(&w, w.tstate + py->ts_frame, wild[k]);
+		walk_marked(&w, "first frame", PV_LOSS_PY_READ, PV_LOSS_PY_READ);
+		lie(&w, w.fixture.proc.runtime + py->rt_tss_key, (1024 + k * 0x2aaaaaaa) << 32 | 1);
+		walk_marked(&w, "key", PV_LOSS_PY_READ, PV_LOSS_PY_READ);
+		lie(&w, w.fixture.thread.fsbase + w.fixture.proc.pthread_specific, wild[k]);
+		walk_marked(&w, "keys", PV_LOSS_PY_READ, PV_LOSS_PY_READ);
+	}
+	world_deinit(&w);
+}
+END_TEST
+
+START_TEST(thread_state_of_another_thread)
+{
+	struct world w;
+
+	world_init(&w, names[_i]);
+	lie(&w, w.tstate + w.fixture.proc.py.ts_thread_id, w.fixture.thread.fsbase + 0x1000);
+	walk_marked(&w, "thread id", PV_LOSS_PY_BADSTATE, PV_LOSS_PY_BADSTATE);
+	world_deinit(&w);
+}
+END_TEST
+
+START_TEST(code_objects_that_are_none)
+{
+	const struct pv_pylayout *py;
+	struct world w;
+	size_t i;
+
+	world_init(&w, names[_i]);
+	py = &w.fixture.proc.py;
+	for (i = 0; i < w.codes.n; i++) {
+		lie(&w, at(&w.codes, i) + py->ob_type, w.fixture.proc.unicode_type);
+		walk_marked(&w, "type", PV_LOSS_PY_BADCODE, PV_LOSS_PY_BADCODE);
+		lie(&w, at(&w.codes, i) + py->ob_refcnt, 0);
+		walk_marked(&w, "freed", PV_LOSS_PY_BADCODE, PV_LOSS_PY_BADCODE);
+		/* pymalloc's next free block: in an arena, which is mapped high */
+		lie(&w, at(&w.codes, i) + py->ob_refcnt, w.fixture.thread.sp);
+		walk_marked(&w, "freed, linked", PV_LOSS_PY_BADCODE, PV_LOSS_PY_BADCODE);
+	}
+	/* the leaf is never a boundary frame, whose code is not looked at */
+	lie(&w, at(&w.frames, 0) + py->fr_code, at(&w.strings, 0));
+	walk_marked(&w, "a string", PV_LOSS_PY_BADCODE, PV_LOSS_PY_BADCODE);
+	lie(&w, at(&w.frames, 0) + py->fr_code, 0xdead0000);
+	walk_marked(&w, "nothing", PV_LOSS_PY_BADCODE, PV_LOSS_PY_BADCODE);
+	world_deinit(&w);
+}
+END_TEST
+
+/* The frames are all there and true, but for names or lines that are not known. */
+static void walk_nameless(struct world *w, const char *what)
+{
+	struct run run;
+	size_t i, unknown = 0;
+
+	walk(w, &run);
+	ck_assert_msg(run.merged.complete, "%s: %s", what, run.status);
+	ck_assert_uint_eq(run.n_lines, w->truth.n_lines);
+	for (i = 0; i < run.n_lines; i++) {
+		char *got = run.lines[i], *want = w->truth.lines[i];
+
+		if (strcmp(got, want) == 0)
+			continue;
+		unknown++;
+		/* the name is lost, or the file, or the line */
+		ck_assert_msg(strncmp(got, "python ? (", 10) == 0 || strstr(got, " (?:") ||
+				      strstr(got, ":0)"),
+			      "%s: %s, %s", what, got, want);
+	}
+	ck_assert_msg(unknown, "%s changes nothing", what);
+	ck_assert_msg(run.losses[PV_LOSS_CODE_READ], "%s is not counted", what);
+	run_deinit(&run);
+	w->liar.n_patches = 0;
+}
+
+START_TEST(strings_and_tables_that_are_none)
+{
+	static const uint64_t lengths[] = { 1ULL << 60, ~0ULL, 1ULL << 32, (1 << 18) + 1 };
+	const struct pv_pylayout *py;
+	struct world w;
+	size_t i, k;
+
+	world_init(&w, names[_i]);
+	py = &w.fixture.proc.py;
+	for (i = 0; i < w.strings.n; i++) {
+		uint64_t string = at(&w.strings, i), state = word(&w, string + 32);
+
+		/* kinds that there are not; 0 is a string that is not compact and not ready */
+		lie(&w, string + py->str_state, (state & ~0x1cULL) | 7 << 2);
+		walk_nameless(&w, "kind 7");
+		lie(&w, string + py->str_state, state & ~0x1cULL);
+		walk_nameless(&w, "kind 0");
+		lie(&w, string + py->ob_type, w.fixture.proc.code_type);
+		walk_nameless(&w, "type");
+		for (k = 0; k < sizeof(lengths) / sizeof(*lengths); k++) {
+			lie(&w, string + py->str_length, lengths[k]);
+			walk_nameless(&w, "length");
+		}
+		/* within the limit, but the memory is not there */
+		lie(&w, string + py->str_length, 1 << 18);
+		walk_nameless(&w, "length of 1 << 18");
+	}
+	for (i = 0; i < w.codes.n; i++) {
+		uint64_t table = word(&w, at(&w.codes, i) + py->co_linetable);
+
+		for (k = 0; k < 3; k++) {
+			lie(&w, table + py->var_size, lengths[k]);
+			walk_nameless(&w, "line table");
+		}
+		lie(&w, table + py->ob_type, w.fixture.proc.unicode_type);
+		walk_nameless(&w, "line table's type");
+		lie(&w, at(&w.codes, i) + py->co_linetable, 0xdead0000);
+		walk_nameless(&w, "line table's address");
+	}
+	world_deinit(&w);
+}
+END_TEST
+
+/* All there is to copy is as large as it may be: the copies are bounded. */
+START_TEST(huge_strings_everywhere)
+{
+	const struct pv_pylayout *py;
+	struct world w;
+	struct run run;
+	size_t i;
+
+	world_init(&w, names[_i]);
+	py = &w.fixture.proc.py;
+	w.liar.fill = true;
+	w.liar.value = 0x4141414141414141;
+	for (i = 0; i < w.strings.n && i < PATCHES; i++)
+		lie(&w, at(&w.strings, i) + py->str_length, 1 << 18);
+	walk(&w, &run);
+	ck_assert_uint_ge(run.n_pieces, 64);
+	ck_assert_uint_le(run.n_pieces + run.n_codes, 2048);
+	ck_assert_uint_eq(run.n_lines, w.truth.n_lines);
+	run_deinit(&run);
+	world_deinit(&w);
+}
+END_TEST
+
+START_TEST(cframes_that_name_themselves)
+{
+	const struct pv_pylayout *py;
+	struct world w;
+	uint64_t cframe;
+
+	world_init(&w, names[_i]);
+	py = &w.fixture.proc.py;
+	if (is_cframe(&w) && py->anchor_kind != PV_ANCHOR_SHIM) {
+		cframe = word(&w, w.tstate + (py->anchor_kind == PV_ANCHOR_CFRAME ? py->ts_cframe
+										  : py->ts_frame));
+		lie(&w, cframe + py->cf_previous, cframe);
+		walk_marked(&w, "CFrame", PV_LOSS_PY_BADSTATE, PV_LOSS_PY_BADSTATE);
+		lie(&w, cframe + py->cf_previous, 0xdead0000);
+		walk_marked(&w, "CFrame", PV_LOSS_PY_BADSTATE, PV_LOSS_PY_READ);
+		lie(&w, cframe + py->cf_previous, w.tstate + py->ts_root_cframe);
+		walk_marked(&w, "CFrame", PV_LOSS_PY_BADSTATE, PV_LOSS_MERGE_COUNT);
+	}
+	world_deinit(&w);
+}
+END_TEST
+
+/* A stack that is the same word all over: frames without end, each above the other. */
+START_TEST(native_stack_without_end)
+{
+	struct pv_event_sample *truth;
+	const struct pv_mapping *mapping;
+	struct world w;
+	struct run run;
+	uint32_t i, deep = 0;
+
+	world_init(&w, names[_i]);
+	truth = w.truth.sample;
+	w.liar.fill = true;
+	w.fixture.thread.fsbase = 0x10;
+	w.fixture.thread.sp = w.fixture.thread.bp = 0x100000000;
+	for (i = 0; i < truth->n_native; i++) {
+		uint64_t native = sample_natives(truth)[i];
+		size_t m;
+
+		for (m = 0; m < w.fixture.mappings.n; m++) {
+			mapping = pv_vec_at(&w.fixture.mappings, m);
+			if (mapping->object != (native >> PV_NAT_REL_BITS & 0xfffff))
+				continue;
+			w.liar.value = mapping->bias + (native & ((1ULL << PV_NAT_REL_BITS) - 1));
+			w.fixture.thread.pc = w.liar.value;
+			walk(&w, &run);
+			ck_assert(!run.merged.complete || run.sample->flags & PV_SAMPLE_NAT_END);
+			deep += run.sample->n_native == PV_NATIVE_FRAMES_MAX &&
+				run.sample->nat_loss == PV_LOSS_NAT_DEPTH && !run.merged.complete;
+			run_deinit(&run);
+		}
+	}
+	ck_assert_uint_gt(deep, 3);
+	world_deinit(&w);
+}
+END_TEST
+
+/* Only what a walk must be whatever is read: without names, it is done a great many times. */
+static void walk_bare(struct world *w)
+{
+	struct pv_snap_source source = fixture_source(&w->fixture, &w->liar.mem);
+	struct pv_merge_options options = {
+		.counted = source.proc.py.anchor_kind == PV_ANCHOR_NONE,
+	};
+	struct pv_merged merged = { .frames = PV_VEC(struct pv_frame_ref) };
+	const struct pv_event_sample *sample;
+	struct pv_snap *snap;
+
+	w->liar.reads = 0;
+	ok(pv_snap_create(&source, NULL, &snap));
+	ok(pv_snap_walk(snap, &w->fixture.thread, &sample));
+	check_form(sample);
+	ok(pv_merge(sample, sample->hdr.size, &options, &merged));
+	ck_assert(merged.complete + merged.truncated + merged.marked + merged.bridged > 0);
+	pv_vec_deinit(&merged.frames);
+	pv_snap_destroy(snap);
+}
+
+/* Every word that a walk reads, in turn, as everything that could hurt. */
+START_TEST(any_word_may_be_anything)
+{
+	struct pv_vec words = PV_VEC(uint64_t);
+	const struct pv_pylayout *py;
+	struct world w;
+	size_t i, k;
+
+	world_init(&w, names[_i]);
+	py = &w.fixture.proc.py;
+	for (i = 0; i < w.liar.log.n; i++) {
+		const struct seen *seen = pv_vec_at(&w.liar.log, i);
+
+		/* text and line tables are not followed */
+		if (seen->n % 8 || (seen->n > 32 && seen->n != py->ts_len &&
+				    seen->n != py->fr_len && seen->n != py->co_len))
+			continue;
+		for (k = 0; k < seen->n; k += 8)
+			add(&words, seen->addr + k);
+	}
+	const uint64_t values[] = { 0,
+				    1,
+				    0x7fffffff,
+				    1ULL << 60,
+				    ~0ULL,
+				    0x8000000000000000,
+				    w.tstate,
+				    at(&w.frames, 0),
+				    at(&w.codes, 0),
+				    w.fixture.thread.sp,
+				    w.fixture.thread.pc };
+
+	for (i = 0; i < words.n; i++) {
+		for (k = 0; k < sizeof(values) / sizeof(*values); k++) {
+			w.liar.n_patches = 0;
+			lie(&w, at(&words, i), values[k]);
+			w.liar.fill = k & 1;
+			walk_bare(&w);
+		}
+	}
+	pv_vec_deinit(&words);
+	world_deinit(&w);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("liars");
+	TCase *tcase = tcase_create("liars");
+	SRunner *runner;
+	int failed;
+
+	names = fixture_names("-blocked", &n_names);
+	if (n_names < 7) {
+		fprintf(stderr, "no fixtures in $PV_FIXTURES/walk\n");
+		return 1;
+	}
+	tcase_set_timeout(tcase, 100);
+	tcase_add_loop_test(tcase, frames_in_a_cycle, 0, n_names);
+	tcase_add_loop_test(tcase, pointers_into_nothing, 0, n_names);
+	tcase_add_loop_test(tcase, thread_state_of_another_thread, 0, n_names);
+	tcase_add_loop_test(tcase, code_objects_that_are_none, 0, n_names);
+	tcase_add_loop_test(tcase, strings_and_tables_that_are_none, 0, n_names);
+	tcase_add_loop_test(tcase, huge_strings_everywhere, 0, n_names);
+	tcase_add_loop_test(tcase, cframes_that_name_themselves, 0, n_names);
+	tcase_add_loop_test(tcase, native_stack_without_end, 0, n_names);
+	tcase_add_loop_test(tcase, any_word_may_be_anything, 0, n_names);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
