@@ -115,7 +115,7 @@ enum { PV_PIECE_BYTES = 4096, PV_PIECE_TOTAL_MAX = 1 << 20 };
 /* Caps of one sample; data, not program structure. */
 enum {
 	PV_KERNEL_FRAMES_MAX = 127,
-	PV_NATIVE_FRAMES_MAX = 1536,
+	PV_NATIVE_FRAMES_MAX = 6144, /* up to 3.10 a Python call takes three of them */
 	PV_PYTHON_FRAMES_MAX = 3072,
 };
 

@@ -95,7 +95,7 @@ static size_t fill_getopt(const struct pv_usage *usage, struct option *longs, ch
 	size_t n = 0;
 
 	/* "+": stop at the first operand; ":": we report missing arguments */
-	shorts += sprintf(shorts, "+:h");
+	shorts += sprintf(shorts, "%s:h", usage->program ? "+" : "");
 	for (; usage->options[n].name && n < OPTIONS_MAX; n++) {
 		const struct pv_option *option = &usage->options[n];
 

@@ -30,6 +30,7 @@ struct pv_option {
 
 struct pv_usage {
 	const char *command;
+	bool program; /* operands are a program with options of its own: stop at the first */
 	const char *synopsis; /* "[OPTIONS] -p PID" ... lines separated by \n */
 	const char *summary;
 	const char *example;             /* lines */
@@ -37,8 +38,8 @@ struct pv_usage {
 };
 
 /*
- * Parses until the first operand or "--".  first_ret: index of the first
- * operand.  help_ret: --help was asked for and has been printed.
+ * Parses; options may stand after operands unless usage->program.  first_ret:
+ * index of the first operand.  help_ret: --help was asked for and has been printed.
  */
 struct pv_err *pv_options_parse(const struct pv_usage *usage, int argc, char **argv, void *into,
 				int *first_ret, bool *help_ret);

@@ -62,6 +62,7 @@ static const struct pv_option record_option_table[] = {
 
 static const struct pv_usage record_usage = {
 	.command = "record",
+	.program = true,
 	.synopsis = "[OPTIONS] -p PID\n[OPTIONS] -- PROGRAM ARG...",
 	.summary = "Samples a process and writes its merged Python, native and kernel stacks.",
 	.example = "  sudo pitviper record -p 4127 -d 30 -o app.folded\n"
@@ -223,10 +224,10 @@ static struct pv_err *write_outputs(struct record *record)
 		struct record_output *output = &record->outputs[i];
 
 		err = output->format->write(profile, pv_output_file(output->output));
-		if (!err)
-			err = pv_output_commit(output->output);
 		if (err)
 			err = pv_err_wrap(err, "cannot write %s", output->path);
+		else
+			err = pv_output_commit(output->output);
 	}
 	return err;
 }

@@ -63,20 +63,18 @@ static struct pv_err *load_error(int error)
 {
 	struct pv_err *err;
 
-	if (error == -EPERM || error == -EACCES) {
-		err = pv_features_check();
-		if (err)
-			return err;
-		if (geteuid() == 0 && error == -EACCES)
-			return pv_err_create(PV_ERR_FAILED,
-					     "this kernel's verifier refuses the BPF program; "
-					     "please report it with `pitviper doctor`");
+	if (!pv_features_privileged())
 		return pv_err_create(PV_ERR_PERMISSION,
 				     "cannot load BPF programs: needs root, or CAP_BPF and "
 				     "CAP_PERFMON (and CAP_SYS_PTRACE for other users' processes)");
-	}
 	err = pv_features_check();
-	return err ? err : pv_err_errno(-error, "cannot load the BPF programs");
+	if (err)
+		return err;
+	if (error == -EACCES || error == -EINVAL)
+		return pv_err_create(PV_ERR_FAILED,
+				     "this kernel's verifier refuses the BPF program; please report "
+				     "it with the output of `pitviper doctor`");
+	return pv_err_errno(-error, "cannot load the BPF programs");
 }
 
 static struct pv_err *open_object(struct pv_collect *collect)

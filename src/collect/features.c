@@ -8,7 +8,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/perf_event.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
@@ -25,11 +27,26 @@ const struct pv_feature pv_features[] = {
 };
 const size_t pv_n_features = sizeof(pv_features) / sizeof(pv_features[0]);
 
+bool pv_features_privileged(void)
+{
+	const unsigned long long both = 1ULL << CAP_BPF | 1ULL << CAP_PERFMON;
+	_pv_fclose_ FILE *file = fopen("/proc/self/status", "re");
+	unsigned long long effective = 0;
+	char line[256];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "CapEff: %llx", &effective) == 1)
+			break;
+	}
+	return (effective & both) == both || effective & 1ULL << CAP_SYS_ADMIN;
+}
+
+/* libbpf's probes answer yes or no where the kernel says EPERM: ask for the right first. */
 static enum pv_feature_state from_probe(int result)
 {
-	if (result == 1)
-		return PV_FEATURE_YES;
-	return result == -EPERM ? PV_FEATURE_UNKNOWN : PV_FEATURE_NO;
+	if (!pv_features_privileged())
+		return PV_FEATURE_UNKNOWN;
+	return result == 1 ? PV_FEATURE_YES : PV_FEATURE_NO;
 }
 
 static enum pv_feature_state probe_cpu_clock(void)

@@ -27,6 +27,9 @@ enum pv_feature_state {
 extern const struct pv_feature pv_features[];
 extern const size_t pv_n_features;
 
+/* May we load BPF programs at all (CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN)? */
+bool pv_features_privileged(void);
+
 enum pv_feature_state pv_feature_probe(size_t index);
 
 /* One sentence that names every required feature that is missing, or NULL. */

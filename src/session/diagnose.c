@@ -188,7 +188,7 @@ struct pv_err *pv_diagnose_process(pid_t pid, struct pv_vec *facts)
 	if (!err)
 		err = pv_mem_live_create(pid, &mem);
 	if (!err)
-		err = pv_image_build(pid, objects, mem, &image);
+		err = pv_image_build(pid, objects, mem, NULL, &image);
 	if (!err)
 		err = add_python(facts, &image);
 	if (!err)

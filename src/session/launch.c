@@ -6,12 +6,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/auxvec.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "target/maps.h"
 
 /* In the child: PTRACE_TRACEME makes execve() stop with SIGTRAP. */
 static void run_child(char *const *argv, int report_fd)
@@ -68,6 +73,77 @@ struct pv_err *pv_launch(char *const *argv, pid_t *ret)
 	if (!WIFSTOPPED(status))
 		return pv_err_create(PV_ERR_FAILED, "%s ended before it started", argv[0]);
 	*ret = pid;
+	return NULL;
+}
+
+/* The mappings of the file that holds pc, at exec: the dynamic loader, or a static program. */
+static struct pv_err *file_range(pid_t pid, uint64_t pc, uint64_t *start_ret, uint64_t *end_ret)
+{
+	const struct pv_map_entry *entry;
+	struct pv_maps maps;
+	struct pv_err *err = pv_maps_read(pid, &maps);
+	size_t i;
+
+	if (err)
+		return err;
+	*start_ret = *end_ret = 0;
+	entry = pv_maps_find(&maps, pc);
+	for (i = 0; entry && i < maps.n; i++) {
+		if (maps.entries[i].inode != entry->inode ||
+		    maps.entries[i].device != entry->device)
+			continue;
+		if (!*end_ret)
+			*start_ret = maps.entries[i].start;
+		*end_ret = maps.entries[i].end;
+	}
+	pv_maps_deinit(&maps);
+	return NULL;
+}
+
+static bool is_dynamic(pid_t pid, uint64_t start, uint64_t end)
+{
+	char path[64];
+	_pv_fclose_ FILE *file = NULL;
+	uint64_t pair[2];
+
+	snprintf(path, sizeof(path), "/proc/%d/auxv", pid);
+	file = fopen(path, "re");
+	while (file && fread(pair, sizeof(pair), 1, file) == 1) {
+		if (pair[0] == AT_ENTRY)
+			return pair[1] < start || pair[1] >= end;
+	}
+	return false;
+}
+
+struct pv_err *pv_launch_load(pid_t pid)
+{
+	struct user_regs_struct regs;
+	uint64_t start, end;
+	int status, signal_number = 0;
+	struct pv_err *err;
+
+	if (ptrace(PTRACE_GETREGS, pid, NULL, &regs))
+		return pv_err_errno(errno, "cannot read the registers of process %d", pid);
+	err = file_range(pid, regs.rip, &start, &end);
+	if (err || !is_dynamic(pid, start, end))
+		return err;
+	if (ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD))
+		return pv_err_errno(errno, "cannot hold process %d", pid);
+	do {
+		if (ptrace(PTRACE_SYSCALL, pid, NULL, signal_number) ||
+		    waitpid(pid, &status, 0) < 0)
+			return pv_err_errno(errno, "cannot hold process %d", pid);
+		if (!WIFSTOPPED(status)) {
+			err = pv_err_create(PV_ERR_FAILED,
+					    "the program ended while its libraries were loaded");
+			err->errnum = ECHILD;
+			return err;
+		}
+		/* a signal is passed on; TRACESYSGOOD tells system calls by bit 7 */
+		signal_number = WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : WSTOPSIG(status);
+		if (ptrace(PTRACE_GETREGS, pid, NULL, &regs))
+			return pv_err_errno(errno, "cannot read the registers of process %d", pid);
+	} while (signal_number || (regs.rip >= start && regs.rip < end));
 	return NULL;
 }
 

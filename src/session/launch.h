@@ -11,6 +11,13 @@
 
 #include "base/err.h"
 
+/*
+ * Lets it run until the dynamic loader has mapped the program's libraries: to
+ * the first system call that does not come from the loader.  A static program
+ * stays where it is.  It is still held after that; errnum ECHILD: it has ended.
+ */
+struct pv_err *pv_launch_load(pid_t pid);
+
 /* A program that does not start is PV_ERR_FAILED with the reason. */
 struct pv_err *pv_launch(char *const *argv, pid_t *ret);
 struct pv_err *pv_launch_release(pid_t pid);

@@ -49,6 +49,8 @@ struct pv_session {
 	bool gone;        /* the target has ended */
 	bool image_stale; /* it has mapped or become something new */
 	uint32_t generation;
+	uint64_t exec_ns;	/* when it last became another program */
+	bool counted[2];	/* no anchors, by the lowest bit of the generation */
 	uint64_t start_ns, attached_ns, first_sample_ns, stop_ns;
 	uint64_t start_cpu_ns; /* CPU time of the target before the capture */
 	char name[16];
@@ -57,6 +59,7 @@ struct pv_session {
 	struct pv_objects *objects;
 	struct pv_mem *mem;
 	struct pv_image image;
+	uint32_t image_generation;
 	struct pv_collect *collect;
 	struct pv_codes *codes;
 	struct pv_profile *profile;
@@ -143,8 +146,7 @@ static struct pv_err *merge(struct pv_session *s, const struct pv_event_sample *
 {
 	struct pv_merge_options options = {
 		.no_native = s->options.no_native,
-		.counted = s->image.python.found &&
-			   s->image.python.proc.py.anchor_kind == PV_ANCHOR_NONE,
+		.counted = s->counted[sample->generation & 1],
 	};
 
 	return pv_merge(sample, sample->hdr.size, &options, &s->merged);
@@ -156,7 +158,8 @@ static struct pv_err *on_sample(struct pv_session *s, const struct pv_event_samp
 	struct pending pending = {};
 	struct pv_err *err;
 
-	if (sample->generation != s->generation) {
+	/* what was walked with another program's tables; what came before the exec is true */
+	if (sample->generation != s->generation && sample->time_ns >= s->exec_ns) {
 		s->profile->losses.count[PV_LOSS_PROC_GONE]++;
 		return NULL;
 	}
@@ -227,6 +230,7 @@ static struct pv_err *on_side(void *ctx, const struct pv_side_event *event)
 		return NULL;
 	if (event->type == PV_SIDE_EXEC && event->time_ns > s->attached_ns) {
 		s->generation++;
+		s->exec_ns = event->time_ns;
 		s->image_stale = true;
 	}
 	if (event->type == PV_SIDE_MMAP)
@@ -248,11 +252,15 @@ static struct pv_err *build_image(struct pv_session *s)
 	struct pv_err *err;
 
 	s->image_stale = false;
-	err = pv_image_build(s->pid, s->objects, s->mem, &image);
+	err = pv_image_build(s->pid, s->objects, s->mem,
+			     s->image_generation == s->generation ? &s->image : NULL, &image);
 	if (err)
 		return err;
 	pv_image_deinit(&s->image);
 	s->image = image;
+	s->image_generation = s->generation;
+	s->counted[s->generation & 1] = image.python.found &&
+					image.python.proc.py.anchor_kind == PV_ANCHOR_NONE;
 	describe_interpreter(s);
 	return pv_collect_put(s->collect, &s->image, s->objects, s->generation);
 }
@@ -278,7 +286,6 @@ static struct pv_err *check_target(struct pv_session *s)
 		return err;
 	err = pv_process_check(&process);
 	memcpy(s->name, process.name, sizeof(s->name));
-	s->start_cpu_ns = process.cpu_ns;
 	pv_process_deinit(&process);
 	if (err)
 		return err;
@@ -324,8 +331,22 @@ static struct pv_err *attach(struct pv_session *s)
 	if (!err)
 		err = pv_collect_attach(s->collect, s->pid);
 	s->attached_ns = now_ns();
+	pv_process_cpu_ns(s->pid, &s->start_cpu_ns);
 	/* threads born during the attach are found here, not a drain later */
 	return err ? err : pv_collect_drain(s->collect, 0, &handlers);
+}
+
+/* The loader's own run is sampled; its end brings the libraries' tables before main(). */
+static struct pv_err *load_program(struct pv_session *s)
+{
+	struct pv_err *err = pv_launch_load(s->pid);
+
+	if (!err)
+		err = build_image(s);
+	if (!err)
+		err = pv_launch_release(s->pid);
+	s->held = err && err->errnum != ECHILD;
+	return err;
 }
 
 struct pv_err *pv_session_create(const struct pv_session_options *options, struct pv_session **ret)
@@ -352,10 +373,8 @@ struct pv_err *pv_session_create(const struct pv_session_options *options, struc
 		err = create_parts(s);
 	if (!err)
 		err = attach(s);
-	if (!err && s->held) {
-		err = pv_launch_release(s->pid);
-		s->held = false;
-	}
+	if (!err && s->held)
+		err = load_program(s);
 	if (err) {
 		pv_session_destroy(s);
 		return err;
@@ -415,21 +434,12 @@ struct pv_err *pv_session_step(struct pv_session *s, int timeout_ms, enum pv_ses
 	return NULL;
 }
 
-/* CPU time of the target since the capture began, as far as it can still be read. */
+/* CPU time of the target since the capture began; 0 if it is gone. */
 static uint64_t target_cpu_ns(struct pv_session *s)
 {
-	struct pv_process process;
-	struct pv_err *err = pv_process_read(s->pid, &process);
-	uint64_t ns = 0;
+	uint64_t ns;
 
-	if (err) {
-		pv_err_destroy(err);
-		return 0;
-	}
-	if (process.cpu_ns > s->start_cpu_ns)
-		ns = process.cpu_ns - s->start_cpu_ns;
-	pv_process_deinit(&process);
-	return ns;
+	return pv_process_cpu_ns(s->pid, &ns) && ns > s->start_cpu_ns ? ns - s->start_cpu_ns : 0;
 }
 
 static struct pv_err *fill_totals(struct pv_session *s)

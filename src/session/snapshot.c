@@ -247,7 +247,7 @@ static struct pv_err *prepare(struct snapper *s)
 		err = pv_symboliser_create(s->objects, s->codes, s->out->profile, &s->symboliser);
 	if (!err)
 		err = pv_mem_live_create(s->pid, &s->mem);
-	return err ? err : pv_image_build(s->pid, s->objects, s->mem, &s->image);
+	return err ? err : pv_image_build(s->pid, s->objects, s->mem, NULL, &s->image);
 }
 
 /* What the header of the snapshot says. */

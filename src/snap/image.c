@@ -74,8 +74,39 @@ static struct pv_err *add_mappings(pid_t pid, const struct pv_maps *maps,
 	return NULL;
 }
 
+/* The mapping that holds addr, or NULL. */
+static const struct pv_mapping *find_mapping(const struct pv_mapping *list, size_t n, uint64_t addr)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (addr >= list[i].start && addr < list[i].end)
+			return &list[i];
+	}
+	return NULL;
+}
+
+/* The known image's interpreter, if it is whole and its eval loop is where it was. */
+static struct pv_err *take_over(const struct pv_image *known, const struct pv_vec *mappings,
+				struct pv_python *ret)
+{
+	const struct pv_mapping *old, *now;
+	uint64_t eval;
+
+	if (!known || !known->python.found || !known->python.initialized)
+		return NULL;
+	eval = known->python.proc.eval[0].start;
+	old = find_mapping(known->mappings, known->n_mappings, eval);
+	now = find_mapping(mappings->data, mappings->n, eval);
+	if (!old || !now || old->object != now->object || old->bias != now->bias)
+		return NULL;
+	*ret = known->python;
+	ret->module_path = strdup(known->python.module_path);
+	return ret->module_path ? NULL : &pv_enomem;
+}
+
 struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_mem *mem,
-			      struct pv_image *ret)
+			      const struct pv_image *known, struct pv_image *ret)
 {
 	struct pv_vec mappings = PV_VEC(struct pv_mapping);
 	struct pv_vec modules = PV_VEC(struct pv_python_module);
@@ -90,7 +121,9 @@ struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_m
 	pv_maps_deinit(&maps);
 	if (err)
 		goto out;
-	err = pv_python_detect(mem, modules.data, modules.n, &image.python);
+	err = take_over(known, &mappings, &image.python);
+	if (!err && !image.python.found)
+		err = pv_python_detect(mem, modules.data, modules.n, &image.python);
 	if (err && err != &pv_enomem) {
 		image.python_error = strdup(err->message);
 		pv_err_destroy(err);

@@ -27,9 +27,13 @@ struct pv_image {
 	char *python_error;      /* CPython is there but cannot be read: why; owned */
 };
 
-/* A process that is gone is PV_ERR_NOPROC.  One without Python is fine. */
+/*
+ * A process that is gone is PV_ERR_NOPROC.  One without Python is fine.  known:
+ * an earlier image of the same program, or NULL; an interpreter that is found
+ * and still mapped where it was is not looked for again.
+ */
 struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_mem *mem,
-			      struct pv_image *ret);
+			      const struct pv_image *known, struct pv_image *ret);
 void pv_image_deinit(struct pv_image *image);
 
 #endif

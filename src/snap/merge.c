@@ -213,7 +213,7 @@ static struct pv_err *merge_halves(struct merge *m)
 	uint8_t loss = m->sample->py_loss;
 	struct pv_err *err;
 
-	m->out->bridged = flags & PV_SAMPLE_REANCHORED;
+	m->out->bridged = flags & PV_SAMPLE_REANCHORED && !m->options->no_native;
 	if (m->out->bridged)
 		mark_loss(m, PV_LOSS_REANCHOR);
 	if (flags & PV_SAMPLE_TORN)
@@ -228,10 +228,17 @@ static struct pv_err *merge_halves(struct merge *m)
 		err = push_runs(m);
 		m->out->complete = flags & (PV_SAMPLE_PY_END | PV_SAMPLE_NO_TSTATE);
 		m->out->truncated = !m->out->complete;
-		return err || m->out->complete ? err : push_mark(m, PV_MARK_TRUNCATED);
+		if (m->out->complete)
+			return err;
+		mark_loss(m, loss);
+		return err ? err : push_mark(m, PV_MARK_TRUNCATED);
 	}
-	if (!m->sample->n_python)
+	if (!m->sample->n_python) {
+		/* an eval frame, but no Python frame: it is being entered or left */
+		if (m->n_anchored > m->options->counted)
+			return merge_marked(m, PV_MARK_TORN, PV_LOSS_PY_UNLINKED);
 		return merge_native_only(m);
+	}
 	return merge_both(m);
 }
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -303,4 +304,15 @@ struct pv_err *pv_process_check(const struct pv_process *process)
 				     "%d (%s) is a zombie: it has ended and waits for its parent",
 				     pid, process->name);
 	return NULL;
+}
+
+bool pv_process_cpu_ns(pid_t pid, uint64_t *ret)
+{
+	struct timespec time;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &time))
+		return false;
+	*ret = time.tv_sec * 1000000000ULL + time.tv_nsec;
+	return true;
 }

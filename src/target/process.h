@@ -41,6 +41,9 @@ void pv_process_deinit(struct pv_process *process);
 /* "no such process", "... is a zombie", "... is a kernel thread", ... or NULL = can be watched. */
 struct pv_err *pv_process_check(const struct pv_process *process);
 
+/* CPU time of all threads so far, ended ones included, ns; false if the process is gone. */
+bool pv_process_cpu_ns(pid_t pid, uint64_t *ret);
+
 /* The live thread ids only; cheap, for re-scans.  ret is owned by the caller. */
 struct pv_err *pv_process_tids(pid_t pid, pid_t **ret, size_t *n_ret);
 

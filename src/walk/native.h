@@ -138,6 +138,16 @@ static inline bool pv_nat_in_eval(const struct pv_proc *p, __u64 pc)
 	return false;
 }
 
+/*
+ * Eval frames are flagged by their PC where there are no anchors: up to 3.9,
+ * and where a thread state shows no frame at all, which the merge must check.
+ */
+static inline bool pv_nat_by_range(const struct pv_ctx *c)
+{
+	return c->proc->has_python && (c->proc->py.anchor_kind == PV_ANCHOR_NONE ||
+				       c->w->sample.flags & PV_SAMPLE_FRAMELESS);
+}
+
 /* CFA - anchor is a constant of the binary; a second value forbids bridges. */
 static inline void pv_nat_learn(struct pv_ctx *c, __u64 cfa, __u64 anchor, __u64 pc,
 				const struct pv_unwind_row *row)
@@ -308,8 +318,7 @@ static long pv_nat_step(__u32 index, void *arg)
 	pv_nat_push(w, pc, mapped, w->exact ? PV_NAT_EXACT : 0);
 	if (w->nat_done)
 		return 1;
-	if (c->proc->py.anchor_kind == PV_ANCHOR_NONE && c->proc->has_python &&
-	    pv_nat_in_eval(c->proc, lookup))
+	if (pv_nat_by_range(c) && pv_nat_in_eval(c->proc, lookup))
 		pv_nat_flag_last(w, PV_NAT_ANCHOR);
 	if (!mapped || !pv_nat_find_row(c, lookup, &row)) {
 		pv_nat_break(c, mapped ? PV_LOSS_NAT_NOROW : PV_LOSS_NAT_NOMAP, pc);

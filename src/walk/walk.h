@@ -37,7 +37,7 @@
 #include "abi/unwind.h"
 
 enum {
-	PV_WALK_WORDS = 8192,   /* power of two; python, kernel and native frames */
+	PV_WALK_WORDS = 16384,   /* power of two; python, kernel and native frames */
 	PV_WALK_ANCHORS = 4096, /* power of two */
 	PV_WALK_TSTATE = 512,   /* power of two, bytes copied of a thread state */
 	PV_WALK_FRAME = 128,    /* power of two, bytes copied of a frame */

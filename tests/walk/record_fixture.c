@@ -5,7 +5,8 @@
  * Writes a walk fixture; for developers, by way of tools/record-fixture.
  * Input: a thread of a target of our own, which it stops and lets go again.
  * With --until it is stepped, one instruction at a time, until its sample is
- *   torn	in the frame-switch window of 3.11 and 3.12
+ *   torn	in the frame-switch window of 3.11 and 3.12, in eval's prologue
+ *   inlined	in a window of a call that runs inlined
  *   surplus	with one native eval frame (<= 3.9) or CFrame (3.10) too many
  *   skip	with a 3.10 frame that has left its eval frame already
  *   eval	with an exact pc in the eval loop and the GIL held
@@ -120,8 +121,10 @@ static struct pv_snap *create(struct recorder *r, bool record)
 	return snap;
 }
 
-static bool is_there(const struct recorder *r, const struct pv_event_sample *sample)
+static bool is_there(const struct recorder *r, const struct pv_event_sample *sample, uint64_t pc)
 {
+	const struct pv_range *torn = &r->fixture.proc.torn;
+	bool in_prologue = pc >= torn->start && pc < torn->end;
 	const uint64_t *natives = sample_natives(sample);
 	const struct pv_pyframe *python = (const struct pv_pyframe *)(sample + 1);
 	uint32_t anchored = 0, i;
@@ -129,7 +132,9 @@ static bool is_there(const struct recorder *r, const struct pv_event_sample *sam
 	for (i = 0; i < sample->n_native; i++)
 		anchored += !!(natives[i] & PV_NAT_ANCHOR);
 	if (strcmp(r->until, "torn") == 0)
-		return sample->flags & PV_SAMPLE_TORN;
+		return sample->flags & PV_SAMPLE_TORN && in_prologue;
+	if (strcmp(r->until, "inlined") == 0)
+		return sample->flags & PV_SAMPLE_TORN && !in_prologue;
 	if (strcmp(r->until, "skip") == 0)
 		return sample->n_python && python[0].flags & PV_PYFRAME_SKIP;
 	if (!(sample->flags & PV_SAMPLE_NAT_END) || !(sample->flags & PV_SAMPLE_PY_END))
@@ -190,7 +195,8 @@ static void step_until(struct recorder *r)
 		const struct pv_event_sample *sample;
 
 		ok(pv_snap_walk(snap, &thread, &sample));
-		if (cframes ? has_surplus_cframe(r, sample, tstate) : is_there(r, sample))
+		if (cframes ? has_surplus_cframe(r, sample, tstate)
+			    : is_there(r, sample, thread.pc))
 			break;
 		if (ptrace(PTRACE_SINGLESTEP, r->tid, 0, 0))
 			err(1, "cannot step thread %d", r->tid);
@@ -426,7 +432,7 @@ int main(int argc, char **argv)
 	ok(pv_mem_live_create(r.pid, &r.live));
 	ok(pv_objects_create(NULL, &r.objects));
 	ok(pv_codes_create(&r.codes));
-	ok(pv_image_build(r.pid, r.objects, r.live, &r.image));
+	ok(pv_image_build(r.pid, r.objects, r.live, NULL, &r.image));
 	if (!r.image.python.found)
 		errx(1, "no interpreter: %s", r.image.python_error ? r.image.python_error : "none");
 	ok(pv_snap_mappings(&r.image, &r.mappings));
