@@ -62,7 +62,7 @@ struct thread_struct {
 
 struct task_struct {
 	unsigned int __state;
-	int on_cpu;
+	unsigned int on_cpu; /* int; narrower in 7.2: libbpf adapts the width of unsigned only */
 	int pid;
 	int tgid;
 	unsigned long nvcsw;

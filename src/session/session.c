@@ -33,6 +33,7 @@
 
 enum {
 	PENDING_DRAINS = 3, /* a sample waits that often for names that are on their way */
+	TOUCH_MAX = 16,     /* a drain */
 };
 
 /* A sample whose names have not all arrived yet. */
@@ -48,6 +49,8 @@ struct pv_session {
 	bool held;        /* started by us, not released yet */
 	bool gone;        /* the target has ended */
 	bool image_stale; /* it has mapped or become something new */
+	uint64_t touch[TOUCH_MAX]; /* addresses that BPF could not read */
+	size_t n_touch;
 	uint32_t generation;
 	uint64_t exec_ns;	/* when it last became another program */
 	bool counted[2];	/* no anchors, by the lowest bit of the generation */
@@ -163,6 +166,8 @@ static struct pv_err *on_sample(struct pv_session *s, const struct pv_event_samp
 		s->profile->losses.count[PV_LOSS_PROC_GONE]++;
 		return NULL;
 	}
+	if (sample->fail_addr && s->n_touch < TOUCH_MAX)
+		s->touch[s->n_touch++] = sample->fail_addr;
 	if (!s->first_sample_ns)
 		s->first_sample_ns = sample->time_ns;
 	if (sample->nat_loss == PV_LOSS_NAT_NOMAP ||
@@ -415,6 +420,20 @@ struct pv_err *pv_session_watch(struct pv_session *s, int fd)
 	return pv_collect_watch(s->collect, fd);
 }
 
+/*
+ * BPF cannot wait for a page that is not resident; reading it from here brings
+ * it in, so that the next sample finds it.
+ */
+static void touch_pages(struct pv_session *s)
+{
+	char object[256]; /* as much as the walkers read at once */
+	size_t i;
+
+	for (i = 0; i < s->n_touch; i++)
+		pv_mem_read(s->mem, object, sizeof(object), s->touch[i]);
+	s->n_touch = 0;
+}
+
 struct pv_err *pv_session_step(struct pv_session *s, int timeout_ms, enum pv_session_end *end_ret)
 {
 	struct pv_collect_handlers handlers = { .ctx = s, .event = on_event, .side = on_side };
@@ -422,6 +441,7 @@ struct pv_err *pv_session_step(struct pv_session *s, int timeout_ms, enum pv_ses
 	struct pv_err *err;
 
 	err = pv_collect_drain(s->collect, timeout_ms, &handlers);
+	touch_pages(s);
 	if (!err)
 		err = take_pending(s, false);
 	if (!err && s->image_stale)

@@ -163,12 +163,12 @@ static long pv_py_step(__u32 index, void *arg)
 
 	known = pv_code_see(c, code);
 	if (!known) {
-		pv_py_fail(w, PV_LOSS_PY_BADCODE, w->frame);
+		pv_py_fail(w, PV_LOSS_PY_BADCODE, code);
 		return 1;
 	}
 	lasti = pv_py_lasti(w, py, code);
 	if (known->bad) {
-		pv_py_fail(w, PV_LOSS_PY_BADCODE, w->frame);
+		pv_py_fail(w, PV_LOSS_PY_BADCODE, code);
 		return 1;
 	}
 	/* as _PyFrame_IsIncomplete: a frame that is still being set up */

@@ -51,15 +51,25 @@ static const struct field thread_fields[] = {
 };
 
 static const struct field proc_fields[] = {
-	PROC(generation),        PROC(maps_first),       PROC(maps_n),
-	PROC(has_python),        PROC(runtime),          PROC(code_type),
-	PROC(bytes_type),        PROC(unicode_type),     PROC(eval[0].start),
-	PROC(eval[0].end),       PROC(eval[1].start),    PROC(eval[1].end),
-	PROC(eval[2].start),     PROC(eval[2].end),      PROC(eval[3].start),
-	PROC(eval[3].end),       PROC(torn.start),       PROC(torn.end),
-	PROC(pthread_specific),  PROC(pthread_key_size), PROC(pthread_key_data),
-	PROC(pthread_key_block), PROC(reanchor_cfa),     PROC(reanchor_rbp),
-	PROC(reanchor_pc),
+	PROC(generation),        PROC(maps_first),        PROC(maps_n),
+	PROC(has_python),        PROC(runtime),           PROC(code_type),
+	PROC(bytes_type),        PROC(unicode_type),      PROC(eval[0].start),
+	PROC(eval[0].end),       PROC(eval[1].start),     PROC(eval[1].end),
+	PROC(eval[2].start),     PROC(eval[2].end),       PROC(eval[3].start),
+	PROC(eval[3].end),       PROC(torn.start),        PROC(torn.end),
+	PROC(inlined[0].start),  PROC(inlined[0].end),    PROC(inlined[1].start),
+	PROC(inlined[1].end),    PROC(inlined[2].start),  PROC(inlined[2].end),
+	PROC(inlined[3].start),  PROC(inlined[3].end),    PROC(inlined[4].start),
+	PROC(inlined[4].end),    PROC(inlined[5].start),  PROC(inlined[5].end),
+	PROC(inlined[6].start),  PROC(inlined[6].end),    PROC(inlined[7].start),
+	PROC(inlined[7].end),    PROC(inlined[8].start),  PROC(inlined[8].end),
+	PROC(inlined[9].start),  PROC(inlined[9].end),    PROC(inlined[10].start),
+	PROC(inlined[10].end),   PROC(inlined[11].start), PROC(inlined[11].end),
+	PROC(inlined[12].start), PROC(inlined[12].end),   PROC(inlined[13].start),
+	PROC(inlined[13].end),   PROC(inlined[14].start), PROC(inlined[14].end),
+	PROC(inlined[15].start), PROC(inlined[15].end),   PROC(pthread_specific),
+	PROC(pthread_key_size),  PROC(pthread_key_data),  PROC(pthread_key_block),
+	PROC(reanchor_cfa),      PROC(reanchor_rbp),      PROC(reanchor_pc),
 };
 
 static const struct field py_fields[] = {
@@ -221,6 +231,9 @@ static inline void fixture_write(struct fixture *fixture, FILE *file)
 			uint64_t value = 0;
 
 			memcpy(&value, (char *)tables[t].base + field->offset, field->size);
+			/* absent is 0 there */
+			if (!value && tables[t].fields == proc_fields)
+				continue;
 			fprintf(file,
 				field->size > 2 ? "%s = 0x%" PRIx64 "\n" : "%s = %" PRIu64 "\n",
 				field->name, value);

@@ -64,6 +64,10 @@ def spin():
 	while True: list(map(leaf, (1,)))
 
 
+def spin_inlined():
+	while True: leaf(1)
+
+
 # native code without unwind information between two runs of Python frames
 
 def anonymous_code(code):
@@ -105,7 +109,7 @@ def start_native():
 	return int((set(os.listdir("/proc/self/task")) - before).pop())
 
 
-MODES = {f.__name__: f for f in (blocked, sleep, zip_forever, spin, through_anonymous_code, in_anonymous_code)}
+MODES = {f.__name__: f for f in (blocked, sleep, zip_forever, spin, spin_inlined, through_anonymous_code, in_anonymous_code)}
 
 
 def start(mode):

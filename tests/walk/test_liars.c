@@ -9,8 +9,8 @@
 
 enum {
 	PATCHES = 8,
-	/* 3072 frames with a code object each, 1536 native ones, 2048 pieces */
-	READS_MAX = 3072 * 3 / 2 * 8 + 1536 * 3 + 2048 * 4 + 100,
+	/* every frame with a code object of its own, every native one, all that is copied */
+	READS_MAX = PV_PYTHON_FRAMES_MAX * 3 / 2 * 8 + PV_NATIVE_FRAMES_MAX * 3 + 2048 * 4 + 100,
 };
 
 struct patch {

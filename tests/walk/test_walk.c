@@ -341,17 +341,27 @@ START_TEST(code_objects_come_once_and_again_if_they_were_refused)
 }
 END_TEST
 
-/* A new member of struct pv_pylayout needs its line in fixture.h. */
-START_TEST(every_byte_of_the_layout_has_a_name)
+static void cover(unsigned char *covered, const struct field *fields, size_t n)
 {
-	unsigned char covered[sizeof(struct pv_pylayout)] = {};
 	size_t i;
 
-	for (i = 0; i < N_FIELDS(py_fields); i++)
-		memset(covered + py_fields[i].offset, 1, py_fields[i].size);
+	for (i = 0; i < n; i++)
+		memset(covered + fields[i].offset, 1, fields[i].size);
+}
+
+/* A new member of struct pv_pylayout or pv_proc needs its line in fixture.h. */
+START_TEST(every_byte_of_the_process_entry_has_a_name)
+{
+	unsigned char layout[sizeof(struct pv_pylayout)] = {}, proc[sizeof(struct pv_proc)] = {};
+	size_t i;
+
+	cover(layout, py_fields, N_FIELDS(py_fields));
 	/* what follows pad is the compiler's */
 	for (i = 0; i < offsetof(struct pv_pylayout, pad); i++)
-		ck_assert_msg(covered[i], "byte %zu", i);
+		ck_assert_msg(layout[i], "byte %zu of struct pv_pylayout", i);
+	cover(proc, proc_fields, N_FIELDS(proc_fields));
+	for (i = 0; i < offsetof(struct pv_proc, py); i++)
+		ck_assert_msg(proc[i], "byte %zu of struct pv_proc", i);
 }
 END_TEST
 
@@ -381,7 +391,7 @@ int main(void)
 	names = fixture_names("", &n_names);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, fixtures_of_all_interpreters_are_there);
-	tcase_add_test(tcase, every_byte_of_the_layout_has_a_name);
+	tcase_add_test(tcase, every_byte_of_the_process_entry_has_a_name);
 	tcase_add_loop_test(tcase, fixture_gives_what_is_expected, 0, n_names);
 	tcase_add_loop_test(tcase, each_read_fails_once, 0, n_names);
 	tcase_add_loop_test(tcase, each_mapping_is_missing_once, 0, n_names);
