@@ -8,7 +8,7 @@
 
 #include "bpf/maps.bpf.h"
 
-enum { PV_RING_WAKE_BYTES = 1 << 22 };
+enum { PV_RING_WAKE_BYTES = 1 << 21 };
 
 static inline long pv_loop(__u32 n, long (*fn)(__u32 i, void *ctx), struct pv_ctx *c)
 {

@@ -59,14 +59,19 @@ static int on_record(void *ctx, void *data, size_t size)
 	return collect->handler_err ? -ECANCELED : 0;
 }
 
+static struct pv_err *permission_error(void)
+{
+	return pv_err_create(PV_ERR_PERMISSION,
+			     "cannot load BPF programs: needs root, or CAP_BPF and CAP_PERFMON "
+			     "(and CAP_SYS_PTRACE for other users' processes)");
+}
+
 static struct pv_err *load_error(int error)
 {
 	struct pv_err *err;
 
 	if (!pv_features_privileged())
-		return pv_err_create(PV_ERR_PERMISSION,
-				     "cannot load BPF programs: needs root, or CAP_BPF and "
-				     "CAP_PERFMON (and CAP_SYS_PTRACE for other users' processes)");
+		return permission_error();
 	err = pv_features_check();
 	if (err)
 		return err;
@@ -125,18 +130,29 @@ static struct pv_err *open_ring(struct pv_collect *collect)
 	return NULL;
 }
 
-struct pv_err *pv_collect_create(const struct pv_collect_options *options, struct pv_collect **ret)
+struct pv_err *pv_collect_create(const struct pv_collect_options *options,
+				 struct pv_collect **ret)
 {
 	struct pv_collect *collect = calloc(1, sizeof(*collect));
-	struct pv_err *err;
 
 	if (!collect)
 		return &pv_enomem;
 	collect->options = *options;
-	libbpf_set_print(quiet);
 	collect->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	err = collect->epoll_fd < 0 ? pv_err_errno(errno, "cannot make an epoll descriptor")
-				    : open_object(collect);
+	if (collect->epoll_fd < 0) {
+		free(collect);
+		return pv_err_errno(errno, "cannot make an epoll descriptor");
+	}
+	*ret = collect;
+	return NULL;
+}
+
+struct pv_err *pv_collect_load(struct pv_collect *collect)
+{
+	struct pv_err *err;
+
+	libbpf_set_print(quiet);
+	err = open_object(collect);
 	if (!err)
 		err = load_object(collect);
 	if (!err)
@@ -145,13 +161,8 @@ struct pv_err *pv_collect_create(const struct pv_collect_options *options, struc
 		err = pv_arena_create(collect->object, &collect->arena);
 	if (!err && collect->sample)
 		err = pv_threads_create(bpf_program__fd(collect->sample->progs.on_tick),
-					options->frequency, &collect->threads);
-	if (err) {
-		pv_collect_destroy(collect);
-		return err;
-	}
-	*ret = collect;
-	return NULL;
+					collect->options.frequency, &collect->threads);
+	return err;
 }
 
 void pv_collect_destroy(struct pv_collect *collect)
@@ -171,6 +182,8 @@ void pv_collect_destroy(struct pv_collect *collect)
 
 struct pv_err *pv_collect_open_side(struct pv_collect *collect)
 {
+	if (!pv_features_privileged())
+		return permission_error();
 	return pv_sideband_create(collect->epoll_fd, &collect->sideband);
 }
 

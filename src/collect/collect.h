@@ -59,6 +59,13 @@ void pv_collect_destroy(struct pv_collect *collect);
 struct pv_err *pv_collect_open_side(struct pv_collect *collect);
 
 /*
+ * Loads the BPF programs and makes their maps: all that follows needs it.  It
+ * takes tens of milliseconds and may run in a thread of its own meanwhile.
+ * PV_ERR_PERMISSION without the privileges; a kernel that lacks something: which.
+ */
+struct pv_err *pv_collect_load(struct pv_collect *collect);
+
+/*
  * Hands a process's image to the walkers, or replaces it; tables of objects go
  * up once.  What the walkers learned of the same generation is kept.
  */

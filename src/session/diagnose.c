@@ -89,6 +89,8 @@ static struct pv_err *add_engine(struct pv_vec *facts, const char *name, bool sn
 	struct pv_collect *collect = NULL;
 	struct pv_err *err = pv_collect_create(&options, &collect), *added;
 
+	if (!err)
+		err = pv_collect_load(collect);
 	added = pv_facts_add(facts, "engines", err ? PV_FACT_MISSING : PV_FACT_OK, name, "", "%s",
 			     err ? err->message : "loads");
 	pv_err_destroy(err);

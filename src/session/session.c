@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -250,7 +251,7 @@ static void describe_interpreter(struct pv_session *s)
 			 s->image.python.version);
 }
 
-/* Reads the process again and hands it to the walkers. */
+/* Reads the process (again). */
 static struct pv_err *build_image(struct pv_session *s)
 {
 	struct pv_image image;
@@ -267,13 +268,21 @@ static struct pv_err *build_image(struct pv_session *s)
 	s->counted[s->generation & 1] = image.python.found &&
 					image.python.proc.py.anchor_kind == PV_ANCHOR_NONE;
 	describe_interpreter(s);
-	return pv_collect_put(s->collect, &s->image, s->objects, s->generation);
+	return NULL;
+}
+
+/* Reads the process again and hands it to the walkers. */
+static struct pv_err *renew_image(struct pv_session *s)
+{
+	struct pv_err *err = build_image(s);
+
+	return err ? err : pv_collect_put(s->collect, &s->image, s->objects, s->generation);
 }
 
 /* A process that ends while its maps are read is no error: it ended. */
 static struct pv_err *refresh_image(struct pv_session *s)
 {
-	struct pv_err *err = build_image(s);
+	struct pv_err *err = renew_image(s);
 
 	if (err && err->kind == PV_ERR_NOPROC) {
 		pv_err_destroy(err);
@@ -322,6 +331,35 @@ static struct pv_err *create_parts(struct pv_session *s)
 	return err;
 }
 
+static void *load_engine(void *arg)
+{
+	struct pv_session *s = arg;
+
+	return pv_collect_load(s->collect);
+}
+
+/*
+ * The programs are verified by the kernel while the process is read: each takes
+ * tens of milliseconds.
+ */
+static struct pv_err *load_and_read(struct pv_session *s)
+{
+	struct pv_err *err, *load_err;
+	void *loaded = NULL;
+	pthread_t thread;
+	int error = pthread_create(&thread, NULL, load_engine, s);
+
+	if (error)
+		return pv_err_errno(error, "cannot start a thread");
+	err = build_image(s);
+	pthread_join(thread, &loaded);
+	load_err = loaded;
+	if (!load_err)
+		return err;
+	pv_err_destroy(err);
+	return load_err;
+}
+
 /* Side-band first, so that nothing that happens meanwhile is missed. */
 static struct pv_err *attach(struct pv_session *s)
 {
@@ -330,7 +368,9 @@ static struct pv_err *attach(struct pv_session *s)
 
 	err = pv_collect_open_side(s->collect);
 	if (!err)
-		err = build_image(s);
+		err = load_and_read(s);
+	if (!err)
+		err = pv_collect_put(s->collect, &s->image, s->objects, s->generation);
 	if (!err)
 		err = pv_collect_watch(s->collect, s->pidfd);
 	if (!err)
@@ -347,7 +387,7 @@ static struct pv_err *load_program(struct pv_session *s)
 	struct pv_err *err = pv_launch_load(s->pid);
 
 	if (!err)
-		err = build_image(s);
+		err = renew_image(s);
 	if (!err)
 		err = pv_launch_release(s->pid);
 	s->held = err && err->errnum != ECHILD;

@@ -141,6 +141,8 @@ static struct pv_err *create_engine(struct snapper *s, bool iterator, struct pv_
 	};
 	struct pv_err *err = pv_collect_create(&options, ret);
 
+	if (!err)
+		err = pv_collect_load(*ret);
 	return err ? err : pv_collect_put(*ret, &s->image, s->objects, 1);
 }
 
