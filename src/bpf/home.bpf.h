@@ -23,10 +23,13 @@ static inline const struct pv_mapping *pv_env_mapping(struct pv_ctx *c, __u32 in
 
 static inline const __u64 *pv_env_cell(struct pv_ctx *c, __u32 segment, __u32 index)
 {
-	void *cells = bpf_map_lookup_elem(&segments, &segment);
+	void *map;
 
 	(void)c;
-	return cells ? bpf_map_lookup_elem(cells, &index) : NULL;
+	if (!segment)
+		return bpf_map_lookup_elem(&cells, &index);
+	map = bpf_map_lookup_elem(&segments, &segment);
+	return map ? bpf_map_lookup_elem(map, &index) : NULL;
 }
 
 static inline bool pv_env_code_known(struct pv_ctx *c, __u64 key)

@@ -30,7 +30,20 @@ struct {
 	__type(value, struct pv_mapping);
 } mappings SEC(".maps");
 
-/* The unwind tables: segments of cells, made as they are needed. */
+/*
+ * The unwind tables.  Segment 0 is this map: it holds a plain Python, its
+ * lookups are inlined, and it needs no update of a map in a map, which would
+ * wait for an RCU grace period.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << 18);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+} cells SEC(".maps");
+
+/* Segments 1 and up, made as they are needed. */
 struct pv_segment {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -66,33 +67,6 @@ static int map_fd(struct bpf_object *object, const char *name, uint32_t *max_ret
 	return bpf_map__fd(map);
 }
 
-struct pv_err *pv_arena_create(struct bpf_object *object, struct pv_arena **ret)
-{
-	struct pv_arena *arena = calloc(1, sizeof(*arena));
-	uint32_t max;
-	size_t n;
-
-	if (!arena)
-		return &pv_enomem;
-	arena->segments = (struct pv_vec)PV_VEC(struct segment);
-	arena->extents = (struct pv_vec)PV_VEC(struct extent);
-	arena->segments_fd = map_fd(object, "segments", &arena->segments_max);
-	arena->procs_fd = map_fd(object, "procs", &max);
-	arena->mappings_fd = map_fd(object, "mappings", &max);
-	arena->mappings_capacity = max;
-	n = mapped_size(max, sizeof(*arena->mappings));
-	arena->mappings = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, arena->mappings_fd, 0);
-	if (arena->mappings == MAP_FAILED) {
-		struct pv_err *err = pv_err_errno(errno, "cannot map the mappings of the walkers");
-
-		arena->mappings = NULL;
-		pv_arena_destroy(arena);
-		return err;
-	}
-	*ret = arena;
-	return NULL;
-}
-
 static void segment_unmap(struct segment *segment)
 {
 	if (segment->cells)
@@ -121,11 +95,42 @@ void pv_arena_destroy(struct pv_arena *arena)
 	free(arena);
 }
 
+static struct pv_err *map_segment(struct segment *segment)
+{
+	void *cells = mmap(NULL, mapped_size(segment->capacity, 8), PROT_READ | PROT_WRITE,
+			   MAP_SHARED, segment->fd, 0);
+
+	if (cells == MAP_FAILED)
+		return pv_err_errno(errno, "cannot map %u unwind rows", segment->capacity);
+	segment->cells = cells;
+	return NULL;
+}
+
+/* Segment 0 is a map of its own that is there from the start. */
+static struct pv_err *add_first_segment(struct pv_arena *arena, struct bpf_object *object)
+{
+	struct segment segment = { .cells = NULL };
+	struct pv_err *err;
+
+	/* a descriptor of our own, as the other segments have */
+	segment.fd = fcntl(map_fd(object, "cells", &segment.capacity), F_DUPFD_CLOEXEC, 3);
+	if (segment.fd < 0)
+		return pv_err_errno(errno, "cannot use the map of unwind rows");
+	err = map_segment(&segment);
+	if (!err)
+		err = pv_vec_append(&arena->segments, &segment, 1, NULL);
+	if (err) {
+		segment_unmap(&segment);
+		close(segment.fd);
+	}
+	return err;
+}
+
 /* A new segment for at least need cells, known to the BPF side. */
 static struct pv_err *add_segment(struct pv_arena *arena, uint32_t need)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP);
-	struct segment segment = { .fd = -1 };
+	struct segment segment = { .cells = NULL };
 	uint32_t index = arena->segments.n;
 	struct pv_err *err;
 
@@ -138,17 +143,48 @@ static struct pv_err *add_segment(struct pv_arena *arena, uint32_t need)
 	if (segment.fd < 0)
 		return pv_err_errno(errno, "cannot make a map for %u unwind rows",
 				    segment.capacity);
-	segment.cells = mmap(NULL, mapped_size(segment.capacity, 8), PROT_READ | PROT_WRITE,
-			     MAP_SHARED, segment.fd, 0);
-	if (segment.cells == MAP_FAILED ||
-	    bpf_map_update_elem(arena->segments_fd, &index, &segment.fd, BPF_ANY)) {
+	err = map_segment(&segment);
+	if (!err && bpf_map_update_elem(arena->segments_fd, &index, &segment.fd, BPF_ANY))
 		err = pv_err_errno(errno, "cannot hand an unwind table to the kernel");
-		if (segment.cells != MAP_FAILED)
-			segment_unmap(&segment);
+	if (!err)
+		err = pv_vec_append(&arena->segments, &segment, 1, NULL);
+	if (err) {
+		segment_unmap(&segment);
 		close(segment.fd);
+	}
+	return err;
+}
+
+struct pv_err *pv_arena_create(struct bpf_object *object, struct pv_arena **ret)
+{
+	struct pv_arena *arena = calloc(1, sizeof(*arena));
+	struct pv_err *err;
+	uint32_t max;
+	size_t n;
+
+	if (!arena)
+		return &pv_enomem;
+	arena->segments = (struct pv_vec)PV_VEC(struct segment);
+	arena->extents = (struct pv_vec)PV_VEC(struct extent);
+	arena->segments_fd = map_fd(object, "segments", &arena->segments_max);
+	arena->procs_fd = map_fd(object, "procs", &max);
+	arena->mappings_fd = map_fd(object, "mappings", &max);
+	arena->mappings_capacity = max;
+	n = mapped_size(max, sizeof(*arena->mappings));
+	arena->mappings = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, arena->mappings_fd, 0);
+	if (arena->mappings == MAP_FAILED) {
+		err = pv_err_errno(errno, "cannot map the mappings of the walkers");
+		arena->mappings = NULL;
+		pv_arena_destroy(arena);
 		return err;
 	}
-	return pv_vec_append(&arena->segments, &segment, 1, NULL);
+	err = add_first_segment(arena, object);
+	if (err) {
+		pv_arena_destroy(arena);
+		return err;
+	}
+	*ret = arena;
+	return NULL;
 }
 
 /* Cells that the objects of an image still need in the arena. */
@@ -307,7 +343,7 @@ uint64_t pv_arena_bytes(const struct pv_arena *arena)
 	uint64_t bytes = 0;
 	size_t i;
 
-	for (i = 0; i < arena->segments.n; i++)
+	for (i = 1; i < arena->segments.n; i++) /* segment 0 is counted as a map */
 		bytes += 8ULL * ((struct segment *)pv_vec_at(&arena->segments, i))->capacity;
 	return bytes;
 }

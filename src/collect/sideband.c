@@ -18,7 +18,7 @@
 #include "base/vec.h"
 
 enum {
-	RING_PAGES = 64, /* power of two; a record is about 100 bytes */
+	RING_PAGES = 32, /* power of two; a record is about 100 bytes */
 	RECORD_MAX = 1 << 16,
 };
 

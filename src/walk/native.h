@@ -12,6 +12,7 @@
 #define PV_WALK_NATIVE_H
 
 #include "walk/walk.h"
+#include "walk/window.h"
 
 enum {
 	PV_NAT_MAP_STEPS = 17, /* binary search over 64 k mappings */
@@ -60,7 +61,7 @@ static inline bool pv_nat_find_row(struct pv_ctx *c, __u64 pc, struct pv_unwind_
 {
 	const struct pv_mapping *m = &c->w->mapping;
 	__u64 vaddr = pc - m->bias, cell;
-	__u32 rel, page, low, high, i;
+	__u32 rel, page, low, high, above, i;
 	const __u64 *value;
 
 	rel = vaddr - m->base;
@@ -84,10 +85,10 @@ static inline bool pv_nat_find_row(struct pv_ctx *c, __u64 pc, struct pv_unwind_
 		value = pv_env_cell(c, m->segment, m->cell + m->npages + middle);
 		if (!value)
 			return false;
-		if ((__u32)*value <= rel)
-			low = middle;
-		else
-			high = middle - 1;
+		/* no branch: each would double the verifier's states; all ones if above */
+		above = (__u32)((__s64)((__u64)rel - (__u32)*value) >> 63);
+		low += (middle - low) & ~above;
+		high -= (high - middle + 1) & above;
 	}
 	value = pv_env_cell(c, m->segment, m->cell + m->npages + low);
 	if (!value)
@@ -227,7 +228,7 @@ static inline void pv_nat_sigreturn(struct pv_ctx *c)
 	w->sp = regs.rsp;
 	w->bp = regs.rbp;
 	w->exact = 1;
-	if (pv_walk_in_window(c->proc, w->pc)) {
+	if (pv_window_holds_pc(c)) {
 		w->sample.flags |= PV_SAMPLE_TORN;
 		w->sample.py_loss = PV_LOSS_PY_TORN;
 	}

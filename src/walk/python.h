@@ -14,6 +14,7 @@
 
 #include "walk/code.h"
 #include "walk/walk.h"
+#include "walk/window.h"
 
 static inline void pv_py_fail(struct pv_walk *w, __u32 loss, __u64 addr)
 {
@@ -343,7 +344,7 @@ static inline void pv_walk_python(struct pv_ctx *c)
 	}
 	if (pv_py_read_tstate(c))
 		return;
-	if (pv_walk_in_window(p, w->pc)) {
+	if (pv_window_holds_pc(c)) {
 		w->sample.flags |= PV_SAMPLE_TORN;
 		pv_py_fail(w, PV_LOSS_PY_TORN, w->pc);
 		return;

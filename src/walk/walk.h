@@ -37,7 +37,7 @@
 #include "abi/unwind.h"
 
 enum {
-	PV_WALK_WORDS = 16384,   /* power of two; python, kernel and native frames */
+	PV_WALK_WORDS = 16384,  /* power of two; python, kernel and native frames */
 	PV_WALK_ANCHORS = 4096, /* power of two */
 	PV_WALK_TSTATE = 512,   /* power of two, bytes copied of a thread state */
 	PV_WALK_FRAME = 128,    /* power of two, bytes copied of a frame */
@@ -98,7 +98,7 @@ struct pv_walk {
 	__u32 exact;               /* pc is exact, not a return address */
 	__u32 nat_done;
 	__u32 next_anchor;
-	__u32 nat_pad;
+	__u32 in_window; /* of walk/window.h */
 };
 
 /* What every function of a walk needs; lives on the (BPF) stack. */
@@ -140,25 +140,6 @@ static inline __u64 pv_mix(__u64 hash, __u64 value)
 	hash ^= value;
 	hash *= 0x9e3779b97f4a7c15ULL;
 	return hash ^ (hash >> 29);
-}
-
-/*
- * 3.11, 3.12: at pc the interpreter has published a frame that is not linked
- * yet: what the chain says is not to be trusted.
- */
-static inline bool pv_walk_in_window(const struct pv_proc *p, __u64 pc)
-{
-	__u32 i;
-
-	if (pc - p->torn.start < p->torn.end - p->torn.start)
-		return true;
-	for (i = 0; i < PV_INLINED_MAX; i++) {
-		if (!p->inlined[i].end)
-			return false;
-		if (pc >= p->inlined[i].start && pc < p->inlined[i].end)
-			return true;
-	}
-	return false;
 }
 
 /* Everything that must not survive from the last sample of this scratch. */
