@@ -82,11 +82,14 @@ static inline void pv_count_cost(struct pv_ctx *c)
 {
 	__u32 zero = 0;
 	struct pv_cost *total = bpf_map_lookup_elem(&cost, &zero);
+	__u64 now_ns;
 
 	if (!total)
 		return;
+	now_ns = bpf_ktime_get_ns();
+	pv_walk_end(c->w, now_ns);
 	total->runs++;
-	total->ns += bpf_ktime_get_ns() - c->w->sample.time_ns;
+	total->ns += now_ns - c->w->sample.time_ns;
 }
 
 /* Sends the finished sample of the walk. */

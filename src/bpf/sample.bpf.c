@@ -48,6 +48,7 @@ int on_tick(struct bpf_perf_event_data *ctx)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct pt_regs *regs;
 	struct pv_ctx c = {};
+	__u64 now_ns;
 
 	c.proc = bpf_map_lookup_elem(&procs, &pid);
 	c.w = bpf_map_lookup_elem(&scratch, &cpu);
@@ -57,8 +58,13 @@ int on_tick(struct bpf_perf_event_data *ctx)
 		pv_env_lost(&c, PV_LOSS_PROC_GONE);
 		return 0;
 	}
+	now_ns = bpf_ktime_get_ns();
+	if (pv_walk_spare(c.w, now_ns)) {
+		pv_env_lost(&c, PV_LOSS_SPARED);
+		return 0;
+	}
 	pv_walk_begin(c.w);
-	c.w->sample.time_ns = bpf_ktime_get_ns();
+	c.w->sample.time_ns = now_ns;
 	c.w->sample.pid = pid;
 	c.w->sample.tid = (__u32)pid_tid;
 	c.w->sample.generation = c.proc->generation;

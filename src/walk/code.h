@@ -21,6 +21,7 @@ enum {
 	PV_CODE_SUM_LINES = 64, /* bytes of the line table in the checksum */
 	PV_CODE_SUM_TEXT = 32,  /* last bytes of a string in the checksum */
 	PV_CODE_COPY_STEPS = 2048,
+	PV_CODE_COPY_BYTES = 1 << 18, /* in one sample; what is left is copied when seen again */
 };
 
 /* PyASCIIObject from ob_type on: 3.8 to 3.13 Include/cpython/unicodeobject.h. */
@@ -295,6 +296,7 @@ static inline void pv_code_copy_piece(struct pv_ctx *c)
 		return;
 	}
 	w->copy_offset = offset + n;
+	w->copy_total += n;
 }
 
 /*
@@ -311,6 +313,8 @@ static long pv_code_copy_step(__u32 index, void *arg)
 	if (w->copy_i >= w->n_new)
 		return 1;
 	if (w->copy_piece == PV_PIECE_MAX + 1) {
+		if (w->copy_total > PV_CODE_COPY_BYTES)
+			return 1;
 		w->copy_offset = 0;
 		w->copy_piece = 0;
 		if (pv_code_copy_begin(c)) {
@@ -340,6 +344,7 @@ static inline void pv_code_copy_new(struct pv_ctx *c)
 	if (!w->n_new)
 		return;
 	w->copy_i = 0;
+	w->copy_total = 0;
 	w->copy_piece = PV_PIECE_MAX + 1;
 	pv_loop(PV_CODE_COPY_STEPS, pv_code_copy_step, c);
 }

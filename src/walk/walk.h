@@ -44,6 +44,7 @@ enum {
 	PV_WALK_CODE = 256,     /* power of two, bytes copied of a code object */
 	PV_WALK_CODES = 32,     /* power of two, code objects remembered within a sample */
 	PV_WALK_NEW = 256,      /* power of two, code objects first seen in one sample */
+	PV_WALK_COST_MAX = 2000000, /* ns */
 	PV_WALK_PAD = 8,        /* room for an 8-byte load at the last masked offset */
 };
 
@@ -66,6 +67,7 @@ struct pv_walk {
 	__u64 words[PV_WALK_WORDS];
 
 	__u64 serial; /* counts samples of this scratch */
+	__u64 last_end_ns, mean_cost_ns; /* of the samples before, see pv_walk_spare() */
 
 	/* the thread */
 	__u64 pc, sp, bp, fsbase;
@@ -87,7 +89,7 @@ struct pv_walk {
 	__u64 new_code[PV_WALK_NEW];
 	__u64 new_key[PV_WALK_NEW];
 	__u32 n_new;
-	__u32 copy_i, copy_piece, copy_offset, copy_failed;
+	__u32 copy_i, copy_piece, copy_offset, copy_failed, copy_total;
 	__u64 copy_data[PV_PIECE_MAX];
 	struct pv_event_code copy_code;
 	struct pv_event_piece copy_header; /* with copy_bytes: the record of a piece */
@@ -140,6 +142,29 @@ static inline __u64 pv_mix(__u64 hash, __u64 value)
 	hash ^= value;
 	hash *= 0x9e3779b97f4a7c15ULL;
 	return hash ^ (hash >> 29);
+}
+
+/*
+ * Should this sample be skipped?  Very deep stacks at high rates would leave the
+ * target no time: samples may take a quarter of a CPU's time at most.
+ */
+static inline bool pv_walk_spare(const struct pv_walk *w, __u64 now_ns)
+{
+	return now_ns < w->last_end_ns + 3 * w->mean_cost_ns;
+}
+
+/*
+ * Keeps the mean cost, since a single sample may look dear because our CPU was
+ * taken away meanwhile; for the same reason one counts as 2 ms at most.
+ */
+static inline void pv_walk_end(struct pv_walk *w, __u64 now_ns)
+{
+	__u64 cost = now_ns - w->sample.time_ns;
+
+	if (cost > PV_WALK_COST_MAX)
+		cost = PV_WALK_COST_MAX;
+	w->mean_cost_ns = (7 * w->mean_cost_ns + cost) / 8;
+	w->last_end_ns = now_ns;
 }
 
 /* Everything that must not survive from the last sample of this scratch. */
