@@ -29,7 +29,8 @@ static double seconds(uint64_t ns)
 }
 
 /* What the process did with its time. */
-static void print_shares(const struct pv_profile *profile, FILE *file)
+static void print_shares(const struct pv_profile *profile, const struct pv_session_facts *facts,
+			 FILE *file)
 {
 	struct pv_layers layers = pv_profile_layers(profile);
 	uint64_t samples = profile->quality.samples;
@@ -37,6 +38,10 @@ static void print_shares(const struct pv_profile *profile, FILE *file)
 
 	fprintf(file, "\nOn CPU %.2f s in %.2f s (%.0f %%)", seconds(on_cpu_ns),
 		seconds(profile->duration_ns), percent(on_cpu_ns, profile->duration_ns));
+	if (!samples && facts->ended) {
+		fprintf(file, ": it ended without using CPU time worth a sample.\n");
+		return;
+	}
 	if (!samples) {
 		fprintf(file, ": it was idle; `pitviper stack %u` shows what it waits for.\n",
 			profile->pid);
@@ -121,7 +126,7 @@ struct pv_err *pv_summary_print(const struct pv_profile *profile,
 	struct pv_err *err;
 	size_t i;
 
-	print_shares(profile, file);
+	print_shares(profile, facts, file);
 	if (!*facts->interpreter && !facts->python_error)
 		fprintf(file, "No CPython in %s (%d): native and kernel stacks only.\n",
 			facts->name, facts->pid);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 #include "abi/event.h"
 #include "abi/process.h"
@@ -76,10 +77,30 @@ static struct pv_err *load_error(int error)
 	if (err)
 		return err;
 	if (error == -EACCES || error == -EINVAL)
-		return pv_err_create(PV_ERR_FAILED,
-				     "this kernel's verifier refuses the BPF program; please report "
-				     "it with the output of `pitviper doctor`");
+		return pv_err_create(
+			PV_ERR_FAILED,
+			"this kernel's verifier refuses the BPF program; please report "
+			"it with the output of `pitviper doctor`");
 	return pv_err_errno(-error, "cannot load the BPF programs");
+}
+
+/* The kernel's PROC_PID_INIT_INO (include/linux/proc_ns.h). */
+enum { INIT_PID_NAMESPACE = 0xEFFFFFFCU };
+
+/*
+ * The BPF programs see process ids of the initial PID namespace; in another one
+ * ours are different numbers, and nothing would ever be found.
+ */
+static struct pv_err *check_namespace(void)
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/pid", &st) || st.st_ino == INIT_PID_NAMESPACE)
+		return NULL;
+	return pv_err_create(
+		PV_ERR_FAILED,
+		"cannot sample from inside a PID namespace (a container): run pitviper "
+		"on the host, or in a container that shares its PID namespace");
 }
 
 static struct pv_err *open_object(struct pv_collect *collect)
@@ -130,8 +151,7 @@ static struct pv_err *open_ring(struct pv_collect *collect)
 	return NULL;
 }
 
-struct pv_err *pv_collect_create(const struct pv_collect_options *options,
-				 struct pv_collect **ret)
+struct pv_err *pv_collect_create(const struct pv_collect_options *options, struct pv_collect **ret)
 {
 	struct pv_collect *collect = calloc(1, sizeof(*collect));
 
@@ -149,10 +169,11 @@ struct pv_err *pv_collect_create(const struct pv_collect_options *options,
 
 struct pv_err *pv_collect_load(struct pv_collect *collect)
 {
-	struct pv_err *err;
+	struct pv_err *err = check_namespace();
 
 	libbpf_set_print(quiet);
-	err = open_object(collect);
+	if (!err)
+		err = open_object(collect);
 	if (!err)
 		err = load_object(collect);
 	if (!err)

@@ -558,6 +558,7 @@ struct pv_session_facts pv_session_facts(const struct pv_session *s)
 		.name = s->name,
 		.interpreter = s->interpreter,
 		.python_error = s->image.python_error,
+		.ended = s->gone,
 		.attach_ms = (s->attached_ns - s->start_ns) / 1e6,
 		.first_sample_ms = -1,
 		.map_bytes = pv_collect_map_bytes(s->collect),

@@ -38,6 +38,7 @@ struct pv_session_facts {
 	const char *name;         /* of the process */
 	const char *interpreter;  /* "CPython 3.11.2", "" */
 	const char *python_error; /* CPython is there but cannot be read: why; or NULL */
+	bool ended;               /* the process has ended */
 	double attach_ms;         /* from create to the events being on */
 	double first_sample_ms;   /* from create to the first sample's tick; < 0: none */
 	uint64_t map_bytes;       /* of the BPF maps */

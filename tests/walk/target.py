@@ -64,8 +64,24 @@ def spin():
 	while True: list(map(leaf, (1,)))
 
 
+class Calls:
+	@property
+	def get(self):
+		return None
+
+	def __getitem__(self, key):
+		return key
+
+
+def generate():
+	yield 1
+
+
 def spin_inlined():
-	while True: leaf(1)
+	# the kinds of calls that enter no new interpreter loop: where such a call publishes its frame
+	# too early depends on the compiler
+	calls, words = Calls(), {"_item": 1}
+	while True: leaf(1), leaf(_item=1), leaf(**words), calls.get, calls[1], [None for _ in generate()]
 
 
 # native code without unwind information between two runs of Python frames
