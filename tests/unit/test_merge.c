@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tests of the merge on samples made by hand.  Input: rows of frames, leaf
+ * first, as the walkers emit them.  Output: Check's report.
+ *
+ * A merged stack is compared as text, root first: "P1" a Python frame with
+ * key 1, "N1" object 1 address 0x100, "R1" an address, "K1" the kernel.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "snap/merge.h"
+
+enum {
+	END = PV_PYFRAME_RUN_END,
+	EMPTY = PV_PYFRAME_EMPTY | PV_PYFRAME_RUN_END,
+	SKIP = PV_PYFRAME_SKIP | PV_PYFRAME_RUN_END,
+	BOTH = PV_SAMPLE_NAT_END | PV_SAMPLE_PY_END,
+};
+
+#define EVAL  PV_NAT_ANCHOR
+#define BREAK PV_NAT_BREAK
+
+struct sample {
+	struct pv_event_sample head;
+	uint64_t words[64];
+	size_t size;
+};
+
+static struct pv_merged merged;
+
+static void ok(struct pv_err *err)
+{
+	ck_assert_msg(!err, "%s", err ? err->message : "");
+}
+
+static struct sample make(uint32_t flags)
+{
+	return (struct sample){ .head = { .flags = flags },
+				.size = sizeof(struct pv_event_sample) };
+}
+
+static void put(struct sample *s, uint64_t word)
+{
+	s->words[(s->size - sizeof(s->head)) / 8] = word;
+	s->size += 8;
+}
+
+/* Frames are added Python, kernel, native, each leaf first. */
+static void python(struct sample *s, uint64_t key, uint32_t flags)
+{
+	put(s, key);
+	put(s, (uint64_t)flags << 32 | (2 * key));
+	s->head.n_python++;
+	s->head.n_runs += flags & END && !(flags & PV_PYFRAME_SKIP);
+}
+
+static void kernel(struct sample *s, uint64_t n)
+{
+	put(s, n);
+	s->head.n_kernel++;
+}
+
+static void native(struct sample *s, uint64_t object, uint64_t flags)
+{
+	put(s, object << PV_NAT_REL_BITS | object << 8 | flags);
+	s->head.n_native++;
+}
+
+static void expect(const struct sample *s, const struct pv_merge_options *options,
+		   const char *expected)
+{
+	struct pv_str text = {};
+	size_t i;
+
+	ok(pv_merge(&s->head, s->size, options, &merged));
+	for (i = 0; i < merged.frames.n; i++) {
+		const struct pv_frame_ref *ref = pv_vec_at(&merged.frames, i);
+		static const char letters[] = "PNRK";
+
+		if (i)
+			ok(pv_str_append(&text, " ", 1));
+		if (ref->kind == PV_REF_MARKER)
+			ok(pv_str_appendf(&text, "%s", pv_mark_text(ref->value)));
+		else
+			ok(pv_str_appendf(&text, "%c%llu", letters[ref->kind],
+					  (unsigned long long)(ref->kind == PV_REF_NATIVE
+								       ? ref->detail
+								       : ref->value)));
+		if (ref->kind == PV_REF_NATIVE)
+			ck_assert_uint_eq(ref->value, (uint64_t)ref->detail << 8);
+		if (ref->kind == PV_REF_PYTHON)
+			ck_assert_uint_eq(ref->detail, 2 * ref->value);
+	}
+	ck_assert_str_eq(pv_str_text(&text), expected);
+	pv_str_deinit(&text);
+}
+
+static const struct pv_merge_options anchored, counted = { .counted = true },
+					       no_native = { .no_native = true };
+
+static void expect_state(bool complete, bool truncated, bool marked, bool bridged, int loss)
+{
+	ck_assert_int_eq(merged.complete, complete);
+	ck_assert_int_eq(merged.truncated, truncated);
+	ck_assert_int_eq(merged.marked, marked);
+	ck_assert_int_eq(merged.bridged, bridged);
+	ck_assert_int_eq(merged.loss, loss);
+}
+
+static void setup(void)
+{
+	merged = (struct pv_merged){ .frames = PV_VEC(struct pv_frame_ref) };
+}
+
+static void teardown(void)
+{
+	pv_vec_deinit(&merged.frames);
+}
+
+/* Two runs, of two frames and of one, between native frames. */
+static struct sample two_runs(uint32_t flags)
+{
+	struct sample s = make(flags);
+
+	python(&s, 1, 0);
+	python(&s, 2, END);
+	python(&s, 3, END);
+	native(&s, 1, PV_NAT_EXACT);
+	native(&s, 2, EVAL);
+	native(&s, 3, 0);
+	native(&s, 4, EVAL);
+	native(&s, 5, 0);
+	return s;
+}
+
+START_TEST(runs_take_the_place_of_their_eval_frames)
+{
+	struct sample s = two_runs(BOTH);
+
+	expect(&s, &anchored, "N5 P3 N3 P2 P1 N1");
+	expect_state(true, false, false, false, 0);
+	ck_assert(merged.python);
+	expect(&s, &counted, "N5 P3 N3 P2 P1 N1");
+	expect_state(true, false, false, false, 0);
+}
+END_TEST
+
+START_TEST(kernel_frames_stand_at_the_leaf)
+{
+	struct sample s = make(BOTH);
+
+	python(&s, 1, END);
+	kernel(&s, 71);
+	kernel(&s, 72);
+	native(&s, 1, 0);
+	native(&s, 2, EVAL);
+	expect(&s, &anchored, "P1 N1 K72 K71");
+	expect(&s, &no_native, "P1 K72 K71");
+	expect_state(true, false, false, false, 0);
+}
+END_TEST
+
+START_TEST(exact_frames_and_raw_addresses)
+{
+	struct sample s = make(BOTH | PV_SAMPLE_NO_TSTATE);
+	const struct pv_frame_ref *ref;
+
+	put(&s, PV_NAT_RAW | PV_NAT_EXACT | 9);
+	s.head.n_native++;
+	put(&s, PV_NAT_RAW | 8);
+	s.head.n_native++;
+	native(&s, (1 << PV_NAT_OBJECT_BITS) - 1, 0);
+	expect(&s, &anchored, "N1048575 R8 R9");
+	ref = pv_vec_at(&merged.frames, 2);
+	ck_assert(ref->exact);
+	ref = pv_vec_at(&merged.frames, 1);
+	ck_assert(!ref->exact);
+}
+END_TEST
+
+/* Up to 3.9: an eval frame in its prologue has no Python frame yet. */
+START_TEST(counted_surplus_eval_frame_is_native)
+{
+	struct sample s = make(BOTH);
+
+	python(&s, 1, END);
+	python(&s, 2, END);
+	native(&s, 1, EVAL | PV_NAT_EXACT);
+	native(&s, 2, EVAL);
+	native(&s, 3, EVAL);
+	native(&s, 4, 0);
+	expect(&s, &counted, "N4 P2 P1 N1");
+	expect_state(true, false, false, false, 0);
+	/* with anchors there is no such thing */
+	expect(&s, &anchored, "[mismatch] N4 N3 N2 N1");
+	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+}
+END_TEST
+
+START_TEST(any_other_difference_is_marked)
+{
+	struct sample s = make(BOTH), fewer = make(BOTH);
+
+	python(&s, 1, END);
+	native(&s, 1, EVAL);
+	native(&s, 2, EVAL);
+	native(&s, 3, EVAL);
+	expect(&s, &counted, "[mismatch] N3 N2 N1");
+	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+	ck_assert(!merged.python);
+
+	python(&fewer, 1, END);
+	python(&fewer, 2, END);
+	native(&fewer, 1, EVAL);
+	expect(&fewer, &counted, "[mismatch] N1");
+	expect(&fewer, &anchored, "[mismatch] N1");
+	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+}
+END_TEST
+
+/* 3.10: the leaf frame has left its eval frame, whose CFrame is unlinked already. */
+START_TEST(skipped_frame_is_not_shown)
+{
+	struct sample s = make(BOTH);
+
+	python(&s, 1, SKIP);
+	python(&s, 2, END);
+	native(&s, 1, 0);
+	native(&s, 2, EVAL);
+	native(&s, 3, 0);
+	expect(&s, &anchored, "N3 P2 N1");
+	expect_state(true, false, false, false, 0);
+}
+END_TEST
+
+/* The run of an eval frame whose Python frames are all still being set up. */
+START_TEST(empty_run_has_no_frame)
+{
+	struct sample s = make(BOTH);
+
+	python(&s, 0, EMPTY);
+	python(&s, 2, END);
+	native(&s, 1, EVAL);
+	native(&s, 2, 0);
+	native(&s, 3, EVAL);
+	expect(&s, &anchored, "P2 N2");
+	expect_state(true, false, false, false, 0);
+}
+END_TEST
+
+START_TEST(torn_samples_show_no_python)
+{
+	struct sample s = two_runs(PV_SAMPLE_NAT_END | PV_SAMPLE_TORN);
+
+	s.head.py_loss = PV_LOSS_PY_TORN;
+	expect(&s, &anchored, "[torn] N5 N4 N3 N2 N1");
+	expect_state(false, false, true, false, PV_LOSS_PY_TORN);
+	ck_assert(!merged.python);
+	/* found by the native walk, through a signal frame: the Python half seemed whole */
+	s = two_runs(BOTH | PV_SAMPLE_TORN);
+	expect(&s, &anchored, "[torn] N5 N4 N3 N2 N1");
+	expect_state(false, false, true, false, PV_LOSS_PY_TORN);
+}
+END_TEST
+
+START_TEST(unreadable_python_is_not_shown)
+{
+	static const uint8_t losses[] = { PV_LOSS_PY_READ, PV_LOSS_PY_CYCLE, PV_LOSS_PY_BADCODE,
+					  PV_LOSS_PY_BADSTATE };
+	size_t i;
+
+	for (i = 0; i < sizeof(losses); i++) {
+		struct sample s = two_runs(PV_SAMPLE_NAT_END);
+
+		s.head.py_loss = losses[i];
+		expect(&s, &anchored, "[python unreadable] N5 N4 N3 N2 N1");
+		expect_state(false, false, true, false, losses[i]);
+		expect(&s, &counted, "[python unreadable] N5 N4 N3 N2 N1");
+	}
+}
+END_TEST
+
+START_TEST(count_mismatch_of_the_walker_is_marked)
+{
+	struct sample s = two_runs(PV_SAMPLE_NAT_END);
+
+	s.head.py_loss = PV_LOSS_MERGE_COUNT;
+	expect(&s, &anchored, "[mismatch] N5 N4 N3 N2 N1");
+	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+}
+END_TEST
+
+START_TEST(native_half_that_breaks_off)
+{
+	struct sample s = make(PV_SAMPLE_PY_END);
+
+	s.head.nat_loss = PV_LOSS_NAT_NOROW;
+	python(&s, 1, END);
+	python(&s, 2, 0);
+	python(&s, 3, END);
+	native(&s, 1, 0);
+	native(&s, 2, EVAL);
+	native(&s, 3, 0);
+	expect(&s, &anchored, "P3 P2 [truncated] N3 P1 N1");
+	expect_state(false, true, false, false, PV_LOSS_NAT_NOROW);
+	/* nothing to count from: the runs cannot be matched */
+	expect(&s, &counted, "[truncated] P3 P2 P1 [unwind break] N1");
+	expect_state(false, true, false, false, PV_LOSS_NAT_NOROW);
+}
+END_TEST
+
+START_TEST(python_half_that_is_too_deep)
+{
+	struct sample s = make(PV_SAMPLE_NAT_END);
+
+	s.head.py_loss = PV_LOSS_PY_DEPTH;
+	python(&s, 1, END);
+	python(&s, 2, 0);
+	native(&s, 1, 0);
+	native(&s, 2, EVAL);
+	native(&s, 3, 0);
+	native(&s, 4, EVAL);
+	native(&s, 5, 0);
+	expect(&s, &anchored, "[truncated] N5 P2 N3 P1 N1");
+	expect_state(false, true, false, false, PV_LOSS_PY_DEPTH);
+	expect(&s, &counted, "[truncated] P2 P1 [unwind break] N1");
+	expect_state(false, true, false, false, PV_LOSS_PY_DEPTH);
+}
+END_TEST
+
+START_TEST(bridge_is_marked_where_it_is)
+{
+	struct sample s = make(BOTH | PV_SAMPLE_REANCHORED);
+
+	s.head.nat_loss = PV_LOSS_NAT_NOROW;
+	python(&s, 1, END);
+	python(&s, 2, END);
+	native(&s, 1, 0);
+	native(&s, 2, EVAL);
+	native(&s, 3, 0);
+	native(&s, 4, EVAL | BREAK);
+	native(&s, 5, 0);
+	expect(&s, &anchored, "N5 P2 [unwind break] N3 P1 N1");
+	expect_state(false, false, false, true, PV_LOSS_REANCHOR);
+}
+END_TEST
+
+START_TEST(threads_without_python)
+{
+	struct sample s = make(PV_SAMPLE_NAT_END | PV_SAMPLE_NO_TSTATE);
+
+	native(&s, 1, 0);
+	native(&s, 2, 0);
+	expect(&s, &anchored, "N2 N1");
+	expect_state(true, false, false, false, 0);
+	ck_assert(!merged.python);
+	s.head.flags = PV_SAMPLE_NO_TSTATE;
+	s.head.nat_loss = PV_LOSS_NAT_NOROW;
+	expect(&s, &anchored, "[truncated] N2 N1");
+	expect_state(false, true, false, false, PV_LOSS_NAT_NOROW);
+	s.head.nat_loss = PV_LOSS_NAT_NOMAP;
+	expect(&s, &anchored, "[new mapping] N2 N1");
+	expect_state(false, true, false, false, PV_LOSS_NAT_NOMAP);
+}
+END_TEST
+
+START_TEST(without_native_frames)
+{
+	struct sample s = make(PV_SAMPLE_PY_END);
+
+	python(&s, 1, 0);
+	python(&s, 2, END);
+	python(&s, 3, END);
+	expect(&s, &no_native, "P3 P2 P1");
+	expect_state(true, false, false, false, 0);
+	s.head.flags = 0;
+	s.head.py_loss = PV_LOSS_PY_DEPTH;
+	expect(&s, &no_native, "[truncated] P3 P2 P1");
+	expect_state(false, true, false, false, PV_LOSS_PY_DEPTH);
+}
+END_TEST
+
+START_TEST(nothing_at_all)
+{
+	struct sample s = make(0);
+
+	s.head.nat_loss = PV_LOSS_NAT_NOREGS;
+	expect(&s, &anchored, "[truncated]");
+	expect_state(false, true, false, false, PV_LOSS_NAT_NOREGS);
+}
+END_TEST
+
+static void refuse(const struct sample *s)
+{
+	struct pv_err *err = pv_merge(&s->head, s->size, &anchored, &merged);
+
+	ck_assert_ptr_nonnull(err);
+	pv_err_destroy(err);
+}
+
+START_TEST(sizes_that_cannot_be)
+{
+	struct sample s = two_runs(BOTH);
+	size_t size;
+
+	for (size = 0; size < s.size; size++) {
+		/* just so many bytes, for the sanitizer to see what lies beyond */
+		struct pv_event_sample *cut = malloc(size + !size);
+		struct pv_err *err;
+
+		ck_assert_ptr_nonnull(cut);
+		memcpy(cut, &s, size);
+		err = pv_merge(cut, size, &anchored, &merged);
+		ck_assert_msg(err, "%zu bytes", size);
+		ck_assert_int_eq(err->kind, PV_ERR_FAILED);
+		pv_err_destroy(err);
+		free(cut);
+	}
+	s.head.n_native = 0xffff;
+	refuse(&s);
+	s.head.n_native = 5;
+	s.head.n_kernel = 0xffff;
+	refuse(&s);
+	s.head.n_kernel = 0;
+	s.head.n_python = 0xffff;
+	refuse(&s);
+}
+END_TEST
+
+/* Counts that contradict each other, and flags of all kinds: an answer, and no crash. */
+START_TEST(every_combination_of_flags)
+{
+	const struct pv_merge_options *options[] = { &anchored, &counted, &no_native };
+	uint32_t flags, k, loss;
+
+	for (flags = 0; flags < 1 << 10; flags++) {
+		for (loss = 0; loss < 64; loss++) {
+			struct sample s = two_runs(flags);
+
+			s.head.py_loss = loss & 7;
+			s.head.nat_loss = loss >> 3 ? 15 + (loss >> 3) : 0;
+			s.head.n_runs = flags + loss;
+			for (k = 0; k < 3; k++) {
+				ok(pv_merge(&s.head, s.size, options[k], &merged));
+				ck_assert_uint_le(merged.frames.n, 8 + 2);
+				ck_assert(!merged.complete ||
+					  (!merged.truncated && !merged.marked && !merged.bridged));
+				ck_assert(!merged.marked || !merged.python);
+			}
+		}
+	}
+}
+END_TEST
+
+START_TEST(every_mark_has_a_text)
+{
+	uint32_t i;
+
+	for (i = 0; i < PV_MARK_MAX; i++)
+		ck_assert_int_eq(pv_mark_text(i)[0], '[');
+	ck_assert_str_eq(pv_mark_text(PV_MARK_MAX), "[unknown]");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("merge");
+	TCase *tcase = tcase_create("merge");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, runs_take_the_place_of_their_eval_frames);
+	tcase_add_test(tcase, kernel_frames_stand_at_the_leaf);
+	tcase_add_test(tcase, exact_frames_and_raw_addresses);
+	tcase_add_test(tcase, counted_surplus_eval_frame_is_native);
+	tcase_add_test(tcase, any_other_difference_is_marked);
+	tcase_add_test(tcase, skipped_frame_is_not_shown);
+	tcase_add_test(tcase, empty_run_has_no_frame);
+	tcase_add_test(tcase, torn_samples_show_no_python);
+	tcase_add_test(tcase, unreadable_python_is_not_shown);
+	tcase_add_test(tcase, count_mismatch_of_the_walker_is_marked);
+	tcase_add_test(tcase, native_half_that_breaks_off);
+	tcase_add_test(tcase, python_half_that_is_too_deep);
+	tcase_add_test(tcase, bridge_is_marked_where_it_is);
+	tcase_add_test(tcase, threads_without_python);
+	tcase_add_test(tcase, without_native_frames);
+	tcase_add_test(tcase, nothing_at_all);
+	tcase_add_test(tcase, sizes_that_cannot_be);
+	tcase_add_test(tcase, every_combination_of_flags);
+	tcase_add_test(tcase, every_mark_has_a_text);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
