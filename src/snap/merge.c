@@ -217,7 +217,7 @@ static struct pv_err *merge_halves(struct merge *m)
 	if (m->out->bridged)
 		mark_loss(m, PV_LOSS_REANCHOR);
 	if (flags & PV_SAMPLE_TORN)
-		return merge_marked(m, PV_MARK_TORN, PV_LOSS_PY_TORN);
+		return merge_marked(m, PV_MARK_TORN, loss ? loss : PV_LOSS_PY_TORN);
 	if (loss == PV_LOSS_PY_UNLINKED)
 		return merge_marked(m, PV_MARK_TORN, loss);
 	if (loss == PV_LOSS_MERGE_COUNT)

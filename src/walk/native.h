@@ -219,6 +219,7 @@ static inline void pv_nat_sigreturn(struct pv_ctx *c)
 	struct {
 		__u64 rbp, rbx, rdx, rax, rcx, rsp, rip;
 	} regs = {};
+	__u32 window;
 
 	if (pv_read(c, &regs, sizeof(regs), w->sp + 120)) {
 		pv_nat_fail(w, PV_LOSS_NAT_READ, w->sp);
@@ -228,9 +229,10 @@ static inline void pv_nat_sigreturn(struct pv_ctx *c)
 	w->sp = regs.rsp;
 	w->bp = regs.rbp;
 	w->exact = 1;
-	if (pv_window_holds_pc(c)) {
+	window = pv_window_at_pc(c);
+	if (window) {
 		w->sample.flags |= PV_SAMPLE_TORN;
-		w->sample.py_loss = PV_LOSS_PY_TORN;
+		w->sample.py_loss = window;
 	}
 }
 

@@ -13,6 +13,7 @@
 #define PV_WALK_PYTHON_H
 
 #include "walk/code.h"
+#include "walk/recover.h"
 #include "walk/walk.h"
 #include "walk/window.h"
 
@@ -299,18 +300,41 @@ static inline long pv_py_read_tstate(struct pv_ctx *c)
 	return 0;
 }
 
+/* Begins at the frame that a _PyCFrame of 3.11 or 3.12 names. */
+static inline void pv_py_enter_cframe(struct pv_ctx *c)
+{
+	struct pv_walk *w = c->w;
+
+	w->frame = 0;
+	if (pv_read(c, &w->frame, 8, w->cframe + c->proc->py.cf_current_frame))
+		pv_py_fail(w, PV_LOSS_PY_READ, w->cframe);
+}
+
+/* In a window: what was current before, or the sample is marked. */
+static inline void pv_py_first_frame_torn(struct pv_ctx *c, __u32 window)
+{
+	struct pv_walk *w = c->w;
+
+	if (window == PV_LOSS_PY_TORN && pv_recover_cframe(c)) {
+		pv_py_enter_cframe(c);
+		return;
+	}
+	w->sample.flags |= PV_SAMPLE_TORN;
+	pv_py_fail(w, window, w->pc);
+}
+
 /* The innermost frame, and the CFrame that leads to it where there is one. */
 static inline void pv_py_first_frame(struct pv_ctx *c)
 {
 	struct pv_walk *w = c->w;
 	const struct pv_pylayout *py = &c->proc->py;
-	__u64 first = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_frame);
+	__u32 window;
 
 	w->cframe = w->root_cframe = 0;
 	w->cycle_mark = 0;
 	w->cycle_power = 1;
 	w->cycle_steps = 0;
-	w->frame = first;
+	w->frame = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_frame);
 	if (py->ts_root_cframe == PV_OFF_NONE)
 		return;
 	w->root_cframe = w->tstate + py->ts_root_cframe;
@@ -318,10 +342,13 @@ static inline void pv_py_first_frame(struct pv_ctx *c)
 		w->cframe = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_cframe);
 		return;
 	}
-	w->cframe = first;
-	w->frame = 0;
-	if (pv_read(c, &w->frame, 8, first + py->cf_current_frame))
-		pv_py_fail(w, PV_LOSS_PY_READ, first);
+	window = pv_window_at_pc(c);
+	if (window) {
+		pv_py_first_frame_torn(c, window);
+		return;
+	}
+	w->cframe = w->frame;
+	pv_py_enter_cframe(c);
 }
 
 /* The whole Python half of a sample. */
@@ -344,11 +371,6 @@ static inline void pv_walk_python(struct pv_ctx *c)
 	}
 	if (pv_py_read_tstate(c))
 		return;
-	if (pv_window_holds_pc(c)) {
-		w->sample.flags |= PV_SAMPLE_TORN;
-		pv_py_fail(w, PV_LOSS_PY_TORN, w->pc);
-		return;
-	}
 	pv_py_first_frame(c);
 	if (w->py_done)
 		return;
@@ -361,6 +383,7 @@ static inline void pv_walk_python(struct pv_ctx *c)
 		pv_py_fail(w, PV_LOSS_PY_DEPTH, w->frame);
 	if (p->py.anchor_kind == PV_ANCHOR_CFRAME)
 		pv_py_align_cframes(c);
+	pv_recover_learn(c);
 	pv_code_copy_new(c);
 }
 

@@ -37,15 +37,15 @@
 #include "abi/unwind.h"
 
 enum {
-	PV_WALK_WORDS = 16384,  /* power of two; python, kernel and native frames */
-	PV_WALK_ANCHORS = 4096, /* power of two */
-	PV_WALK_TSTATE = 512,   /* power of two, bytes copied of a thread state */
-	PV_WALK_FRAME = 128,    /* power of two, bytes copied of a frame */
-	PV_WALK_CODE = 256,     /* power of two, bytes copied of a code object */
-	PV_WALK_CODES = 32,     /* power of two, code objects remembered within a sample */
-	PV_WALK_NEW = 256,      /* power of two, code objects first seen in one sample */
+	PV_WALK_WORDS = 16384,      /* power of two; python, kernel and native frames */
+	PV_WALK_ANCHORS = 4096,     /* power of two */
+	PV_WALK_TSTATE = 512,       /* power of two, bytes copied of a thread state */
+	PV_WALK_FRAME = 128,        /* power of two, bytes copied of a frame */
+	PV_WALK_CODE = 256,         /* power of two, bytes copied of a code object */
+	PV_WALK_CODES = 32,         /* power of two, code objects remembered within a sample */
+	PV_WALK_NEW = 256,          /* power of two, code objects first seen in one sample */
 	PV_WALK_COST_MAX = 2000000, /* ns */
-	PV_WALK_PAD = 8,        /* room for an 8-byte load at the last masked offset */
+	PV_WALK_PAD = 8,            /* room for an 8-byte load at the last masked offset */
 };
 
 PV_STATIC_ASSERT(2 * PV_PYTHON_FRAMES_MAX + PV_KERNEL_FRAMES_MAX + 1 + PV_NATIVE_FRAMES_MAX <=
@@ -66,7 +66,7 @@ struct pv_walk {
 	struct pv_event_sample sample; /* with words: the record as it is emitted */
 	__u64 words[PV_WALK_WORDS];
 
-	__u64 serial; /* counts samples of this scratch */
+	__u64 serial;                    /* counts samples of this scratch */
 	__u64 last_end_ns, mean_cost_ns; /* of the samples before, see pv_walk_spare() */
 
 	/* the thread */
@@ -179,6 +179,7 @@ static inline void pv_walk_begin(struct pv_walk *w)
 	w->n_anchors = 0;
 	w->next_anchor = 0;
 	w->n_new = 0;
+	w->in_window = 0;
 	w->py_done = w->nat_done = 0;
 	w->run_frames = 0;
 	w->mapping.end = 0;
