@@ -6,6 +6,7 @@
  * Input: a thread of a target of our own, which it stops and lets go again.
  * With --until it is stepped, one instruction at a time, until its sample is
  *   torn	in the frame-switch window of 3.11 and 3.12, in eval's prologue
+ *   bridged	the same, with what --learn found: the frames below are there
  *   inlined	in a window of a call that runs inlined
  *   surplus	with one native eval frame (<= 3.9) or CFrame (3.10) too many
  *   skip	with a 3.10 frame that has left its eval frame already
@@ -133,6 +134,8 @@ static bool is_there(const struct recorder *r, const struct pv_event_sample *sam
 		anchored += !!(natives[i] & PV_NAT_ANCHOR);
 	if (strcmp(r->until, "torn") == 0)
 		return sample->flags & PV_SAMPLE_TORN && in_prologue;
+	if (strcmp(r->until, "bridged") == 0)
+		return !(sample->flags & PV_SAMPLE_TORN) && sample->n_python && in_prologue;
 	if (strcmp(r->until, "inlined") == 0)
 		return sample->flags & PV_SAMPLE_TORN && !in_prologue;
 	if (strcmp(r->until, "skip") == 0)
@@ -187,7 +190,7 @@ static bool may_be_there(const struct recorder *r, uint64_t pc)
 	const struct pv_proc *proc = &r->fixture.proc;
 	int i;
 
-	if (strcmp(r->until, "torn") == 0)
+	if (strcmp(r->until, "torn") == 0 || strcmp(r->until, "bridged") == 0)
 		return pc >= proc->torn.start && pc < proc->torn.end;
 	if (strcmp(r->until, "inlined") != 0)
 		return true;
@@ -239,6 +242,7 @@ static void learn_from(struct recorder *r)
 	r->fixture.proc.reanchor_cfa = pv_snap_proc(snap)->reanchor_cfa;
 	r->fixture.proc.reanchor_rbp = pv_snap_proc(snap)->reanchor_rbp;
 	r->fixture.proc.reanchor_pc = pv_snap_proc(snap)->reanchor_pc;
+	r->fixture.proc.reanchor_cframe = pv_snap_proc(snap)->reanchor_cframe;
 	pv_snap_destroy(snap);
 	if (r->fixture.proc.reanchor_cfa <= 0)
 		errx(1, "nothing learned from thread %d", r->learn);
