@@ -26,7 +26,7 @@ def outside(victim, seconds):
 	proc = live.start_pitviper("record", "--json", "-F", HZ, "-d", seconds, "-o", output.name, "-p", victim.pid)
 	live.wait_attached(proc)
 	start = common.cpu_seconds(victim.pid)
-	if not live.gone(lambda: live.perf_fds(proc.pid) == 0 or proc.poll() is not None, timeout=seconds + 30):
+	if not live.gone(lambda: not live.attached(proc.pid) or proc.poll() is not None, timeout=seconds + 30):
 		raise AssertionError("pitviper does not end")
 	cpu = common.cpu_seconds(victim.pid) - start
 	out, _ = proc.communicate(timeout=60)

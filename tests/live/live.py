@@ -212,13 +212,13 @@ def start_pitviper(*args, **kw):
 				stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
 
 
-def perf_fds(pid):
-	"""How many perf events a process holds open."""
+def descriptors(pid, kind):
+	"""How many of a process's descriptors are of this kind: "perf_event", "bpf-prog"."""
 	count = 0
 	try:
 		for fd in os.listdir("/proc/%d/fd" % pid):
 			try:
-				count += "perf_event" in os.readlink("/proc/%d/fd/%s" % (pid, fd))
+				count += kind in os.readlink("/proc/%d/fd/%s" % (pid, fd))
 			except OSError:
 				pass
 	except OSError:
@@ -226,8 +226,17 @@ def perf_fds(pid):
 	return count
 
 
+def perf_fds(pid):
+	return descriptors(pid, "perf_event")
+
+
+def attached(pid):
+	"""Whether that pitviper has threads' events open: its first ones, one a CPU, only tell of new files and threads."""
+	return perf_fds(pid) > os.sysconf("SC_NPROCESSORS_CONF") and descriptors(pid, "bpf-prog") > 0
+
+
 def wait_attached(proc, timeout=30):
-	"""Until that pitviper has opened its perf events: seen from outside, in /proc."""
+	"""Until that pitviper has its program loaded and the threads' events open: seen from outside, in /proc."""
 	deadline = time.monotonic() + timeout
 	stable = 0
 	while stable < 3:
@@ -235,7 +244,7 @@ def wait_attached(proc, timeout=30):
 			raise AssertionError("pitviper ended (%d) before it attached: %s" % (
 				proc.returncode, proc.stderr.read()[-1000:]))
 		assert time.monotonic() < deadline, "pitviper did not attach in %d s" % timeout
-		stable = stable + 1 if perf_fds(proc.pid) else 0
+		stable = stable + 1 if attached(proc.pid) else 0
 		time.sleep(0.01)
 
 
