@@ -163,9 +163,11 @@ END_TEST
 START_TEST(start_time_and_command_line)
 {
 	struct pv_process process = { 0 };
-	int hold[2];
+	int hold[2], echo[2];
+	char byte;
 
 	ck_assert_int_eq(pipe(hold), 0);
+	ck_assert_int_eq(pipe(echo), 0);
 	struct timespec before, after;
 
 	clock_gettime(CLOCK_BOOTTIME, &before);
@@ -173,18 +175,20 @@ START_TEST(start_time_and_command_line)
 
 	if (pid == 0) {
 		dup2(hold[0], 0);
+		dup2(echo[1], 1);
 		close(hold[1]);
 		execl("/bin/cat", "kitty", "-", "", "-", NULL);
 		_exit(127);
 	}
 	clock_gettime(CLOCK_BOOTTIME, &after);
-	/* cat echoes nothing yet; wait until the exec has taken place. */
-	for (;;) {
-		ok(pv_process_read(pid, &process));
-		if (strstr(process.cmdline, "kitty"))
-			break;
-		pv_process_deinit(&process);
-	}
+	/*
+	 * What cat echoes proves that its exec is over. A close-on-exec pipe would not: the kernel
+	 * closes it before it sets the name and the arguments (Linux, fs/exec.c, begin_new_exec).
+	 */
+	close(echo[1]);
+	ck_assert_int_eq(write(hold[1], "x", 1), 1);
+	ck_assert_int_eq(read(echo[0], &byte, 1), 1);
+	ok(pv_process_read(pid, &process));
 	ck_assert_str_eq(process.cmdline, "kitty -  -");
 	char *cat = realpath("/bin/cat", NULL);
 
@@ -204,6 +208,7 @@ START_TEST(start_time_and_command_line)
 	waitpid(pid, NULL, 0);
 	close(hold[1]);
 	close(hold[0]);
+	close(echo[0]);
 }
 END_TEST
 
