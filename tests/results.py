@@ -3,7 +3,7 @@
 """One line for each test case, whatever ran it: "PASS name", "FAIL name: why", "SKIP name: reason".
 
 usage: results.py meson BUILDDIR     Input: the log of the last `meson test` there, and Check's TAP files.
-       results.py junit FILE NAME    Input: what pytest --junitxml wrote.
+       results.py junit FILE NAME STATUS   Input: what pytest --junitxml wrote, and its exit status.
        results.py lines FILE NAME STATUS   Input: the output of a script that prints such lines itself.
 ./run-tests counts the lines.
 """
@@ -63,13 +63,19 @@ def meson(builddir):
             own_lines(test.get("stdout", ""), full, bad, f"{test['result']}: " + output[-300:])
 
 
-def junit(path, name):
+def junit(path, name, status):
     try:
         root = xml.etree.ElementTree.parse(path).getroot()
     except (OSError, xml.etree.ElementTree.ParseError) as error:
         say("FAIL", name, f"pytest wrote no results: {error}")
         return
-    for case in root.iter("testcase"):
+    cases = list(root.iter("testcase"))
+    # 0 and 1: all tests ran and none or some failed; 2 to 5: interrupted, broken, misused, no test at all
+    if status not in ("0", "1"):
+        say("FAIL", name, f"pytest's status {status}, {len(cases)} test cases")
+    elif not cases:
+        say("FAIL", name, "not one test case ran")
+    for case in cases:
         full = f"{name}/{case.get('classname', '').split('.')[-1]}::{case.get('name')}"
         if case.find("failure") is not None or case.find("error") is not None:
             bad = case.find("failure") if case.find("failure") is not None else case.find("error")
