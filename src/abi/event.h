@@ -36,17 +36,19 @@ enum {
 };
 
 /*
- * One native frame, leaf first.  Either object:rel (bits 40..59 the object id,
+ * One native frame, leaf first.  Either object:rel (bits 40..58 the object id,
  * 0..39 the ELF virtual address) or, with PV_NAT_RAW, a raw address.
  */
 enum {
 	PV_NAT_REL_BITS = 40,
-	PV_NAT_OBJECT_BITS = 20,
+	PV_NAT_OBJECT_BITS = 19,
 };
-#define PV_NAT_RAW    (1ULL << 60) /* no known object: bits 0..59 are the address */
-#define PV_NAT_EXACT  (1ULL << 61) /* pc is exact (leaf, signal frame), not a return address */
-#define PV_NAT_ANCHOR (1ULL << 62) /* this activation runs a run of Python frames */
-#define PV_NAT_BREAK  (1ULL << 63) /* unknown frames are missing below (leafward of) this one */
+#define PV_NAT_EVAL    (1ULL << 59) /* in the body of the eval loop: must run Python frames */
+#define PV_NAT_ADDRESS (PV_NAT_EVAL - 1)
+#define PV_NAT_RAW     (1ULL << 60) /* no known object: bits 0..58 are the address */
+#define PV_NAT_EXACT   (1ULL << 61) /* pc is exact (leaf, signal frame), not a return address */
+#define PV_NAT_ANCHOR  (1ULL << 62) /* this activation runs a run of Python frames */
+#define PV_NAT_BREAK   (1ULL << 63) /* unknown frames are missing below (leafward of) this one */
 
 /* One Python frame, leaf first. */
 struct pv_pyframe {

@@ -56,7 +56,8 @@ struct pv_proc {
 	__u64 reanchor_pc;     /* a pc of that eval frame */
 	__s32 reanchor_cframe; /* 3.12: anchor - _PyCFrame of the same eval frame; 0 = not learned,
 				  -1 = refused */
-	__u32 pad;
+	__u32 eval_row; /* learned: how the CFA is found in eval's body, see walk/native.h; 0 = not
+			   yet */
 
 	struct pv_pylayout py;
 };

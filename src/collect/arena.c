@@ -294,6 +294,7 @@ static struct pv_err *put_proc(struct pv_arena *arena, const struct pv_image *im
 		proc.reanchor_rbp = old.reanchor_rbp;
 		proc.reanchor_pc = old.reanchor_pc;
 		proc.reanchor_cframe = old.reanchor_cframe;
+		proc.eval_row = old.eval_row;
 	}
 	if (bpf_map_update_elem(arena->procs_fd, &pid, &proc, BPF_ANY))
 		return pv_err_errno(errno, "cannot hand process %u to the kernel", pid);

@@ -85,9 +85,12 @@ static struct pv_err *attach_thread(struct pv_threads *threads, pid_t tid)
 		.disabled = 1,
 	};
 	struct pv_err *err;
+	uint64_t since;
 	int fd;
 
 	fd = syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	/* from here on it is inherited, though it is not enabled yet */
+	since = now_ns();
 	if (fd < 0) {
 		if (errno == ESRCH)
 			return NULL;
@@ -105,7 +108,7 @@ static struct pv_err *attach_thread(struct pv_threads *threads, pid_t tid)
 		return err;
 	}
 	err = pv_vec_append(&threads->fds, &fd, 1, NULL);
-	return err ? err : pv_map_set(&threads->since, tid, now_ns());
+	return err ? err : pv_map_set(&threads->since, tid, since);
 }
 
 struct pv_err *pv_threads_attach(struct pv_threads *threads, pid_t pid)

@@ -47,14 +47,14 @@ struct pv_session {
 	struct pv_session_options options;
 	pid_t pid;
 	int pidfd;
-	bool held;        /* started by us, not released yet */
-	bool gone;        /* the target has ended */
-	bool image_stale; /* it has mapped or become something new */
+	bool held;                 /* started by us, not released yet */
+	bool gone;                 /* the target has ended */
+	bool image_stale;          /* it has mapped or become something new */
 	uint64_t touch[TOUCH_MAX]; /* addresses that BPF could not read */
 	size_t n_touch;
 	uint32_t generation;
-	uint64_t exec_ns;	/* when it last became another program */
-	bool counted[2];	/* no anchors, by the lowest bit of the generation */
+	uint64_t exec_ns; /* when it last became another program */
+	bool counted[2];  /* no anchors, by the lowest bit of the generation */
 	uint64_t start_ns, attached_ns, first_sample_ns, stop_ns;
 	uint64_t start_cpu_ns; /* CPU time of the target before the capture */
 	char name[16];
@@ -135,7 +135,7 @@ static struct pv_err *add_sample(struct pv_session *s, const struct pv_event_sam
 	if (err)
 		return err;
 	quality->samples++;
-	quality->complete += s->merged.complete;
+	quality->complete += s->merged.complete && !missing;
 	quality->truncated += s->merged.truncated;
 	quality->marked += s->merged.marked;
 	quality->with_python += s->merged.python;
@@ -265,8 +265,8 @@ static struct pv_err *build_image(struct pv_session *s)
 	pv_image_deinit(&s->image);
 	s->image = image;
 	s->image_generation = s->generation;
-	s->counted[s->generation & 1] = image.python.found &&
-					image.python.proc.py.anchor_kind == PV_ANCHOR_NONE;
+	s->counted[s->generation & 1] =
+		image.python.found && image.python.proc.py.anchor_kind == PV_ANCHOR_NONE;
 	describe_interpreter(s);
 	return NULL;
 }

@@ -147,17 +147,13 @@ static struct pv_err *create_engine(struct snapper *s, bool iterator, struct pv_
 }
 
 /* The sampler on every thread for a moment: those that run meanwhile show themselves. */
-static struct pv_err *sample_running(struct snapper *s, struct pv_collect *sampler,
+static struct pv_err *sample_running(struct pv_collect *sampler,
 				     const struct pv_collect_handlers *handlers)
 {
 	struct timespec moment = { .tv_nsec = SAMPLE_MS * 1000000L };
-	struct pv_err *err = pv_collect_attach(sampler, s->pid);
 
-	if (!err) {
-		nanosleep(&moment, NULL);
-		err = pv_collect_drain(sampler, 0, handlers);
-	}
-	return err;
+	nanosleep(&moment, NULL);
+	return pv_collect_drain(sampler, 0, handlers);
 }
 
 static struct pv_err *take(struct snapper *s)
@@ -174,10 +170,13 @@ static struct pv_err *take(struct snapper *s)
 			err = pv_collect_drain(iterator, 0, &handlers);
 		if (err || all_consistent(s))
 			break;
-		if (!sampler)
+		if (!sampler) {
 			err = create_engine(s, false, &sampler);
+			if (!err)
+				err = pv_collect_attach(sampler, s->pid);
+		}
 		if (!err)
-			err = sample_running(s, sampler, &handlers);
+			err = sample_running(sampler, &handlers);
 		if (all_consistent(s))
 			break;
 	}

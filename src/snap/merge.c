@@ -12,6 +12,7 @@ struct merge {
 	const struct pv_merge_options *options;
 	struct pv_merged *out;
 	uint32_t next_python;
+	uint32_t n_hidden;   /* native frames in eval's body whose Python frames are not known */
 	uint32_t n_anchored; /* native frames flagged as eval */
 };
 
@@ -49,7 +50,7 @@ static struct pv_err *push_native(struct merge *m, uint64_t word)
 	bool exact = word & PV_NAT_EXACT;
 
 	if (word & PV_NAT_RAW)
-		return push(m, PV_REF_RAW, word & (PV_NAT_RAW - 1), 0, exact);
+		return push(m, PV_REF_RAW, word & PV_NAT_ADDRESS, 0, exact);
 	return push(m, PV_REF_NATIVE, word & ((1ULL << PV_NAT_REL_BITS) - 1),
 		    word >> PV_NAT_REL_BITS & ((1U << PV_NAT_OBJECT_BITS) - 1), exact);
 }
@@ -233,6 +234,8 @@ static struct pv_err *merge_halves(struct merge *m)
 		mark_loss(m, loss);
 		return err ? err : push_mark(m, PV_MARK_TRUNCATED);
 	}
+	if (m->n_hidden)
+		return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
 	if (!m->sample->n_python) {
 		/* an eval frame, but no Python frame: it is being entered or left */
 		if (m->n_anchored > m->options->counted)
@@ -269,8 +272,10 @@ struct pv_err *pv_merge(const struct pv_event_sample *sample, size_t size,
 	m.python = (const struct pv_pyframe *)(sample + 1);
 	m.kernel = (const uint64_t *)(m.python + sample->n_python);
 	m.native = m.kernel + sample->n_kernel;
-	for (i = 0; i < sample->n_native; i++)
+	for (i = 0; i < sample->n_native; i++) {
 		m.n_anchored += !!(m.native[i] & PV_NAT_ANCHOR);
+		m.n_hidden += (m.native[i] & (PV_NAT_EVAL | PV_NAT_ANCHOR)) == PV_NAT_EVAL;
+	}
 
 	merged->frames.n = 0;
 	merged->complete = merged->truncated = merged->marked = false;

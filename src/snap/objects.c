@@ -188,9 +188,13 @@ struct pv_err *pv_objects_find(struct pv_objects *objects, pid_t pid,
 char *pv_objects_default_cache(void)
 {
 	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	struct stat st;
 	char *path = NULL;
 	int n = -1;
 
+	/* under `sudo -E` it is another user's: root's files there would be in their way */
+	if (!home || stat(home, &st) || st.st_uid != geteuid())
+		return NULL;
 	if (base && *base == '/')
 		n = asprintf(&path, "%s/pitviper/unwind", base);
 	else if (home && *home == '/')

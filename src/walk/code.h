@@ -347,6 +347,9 @@ static inline void pv_code_copy_new(struct pv_ctx *c)
 	w->copy_total = 0;
 	w->copy_piece = PV_PIECE_MAX + 1;
 	pv_loop(PV_CODE_COPY_STEPS, pv_code_copy_step, c);
+	/* cut off within an object: all of it again when it is seen again */
+	if (w->copy_piece < PV_PIECE_MAX && w->copy_i < w->n_new)
+		pv_env_code_forget(c, w->copy_code.key);
 }
 
 #endif

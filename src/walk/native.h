@@ -16,6 +16,8 @@
 
 enum {
 	PV_NAT_MAP_STEPS = 17, /* binary search over 64 k mappings */
+	PV_NAT_PROLOGUE =
+		0x180,         /* bytes of eval: until its frame is published, in all builds seen */
 	PV_NAT_ROW_STEPS = 13, /* over the rows of 4 KiB of code */
 };
 
@@ -115,7 +117,7 @@ static inline void pv_nat_push(struct pv_walk *w, __u64 pc, bool mapped, __u64 f
 		word = (__u64)w->mapping.object << PV_NAT_REL_BITS |
 		       ((pc - w->mapping.bias) & ((1ULL << PV_NAT_REL_BITS) - 1));
 	else
-		word = PV_NAT_RAW | (pc & (PV_NAT_RAW - 1));
+		word = PV_NAT_RAW | (pc & PV_NAT_ADDRESS);
 	i += 2 * (__u32)w->sample.n_python + w->sample.n_kernel;
 	w->words[i & (PV_WALK_WORDS - 1)] = word | flags;
 	w->sample.n_native++;
@@ -149,6 +151,49 @@ static inline bool pv_nat_by_range(const struct pv_ctx *c)
 				       c->w->sample.flags & PV_SAMPLE_FRAMELESS);
 }
 
+/* How the CFA is found, as one number; never 0 for a rule that finds it. */
+static inline __u32 pv_nat_cfa_rule(const struct pv_unwind_row *row)
+{
+	return (__u32)(row->kinds & 15) << 16 | (__u16)row->cfa_off;
+}
+
+/*
+ * Is this activation of eval at its edge: has it handed back to the one before
+ * (its own anchor, no longer published, still names what is current now), or,
+ * 3.10, linked its CFrame but not yet its frame?
+ */
+static inline bool pv_nat_at_edge(struct pv_ctx *c, __u64 cfa)
+{
+	const struct pv_proc *p = c->proc;
+	__u64 anchor = cfa - p->reanchor_cfa, previous = 0;
+
+	if (p->reanchor_cfa <= 0)
+		return false;
+	if (p->py.anchor_kind == PV_ANCHOR_CFRAME && anchor == c->w->top)
+		return true;
+	anchor += p->py.anchor_kind == PV_ANCHOR_SHIM ? p->py.fr_previous : p->py.cf_previous;
+	return !pv_read(c, &previous, 8, anchor) && previous == c->w->top;
+}
+
+/*
+ * Is this frame, which no anchor lies in, in the body of the eval loop?  Its
+ * Python frames are then hidden from us (another thread state, of a
+ * sub-interpreter).  At its edges, in the prologue and where the frame is
+ * being taken down, it has none yet, or no more.
+ */
+static inline bool pv_nat_hides_python(struct pv_ctx *c, __u64 lookup, __u64 cfa,
+				       const struct pv_unwind_row *row)
+{
+	const struct pv_proc *p = c->proc;
+
+	if (!p->has_python || p->py.anchor_kind == PV_ANCHOR_NONE || !pv_nat_in_eval(p, lookup))
+		return false;
+	if (c->w->exact && (lookup - p->eval[0].start < PV_NAT_PROLOGUE ||
+			    (p->eval_row && p->eval_row != pv_nat_cfa_rule(row))))
+		return false;
+	return !pv_nat_at_edge(c, cfa);
+}
+
 /* CFA - anchor is a constant of the binary; a second value forbids bridges. */
 static inline void pv_nat_learn(struct pv_ctx *c, __u64 cfa, __u64 anchor, __u64 pc,
 				const struct pv_unwind_row *row)
@@ -165,27 +210,29 @@ static inline void pv_nat_learn(struct pv_ctx *c, __u64 cfa, __u64 anchor, __u64
 	}
 	if (row->kinds >> 4 != PV_RBP_CFA)
 		return;
+	p->eval_row = pv_nat_cfa_rule(row);
 	p->reanchor_pc = pc;
 	p->reanchor_rbp = row->rbp_off;
 	p->reanchor_cfa = distance;
 }
 
 /* Flags the frame [sp, cfa) if it runs the next run of Python frames. */
-static inline void pv_nat_match_anchor(struct pv_ctx *c, __u64 cfa, __u64 pc,
+static inline bool pv_nat_match_anchor(struct pv_ctx *c, __u64 cfa, __u64 pc,
 				       const struct pv_unwind_row *row)
 {
 	struct pv_walk *w = c->w;
 	__u64 anchor;
 
 	if (w->next_anchor >= w->n_anchors)
-		return;
+		return false;
 	anchor = w->anchors[w->next_anchor & (PV_WALK_ANCHORS - 1)];
 	if (anchor >= cfa || anchor < w->sp)
-		return;
+		return false;
 	pv_nat_flag_last(w, PV_NAT_ANCHOR);
 	w->next_anchor++;
 	if (!w->exact)
 		pv_nat_learn(c, cfa, anchor, pc, row);
+	return true;
 }
 
 /* Reads the caller's registers, given the CFA; negative: unreadable, nothing changed. */
@@ -341,7 +388,8 @@ static long pv_nat_step(__u32 index, void *arg)
 		pv_nat_break(c, cfa ? PV_LOSS_NAT_BADCFA : loss, pc);
 		return w->nat_done != 0;
 	}
-	pv_nat_match_anchor(c, cfa, pc, &row);
+	if (!pv_nat_match_anchor(c, cfa, pc, &row) && pv_nat_hides_python(c, lookup, cfa, &row))
+		pv_nat_flag_last(w, PV_NAT_EVAL);
 	if (pv_nat_up(c, cfa, row.kinds >> 4, row.rbp_off))
 		pv_nat_break(c, PV_LOSS_NAT_READ, cfa);
 	return w->nat_done != 0;

@@ -372,6 +372,7 @@ static inline void pv_walk_python(struct pv_ctx *c)
 	if (pv_py_read_tstate(c))
 		return;
 	pv_py_first_frame(c);
+	w->top = p->py.anchor_kind == PV_ANCHOR_SHIM ? w->frame : w->cframe;
 	if (w->py_done)
 		return;
 	if (!w->frame) {

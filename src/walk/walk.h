@@ -74,6 +74,7 @@ struct pv_walk {
 
 	/* the Python walk */
 	__u64 tstate, frame, cframe, root_cframe;
+	__u64 top;        /* what is current: a _PyCFrame (3.10, 3.11) or a frame */
 	__u64 cycle_mark; /* Brent's algorithm */
 	__u32 cycle_power, cycle_steps;
 	__u32 run_frames; /* frames of the current run so far */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * record_fixture PID TID DIRECTORY [--until CONDITION] [--learn TID]
+ * record_fixture PID TID DIRECTORY [--until CONDITION] [--signal N] [--learn TID]
  *
  * Writes a walk fixture; for developers, by way of tools/record-fixture.
  * Input: a thread of a target of our own, which it stops and lets go again.
@@ -11,6 +11,7 @@
  *   surplus	with one native eval frame (<= 3.9) or CFrame (3.10) too many
  *   skip	with a 3.10 frame that has left its eval frame already
  *   eval	with an exact pc in the eval loop and the GIL held
+ * With --signal N that signal is then delivered, whose handler never returns.
  * With --learn the distance of anchors is learned from another thread first.
  * Output: memory, thread and expected in DIRECTORY, whose form fixture.h and
  * test_walk.c tell; on stdout the return addresses of the native frames.
@@ -33,6 +34,7 @@ enum { STEPS_MAX = 300000 };
 
 struct recorder {
 	pid_t pid, tid, learn;
+	int signal;
 	const char *directory, *until;
 	struct pv_mem *live, *recording;
 	struct pv_objects *objects;
@@ -229,6 +231,27 @@ static void step_until(struct recorder *r)
 	pv_snap_destroy(snap);
 }
 
+/* Lets the thread run into its signal handler, until it sleeps there. */
+static void deliver_signal(const struct recorder *r)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	/* after a step the thread stands in the delivery of SIGTRAP, which may become another */
+	if (ptrace(PTRACE_CONT, r->tid, 0, r->signal))
+		err(1, "cannot signal thread %d", r->tid);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", r->pid, r->tid);
+	while (state != 'S') {
+		file = fopen(path, "re");
+		if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+			err(1, "cannot read %s", path);
+		fclose(file);
+	}
+	if (ptrace(PTRACE_INTERRUPT, r->tid, 0, 0))
+		err(1, "cannot stop thread %d", r->tid);
+	wait_stop(r->tid);
+}
+
 static void learn_from(struct recorder *r)
 {
 	const struct pv_event_sample *sample;
@@ -257,10 +280,10 @@ static const struct pv_mapping *frame_mapping(const struct recorder *r, uint64_t
 	bool raw = word & PV_NAT_RAW;
 	size_t i;
 
-	*pc_ret = raw ? word & (PV_NAT_RAW - 1) : 0;
+	*pc_ret = raw ? word & PV_NAT_ADDRESS : 0;
 	for (i = 0; i < r->image.n_mappings; i++) {
 		const struct pv_mapping *m = &r->mappings[i];
-		uint64_t pc = raw ? word & (PV_NAT_RAW - 1) : m->bias + value;
+		uint64_t pc = raw ? word & PV_NAT_ADDRESS : m->bias + value;
 		uint64_t lookup = word & PV_NAT_EXACT ? pc : pc - 1;
 
 		if (!raw && m->object != object)
@@ -334,7 +357,7 @@ static void write_native(const struct recorder *r, FILE *file, const char *kind,
 
 static bool same_frame(const struct pv_frame_ref *ref, uint64_t word)
 {
-	uint64_t flags = PV_NAT_ANCHOR | PV_NAT_BREAK | PV_NAT_EXACT;
+	uint64_t flags = PV_NAT_ANCHOR | PV_NAT_BREAK | PV_NAT_EXACT | PV_NAT_EVAL;
 	uint64_t mine = ref->kind == PV_REF_RAW
 				? ref->value | PV_NAT_RAW
 				: ref->value | (uint64_t)ref->detail << PV_NAT_REL_BITS;
@@ -416,6 +439,8 @@ static void record(struct recorder *r)
 	stop(r->tid);
 	if (r->until)
 		step_until(r);
+	if (r->signal)
+		deliver_signal(r);
 	r->fixture.thread = registers(r, r->tid);
 	ok(pv_mem_recorder_create(r->live, &r->recording));
 	snap = create(r, true);
@@ -429,7 +454,8 @@ static void record(struct recorder *r)
 
 static void usage(void)
 {
-	errx(2, "usage: record_fixture PID TID DIRECTORY [--until CONDITION] [--learn TID]");
+	errx(2, "usage: record_fixture PID TID DIRECTORY [--until CONDITION] [--signal N] [--learn "
+		"TID]");
 }
 
 int main(int argc, char **argv)
@@ -445,6 +471,8 @@ int main(int argc, char **argv)
 	for (i = 4; i + 1 < argc; i += 2) {
 		if (strcmp(argv[i], "--until") == 0)
 			r.until = argv[i + 1];
+		else if (strcmp(argv[i], "--signal") == 0)
+			r.signal = atoi(argv[i + 1]);
 		else if (strcmp(argv[i], "--learn") == 0)
 			r.learn = atoi(argv[i + 1]);
 		else

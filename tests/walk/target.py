@@ -9,6 +9,7 @@ No standard library function is on these stacks: their tables would only make th
 import _thread
 import json
 import os
+import signal
 import sys
 import time
 import zlib
@@ -116,6 +117,24 @@ def in_anonymous_code():
 	ctypes.CFUNCTYPE(ctypes.c_int)(address)()
 
 
+# a native signal handler, above which the thread stays for ever
+
+def handle_by_pause(signum):
+	import ctypes
+	libc = ctypes.CDLL(None)
+	libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+	libc.signal.restype = ctypes.c_void_p
+	libc.signal(signum, ctypes.cast(libc.pause, ctypes.c_void_p))
+
+
+def in_signal_handler():
+	hold()
+
+
+def spin_to_signal():
+	while True: list(map(leaf, (1,)))
+
+
 def start_native():
 	import ctypes
 	before = set(os.listdir("/proc/self/task"))
@@ -125,15 +144,21 @@ def start_native():
 	return int((set(os.listdir("/proc/self/task")) - before).pop())
 
 
-MODES = {f.__name__: f for f in (blocked, sleep, zip_forever, spin, spin_inlined, through_anonymous_code, in_anonymous_code)}
+MODES = {f.__name__: f for f in (blocked, sleep, zip_forever, spin, spin_inlined, spin_to_signal, in_signal_handler,
+				 through_anonymous_code, in_anonymous_code)}
 
 
 def start(mode):
 	if mode == "native":
 		return start_native(), None
+	if "signal" in mode:
+		handle_by_pause(signal.SIGUSR1)
 	ident = _thread.start_new_thread(run, (mode,))
 	while mode not in TIDS:
 		time.sleep(0.001)
+	if mode == "in_signal_handler":
+		time.sleep(0.5)
+		signal.pthread_kill(ident, signal.SIGUSR1)
 	return TIDS[mode], ident
 
 
