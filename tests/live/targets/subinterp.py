@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A thread of the main interpreter that runs Python code in a sub-interpreter (3.10 to 3.12).
+
+Input: nothing.  Output: READY, then CPU time in sub_leaf(), called by sub_mid(), until its parent ends.  The main
+interpreter's frames below it are outer() and <module>.
+"""
+import _xxsubinterpreters as interpreters
+
+CODE = """
+import os, sys
+parent = os.getppid()
+def sub_leaf():
+	while os.getppid() == parent:
+		for _ in range(2000):
+			pass
+def sub_mid():
+	sub_leaf()
+os.write(1, b"READY\\n")
+sub_mid()
+"""
+
+
+def outer():
+	interpreters.run_string(interpreters.create(), CODE)
+
+
+outer()
