@@ -167,13 +167,17 @@ START_TEST(exact_frames_and_raw_addresses)
 {
 	struct sample s = make(BOTH | PV_SAMPLE_NO_TSTATE);
 	const struct pv_frame_ref *ref;
+	struct pv_str text = {};
 
 	put(&s, PV_NAT_RAW | PV_NAT_EXACT | 9);
 	s.head.n_native++;
 	put(&s, PV_NAT_RAW | 8);
 	s.head.n_native++;
 	native(&s, (1 << PV_NAT_OBJECT_BITS) - 1, 0);
-	expect(&s, &anchored, "N1048575 R8 R9");
+	/* the largest object id there can be */
+	ok(pv_str_appendf(&text, "N%d R8 R9", (1 << PV_NAT_OBJECT_BITS) - 1));
+	expect(&s, &anchored, pv_str_text(&text));
+	pv_str_deinit(&text);
 	ref = pv_vec_at(&merged.frames, 2);
 	ck_assert(ref->exact);
 	ref = pv_vec_at(&merged.frames, 1);
@@ -218,6 +222,22 @@ START_TEST(any_other_difference_is_marked)
 	expect(&fewer, &counted, "[mismatch] N1");
 	expect(&fewer, &anchored, "[mismatch] N1");
 	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+}
+END_TEST
+
+/* An eval frame without a run: its Python frames are of another thread state. */
+START_TEST(hidden_python_frames_are_marked)
+{
+	struct sample s = make(BOTH);
+
+	python(&s, 1, END);
+	native(&s, 1, 0);
+	native(&s, 2, PV_NAT_EVAL);
+	native(&s, 3, EVAL | PV_NAT_EVAL);
+	native(&s, 4, 0);
+	expect(&s, &anchored, "[mismatch] N4 N3 N2 N1");
+	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+	ck_assert(!merged.python);
 }
 END_TEST
 
@@ -478,6 +498,7 @@ int main(void)
 	tcase_add_test(tcase, exact_frames_and_raw_addresses);
 	tcase_add_test(tcase, counted_surplus_eval_frame_is_native);
 	tcase_add_test(tcase, any_other_difference_is_marked);
+	tcase_add_test(tcase, hidden_python_frames_are_marked);
 	tcase_add_test(tcase, skipped_frame_is_not_shown);
 	tcase_add_test(tcase, empty_run_has_no_frame);
 	tcase_add_test(tcase, torn_samples_show_no_python);
