@@ -29,13 +29,14 @@ static size_t utf8_length(const unsigned char *s)
 	return n;
 }
 
-static void put_string(FILE *file, const char *text)
+static void put_string(FILE *file, const char *text, size_t size)
 {
-	const unsigned char *s = (const unsigned char *)text;
+	const unsigned char *s = (const unsigned char *)text, *end = s + size;
 	size_t n;
 
 	fputc('"', file);
-	for (; *s; s += n) {
+	for (; s < end; s += n) {
+		/* the text is followed by a NUL, which no sequence has inside */
 		n = utf8_length(s);
 		if (!n) {
 			fprintf(file, "\\udc%02x", *s);
@@ -57,7 +58,7 @@ static void put_key(struct pv_json *json, const char *key)
 		fputc(',', json->file);
 	json->comma = true;
 	if (key) {
-		put_string(json->file, key);
+		put_string(json->file, key, strlen(key));
 		fputc(':', json->file);
 	}
 }
@@ -77,8 +78,13 @@ void pv_json_end(struct pv_json *json, char bracket)
 
 void pv_json_string(struct pv_json *json, const char *key, const char *value)
 {
+	pv_json_bytes(json, key, value, strlen(value));
+}
+
+void pv_json_bytes(struct pv_json *json, const char *key, const char *value, size_t n)
+{
 	put_key(json, key);
-	put_string(json->file, value);
+	put_string(json->file, value, n);
 }
 
 void pv_json_int(struct pv_json *json, const char *key, int64_t value)

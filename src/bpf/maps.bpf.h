@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The maps that every unit with a walker has.  collect/bpf.c fills the first
+ * The maps that every unit with a walker has.  collect/arena.c fills the first
  * four; ring and losses are read there.  Sizes marked 1 are set at load.
  */
 #ifndef PV_BPF_MAPS_BPF_H

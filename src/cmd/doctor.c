@@ -27,7 +27,7 @@ static const struct pv_usage doctor_usage = {
 	.command = "doctor",
 	.synopsis = "[OPTIONS] [PID]",
 	.summary = "What works here, what does not, and what would make it work; for a PID all "
-		   "that\npitviper knows of it.  Exit status 1 if no engine works.",
+		   "that\npitviper knows of it.  Exit status 1 if an engine does not work.",
 	.example = "  sudo pitviper doctor 4127\n",
 	.options = doctor_option_table,
 };
@@ -118,7 +118,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 		err = pv_diagnose_process(pid, &facts);
 	if (!err && options.json)
 		print_json(&facts);
-	else if (!err || facts.n)
+	else if (!options.json && (!err || facts.n))
 		print_text(&facts);
 	if (!err && engine_missing(&facts))
 		*status_ret = PV_ERR_FAILED;

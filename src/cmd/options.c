@@ -63,6 +63,8 @@ static struct pv_err *set_value(const struct pv_option *option, const char *text
 		*(bool *)at = true;
 		return NULL;
 	case PV_OPTION_TEXT:
+		if (*(const char **)at)
+			return pv_err_create(PV_ERR_USAGE, "--%s is given twice", option->name);
 		*(const char **)at = text;
 		return NULL;
 	case PV_OPTION_LIST:

@@ -160,7 +160,7 @@ static struct pv_err *open_default_output(struct record *record)
 			   &record->outputs[record->n_outputs++]);
 }
 
-/* SIGINT and SIGTERM become readable; the second one ends us at once. */
+/* SIGINT, SIGTERM and SIGHUP become readable; the second one ends us at once. */
 static struct pv_err *block_signals(struct record *record)
 {
 	sigset_t set;
@@ -169,6 +169,7 @@ static struct pv_err *block_signals(struct record *record)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return pv_err_errno(errno, "cannot block signals");
 	record->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -185,6 +186,7 @@ static bool take_signal(struct record *record)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	return true;
 }
@@ -211,7 +213,7 @@ static struct pv_err *capture(struct record *record)
 		err = pv_session_step(record->session,
 				      left_ms < STEP_MS ? (int)left_ms + 1 : STEP_MS, &state);
 	}
-	return err ? err : pv_session_stop(record->session);
+	return err;
 }
 
 static struct pv_err *write_outputs(struct record *record)
@@ -237,7 +239,8 @@ static struct pv_err *print_summary(struct record *record)
 	const struct pv_profile *profile = pv_session_profile(record->session);
 	struct pv_session_facts facts = pv_session_facts(record->session);
 	_pv_free_ const char **paths = calloc(record->n_outputs + 1, sizeof(*paths));
-	FILE *file = stdout;
+	/* a program's own output stays apart */
+	FILE *file = record->options.argv && !record->options.json ? stderr : stdout;
 	size_t i;
 
 	if (!paths)
@@ -254,16 +257,33 @@ static struct pv_err *print_summary(struct record *record)
 	return NULL;
 }
 
-/* A program that we started gets the signal that stopped us, unless the terminal sent it to both.
- */
+/* The program gets the signal that stopped us, unless the terminal sent it to both. */
+static void forward_signal(const struct record *record, pid_t pid)
+{
+	if (record->stopped_by.ssi_signo && record->stopped_by.ssi_code != SI_KERNEL)
+		kill(pid, record->stopped_by.ssi_signo);
+}
+
+/* pitviper ends as the program does; signals go on to it meanwhile, a second one ends us. */
 static struct pv_err *end_program(struct record *record, int *status_ret)
 {
 	struct pv_session_facts facts = pv_session_facts(record->session);
+	bool ended = facts.ended;
+	struct pv_err *err = NULL;
 
 	fflush(NULL);
-	if (record->stopped_by.ssi_signo && record->stopped_by.ssi_code != SI_KERNEL)
-		kill(facts.pid, record->stopped_by.ssi_signo);
-	return pv_session_wait_program(record->session, status_ret);
+	if (!ended)
+		forward_signal(record, facts.pid);
+	if (!ended && !record->options.quiet && !record->stopped_by.ssi_signo)
+		fprintf(stderr, "pitviper: waiting for %s (%d) to end\n", facts.name, facts.pid);
+	while (!err && !ended) {
+		bool stopped = record->stopped_by.ssi_signo;
+
+		err = pv_session_wait(record->session, stopped ? -1 : record->signal_fd, &ended);
+		if (!err && !ended && take_signal(record))
+			forward_signal(record, facts.pid);
+	}
+	return err ? err : pv_session_wait_program(record->session, status_ret);
 }
 
 static void say_start(const struct record *record)
@@ -286,8 +306,10 @@ static struct pv_err *record_run(struct record *record, pid_t pid, int *status_r
 		.no_native = record->options.no_native,
 		.no_kernel = record->options.no_kernel,
 	};
-	struct pv_err *err = open_outputs(record);
+	struct pv_err *err = open_outputs(record), *capture_err;
 
+	if (!err && !record->n_outputs && access(".", W_OK | X_OK))
+		err = pv_err_errno(errno, "cannot write to this directory; name an output with -o");
 	if (!err)
 		err = block_signals(record);
 	if (!err)
@@ -299,12 +321,19 @@ static struct pv_err *record_run(struct record *record, pid_t pid, int *status_r
 	if (err)
 		return err;
 	say_start(record);
-	err = capture(record);
+	/* whatever ended the capture: what there is is written */
+	capture_err = capture(record);
+	err = pv_session_stop(record->session);
 	if (!err)
 		err = write_outputs(record);
 	if (!err)
 		err = print_summary(record);
-	return err || !options.argv ? err : end_program(record, status_ret);
+	if (!err && options.argv)
+		err = end_program(record, status_ret);
+	if (!capture_err)
+		return err;
+	pv_err_destroy(err);
+	return pv_err_wrap(capture_err, "the capture ended early");
 }
 
 static struct pv_err *run(int argc, char **argv, int *status_ret)

@@ -79,8 +79,10 @@ static void print_thread_json(struct pv_json *json, const struct pv_profile *pro
 
 		pv_json_begin(json, NULL, '{');
 		pv_json_string(json, "kind", kind_name(loc->kind));
-		pv_json_string(json, "function", pv_strings_get(profile->strings, loc->function));
-		pv_json_string(json, "file", pv_strings_get(profile->strings, loc->file));
+		pv_json_bytes(json, "function", pv_strings_get(profile->strings, loc->function),
+			      pv_strings_length(profile->strings, loc->function));
+		pv_json_bytes(json, "file", pv_strings_get(profile->strings, loc->file),
+			      pv_strings_length(profile->strings, loc->file));
 		pv_json_int(json, "line", loc->line);
 		pv_json_string(json, "module", pv_strings_get(profile->strings, loc->module));
 		pv_json_end(json, '}');

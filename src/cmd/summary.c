@@ -16,7 +16,10 @@
 #include "out/format.h"
 #include "session/session.h"
 
-enum { HOTTEST = 12 };
+enum {
+	HOTTEST = 12,
+	TABLE_WIDTH = 120, /* bytes of a function's text */
+};
 
 static double percent(uint64_t part, uint64_t whole)
 {
@@ -47,9 +50,14 @@ static void print_shares(const struct pv_profile *profile, const struct pv_sessi
 			profile->pid);
 		return;
 	}
-	fprintf(file, ": %.0f %% Python, %.0f %% C, %.0f %% kernel",
-		percent(layers.python, samples), percent(layers.native, samples),
-		percent(layers.kernel, samples));
+	if (facts->no_native)
+		fprintf(file, ": %.0f %% Python and the C code it calls, %.0f %% kernel",
+			percent(layers.python + layers.native, samples),
+			percent(layers.kernel, samples));
+	else
+		fprintf(file, ": %.0f %% Python, %.0f %% C, %.0f %% kernel",
+			percent(layers.python, samples), percent(layers.native, samples),
+			percent(layers.kernel, samples));
 	if (layers.other)
 		fprintf(file, ", %.1f %% marked", percent(layers.other, samples));
 	fprintf(file, ". %zu thread%s on CPU.\n", profile->threads.n,
@@ -65,6 +73,19 @@ static struct pv_err *hot_text(const struct pv_profile *profile, const struct pv
 	loc.line = 0;
 	pv_str_clear(text);
 	return pv_frame_text(profile->strings, &loc, true, text);
+}
+
+/* The text cut to the table's width, at the end of a character. */
+static const char *table_text(struct pv_str *text)
+{
+	size_t n = TABLE_WIDTH;
+
+	if (text->n <= TABLE_WIDTH)
+		return pv_str_text(text);
+	while (n && (text->data[n] & 0xc0) == 0x80)
+		n--;
+	strcpy(text->data + n, "...");
+	return text->data;
 }
 
 static struct pv_err *print_hottest(const struct pv_profile *profile, FILE *file)
@@ -88,7 +109,7 @@ static struct pv_err *print_hottest(const struct pv_profile *profile, FILE *file
 				percent(hot[i].self, samples),
 				seconds(hot[i].self * profile->period_ns),
 				percent(hot[i].total, samples),
-				seconds(hot[i].total * profile->period_ns), pv_str_text(&text));
+				seconds(hot[i].total * profile->period_ns), table_text(&text));
 	}
 	pv_str_deinit(&text);
 	return err;
@@ -137,13 +158,15 @@ struct pv_err *pv_summary_print(const struct pv_profile *profile,
 		return err;
 	fprintf(file, "\n%llu samples", (unsigned long long)quality->samples);
 	if (quality->samples)
-		fprintf(file, "; %.2f %% complete, %llu truncated, %llu marked",
+		fprintf(file, "; %.2f %% complete, %llu bridged, %llu truncated, %llu marked",
 			percent(quality->complete, quality->samples),
+			(unsigned long long)quality->bridged,
 			(unsigned long long)quality->truncated,
 			(unsigned long long)quality->marked);
-	fprintf(file, "; cost %.2f %% of one CPU in the target, %.2f s in pitviper.",
-		percent(profile->probe_ns, profile->duration_ns), seconds(profile->own_cpu_ns));
-	fprintf(file, "  %s\n", any_loss(profile) ? "Lost or marked, by cause:" : "None lost.");
+	fprintf(file,
+		"; cost %.2f %% of one CPU in the target, %.2f s of CPU time in pitviper. %s\n",
+		percent(profile->probe_ns, profile->duration_ns), seconds(profile->own_cpu_ns),
+		any_loss(profile) ? "Lost or marked, by cause:" : "None lost.");
 	print_losses(profile, file);
 	for (i = 0; i < n_outputs; i++)
 		fprintf(file, "%s%s", i ? ", " : "Wrote ", outputs[i]);
@@ -208,6 +231,7 @@ void pv_summary_json(const struct pv_profile *profile, const struct pv_session_f
 		       profile->period_ns ? (double)profile->target_cpu_ns / profile->period_ns
 					  : 0);
 	pv_json_int(&json, "complete", quality->complete);
+	pv_json_int(&json, "bridged", quality->bridged);
 	pv_json_int(&json, "truncated", quality->truncated);
 	pv_json_int(&json, "marked", quality->marked);
 	pv_json_int(&json, "with_python", quality->with_python);

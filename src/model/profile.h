@@ -63,6 +63,7 @@ struct pv_quality {
 	uint64_t complete;  /* thread's start natively and outermost Python frame (or no Python) */
 	uint64_t truncated; /* shown with a marker */
 	uint64_t marked;    /* Python half not shown, because it could be wrong */
+	uint64_t bridged;   /* native frames are missing before a Python frame, marked */
 	uint64_t with_python; /* samples with at least one Python frame */
 	uint64_t kernel;      /* samples whose leaf is in the kernel */
 };

@@ -116,6 +116,10 @@ static struct pv_err *find_thread(struct pv_session *s, uint32_t tid, uint32_t *
 	file = fopen(path, "re");
 	if (file && fgets(name, sizeof(name), file))
 		name[strcspn(name, "\n")] = '\0';
+	for (char *c = name; *c; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	}
 	return pv_profile_thread(s->profile, s->pid, tid, name, ret);
 }
 
@@ -138,6 +142,7 @@ static struct pv_err *add_sample(struct pv_session *s, const struct pv_event_sam
 	quality->complete += s->merged.complete && !missing;
 	quality->truncated += s->merged.truncated;
 	quality->marked += s->merged.marked;
+	quality->bridged += s->merged.bridged;
 	quality->with_python += s->merged.python;
 	quality->kernel += !!(sample->flags & PV_SAMPLE_KERNEL);
 	if (s->merged.loss < PV_LOSSES_MAX && s->merged.loss)
@@ -212,10 +217,18 @@ static struct pv_err *take_pending(struct pv_session *s, bool all)
 	return err;
 }
 
+static struct pv_err *refresh_image(struct pv_session *s);
+
 static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
 {
 	struct pv_session *s = ctx;
+	struct pv_err *err = NULL;
 
+	/* side-band events came first: a new mapping is known before the samples in it are named */
+	if (s->image_stale)
+		err = refresh_image(s);
+	if (err)
+		return err;
 	if (event->type == PV_EVENT_SAMPLE && size >= sizeof(struct pv_event_sample) &&
 	    event->size <= size)
 		return on_sample(s, (const struct pv_event_sample *)event);
@@ -226,6 +239,18 @@ static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t s
 		return pv_codes_add_piece(s->codes, (const struct pv_event_piece *)event);
 	return pv_err_create(PV_ERR_FAILED, "the BPF program sent a record of unknown type %u",
 			     event->type);
+}
+
+/* A thread that cannot be sampled is a loss, not the end of the capture. */
+static struct pv_err *on_thread(struct pv_session *s, const struct pv_side_event *event)
+{
+	struct pv_err *err = pv_collect_thread_event(s->collect, event);
+
+	if (!err || err == &pv_enomem)
+		return err;
+	s->profile->losses.count[PV_LOSS_THREAD]++;
+	pv_err_destroy(err);
+	return NULL;
 }
 
 static struct pv_err *on_side(void *ctx, const struct pv_side_event *event)
@@ -241,7 +266,7 @@ static struct pv_err *on_side(void *ctx, const struct pv_side_event *event)
 	}
 	if (event->type == PV_SIDE_MMAP)
 		s->image_stale = true;
-	return pv_collect_thread_event(s->collect, event);
+	return on_thread(s, event);
 }
 
 static void describe_interpreter(struct pv_session *s)
@@ -279,16 +304,18 @@ static struct pv_err *renew_image(struct pv_session *s)
 	return err ? err : pv_collect_put(s->collect, &s->image, s->objects, s->generation);
 }
 
-/* A process that ends while its maps are read is no error: it ended. */
+/* A process that ends while its maps are read has ended; other failures are counted. */
 static struct pv_err *refresh_image(struct pv_session *s)
 {
 	struct pv_err *err = renew_image(s);
 
-	if (err && err->kind == PV_ERR_NOPROC) {
-		pv_err_destroy(err);
-		return NULL;
-	}
-	return err;
+	if (!err || err == &pv_enomem)
+		return err;
+	/* the tables stay as they are; what they do not cover is marked in each sample */
+	if (err->kind != PV_ERR_NOPROC)
+		s->profile->losses.count[PV_LOSS_IMAGE]++;
+	pv_err_destroy(err);
+	return NULL;
 }
 
 static struct pv_err *check_target(struct pv_session *s)
@@ -324,6 +351,8 @@ static struct pv_err *create_parts(struct pv_session *s)
 		err = pv_objects_create(cache, &s->objects);
 	if (!err)
 		err = pv_symboliser_create(s->objects, s->codes, s->profile, &s->symboliser);
+	if (!err)
+		pv_symboliser_use_image(s->symboliser, &s->image);
 	if (!err)
 		err = pv_mem_live_create(s->pid, &s->mem);
 	if (!err)
@@ -558,6 +587,7 @@ struct pv_session_facts pv_session_facts(const struct pv_session *s)
 		.name = s->name,
 		.interpreter = s->interpreter,
 		.python_error = s->image.python_error,
+		.no_native = s->options.no_native,
 		.ended = s->gone,
 		.attach_ms = (s->attached_ns - s->start_ns) / 1e6,
 		.first_sample_ms = -1,
@@ -567,6 +597,17 @@ struct pv_session_facts pv_session_facts(const struct pv_session *s)
 	if (s->first_sample_ns)
 		facts.first_sample_ms = ((double)s->first_sample_ns - s->start_ns) / 1e6;
 	return facts;
+}
+
+struct pv_err *pv_session_wait(struct pv_session *s, int fd, bool *ended_ret)
+{
+	struct pollfd fds[] = { { .fd = s->pidfd, .events = POLLIN },
+				{ .fd = fd, .events = POLLIN } };
+
+	if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		return pv_err_errno(errno, "cannot wait for process %d", s->pid);
+	*ended_ret = fds[0].revents;
+	return NULL;
 }
 
 struct pv_err *pv_session_wait_program(struct pv_session *s, int *status_ret)

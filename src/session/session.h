@@ -38,6 +38,7 @@ struct pv_session_facts {
 	const char *name;         /* of the process */
 	const char *interpreter;  /* "CPython 3.11.2", "" */
 	const char *python_error; /* CPython is there but cannot be read: why; or NULL */
+	bool no_native;           /* C time is counted as its Python caller's */
 	bool ended;               /* the process has ended */
 	double attach_ms;         /* from create to the events being on */
 	double first_sample_ms;   /* from create to the first sample's tick; < 0: none */
@@ -60,6 +61,9 @@ struct pv_err *pv_session_stop(struct pv_session *session);
 
 const struct pv_profile *pv_session_profile(const struct pv_session *session);
 struct pv_session_facts pv_session_facts(const struct pv_session *session);
+
+/* Waits until the target ends (ended_ret) or fd, if not -1, is readable. */
+struct pv_err *pv_session_wait(struct pv_session *session, int fd, bool *ended_ret);
 
 /* For a program that we started: its exit status, 128 + signal. */
 struct pv_err *pv_session_wait_program(struct pv_session *session, int *status_ret);

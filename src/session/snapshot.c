@@ -79,6 +79,16 @@ static const char *state_text(char state)
 	}
 }
 
+/* The kernel's TASK_* bits (include/linux/sched.h); a sample on its own CPU has none. */
+static const char *task_state_text(unsigned int state)
+{
+	if (!state)
+		return "running";
+	if (state & 4 || state & 8)
+		return "stopped";
+	return state & 1 ? "sleeping" : "disk sleep";
+}
+
 /* Keeps the first consistent sample of each thread. */
 static struct pv_err *on_sample(struct snapper *s, const struct pv_event_sample *sample)
 {
@@ -95,6 +105,8 @@ static struct pv_err *on_sample(struct snapper *s, const struct pv_event_sample 
 	free(*slot);
 	*slot = copy;
 	thread->consistent = true;
+	/* the state that belongs to this very stack */
+	thread->state = task_state_text(sample->task_state);
 	thread->holds_gil = sample->flags & PV_SAMPLE_ATTACHED;
 	thread->has_python = s->image.python.found && !(sample->flags & PV_SAMPLE_NO_TSTATE);
 	return NULL;

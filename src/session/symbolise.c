@@ -12,6 +12,7 @@
 #include "base/vec.h"
 #include "model/profile.h"
 #include "model/strings.h"
+#include "snap/image.h"
 #include "snap/merge.h"
 #include "snap/objects.h"
 #include "symbol/kernel.h"
@@ -24,7 +25,8 @@ struct pv_symboliser {
 	struct pv_profile *profile;
 	struct pv_vec natives; /* struct pv_native_symbols *, by object id - 1 */
 	struct pv_kernel_symbols *kernel;
-	struct pv_map locs; /* hash of the frame -> loc */
+	const struct pv_image *image; /* or NULL */
+	struct pv_map locs;           /* hash of the frame -> loc */
 };
 
 struct pv_err *pv_symboliser_create(struct pv_objects *objects, struct pv_codes *codes,
@@ -123,11 +125,29 @@ static struct pv_err *native_loc(struct pv_symboliser *s, const struct pv_frame_
 	return add_loc(s, PV_LOC_NATIVE, text, object ? object->name : NULL, ret);
 }
 
+void pv_symboliser_use_image(struct pv_symboliser *s, const struct pv_image *image)
+{
+	s->image = image;
+}
+
+/* An address without an object when it was sampled: in a mapping that is known by now? */
 static struct pv_err *raw_loc(struct pv_symboliser *s, const struct pv_frame_ref *ref,
 			      uint32_t *ret)
 {
 	char text[64];
+	size_t i;
 
+	for (i = 0; s->image && i < s->image->n_mappings; i++) {
+		const struct pv_mapping *mapping = &s->image->mappings[i];
+		struct pv_frame_ref mapped = *ref;
+
+		if (ref->value < mapping->start || ref->value >= mapping->end || !mapping->object)
+			continue;
+		mapped.kind = PV_REF_NATIVE;
+		mapped.value = ref->value - mapping->bias;
+		mapped.detail = mapping->object;
+		return native_loc(s, &mapped, ret);
+	}
 	/* by page: code made at run time has a great many addresses */
 	snprintf(text, sizeof(text), "[unknown anonymous+0x%llx]",
 		 (unsigned long long)ref->value & ~0xfffULL);
@@ -209,7 +229,10 @@ static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_r
 		err = add_loc(s, PV_LOC_MARKER, pv_mark_text(ref->value), NULL, ret);
 		break;
 	}
-	return err || !*known_ret ? err : pv_map_set(&s->locs, key, *ret);
+	/* not kept: what is not known yet, and addresses that may mean something else later */
+	if (err || !*known_ret || ref->kind == PV_REF_RAW)
+		return err;
+	return pv_map_set(&s->locs, key, *ret);
 }
 
 bool pv_symboliser_ready(struct pv_symboliser *s, const struct pv_merged *merged)

@@ -23,6 +23,14 @@ struct pv_err *pv_symboliser_create(struct pv_objects *objects, struct pv_codes 
 				    struct pv_profile *profile, struct pv_symboliser **ret);
 void pv_symboliser_destroy(struct pv_symboliser *symboliser);
 
+struct pv_image;
+
+/*
+ * Frames in a mapping that the walkers did not know yet are named by this image,
+ * as it is at that time; not owned, NULL = none.
+ */
+void pv_symboliser_use_image(struct pv_symboliser *symboliser, const struct pv_image *image);
+
 /* True if the names of all Python frames have arrived. */
 bool pv_symboliser_ready(struct pv_symboliser *symboliser, const struct pv_merged *merged);
 

@@ -30,7 +30,7 @@ enum pv_mark {
 	PV_MARK_TORN,        /* Python half not shown: frames were being switched */
 	PV_MARK_MISMATCH,    /* Python half not shown: the halves disagree */
 	PV_MARK_UNREADABLE,  /* Python half not shown: it could not be read whole */
-	PV_MARK_NEW_MAPPING, /* through a mapping that was not known yet */
+	PV_MARK_NEW_MAPPING, /* native frames are missing: a mapping not known yet, or no file's */
 	PV_MARK_MAX,
 };
 

@@ -408,8 +408,7 @@ uint64_t pv_native_function_start(struct pv_native_symbols *symbols, uint64_t va
 	if (!symbols->fdes_loaded) {
 		symbols->fdes_loaded = true;
 		/* without the ranges each address stands for itself, which is true, too */
-		pv_err_destroy(
-			pv_elf_fde_ranges(symbols->elf, &symbols->fdes, &symbols->n_fdes));
+		pv_err_destroy(pv_elf_fde_ranges(symbols->elf, &symbols->fdes, &symbols->n_fdes));
 	}
 	high = symbols->n_fdes;
 	while (low < high) {

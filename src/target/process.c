@@ -53,6 +53,11 @@ static bool stat_parse(const char *text, struct stat_facts *ret)
 	if (n > sizeof(ret->name) - 1)
 		n = sizeof(ret->name) - 1;
 	memcpy(ret->name, open + 1, n);
+	/* a name is anything that prctl() was given; a terminal must not obey it */
+	for (size_t i = 0; i < n; i++) {
+		if ((unsigned char)ret->name[i] < 0x20 || ret->name[i] == 0x7f)
+			ret->name[i] = '?';
+	}
 
 	const char *p = close + 3;
 
