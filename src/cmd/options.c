@@ -86,9 +86,9 @@ static struct pv_err *set_value(const struct pv_option *option, const char *text
 		return NULL;
 	}
 	}
-	return pv_err_create(PV_ERR_USAGE,
-			     "`%s` is no value for --%s: it wants %s, a number above 0", text,
-			     option->name, option->argument);
+	return pv_err_create(
+		PV_ERR_USAGE, "`%s` is no value for --%s: it wants %s, a %snumber above 0", text,
+		option->name, option->argument, option->type == PV_OPTION_COUNT ? "whole " : "");
 }
 
 /* The getopt tables for the options of a command; --help at the end. */

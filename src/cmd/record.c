@@ -142,6 +142,16 @@ static struct pv_err *open_outputs(struct record *record)
 	return err;
 }
 
+/* The default output's name is known when the target runs; that it can be written, before. */
+static struct pv_err *try_directory(void)
+{
+	struct pv_output *output = NULL;
+	struct pv_err *err = pv_output_create("pitviper-.folded", &output);
+
+	pv_output_destroy(output);
+	return err ? pv_err_wrap(err, "name an output with -o") : NULL;
+}
+
 /* pitviper-NAME-PID.folded when no -o was given. */
 static struct pv_err *open_default_output(struct record *record)
 {
@@ -308,8 +318,8 @@ static struct pv_err *record_run(struct record *record, pid_t pid, int *status_r
 	};
 	struct pv_err *err = open_outputs(record), *capture_err;
 
-	if (!err && !record->n_outputs && access(".", W_OK | X_OK))
-		err = pv_err_errno(errno, "cannot write to this directory; name an output with -o");
+	if (!err && !record->n_outputs)
+		err = try_directory();
 	if (!err)
 		err = block_signals(record);
 	if (!err)

@@ -183,7 +183,8 @@ struct pv_err *pv_diagnose_process(pid_t pid, struct pv_vec *facts)
 	err = pv_process_check(&process);
 	if (!err)
 		err = pv_facts_add(facts, "process", PV_FACT_INFO, "name", "",
-				   "%s, %zu threads, %s", process.name, process.n_threads,
+				   "%s, %zu thread%s%s%s", process.name, process.n_threads,
+				   process.n_threads == 1 ? "" : "s", *process.exe ? ", " : "",
 				   process.exe);
 	if (!err)
 		err = pv_objects_create(cache, &objects);
