@@ -332,6 +332,20 @@ START_TEST(native_half_that_breaks_off)
 }
 END_TEST
 
+/* More activations than there are runs, even though the native half is cut short. */
+START_TEST(broken_off_with_too_many_eval_frames)
+{
+	struct sample s = make(PV_SAMPLE_PY_END);
+
+	s.head.nat_loss = PV_LOSS_NAT_NOROW;
+	python(&s, 1, END);
+	native(&s, 1, EVAL);
+	native(&s, 2, EVAL);
+	expect(&s, &anchored, "[mismatch] N2 N1");
+	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+}
+END_TEST
+
 START_TEST(python_half_that_is_too_deep)
 {
 	struct sample s = make(PV_SAMPLE_NAT_END);
@@ -505,6 +519,7 @@ int main(void)
 	tcase_add_test(tcase, unreadable_python_is_not_shown);
 	tcase_add_test(tcase, count_mismatch_of_the_walker_is_marked);
 	tcase_add_test(tcase, native_half_that_breaks_off);
+	tcase_add_test(tcase, broken_off_with_too_many_eval_frames);
 	tcase_add_test(tcase, python_half_that_is_too_deep);
 	tcase_add_test(tcase, bridge_is_marked_where_it_is);
 	tcase_add_test(tcase, threads_without_python);

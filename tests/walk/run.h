@@ -25,6 +25,7 @@ struct run {
 	unsigned int losses[RUN_LOSSES];
 	unsigned int n_codes, n_pieces;
 	struct pv_codes *codes;
+	struct pv_proc proc; /* with what was learned */
 };
 
 static inline void ok(struct pv_err *err)
@@ -165,6 +166,7 @@ static inline void run_source(struct run *run, const struct pv_snap_source *sour
 	memcpy(run->sample, sample, sample->hdr.size);
 	ok(pv_merge(run->sample, run->sample->hdr.size, &options, &run->merged));
 	run_lines(run, fixture);
+	run->proc = *pv_snap_proc(snap);
 	pv_snap_destroy(snap);
 }
 

@@ -8,7 +8,7 @@
 #include "run.h"
 
 enum {
-	PATCHES = 8,
+	PATCHES = 24,
 	/* every frame with a code object of its own, every native one, all that is copied */
 	READS_MAX = PV_PYTHON_FRAMES_MAX * 3 / 2 * 8 + PV_NATIVE_FRAMES_MAX * 3 + 2048 * 4 + 100,
 };
@@ -131,7 +131,7 @@ static void world_init(struct world *w, const char *name)
 		else if (seen->n == 32 && word(w, seen->addr) == w->fixture.proc.unicode_type)
 			add(&w->strings, seen->addr - py->ob_type);
 	}
-	ck_assert_uint_ge(w->frames.n, 7);
+	ck_assert_uint_ge(w->frames.n, 5);
 	ck_assert_uint_ge(w->codes.n, 5);
 	ck_assert_uint_ge(w->strings.n, 5);
 }
@@ -206,8 +206,11 @@ START_TEST(pointers_into_nothing)
 		}
 		lie(&w, w.tstate + py->ts_frame, wild[k]);
 		walk_marked(&w, "first frame", PV_LOSS_PY_READ, PV_LOSS_PY_READ);
-		lie(&w, w.fixture.proc.runtime + py->rt_tss_key, (1024 + k * 0x2aaaaaaa) << 32 | 1);
+		/* a key that cannot be is not followed, wherever it leads */
+		w.liar.fill = true;
+		lie(&w, w.fixture.proc.runtime + py->rt_tss_key, (1024 + k * 0x20000000) << 32 | 1);
 		walk_marked(&w, "key", PV_LOSS_PY_READ, PV_LOSS_PY_READ);
+		w.liar.fill = false;
 		lie(&w, w.fixture.thread.fsbase + w.fixture.proc.pthread_specific, wild[k]);
 		walk_marked(&w, "keys", PV_LOSS_PY_READ, PV_LOSS_PY_READ);
 	}
@@ -333,12 +336,165 @@ START_TEST(huge_strings_everywhere)
 	py = &w.fixture.proc.py;
 	w.liar.fill = true;
 	w.liar.value = 0x4141414141414141;
-	for (i = 0; i < w.strings.n && i < PATCHES; i++)
+	for (i = 0; i < w.strings.n && i < 8; i++)
 		lie(&w, at(&w.strings, i) + py->str_length, 1 << 18);
 	walk(&w, &run);
 	ck_assert_uint_ge(run.n_pieces, 64);
 	ck_assert_uint_le(run.n_pieces + run.n_codes, 2048);
 	ck_assert_uint_eq(run.n_lines, w.truth.n_lines);
+	run_deinit(&run);
+	world_deinit(&w);
+}
+END_TEST
+
+static bool is_boundary(struct world *w, size_t frame)
+{
+	const struct pv_pylayout *py = &w->fixture.proc.py;
+	uint64_t owner_at = at(&w->frames, frame) + py->fr_owner;
+	uint8_t owner;
+
+	ck_assert_int_eq(pv_mem_read(w->liar.inner, &owner, 1, owner_at), 0);
+	return owner >= py->owner_boundary;
+}
+
+/* From 3.11 a run ends with its entry or boundary frame, never with nothing. */
+START_TEST(chains_that_end_too_early)
+{
+	const struct pv_pylayout *py;
+	struct world w;
+	struct run run;
+	size_t i;
+
+	world_init(&w, names[_i]);
+	py = &w.fixture.proc.py;
+	/* the outermost one ends there anyway */
+	for (i = 0; py->frame_kind == PV_FRAME_INTERP && i + 1 < w.frames.n; i++) {
+		lie(&w, at(&w.frames, i) + py->fr_previous, 0);
+		walk(&w, &run);
+		w.liar.n_patches = 0;
+		ck_assert_msg(run.merged.marked && !run.merged.python, "frame %zu: %s", i,
+			      run.status);
+		if (py->anchor_kind == PV_ANCHOR_SHIM && !is_boundary(&w, i))
+			ck_assert_int_eq(run.merged.loss, PV_LOSS_PY_UNLINKED);
+		run_deinit(&run);
+	}
+	world_deinit(&w);
+}
+END_TEST
+
+/* The frame that is the nth boundary, from 0. */
+static size_t find_boundary(struct world *w, unsigned int nth)
+{
+	size_t i;
+
+	for (i = 1; i < w->frames.n; i++) {
+		if (is_boundary(w, i) && !nth--)
+			return i;
+	}
+	ck_abort_msg("not so many boundary frames");
+}
+
+/* The nth boundary frame, moved to addr: previous, owner and all. */
+static void move_boundary(struct world *w, unsigned int nth, uint64_t addr)
+{
+	const struct pv_pylayout *py = &w->fixture.proc.py;
+	size_t boundary = find_boundary(w, nth);
+	uint64_t from = at(&w->frames, boundary), k;
+
+	lie(w, at(&w->frames, boundary - 1) + py->fr_previous, addr);
+	for (k = 0; k < py->fr_len; k += 8) {
+		uint64_t value = 0;
+		size_t n = py->fr_len - k < 8 ? py->fr_len - k : 8;
+
+		ck_assert_int_eq(pv_mem_read(w->liar.inner, &value, n, from + py->fr_start + k), 0);
+		lie(w, addr + py->fr_start + k, value);
+	}
+}
+
+/* The CFAs of the native frames, by the reads of the two words below each. */
+static uint64_t cfa_of(struct world *w, uint32_t native)
+{
+	uint32_t found = 0;
+	size_t i;
+
+	for (i = 0; i < w->liar.log.n; i++) {
+		const struct seen *seen = pv_vec_at(&w->liar.log, i);
+
+		if (seen->n == 16 && found++ == native)
+			return seen->addr + 16;
+	}
+	ck_abort_msg("native frame %u has no CFA", native);
+}
+
+/* Only the activation that an anchor lies in runs its frames: not the one above, below, beside. */
+START_TEST(anchors_that_lie_elsewhere)
+{
+	const struct pv_event_sample *truth;
+	struct world w;
+	struct run run;
+	uint32_t eval = 0, k;
+
+	world_init(&w, names[_i]);
+	truth = w.truth.sample;
+	if (w.fixture.proc.py.anchor_kind == PV_ANCHOR_SHIM) {
+		while (eval < truth->n_native && !(sample_natives(truth)[eval] & PV_NAT_ANCHOR))
+			eval++;
+		const uint64_t places[] = { w.fixture.thread.sp - 0x400, cfa_of(&w, eval),
+					    cfa_of(&w, eval) + 8, ~0xfffULL };
+
+		w.liar.fill = true;
+		for (k = 0; k < sizeof(places) / sizeof(*places); k++) {
+			move_boundary(&w, 0, places[k]);
+			walk(&w, &run);
+			w.liar.n_patches = 0;
+			ck_assert_msg(run.merged.marked && !run.merged.python, "place %u: %s", k,
+				      run.status);
+			run_deinit(&run);
+		}
+	}
+	world_deinit(&w);
+}
+END_TEST
+
+/* Another place in the right activation: its distance is no constant, so nothing is bridged. */
+START_TEST(distances_that_differ)
+{
+	const struct pv_event_sample *sample;
+	struct pv_snap_source source;
+	struct pv_snap_handlers handlers = { .lost = run_lost };
+	struct pv_snap *snap;
+	struct run run = {};
+	struct world w;
+
+	world_init(&w, names[_i]);
+	if (w.fixture.proc.py.anchor_kind == PV_ANCHOR_SHIM) {
+		w.liar.fill = true;
+		move_boundary(&w, 0, at(&w.frames, find_boundary(&w, 0)) + 8);
+		source = fixture_source(&w.fixture, &w.liar.mem);
+		handlers.ctx = &run;
+		ok(pv_snap_create(&source, &handlers, &snap));
+		ok(pv_snap_walk(snap, &w.fixture.thread, &sample));
+		ck_assert_uint_eq(run.losses[PV_LOSS_REANCHOR_CONFLICT], 1);
+		ck_assert_int_eq(pv_snap_proc(snap)->reanchor_cfa, -1);
+		pv_snap_destroy(snap);
+	}
+	world_deinit(&w);
+}
+END_TEST
+
+/* Behind a native break the walk goes up to the next anchor, never down. */
+START_TEST(bridges_lead_upwards)
+{
+	static const char *const broken[] = { "3.12-break", "3.13-break" };
+	struct world w;
+	struct run run;
+
+	world_init(&w, broken[_i]);
+	ck_assert(w.truth.merged.bridged);
+	w.liar.fill = true;
+	move_boundary(&w, 1, w.fixture.thread.sp - 0x400);
+	walk(&w, &run);
+	ck_assert_msg(!run.merged.bridged && run.merged.truncated, "%s", run.status);
 	run_deinit(&run);
 	world_deinit(&w);
 }
@@ -492,6 +648,10 @@ int main(void)
 	tcase_add_loop_test(tcase, code_objects_that_are_none, 0, n_names);
 	tcase_add_loop_test(tcase, strings_and_tables_that_are_none, 0, n_names);
 	tcase_add_loop_test(tcase, huge_strings_everywhere, 0, n_names);
+	tcase_add_loop_test(tcase, chains_that_end_too_early, 0, n_names);
+	tcase_add_loop_test(tcase, anchors_that_lie_elsewhere, 0, n_names);
+	tcase_add_loop_test(tcase, distances_that_differ, 0, n_names);
+	tcase_add_loop_test(tcase, bridges_lead_upwards, 0, 2);
 	tcase_add_loop_test(tcase, cframes_that_name_themselves, 0, n_names);
 	tcase_add_loop_test(tcase, native_stack_without_end, 0, n_names);
 	tcase_add_loop_test(tcase, any_word_may_be_anything, 0, n_names);
