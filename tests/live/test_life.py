@@ -92,7 +92,7 @@ def test_target_execs(newest, target, tmp_path, into):
 		victim.say("exec %s %s" % (newest.path, script))
 	else:
 		program = live.compile_c(os.path.join(live.TARGETS, "native.c"), str(tmp_path / "native"))
-		victim.say("exec %s 1" % program)
+		victim.say("exec %s 3" % program)
 	victim.proc.wait(timeout=30)
 	finish(proc)
 	stacks = live.parse_folded(output)
