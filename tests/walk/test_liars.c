@@ -382,6 +382,39 @@ START_TEST(chains_that_end_too_early)
 }
 END_TEST
 
+/* As sys._getframe(): a frame that is still being set up is not there, unless a generator's. */
+START_TEST(frames_that_have_not_started)
+{
+	const struct pv_pylayout *py;
+	unsigned int generators = 0;
+	struct world w;
+	struct run run;
+	size_t i;
+
+	world_init(&w, names[_i]);
+	py = &w.fixture.proc.py;
+	for (i = 0; py->frame_kind == PV_FRAME_INTERP && i < w.frames.n; i++) {
+		uint64_t frame = at(&w.frames, i);
+		uint64_t code = word(&w, frame + py->fr_code) & ~(uint64_t)py->code_tag_mask;
+		uint8_t owner;
+
+		if (py->anchor_kind == PV_ANCHOR_SHIM && is_boundary(&w, i))
+			continue;
+		ck_assert_int_eq(pv_mem_read(w.liar.inner, &owner, 1, frame + py->fr_owner), 0);
+		generators += owner == py->owner_generator;
+		/* 3.11 and 3.12 begin at the instruction before the first */
+		lie(&w, frame + py->fr_instr, code + py->co_code_adaptive - 2);
+		walk(&w, &run);
+		w.liar.n_patches = 0;
+		ck_assert_msg(run.merged.complete, "%s", run.status);
+		ck_assert_uint_eq(run.n_lines + (owner != py->owner_generator), w.truth.n_lines);
+		run_deinit(&run);
+	}
+	ck_assert(generators == 1 || py->frame_kind == PV_FRAME_OBJECT);
+	world_deinit(&w);
+}
+END_TEST
+
 /* The frame that is the nth boundary, from 0. */
 static size_t find_boundary(struct world *w, unsigned int nth)
 {
@@ -648,6 +681,7 @@ int main(void)
 	tcase_add_loop_test(tcase, code_objects_that_are_none, 0, n_names);
 	tcase_add_loop_test(tcase, strings_and_tables_that_are_none, 0, n_names);
 	tcase_add_loop_test(tcase, huge_strings_everywhere, 0, n_names);
+	tcase_add_loop_test(tcase, frames_that_have_not_started, 0, n_names);
 	tcase_add_loop_test(tcase, chains_that_end_too_early, 0, n_names);
 	tcase_add_loop_test(tcase, anchors_that_lie_elsewhere, 0, n_names);
 	tcase_add_loop_test(tcase, distances_that_differ, 0, n_names);
