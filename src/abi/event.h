@@ -31,7 +31,6 @@ enum {
 	PV_SAMPLE_TORN = 1 << 5,       /* taken in the 3.11/3.12 frame-switch window */
 	PV_SAMPLE_REANCHORED = 1 << 6, /* a native break was bridged */
 	PV_SAMPLE_RUNNING = 1 << 7,    /* snapshot: the thread ran meanwhile, do not trust */
-	PV_SAMPLE_NO_PROC = 1 << 8,    /* process entry missing: nothing was walked */
 	PV_SAMPLE_FRAMELESS = 1 << 9,  /* it has a thread state, but no Python frame now */
 };
 
@@ -59,7 +58,6 @@ struct pv_pyframe {
 enum { PV_LASTI_NONE = 0xffffffff };
 enum {
 	PV_PYFRAME_RUN_END = 1 << 0, /* outermost of a run: the eval frame goes here */
-	PV_PYFRAME_BAD = 1 << 1,     /* not a code object: shown as a marker */
 	PV_PYFRAME_EMPTY = 1 << 2,   /* stands for a run without any complete frame */
 	PV_PYFRAME_SKIP = 1 << 3,    /* 3.10: already left its eval frame; not shown */
 };

@@ -332,14 +332,6 @@ struct pv_err *pv_arena_put(struct pv_arena *arena, const struct pv_image *image
 	return err;
 }
 
-void pv_arena_remove(struct pv_arena *arena, pid_t pid)
-{
-	uint32_t key = pid;
-
-	bpf_map_delete_elem(arena->procs_fd, &key);
-	release_extents(arena, pid, UINT32_MAX);
-}
-
 uint64_t pv_arena_bytes(const struct pv_arena *arena)
 {
 	uint64_t bytes = 0;

@@ -21,10 +21,9 @@ struct pv_objects;
 struct pv_err *pv_arena_create(struct bpf_object *object, struct pv_arena **ret);
 void pv_arena_destroy(struct pv_arena *arena);
 
-/* See pv_collect_put() and pv_collect_remove(). */
+/* See pv_collect_put(). */
 struct pv_err *pv_arena_put(struct pv_arena *arena, const struct pv_image *image,
 			    const struct pv_objects *objects, uint32_t generation);
-void pv_arena_remove(struct pv_arena *arena, pid_t pid);
 
 /* Bytes of the segments. */
 uint64_t pv_arena_bytes(const struct pv_arena *arena);

@@ -214,11 +214,6 @@ struct pv_err *pv_collect_put(struct pv_collect *collect, const struct pv_image 
 	return pv_arena_put(collect->arena, image, objects, generation);
 }
 
-void pv_collect_remove(struct pv_collect *collect, pid_t pid)
-{
-	pv_arena_remove(collect->arena, pid);
-}
-
 struct pv_err *pv_collect_attach(struct pv_collect *collect, pid_t pid)
 {
 	return pv_threads_attach(collect->threads, pid);

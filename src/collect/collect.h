@@ -71,7 +71,6 @@ struct pv_err *pv_collect_load(struct pv_collect *collect);
  */
 struct pv_err *pv_collect_put(struct pv_collect *collect, const struct pv_image *image,
 			      const struct pv_objects *objects, uint32_t generation);
-void pv_collect_remove(struct pv_collect *collect, pid_t pid);
 
 /*
  * Samples every thread of a process and those that they will create.  Threads
