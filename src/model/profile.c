@@ -22,6 +22,10 @@ struct pv_err *pv_profile_create(struct pv_profile **ret)
 	profile->nodes = (struct pv_vec)PV_VEC(struct pv_stack_node);
 	profile->samples = (struct pv_vec)PV_VEC(struct pv_sample);
 	profile->threads = (struct pv_vec)PV_VEC(struct pv_profile_thread);
+	profile->processes = (struct pv_vec)PV_VEC(struct pv_profile_process);
+	profile->ticks = (struct pv_vec)PV_VEC(struct pv_tick);
+	profile->modules = (struct pv_vec)PV_VEC(struct pv_module);
+	profile->sources = (struct pv_vec)PV_VEC(struct pv_source);
 	err = pv_strings_create(&profile->strings);
 	if (!err)
 		err = pv_vec_append(&profile->nodes, NULL, 1, NULL);
@@ -42,10 +46,19 @@ void pv_profile_destroy(struct pv_profile *profile)
 	pv_vec_deinit(&profile->nodes);
 	pv_vec_deinit(&profile->samples);
 	pv_vec_deinit(&profile->threads);
+	pv_vec_deinit(&profile->processes);
+	pv_vec_deinit(&profile->ticks);
+	pv_vec_deinit(&profile->modules);
+	for (size_t i = 0; i < profile->sources.n; i++)
+		free(((struct pv_source *)pv_vec_at(&profile->sources, i))->text);
+	pv_vec_deinit(&profile->sources);
 	pv_map_deinit(&profile->loc_index);
 	pv_map_deinit(&profile->node_index);
 	pv_map_deinit(&profile->sample_index);
 	pv_map_deinit(&profile->thread_index);
+	pv_map_deinit(&profile->process_index);
+	pv_map_deinit(&profile->module_index);
+	pv_map_deinit(&profile->source_index);
 	free(profile);
 }
 
@@ -113,11 +126,30 @@ struct pv_err *pv_profile_node(struct pv_profile *profile, uint32_t parent, uint
 	return append_indexed(&profile->nodes, &profile->node_index, key, &node, ret);
 }
 
-struct pv_err *pv_profile_thread(struct pv_profile *profile, uint32_t pid, uint32_t tid,
+struct pv_err *pv_profile_process(struct pv_profile *profile,
+				  const struct pv_profile_process *process, uint32_t *ret)
+{
+	uint64_t key = (uint64_t)process->pid << 32 | process->generation, id;
+	struct pv_profile_process *have;
+	uint64_t samples;
+
+	if (!pv_map_get(&profile->process_index, key, &id))
+		return append_indexed(&profile->processes, &profile->process_index, key, process,
+				      ret);
+	have = pv_vec_at(&profile->processes, id);
+	samples = have->samples;
+	*have = *process;
+	have->samples = samples;
+	*ret = id;
+	return NULL;
+}
+
+struct pv_err *pv_profile_thread(struct pv_profile *profile, uint32_t process, uint32_t tid,
 				 const char *name, uint32_t *ret)
 {
-	uint64_t key = (uint64_t)pid << 32 | tid, id;
-	struct pv_profile_thread thread = { .pid = pid, .tid = tid };
+	const struct pv_profile_process *of = pv_vec_at(&profile->processes, process);
+	uint64_t key = (uint64_t)process << 32 | tid, id;
+	struct pv_profile_thread thread = { .process = process, .pid = of->pid, .tid = tid };
 	struct pv_err *err;
 
 	err = pv_strings_add(profile->strings, name, strlen(name), &thread.name);
@@ -135,26 +167,143 @@ struct pv_err *pv_profile_thread(struct pv_profile *profile, uint32_t pid, uint3
 	return append_indexed(&profile->threads, &profile->thread_index, key, &thread, ret);
 }
 
-struct pv_err *pv_profile_add(struct pv_profile *profile, uint32_t node, uint32_t thread,
-			      uint64_t count)
+struct pv_err *pv_profile_module(struct pv_profile *profile, const struct pv_module *module,
+				 uint32_t *ret)
+{
+	uint64_t id;
+
+	if (!pv_map_get(&profile->module_index, module->name, &id))
+		return append_indexed(&profile->modules, &profile->module_index, module->name,
+				      module, ret);
+	*ret = id;
+	return NULL;
+}
+
+const struct pv_module *pv_profile_module_of(const struct pv_profile *profile,
+					     const struct pv_loc *loc)
+{
+	uint64_t id;
+
+	if (!loc->module || !pv_map_get(&profile->module_index, loc->module, &id))
+		return NULL;
+	return pv_vec_at(&profile->modules, id);
+}
+
+struct pv_err *pv_profile_add_source(struct pv_profile *profile, uint32_t file, const char *text,
+				     size_t n, bool changed)
+{
+	struct pv_source source = { .file = file, .changed = changed, .n = n };
+	struct pv_err *err;
+	uint64_t id;
+	uint32_t ret;
+
+	if (pv_map_get(&profile->source_index, file, &id))
+		return NULL;
+	source.text = malloc(n + 1);
+	if (!source.text)
+		return &pv_enomem;
+	if (n)
+		memcpy(source.text, text, n);
+	source.text[n] = '\0';
+	err = append_indexed(&profile->sources, &profile->source_index, file, &source, &ret);
+	if (err)
+		free(source.text);
+	return err;
+}
+
+const struct pv_source *pv_profile_source_of(const struct pv_profile *profile, uint32_t file)
+{
+	uint64_t id;
+
+	return pv_map_get(&profile->source_index, file, &id) ? pv_vec_at(&profile->sources, id)
+							     : NULL;
+}
+
+static struct pv_err *add_count(struct pv_profile *profile, uint32_t node, uint32_t thread,
+				uint64_t count, uint32_t *ret)
 {
 	uint64_t key = (uint64_t)node << 32 | thread, id;
 	struct pv_sample sample = { .node = node, .thread = thread };
+	struct pv_profile_process *process;
 	struct pv_profile_thread *of;
-	uint32_t new_id;
 
-	if (!pv_map_get(&profile->sample_index, key, &id)) {
+	if (pv_map_get(&profile->sample_index, key, &id)) {
+		*ret = id;
+	} else {
 		struct pv_err *err = append_indexed(&profile->samples, &profile->sample_index, key,
-						    &sample, &new_id);
+						    &sample, ret);
 
 		if (err)
 			return err;
-		id = new_id;
 	}
-	((struct pv_sample *)pv_vec_at(&profile->samples, id))->count += count;
+	((struct pv_sample *)pv_vec_at(&profile->samples, *ret))->count += count;
 	of = pv_vec_at(&profile->threads, thread);
 	of->samples += count;
+	process = pv_vec_at(&profile->processes, of->process);
+	process->samples += count;
 	return NULL;
+}
+
+struct pv_err *pv_profile_add(struct pv_profile *profile, uint32_t node, uint32_t thread,
+			      uint64_t count)
+{
+	uint32_t id;
+
+	return add_count(profile, node, thread, count, &id);
+}
+
+struct pv_err *pv_profile_add_at(struct pv_profile *profile, uint32_t node, uint32_t thread,
+				 uint32_t slice, uint32_t count)
+{
+	struct pv_tick tick = { .slice = slice, .count = count };
+	struct pv_err *err = pv_vec_reserve(&profile->ticks, 1);
+	struct pv_sample *sample;
+
+	if (!err)
+		err = add_count(profile, node, thread, count, &tick.sample);
+	if (err)
+		return err;
+	sample = pv_vec_at(&profile->samples, tick.sample);
+	if (sample->last_tick) {
+		struct pv_tick *last = pv_vec_at(&profile->ticks, sample->last_tick - 1);
+
+		if (last->slice == slice) {
+			last->count += count;
+			return NULL;
+		}
+	}
+	if (slice >= profile->n_slices)
+		profile->n_slices = slice + 1;
+	err = pv_vec_append(&profile->ticks, &tick, 1, NULL);
+	sample->last_tick = profile->ticks.n;
+	return err;
+}
+
+static int compare_slice(const void *a, const void *b)
+{
+	const struct pv_tick *x = a, *y = b;
+
+	if (x->slice != y->slice)
+		return x->slice < y->slice ? -1 : 1;
+	return x->sample < y->sample ? -1 : x->sample > y->sample;
+}
+
+void pv_profile_sort_ticks(struct pv_profile *profile)
+{
+	if (profile->ticks.n)
+		qsort(profile->ticks.data, profile->ticks.n, sizeof(struct pv_tick), compare_slice);
+	for (size_t i = 0; i < profile->samples.n; i++)
+		((struct pv_sample *)pv_vec_at(&profile->samples, i))->last_tick = 0;
+}
+
+void pv_profile_forget_stacks(struct pv_profile *profile)
+{
+	profile->nodes.n = 1;
+	profile->samples.n = 0;
+	profile->ticks.n = 0;
+	pv_map_deinit(&profile->node_index);
+	pv_map_deinit(&profile->sample_index);
+	profile->node_index = profile->sample_index = (struct pv_map){ 0 };
 }
 
 static const struct pv_loc *node_loc(const struct pv_profile *profile, uint32_t node)

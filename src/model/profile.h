@@ -46,15 +46,53 @@ struct pv_stack_node {
 
 /* Equal samples of one thread, counted. */
 struct pv_sample {
-	uint32_t node;   /* leaf */
-	uint32_t thread; /* index into threads */
-	uint64_t count;  /* samples */
+	uint32_t node;      /* leaf */
+	uint32_t thread;    /* index into threads */
+	uint64_t count;     /* samples */
+	uint32_t last_tick; /* private: index into ticks + 1 */
+};
+
+/*
+ * Samples of one stack and thread (one pv_sample) that fell into one slice of the
+ * capture.  In the order of the slices; one sample may stand twice in a slice.
+ */
+struct pv_tick {
+	uint32_t slice;  /* of slice_ns, from the capture's start */
+	uint32_t sample; /* index into samples */
+	uint32_t count;
+};
+
+/* One program run by one process: an exec begins another. */
+struct pv_profile_process {
+	uint32_t pid, parent_pid;
+	uint32_t generation; /* 1, counts up with each exec */
+	uint32_t name;       /* string id: comm, "python3" */
+	uint32_t title; /* string id: what people call it, "gunicorn: worker [app:app]", "app.py" */
+	uint32_t interpreter; /* string id: "CPython 3.11.2", "" if none */
+	uint32_t problem;     /* string id: CPython is there but cannot be read: why; or "" */
+	uint64_t samples;
 };
 
 struct pv_profile_thread {
+	uint32_t process; /* index into processes */
 	uint32_t pid, tid;
 	uint32_t name; /* string id */
 	uint64_t samples;
+};
+
+/* A file of native code that frames name.  pv_loc.module is its name. */
+struct pv_module {
+	uint32_t name; /* string id, unique: "libc.so.6", "random/_common.so" if two would clash */
+	uint32_t path; /* string id, as the process sees it */
+	uint32_t build_id; /* string id: hexadecimal, "" if it has none */
+};
+
+/* The text of a source file, as it was when it was first seen in a stack. */
+struct pv_source {
+	uint32_t file; /* string id, as in pv_loc.file */
+	bool changed;  /* newer than the process: its lines may not be those that run */
+	char *text;    /* owned, NUL-terminated; any bytes */
+	size_t n;
 };
 
 /* How much of what was seen can be trusted. */
@@ -66,23 +104,40 @@ struct pv_quality {
 	uint64_t bridged;   /* native frames are missing before a Python frame, marked */
 	uint64_t with_python; /* samples with at least one Python frame */
 	uint64_t kernel;      /* samples whose leaf is in the kernel */
+	uint64_t gc;          /* samples in a collection of the garbage collector */
 };
 
 struct pv_profile {
 	struct pv_strings *strings;
-	struct pv_vec locs;    /* struct pv_loc */
-	struct pv_vec nodes;   /* struct pv_stack_node */
-	struct pv_vec samples; /* struct pv_sample */
-	struct pv_vec threads; /* struct pv_profile_thread */
+	struct pv_vec locs;      /* struct pv_loc */
+	struct pv_vec nodes;     /* struct pv_stack_node */
+	struct pv_vec samples;   /* struct pv_sample */
+	struct pv_vec threads;   /* struct pv_profile_thread */
+	struct pv_vec processes; /* struct pv_profile_process */
+	struct pv_vec ticks;     /* struct pv_tick; empty: times are not known */
+	struct pv_vec modules;   /* struct pv_module */
+	struct pv_vec sources;   /* struct pv_source */
 
 	/* private indices of the functions below */
-	struct pv_map loc_index, node_index, sample_index, thread_index;
+	struct pv_map loc_index, node_index, sample_index, thread_index, process_index;
+	struct pv_map module_index, source_index;
 
 	/* the capture */
 	uint32_t target_name; /* string id: process name or command */
-	uint32_t pid;
-	uint32_t interpreter;   /* string id: "CPython 3.11.2", "" if none */
-	uint32_t engine;        /* string id: "bpf" */
+	uint32_t title;       /* string id: what people call it, see pv_profile_process */
+	uint32_t pid;         /* of the first process that was asked for */
+	uint32_t interpreter; /* string id: "CPython 3.11.2", "" if none */
+	uint32_t problem;     /* string id: CPython is there but cannot be read: why; or "" */
+	uint32_t engine;      /* string id: "bpf" */
+	uint32_t host;        /* string id: name of the machine */
+	bool no_native;       /* C time is counted as its Python caller's */
+	bool no_kernel;       /* kernel time is counted as its caller's */
+	bool children; /* descendants, or several processes: stacks begin with a process frame */
+	bool ended;    /* the target ended, and so the capture */
+	bool cut;      /* read from a recording that breaks off: totals are of what is there */
+	uint64_t start_unix_ns; /* time of day at the start; 0 = not known */
+	uint64_t slice_ns;      /* length of a pv_tick's slice; 0 = times are not known */
+	uint32_t n_slices;
 	uint64_t period_ns;     /* time that one sample stands for */
 	uint64_t duration_ns;   /* wall time of the capture */
 	uint64_t target_cpu_ns; /* CPU time of the target meanwhile, as the kernel says */
@@ -99,12 +154,38 @@ void pv_profile_destroy(struct pv_profile *profile);
 struct pv_err *pv_profile_loc(struct pv_profile *profile, const struct pv_loc *loc, uint32_t *ret);
 struct pv_err *pv_profile_node(struct pv_profile *profile, uint32_t parent, uint32_t loc,
 			       uint32_t *ret);
-struct pv_err *pv_profile_thread(struct pv_profile *profile, uint32_t pid, uint32_t tid,
+/* By pid and generation; the other fields of a process that is known are overwritten. */
+struct pv_err *pv_profile_process(struct pv_profile *profile,
+				  const struct pv_profile_process *process, uint32_t *ret);
+struct pv_err *pv_profile_thread(struct pv_profile *profile, uint32_t process, uint32_t tid,
 				 const char *name, uint32_t *ret);
+/* By name; a module that is known stays as it is. */
+struct pv_err *pv_profile_module(struct pv_profile *profile, const struct pv_module *module,
+				 uint32_t *ret);
 
-/* Adds count samples to a stack of a thread (and to the thread's total). */
+/* NULL: no such module; the name 0 is none. */
+const struct pv_module *pv_profile_module_of(const struct pv_profile *profile,
+					     const struct pv_loc *loc);
+
+/* Copies the text; a file that is known stays as it is. */
+struct pv_err *pv_profile_add_source(struct pv_profile *profile, uint32_t file, const char *text,
+				     size_t n, bool changed);
+/* NULL: there is none. */
+const struct pv_source *pv_profile_source_of(const struct pv_profile *profile, uint32_t file);
+
+/* Adds count samples to a stack of a thread (and to the thread's and the process's totals). */
 struct pv_err *pv_profile_add(struct pv_profile *profile, uint32_t node, uint32_t thread,
 			      uint64_t count);
+
+/* The same with a time: a tick, too.  Slices may come a little out of order. */
+struct pv_err *pv_profile_add_at(struct pv_profile *profile, uint32_t node, uint32_t thread,
+				 uint32_t slice, uint32_t count);
+
+/* To be called after the last pv_profile_add_at(): ticks in the order of their slices. */
+void pv_profile_sort_ticks(struct pv_profile *profile);
+
+/* Forgets nodes, samples and ticks; locations, threads and the rest stay. */
+void pv_profile_forget_stacks(struct pv_profile *profile);
 
 /*
  * Self and total samples by function (kind, function, file and module equal;

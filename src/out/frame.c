@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "model/path.h"
 #include "model/profile.h"
 #include "model/strings.h"
 #include "out/format.h"
@@ -76,63 +77,12 @@ static struct pv_err *append_text(struct pv_str *str, const char *text, size_t n
 	return escape ? append_escaped(str, text, n) : pv_str_append(str, text, n);
 }
 
-/* The position after the last needle in path, 0 if there is none. */
-static size_t after_last(const char *path, size_t n, const char *needle)
-{
-	size_t length = strlen(needle), found = 0;
-	const char *at = path;
-
-	while ((at = memmem(at, n - (at - path), needle, length))) {
-		at += length;
-		found = at - path;
-	}
-	return found;
-}
-
-/* After ".../lib/python3.N/", 0 if path is not in a standard library. */
-static size_t after_stdlib(const char *path, size_t n)
-{
-	size_t at = after_last(path, n, "/lib/python");
-	const char *slash = at ? memchr(path + at, '/', n - at) : NULL;
-
-	return slash ? (size_t)(slash + 1 - path) : 0;
-}
-
-/* Where the base name begins; "<string>" and the like are no paths. */
-static size_t base_name(const char *path, size_t n)
-{
-	const char *slash = *path == '<' ? NULL : memrchr(path, '/', n);
-
-	return slash && slash + 1 < path + n ? (size_t)(slash + 1 - path) : 0;
-}
-
-/*
- * Bytes of a path that are not shown: a library's module is shown from its
- * package on ("json/decoder.py"), own code by its base name, and __init__.py
- * with its directory, since all packages have one.
- */
-static size_t path_skip(const char *path, size_t n)
-{
-	size_t base = base_name(path, n), skip;
-
-	if (!base)
-		return 0;
-	skip = after_last(path, n, "-packages/"); /* site- and dist-packages */
-	if (!skip)
-		skip = after_stdlib(path, n);
-	if (skip && skip < n)
-		return skip;
-	if (!strncmp(path + base, "__", 2) && base > 1)
-		return base_name(path, base - 1);
-	return base;
-}
-
 /* " (text:line)"; nothing for the empty string, no line unless it is known. */
 static struct pv_err *append_place(struct pv_str *str, const struct pv_strings *strings,
 				   uint32_t id, int line, bool escape)
 {
 	const char *text = pv_strings_get(strings, id);
-	size_t n = pv_strings_length(strings, id), skip = path_skip(text, n);
+	size_t n = pv_strings_length(strings, id), skip = pv_path_skip(text, n);
 	struct pv_err *err;
 
 	if (!n)

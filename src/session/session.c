@@ -67,6 +67,7 @@ struct pv_session {
 	struct pv_collect *collect;
 	struct pv_codes *codes;
 	struct pv_profile *profile;
+	uint32_t process; /* index in profile */
 	struct pv_symboliser *symboliser;
 	struct pv_merged merged;
 	struct pv_vec pending; /* struct pending */
@@ -108,7 +109,7 @@ static struct pv_err *find_thread(struct pv_session *s, uint32_t tid, uint32_t *
 	uint64_t known;
 
 	/* known already: its name was read at its first sample */
-	if (pv_map_get(&s->profile->thread_index, (uint64_t)s->pid << 32 | tid, &known)) {
+	if (pv_map_get(&s->profile->thread_index, (uint64_t)s->process << 32 | tid, &known)) {
 		*ret = known;
 		return NULL;
 	}
@@ -120,7 +121,7 @@ static struct pv_err *find_thread(struct pv_session *s, uint32_t tid, uint32_t *
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '?';
 	}
-	return pv_profile_thread(s->profile, s->pid, tid, name, ret);
+	return pv_profile_thread(s->profile, s->process, tid, name, ret);
 }
 
 static struct pv_err *add_sample(struct pv_session *s, const struct pv_event_sample *sample)
@@ -345,6 +346,10 @@ static struct pv_err *create_parts(struct pv_session *s)
 	struct pv_err *err;
 
 	err = pv_profile_create(&s->profile);
+	if (!err)
+		err = pv_profile_process(
+			s->profile, &(struct pv_profile_process){ .pid = s->pid, .generation = 1 },
+			&s->process);
 	if (!err)
 		err = pv_codes_create(&s->codes);
 	if (!err)

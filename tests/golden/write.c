@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Writes the profile of the golden tests in one format.
- * Input: profile.txt on standard input (its head says how it reads).
- * Output: the format named by the only argument, on standard output.
+ * Input: profile.txt on standard input (its head says how it reads); with
+ * SAMPLES STACKS as arguments the synthetic profile of that size instead.
+ * Output: the format named by the first argument, on standard output.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@
 #include "model/profile.h"
 #include "model/strings.h"
 #include "out/format.h"
+
+#include "synthetic.h"
 
 static void must(struct pv_err *err)
 {
@@ -62,13 +65,15 @@ static void add_line(struct pv_profile *profile, char *line)
 {
 	unsigned int count, tid;
 	char name[64], *save, *part = strtok_r(line, "|\n", &save);
-	uint32_t thread, node = 0;
+	uint32_t process, thread, node = 0;
 
 	if (sscanf(part, "%u %u %63s", &count, &tid, name) != 3)
 		exit(1);
 	while ((part = strtok_r(NULL, "|\n", &save)))
 		node = add_frame(profile, node, part);
-	must(pv_profile_thread(profile, 11, tid, name, &thread));
+	must(pv_profile_process(profile, &(struct pv_profile_process){ .pid = 11, .generation = 1 },
+				&process));
+	must(pv_profile_thread(profile, process, tid, name, &thread));
 	must(pv_profile_add(profile, node, thread, count));
 }
 
@@ -78,13 +83,17 @@ int main(int argc, char **argv)
 	struct pv_profile *profile;
 	char line[4096];
 
-	if (argc != 2)
+	if (argc != 2 && argc != 4)
 		return 2;
 	must(pv_format_by_name(argv[1], &format));
-	must(pv_profile_create(&profile));
-	while (fgets(line, sizeof(line), stdin)) {
-		if (*line != '#')
-			add_line(profile, line);
+	if (argc == 4) {
+		profile = synthetic_profile(strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
+	} else {
+		must(pv_profile_create(&profile));
+		while (fgets(line, sizeof(line), stdin)) {
+			if (*line != '#')
+				add_line(profile, line);
+		}
 	}
 	must(format->write(profile, stdout));
 	pv_profile_destroy(profile);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/path.h"
 #include "model/profile.h"
 #include "model/strings.h"
 
@@ -93,11 +94,20 @@ static uint32_t node(struct pv_profile *profile, uint32_t parent, uint32_t at)
 	return id;
 }
 
+static uint32_t process(struct pv_profile *profile, uint32_t pid, uint32_t generation)
+{
+	struct pv_profile_process add = { .pid = pid, .generation = generation };
+	uint32_t id;
+
+	ok(pv_profile_process(profile, &add, &id));
+	return id;
+}
+
 static uint32_t thread(struct pv_profile *profile, uint32_t tid, const char *name)
 {
 	uint32_t id;
 
-	ok(pv_profile_thread(profile, 100, tid, name, &id));
+	ok(pv_profile_thread(profile, process(profile, 100, 1), tid, name, &id));
 	return id;
 }
 
@@ -239,6 +249,137 @@ START_TEST(layers_by_leaf)
 }
 END_TEST
 
+START_TEST(processes_keep_their_samples)
+{
+	struct pv_profile *profile;
+	struct pv_profile_process change = { .pid = 100, .generation = 1 };
+	uint32_t t, again, other;
+
+	ok(pv_profile_create(&profile));
+	t = thread(profile, 7, "main");
+	ok(pv_profile_add(profile, 0, t, 3));
+	change.title = string(profile->strings, "app.py");
+	ok(pv_profile_process(profile, &change, &again));
+	ck_assert_uint_eq(again, 0);
+	ck_assert_uint_eq(((struct pv_profile_process *)profile->processes.data)->samples, 3);
+	ck_assert_uint_eq(((struct pv_profile_process *)profile->processes.data)->title,
+			  change.title);
+	/* an exec, and a thread with the same id in it */
+	other = process(profile, 100, 2);
+	ck_assert_uint_ne(other, again);
+	ok(pv_profile_thread(profile, other, 7, "main", &again));
+	ck_assert_uint_ne(again, t);
+	ck_assert_uint_eq(((struct pv_profile_thread *)pv_vec_at(&profile->threads, again))->pid,
+			  100);
+	pv_profile_destroy(profile);
+}
+END_TEST
+
+START_TEST(ticks_are_joined_and_sorted)
+{
+	static const struct pv_tick expected[] = {
+		{ 0, 0, 2 }, { 0, 1, 1 }, { 1, 1, 4 }, { 3, 0, 5 }
+	};
+	struct pv_profile *profile;
+	uint32_t t, a, b;
+
+	ok(pv_profile_create(&profile));
+	t = thread(profile, 1, "main");
+	a = node(profile, 0, loc(profile, "a", "a.py", 1, PV_LOC_PYTHON));
+	b = node(profile, 0, loc(profile, "b", "a.py", 2, PV_LOC_PYTHON));
+	ok(pv_profile_add_at(profile, a, t, 0, 1));
+	ok(pv_profile_add_at(profile, a, t, 0, 1));
+	ok(pv_profile_add_at(profile, b, t, 1, 4));
+	ok(pv_profile_add_at(profile, a, t, 3, 5));
+	ok(pv_profile_add_at(profile, b, t, 0, 1)); /* late */
+	pv_profile_sort_ticks(profile);
+	ck_assert_uint_eq(profile->ticks.n, 4);
+	ck_assert_mem_eq(profile->ticks.data, expected, sizeof(expected));
+	ck_assert_uint_eq(profile->n_slices, 4);
+	ck_assert_uint_eq(((struct pv_sample *)pv_vec_at(&profile->samples, 0))->count, 7);
+	ck_assert_uint_eq(((struct pv_profile_thread *)profile->threads.data)->samples, 12);
+	pv_profile_forget_stacks(profile);
+	ck_assert_uint_eq(profile->ticks.n + profile->samples.n, 0);
+	ck_assert_uint_eq(node(profile, 0, 0), 1);
+	pv_profile_destroy(profile);
+}
+END_TEST
+
+START_TEST(modules_and_sources_are_kept_once)
+{
+	struct pv_profile *profile;
+	struct pv_module module = { 0 };
+	struct pv_loc at = { .kind = PV_LOC_NATIVE };
+	const struct pv_source *source;
+	uint32_t id, again, file;
+
+	ok(pv_profile_create(&profile));
+	ck_assert_ptr_null(pv_profile_module_of(profile, &at));
+	module.name = at.module = string(profile->strings, "libz.so.1");
+	module.path = string(profile->strings, "/usr/lib/libz.so.1");
+	ok(pv_profile_module(profile, &module, &id));
+	module.path = 0;
+	ok(pv_profile_module(profile, &module, &again));
+	ck_assert_uint_eq(id, again);
+	ck_assert_str_eq(pv_strings_get(profile->strings, pv_profile_module_of(profile, &at)->path),
+			 "/usr/lib/libz.so.1");
+	file = string(profile->strings, "/srv/app.py");
+	ck_assert_ptr_null(pv_profile_source_of(profile, file));
+	ok(pv_profile_add_source(profile, file, "a\0b", 3, true));
+	ok(pv_profile_add_source(profile, file, "other", 5, false));
+	source = pv_profile_source_of(profile, file);
+	ck_assert_uint_eq(source->n, 3);
+	ck_assert_mem_eq(source->text, "a\0b", 4);
+	ck_assert(source->changed);
+	pv_profile_destroy(profile);
+}
+END_TEST
+
+START_TEST(whose_code_it_is)
+{
+	static const struct {
+		enum pv_loc_kind kind;
+		const char *path;
+		bool own;
+	} cases[] = {
+		{ PV_LOC_PYTHON, "/srv/app/app.py", true },
+		{ PV_LOC_PYTHON, "app.py", true },
+		{ PV_LOC_PYTHON, "<string>", true },
+		{ PV_LOC_PYTHON, "", false },
+		{ PV_LOC_PYTHON, "<frozen importlib._bootstrap>", false },
+		{ PV_LOC_PYTHON, "/usr/lib/python3.11/json/decoder.py", false },
+		{ PV_LOC_PYTHON, "/srv/venv/lib/python3.12/site-packages/flask/app.py", false },
+		{ PV_LOC_PYTHON, "/usr/lib/python3/dist-packages/flask/app.py", false },
+		{ PV_LOC_NATIVE, "/srv/app/_fast.cpython-311.so", true },
+		{ PV_LOC_NATIVE, "/usr/lib/x86_64-linux-gnu/libz.so.1", false },
+		{ PV_LOC_NATIVE, "/opt/python/bin/python3.12", false },
+		{ PV_LOC_NATIVE, "/opt/python/lib/libpython3.12.so.1.0", false },
+		{ PV_LOC_NATIVE, "/srv/venv/lib/python3.12/site-packages/numpy/core/_m.so", false },
+		{ PV_LOC_NATIVE, "[vdso]", false },
+		{ PV_LOC_KERNEL, "", false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct pv_loc at = { .kind = cases[i].kind };
+		struct pv_profile *profile;
+		struct pv_module module;
+		uint32_t id;
+
+		ok(pv_profile_create(&profile));
+		if (at.kind == PV_LOC_PYTHON) {
+			at.file = string(profile->strings, cases[i].path);
+		} else {
+			at.module = string(profile->strings, "name");
+			module = (struct pv_module){ .name = at.module };
+			module.path = string(profile->strings, cases[i].path);
+			ok(pv_profile_module(profile, &module, &id));
+		}
+		ck_assert_msg(pv_loc_is_own(profile, &at) == cases[i].own, "%s", cases[i].path);
+		pv_profile_destroy(profile);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("profile");
@@ -254,6 +395,10 @@ int main(void)
 	tcase_add_test(tcase, hottest_by_hand);
 	tcase_add_test(tcase, hottest_of_nothing);
 	tcase_add_test(tcase, layers_by_leaf);
+	tcase_add_test(tcase, processes_keep_their_samples);
+	tcase_add_test(tcase, ticks_are_joined_and_sorted);
+	tcase_add_test(tcase, modules_and_sources_are_kept_once);
+	tcase_add_test(tcase, whose_code_it_is);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
