@@ -4,6 +4,8 @@
  * Input: locations, stacks and counts from session/.
  * Output: the same joined and counted, and questions answered on it.
  */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -294,6 +296,27 @@ void pv_profile_sort_ticks(struct pv_profile *profile)
 		qsort(profile->ticks.data, profile->ticks.n, sizeof(struct pv_tick), compare_slice);
 	for (size_t i = 0; i < profile->samples.n; i++)
 		((struct pv_sample *)pv_vec_at(&profile->samples, i))->last_tick = 0;
+}
+
+struct pv_err *pv_profile_add_note(struct pv_profile *profile, const char *format, ...)
+{
+	_pv_free_ char *text = NULL, *joined = NULL;
+	const char *note = pv_strings_get(profile->strings, profile->note);
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vasprintf(&text, format, ap);
+	va_end(ap);
+	if (n < 0)
+		text = NULL;
+	else
+		n = asprintf(&joined, "%s%s%s", note, *note ? "; " : "", text);
+	if (n < 0) {
+		joined = NULL;
+		return &pv_enomem;
+	}
+	return pv_strings_add(profile->strings, joined, n, &profile->note);
 }
 
 void pv_profile_forget_stacks(struct pv_profile *profile)
