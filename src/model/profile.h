@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/index.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "model/loss.h"
@@ -119,8 +120,8 @@ struct pv_profile {
 	struct pv_vec sources;   /* struct pv_source */
 
 	/* private indices of the functions below */
-	struct pv_map loc_index, node_index, sample_index, thread_index, process_index;
-	struct pv_map module_index, source_index;
+	struct pv_index node_index, sample_index;
+	struct pv_map loc_index, thread_index, process_index, module_index, source_index;
 
 	/* the capture */
 	uint32_t target_name; /* string id: process name or command */
