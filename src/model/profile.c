@@ -373,18 +373,49 @@ static const struct pv_loc *node_loc(const struct pv_profile *profile, uint32_t 
 	return pv_vec_at(&profile->locs, at->loc);
 }
 
+struct pv_err *pv_profile_functions(const struct pv_profile *profile, uint32_t **ret)
+{
+	_pv_free_ uint32_t *function = calloc(profile->locs.n + 1, sizeof(*function));
+	struct pv_map index = { 0 };
+	struct pv_err *err = function ? NULL : &pv_enomem;
+
+	for (size_t i = 0; i < profile->locs.n && !err; i++) {
+		struct pv_loc loc = *(struct pv_loc *)pv_vec_at(&profile->locs, i);
+		uint64_t key, first;
+		bool found;
+
+		loc.line = 0;
+		key = loc_hash(&loc);
+		while ((found = pv_map_get(&index, key, &first))) {
+			struct pv_loc other = *(struct pv_loc *)pv_vec_at(&profile->locs, first);
+
+			other.line = 0;
+			if (loc_equal(&other, &loc))
+				break;
+			key = pv_hash(key + 1);
+		}
+		if (!found)
+			err = pv_map_set(&index, key, first = i);
+		function[i] = first;
+	}
+	pv_map_deinit(&index);
+	if (!err)
+		*ret = pv_steal(function);
+	return err;
+}
+
 /* Working memory of pv_profile_hottest(). */
 struct hot_work {
-	uint32_t *group;     /* by location: index into hot */
+	uint32_t *function;  /* by location: index into hot, where only first ones are used */
 	uint64_t *node_self; /* by node: samples whose leaf it is */
-	uint32_t *seen;      /* by group: last node that counted it, + 1 */
+	uint32_t *seen;      /* by function: last node that counted it, + 1 */
 	struct pv_hot *hot;
 	size_t n;
 };
 
 static void hot_work_deinit(struct hot_work *work)
 {
-	free(work->group);
+	free(work->function);
 	free(work->node_self);
 	free(work->seen);
 	free(work->hot);
@@ -394,46 +425,15 @@ static struct pv_err *hot_work_init(struct hot_work *work, const struct pv_profi
 {
 	size_t n_locs = profile->locs.n + 1;
 
-	work->group = calloc(n_locs, sizeof(*work->group));
 	work->seen = calloc(n_locs, sizeof(*work->seen));
 	work->hot = calloc(n_locs, sizeof(*work->hot));
 	work->node_self = calloc(profile->nodes.n, sizeof(*work->node_self));
-	if (!work->group || !work->seen || !work->hot || !work->node_self)
+	if (!work->seen || !work->hot || !work->node_self)
 		return &pv_enomem;
-	return NULL;
-}
-
-/* Locations that differ only in their line are one function. */
-static struct pv_err *hot_group(struct hot_work *work, const struct pv_profile *profile)
-{
-	struct pv_map index = { 0 };
-	struct pv_err *err = NULL;
-
-	for (size_t i = 0; i < profile->locs.n && !err; i++) {
-		struct pv_loc loc = *(struct pv_loc *)pv_vec_at(&profile->locs, i);
-		uint64_t key, group;
-		bool found;
-
-		loc.line = 0;
-		key = loc_hash(&loc);
-		while ((found = pv_map_get(&index, key, &group))) {
-			struct pv_loc other =
-				*(struct pv_loc *)pv_vec_at(&profile->locs, work->hot[group].loc);
-
-			other.line = 0;
-			if (loc_equal(&other, &loc))
-				break;
-			key = pv_hash(key + 1);
-		}
-		if (!found) {
-			group = work->n;
-			err = pv_map_set(&index, key, group);
-			work->hot[work->n++].loc = i;
-		}
-		work->group[i] = group;
-	}
-	pv_map_deinit(&index);
-	return err;
+	for (size_t i = 0; i < profile->locs.n; i++)
+		work->hot[i].loc = i;
+	work->n = profile->locs.n;
+	return pv_profile_functions(profile, &work->function);
 }
 
 static void hot_count(struct hot_work *work, const struct pv_profile *profile)
@@ -450,13 +450,13 @@ static void hot_count(struct hot_work *work, const struct pv_profile *profile)
 			continue;
 		for (uint32_t at = leaf; at;) {
 			const struct pv_stack_node *node = pv_vec_at(&profile->nodes, at);
-			uint32_t group = work->group[node->loc];
+			uint32_t function = work->function[node->loc];
 
 			if (at == leaf)
-				work->hot[group].self += self;
-			if (work->seen[group] != leaf + 1) {
-				work->seen[group] = leaf + 1;
-				work->hot[group].total += self;
+				work->hot[function].self += self;
+			if (work->seen[function] != leaf + 1) {
+				work->seen[function] = leaf + 1;
+				work->hot[function].total += self;
 			}
 			at = node->parent;
 		}
@@ -494,8 +494,6 @@ struct pv_err *pv_profile_hottest(const struct pv_profile *profile, struct pv_ho
 	struct hot_work work = { 0 };
 	struct pv_err *err = hot_work_init(&work, profile);
 
-	if (!err)
-		err = hot_group(&work, profile);
 	if (!err) {
 		hot_count(&work, profile);
 		hot_drop(&work, profile);

@@ -194,6 +194,12 @@ struct pv_err *pv_profile_add_note(struct pv_profile *profile, const char *forma
 void pv_profile_forget_stacks(struct pv_profile *profile);
 
 /*
+ * By location: the first location of the same function (kind, function, file and
+ * module equal).  ret: locs.n entries, owned by the caller (free).
+ */
+struct pv_err *pv_profile_functions(const struct pv_profile *profile, uint32_t **ret);
+
+/*
  * Self and total samples by function (kind, function, file and module equal;
  * lines joined), sorted by self.  Recursion counts once in total; thread and
  * process frames are left out.  ret: struct pv_hot[], owned by the caller (free).

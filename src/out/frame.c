@@ -8,40 +8,11 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/text.h"
 #include "model/path.h"
 #include "model/profile.h"
 #include "model/strings.h"
 #include "out/format.h"
-
-/*
- * Bytes of the UTF-8 sequence at s, 0 if there is no valid one (RFC 3629: no
- * overlong forms, no surrogates, nothing above U+10FFFF).
- */
-static size_t utf8_sequence(const unsigned char *s, size_t n, unsigned int *ret)
-{
-	static const unsigned int smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned int c = s[0];
-	size_t length = c < 0x80   ? 1
-			: c < 0xc0 ? 0
-			: c < 0xe0 ? 2
-			: c < 0xf0 ? 3
-			: c < 0xf8 ? 4
-				   : 0;
-
-	if (!length || length > n)
-		return 0;
-	if (length > 1)
-		c &= 0x7f >> length;
-	for (size_t i = 1; i < length; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if (c < smallest[length] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	*ret = c;
-	return length;
-}
 
 /* C0, C1, DEL, and the separators at which Unicode-aware readers break a line. */
 static bool is_unsafe(unsigned int c)
@@ -51,22 +22,21 @@ static bool is_unsafe(unsigned int c)
 
 static struct pv_err *append_escaped(struct pv_str *str, const char *text, size_t n)
 {
-	const unsigned char *s = (const unsigned char *)text;
 	struct pv_err *err = NULL;
 
 	while (n && !err) {
 		unsigned int c;
-		size_t length = utf8_sequence(s, n, &c), step = length ? length : 1;
+		size_t length = pv_text_decode(text, n, &c), step = length ? length : 1;
 
 		if (!length || is_unsafe(c)) {
 			for (size_t i = 0; i < step && !err; i++)
-				err = pv_str_appendf(str, "\\x%02x", s[i]);
+				err = pv_str_appendf(str, "\\x%02x", (unsigned char)text[i]);
 		} else if (c == '\\') {
 			err = pv_str_append(str, "\\\\", 2);
 		} else {
-			err = pv_str_append(str, (const char *)s, step);
+			err = pv_str_append(str, text, step);
 		}
-		s += step;
+		text += step;
 		n -= step;
 	}
 	return err;
