@@ -2,6 +2,7 @@
 /*
  * The table of commands and the exit statuses; nothing else.
  */
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +35,8 @@ int main(int argc, char **argv)
 	int status = 0;
 	size_t i;
 
+	/* widths of characters; what we write is UTF-8 whatever the user's locale is */
+	setlocale(LC_CTYPE, "C.UTF-8");
 	if (argc < 2)
 		return print_help(stderr, PV_ERR_USAGE);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
