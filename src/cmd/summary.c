@@ -289,7 +289,8 @@ static struct pv_err *say_cost(const struct pv_profile *profile, struct pv_str *
 {
 	struct pv_err *err = NULL;
 
-	if (profile->probe_ns)
+	/* without samples there was nothing to measure */
+	if (profile->probe_ns || !profile->quality.samples)
 		err = pv_str_appendf(str, "; cost %.2g %% of one CPU in the target, ",
 				     percent(profile->probe_ns, profile->duration_ns));
 	else

@@ -49,48 +49,52 @@ static size_t word_length(const char *text)
 static void print_inked(const struct pv_prose *prose, const struct pv_term *term, size_t start,
 			size_t end)
 {
-	const struct pv_ink *ink = prose->inks.data, *last = ink + prose->inks.n;
 	const char *text = pv_str_text(&prose->text);
 
-	for (; ink < last && start < end; ink++) {
-		size_t from = ink->start > start ? ink->start : start, to = ink->end;
+	for (size_t i = 0; i < prose->inks.n; i++) {
+		const struct pv_ink *ink = pv_vec_at(&prose->inks, i);
+		size_t from = ink->start > start ? ink->start : start;
+		size_t to = ink->end < end ? ink->end : end;
 
-		if (ink->end <= start)
+		if (from >= to)
 			continue;
-		if (from >= end)
-			break;
-		to = to < end ? to : end;
-		fwrite(text + start, 1, from - start, term->file);
-		pv_term_begin(term, ink->colour, ink->bold);
-		fwrite(text + from, 1, to - from, term->file);
-		pv_term_plain(term);
+		pv_term_put(term, text + start, from - start, PV_COLOUR_NONE, false);
+		pv_term_put(term, text + from, to - from, ink->colour, ink->bold);
 		start = to;
 	}
-	if (start < end)
-		fwrite(text + start, 1, end - start, term->file);
+	pv_term_put(term, text + start, end - start, PV_COLOUR_NONE, false);
+}
+
+/* The end of the line that begins at start: as many words as fit, but one at least. */
+static size_t find_break(const struct pv_prose *prose, const struct pv_term *term, size_t start)
+{
+	const char *text = pv_str_text(&prose->text);
+	size_t at = start, column = 0;
+
+	while (text[at] && text[at] != '\n') {
+		size_t gap = strspn(text + at, " "), n = word_length(text + at + gap);
+		size_t width = gap + pv_text_width(text + at + gap, n);
+
+		if (term->terminal && at > start && column + width > term->width)
+			break;
+		column += width;
+		at += gap + n;
+	}
+	return at;
 }
 
 void pv_prose_print(const struct pv_prose *prose, const struct pv_term *term)
 {
 	const char *text = pv_str_text(&prose->text);
-	size_t at = 0, column = 0;
+	size_t at = 0, end;
 
 	while (at < prose->text.n) {
-		size_t gap = strspn(text + at, " "), n = word_length(text + at + gap);
-		size_t width = pv_text_width(text + at + gap, n);
-
-		if (term->terminal && column && column + gap + width > term->width) {
-			fputc('\n', term->file);
-			column = gap = 0;
-			at += strspn(text + at, " ");
-		}
-		print_inked(prose, term, at, at + gap + n);
-		column += gap + width;
-		at += gap + n;
-		if (text[at] == '\n') {
-			fputc('\n', term->file);
-			column = 0;
-			at++;
-		}
+		end = find_break(prose, term, at);
+		print_inked(prose, term, at, end);
+		at = end;
+		if (at == prose->text.n)
+			break;
+		fputc('\n', term->file);
+		at += text[at] == '\n' ? 1 : strspn(text + at, " ");
 	}
 }

@@ -72,6 +72,7 @@ static size_t place_column(const struct pv_rows *rows, size_t available)
 static struct pv_err *print_row(struct pv_row *row, const struct pv_term *term, size_t available,
 				size_t column)
 {
+	static const char fold[] = "… ";
 	size_t before = lead(row), name, used;
 	struct pv_err *err;
 
@@ -82,22 +83,16 @@ static struct pv_err *print_row(struct pv_row *row, const struct pv_term *term, 
 	used = before + name;
 	fprintf(term->file, "%s", row->numbers);
 	pv_term_pad(term, before - (row->folded ? 2 : 0));
-	if (row->folded) {
-		pv_term_begin(term, PV_COLOUR_PALE, false);
-		fputs("… ", term->file);
-		pv_term_plain(term);
-	}
-	pv_term_begin(term, row->colour, row->bold);
-	fputs(pv_str_text(&row->name), term->file);
-	pv_term_plain(term);
+	if (row->folded)
+		pv_term_put(term, fold, sizeof(fold) - 1, PV_COLOUR_PALE, false);
+	pv_term_put(term, pv_str_text(&row->name), row->name.n, row->colour, row->bold);
 	if (column < used + GAP)
 		column = used + GAP;
 	if (row->place.n && column + PLACE_LEAST <= available) {
 		err = pv_text_cut(&row->place, 0, available - column);
 		pv_term_pad(term, column - used);
-		pv_term_begin(term, row->bold ? PV_COLOUR_NONE : PV_COLOUR_PALE, false);
-		fputs(pv_str_text(&row->place), term->file);
-		pv_term_plain(term);
+		pv_term_put(term, pv_str_text(&row->place), row->place.n,
+			    row->bold ? PV_COLOUR_NONE : PV_COLOUR_PALE, false);
 	}
 	fputc('\n', term->file);
 	return err;

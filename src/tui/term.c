@@ -95,18 +95,15 @@ struct pv_term pv_term_fixed(FILE *file, unsigned int width, bool colours)
 	};
 }
 
-void pv_term_begin(const struct pv_term *term, enum pv_colour colour, bool bold)
+void pv_term_put(const struct pv_term *term, const char *text, size_t n, enum pv_colour colour,
+		 bool bold)
 {
-	if (!term->sequence)
-		return;
-	fputs(term->sequence[colour], term->file);
-	if (bold)
-		fputs("\033[1m", term->file);
-}
+	bool plain = !term->sequence || !n || (!*term->sequence[colour] && !bold);
 
-void pv_term_plain(const struct pv_term *term)
-{
-	if (term->sequence)
+	if (!plain)
+		fprintf(term->file, "%s%s", term->sequence[colour], bold ? "\033[1m" : "");
+	fwrite(text, 1, n, term->file);
+	if (!plain)
 		fputs("\033[0m", term->file);
 }
 

@@ -39,9 +39,9 @@ struct pv_term pv_term_of(FILE *file);
 /* The same without looking, for tests. */
 struct pv_term pv_term_fixed(FILE *file, unsigned int width, bool colours);
 
-/* Text that follows is in that colour, bold or not, until pv_term_plain(). */
-void pv_term_begin(const struct pv_term *term, enum pv_colour colour, bool bold);
-void pv_term_plain(const struct pv_term *term);
+/* n bytes in that colour, bold or not. */
+void pv_term_put(const struct pv_term *term, const char *text, size_t n, enum pv_colour colour,
+		 bool bold);
 
 /* n columns of blanks; none if n is negative. */
 void pv_term_pad(const struct pv_term *term, int n);

@@ -4,21 +4,30 @@
  * line of text.  Frames stand root first, separated by "|", each of them
  *   KIND FUNCTION PLACE LINE
  * kind: p python, n native, i inlined, k kernel, m marker, t thread, P process;
- * place: the file of p, the module of n and i, "-" none; "~" is a blank.
+ * place: the file of p, the module of n and i, "-" none; "~" is a blank, \xNN a byte.
  */
 #ifndef STACKS_H
 #define STACKS_H
 
-#include <check.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/profile.h"
 #include "model/strings.h"
 
+/* Used outside of Check's tests, too. */
+static inline void require(bool good, const char *what)
+{
+	if (good)
+		return;
+	fprintf(stderr, "stacks.h: %s\n", what);
+	abort();
+}
+
 static inline void ok(struct pv_err *err)
 {
-	ck_assert_msg(!err, "%s", err ? err->message : "");
+	require(!err, err ? err->message : "");
 }
 
 static inline uint32_t string_of(struct pv_profile *profile, const char *text)
@@ -27,8 +36,14 @@ static inline uint32_t string_of(struct pv_profile *profile, const char *text)
 	size_t n = 0;
 	uint32_t id;
 
-	for (; strcmp(text, "-") && *text; text++)
-		bytes[n++] = *text == '~' ? ' ' : *text;
+	for (; strcmp(text, "-") && *text; text++) {
+		unsigned int byte = *text == '~' ? ' ' : (unsigned char)*text;
+
+		if (sscanf(text, "\\x%2x", &byte) == 1)
+			text += 3;
+		require(n < sizeof(bytes), text);
+		bytes[n++] = byte;
+	}
 	ok(pv_strings_add(profile->strings, bytes, n, &id));
 	return id;
 }
@@ -55,8 +70,8 @@ static inline uint32_t frame_of(struct pv_profile *profile, uint32_t parent, con
 	struct pv_loc loc = { 0 };
 	uint32_t id, node;
 
-	ck_assert_int_eq(sscanf(text, " %c %255s %255s %d", &kind, function, place, &loc.line), 4);
-	ck_assert_ptr_nonnull(strchr(kinds, kind));
+	require(sscanf(text, " %c %255s %255s %d", &kind, function, place, &loc.line) == 4, text);
+	require(strchr(kinds, kind), text);
 	loc.kind = strchr(kinds, kind) - kinds;
 	loc.function = string_of(profile, function);
 	if (kind == 'p')
@@ -73,7 +88,7 @@ static inline uint32_t node_of(struct pv_profile *profile, const char *stack)
 	char copy[4096], *save, *part;
 	uint32_t node = 0;
 
-	ck_assert_uint_lt(strlen(stack), sizeof(copy));
+	require(strlen(stack) < sizeof(copy), stack);
 	strcpy(copy, stack);
 	for (part = strtok_r(copy, "|", &save); part; part = strtok_r(NULL, "|", &save))
 		node = frame_of(profile, node, part);
