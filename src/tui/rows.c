@@ -53,7 +53,7 @@ static size_t lead(const struct pv_row *row)
 /* Where the places begin: behind the longest name, if that leaves room for the longest place. */
 static size_t place_column(const struct pv_rows *rows, size_t available)
 {
-	size_t name = 0, place = 0, least;
+	size_t name = 0, place = 0, column;
 
 	for (size_t i = 0; i < rows->list.n; i++) {
 		const struct pv_row *row = pv_vec_at(&rows->list, i);
@@ -65,8 +65,10 @@ static size_t place_column(const struct pv_rows *rows, size_t available)
 	if (name + GAP + place <= available)
 		return name + GAP;
 	/* a few long names do not push all places out */
-	least = available * 3 / 5;
-	return place + least < available ? available - place : least;
+	column = available * 3 / 5;
+	if (place + column < available)
+		column = available - place;
+	return column < name + GAP ? column : name + GAP;
 }
 
 static struct pv_err *print_row(struct pv_row *row, const struct pv_term *term, size_t available,
