@@ -3,9 +3,13 @@
  * The table of commands and the exit statuses; nothing else.
  */
 #include <locale.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/err.h"
+#include "base/str.h"
+#include "base/text.h"
 #include "cmd/command.h"
 
 static const struct pv_command *const commands[] = {
@@ -26,6 +30,19 @@ static int print_help(FILE *file, int status)
 	fprintf(file, "\n`pitviper COMMAND --help` tells the options of each.\n"
 		      "exit status: 0 done; 1 failed; 2 wrong usage; 3 not permitted; 4 no such "
 		      "process\n");
+	return status;
+}
+
+/* A message may hold names from the target. */
+static int print_error(struct pv_err *err)
+{
+	struct pv_str text = {};
+	int status = err->kind;
+	bool escaped = !pv_text_append(&text, err->message, strlen(err->message));
+
+	fprintf(stderr, "pitviper: %s\n", escaped ? pv_str_text(&text) : "out of memory");
+	pv_str_deinit(&text);
+	pv_err_destroy(err);
 	return status;
 }
 
@@ -53,10 +70,5 @@ int main(int argc, char **argv)
 		return PV_ERR_USAGE;
 	}
 	err = commands[i]->run(argc - 1, argv + 1, &status);
-	if (!err)
-		return status;
-	fprintf(stderr, "pitviper: %s\n", err->message);
-	status = err->kind;
-	pv_err_destroy(err);
-	return status;
+	return err ? print_error(err) : status;
 }

@@ -368,7 +368,7 @@ static struct pv_err *end_program(struct record *record, int *status_ret)
 	if (!ended)
 		forward_signal(record, facts.pid);
 	if (!ended && !record->options.quiet && !record->stopped_by.ssi_signo)
-		fprintf(stderr, "pitviper: waiting for %s (%d) to end\n", facts.name, facts.pid);
+		fprintf(stderr, "pitviper: waiting for process %d to end\n", facts.pid);
 	while (!err && !ended) {
 		bool stopped = record->stopped_by.ssi_signo;
 
