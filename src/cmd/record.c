@@ -379,19 +379,16 @@ static struct pv_err *end_program(struct record *record, int *status_ret)
 	return err ? err : pv_session_wait_program(record->session, status_ret);
 }
 
-/* "gunicorn: worker [app:app] (4127), CPython 3.12.1, bpf engine, 99 Hz" */
+/* "gunicorn: worker [app:app] (4127), CPython 3.12.1, bpf engine, 99 Hz", the name as it is */
 static struct pv_err *describe(const struct record *record, struct pv_str *str)
 {
 	const struct pv_profile *profile = pv_session_profile(record->session);
 	struct pv_session_facts facts = pv_session_facts(record->session);
 	const char *title = pv_strings_get(profile->strings, profile->title);
-	const char *name = *title ? title : facts.name;
-	struct pv_err *err = pv_text_append(str, name, strlen(name));
 
-	return err ? err
-		   : pv_str_appendf(str, " (%d), %s, bpf engine, %u Hz", facts.pid,
-				    *facts.interpreter ? facts.interpreter : "no CPython",
-				    record->options.frequency);
+	return pv_str_appendf(str, "%s (%d), %s, bpf engine, %u Hz", *title ? title : facts.name,
+			      facts.pid, *facts.interpreter ? facts.interpreter : "no CPython",
+			      record->options.frequency);
 }
 
 /*
@@ -401,16 +398,18 @@ static struct pv_err *describe(const struct record *record, struct pv_str *str)
 static struct pv_err *say_start(struct record *record)
 {
 	struct pv_session_facts facts = pv_session_facts(record->session);
-	struct pv_str line PV_CLEANUP(pv_str_deinit) = {};
-	struct pv_err *err = describe(record, &line);
+	struct pv_str title PV_CLEANUP(pv_str_deinit) = {}, line PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_err *err = describe(record, &title);
 
+	if (!err)
+		err = pv_text_append(&line, pv_str_text(&title), title.n);
 	if (err)
 		return err;
 	if (record->options.verbose)
 		fprintf(stderr, "%s, attached in %.0f ms\n", pv_str_text(&line), facts.attach_ms);
 	if (record->options.quiet || record->options.argv)
 		return NULL;
-	return pv_progress_create(stderr, pv_str_text(&line), record->options.duration,
+	return pv_progress_create(stderr, pv_str_text(&title), record->options.duration,
 				  &record->progress);
 }
 
