@@ -226,8 +226,9 @@ static struct pv_err *print_hottest(const struct page *page)
 	return pv_rows_print(&rows, page->term);
 }
 
+/* names: by depth, the column at which the last row's name began. */
 static struct pv_err *add_call(const struct page *page, const struct pv_hotpath_row *call,
-			       struct pv_rows *rows)
+			       unsigned int *names, struct pv_rows *rows)
 {
 	const struct pv_loc *loc = pv_vec_at(&page->profile->locs, call->call.loc);
 	struct pv_row *row;
@@ -237,8 +238,9 @@ static struct pv_err *add_call(const struct page *page, const struct pv_hotpath_
 		return err;
 	snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %%  ",
 		 percent(call->call.total, page->verdict->load.samples));
-	row->indent = 2 * call->depth;
+	row->indent = call->depth ? names[call->depth - 1] + 2 : 0;
 	row->folded = call->folded;
+	names[call->depth] = row->indent + (row->folded ? 2 : 0);
 	err = call->call.unnamed ? pv_str_appendf(&row->name, "[unknown]")
 				 : pv_frame_function(page->profile, loc, &row->name);
 	if (!err && call->call.recursive)
@@ -249,14 +251,17 @@ static struct pv_err *add_call(const struct page *page, const struct pv_hotpath_
 static struct pv_err *print_hotpath(const struct page *page)
 {
 	const struct pv_verdict *verdict = page->verdict;
+	_pv_free_ unsigned int *names = calloc(verdict->n_hotpath + 1, sizeof(*names));
 	struct pv_rows rows PV_CLEANUP(pv_rows_deinit);
 	struct pv_err *err = NULL;
 
 	pv_rows_init(&rows);
+	if (!names)
+		return &pv_enomem;
 	if (!verdict->n_hotpath)
 		return NULL;
 	for (size_t i = 0; !err && i < verdict->n_hotpath; i++)
-		err = add_call(page, &verdict->hotpath[i], &rows);
+		err = add_call(page, &verdict->hotpath[i], names, &rows);
 	if (err)
 		return err;
 	fprintf(page->term->file, "\n hottest path\n");
