@@ -528,6 +528,18 @@ struct pv_err *pv_session_step(struct pv_session *s, int timeout_ms, enum pv_ses
 	return NULL;
 }
 
+struct pv_err *pv_session_lost(const struct pv_session *s, uint64_t *ret)
+{
+	struct pv_losses losses = s->profile->losses;
+	struct pv_err *err = pv_collect_losses(s->collect, losses.count);
+
+	if (err)
+		return err;
+	pv_losses_describe(&losses);
+	*ret = pv_losses_samples(&losses);
+	return NULL;
+}
+
 /* CPU time of the target since the capture began; 0 if it is gone. */
 static uint64_t target_cpu_ns(struct pv_session *s)
 {
@@ -547,6 +559,9 @@ static struct pv_err *fill_totals(struct pv_session *s)
 	if (!err)
 		err = pv_strings_add(profile->strings, s->interpreter, strlen(s->interpreter),
 				     &profile->interpreter);
+	if (!err && s->image.python_error)
+		err = pv_strings_add(profile->strings, s->image.python_error,
+				     strlen(s->image.python_error), &profile->problem);
 	if (!err)
 		err = pv_strings_add(profile->strings, "bpf", 3, &profile->engine);
 	if (!err)
@@ -556,6 +571,9 @@ static struct pv_err *fill_totals(struct pv_session *s)
 	if (err)
 		return err;
 	profile->pid = s->pid;
+	profile->no_native = s->options.no_native;
+	profile->no_kernel = s->options.no_kernel;
+	profile->ended = s->gone;
 	profile->period_ns = 1000000000ULL / s->options.frequency;
 	profile->duration_ns = s->stop_ns - s->attached_ns;
 	pv_losses_describe(&profile->losses);
