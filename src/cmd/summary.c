@@ -36,7 +36,8 @@ static void print_shares(const struct pv_profile *profile, const struct pv_sessi
 			 FILE *file)
 {
 	struct pv_layers layers = pv_profile_layers(profile);
-	uint64_t samples = profile->quality.samples;
+	const struct pv_quality *quality = &profile->quality;
+	uint64_t samples = quality->samples;
 	uint64_t on_cpu_ns = samples * profile->period_ns;
 
 	fprintf(file, "\nOn CPU %.2f s in %.2f s (%.0f %%)", seconds(on_cpu_ns),
@@ -60,8 +61,11 @@ static void print_shares(const struct pv_profile *profile, const struct pv_sessi
 			percent(layers.kernel, samples));
 	if (layers.other)
 		fprintf(file, ", %.1f %% marked", percent(layers.other, samples));
-	fprintf(file, ". %zu thread%s on CPU.\n", profile->threads.n,
+	fprintf(file, ". %zu thread%s on CPU", profile->threads.n,
 		profile->threads.n == 1 ? "" : "s");
+	if (quality->gc)
+		fprintf(file, ", GC %.1f %%", percent(quality->gc, samples));
+	fprintf(file, ".\n");
 }
 
 /* "function (file.py:LINE)" of a function, not of the line that happened to be seen first. */
@@ -236,6 +240,7 @@ void pv_summary_json(const struct pv_profile *profile, const struct pv_session_f
 	pv_json_int(&json, "marked", quality->marked);
 	pv_json_int(&json, "with_python", quality->with_python);
 	pv_json_int(&json, "kernel", quality->kernel);
+	pv_json_int(&json, "gc", quality->gc);
 	json_losses(&json, &profile->losses);
 	pv_json_double(&json, "target_cpu_s", seconds(profile->target_cpu_ns));
 	pv_json_double(&json, "own_cpu_s", seconds(profile->own_cpu_ns));
