@@ -240,9 +240,13 @@ START_TEST(layers_by_leaf)
 			  node(profile, 0, loc(profile, "[truncated]", "", 0, PV_LOC_MARKER)), t,
 			  10000));
 	ok(pv_profile_add(profile, 0, t, 100000));
+	/* the collector at work, its own frames left out */
+	ok(pv_profile_add(profile,
+			  node(profile, python, loc(profile, "[gc]", "", 0, PV_LOC_MARKER)), t,
+			  1000000));
 	layers = pv_profile_layers(profile);
 	ck_assert_uint_eq(layers.python, 1);
-	ck_assert_uint_eq(layers.native, 110);
+	ck_assert_uint_eq(layers.native, 1000110);
 	ck_assert_uint_eq(layers.kernel, 1000);
 	ck_assert_uint_eq(layers.other, 110000);
 	pv_profile_destroy(profile);
