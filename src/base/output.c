@@ -228,6 +228,11 @@ static struct pv_err *write_stdout(const char *bytes, size_t n)
 	return NULL;
 }
 
+const char *pv_output_path(const struct pv_output *output)
+{
+	return output->path;
+}
+
 bool pv_output_can_show(const struct pv_output *output)
 {
 	return output->kind == OUTPUT_UNNAMED || output->kind == OUTPUT_NAMED;

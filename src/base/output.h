@@ -22,6 +22,9 @@ struct pv_err *pv_output_create(const char *path, struct pv_output **ret);
 /* For writing; what is a regular file can be read, too. */
 FILE *pv_output_file(struct pv_output *output);
 
+/* As it was given to pv_output_create(). */
+const char *pv_output_path(const struct pv_output *output);
+
 /*
  * False for standard output, devices and pipes, which have no name to appear under
  * and are written once, from front to back.

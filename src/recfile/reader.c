@@ -691,7 +691,7 @@ static struct pv_err *note_cut(struct reader *r)
 	struct pv_err *err;
 
 	if (!why)
-		why = "its end is missing: pitviper was killed, or is still recording";
+		why = "it has no end, as if pitviper had been killed or were still at it";
 	err = pv_profile_add_note(r->profile,
 				  "the recording breaks off after %.2f s, at byte %" PRIu64
 				  " of %" PRIu64 " (%s); what came before is shown",
