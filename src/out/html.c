@@ -9,13 +9,12 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
-#include "base/map.h"
-#include "base/str.h"
 #include "model/path.h"
 #include "model/profile.h"
 #include "model/strings.h"
 #include "out/html.h"
 #include "out/viewer.h"
+#include "recfile/bytes.h"
 
 struct html {
 	const struct pv_profile *profile;
@@ -32,13 +31,27 @@ static void html_deinit(struct html *html)
 }
 
 /* Writes the section and empties bytes. */
-static struct pv_err *flush_section(struct html *html, const char *tag, struct pv_str *bytes)
+static struct pv_err *flush_section(struct html *html, const char *tag, struct pv_bytes *bytes)
 {
-	struct pv_err *err = pv_viewer_section(html->viewer, tag, pv_str_text(bytes), bytes->n);
+	struct pv_err *err = pv_viewer_section(html->viewer, tag, bytes->data, bytes->n);
 
-	pv_str_clear(bytes);
+	bytes->n = 0;
 	return err;
 }
+
+/* Appends numbers; each section is made of these and of texts. */
+static struct pv_err *put(struct pv_bytes *bytes, const uint64_t *numbers, size_t n)
+{
+	struct pv_err *err = pv_bytes_reserve(bytes, n * PV_VARINT_BYTES);
+
+	for (size_t i = 0; i < n && !err; i++)
+		pv_bytes_varint(bytes, numbers[i]);
+	return err;
+}
+
+#define PUT(bytes, ...)                                                                            \
+	put(bytes, (const uint64_t[]){ __VA_ARGS__ },                                              \
+	    sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
 
 static void meta_string(struct pv_json *json, const struct pv_profile *profile, const char *key,
 			uint32_t id)
@@ -56,6 +69,7 @@ static void meta_capture(struct pv_json *json, const struct pv_profile *profile)
 	meta_string(json, profile, "problem", profile->problem);
 	meta_string(json, profile, "engine", profile->engine);
 	meta_string(json, profile, "host", profile->host);
+	meta_string(json, profile, "note", profile->note);
 	pv_json_int(json, "pid", profile->pid);
 	pv_json_bool(json, "no_native", profile->no_native);
 	pv_json_bool(json, "no_kernel", profile->no_kernel);
@@ -84,6 +98,7 @@ static void meta_quality(struct pv_json *json, const struct pv_profile *profile)
 	pv_json_int(json, "truncated", (int64_t)quality->truncated);
 	pv_json_int(json, "marked", (int64_t)quality->marked);
 	pv_json_int(json, "bridged", (int64_t)quality->bridged);
+	pv_json_int(json, "lost", (int64_t)pv_losses_samples(losses));
 	pv_json_end(json, '}');
 	pv_json_begin(json, "losses", '[');
 	for (size_t i = 1; i < PV_LOSSES_MAX; i++) {
@@ -168,101 +183,62 @@ static struct pv_err *write_meta(struct html *html)
 }
 
 /* Number of strings, their lengths, their bytes. */
-static struct pv_err *write_strings(struct html *html, struct pv_str *bytes)
+static struct pv_err *write_strings(struct html *html, struct pv_bytes *bytes)
 {
 	const struct pv_strings *strings = html->profile->strings;
 	size_t n = pv_strings_n(strings);
-	struct pv_err *err = pv_viewer_put(bytes, n);
+	struct pv_err *err = PUT(bytes, n);
 
 	for (size_t i = 0; i < n && !err; i++)
-		err = pv_viewer_put(bytes, pv_strings_length(strings, i));
+		err = PUT(bytes, pv_strings_length(strings, i));
 	for (size_t i = 0; i < n && !err; i++)
-		err = pv_str_append(bytes, pv_strings_get(strings, i),
-				    pv_strings_length(strings, i));
+		err = pv_bytes_append(bytes, pv_strings_get(strings, i),
+				      pv_strings_length(strings, i));
 	return err ? err : flush_section(html, "STRS", bytes);
 }
 
-static bool same_function(const struct pv_loc *a, const struct pv_loc *b)
-{
-	return a->function == b->function && a->file == b->file && a->module == b->module &&
-	       a->kind == b->kind;
-}
-
-/* The function of each location; functions: the index of the first location of each. */
-static struct pv_err *group_functions(const struct pv_profile *profile, uint32_t *function,
-				      struct pv_vec *functions)
-{
-	struct pv_map index PV_CLEANUP(pv_map_deinit) = { 0 };
-	struct pv_err *err = NULL;
-
-	for (uint32_t i = 0; i < profile->locs.n && !err; i++) {
-		const struct pv_loc *loc = pv_vec_at(&profile->locs, i), *other;
-		uint64_t key = pv_hash((uint64_t)loc->function << 32 | loc->file), id;
-		bool found;
-
-		key = pv_hash(key ^ ((uint64_t)loc->module << 32 | loc->kind));
-		while ((found = pv_map_get(&index, key, &id))) {
-			other = pv_vec_at(&profile->locs, *(uint32_t *)pv_vec_at(functions, id));
-			if (same_function(loc, other))
-				break;
-			key = pv_hash(key + 1);
-		}
-		if (!found) {
-			id = functions->n;
-			err = pv_map_set(&index, key, id);
-			if (!err)
-				err = pv_vec_append(functions, &i, 1, NULL);
-		}
-		function[i] = id;
-	}
-	return err;
-}
-
-/* kind, and bit 3: the user's own code; what of the file's path is not shown. */
+/*
+ * Name, file, module, kind (and bit 3: the user's own code), and how much of
+ * the file's path is not shown.
+ */
 static struct pv_err *write_function(const struct pv_profile *profile, const struct pv_loc *loc,
-				     struct pv_str *bytes)
+				     struct pv_bytes *bytes)
 {
 	const char *file = pv_strings_get(profile->strings, loc->file);
 	size_t n = pv_strings_length(profile->strings, loc->file);
-	struct pv_err *err = pv_viewer_put(bytes, loc->function);
 
-	if (!err)
-		err = pv_viewer_put(bytes, loc->file);
-	if (!err)
-		err = pv_viewer_put(bytes, loc->module);
-	if (!err)
-		err = pv_viewer_put(bytes, loc->kind | pv_loc_is_own(profile, loc) << 3);
-	return err ? err : pv_viewer_put(bytes, n ? pv_path_skip(file, n) : 0);
+	return PUT(bytes, loc->function, loc->file, loc->module,
+		   loc->kind | (uint64_t)pv_loc_is_own(profile, loc) << 3,
+		   n ? pv_path_skip(file, n) : 0);
 }
 
-static struct pv_err *write_locs(struct html *html, struct pv_str *bytes)
+/* Functions in the order of their first locations; function and line of each location. */
+static struct pv_err *write_locs(struct html *html, struct pv_bytes *bytes)
 {
 	const struct pv_profile *profile = html->profile;
-	size_t n = profile->locs.n;
-	_pv_free_ uint32_t *function = calloc(n + 1, sizeof(*function));
-	struct pv_vec functions PV_CLEANUP(pv_vec_deinit) = PV_VEC(uint32_t);
-	struct pv_err *err;
+	size_t n = profile->locs.n, n_functions = 0;
+	_pv_free_ uint32_t *first = NULL; /* by location: the first of the same function */
+	struct pv_err *err = pv_profile_functions(profile, &first);
 
-	if (!function)
-		return &pv_enomem;
-	err = group_functions(profile, function, &functions);
+	for (size_t i = 0; i < n && !err; i++)
+		n_functions += first[i] == i;
 	if (!err)
-		err = pv_viewer_put(bytes, functions.n);
-	for (size_t i = 0; i < functions.n && !err; i++) {
-		uint32_t loc = *(uint32_t *)pv_vec_at(&functions, i);
-
-		err = write_function(profile, pv_vec_at(&profile->locs, loc), bytes);
+		err = PUT(bytes, n_functions);
+	for (size_t i = 0; i < n && !err; i++) {
+		if (first[i] == i)
+			err = write_function(profile, pv_vec_at(&profile->locs, i), bytes);
 	}
 	if (!err)
 		err = flush_section(html, "FUNC", bytes);
 	if (!err)
-		err = pv_viewer_put(bytes, n);
+		err = PUT(bytes, n);
+	n_functions = 0;
 	for (size_t i = 0; i < n && !err; i++) {
 		const struct pv_loc *loc = pv_vec_at(&profile->locs, i);
 
-		err = pv_viewer_put(bytes, function[i]);
-		if (!err)
-			err = pv_viewer_put(bytes, loc->line > 0 ? loc->line : 0);
+		/* From here on: its function's place among the functions. */
+		first[i] = first[i] == i ? n_functions++ : first[first[i]];
+		err = PUT(bytes, first[i], loc->line > 0 ? loc->line : 0);
 	}
 	return err ? err : flush_section(html, "LOCS", bytes);
 }
@@ -272,7 +248,7 @@ static struct pv_err *write_locs(struct html *html, struct pv_str *bytes)
  * root how many levels its parent stands above the node before it, and its
  * location.  Fills in place.
  */
-static struct pv_err *write_nodes(struct html *html, struct pv_str *ups, struct pv_str *locs)
+static struct pv_err *write_nodes(struct html *html, struct pv_bytes *ups, struct pv_bytes *locs)
 {
 	const struct pv_stack_node *nodes = html->profile->nodes.data;
 	size_t n = html->profile->nodes.n;
@@ -288,7 +264,7 @@ static struct pv_err *write_nodes(struct html *html, struct pv_str *ups, struct 
 		sibling[i] = child[nodes[i].parent];
 		child[nodes[i].parent] = i;
 	}
-	err = pv_viewer_put(ups, n);
+	err = PUT(ups, n);
 	for (uint32_t at = 0; !err;) {
 		uint32_t next = child[at], up = 0;
 
@@ -300,9 +276,9 @@ static struct pv_err *write_nodes(struct html *html, struct pv_str *ups, struct 
 		}
 		if (!next)
 			break;
-		err = pv_viewer_put(ups, up);
+		err = PUT(ups, up);
 		if (!err)
-			err = pv_viewer_put(locs, nodes[next].loc);
+			err = PUT(locs, nodes[next].loc);
 		at = next;
 	}
 	if (!err)
@@ -324,7 +300,7 @@ static int compare_place(const void *a, const void *b)
 }
 
 /* In the order of the nodes: how many nodes further, thread, count.  Fills in rank. */
-static struct pv_err *write_samples(struct html *html, struct pv_str *bytes)
+static struct pv_err *write_samples(struct html *html, struct pv_bytes *bytes)
 {
 	const struct pv_sample *samples = html->profile->samples.data;
 	size_t n = html->profile->samples.n;
@@ -339,14 +315,11 @@ static struct pv_err *write_samples(struct html *html, struct pv_str *bytes)
 						    .thread = samples[i].thread,
 						    .sample = i };
 	qsort(order, n, sizeof(*order), compare_place);
-	err = pv_viewer_put(bytes, n);
+	err = PUT(bytes, n);
 	for (size_t i = 0; i < n && !err; i++) {
 		html->rank[order[i].sample] = i;
-		err = pv_viewer_put(bytes, order[i].place - (i ? order[i - 1].place : 0));
-		if (!err)
-			err = pv_viewer_put(bytes, order[i].thread);
-		if (!err)
-			err = pv_viewer_put(bytes, samples[order[i].sample].count);
+		err = PUT(bytes, order[i].place - (i ? order[i - 1].place : 0), order[i].thread,
+			  samples[order[i].sample].count);
 	}
 	return err ? err : flush_section(html, "SAMP", bytes);
 }
@@ -363,31 +336,30 @@ static int compare_rank(const void *a, const void *b)
 }
 
 /* The ticks of one slice: their number, then samples upwards with "more than one" in bit 0. */
-static struct pv_err *write_slice(struct pv_vec *ticks, struct pv_str *bytes)
+static struct pv_err *write_slice(struct pv_vec *ticks, struct pv_bytes *bytes)
 {
-	struct pv_err *err = pv_viewer_put(bytes, ticks->n);
+	struct pv_err *err = PUT(bytes, ticks->n);
 	const struct ranked_tick *tick = ticks->data;
 	uint32_t last = 0;
 
 	if (ticks->n)
 		qsort(ticks->data, ticks->n, sizeof(*tick), compare_rank);
 	for (size_t i = 0; i < ticks->n && !err; i++) {
-		err = pv_viewer_put(bytes,
-				    (uint64_t)(tick[i].rank - last) << 1 | (tick[i].count != 1));
+		err = PUT(bytes, (uint64_t)(tick[i].rank - last) << 1 | (tick[i].count != 1));
 		if (!err && tick[i].count != 1)
-			err = pv_viewer_put(bytes, tick[i].count);
+			err = PUT(bytes, tick[i].count);
 		last = tick[i].rank;
 	}
 	ticks->n = 0;
 	return err;
 }
 
-static struct pv_err *write_ticks(struct html *html, struct pv_str *bytes)
+static struct pv_err *write_ticks(struct html *html, struct pv_bytes *bytes)
 {
 	const struct pv_profile *profile = html->profile;
 	const struct pv_tick *ticks = profile->ticks.data;
 	struct pv_vec slice PV_CLEANUP(pv_vec_deinit) = PV_VEC(struct ranked_tick);
-	struct pv_err *err = pv_viewer_put(bytes, profile->n_slices);
+	struct pv_err *err = PUT(bytes, profile->n_slices);
 	size_t at = 0;
 
 	for (uint32_t i = 0; i < profile->n_slices && !err; i++) {
@@ -404,29 +376,24 @@ static struct pv_err *write_ticks(struct html *html, struct pv_str *bytes)
 }
 
 /* File, changed, length of each source, then the texts. */
-static struct pv_err *write_sources(struct html *html, struct pv_str *bytes)
+static struct pv_err *write_sources(struct html *html, struct pv_bytes *bytes)
 {
 	const struct pv_source *sources = html->profile->sources.data;
 	size_t n = html->profile->sources.n;
-	struct pv_err *err = pv_viewer_put(bytes, n);
+	struct pv_err *err = PUT(bytes, n);
 
-	for (size_t i = 0; i < n && !err; i++) {
-		err = pv_viewer_put(bytes, sources[i].file);
-		if (!err)
-			err = pv_viewer_put(bytes, sources[i].changed);
-		if (!err)
-			err = pv_viewer_put(bytes, sources[i].n);
-	}
 	for (size_t i = 0; i < n && !err; i++)
-		err = pv_str_append(bytes, sources[i].text, sources[i].n);
+		err = PUT(bytes, sources[i].file, sources[i].changed, sources[i].n);
+	for (size_t i = 0; i < n && !err; i++)
+		err = pv_bytes_append(bytes, sources[i].text, sources[i].n);
 	return err ? err : flush_section(html, "SRCS", bytes);
 }
 
 static struct pv_err *html_write(const struct pv_profile *profile, FILE *file)
 {
 	struct html html PV_CLEANUP(html_deinit) = { .profile = profile };
-	struct pv_str bytes PV_CLEANUP(pv_str_deinit) = { 0 };
-	struct pv_str more PV_CLEANUP(pv_str_deinit) = { 0 };
+	struct pv_bytes bytes PV_CLEANUP(pv_bytes_deinit) = { 0 };
+	struct pv_bytes more PV_CLEANUP(pv_bytes_deinit) = { 0 };
 	struct pv_err *err = pv_viewer_create(&pv_viewer_profile, file, &html.viewer);
 
 	if (!err)

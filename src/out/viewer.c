@@ -5,12 +5,12 @@
  * Output: HTML; the sections as zlib data in base64, which cannot end the
  * element that holds it, whatever names the target has.
  */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #define ZLIB_CONST /* next_in points to const */
 #include <zlib.h>
 
-#include "base/str.h"
 #include "out/viewer.h"
 
 enum {
@@ -139,15 +139,4 @@ struct pv_err *pv_viewer_end(struct pv_viewer *viewer)
 		return err;
 	fwrite(viewer->page->after, 1, viewer->page->n_after, viewer->file);
 	return NULL;
-}
-
-struct pv_err *pv_viewer_put(struct pv_str *bytes, uint64_t value)
-{
-	char digits[10];
-	size_t n = 0;
-
-	for (; value >= 0x80; value >>= 7)
-		digits[n++] = (char)(value | 0x80);
-	digits[n++] = (char)value;
-	return pv_str_append(bytes, digits, n);
 }

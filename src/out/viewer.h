@@ -10,12 +10,10 @@
 #define PV_OUT_VIEWER_H
 
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
 #include "base/err.h"
 
-struct pv_str;
 struct pv_viewer;
 
 /* The page around the data of one view. */
@@ -37,8 +35,5 @@ struct pv_err *pv_viewer_section(struct pv_viewer *viewer, const char *tag, cons
 
 /* The rest of the data and of the page. */
 struct pv_err *pv_viewer_end(struct pv_viewer *viewer);
-
-/* A number in a section: LEB128, seven bits a byte, low ones first. */
-struct pv_err *pv_viewer_put(struct pv_str *bytes, uint64_t value);
 
 #endif
