@@ -72,7 +72,7 @@ const Text = (() => {
 			return '0 s';
 		if (s >= 1000)
 			return count(s) + ' s';
-		const digits = s >= 9.995 ? 1 : s >= 0.0995 ? 2 : s >= 0.00995 ? 3 : 5;
+		const digits = s >= 9.995 ? 1 : s >= 0.0995 ? 2 : s >= 0.00095 ? 3 : 5;
 		return s.toFixed(digits) + ' s';
 	}
 

@@ -56,14 +56,19 @@ class Answer {
 
 	// The innermost callee on the way that still has half of the group's samples, or null.
 	follow(group) {
-		const { fn, end, fnOwn, fnKind } = this.profile;
+		const { fn, end, fnOwn, fnKind, machinery } = this.profile;
 		let nodes = group.nodes, goal = null;
 		for (;;) {
-			const byFunction = new Map();
-			for (const above of nodes) {
+			const byFunction = new Map(), through = [...nodes];
+			while (through.length) {
+				const above = through.pop();
 				for (let node = above + 1; node < end[above]; node = end[node]) {
 					if (!this.owned[node] || fnOwn[fn[node]])
 						continue;
+					if (machinery[node]) {
+						through.push(node);
+						continue;
+					}
 					let found = byFunction.get(fn[node]);
 					if (!found)
 						byFunction.set(fn[node], found = { fn: fn[node], n: 0, nodes: [] });

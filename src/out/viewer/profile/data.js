@@ -224,6 +224,33 @@ class Profile {
 		return line && place ? this.name(fn) + ' (' + place + ':' + line + ')' : this.label(fn);
 	}
 
+	// By node: a C frame of the interpreter or the C library with Python below it is how
+	// Python calls, not what is called.
+	get machinery() {
+		if (!this.machineryNodes) {
+			const { nFunctions, nNodes, fn, fnKind, parent } = this;
+			const modules = new Map(), isCaller = new Uint8Array(nFunctions);
+			for (let f = 0; f < nFunctions; f++) {
+				const module = this.fnModule[f];
+				if (!modules.has(module))
+					modules.set(module, Profile.CALLERS.test(this.text(module)));
+				isCaller[f] = (fnKind[f] === NATIVE || fnKind[f] === INLINED) && modules.get(module) ? 1 : 0;
+			}
+			const above = new Uint8Array(nNodes); // has Python below
+			this.machineryNodes = new Uint8Array(nNodes);
+			for (let i = nNodes - 1; i > 0; i--) {
+				if (above[i] || fnKind[fn[i]] === PYTHON)
+					above[parent[i]] = 1;
+				this.machineryNodes[i] = above[i] & isCaller[fn[i]];
+			}
+		}
+		return this.machineryNodes;
+	}
+
+	get hasMachinery() {
+		return this.machinery.includes(1);
+	}
+
 	isGc(fn) {
 		return this.fnKind[fn] === MARKER && this.name(fn) === '[gc]';
 	}
@@ -252,3 +279,4 @@ class Profile {
 		return (Text.show(process.title) || Text.show(process.name) || 'process') + ' ' + process.pid;
 	}
 }
+Profile.CALLERS = /^(python\d|libpython|libc\.|libc-|libpthread|ld-|ld\.|libc\.musl)/;

@@ -34,17 +34,20 @@ class Matches {
 		return frame.isMatch;
 	}
 
-	// Samples with a match on their stack that is not folded.
-	total(selection, folding) {
-		const { loc, fn, end, nNodes } = this.profile;
+	// Samples with a match on what is shown of their stack.
+	total(lens) {
+		const { loc, end, nNodes } = this.profile, { mode, own } = lens, { total } = lens.selection;
 		let sum = 0;
 		for (let i = 1; i < nNodes;) {
-			if (selection.total[i] && (!this.locs[loc[i]] || folding.folded[fn[i]])) {
-				i++;
+			const isMatch = this.locs[loc[i]] && mode[i] !== FOLDED;
+			if (!total[i] || (isMatch && mode[i] === SHOWN)) {
+				sum += total[i];
+				i = end[i];
 				continue;
 			}
-			sum += selection.total[i];
-			i = end[i];
+			if (isMatch)
+				sum += own[i];
+			i++;
 		}
 		return sum;
 	}

@@ -10,7 +10,10 @@ class Flame {
 		this.spacer = Dom.el('div.spacer', null, this.canvas);
 		this.pane = Dom.el('div', { id: 'flame', tabIndex: 0, role: 'group', 'aria-label':
 			'Flame graph: arrow keys move, Enter zooms, Escape goes back; the table after it has the same' }, this.spacer);
-		element.append(this.pane);
+		// What is scrolled out of view is not out of mind.
+		this.above = Dom.el('button.more.above', { type: 'button', onclick: () => this.scroll(0) });
+		this.below = Dom.el('button.more.below', { type: 'button', onclick: () => this.scroll(this.pane.scrollHeight) });
+		element.append(this.pane, this.above, this.below);
 		this.rows = [];
 		this.widths = new Map(); // text -> pixels
 		this.hovered = this.picked = null;
@@ -25,6 +28,12 @@ class Flame {
 				this.on.zoom(frame);
 		});
 		new ResizeObserver(() => this.resize()).observe(this.pane);
+	}
+
+	set hidden(is) {
+		this.pane.hidden = is;
+		if (is)
+			this.sayMore(0, 0);
 	}
 
 	// matches: null, or frame -> found or not
@@ -92,6 +101,19 @@ class Flame {
 		}
 		for (const frame of [this.hovered, this.picked])
 			this.outline(context, frame, top);
+		this.sayMore(Math.ceil((top - Flame.TOP) / Flame.ROW), this.rows.length - Math.floor((top + height - Flame.TOP) / Flame.ROW));
+	}
+
+	sayMore(above, below) {
+		this.above.hidden = this.pane.hidden || above <= 0;
+		this.below.hidden = this.pane.hidden || below <= 0;
+		this.above.textContent = '▴ ' + Text.plural(above, 'row') + ' above';
+		this.below.textContent = '▾ ' + Text.plural(below, 'row') + ' below';
+	}
+
+	// Rows are whole at the upper edge.
+	scroll(y) {
+		this.pane.scrollTop = y <= 0 ? 0 : Flame.TOP - 1 + Flame.ROW * Math.ceil((y - Flame.TOP) / Flame.ROW);
 	}
 
 	box(context, frame, y, above) {
@@ -234,9 +256,9 @@ class Flame {
 	reveal(frame) {
 		const y = Flame.TOP + frame.depth * Flame.ROW, { scrollTop, clientHeight } = this.pane;
 		if (y < scrollTop)
-			this.pane.scrollTop = y - Flame.ROW;
+			this.scroll(y - Flame.ROW);
 		else if (y + Flame.ROW > scrollTop + clientHeight)
-			this.pane.scrollTop = y + 2 * Flame.ROW - clientHeight;
+			this.scroll(y + 4 * Flame.ROW - clientHeight);
 	}
 
 	// The frame beside one, in its row.

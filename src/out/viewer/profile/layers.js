@@ -9,6 +9,8 @@ class LayerBar {
 		for (const layer of LAYERS)
 			Keys.add('Layers', [layer.key], 'fold or show ' + layer.name, () => LayerBar.toggle(layer.letter));
 		Keys.add('Layers', ['o'], 'only my code, or all', () => State.set({ own: State.get('own') ? '' : 1 }));
+		Keys.add('Layers', ['i'], 'show or lift out how the interpreter calls', () =>
+			State.set({ calls: State.get('calls') ? '' : 1 }));
 		Keys.add('Layers', ['l'], 'lines of a function apart, or as one', () =>
 			State.set({ lines: State.get('lines') ? '' : 1 }));
 	}
@@ -55,10 +57,12 @@ class LayerBar {
 			beside.push(Dom.el('button.link', { type: 'button', title: 'Time in Python’s garbage collector: ' +
 				profile.amount(selection.gc) + '; click to mark it', onclick: () => State.set({ q: '^\\[gc\\]$' }) },
 			'GC ' + Text.percent(selection.gc, n)));
-		const own = State.get('own') !== '';
-		beside.push(Dom.el('button.toggle', { type: 'button', 'aria-pressed': String(own),
-			title: 'Only my code: all else is folded into it (o)',
-			onclick: () => State.set({ own: own ? '' : 1 }) }, 'only my code'));
+		const toggle = (key, text, title) => Dom.el('button.toggle', { type: 'button', title,
+			'aria-pressed': String(State.get(key) !== ''), onclick: () => State.set({ [key]: State.get(key) ? '' : 1 }) }, text);
+		beside.push(toggle('own', 'only my code', 'Only my code: all else is folded into it (o)'));
+		if (profile.hasMachinery)
+			beside.push(toggle('calls', 'interpreter frames', 'C frames of the interpreter and the C library that lead to Python ' +
+				'frames: how Python calls. Without them, time in them is shown apart, and what they call is their caller’s (i)'));
 		Dom.fill(this.beside, beside);
 	}
 }

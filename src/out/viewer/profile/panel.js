@@ -62,9 +62,10 @@ class Panel {
 		const what = ['Python', 'C', 'C, inlined', 'kernel', 'marker', 'thread', 'process'][kind];
 		const rows = [];
 		if (frame) {
-			rows.push(this.row('total', this.of(frame.total), 'time in this frame and all that it calls, here'),
-				this.row(frame.leaves ? 'starts here' : 'self', this.of(frame.self), frame.leaves
-					? 'time whose stack begins here' : 'time in the frame itself, here'));
+			rows.push(this.row('total', this.of(frame.total), frame.leaves ? 'time at the leaf that comes this way'
+				: 'time in this frame and all that it calls, here'));
+			if (!frame.leaves)
+				rows.push(this.row('self', this.of(frame.self), 'time in the frame itself, here'));
 			if (everywhere !== frame.total)
 				rows.push(this.row('everywhere', this.of(everywhere), 'time of the function in all places of the graph'));
 			if (zoom && zoom.parent && zoom !== frame)

@@ -3,7 +3,7 @@
 // is well, otherwise amber, and the causes are one click away.
 
 const Quality = (() => {
-	// Causes that mark, shorten or delay a stack; its sample is there.  Any other loses samples.
+	// Causes that mark, shorten or delay a stack, and how often does harm is counted by the stacks.
 	const MARKS = /^(py_|nat_|merge_|reanchor|ring_code$|code_read$|name_missing$)/i;
 	const ENOUGH = 0.99; // of the samples complete
 	const UNSURE = 0.01; // of the samples marked
@@ -12,7 +12,7 @@ const Quality = (() => {
 	function judge(profile) {
 		const { capture, meta } = profile, { quality, losses } = meta;
 		const samples = quality.samples || profile.total;
-		const lost = losses.filter(loss => !MARKS.test(loss.name));
+		const gaps = losses.filter(loss => !MARKS.test(loss.name));
 		const changed = [...profile.sources].filter(([, source]) => source.changed).map(([file]) => profile.text(file));
 		const cost = capture.duration_ns ? capture.probe_ns / capture.duration_ns : 0;
 		const expected = capture.period_ns ? capture.target_cpu_ns / capture.period_ns : 0;
@@ -20,7 +20,9 @@ const Quality = (() => {
 		const bad = [];
 		const say = (is, text) => is && bad.push(text);
 		say(capture.cut, 'The recording breaks off: all that is shown is of the part that is there.');
-		say(lost.length, 'Events were lost; the causes are below.');
+		say(quality.lost, Text.plural(quality.lost, 'sample was', 'samples were') + ' lost; the causes are below.');
+		say(!quality.lost && gaps.length, 'Some of what happened was not taken in; the causes are below.');
+		say(capture.note, 'Of the recording: ' + Text.show(capture.note) + '.');
 		say(problems.length, 'Python frames are not shown: ' + Text.show([...new Set(problems)].join('; ')) + '.');
 		say(quality.samples && quality.complete < ENOUGH * samples,
 			Text.percent(samples - quality.complete, samples, 2) + ' of the stacks are not complete.');
@@ -31,7 +33,7 @@ const Quality = (() => {
 			' of the CPU time that the kernel counted.');
 		say(changed.length, 'Sources changed since the process read them, so lines may not be those that ran: ' +
 			Text.cut(changed.join(', '), 400) + '.');
-		return { bad, lost, samples, cost };
+		return { bad, samples, cost };
 	}
 
 	function rows(profile, { samples, cost }) {
@@ -87,7 +89,6 @@ const Quality = (() => {
 
 	function show(element, profile) {
 		const verdict = judge(profile), { quality } = profile.meta, { capture } = profile;
-		const nLost = verdict.lost.reduce((sum, loss) => sum + loss.count, 0);
 		const well = !verdict.bad.length;
 		const details = quality.samples ? [Text.percent(quality.complete, verdict.samples, 2) + ' complete',
 			Text.count(quality.marked) + ' marked'] : [];
@@ -98,7 +99,7 @@ const Quality = (() => {
 		const button = Dom.el('button', { id: 'quality', type: 'button', onclick: () => open(profile, verdict),
 			title: [...verdict.bad, 'Click for all that is known of this capture'].join('\n') },
 		Dom.el('span.verdict' + (well ? '.well' : '.doubt'), null, (well ? '✓ ' : '▲ ') +
-			Text.plural(verdict.samples, 'sample') + (nLost ? ', ' + Text.count(nLost) + ' lost' : ', none lost')),
+			Text.plural(verdict.samples, 'sample') + (quality.lost ? ', ' + Text.count(quality.lost) + ' lost' : ', none lost')),
 		Dom.el('span.details', null, details.join(' · ') || 'about this capture'));
 		Dom.fill(element, button);
 	}

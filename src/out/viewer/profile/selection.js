@@ -127,25 +127,30 @@ class Selection {
 	}
 }
 
-// What is folded: those frames vanish, and their time is their caller's.
+// How nodes are shown.
+const SHOWN = 0;
+const FOLDED = 1; // not at all: its time is its caller's
+const LIFTED = 2; // with its own time only: what it calls is its caller's callee
+
 class Folding {
-	// layers: letters of LAYERS; own: only the user's own code stays; lines: apart by line
-	constructor(profile, layers, own, lines) {
-		this.profile = profile;
-		this.layers = layers;
-		this.own = own;
-		this.lines = lines;
+	// layers: letters of LAYERS; own: only the user's own code stays; calls: how Python calls
+	// stays, too; lines: apart by line
+	constructor(profile, { layers, own, calls, lines }) {
+		Object.assign(this, { profile, layers, own, calls, lines });
 		const kinds = new Uint8Array(PROCESS + 1);
 		for (const layer of LAYERS) {
 			if (layers.includes(layer.letter))
 				layer.kinds.forEach(kind => { kinds[kind] = 1; });
 		}
-		this.folded = new Uint8Array(profile.nFunctions);
+		const folded = new Uint8Array(profile.nFunctions);
 		for (let fn = 0; fn < profile.nFunctions; fn++) {
 			const kind = profile.fnKind[fn];
-			this.folded[fn] = kinds[kind] || (own && kind <= MARKER && !profile.fnOwn[fn]) ? 1 : 0;
+			folded[fn] = kinds[kind] || (own && kind <= MARKER && !profile.fnOwn[fn]) ? FOLDED : SHOWN;
 		}
-		this.any = this.folded.includes(1);
+		const { nNodes, fn } = profile, machinery = calls ? null : profile.machinery;
+		this.mode = new Uint8Array(nNodes);
+		for (let i = 1; i < nNodes; i++)
+			this.mode[i] = folded[fn[i]] || (machinery && machinery[i] ? LIFTED : SHOWN);
 	}
 
 	// What is one frame and what are two: functions, or locations.
@@ -163,8 +168,59 @@ class Folding {
 
 	// The node itself, or the innermost above it that is not folded; 0: none.
 	shown(node) {
-		while (node > 0 && this.folded[this.profile.fn[node]])
+		while (node > 0 && this.mode[node] === FOLDED)
 			node = this.profile.parent[node];
 		return node;
+	}
+
+	// The innermost above a node that is shown with what it calls; 0: none.
+	caller(node) {
+		do
+			node = this.profile.parent[node];
+		while (node > 0 && this.mode[node] !== SHOWN);
+		return node;
+	}
+
+	// From a node outwards, keys of what is shown of its stack.
+	keysUp(node) {
+		const keys = [];
+		for (let at = this.shown(node); at > 0; at = this.caller(at))
+			keys.push(this.key(at));
+		return keys;
+	}
+}
+
+// What is selected and how it is shown, together.
+class Lens {
+	constructor(selection, folding) {
+		this.selection = selection;
+		this.folding = folding;
+		this.profile = selection.profile;
+		this.mode = folding.mode;
+		// By node: samples in it and in what is folded into it
+		this.own = selection.self.slice();
+		for (let i = this.profile.nNodes - 1; i > 0; i--) {
+			if (this.mode[i] === FOLDED)
+				this.own[this.profile.parent[i]] += this.own[i];
+		}
+	}
+
+	// Calls f(callee, samples) for what a node calls.
+	callees(node, f) {
+		const { end } = this.profile, { total } = this.selection, { mode, own } = this, through = [node];
+		while (through.length) {
+			const above = through.pop();
+			for (let at = above + 1; at < end[above]; at = end[at]) {
+				if (!total[at])
+					continue;
+				if (mode[at] === SHOWN) {
+					f(at, total[at]);
+					continue;
+				}
+				if (mode[at] === LIFTED && own[at])
+					f(at, own[at]);
+				through.push(at);
+			}
+		}
 	}
 }

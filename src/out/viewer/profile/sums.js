@@ -4,34 +4,22 @@
 // outer call, an inner one adds nothing.
 
 class Sums {
-	constructor(selection, folding) {
-		this.selection = selection;
-		this.folding = folding;
-		this.profile = selection.profile;
-	}
-
-	// By node: itself or the innermost above that is not folded.
-	get shown() {
-		if (!this.shownNode) {
-			const { fn, parent, nNodes } = this.profile, { folded } = this.folding;
-			this.shownNode = new Int32Array(nNodes);
-			for (let i = 1; i < nNodes; i++)
-				this.shownNode[i] = folded[fn[i]] ? this.shownNode[parent[i]] : i;
-		}
-		return this.shownNode;
+	constructor(lens) {
+		this.lens = lens;
+		this.selection = lens.selection;
+		this.profile = lens.profile;
 	}
 
 	// { self, total } by what keys[node] says
 	sum(keys, nKeys) {
-		const { profile, selection, shown } = this;
+		const { profile, selection } = this, { mode, own } = this.lens;
 		const self = new Uint32Array(nKeys), total = new Uint32Array(nKeys), until = new Int32Array(nKeys);
 		for (let i = 1; i < profile.nNodes; i++) {
-			if (!selection.total[i])
+			if (!selection.total[i] || mode[i] === FOLDED)
 				continue;
-			if (selection.self[i] && shown[i])
-				self[keys[shown[i]]] += selection.self[i];
 			const key = keys[i];
-			if (shown[i] === i && i >= until[key]) {
+			self[key] += own[i];
+			if (i >= until[key]) {
 				total[key] += selection.total[i];
 				until[key] = profile.end[i];
 			}
@@ -45,6 +33,21 @@ class Sums {
 
 	get locations() {
 		return this.byLocation || (this.byLocation = this.sum(this.profile.loc, this.profile.nLocations));
+	}
+
+	// By location: time in a line of Python and in the C and the kernel that it calls.
+	get withC() {
+		if (!this.byLineWithC) {
+			const { profile, selection } = this, { fn, fnKind, parent, loc, nNodes } = profile;
+			const sums = new Uint32Array(profile.nLocations), line = new Int32Array(nNodes);
+			for (let i = 1; i < nNodes; i++) {
+				line[i] = fnKind[fn[i]] === PYTHON ? i : line[parent[i]];
+				if (selection.self[i] && line[i])
+					sums[loc[line[i]]] += selection.self[i];
+			}
+			this.byLineWithC = sums;
+		}
+		return this.byLineWithC;
 	}
 
 	// Nodes of each function, in their order.
@@ -77,30 +80,20 @@ class Sums {
 		return found;
 	}
 
-	// { callers, callees: [{ fn, n }] heaviest first; total, self }; fn -1: nobody, or the function itself
+	// { callers, callees: [{ fn, n }] heaviest first; total, rest: in itself }; fn -1: nobody
 	neighbours(fn) {
-		const { profile, selection, folding } = this;
+		const { profile, selection, lens } = this, { folding } = lens;
 		const callers = new Map(), callees = new Map();
 		const add = (map, key, n) => map.set(key, (map.get(key) || 0) + n);
 		let total = 0, below = 0;
 		for (const node of this.outermost(fn)) {
-			const caller = folding.shown(profile.parent[node]);
+			const caller = folding.caller(node);
 			add(callers, caller > 0 ? profile.fn[caller] : -1, selection.total[node]);
 			total += selection.total[node];
-			const through = [node];
-			while (through.length) {
-				const above = through.pop();
-				for (let at = above + 1; at < profile.end[above]; at = profile.end[at]) {
-					if (!selection.total[at])
-						continue;
-					if (folding.folded[profile.fn[at]]) {
-						through.push(at);
-						continue;
-					}
-					add(callees, profile.fn[at], selection.total[at]);
-					below += selection.total[at];
-				}
-			}
+			lens.callees(node, (callee, n) => {
+				add(callees, profile.fn[callee], n);
+				below += n;
+			});
 		}
 		const sorted = map => [...map].map(([key, n]) => ({ fn: key, n })).sort((a, b) => b.n - a.n || a.fn - b.fn);
 		return { callers: sorted(callers), callees: sorted(callees), total, rest: total - below };

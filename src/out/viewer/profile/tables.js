@@ -8,21 +8,27 @@ const Tables = (() => {
 		return element;
 	};
 
+	// A column of samples: sums() by key, the bars as long as the most of them.
+	function samples(view, id, title, hint, fn, sums) {
+		let of = null, most = 1;
+		return { id, title, hint, number: true, value: key => sums()[key], cell: key => {
+			const all = view.selection.n;
+			if (of !== sums()) {
+				of = sums();
+				most = of.reduce((a, b) => Math.max(a, b), 1);
+			}
+			const n = of[key];
+			return [bar(n / most, LAYER_OF_KIND[view.profile.fnKind[fn(key)]]),
+				Dom.el('span', null, n ? view.profile.amount(n) : ''),
+				Dom.el('span.share', null, n ? Text.percent(n, all) : '')];
+		} };
+	}
+
 	// Columns for keys (functions or locations); fn: key -> function; sums: () -> { self, total }
 	function columns(view, fn, name, place, sums) {
-		const samples = id => ({
-			value: key => sums()[id][key],
-			cell: key => {
-				const n = sums()[id][key], all = view.selection.n;
-				return [bar(all ? n / all : 0, LAYER_OF_KIND[view.profile.fnKind[fn(key)]]),
-					Dom.el('span', null, n ? view.profile.amount(n) : ''),
-					Dom.el('span.share', null, n ? Text.percent(n, all) : '')];
-			},
-			number: true,
-		});
 		return [
-			{ id: 'self', title: 'Self', hint: 'time in the code itself, without what it calls', ...samples('self') },
-			{ id: 'total', title: 'Total', hint: 'time in it and in all that it calls', ...samples('total') },
+			samples(view, 'self', 'Self', 'time in the code itself, without what it calls', fn, () => sums().self),
+			samples(view, 'total', 'Total', 'time in it and in all that it calls', fn, () => sums().total),
 			{ id: 'name', title: 'Function', value: name, cell: key => [
 				Dom.el('i.dot.' + Paint.NAMES[LAYER_OF_KIND[view.profile.fnKind[fn(key)]]] +
 					(view.profile.fnOwn[fn(key)] ? '.own' : ''), { 'aria-hidden': 'true' }),
@@ -42,13 +48,14 @@ const Tables = (() => {
 		const { profile } = view, of = key => profile.locFn[key];
 		const list = columns(view, of, key => profile.name(of(key)), key => profile.place(of(key)) + ':' +
 			profile.locLine[key], () => view.sums.locations);
-		list.splice(2, 0, list.pop());
-		list[2].title = 'Line';
+		const [self, total, name, place] = list;
+		place.title = 'Line';
 		// file, then line: as text ":9" would stand after ":10"
-		list[2].value = key => profile.place(of(key)) + ':' + String(profile.locLine[key]).padStart(9, '0');
-		list.push({ id: 'code', title: 'Source', value: key => sourceLine(profile, key), cell: key =>
-			Dom.el('code', { title: sourceLine(profile, key) }, sourceLine(profile, key)) });
-		return list;
+		place.value = key => profile.place(of(key)) + ':' + String(profile.locLine[key]).padStart(9, '0');
+		const withC = samples(view, 'withc', 'With its C', 'time in the line and in the C and kernel code that it calls, ' +
+			'up to the next Python frame', of, () => view.sums.withC);
+		return [withC, self, total, place, name, { id: 'code', title: 'Source', value: key => sourceLine(profile, key), cell: key =>
+			Dom.el('code', { title: sourceLine(profile, key) }, sourceLine(profile, key)) }];
 	}
 
 	function sourceLine(profile, key) {

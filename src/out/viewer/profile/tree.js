@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Trees: the stack tree of a selection with equal frames joined, from the root
+// Trees: the stack tree of what is shown, with equal frames joined, from the root
 // down (Calls) or from the leaves up (Callers).  Children are made when they
 // are first asked for, so that a large profile costs what of it is seen.
 
@@ -57,13 +57,13 @@ class Frame {
 
 // What both trees do alike: join by key, order, find.
 class Tree {
-	constructor(selection, folding) {
-		this.selection = selection;
-		this.profile = selection.profile;
-		this.folding = folding;
-		this.groupOf = new Int32Array(folding.nKeys).fill(-1);
+	constructor(lens) {
+		this.lens = lens;
+		this.profile = lens.profile;
+		this.folding = lens.folding;
+		this.groupOf = new Int32Array(this.folding.nKeys).fill(-1);
 		this.root = new Frame(-1, null, this);
-		this.root.total = selection.n;
+		this.root.total = lens.selection.n;
 	}
 
 	// The group of a key among those being made.
@@ -102,51 +102,42 @@ class Tree {
 }
 
 class Calls extends Tree {
-	constructor(selection, folding) {
-		super(selection, folding);
+	constructor(lens) {
+		super(lens);
 		this.root.nodes.push(0);
 	}
 
 	expand(frame) {
-		const { end, fn } = this.profile, { total } = this.selection, { folded } = this.folding;
-		const groups = [], through = [...frame.nodes];
-		while (through.length) {
-			const above = through.pop();
-			for (let node = above + 1; node < end[above]; node = end[node]) {
-				if (!total[node])
-					continue;
-				if (folded[fn[node]]) {
-					through.push(node);
-					continue;
-				}
-				const group = this.group(this.folding.key(node), frame, groups);
-				group.nodes.push(node);
-				group.total += total[node];
-			}
+		const { folding, lens } = this, groups = [];
+		const add = (node, samples) => {
+			const group = this.group(folding.key(node), frame, groups);
+			group.nodes.push(node);
+			group.total += samples;
+		};
+		for (const node of frame.nodes) {
+			if (lens.mode[node] !== LIFTED)
+				lens.callees(node, add);
 		}
 		this.finish(frame, groups);
 	}
 
 	// id: a node.  The frame that has it, or the nearest above that is shown.
 	find(id) {
-		const start = Number(id);
-		if (!Number.isInteger(start) || start < 0 || start >= this.profile.nNodes)
+		const node = Number(id);
+		if (!Number.isInteger(node) || node < 0 || node >= this.profile.nNodes)
 			return this.root;
-		const keys = [];
-		for (let node = this.folding.shown(start); node > 0; node = this.folding.shown(this.profile.parent[node]))
-			keys.push(this.folding.key(node));
-		return this.follow(keys.reverse());
+		return this.follow(this.folding.keysUp(node).reverse());
 	}
 }
 
 class Callers extends Tree {
-	constructor(selection, folding) {
-		super(selection, folding);
+	constructor(lens) {
+		super(lens);
 		this.root.leaves = [];
 	}
 
 	expand(frame) {
-		const { profile, folding, selection } = this, groups = [];
+		const { profile, folding, lens } = this, groups = [];
 		const add = (node, leaf) => {
 			if (node <= 0)
 				return; // nobody called it
@@ -155,15 +146,15 @@ class Callers extends Tree {
 				group.leaves = [];
 			group.nodes.push(node);
 			group.leaves.push(leaf);
-			group.total += selection.self[leaf];
+			group.total += lens.own[leaf];
 		};
 		if (frame.key < 0) {
 			for (let leaf = 1; leaf < profile.nNodes; leaf++) {
-				if (selection.self[leaf])
-					add(folding.shown(leaf), leaf);
+				if (lens.own[leaf] && lens.mode[leaf] !== FOLDED)
+					add(leaf, leaf);
 			}
 		} else {
-			frame.nodes.forEach((node, i) => add(folding.shown(profile.parent[node]), frame.leaves[i]));
+			frame.nodes.forEach((node, i) => add(folding.caller(node), frame.leaves[i]));
 		}
 		this.finish(frame, groups);
 	}
@@ -174,7 +165,7 @@ class Callers extends Tree {
 		if (!(leaf > 0 && leaf < this.profile.nNodes && node > 0 && node <= leaf))
 			return this.root;
 		const keys = [];
-		for (let at = this.folding.shown(leaf); at > 0; at = this.folding.shown(this.profile.parent[at])) {
+		for (let at = this.folding.shown(leaf); at > 0; at = this.folding.caller(at)) {
 			keys.push(this.folding.key(at));
 			if (at <= node)
 				break;

@@ -33,7 +33,8 @@ class ProfileView {
 		const strip = Dom.el('section', { id: 'strip' }), chips = Dom.el('section', { id: 'chips', 'aria-label': 'What is shown' });
 		this.content = Dom.el('section', { id: 'content', role: 'tabpanel' });
 		const panel = Dom.el('section', { id: 'panel', 'aria-label': 'Details' });
-		main.append(answer, strip, chips, this.content, this.grip(panel), panel);
+		this.details = [this.grip(panel), panel];
+		main.append(answer, strip, chips, this.content, ...this.details);
 		this.layers = new LayerBar(this.layerRow);
 		this.strip = new Strip(strip);
 		this.chips = new Chips(chips);
@@ -164,10 +165,12 @@ class ProfileView {
 		this.selection = this.remember('selection', state('from', 'to', 'thread', 'process', 'hide'), () =>
 			new Selection(profile, { ...this.slices(), threads: this.threadSet(), hidden: new Set(State.list('hide')
 				.filter(fn => fn < profile.nFunctions)) }));
-		this.folding = this.remember('folding', state('fold', 'own', 'lines'), () => new Folding(profile, State.get('fold'),
-			State.get('own') !== '', State.get('lines') !== ''));
-		const both = state('from', 'to', 'thread', 'process', 'hide', 'fold', 'own', 'lines');
-		this.sums = this.remember('sums', both, () => new Sums(this.selection, this.folding));
+		this.folding = this.remember('folding', state('fold', 'own', 'calls', 'lines'), () => new Folding(profile, {
+			layers: State.get('fold'), own: State.get('own') !== '', calls: State.get('calls') !== '',
+			lines: State.get('lines') !== '' }));
+		const both = state('from', 'to', 'thread', 'process', 'hide', 'fold', 'own', 'calls', 'lines');
+		this.lens = this.remember('lens', both, () => new Lens(this.selection, this.folding));
+		this.sums = this.remember('sums', both, () => new Sums(this.lens));
 		this.answer = this.remember('answer', state('from', 'to', 'thread', 'process', 'hide'), () => new Answer(this.selection));
 		this.matches = this.remember('matches', state('q'), () => {
 			const test = Search.test();
@@ -175,10 +178,13 @@ class ProfileView {
 		});
 		if (this.isFlame)
 			this.tree = this.remember('tree', both + this.tab(), () => this.tab() === 'down'
-				? new Callers(this.selection, this.folding) : new Calls(this.selection, this.folding));
+				? new Callers(this.lens) : new Calls(this.lens));
 		this.zoom = this.isFlame && State.get('zoom') ? this.tree.find(State.get('zoom')) : this.isFlame ? this.tree.root : null;
 		this.picked = this.findPicked();
 		this.showAll();
+		if (!this.isPlaced && this.isFlame)
+			this.flame.reveal(this.picked.frame);
+		this.isPlaced = true;
 		performance.measure('pitviper:update', { start: time });
 	}
 
@@ -211,10 +217,11 @@ class ProfileView {
 		this.chips.show(profile, selection, folding, this.zoom);
 		this.content.dataset.tab = tab;
 		this.content.setAttribute('aria-labelledby', 'tab-' + tab);
-		this.flame.pane.hidden = !this.isFlame || !selection.n;
+		this.flame.hidden = !this.isFlame || !selection.n;
 		this.functions.pane.hidden = tab !== 'functions';
 		this.lines.pane.hidden = tab !== 'lines';
 		this.threads.pane.hidden = tab !== 'threads';
+		this.details.forEach(element => { element.hidden = tab === 'threads'; });
 		this.sayFound();
 		if (this.isFlame) {
 			this.flame.picked = this.picked.frame;
@@ -264,7 +271,7 @@ class ProfileView {
 			Search.say('');
 			return;
 		}
-		const n = this.matches.total(this.selection, this.folding);
+		const n = this.matches.total(this.lens);
 		Search.say(n ? Text.percent(n, this.selection.n) + ' · ' + this.profile.amount(n) : 'nothing');
 	}
 
