@@ -132,8 +132,9 @@ class Flame {
 		if (frame.restWidth)
 			this.rest(context, frame, y + Flame.ROW);
 		if (frame.w >= Flame.TEXT_LEAST) {
-			context.globalAlpha = faint && this.matches ? 0.55 : 1;
-			context.fillStyle = look.text;
+			const isFaint = faint && this.matches;
+			context.globalAlpha = isFaint ? 0.6 : 1;
+			context.fillStyle = isFaint ? Theme.colour('text') : look.text;
 			this.label(context, frame, x + 5, y + h / 2 + 0.5, w - 8);
 		}
 		context.globalAlpha = 1;

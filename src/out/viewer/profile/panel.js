@@ -87,19 +87,25 @@ class Panel {
 			[...threads].sort((a, b) => b[1] - a[1]).slice(0, 12).map(([thread, n]) =>
 				profile.threadName(thread) + ': ' + profile.amount(n)).join('\n')));
 		const name = loc >= 0 ? profile.name(fn) + ':' + profile.locLine[loc] : profile.name(fn);
-		const module = profile.modules.get(profile.fnModule[fn]);
+		const module = profile.modules.get(profile.fnModule[fn]), full = profile.fullPlace(fn);
 		Dom.fill(this.facts,
 			Dom.el('h2', { title: Text.cut(name, 2000) }, Text.cut(name, 2000)),
-			Dom.el('p.place', { title: profile.fullPlace(fn) + (module && module.build_id
-				? '\nbuild-id ' + Text.show(module.build_id) : '') },
-			[profile.fullPlace(fn), what, own ? 'your code' : ''].filter(part => part).join(' · ')),
-			Panel.MARKERS[profile.name(fn)] && kind === MARKER ? Dom.el('p.hint', null, Panel.MARKERS[profile.name(fn)]) : null,
+			Dom.el('p.place', null, [kind === KERNEL ? '' : profile.place(fn), what, own ? 'your code' : ''].filter(part => part)
+				.join(' · ')),
+			full && full !== profile.place(fn) ? Dom.el('p.path', { title: full + (module && module.build_id
+				? '\nbuild-id ' + Text.show(module.build_id) : '') }, Text.cut(full, 1000)) : null,
+			Panel.hint(profile.name(fn), kind),
 			Dom.el('dl', null, rows),
 			Dom.el('p.acts', null, frame
 				? [this.act('zoom', 'Zoom to this frame (Enter)', () => this.on.zoom(frame)),
 					this.act('hide', 'Leave out all that passes through this function (x)', () => this.on.hide(fn))]
 				: this.act('show in flame graph', 'Its heaviest place (Enter)', () => this.on.flame(fn)),
 			this.act('find all', 'Mark every place of this function', () => this.on.find(fn))));
+	}
+
+	static hint(name, kind) {
+		const text = kind === MARKER ? Panel.MARKERS[name] : kind === NATIVE && name.startsWith('[unknown') ? Panel.NAMELESS : '';
+		return text ? Dom.el('p.hint', null, text) : null;
 	}
 
 	act(text, title, onclick) {
@@ -162,6 +168,7 @@ class Panel {
 	}
 }
 Panel.MOST = 40;
+Panel.NAMELESS = 'No symbol is known for this address; with the debug symbols of the file installed it has a name.';
 // What docs/formats.md says of them.
 Panel.MARKERS = {
 	'[truncated]': 'Frames are missing from here to the root: the native stack ended early or is deeper than the limit.',

@@ -54,7 +54,7 @@ const Tables = (() => {
 		place.value = key => profile.place(of(key)) + ':' + String(profile.locLine[key]).padStart(9, '0');
 		const withC = samples(view, 'withc', 'With its C', 'time in the line and in the C and kernel code that it calls, ' +
 			'up to the next Python frame', of, () => view.sums.withC);
-		return [withC, self, total, place, name, { id: 'code', title: 'Source', value: key => sourceLine(profile, key), cell: key =>
+		return [withC, self, total, place, name, { id: 'text', title: 'Source', value: key => sourceLine(profile, key), cell: key =>
 			Dom.el('code', { title: sourceLine(profile, key) }, sourceLine(profile, key)) }];
 	}
 
