@@ -31,7 +31,9 @@ def page(shell, paths):
         if end in text.lower():
             sys.exit(f"embed.py: {end} stands in what is to be embedded")
     policy = "; ".join(["default-src 'none'", "script-src " + source_hash(script), "style-src " + source_hash(style),
-                        "img-src data:", "connect-src 'none'", "base-uri 'none'", "form-action 'none'"])
+                        "img-src data:", "connect-src 'none'", "base-uri 'none'", "form-action 'none'",
+                        # No text ever becomes markup or code, not even by mistake.
+                        "require-trusted-types-for 'script'", "trusted-types 'none'"])
     for name, text in (("POLICY", policy), ("STYLE", style), ("SCRIPT", script)):
         before, mark, after = shell.partition("{{" + name + "}}")
         if not mark:

@@ -110,7 +110,7 @@ class Answer {
 			parts.push('Mostly idle: on CPU ');
 		else
 			parts.push('On CPU ');
-		parts.push({ bold: Text.seconds(used) + ' of ' + Text.seconds(wall) });
+		parts.push({ bold: Text.seconds(used) + (share > 1.05 ? ' in ' : ' of ') + Text.seconds(wall) });
 		if (share > 1.05)
 			parts.push(', ' + share.toFixed(1) + ' CPUs on average, on ' + Text.plural(threads.size, 'thread'));
 		else if (share < 0.945)
