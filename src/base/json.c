@@ -8,43 +8,34 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Length of the valid UTF-8 sequence at s, 0 if there is none (RFC 3629). */
-static size_t utf8_length(const unsigned char *s)
-{
-	size_t n, i;
+#include "base/text.h"
 
-	if (s[0] < 0x80)
-		return 1;
-	n = s[0] >= 0xc2 && s[0] < 0xe0   ? 2
-	    : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
-	    : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
-					  : 0;
-	for (i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
+/* RFC 8259: above U+FFFF a surrogate pair. */
+static void put_escape(FILE *file, unsigned int c)
+{
+	if (c > 0xffff) {
+		fprintf(file, "\\u%04x", 0xd800 + ((c - 0x10000) >> 10));
+		c = 0xdc00 + ((c - 0x10000) & 0x3ff);
 	}
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
+	fprintf(file, "\\u%04x", c);
 }
 
 static void put_string(FILE *file, const char *text, size_t size)
 {
 	const unsigned char *s = (const unsigned char *)text, *end = s + size;
+	unsigned int c;
 	size_t n;
 
 	fputc('"', file);
 	for (; s < end; s += n) {
-		/* the text is followed by a NUL, which no sequence has inside */
-		n = utf8_length(s);
+		n = pv_text_decode((const char *)s, end - s, &c);
 		if (!n) {
 			fprintf(file, "\\udc%02x", *s);
 			n = 1;
 		} else if (*s == '"' || *s == '\\') {
 			fprintf(file, "\\%c", *s);
-		} else if (*s < 0x20 || *s == 0x7f) {
-			fprintf(file, "\\u%04x", *s);
+		} else if (pv_text_is_command(c)) {
+			put_escape(file, c); /* it may be a terminal that reads */
 		} else {
 			fwrite(s, 1, n, file);
 		}

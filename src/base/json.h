@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A streaming JSON writer onto a FILE.  It keeps the commas; nesting is the
- * caller's.  value is followed by a NUL.  key NULL = an element of an array.  A byte that is not
- * valid UTF-8 becomes the escape of U+DC80..U+DCFF, as Python's surrogateescape has it, so that the
- * output is ASCII or UTF-8 and nothing is lost.  Write errors: ferror().
+ * caller's.  key NULL = an element of an array.  A byte that is not valid UTF-8 becomes the escape
+ * of U+DC80..U+DCFF, as Python's surrogateescape has it, so that the output is ASCII or UTF-8 and
+ * nothing is lost.  Write errors: ferror().
  */
 #ifndef PV_BASE_JSON_H
 #define PV_BASE_JSON_H

@@ -16,6 +16,7 @@ struct pv_command {
 };
 
 extern const struct pv_command pv_command_record;
+extern const struct pv_command pv_command_report;
 extern const struct pv_command pv_command_stack;
 extern const struct pv_command pv_command_doctor;
 

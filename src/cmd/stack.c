@@ -127,7 +127,7 @@ static struct pv_err *print_thread(const struct pv_profile *profile,
 		const struct pv_loc *loc = node_loc(profile, node, &node);
 
 		pv_str_clear(&text);
-		err = pv_frame_text(profile->strings, loc, true, &text);
+		err = pv_frame_text(profile->strings, loc, PV_ESCAPE_LINE, &text);
 		if (!err)
 			printf("    %s\n", pv_str_text(&text));
 	}

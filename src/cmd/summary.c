@@ -72,7 +72,7 @@ static struct pv_err *hot_text(const struct pv_profile *profile, const struct pv
 
 	loc.line = 0;
 	pv_str_clear(text);
-	return pv_frame_text(profile->strings, &loc, true, text);
+	return pv_frame_text(profile->strings, &loc, PV_ESCAPE_LINE, text);
 }
 
 /* The text cut to the table's width, at the end of a character. */

@@ -6,6 +6,7 @@
 #ifndef PV_MODEL_LOSS_H
 #define PV_MODEL_LOSS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { PV_LOSSES_MAX = 64 };
@@ -15,5 +16,11 @@ struct pv_losses {
 	const char *text[PV_LOSSES_MAX]; /* static; NULL: no such cause */
 	const char *name[PV_LOSSES_MAX]; /* static, for --json: "py_read" */
 };
+
+/* Samples of which nothing was kept. */
+uint64_t pv_losses_samples(const struct pv_losses *losses);
+
+/* Whether anything was lost, late, marked or guessed. */
+bool pv_losses_any(const struct pv_losses *losses);
 
 #endif

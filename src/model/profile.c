@@ -4,6 +4,8 @@
  * Input: locations, stacks and counts from session/.
  * Output: the same joined and counted, and questions answered on it.
  */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,9 +54,9 @@ void pv_profile_destroy(struct pv_profile *profile)
 	for (size_t i = 0; i < profile->sources.n; i++)
 		free(((struct pv_source *)pv_vec_at(&profile->sources, i))->text);
 	pv_vec_deinit(&profile->sources);
+	pv_index_deinit(&profile->node_index);
+	pv_index_deinit(&profile->sample_index);
 	pv_map_deinit(&profile->loc_index);
-	pv_map_deinit(&profile->node_index);
-	pv_map_deinit(&profile->sample_index);
 	pv_map_deinit(&profile->thread_index);
 	pv_map_deinit(&profile->process_index);
 	pv_map_deinit(&profile->module_index);
@@ -110,20 +112,46 @@ struct pv_err *pv_profile_loc(struct pv_profile *profile, const struct pv_loc *l
 	return append_indexed(&profile->locs, &profile->loc_index, key, loc, ret);
 }
 
+/* The same with an index that does not keep the keys. */
+static struct pv_err *append_large(struct pv_vec *vec, struct pv_index *index, uint64_t hash,
+				   const void *element, uint32_t *ret)
+{
+	struct pv_err *err;
+	size_t id = vec->n;
+
+	if (id >= UINT32_MAX)
+		return pv_err_create(PV_ERR_FAILED, "cannot keep more than 2^32 profile entries");
+	err = pv_vec_reserve(vec, 1);
+	if (!err)
+		err = pv_index_add(index, hash, id);
+	if (!err)
+		err = pv_vec_append(vec, element, 1, NULL);
+	if (err)
+		return err;
+	*ret = id;
+	return NULL;
+}
+
 struct pv_err *pv_profile_node(struct pv_profile *profile, uint32_t parent, uint32_t loc,
 			       uint32_t *ret)
 {
-	uint64_t key = (uint64_t)parent << 32 | loc, id;
+	uint64_t hash = pv_hash((uint64_t)parent << 32 | loc);
 	struct pv_stack_node node = { .parent = parent, .loc = loc };
+	size_t at = pv_index_start(&profile->node_index, hash);
 	const struct pv_stack_node *above;
+	uint32_t id;
 
-	if (pv_map_get(&profile->node_index, key, &id)) {
-		*ret = id;
-		return NULL;
+	while (pv_index_next(&profile->node_index, hash, &at, &id)) {
+		const struct pv_stack_node *have = pv_vec_at(&profile->nodes, id);
+
+		if (have->parent == parent && have->loc == loc) {
+			*ret = id;
+			return NULL;
+		}
 	}
 	above = pv_vec_at(&profile->nodes, parent);
 	node.depth = above->depth + 1;
-	return append_indexed(&profile->nodes, &profile->node_index, key, &node, ret);
+	return append_large(&profile->nodes, &profile->node_index, hash, &node, ret);
 }
 
 struct pv_err *pv_profile_process(struct pv_profile *profile,
@@ -219,23 +247,35 @@ const struct pv_source *pv_profile_source_of(const struct pv_profile *profile, u
 							     : NULL;
 }
 
+/* The stack of a thread, found or added without samples. */
+static struct pv_err *find_sample(struct pv_profile *profile, uint32_t node, uint32_t thread,
+				  uint32_t *ret)
+{
+	uint64_t hash = pv_hash((uint64_t)node << 32 | thread);
+	struct pv_sample sample = { .node = node, .thread = thread };
+	size_t at = pv_index_start(&profile->sample_index, hash);
+	uint32_t id;
+
+	while (pv_index_next(&profile->sample_index, hash, &at, &id)) {
+		const struct pv_sample *have = pv_vec_at(&profile->samples, id);
+
+		if (have->node == node && have->thread == thread) {
+			*ret = id;
+			return NULL;
+		}
+	}
+	return append_large(&profile->samples, &profile->sample_index, hash, &sample, ret);
+}
+
 static struct pv_err *add_count(struct pv_profile *profile, uint32_t node, uint32_t thread,
 				uint64_t count, uint32_t *ret)
 {
-	uint64_t key = (uint64_t)node << 32 | thread, id;
-	struct pv_sample sample = { .node = node, .thread = thread };
 	struct pv_profile_process *process;
 	struct pv_profile_thread *of;
+	struct pv_err *err = find_sample(profile, node, thread, ret);
 
-	if (pv_map_get(&profile->sample_index, key, &id)) {
-		*ret = id;
-	} else {
-		struct pv_err *err = append_indexed(&profile->samples, &profile->sample_index, key,
-						    &sample, ret);
-
-		if (err)
-			return err;
-	}
+	if (err)
+		return err;
 	((struct pv_sample *)pv_vec_at(&profile->samples, *ret))->count += count;
 	of = pv_vec_at(&profile->threads, thread);
 	of->samples += count;
@@ -267,7 +307,7 @@ struct pv_err *pv_profile_add_at(struct pv_profile *profile, uint32_t node, uint
 	if (sample->last_tick) {
 		struct pv_tick *last = pv_vec_at(&profile->ticks, sample->last_tick - 1);
 
-		if (last->slice == slice) {
+		if (last->slice == slice && last->count <= UINT32_MAX - count) {
 			last->count += count;
 			return NULL;
 		}
@@ -296,14 +336,34 @@ void pv_profile_sort_ticks(struct pv_profile *profile)
 		((struct pv_sample *)pv_vec_at(&profile->samples, i))->last_tick = 0;
 }
 
+struct pv_err *pv_profile_add_note(struct pv_profile *profile, const char *format, ...)
+{
+	_pv_free_ char *text = NULL, *joined = NULL;
+	const char *note = pv_strings_get(profile->strings, profile->note);
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vasprintf(&text, format, ap);
+	va_end(ap);
+	if (n < 0)
+		text = NULL;
+	else
+		n = asprintf(&joined, "%s%s%s", note, *note ? "; " : "", text);
+	if (n < 0) {
+		joined = NULL;
+		return &pv_enomem;
+	}
+	return pv_strings_add(profile->strings, joined, n, &profile->note);
+}
+
 void pv_profile_forget_stacks(struct pv_profile *profile)
 {
 	profile->nodes.n = 1;
 	profile->samples.n = 0;
 	profile->ticks.n = 0;
-	pv_map_deinit(&profile->node_index);
-	pv_map_deinit(&profile->sample_index);
-	profile->node_index = profile->sample_index = (struct pv_map){ 0 };
+	pv_index_deinit(&profile->node_index);
+	pv_index_deinit(&profile->sample_index);
 }
 
 static const struct pv_loc *node_loc(const struct pv_profile *profile, uint32_t node)
@@ -313,18 +373,49 @@ static const struct pv_loc *node_loc(const struct pv_profile *profile, uint32_t 
 	return pv_vec_at(&profile->locs, at->loc);
 }
 
+struct pv_err *pv_profile_functions(const struct pv_profile *profile, uint32_t **ret)
+{
+	_pv_free_ uint32_t *function = calloc(profile->locs.n + 1, sizeof(*function));
+	struct pv_map index = { 0 };
+	struct pv_err *err = function ? NULL : &pv_enomem;
+
+	for (size_t i = 0; i < profile->locs.n && !err; i++) {
+		struct pv_loc loc = *(struct pv_loc *)pv_vec_at(&profile->locs, i);
+		uint64_t key, first;
+		bool found;
+
+		loc.line = 0;
+		key = loc_hash(&loc);
+		while ((found = pv_map_get(&index, key, &first))) {
+			struct pv_loc other = *(struct pv_loc *)pv_vec_at(&profile->locs, first);
+
+			other.line = 0;
+			if (loc_equal(&other, &loc))
+				break;
+			key = pv_hash(key + 1);
+		}
+		if (!found)
+			err = pv_map_set(&index, key, first = i);
+		function[i] = first;
+	}
+	pv_map_deinit(&index);
+	if (!err)
+		*ret = pv_steal(function);
+	return err;
+}
+
 /* Working memory of pv_profile_hottest(). */
 struct hot_work {
-	uint32_t *group;     /* by location: index into hot */
+	uint32_t *function;  /* by location: index into hot, where only first ones are used */
 	uint64_t *node_self; /* by node: samples whose leaf it is */
-	uint32_t *seen;      /* by group: last node that counted it, + 1 */
+	uint32_t *seen;      /* by function: last node that counted it, + 1 */
 	struct pv_hot *hot;
 	size_t n;
 };
 
 static void hot_work_deinit(struct hot_work *work)
 {
-	free(work->group);
+	free(work->function);
 	free(work->node_self);
 	free(work->seen);
 	free(work->hot);
@@ -334,46 +425,15 @@ static struct pv_err *hot_work_init(struct hot_work *work, const struct pv_profi
 {
 	size_t n_locs = profile->locs.n + 1;
 
-	work->group = calloc(n_locs, sizeof(*work->group));
 	work->seen = calloc(n_locs, sizeof(*work->seen));
 	work->hot = calloc(n_locs, sizeof(*work->hot));
 	work->node_self = calloc(profile->nodes.n, sizeof(*work->node_self));
-	if (!work->group || !work->seen || !work->hot || !work->node_self)
+	if (!work->seen || !work->hot || !work->node_self)
 		return &pv_enomem;
-	return NULL;
-}
-
-/* Locations that differ only in their line are one function. */
-static struct pv_err *hot_group(struct hot_work *work, const struct pv_profile *profile)
-{
-	struct pv_map index = { 0 };
-	struct pv_err *err = NULL;
-
-	for (size_t i = 0; i < profile->locs.n && !err; i++) {
-		struct pv_loc loc = *(struct pv_loc *)pv_vec_at(&profile->locs, i);
-		uint64_t key, group;
-		bool found;
-
-		loc.line = 0;
-		key = loc_hash(&loc);
-		while ((found = pv_map_get(&index, key, &group))) {
-			struct pv_loc other =
-				*(struct pv_loc *)pv_vec_at(&profile->locs, work->hot[group].loc);
-
-			other.line = 0;
-			if (loc_equal(&other, &loc))
-				break;
-			key = pv_hash(key + 1);
-		}
-		if (!found) {
-			group = work->n;
-			err = pv_map_set(&index, key, group);
-			work->hot[work->n++].loc = i;
-		}
-		work->group[i] = group;
-	}
-	pv_map_deinit(&index);
-	return err;
+	for (size_t i = 0; i < profile->locs.n; i++)
+		work->hot[i].loc = i;
+	work->n = profile->locs.n;
+	return pv_profile_functions(profile, &work->function);
 }
 
 static void hot_count(struct hot_work *work, const struct pv_profile *profile)
@@ -390,13 +450,13 @@ static void hot_count(struct hot_work *work, const struct pv_profile *profile)
 			continue;
 		for (uint32_t at = leaf; at;) {
 			const struct pv_stack_node *node = pv_vec_at(&profile->nodes, at);
-			uint32_t group = work->group[node->loc];
+			uint32_t function = work->function[node->loc];
 
 			if (at == leaf)
-				work->hot[group].self += self;
-			if (work->seen[group] != leaf + 1) {
-				work->seen[group] = leaf + 1;
-				work->hot[group].total += self;
+				work->hot[function].self += self;
+			if (work->seen[function] != leaf + 1) {
+				work->seen[function] = leaf + 1;
+				work->hot[function].total += self;
 			}
 			at = node->parent;
 		}
@@ -434,8 +494,6 @@ struct pv_err *pv_profile_hottest(const struct pv_profile *profile, struct pv_ho
 	struct hot_work work = { 0 };
 	struct pv_err *err = hot_work_init(&work, profile);
 
-	if (!err)
-		err = hot_group(&work, profile);
 	if (!err) {
 		hot_count(&work, profile);
 		hot_drop(&work, profile);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/index.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "model/loss.h"
@@ -119,8 +120,8 @@ struct pv_profile {
 	struct pv_vec sources;   /* struct pv_source */
 
 	/* private indices of the functions below */
-	struct pv_map loc_index, node_index, sample_index, thread_index, process_index;
-	struct pv_map module_index, source_index;
+	struct pv_index node_index, sample_index;
+	struct pv_map loc_index, thread_index, process_index, module_index, source_index;
 
 	/* the capture */
 	uint32_t target_name; /* string id: process name or command */
@@ -130,6 +131,7 @@ struct pv_profile {
 	uint32_t problem;     /* string id: CPython is there but cannot be read: why; or "" */
 	uint32_t engine;      /* string id: "bpf" */
 	uint32_t host;        /* string id: name of the machine */
+	uint32_t note;        /* string id: what a recording's reader says of it, ASCII, or "" */
 	bool no_native;       /* C time is counted as its Python caller's */
 	bool no_kernel;       /* kernel time is counted as its caller's */
 	bool children; /* descendants, or several processes: stacks begin with a process frame */
@@ -184,8 +186,18 @@ struct pv_err *pv_profile_add_at(struct pv_profile *profile, uint32_t node, uint
 /* To be called after the last pv_profile_add_at(): ticks in the order of their slices. */
 void pv_profile_sort_ticks(struct pv_profile *profile);
 
+/* Adds a sentence (without a full stop) to profile->note; "; " stands between two. */
+struct pv_err *pv_profile_add_note(struct pv_profile *profile, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* Forgets nodes, samples and ticks; locations, threads and the rest stay. */
 void pv_profile_forget_stacks(struct pv_profile *profile);
+
+/*
+ * By location: the first location of the same function (kind, function, file and
+ * module equal).  ret: locs.n entries, owned by the caller (free).
+ */
+struct pv_err *pv_profile_functions(const struct pv_profile *profile, uint32_t **ret);
 
 /*
  * Self and total samples by function (kind, function, file and module equal;

@@ -31,19 +31,31 @@ extern const struct pv_format *const pv_formats[]; /* NULL-terminated */
 struct pv_err *pv_format_by_name(const char *name, const struct pv_format **ret);
 struct pv_err *pv_format_by_path(const char *path, const struct pv_format **ret);
 
+struct pv_str;
+struct pv_strings;
+struct pv_loc;
+
+/*
+ * Names come from the target and may be any bytes.  Escaped, a text is valid
+ * UTF-8 and one line, and its bytes can be had back: bytes of invalid UTF-8,
+ * control characters (line ends of every kind among them) and U+FFFE, U+FFFF,
+ * which XML forbids, become \xNN for each byte, a backslash becomes two.
+ */
+enum pv_escape {
+	PV_ESCAPE_NONE = 0,
+	PV_ESCAPE_LINE = 1, /* ';' too, for formats that separate by it; and for terminals */
+	PV_ESCAPE_TEXT = 2,
+};
+struct pv_err *pv_escape_text(struct pv_str *str, const char *text, size_t n,
+			      enum pv_escape escape);
+
 /*
  * The text of one frame as folded output shows it, appended to str:
  * "qualname (file.py:LINE)", "symbol (library.so)", "symbol (inlined)",
  * "symbol_[k]", "[marker]", "thread NAME (TID)".  A file is shown by its base
- * name, a line that is not known not at all: "qualname (file.py)".  escape:
- * bytes of invalid UTF-8, control characters (line ends of every kind among
- * them) and ';' become \xNN, a backslash becomes two: use it for one-line formats
- * and for terminals, since names come from the target.
+ * name, a line that is not known not at all: "qualname (file.py)".
  */
-struct pv_str;
-struct pv_strings;
-struct pv_loc;
 struct pv_err *pv_frame_text(const struct pv_strings *strings, const struct pv_loc *loc,
-			     bool escape, struct pv_str *str);
+			     enum pv_escape escape, struct pv_str *str);
 
 #endif

@@ -2,84 +2,74 @@
 /*
  * The text of one frame.
  * Input: a location; names come from the target and may be any bytes.
- * Output: text; escaped, it has no ';', no control character, no line end of
- * any kind and is valid UTF-8, and the original bytes can be had back.
+ * Output: text; escaped, it has no control character, no line end of any kind
+ * and is valid UTF-8, and the original bytes can be had back.
  */
 #include <string.h>
 
 #include "base/str.h"
+#include "base/text.h"
 #include "model/path.h"
 #include "model/profile.h"
 #include "model/strings.h"
 #include "out/format.h"
 
 /*
- * Bytes of the UTF-8 sequence at s, 0 if there is no valid one (RFC 3629: no
- * overlong forms, no surrogates, nothing above U+10FFFF).
+ * C0, C1, DEL, the separators at which Unicode-aware readers break a line, and
+ * what no XML 1.0 document may hold (section 2.2).
  */
-static size_t utf8_sequence(const unsigned char *s, size_t n, unsigned int *ret)
+static bool is_unsafe(unsigned int c)
 {
-	static const unsigned int smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned int c = s[0];
-	size_t length = c < 0x80   ? 1
-			: c < 0xc0 ? 0
-			: c < 0xe0 ? 2
-			: c < 0xf0 ? 3
-			: c < 0xf8 ? 4
-				   : 0;
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfffe ||
+	       c == 0xffff;
+}
 
-	if (!length || length > n)
-		return 0;
-	if (length > 1)
-		c &= 0x7f >> length;
-	for (size_t i = 1; i < length; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
+/* Bytes at the start of text that stand for themselves. */
+static size_t plain_length(const char *s, size_t n, enum pv_escape escape)
+{
+	size_t length = 0, step;
+	unsigned int c;
+
+	for (; length < n; length += step) {
+		step = pv_text_decode(s + length, n - length, &c);
+		if (!step || is_unsafe(c) || c == '\\' || (c == ';' && escape == PV_ESCAPE_LINE))
+			break;
 	}
-	if (c < smallest[length] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	*ret = c;
 	return length;
 }
 
-/* C0, C1, DEL, and the separators at which Unicode-aware readers break a line. */
-static bool is_unsafe(unsigned int c)
+struct pv_err *pv_escape_text(struct pv_str *str, const char *text, size_t n, enum pv_escape escape)
 {
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == ';';
-}
-
-static struct pv_err *append_escaped(struct pv_str *str, const char *text, size_t n)
-{
-	const unsigned char *s = (const unsigned char *)text;
 	struct pv_err *err = NULL;
 
+	if (escape == PV_ESCAPE_NONE)
+		return pv_str_append(str, text, n);
 	while (n && !err) {
+		size_t plain = plain_length(text, n, escape), step, i;
 		unsigned int c;
-		size_t length = utf8_sequence(s, n, &c), step = length ? length : 1;
 
-		if (!length || is_unsafe(c)) {
-			for (size_t i = 0; i < step && !err; i++)
-				err = pv_str_appendf(str, "\\x%02x", s[i]);
-		} else if (c == '\\') {
+		err = pv_str_append(str, text, plain);
+		text += plain;
+		n -= plain;
+		if (err || !n)
+			break;
+		step = pv_text_decode(text, n, &c);
+		if (step == 1 && c == '\\') {
 			err = pv_str_append(str, "\\\\", 2);
 		} else {
-			err = pv_str_append(str, (const char *)s, step);
+			step = step ? step : 1;
+			for (i = 0; i < step && !err; i++)
+				err = pv_str_appendf(str, "\\x%02x", (unsigned char)text[i]);
 		}
-		s += step;
+		text += step;
 		n -= step;
 	}
 	return err;
 }
 
-static struct pv_err *append_text(struct pv_str *str, const char *text, size_t n, bool escape)
-{
-	return escape ? append_escaped(str, text, n) : pv_str_append(str, text, n);
-}
-
 /* " (text:line)"; nothing for the empty string, no line unless it is known. */
 static struct pv_err *append_place(struct pv_str *str, const struct pv_strings *strings,
-				   uint32_t id, int line, bool escape)
+				   uint32_t id, int line, enum pv_escape escape)
 {
 	const char *text = pv_strings_get(strings, id);
 	size_t n = pv_strings_length(strings, id), skip = pv_path_skip(text, n);
@@ -89,19 +79,19 @@ static struct pv_err *append_place(struct pv_str *str, const struct pv_strings *
 		return NULL;
 	err = pv_str_append(str, " (", 2);
 	if (!err)
-		err = append_text(str, text + skip, n - skip, escape);
+		err = pv_escape_text(str, text + skip, n - skip, escape);
 	if (!err && line > 0)
 		err = pv_str_appendf(str, ":%d", line);
 	return err ? err : pv_str_append(str, ")", 1);
 }
 
 struct pv_err *pv_frame_text(const struct pv_strings *strings, const struct pv_loc *loc,
-			     bool escape, struct pv_str *str)
+			     enum pv_escape escape, struct pv_str *str)
 {
 	static const char unknown[] = "[unknown";
 	const char *function = pv_strings_get(strings, loc->function);
 	size_t n = pv_strings_length(strings, loc->function);
-	struct pv_err *err = append_text(str, function, n, escape);
+	struct pv_err *err = pv_escape_text(str, function, n, escape);
 
 	if (!err && !n)
 		err = pv_str_appendf(str, "%s]", unknown);

@@ -8,6 +8,7 @@
 #ifndef PV_RECFILE_RECFILE_H
 #define PV_RECFILE_RECFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -54,12 +55,25 @@ uint64_t pv_recwriter_bytes(const struct pv_recwriter *writer);
 struct pv_err *pv_recfile_write(const struct pv_profile *profile, FILE *file);
 
 /*
- * Reads from the file's start.  name is for messages.  What is not a recording
- * is PV_ERR_FAILED; one that breaks off, or whose chunk does not match its
- * checksum, is read up to there and profile->cut is set.  max_slices: time is
- * kept in that many slices at most (0: 4096).
+ * Reads from the file's start; it must be one that can be positioned.  name is for
+ * messages.  What is not a recording is PV_ERR_FAILED; one that breaks off, or
+ * whose chunk does not match its checksum, is read up to there and profile->cut is
+ * set.  profile->note says so, and what else a reader should know.  max_slices:
+ * time is kept in that many slices at most (0: 4096).
  */
 struct pv_err *pv_recfile_read(FILE *file, const char *name, uint32_t max_slices,
 			       struct pv_profile **ret);
+
+struct pv_recfile_options {
+	uint32_t max_slices;
+	bool no_source;
+	/* only samples from from_ns on and before to_ns, since the start; to_ns 0: to the end */
+	uint64_t from_ns, to_ns;
+};
+
+/* The same, of a part of it: the profile begins at from_ns. */
+struct pv_err *pv_recfile_read_part(FILE *file, const char *name,
+				    const struct pv_recfile_options *options,
+				    struct pv_profile **ret);
 
 #endif

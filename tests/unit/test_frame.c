@@ -61,6 +61,10 @@ static const struct frame_case cases[] = {
 	{ PV_LOC_PYTHON, "\xe2\x80\xa8", "f", "", 1, "\xe2\x80\xa8 (f:1)",
 	  "\\xe2\\x80\\xa8 (f:1)" },
 	{ PV_LOC_PYTHON, "\xc2\x85", "f", "", 1, "\xc2\x85 (f:1)", "\\xc2\\x85 (f:1)" },
+	/* no character of XML */
+	{ PV_LOC_PYTHON, "\xef\xbf\xbe\xef\xbf\xbf\xef\xbf\xbd", "f", "", 1,
+	  "\xef\xbf\xbe\xef\xbf\xbf\xef\xbf\xbd (f:1)",
+	  "\\xef\\xbf\\xbe\\xef\\xbf\\xbf\xef\xbf\xbd (f:1)" },
 	/* Invalid UTF-8: lone, cut, overlong, surrogate, too large. */
 	{ PV_LOC_PYTHON, "\xff", "f", "", 1, "\xff (f:1)", "\\xff (f:1)" },
 	{ PV_LOC_PYTHON, "a\xe2\x82", "f", "", 1, "a\xe2\x82 (f:1)", "a\\xe2\\x82 (f:1)" },
@@ -93,11 +97,11 @@ START_TEST(frame_text)
 	loc.function = string(strings, c->function);
 	loc.file = string(strings, c->file);
 	loc.module = string(strings, c->module);
-	ck_assert_ptr_null(pv_frame_text(strings, &loc, false, &text));
+	ck_assert_ptr_null(pv_frame_text(strings, &loc, PV_ESCAPE_NONE, &text));
 	ck_assert_str_eq(pv_str_text(&text), c->plain);
 	/* Appends: what is there stays. */
 	ck_assert_ptr_null(pv_str_append(&text, ";", 1));
-	ck_assert_ptr_null(pv_frame_text(strings, &loc, true, &text));
+	ck_assert_ptr_null(pv_frame_text(strings, &loc, PV_ESCAPE_LINE, &text));
 	ck_assert_str_eq(pv_str_text(&text) + strlen(c->plain) + 1, c->escaped);
 	pv_str_deinit(&text);
 	pv_strings_destroy(strings);
@@ -112,10 +116,21 @@ START_TEST(nul_in_a_name)
 
 	ck_assert_ptr_null(pv_strings_create(&strings));
 	ck_assert_ptr_null(pv_strings_add(strings, "a\0b", 3, &loc.function));
-	ck_assert_ptr_null(pv_frame_text(strings, &loc, true, &text));
+	ck_assert_ptr_null(pv_frame_text(strings, &loc, PV_ESCAPE_LINE, &text));
 	ck_assert_str_eq(pv_str_text(&text), "a\\x00b");
 	pv_str_deinit(&text);
 	pv_strings_destroy(strings);
+}
+END_TEST
+
+/* Not for one-line formats: a ';' stays, all else is as it is there. */
+START_TEST(escape_text)
+{
+	struct pv_str text = { 0 };
+
+	ck_assert_ptr_null(pv_escape_text(&text, "<[u8; 4]>\n\\\xff", 12, PV_ESCAPE_TEXT));
+	ck_assert_str_eq(pv_str_text(&text), "<[u8; 4]>\\x0a\\\\\\xff");
+	pv_str_deinit(&text);
 }
 END_TEST
 
@@ -176,6 +191,7 @@ int main(void)
 	suite_add_tcase(suite, tcase);
 	tcase_add_loop_test(tcase, frame_text, 0, sizeof(cases) / sizeof(*cases));
 	tcase_add_test(tcase, nul_in_a_name);
+	tcase_add_test(tcase, escape_text);
 	tcase_add_test(tcase, formats_by_name_and_path);
 	tcase_add_test(tcase, formats_table);
 	srunner_run_all(runner, CK_ENV);

@@ -72,6 +72,11 @@ static const struct {
 	{ "\xe2\x82", "\"\\udce2\\udc82\"" },
 	{ "\xe2\x82z", "\"\\udce2\\udc82z\"" },
 	{ "\xc0\xaf", "\"\\udcc0\\udcaf\"" },
+	/* what a terminal obeys: C1, a right-to-left override, a tag */
+	{ "a\xc2\x9b"
+	  "31m",
+	  "\"a\\u009b31m\"" },
+	{ "\xe2\x80\xae\xf3\xa0\x81\x81", "\"\\u202e\\udb40\\udc41\"" },
 	{ "\xe0\x80\xaf", "\"\\udce0\\udc80\\udcaf\"" },
 	{ "\xed\xb2\x80", "\"\\udced\\udcb2\\udc80\"" },
 	{ "\xf4\x90\x80\x80", "\"\\udcf4\\udc90\\udc80\\udc80\"" },

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Untrusted bytes as text for people.
+ * Input: any bytes.
+ * Output: UTF-8 without anything that a terminal obeys, and its width.
+ */
+#include "base/text.h"
+
+#include <wchar.h>
+
+#include "base/str.h"
+
+size_t pv_text_decode(const char *text, size_t n, unsigned int *ret)
+{
+	static const unsigned int smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	const unsigned char *s = (const unsigned char *)text;
+	unsigned int c = s[0];
+	size_t length = c < 0x80   ? 1
+			: c < 0xc0 ? 0
+			: c < 0xe0 ? 2
+			: c < 0xf0 ? 3
+			: c < 0xf8 ? 4
+				   : 0;
+
+	if (!length || length > n)
+		return 0;
+	if (length > 1)
+		c &= 0x7f >> length;
+	for (size_t i = 1; i < length; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if (c < smallest[length] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	*ret = c;
+	return length;
+}
+
+/* Of Unicode 15: Cc, Zl, Zp, Cf, variation selectors of no effect here, and what is never assigned.
+ */
+bool pv_text_is_command(unsigned int c)
+{
+	static const struct {
+		unsigned int first, last;
+	} ranges[] = {
+		{ 0x00, 0x1f },       { 0x7f, 0x9f },       { 0xad, 0xad },
+		{ 0x600, 0x605 },     { 0x61c, 0x61c },     { 0x6dd, 0x6dd },
+		{ 0x70f, 0x70f },     { 0x890, 0x891 },     { 0x8e2, 0x8e2 },
+		{ 0x180b, 0x180f },   { 0x200b, 0x200f },   { 0x2028, 0x202e },
+		{ 0x2060, 0x206f },   { 0x3164, 0x3164 },   { 0xfeff, 0xfeff },
+		{ 0xfff0, 0xfffb },   { 0x110bd, 0x110bd }, { 0x110cd, 0x110cd },
+		{ 0x13430, 0x1343f }, { 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a },
+		{ 0xe0000, 0xe0fff },
+	};
+
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges) && c >= ranges[i].first; i++) {
+		if (c <= ranges[i].last)
+			return true;
+	}
+	return (c & 0xfffe) == 0xfffe; /* never a character */
+}
+
+struct pv_err *pv_text_append(struct pv_str *str, const char *bytes, size_t n)
+{
+	struct pv_err *err = NULL;
+
+	while (n && !err) {
+		unsigned int c;
+		size_t length = pv_text_decode(bytes, n, &c), step = length ? length : 1;
+
+		if (!length || pv_text_is_command(c)) {
+			for (size_t i = 0; i < step && !err; i++)
+				err = pv_str_appendf(str, "\\x%02x", (unsigned char)bytes[i]);
+		} else if (c == '\\') {
+			err = pv_str_append(str, "\\\\", 2);
+		} else {
+			err = pv_str_append(str, bytes, step);
+		}
+		bytes += step;
+		n -= step;
+	}
+	return err;
+}
+
+/* Bytes of the next character, its columns in width_ret. */
+static size_t next(const char *text, size_t n, size_t *width_ret)
+{
+	unsigned int c;
+	size_t length = pv_text_decode(text, n, &c);
+	int width = length > 1 ? wcwidth(c) : 1;
+
+	*width_ret = width < 0 ? 1 : width;
+	return length ? length : 1;
+}
+
+size_t pv_text_width(const char *text, size_t n)
+{
+	size_t columns = 0, width, at;
+
+	for (at = 0; at < n; columns += width)
+		at += next(text + at, n - at, &width);
+	return columns;
+}
+
+struct pv_err *pv_text_cut(struct pv_str *str, size_t from, size_t columns)
+{
+	static const char more[] = "…";
+	size_t at = from, used = 0, width, keep = from;
+
+	if (pv_text_width(pv_str_text(str) + from, str->n - from) <= columns)
+		return NULL;
+	while (at < str->n) {
+		at += next(str->data + at, str->n - at, &width);
+		used += width;
+		if (used + 1 > columns)
+			break;
+		keep = at;
+	}
+	str->n = keep;
+	str->data[keep] = '\0';
+	return columns ? pv_str_append(str, more, sizeof(more) - 1) : NULL;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Untrusted bytes as text for people: names of a target in a line on a terminal.
+ */
+#ifndef PV_BASE_TEXT_H
+#define PV_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+struct pv_str;
+
+/*
+ * Bytes of the UTF-8 sequence at the start of s, 0 if there is no valid one (RFC
+ * 3629: no overlong forms, no surrogates, nothing above U+10FFFF); ret: its code
+ * point.  n must not be 0.
+ */
+size_t pv_text_decode(const char *s, size_t n, unsigned int *ret);
+
+/*
+ * A character that is obeyed rather than shown: control characters, line ends of
+ * every kind, what reorders or hides its neighbours (bidirectional overrides,
+ * zero-width characters, tags).
+ */
+bool pv_text_is_command(unsigned int c);
+
+/*
+ * Appends bytes so that a terminal shows them and obeys none: what is not valid
+ * UTF-8 or a command becomes \xNN a byte, a backslash becomes two.
+ */
+struct pv_err *pv_text_append(struct pv_str *str, const char *bytes, size_t n);
+
+/* Columns on a terminal; LC_CTYPE must be a UTF-8 locale, else all characters count as one. */
+size_t pv_text_width(const char *text, size_t n);
+
+/* Shortens what str holds from byte `from` on to so many columns, at its end, where "…" says so. */
+struct pv_err *pv_text_cut(struct pv_str *str, size_t from, size_t columns);
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pitviper report: a recording turned into any format, on any machine.
+ * Input: a file that record wrote, whole or not.
+ * Output: files by format, and the summary.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/output.h"
+#include "base/vec.h"
+#include "cmd/command.h"
+#include "cmd/options.h"
+#include "cmd/summary.h"
+#include "model/filter.h"
+#include "model/profile.h"
+#include "model/strings.h"
+#include "out/format.h"
+#include "recfile/recfile.h"
+#include "session/session.h"
+
+struct report_options {
+	struct pv_vec outputs; /* const char * */
+	const char *format, *thread, *process;
+	double from, to;
+	bool json, quiet, no_source;
+};
+
+#define AT(field) offsetof(struct report_options, field)
+static const struct pv_option report_option_table[] = {
+	{ 'o', "output", "FILE", "write FILE, format by its name; repeatable; - is stdout",
+	  PV_OPTION_LIST, AT(outputs) },
+	{ 0, "format", "NAME", "format of all outputs, whatever their names", PV_OPTION_TEXT,
+	  AT(format) },
+	{ 0, "from", "SEC", "only samples from SEC seconds after the start on", PV_OPTION_SECONDS,
+	  AT(from) },
+	{ 0, "to", "SEC", "only samples before that time", PV_OPTION_SECONDS, AT(to) },
+	{ 0, "thread", "TID|NAME", "only samples of that thread, or of all with that name",
+	  PV_OPTION_TEXT, AT(thread) },
+	{ 0, "process", "PID", "only samples of that process", PV_OPTION_TEXT, AT(process) },
+	{ 0, "no-source", NULL, "leave the source text out", PV_OPTION_FLAG, AT(no_source) },
+	{ 0, "json", NULL, "the summary for machines, on stdout", PV_OPTION_FLAG, AT(json) },
+	{ 'q', "quiet", NULL, "no summary", PV_OPTION_FLAG, AT(quiet) },
+	{},
+};
+#undef AT
+
+static const struct pv_usage report_usage = {
+	.command = "report",
+	.synopsis = "[OPTIONS] FILE",
+	.summary = "Turns a recording into any format, and tells what record told at its end.",
+	.example = "  pitviper report app.pvr -o app.folded\n"
+		   "  pitviper report --from 10 --to 20 --thread MainThread app.pvr\n",
+	.options = report_option_table,
+};
+
+struct report_output {
+	const char *path;
+	const struct pv_format *format;
+	struct pv_output *output;
+};
+
+struct report {
+	struct report_options options;
+	const char *path;
+	pid_t process; /* 0: all */
+	struct pv_profile *profile;
+	struct report_output *outputs;
+	size_t n_outputs;
+};
+
+static struct pv_err *check_options(struct report *report, int argc, char **argv, int first)
+{
+	const struct report_options *options = &report->options;
+
+	if (argc - first != 1)
+		return pv_err_create(PV_ERR_USAGE, "report wants one recording (FILE.pvr, - is "
+						   "standard input); see `pitviper report --help`");
+	report->path = argv[first];
+	if (options->quiet && !options->json && !options->outputs.n)
+		return pv_err_create(PV_ERR_USAGE,
+				     "-q without -o leaves nothing to do; name an output with -o");
+	if (options->to && options->from >= options->to)
+		return pv_err_create(PV_ERR_USAGE, "--from must be before --to");
+	return options->process ? pv_options_pid(options->process, &report->process) : NULL;
+}
+
+static struct pv_err *open_outputs(struct report *report)
+{
+	const struct report_options *options = &report->options;
+	struct pv_err *err = NULL;
+
+	report->outputs = calloc(options->outputs.n + 1, sizeof(*report->outputs));
+	if (!report->outputs)
+		return &pv_enomem;
+	for (size_t i = 0; !err && i < options->outputs.n; i++) {
+		struct report_output *output = &report->outputs[report->n_outputs++];
+
+		output->path = *(const char **)pv_vec_at(&options->outputs, i);
+		if (options->format)
+			err = pv_format_by_name(options->format, &output->format);
+		else
+			err = pv_format_by_path(output->path, &output->format);
+		if (!err)
+			err = pv_output_create(output->path, &output->output);
+	}
+	return err;
+}
+
+/* What cannot be positioned, such as a pipe, is copied to a file that has no name. */
+static struct pv_err *spool(FILE *from, const char *name, FILE **ret)
+{
+	_pv_fclose_ FILE *to = tmpfile();
+	char block[65536];
+	size_t n;
+
+	if (!to)
+		return pv_err_errno(errno, "cannot make a temporary file");
+	errno = 0;
+	while ((n = fread(block, 1, sizeof(block), from))) {
+		if (fwrite(block, 1, n, to) != n)
+			return pv_err_errno(errno, "cannot write a temporary file");
+	}
+	if (ferror(from))
+		return pv_err_errno(errno, "cannot read %s", name);
+	if (fflush(to))
+		return pv_err_errno(errno, "cannot write a temporary file");
+	*ret = pv_steal(to);
+	return NULL;
+}
+
+static uint64_t to_ns(double s)
+{
+	return (uint64_t)(s * 1e9 + 0.5);
+}
+
+static struct pv_err *read_recording(struct report *report)
+{
+	bool is_stdin = !strcmp(report->path, "-");
+	const char *name = is_stdin ? "standard input" : report->path;
+	_pv_fclose_ FILE *file =
+		is_stdin ? fdopen(dup(STDIN_FILENO), "r") : fopen(report->path, "re");
+	_pv_fclose_ FILE *spooled = NULL;
+	const struct report_options *options = &report->options;
+	struct pv_recfile_options part = {
+		.no_source = options->no_source,
+		.from_ns = to_ns(options->from),
+		.to_ns = to_ns(options->to),
+	};
+
+	if (!file)
+		return pv_err_errno(errno, "cannot read %s", name);
+	if (fseeko(file, 0, SEEK_CUR)) {
+		struct pv_err *err = spool(file, name, &spooled);
+
+		if (err)
+			return err;
+	}
+	return pv_recfile_read_part(spooled ? spooled : file, name, &part, &report->profile);
+}
+
+/* --thread and --process */
+static struct pv_err *keep_part(struct report *report)
+{
+	struct pv_thread_filter filter = { .pid = report->process,
+					   .thread = report->options.thread };
+	size_t n_threads;
+	struct pv_err *err;
+
+	if (filter.pid || filter.thread) {
+		err = pv_profile_keep_threads(report->profile, &filter, &n_threads);
+		if (!err && !n_threads)
+			err = pv_err_create(PV_ERR_FAILED, "%s has no such thread or process",
+					    report->path);
+		if (err)
+			return err;
+	} else if (!report->options.from && !report->options.to) {
+		return NULL;
+	}
+	return pv_profile_count_quality(report->profile);
+}
+
+static struct pv_err *write_outputs(struct report *report)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < report->n_outputs; i++) {
+		struct report_output *output = &report->outputs[i];
+
+		err = output->format->write(report->profile, pv_output_file(output->output));
+		if (err)
+			err = pv_err_wrap(err, "cannot write %s", output->path);
+		else
+			err = pv_output_commit(output->output);
+	}
+	return err;
+}
+
+static void say_formats(const struct report *report, FILE *file)
+{
+	fprintf(file, "\n`pitviper report %s -o NAME` writes it, in the format that NAME ends in:",
+		report->path);
+	for (size_t i = 0; pv_formats[i]; i++)
+		fprintf(file, " %s", pv_formats[i]->suffixes[0]);
+	fputc('\n', file);
+}
+
+static struct pv_err *print_summary(const struct report *report)
+{
+	const struct pv_profile *profile = report->profile;
+	const struct pv_strings *strings = profile->strings;
+	const char *problem = pv_strings_get(strings, profile->problem);
+	struct pv_session_facts facts = {
+		.pid = (pid_t)profile->pid,
+		.name = pv_strings_get(strings, profile->target_name),
+		.interpreter = pv_strings_get(strings, profile->interpreter),
+		.python_error = *problem ? problem : NULL,
+		.no_native = profile->no_native,
+		.ended = profile->ended,
+		.first_sample_ms = -1,
+	};
+	_pv_free_ const char **paths = calloc(report->n_outputs + 1, sizeof(*paths));
+	struct pv_err *err = NULL;
+	FILE *file = stdout;
+
+	if (!paths)
+		return &pv_enomem;
+	for (size_t i = 0; i < report->n_outputs; i++) {
+		paths[i] = report->outputs[i].path;
+		if (!strcmp(paths[i], "-"))
+			file = stderr;
+	}
+	if (report->options.json) {
+		pv_summary_json(profile, &facts, paths, report->n_outputs, file);
+	} else if (!report->options.quiet) {
+		err = pv_summary_print(profile, &facts, paths, report->n_outputs, file);
+		if (!err && !report->n_outputs)
+			say_formats(report, file);
+	}
+	return err;
+}
+
+static struct pv_err *report_run(struct report *report)
+{
+	struct pv_err *err;
+	const char *note;
+
+	err = open_outputs(report);
+	if (!err)
+		err = read_recording(report);
+	if (!err)
+		err = keep_part(report);
+	if (err)
+		return err;
+	/* it must not go unseen, whatever becomes of the summary */
+	note = pv_strings_get(report->profile->strings, report->profile->note);
+	if (*note)
+		fprintf(stderr, "pitviper: %s: %s\n", report->path, note);
+	err = write_outputs(report);
+	return err ? err : print_summary(report);
+}
+
+static struct pv_err *run(int argc, char **argv, int *status_ret)
+{
+	struct report report = { 0 };
+	struct pv_err *err;
+	int first;
+	bool help;
+
+	(void)status_ret;
+	report.options.outputs = (struct pv_vec)PV_VEC(const char *);
+	err = pv_options_parse(&report_usage, argc, argv, &report.options, &first, &help);
+	if (!err && !help)
+		err = check_options(&report, argc, argv, first);
+	if (!err && !help)
+		err = report_run(&report);
+	pv_profile_destroy(report.profile);
+	for (size_t i = 0; i < report.n_outputs; i++)
+		pv_output_destroy(report.outputs[i].output);
+	free(report.outputs);
+	pv_vec_deinit(&report.options.outputs);
+	return err;
+}
+
+const struct pv_command pv_command_report = {
+	.name = "report",
+	.summary = "a recording turned into any format, on any machine",
+	.run = run,
+};

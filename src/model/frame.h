@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A frame in words for people: its function and its place, apart, so that a table
+ * can align them.  Names are untrusted; what a terminal would obey is escaped.
+ */
+#ifndef PV_MODEL_FRAME_H
+#define PV_MODEL_FRAME_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct pv_loc;
+struct pv_profile;
+struct pv_str;
+
+/* Appends "report", "vfs_read", "[truncated]", "[unknown]". */
+struct pv_err *pv_frame_function(const struct pv_profile *profile, const struct pv_loc *loc,
+				 struct pv_str *str);
+
+/*
+ * Appends where that function is: "app.py", "app.py:52" or "app.py:52-58" by the
+ * lines, of which 0 is none; "libz.so.1", "libz.so.1, inlined", "kernel"; nothing
+ * for what has no place.  A file is shown as in pv_path_skip().
+ */
+struct pv_err *pv_frame_place(const struct pv_profile *profile, const struct pv_loc *loc,
+			      int32_t first_line, int32_t last_line, struct pv_str *str);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * base/text: what a terminal would obey is escaped, widths, cutting.
+ * Input: bytes made here; the expected texts are written by hand after RFC 3629
+ * and Unicode's categories.  Output: Check's report.
+ */
+#include <check.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "base/text.h"
+
+static void ok(struct pv_err *err)
+{
+	ck_assert_msg(!err, "%s", err ? err->message : "");
+}
+
+struct escape_case {
+	const char *bytes;
+	size_t n;
+	const char *text;
+};
+
+#define BYTES(literal) literal, sizeof(literal) - 1
+static const struct escape_case escapes[] = {
+	{ BYTES(""), "" },
+	{ BYTES("plain; <name> 'x'"), "plain; <name> 'x'" },
+	{ BYTES("\033[31mred\033[0m"), "\\x1b[31mred\\x1b[0m" },
+	{ BYTES("a\nb\rc\td\0e\177"), "a\\x0ab\\x0dc\\x09d\\x00e\\x7f" },
+	{ BYTES("back\\slash"), "back\\\\slash" },
+	/* C1: some terminals take U+009B for ESC [ */
+	{ BYTES("\xc2\x9b"
+		"31m"),
+	  "\\xc2\\x9b31m" },
+	{ BYTES("\x9b"
+		"31m"),
+	  "\\x9b31m" },
+	/* right-to-left override, isolates, zero width space and joiner, BOM, a tag, line separator
+	 */
+	{ BYTES("\u202etxt.exe"), "\\xe2\\x80\\xaetxt.exe" },
+	{ BYTES("\u2066a\u2069"), "\\xe2\\x81\\xa6a\\xe2\\x81\\xa9" },
+	{ BYTES("a\u200bb\u200dc\ufeff"), "a\\xe2\\x80\\x8bb\\xe2\\x80\\x8dc\\xef\\xbb\\xbf" },
+	{ BYTES("\U000e0041"), "\\xf3\\xa0\\x81\\x81" },
+	{ BYTES("\u2028\u2029\xc2\x85"), "\\xe2\\x80\\xa8\\xe2\\x80\\xa9\\xc2\\x85" },
+	/* not UTF-8: overlong, surrogate, too high, cut short, alone */
+	{ BYTES("\xc0\xaf"), "\\xc0\\xaf" },
+	{ BYTES("\xed\xa0\x80"), "\\xed\\xa0\\x80" },
+	{ BYTES("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80" },
+	{ BYTES("\xe6\x97"), "\\xe6\\x97" },
+	{ BYTES("\xff"), "\\xff" },
+	/* letters stay */
+	{ BYTES("größe 日本 🐍"), "größe 日本 🐍" },
+};
+
+START_TEST(commands_are_escaped)
+{
+	const struct escape_case *c = &escapes[_i];
+	struct pv_str str = {};
+
+	ok(pv_text_append(&str, c->bytes, c->n));
+	ck_assert_str_eq(pv_str_text(&str), c->text);
+	pv_str_deinit(&str);
+}
+END_TEST
+
+START_TEST(no_byte_gets_through)
+{
+	struct pv_str str = {};
+
+	for (int c = 0; c < 0x100; c++) {
+		char byte = c;
+
+		pv_str_clear(&str);
+		ok(pv_text_append(&str, &byte, 1));
+		for (size_t i = 0; i < str.n; i++)
+			ck_assert(str.data[i] >= 0x20 && str.data[i] < 0x7f);
+	}
+	pv_str_deinit(&str);
+}
+END_TEST
+
+START_TEST(long_sequences_decode)
+{
+	for (unsigned int c = 0x10000; c < 0x110000; c++) {
+		char bytes[4] = { 0xf0 | c >> 18, 0x80 | (c >> 12 & 0x3f), 0x80 | (c >> 6 & 0x3f),
+				  0x80 | (c & 0x3f) };
+		unsigned int back = 0;
+
+		ck_assert_uint_eq(pv_text_decode(bytes, 4, &back), 4);
+		ck_assert_uint_eq(back, c);
+	}
+}
+END_TEST
+
+START_TEST(widths)
+{
+	static const char narrow[] = "größe", wide[] = "日本", combined[] = "e\u0301";
+
+	ck_assert_ptr_nonnull(setlocale(LC_CTYPE, "C.UTF-8"));
+	ck_assert_uint_eq(pv_text_width("", 0), 0);
+	ck_assert_uint_eq(pv_text_width("abc", 3), 3);
+	ck_assert_uint_eq(pv_text_width(narrow, strlen(narrow)), 5);
+	ck_assert_uint_eq(pv_text_width(wide, strlen(wide)), 4);
+	ck_assert_uint_eq(pv_text_width(combined, strlen(combined)), 1);
+}
+END_TEST
+
+struct cut_case {
+	const char *text;
+	size_t columns;
+	const char *cut;
+};
+
+static const struct cut_case cuts[] = {
+	{ "abcdef", 6, "abcdef" },
+	{ "abcdef", 5, "abcd…" },
+	{ "abcdef", 1, "…" },
+	{ "abcdef", 0, "" },
+	{ "日本語", 6, "日本語" },
+	{ "日本語", 5, "日本…" },
+	/* a wide character does not fit by half: one column stays empty */
+	{ "日本語", 4, "日…" },
+	{ "e\u0301e\u0301e\u0301", 2, "e\u0301…" },
+};
+
+START_TEST(text_is_cut_at_its_end)
+{
+	const struct cut_case *c = &cuts[_i];
+	struct pv_str str = {};
+
+	ck_assert_ptr_nonnull(setlocale(LC_CTYPE, "C.UTF-8"));
+	ok(pv_str_append(&str, "kept ", 5));
+	ok(pv_str_append(&str, c->text, strlen(c->text)));
+	ok(pv_text_cut(&str, 5, c->columns));
+	ck_assert_str_eq(pv_str_text(&str) + 5, c->cut);
+	ck_assert(!strncmp(pv_str_text(&str), "kept ", 5));
+	pv_str_deinit(&str);
+}
+END_TEST
+
+START_TEST(an_empty_text_is_cut)
+{
+	struct pv_str str = {};
+
+	ok(pv_text_cut(&str, 0, 0));
+	ck_assert_uint_eq(str.n, 0);
+	pv_str_deinit(&str);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("text");
+	TCase *tcase = tcase_create("text");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_loop_test(tcase, commands_are_escaped, 0, sizeof(escapes) / sizeof(*escapes));
+	tcase_add_test(tcase, no_byte_gets_through);
+	tcase_add_test(tcase, long_sequences_decode);
+	tcase_add_test(tcase, widths);
+	tcase_add_loop_test(tcase, text_is_cut_at_its_end, 0, sizeof(cuts) / sizeof(*cuts));
+	tcase_add_test(tcase, an_empty_text_is_cut);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
