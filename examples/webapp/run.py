@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The bundled web app under its own load: a Flask application in gunicorn's workers, asked by another process.
 
-Input: options (--help).  Output: one line when it runs, with the PID to record (gunicorn's master; its
+Input: options (--help).  Output: one line when it has answered, with the PID to record (gunicorn's master; its
 workers are children of it) and the address; when it ends, by a signal or after --seconds, what
 its own clock says of where the CPU time went (account.py), to hold beside what a profiler says.
 Needs Flask and gunicorn (Debian's python3-flask and gunicorn); with --server plain nothing but
@@ -31,7 +31,7 @@ def options():
     return parser.parse_args()
 
 
-def start_load(port, clients):
+def start_load(port, clients, say):
     """Its standard input is a pipe that only the app's processes hold: it ends when they are gone, however they end.
 
     A shell starts it and ends, so that it is no child of the app: whoever records the app and its
@@ -41,7 +41,7 @@ def start_load(port, clients):
     os.set_inheritable(writer, False)
     command = '"$0" "$@" <&%d &' % reader
     subprocess.run(["/bin/sh", "-c", command, sys.executable, os.path.join(HERE, "load.py"), "--port", str(port),
-                    "--threads", str(clients)], pass_fds=[reader], check=True)
+                    "--threads", str(clients), "--say", say], pass_fds=[reader], check=True)
     os.close(reader)
     return writer
 
@@ -92,9 +92,11 @@ def main():
     pipes = []
 
     def running():
+        say = "webapp: running, pid %d, http://127.0.0.1:%d/" % (master, port)
         if arguments.load:
-            pipes.append(start_load(port, arguments.load))
-        print("webapp: running, pid %d, http://127.0.0.1:%d/" % (master, port), flush=True)
+            pipes.append(start_load(port, arguments.load, say))
+        else:
+            print(say, flush=True)
 
     def ended():
         print(account.table(directory), flush=True)
