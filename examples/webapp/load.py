@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Asks for the app's pages, over and over: its own load, on the loopback interface only.
 
-Input: --port, --threads; standard input, at whose end it stops.  Output: requests, each after the
+Input: --port, --threads, --seconds; standard input, at whose end it stops, too.  Output: requests, each after the
 answer to the one before; what --say says after the first answer.  Standard library, Python 3.8 or newer.
 """
 import argparse
 import http.client
 import random
+import select
 import signal
 import sys
 import threading
@@ -41,6 +42,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--say")
     arguments = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app; this ends after it
@@ -51,7 +53,7 @@ def main():
         threading.Thread(target=lambda: answered.wait() and print(arguments.say, flush=True), daemon=True).start()
     for thread in threads:
         thread.start()
-    sys.stdin.read()
+    select.select([sys.stdin], [], [], arguments.seconds)
     stop.set()
     for thread in threads:
         thread.join(timeout=5)

@@ -22,6 +22,7 @@ WEBAPP = os.path.join(EXAMPLES, "webapp")
 SYSTEM_PYTHON = "/usr/bin/python3"		# Debian's: stripped, and with Flask, gunicorn and numpy
 WITHIN = 2.0					# percentage points
 SAMPLES = 10500
+HZ = 1997					# no multiple of any tick of the kernel or of the programs
 # Causes that cost samples or time; the others mark a part of a stack.
 LOST = ("ring_sample", "ring_code", "code_read", "sideband", "name_missing", "proc_gone", "image", "thread")
 
@@ -253,7 +254,7 @@ def wrk(app, seconds):
 @pytest.mark.parametrize("how", ["children", "pids"])
 def test_flask_under_wrk(webapp, recording, how):
 	"""gunicorn with two workers: every share and all of the time, no sample lost."""
-	hz = 2000
+	hz = HZ
 	app = gunicorn(webapp, 2)
 	args = ["--children", "-p", app.pid] if how == "children" else [a for pid in app.workers() for a in ("-p", pid)]
 	capture = recording(hz, *args)
@@ -266,7 +267,7 @@ def test_flask_under_wrk(webapp, recording, how):
 
 def test_flask_threads_own_load(webapp, recording):
 	"""run.py as quickstart starts it, with its own load, and threads in its workers."""
-	hz = 2000
+	hz = HZ
 	app = webapp([SYSTEM_PYTHON, os.path.join(WEBAPP, "run.py"), "--threads", 2])
 	app.target.wait_line(b"webapp: running")
 	capture = recording(hz, "--children", "-p", app.pid)
@@ -279,7 +280,7 @@ def test_flask_threads_own_load(webapp, recording):
 
 def test_bare_webapp(webapp, recording, bare):
 	"""A thread for each request, hundreds of them: all are seen, from any Python."""
-	hz = 2000
+	hz = HZ
 	app = webapp([bare.path, os.path.join(WEBAPP, "run.py"), "--server", "plain"])
 	app.target.wait_line(b"webapp: running")
 	capture = recording(hz, "-p", app.pid)
@@ -294,7 +295,7 @@ def test_bare_webapp(webapp, recording, bare):
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_numpy(recording, spawn, threads, full):
-	hz = 2000
+	hz = HZ
 	victim = spawn(SYSTEM_PYTHON, os.path.join(EXAMPLES, "numpy_mix.py"), "--wait", "--threads", threads, ready=False)
 	victim.wait_line(b"numpy_mix: running")
 	capture = recording(hz, "-p", victim.pid)
