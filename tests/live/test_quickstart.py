@@ -23,7 +23,6 @@ def clone(tmp_path_factory):
 
 
 def start(clone, *args):
-	# a name in PATH may lie: the app runs on Debian's own Python, whatever "python3" is
 	return subprocess.Popen([str(clone / "quickstart"), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
 				stderr=subprocess.STDOUT, cwd="/", start_new_session=True)
 
