@@ -128,7 +128,7 @@ class Recording:
 			self.kill()
 			raise
 
-	def stop(self):
+	def stop(self, complete=0.99):
 		run = live.interrupt(self.proc)
 		assert run.status == 0, run
 		stacks, summary = live.parse_folded(self.path), live.last_json(run.out)
@@ -138,7 +138,7 @@ class Recording:
 		self.spared = summary["lost"]["spared"]
 		assert self.spared <= 0.01 * summary["samples"], summary
 		assert summary["samples"] == live.total(stacks)
-		assert summary["complete"] >= 0.99 * summary["samples"], summary
+		assert summary["complete"] >= complete * summary["samples"], summary
 		return stacks
 
 	def kill(self):
@@ -287,7 +287,7 @@ def test_bare_webapp(webapp, recording, bare):
 	before = app.spent()
 	app.wait_cpu(SAMPLES / hz)
 	truth = app.truth(before)
-	stacks = capture.stop()
+	stacks = capture.stop(complete=0.98)	# threads that are being born or are ending have no whole stack
 	compare(stacks, truth, hz, capture.spared)
 
 
