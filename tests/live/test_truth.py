@@ -31,11 +31,12 @@ import account  # noqa: E402
 
 
 def pytest_generate_tests(metafunc):
-	"""The bare app runs on any Python: the newest, or with --full all of them."""
-	if "bare" in metafunc.fixturenames:
-		found = [i for i in live.find_interpreters() if not i.root]
-		chosen = found if metafunc.config.getoption("--full") else found[-1:]
-		metafunc.parametrize("bare", chosen, ids=str)
+	"""Without --full one of each: the bare app runs on any Python, here the newest."""
+	several = {"bare": [i for i in reversed(live.find_interpreters()) if not i.root], "how": ["children", "pids"],
+		   "threads": [3, 1]}
+	for name in set(several) & set(metafunc.fixturenames):
+		some = several[name] if metafunc.config.getoption("--full") else several[name][:1]
+		metafunc.parametrize(name, some, ids=str)
 
 
 class Truth:
@@ -251,7 +252,6 @@ def wrk(app, seconds):
 	print(out.strip().splitlines()[-2:])
 
 
-@pytest.mark.parametrize("how", ["children", "pids"])
 def test_flask_under_wrk(webapp, recording, how):
 	"""gunicorn with two workers: every share and all of the time, no sample lost."""
 	hz = HZ
@@ -293,7 +293,6 @@ def test_bare_webapp(webapp, recording, bare):
 
 # ---- numpy
 
-@pytest.mark.parametrize("threads", [1, 3])
 def test_numpy(recording, spawn, threads, full):
 	hz = HZ
 	victim = spawn(SYSTEM_PYTHON, os.path.join(EXAMPLES, "numpy_mix.py"), "--wait", "--threads", threads, ready=False)
