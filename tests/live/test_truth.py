@@ -14,6 +14,7 @@ import subprocess
 import sys
 import urllib.request
 
+import conftest
 import live
 import pytest
 
@@ -32,7 +33,7 @@ import account  # noqa: E402
 
 def pytest_generate_tests(metafunc):
 	"""Without --full one of each: the bare app runs on any Python, here the newest."""
-	several = {"bare": [i for i in reversed(live.find_interpreters()) if not i.root], "how": ["children", "pids"],
+	several = {"bare": [i for i in reversed(conftest.INTERPRETERS) if not i.root], "how": ["children", "pids"],
 		   "threads": [3, 1]}
 	for name in set(several) & set(metafunc.fixturenames):
 		some = several[name] if metafunc.config.getoption("--full") else several[name][:1]
