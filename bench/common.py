@@ -9,9 +9,11 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
+import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, "tests", "live"))
@@ -89,6 +91,33 @@ class Report:
 	def end(self):
 		if self.args.json:
 			print(json.dumps({"title": self.title, "command": self.command, "rows": self.rows}))
+
+
+def start_record(hz, *args):
+	"""A pitviper that records to nowhere and has attached."""
+	proc = live.start_pitviper("record", "-q", "-F", hz, "-o", "/dev/null", "--format", "folded", *args)
+	live.wait_attached(proc)
+	time.sleep(0.15)
+	return proc
+
+
+def paired(measure, start, pairs):
+	"""Ratios on / off of a figure, one a pair: each "on" against the "off" just before and just after it."""
+	ratios = []
+	off_before = measure()
+	for _ in range(pairs):
+		proc = start()
+		if proc is None:
+			return []
+		try:
+			on = measure()
+		finally:
+			proc.send_signal(signal.SIGINT)
+			proc.communicate(timeout=30)
+		off_after = measure()
+		ratios.append(on / ((off_before + off_after) / 2))
+		off_before = off_after
+	return ratios
 
 
 def thread_cpu_ns(pid, tid=None):

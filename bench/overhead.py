@@ -9,7 +9,6 @@ nothing (perf record without stacks), perf record --call-graph dwarf.
 """
 import mmap
 import shutil
-import signal
 import struct
 import subprocess
 import tempfile
@@ -37,13 +36,6 @@ class Progress:
 		return (cpu_after - cpu) / (units_after - units)
 
 
-def start_pitviper(pid, hz):
-	proc = live.start_pitviper("record", "-q", "-F", hz, "-o", "/dev/null", "--format", "folded", "-p", pid)
-	live.wait_attached(proc)
-	time.sleep(0.15)
-	return proc
-
-
 def start_perf(pid, hz, *options):
 	proc = subprocess.Popen(
 		["perf", "record", "-q", "-e", "cpu-clock", "-F", str(hz), *options, "-o", "/dev/null", "-p", str(pid)],
@@ -54,25 +46,9 @@ def start_perf(pid, hz, *options):
 	return None if proc.poll() is not None else proc
 
 
-def stop(proc):
-	proc.send_signal(signal.SIGINT)
-	proc.communicate(timeout=30)
-
-
 def toggle(progress, start, pairs, seconds):
 	"""Percent by which a unit of work costs more, one number a pair."""
-	slower = []
-	off_before = progress.cost(seconds)
-	for _ in range(pairs):
-		proc = start()
-		if proc is None:
-			return []
-		on = progress.cost(seconds)
-		stop(proc)
-		off_after = progress.cost(seconds)
-		slower.append(100 * (on / ((off_before + off_after) / 2) - 1))
-		off_before = off_after
-	return slower
+	return [100 * (ratio - 1) for ratio in common.paired(lambda: progress.cost(seconds), start, pairs)]
 
 
 def main():
@@ -85,7 +61,7 @@ def main():
 	with common.program("steady.py", progress.file.name) as victim:
 		progress.cost(1)
 		for hz in (99, 1000, 10000):
-			kinds = [("pitviper", lambda: start_pitviper(victim.pid, hz))]
+			kinds = [("pitviper", lambda: common.start_record(hz, "-p", victim.pid))]
 			if shutil.which("perf"):
 				kinds += [("empty interrupt (perf record, no stacks)", lambda: start_perf(victim.pid, hz)),
 					  ("perf record --call-graph dwarf", lambda: start_perf(victim.pid, hz, "--call-graph", "dwarf"))]

@@ -32,28 +32,29 @@ CPU, COUNT, LINE, WIDTH = range(4)
 
 
 class Account:
-    """Of one process.  Another process may read the cells at any time."""
+    """Of one process, from begin() or its first part on.  Another process may read the cells at any time."""
 
     def __init__(self):
+        self.cells = None
         self.lock = threading.Lock()
+
+    def begin(self):
         size = len(NAMES) * WIDTH * 8
         directory = os.environ.get("WEBAPP_ACCOUNT")
         if directory:
             with open(os.path.join(directory, str(os.getpid())), "w+b") as file:
                 file.truncate(size)
-                self.map = mmap.mmap(file.fileno(), size)
+                shared = mmap.mmap(file.fileno(), size)
         else:
-            self.map = mmap.mmap(-1, size)
-        self.cells = memoryview(self.map).cast("Q")
-        self.begin()
-
-    def begin(self):
-        """What the process did before is not part of the account."""
-        self.start = time.process_time_ns()
+            shared = mmap.mmap(-1, size)
+        self.start = time.process_time_ns()  # what the process did before is not part of the account
+        self.cells = memoryview(shared).cast("Q")
 
     def add(self, name, ns, line=0):
         at = NAMES.index(name) * WIDTH
         with self.lock:
+            if not self.cells:
+                self.begin()
             self.cells[at + CPU] += ns
             self.cells[at + COUNT] += 1
             self.cells[at + LINE] = line
@@ -61,7 +62,7 @@ class Account:
 
 
 ACCOUNT = Account()
-os.register_at_fork(after_in_child=ACCOUNT.__init__)  # a process has its own file, and a lock that nobody holds
+os.register_at_fork(after_in_child=ACCOUNT.__init__)  # a process has its own cells, and a lock that nobody holds
 
 
 class Watch:
@@ -75,7 +76,7 @@ class Watch:
         """To be called on the line after the one that is the part."""
         now = time.thread_time_ns()
         ACCOUNT.add(self.page + "/" + part, now - self.since, sys._getframe(1).f_lineno - 1)
-        self.since = now
+        self.since = time.thread_time_ns()  # the account itself is nobody's time
 
 
 def measured(application):

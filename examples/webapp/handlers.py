@@ -16,6 +16,7 @@ import random
 import re
 import sqlite3
 import tempfile
+import threading
 import zlib
 
 from account import Watch
@@ -56,6 +57,7 @@ def make_file():
 
 RNG = random.Random(1)
 DATABASE = make_orders(RNG)
+ONE_AT_A_TIME = threading.Lock()
 LOG = make_log(RNG)
 PICTURE = make_picture()
 FILE = make_file()
@@ -63,8 +65,9 @@ PATTERN = re.compile(r"\w+ .*from=.*refused.*size=")
 
 
 def fetch_orders(city):
-    return DATABASE.execute("SELECT number, city, price, made FROM orders WHERE city = ? ORDER BY made LIMIT ?",
-                            (city, ROWS)).fetchall()
+    with ONE_AT_A_TIME:  # sqlite3 keeps statements for the next use, and two threads may take the same one
+        return DATABASE.execute("SELECT number, city, price, made FROM orders WHERE city = ? ORDER BY made LIMIT ?",
+                                (city, ROWS)).fetchall()
 
 
 def to_row(order):

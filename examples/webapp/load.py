@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Asks for the app's pages, over and over: its own load, on the loopback interface only.
 
-Input: --port, --threads; standard input, at whose end it stops.  Output: requests, each after the
-answer to the one before.  Standard library, Python 3.8 or newer.
+Input: --port, --threads, --seconds; standard input, at whose end it stops, too.  Output: requests, each after the
+answer to the one before; what --say says after the first answer.  Standard library, Python 3.8 or newer.
 """
 import argparse
 import http.client
 import random
+import select
 import signal
 import sys
 import threading
@@ -14,7 +15,7 @@ import threading
 MIX = ["/report"] * 5 + ["/search"] * 3 + ["/thumbnail"] * 3 + ["/download"] * 4
 
 
-def ask(port, seed, stop):
+def ask(port, seed, stop, answered):
     """Until told to stop, or the app is gone: a thread's requests."""
     rng = random.Random(seed)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -34,20 +35,25 @@ def ask(port, seed, stop):
             if response.status != 200:
                 sys.exit("load.py: %s answers %d" % (page, response.status))
             fails = 0
+            answered.set()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--say")
     arguments = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app; this ends after it
-    stop = threading.Event()
-    threads = [threading.Thread(target=ask, args=(arguments.port, seed, stop), daemon=True)
+    stop, answered = threading.Event(), threading.Event()
+    threads = [threading.Thread(target=ask, args=(arguments.port, seed, stop, answered), daemon=True)
                for seed in range(arguments.threads)]
+    if arguments.say:
+        threading.Thread(target=lambda: answered.wait() and print(arguments.say, flush=True), daemon=True).start()
     for thread in threads:
         thread.start()
-    sys.stdin.read()
+    select.select([sys.stdin], [], [], arguments.seconds)
     stop.set()
     for thread in threads:
         thread.join(timeout=5)

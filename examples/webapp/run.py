@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The bundled web app under its own load: a Flask application in gunicorn's workers, asked by another process.
 
-Input: options (--help).  Output: one line when it runs, with the PID to record (gunicorn's master; its
+Input: options (--help).  Output: one line when it has answered, with the PID to record (gunicorn's master; its
 workers are children of it) and the address; when it ends, by a signal or after --seconds, what
 its own clock says of where the CPU time went (account.py), to hold beside what a profiler says.
 Needs Flask and gunicorn (Debian's python3-flask and gunicorn); with --server plain nothing but
@@ -31,8 +31,8 @@ def options():
     return parser.parse_args()
 
 
-def start_load(port, clients):
-    """Its standard input is a pipe that only the app's processes hold: it ends when they are gone, however they end.
+def start_load(arguments, port, say):
+    """Its standard input is a pipe of which only this process holds the other end: it ends when that is gone.
 
     A shell starts it and ends, so that it is no child of the app: whoever records the app and its
     children does not record the load.
@@ -41,12 +41,12 @@ def start_load(port, clients):
     os.set_inheritable(writer, False)
     command = '"$0" "$@" <&%d &' % reader
     subprocess.run(["/bin/sh", "-c", command, sys.executable, os.path.join(HERE, "load.py"), "--port", str(port),
-                    "--threads", str(clients)], pass_fds=[reader], check=True)
+                    "--threads", str(arguments.load), "--seconds", str(arguments.seconds), "--say", say], pass_fds=[reader], check=True)
     os.close(reader)
     return writer
 
 
-def serve_flask(arguments, listener, running, ended):
+def serve_flask(arguments, listener, running, forked, ended):
     try:
         import flask  # noqa: F401
         import gunicorn.app.base
@@ -58,7 +58,8 @@ def serve_flask(arguments, listener, running, ended):
         def load_config(self):
             settings = {"bind": "fd://%d" % listener.fileno(), "workers": arguments.workers,
                         "threads": arguments.threads, "loglevel": "warning", "timeout": 120, "graceful_timeout": 2,
-                        "when_ready": lambda server: running(), "on_exit": lambda server: ended()}
+                        "when_ready": lambda server: running(), "post_fork": lambda server, worker: forked(),
+                        "on_exit": lambda server: ended()}
             for name, value in settings.items():
                 self.cfg.set(name, value)
 
@@ -92,9 +93,16 @@ def main():
     pipes = []
 
     def running():
+        say = "webapp: running, pid %d, http://127.0.0.1:%d/" % (master, port)
         if arguments.load:
-            pipes.append(start_load(port, arguments.load))
-        print("webapp: running, pid %d, http://127.0.0.1:%d/" % (master, port), flush=True)
+            pipes.append(start_load(arguments, port, say))
+        else:
+            print(say, flush=True)
+
+    def forked():
+        """In a worker: a busy one does not look whether its master is gone, so the load must."""
+        for pipe in pipes:
+            os.close(pipe)
 
     def ended():
         print(account.table(directory), flush=True)
@@ -105,7 +113,7 @@ def main():
     signal.signal(signal.SIGALRM, lambda number, frame: os.kill(master, signal.SIGTERM))
     signal.alarm(arguments.seconds)
     if arguments.server == "flask":
-        serve_flask(arguments, listener, running, ended)
+        serve_flask(arguments, listener, running, forked, ended)
     else:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: sys.exit(0))

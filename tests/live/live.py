@@ -102,13 +102,13 @@ def find_interpreters():
 class Target:
 	"""A program under test.  Always killed; never waited for by sleeping."""
 
-	def __init__(self, command, stdin=True, env=None, cwd=None, ready=True, user=None, timeout=60):
+	def __init__(self, command, stdin=True, env=None, cwd=None, ready=True, user=None, timeout=60, pass_fds=()):
 		if user is not None:
 			command = ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups"] + command
 		self.proc = subprocess.Popen(
 			command, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
 			stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-			env=dict(os.environ, **env) if env else None, cwd=cwd)
+			env=dict(os.environ, **env) if env else None, cwd=cwd, pass_fds=pass_fds)
 		self.pid = self.proc.pid
 		self.buffer = b""
 		if ready:
