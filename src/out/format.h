@@ -18,6 +18,7 @@ struct pv_format {
 	const char *name;            /* "folded": --format NAME */
 	const char *const *suffixes; /* { ".folded", ".txt", NULL } */
 	const char *help;            /* one line */
+	bool binary;                 /* nothing for a terminal */
 	/* Writes the whole profile; write errors are reported by the caller's ferror(). */
 	struct pv_err *(*write)(const struct pv_profile *profile, FILE *file);
 };

@@ -10,13 +10,21 @@
 #include "base/str.h"
 #include "out/folded.h"
 #include "out/format.h"
+#include "out/pprof.h"
 #include "out/pvr.h"
+#include "out/speedscope.h"
+#include "out/svg.h"
 
+/* clang-format off */
 const struct pv_format *const pv_formats[] = {
 	&pv_format_folded,
+	&pv_format_svg,
+	&pv_format_speedscope,
+	&pv_format_pprof,
 	&pv_format_pvr,
 	NULL,
 };
+/* clang-format on */
 
 struct pv_err *pv_format_by_name(const char *name, const struct pv_format **ret)
 {
