@@ -187,6 +187,11 @@ static struct pv_err *add_limits(struct pv_about *about, const struct pv_profile
 		if (!err)
 			err = pv_str_appendf(note, "%s", limits[i].text);
 	}
+	if (!err && profile->note) {
+		err = add_note(about, &note);
+		if (!err)
+			err = append_name(note, profile, profile->note);
+	}
 	if (!err && profile->problem) {
 		err = add_note(about, &note);
 		if (!err)
