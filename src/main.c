@@ -7,6 +7,7 @@
 
 #include "cmd/command.h"
 
+/* clang-format off */
 static const struct pv_command *const commands[] = {
 	&pv_command_record,
 	&pv_command_report,
@@ -14,6 +15,7 @@ static const struct pv_command *const commands[] = {
 	&pv_command_doctor,
 	NULL,
 };
+/* clang-format on */
 
 static int print_help(FILE *file, int status)
 {
@@ -41,6 +43,11 @@ int main(int argc, char **argv)
 		return print_help(stdout, 0);
 	if (!strcmp(argv[1], "--version")) {
 		puts("pitviper " PV_VERSION);
+		return 0;
+	}
+	/* for the build, which installs it */
+	if (!strcmp(argv[1], "--completion")) {
+		pv_completion_print(commands, stdout);
 		return 0;
 	}
 	for (i = 0; commands[i] && strcmp(commands[i]->name, argv[1]); i++)

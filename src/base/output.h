@@ -6,6 +6,7 @@
 #ifndef PV_BASE_OUTPUT_H
 #define PV_BASE_OUTPUT_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -19,6 +20,9 @@ struct pv_output;
 struct pv_err *pv_output_create(const char *path, struct pv_output **ret);
 
 FILE *pv_output_file(struct pv_output *output);
+
+/* What is written there is seen by a person, or breaks their screen. */
+bool pv_output_is_terminal(const struct pv_output *output);
 
 /* Flush, fsync-free close, rename.  The output is still to be destroyed. */
 struct pv_err *pv_output_commit(struct pv_output *output);

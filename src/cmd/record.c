@@ -33,7 +33,8 @@ struct record_options {
 	double duration;
 	unsigned int frequency;
 	struct pv_vec outputs; /* const char * */
-	const char *format, *engine;
+	const struct pv_format *format;
+	const char *engine;
 	bool threads, no_native, no_kernel, json, quiet, verbose;
 	char *const *argv; /* the program, or NULL */
 };
@@ -47,7 +48,7 @@ static const struct pv_option record_option_table[] = {
 	  AT(frequency) },
 	{ 'o', "output", "FILE", "write FILE, format by its name; repeatable; - is stdout",
 	  PV_OPTION_LIST, AT(outputs) },
-	{ 0, "format", "NAME", "format of all outputs, whatever their names", PV_OPTION_TEXT,
+	{ 0, "format", "NAME", "format of all outputs, whatever their names", PV_OPTION_FORMAT,
 	  AT(format) },
 	{ 0, "threads", NULL, "a root frame per thread", PV_OPTION_FLAG, AT(threads) },
 	{ 0, "no-native", NULL, "no native frames", PV_OPTION_FLAG, AT(no_native) },
@@ -113,16 +114,8 @@ static struct pv_err *check_options(struct record_options *options, int argc, ch
 static struct pv_err *open_output(const struct record_options *options, const char *path,
 				  struct record_output *output)
 {
-	struct pv_err *err;
-
 	output->path = path;
-	if (options->format)
-		err = pv_format_by_name(options->format, &output->format);
-	else if (!strcmp(path, "-"))
-		err = pv_format_by_name("folded", &output->format);
-	else
-		err = pv_format_by_path(path, &output->format);
-	return err ? err : pv_output_create(path, &output->output);
+	return pv_format_open(path, options->format, &output->format, &output->output);
 }
 
 static struct pv_err *open_outputs(struct record *record)
@@ -374,5 +367,6 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 const struct pv_command pv_command_record = {
 	.name = "record",
 	.summary = "where does time go? samples merged Python, native and kernel stacks",
+	.usage = &record_usage,
 	.run = run,
 };

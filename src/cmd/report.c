@@ -24,7 +24,8 @@
 
 struct report_options {
 	struct pv_vec outputs; /* const char * */
-	const char *format, *thread, *process;
+	const struct pv_format *format;
+	const char *thread, *process;
 	double from, to;
 	bool json, quiet, no_source;
 };
@@ -33,7 +34,7 @@ struct report_options {
 static const struct pv_option report_option_table[] = {
 	{ 'o', "output", "FILE", "write FILE, format by its name; repeatable; - is stdout",
 	  PV_OPTION_LIST, AT(outputs) },
-	{ 0, "format", "NAME", "format of all outputs, whatever their names", PV_OPTION_TEXT,
+	{ 0, "format", "NAME", "format of all outputs, whatever their names", PV_OPTION_FORMAT,
 	  AT(format) },
 	{ 0, "from", "SEC", "only samples from SEC seconds after the start on", PV_OPTION_SECONDS,
 	  AT(from) },
@@ -100,12 +101,8 @@ static struct pv_err *open_outputs(struct report *report)
 		struct report_output *output = &report->outputs[report->n_outputs++];
 
 		output->path = *(const char **)pv_vec_at(&options->outputs, i);
-		if (options->format)
-			err = pv_format_by_name(options->format, &output->format);
-		else
-			err = pv_format_by_path(output->path, &output->format);
-		if (!err)
-			err = pv_output_create(output->path, &output->output);
+		err = pv_format_open(output->path, options->format, &output->format,
+				     &output->output);
 	}
 	return err;
 }
@@ -288,5 +285,6 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 const struct pv_command pv_command_report = {
 	.name = "report",
 	.summary = "a recording turned into any format, on any machine",
+	.usage = &report_usage,
 	.run = run,
 };
