@@ -35,7 +35,7 @@ struct record_options {
 	struct pv_vec outputs; /* const char * */
 	const struct pv_format *format;
 	const char *engine;
-	bool threads, no_native, no_kernel, json, quiet, verbose;
+	bool threads, no_native, no_kernel, no_source, json, quiet, verbose;
 	char *const *argv; /* the program, or NULL */
 };
 
@@ -53,6 +53,7 @@ static const struct pv_option record_option_table[] = {
 	{ 0, "threads", NULL, "a root frame per thread", PV_OPTION_FLAG, AT(threads) },
 	{ 0, "no-native", NULL, "no native frames", PV_OPTION_FLAG, AT(no_native) },
 	{ 0, "no-kernel", NULL, "no kernel frames", PV_OPTION_FLAG, AT(no_kernel) },
+	{ 0, "no-source", NULL, "keep no text of the source files", PV_OPTION_FLAG, AT(no_source) },
 	{ 0, "engine", "NAME", "bpf (the only one so far)", PV_OPTION_TEXT, AT(engine) },
 	{ 0, "json", NULL, "the end summary for machines, on stdout", PV_OPTION_FLAG, AT(json) },
 	{ 'q', "quiet", NULL, "no summary", PV_OPTION_FLAG, AT(quiet) },
@@ -308,6 +309,7 @@ static struct pv_err *record_run(struct record *record, pid_t pid, int *status_r
 		.threads = record->options.threads,
 		.no_native = record->options.no_native,
 		.no_kernel = record->options.no_kernel,
+		.no_source = record->options.no_source,
 	};
 	struct pv_err *err = open_outputs(record), *capture_err;
 
