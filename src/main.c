@@ -2,9 +2,14 @@
 /*
  * The table of commands and the exit statuses; nothing else.
  */
+#include <locale.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/err.h"
+#include "base/str.h"
+#include "base/text.h"
 #include "cmd/command.h"
 
 static const struct pv_command *const commands[] = {
@@ -29,12 +34,27 @@ static int print_help(FILE *file, int status)
 	return status;
 }
 
+/* A message may hold names from the target. */
+static int print_error(struct pv_err *err)
+{
+	struct pv_str text = {};
+	int status = err->kind;
+	bool escaped = !pv_text_append(&text, err->message, strlen(err->message));
+
+	fprintf(stderr, "pitviper: %s\n", escaped ? pv_str_text(&text) : "out of memory");
+	pv_str_deinit(&text);
+	pv_err_destroy(err);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct pv_err *err;
 	int status = 0;
 	size_t i;
 
+	/* widths of characters; what we write is UTF-8 whatever the user's locale is */
+	setlocale(LC_CTYPE, "C.UTF-8");
 	if (argc < 2)
 		return print_help(stderr, PV_ERR_USAGE);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
@@ -51,10 +71,5 @@ int main(int argc, char **argv)
 		return PV_ERR_USAGE;
 	}
 	err = commands[i]->run(argc - 1, argv + 1, &status);
-	if (!err)
-		return status;
-	fprintf(stderr, "pitviper: %s\n", err->message);
-	status = err->kind;
-	pv_err_destroy(err);
-	return status;
+	return err ? print_error(err) : status;
 }

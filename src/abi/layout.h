@@ -90,7 +90,11 @@ struct pv_pylayout {
 	__u16 bytes_data;
 	__u16 str_length, str_state;
 	__u16 str_ascii_data, str_compact_data; /* sizeof PyASCIIObject, PyCompactUnicodeObject */
-	__u16 pad[2];
+
+	/* the garbage collector's state, a part of PyInterpreterState from 3.9 on */
+	__u16 is_gc;         /* PV_OFF_NONE: it is a part of _PyRuntimeState */
+	__u16 gc_collecting; /* int: a collection is going on */
+	__u16 rt_gc;         /* 3.8; 0: none */
 };
 
 #endif

@@ -26,7 +26,7 @@ enum output_kind {
 
 struct pv_output {
 	enum output_kind kind;
-	bool committed;
+	bool shown; /* it has its name */
 	char *path;
 	char *temp_path; /* OUTPUT_NAMED from the start, OUTPUT_UNNAMED during commit */
 	FILE *file;
@@ -90,7 +90,7 @@ static struct pv_err *open_temp(struct pv_output *output, int *fd_ret)
 
 	if (!dir)
 		return &pv_enomem;
-	fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd >= 0) {
 		output->kind = OUTPUT_UNNAMED;
 	} else if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) {
@@ -170,7 +170,7 @@ struct pv_err *pv_output_create(const char *path, struct pv_output **ret)
 	} else {
 		err = open_path(output, &fd);
 		if (!err)
-			output->file = fdopen(fd, "w");
+			output->file = fdopen(fd, output->kind == OUTPUT_DIRECT ? "w" : "w+");
 	}
 	if (!err && !output->file) {
 		err = &pv_enomem;
@@ -228,6 +228,32 @@ static struct pv_err *write_stdout(const char *bytes, size_t n)
 	return NULL;
 }
 
+const char *pv_output_path(const struct pv_output *output)
+{
+	return output->path;
+}
+
+bool pv_output_can_show(const struct pv_output *output)
+{
+	return output->kind == OUTPUT_UNNAMED || output->kind == OUTPUT_NAMED;
+}
+
+struct pv_err *pv_output_show(struct pv_output *output)
+{
+	struct pv_err *err = NULL;
+
+	if (output->shown)
+		return NULL;
+	if (output->kind == OUTPUT_UNNAMED && !output->temp_path)
+		err = name_unnamed(output);
+	if (err)
+		return err;
+	if (rename(output->temp_path, output->path))
+		return pv_err_errno(errno, "cannot write %s", output->path);
+	output->shown = true;
+	return NULL;
+}
+
 struct pv_err *pv_output_commit(struct pv_output *output)
 {
 	struct pv_err *err = NULL;
@@ -239,7 +265,7 @@ struct pv_err *pv_output_commit(struct pv_output *output)
 	failed = fflush(file) || ferror(file);
 	if (failed)
 		return pv_err_errno(errno ? errno : ENOSPC, "cannot write %s", output->path);
-	if (output->kind == OUTPUT_UNNAMED)
+	if (output->kind == OUTPUT_UNNAMED && !output->shown)
 		err = name_unnamed(output);
 	if (err)
 		return err;
@@ -247,11 +273,8 @@ struct pv_err *pv_output_commit(struct pv_output *output)
 	if (fclose(file))
 		return pv_err_errno(errno, "cannot write %s", output->path);
 	if (output->kind == OUTPUT_STDOUT)
-		err = write_stdout(output->memory, output->memory_n);
-	else if (output->temp_path && rename(output->temp_path, output->path))
-		err = pv_err_errno(errno, "cannot write %s", output->path);
-	output->committed = !err;
-	return err;
+		return write_stdout(output->memory, output->memory_n);
+	return pv_output_can_show(output) ? pv_output_show(output) : NULL;
 }
 
 void pv_output_destroy(struct pv_output *output)
@@ -260,7 +283,7 @@ void pv_output_destroy(struct pv_output *output)
 		return;
 	if (output->file)
 		fclose(output->file);
-	if (output->temp_path && !output->committed)
+	if (output->temp_path && !output->shown)
 		unlink(output->temp_path);
 	free(output->temp_path);
 	free(output->path);

@@ -6,6 +6,7 @@
 #ifndef PV_BASE_OUTPUT_H
 #define PV_BASE_OUTPUT_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -18,7 +19,24 @@ struct pv_output;
  */
 struct pv_err *pv_output_create(const char *path, struct pv_output **ret);
 
+/* For writing; what is a regular file can be read, too. */
 FILE *pv_output_file(struct pv_output *output);
+
+/* As it was given to pv_output_create(). */
+const char *pv_output_path(const struct pv_output *output);
+
+/*
+ * False for standard output, devices and pipes, which have no name to appear under
+ * and are written once, from front to back.
+ */
+bool pv_output_can_show(const struct pv_output *output);
+
+/*
+ * Gives the file its name now, in place of what had it, and lets it grow there: for
+ * what is of use even if it is never finished.  From here on it stays, with or
+ * without a commit.  pv_output_can_show() must have said yes.
+ */
+struct pv_err *pv_output_show(struct pv_output *output);
 
 /* Flush, fsync-free close, rename.  The output is still to be destroyed. */
 struct pv_err *pv_output_commit(struct pv_output *output);

@@ -6,6 +6,7 @@
  */
 #include "base/text.h"
 
+#include <string.h>
 #include <wchar.h>
 
 #include "base/str.h"
@@ -120,4 +121,21 @@ struct pv_err *pv_text_cut(struct pv_str *str, size_t from, size_t columns)
 	str->n = keep;
 	str->data[keep] = '\0';
 	return columns ? pv_str_append(str, more, sizeof(more) - 1) : NULL;
+}
+
+struct pv_number pv_text_number(uint64_t n)
+{
+	struct pv_number number;
+	char *at = number.text + sizeof(number.text) - 1;
+	int digits = 0;
+
+	*at = '\0';
+	do {
+		if (digits && digits % 3 == 0)
+			*--at = ',';
+		*--at = '0' + n % 10;
+		digits++;
+	} while (n /= 10);
+	memmove(number.text, at, strlen(at) + 1);
+	return number;
 }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -37,5 +38,11 @@ size_t pv_text_width(const char *text, size_t n);
 
 /* Shortens what str holds from byte `from` on to so many columns, at its end, where "…" says so. */
 struct pv_err *pv_text_cut(struct pv_str *str, size_t from, size_t columns);
+
+/* "1,234,567" */
+struct pv_number {
+	char text[27];
+};
+struct pv_number pv_text_number(uint64_t n);
 
 #endif

@@ -40,6 +40,25 @@ static inline void read_kernel_stack(struct bpf_perf_event_data *ctx, struct pv_
 		w->sample.n_kernel = n / 8;
 }
 
+/*
+ * Is a collection going on in this thread's interpreter?  One of its finalizers may have
+ * released the GIL: whether it is this thread's collection its native frames tell.
+ */
+static inline bool in_collection(struct pv_ctx *c)
+{
+	const struct pv_pylayout *py = &c->proc->py;
+	__u32 collecting = 0;
+	__u64 at;
+
+	if (c->w->sample.flags & PV_SAMPLE_NO_TSTATE)
+		return false;
+	if (py->is_gc == PV_OFF_NONE)
+		at = c->proc->runtime + py->rt_gc;
+	else
+		at = PV_FIELD(__u64, c->w->tstate_bytes, PV_WALK_TSTATE, py->ts_interp) + py->is_gc;
+	return !pv_read(c, &collecting, sizeof(collecting), at + py->gc_collecting) && collecting;
+}
+
 SEC("perf_event")
 int on_tick(struct bpf_perf_event_data *ctx)
 {
@@ -78,7 +97,7 @@ int on_tick(struct bpf_perf_event_data *ctx)
 
 	pv_walk_python(&c);
 	read_kernel_stack(ctx, c.w);
-	if (with_native)
+	if (with_native || in_collection(&c))
 		pv_walk_native(&c);
 
 	pv_emit_sample(&c, pv_ring_flags());

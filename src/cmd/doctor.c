@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/json.h"
+#include "base/str.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
@@ -39,7 +42,22 @@ static const char *const state_names[] = {
 	[PV_FACT_UNKNOWN] = "unknown",
 };
 
-static void print_text(const struct pv_vec *facts)
+/* Names in it come from the process. */
+static struct pv_err *print_fact(const struct pv_fact *fact, const char *sign)
+{
+	struct pv_str raw PV_CLEANUP(pv_str_deinit) = {}, text PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_err *err;
+
+	err = pv_str_appendf(&raw, "  %s %-28s %s%s%s", sign, fact->name, fact->value,
+			     *fact->hint ? "; " : "", fact->hint);
+	if (!err)
+		err = pv_text_append(&text, pv_str_text(&raw), raw.n);
+	if (!err)
+		printf("%s\n", pv_str_text(&text));
+	return err;
+}
+
+static struct pv_err *print_text(const struct pv_vec *facts)
 {
 	static const char *const signs[] = {
 		[PV_FACT_INFO] = " ",
@@ -48,17 +66,18 @@ static void print_text(const struct pv_vec *facts)
 		[PV_FACT_UNKNOWN] = "?",
 	};
 	const char *section = "";
+	struct pv_err *err = NULL;
 	size_t i;
 
-	for (i = 0; i < facts->n; i++) {
+	for (i = 0; !err && i < facts->n; i++) {
 		const struct pv_fact *fact = pv_vec_at(facts, i);
 
 		if (strcmp(section, fact->section))
 			printf("%s%s\n", i ? "\n" : "", fact->section);
 		section = fact->section;
-		printf("  %s %-28s %s%s%s\n", signs[fact->state], fact->name, fact->value,
-		       *fact->hint ? "; " : "", fact->hint);
+		err = print_fact(fact, signs[fact->state]);
 	}
+	return err;
 }
 
 static void print_json(const struct pv_vec *facts)
@@ -101,7 +120,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 {
 	struct pv_vec facts = PV_VEC(struct pv_fact);
 	struct doctor_options options = {};
-	struct pv_err *err;
+	struct pv_err *err, *print_err = NULL;
 	int first, pid = 0;
 	bool help;
 
@@ -119,7 +138,11 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 	if (!err && options.json)
 		print_json(&facts);
 	else if (!options.json && (!err || facts.n))
-		print_text(&facts);
+		print_err = print_text(&facts);
+	if (!err)
+		err = print_err;
+	else
+		pv_err_destroy(print_err);
 	if (!err && engine_missing(&facts))
 		*status_ret = PV_ERR_FAILED;
 	pv_facts_deinit(&facts);

@@ -3,6 +3,7 @@
  * pitviper record: where does time go.  Input: a process or a program.
  * Output: files by format, and the summary.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,22 +12,32 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
+#include "analyse/load.h"
+#include "analyse/wait.h"
 #include "base/cleanup.h"
 #include "base/output.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
+#include "cmd/progress.h"
 #include "cmd/summary.h"
 #include "model/profile.h"
+#include "model/snapshot.h"
+#include "model/strings.h"
 #include "out/format.h"
 #include "session/session.h"
+#include "tui/term.h"
 
 enum {
 	DEFAULT_HZ = 99,
 	MAX_HZ = 100000,
 	STEP_MS = 100,
 };
+
+/* Of the file that is written when no -o is given. */
+static const char default_format[] = "folded";
 
 struct record_options {
 	const char *pid;
@@ -83,6 +94,7 @@ struct record {
 	struct record_output *outputs;
 	size_t n_outputs;
 	char default_path[128];
+	struct pv_progress *progress; /* NULL: none is shown */
 	int signal_fd;
 	struct signalfd_siginfo stopped_by; /* ssi_signo 0: none */
 };
@@ -146,24 +158,37 @@ static struct pv_err *open_outputs(struct record *record)
 static struct pv_err *try_directory(void)
 {
 	struct pv_output *output = NULL;
-	struct pv_err *err = pv_output_create("pitviper-.folded", &output);
+	struct pv_err *err = pv_output_create("pitviper-NAME-PID", &output);
 
 	pv_output_destroy(output);
 	return err ? pv_err_wrap(err, "name an output with -o") : NULL;
 }
 
-/* pitviper-NAME-PID.folded when no -o was given. */
+/* What a shell, a terminal or a file system could take amiss in a process's name. */
+static bool is_plain(char c)
+{
+	return strchr("+-._", c) ? c != '\0'
+				 : (unsigned char)c >= 0x80 || isalnum((unsigned char)c);
+}
+
+/* pitviper-NAME-PID.FORMAT when no -o was given. */
 static struct pv_err *open_default_output(struct record *record)
 {
+	const char *wanted = record->options.format ? record->options.format : default_format;
 	struct pv_session_facts facts = pv_session_facts(record->session);
+	const struct pv_format *format;
+	struct pv_err *err;
 	char *c;
 
 	if (record->n_outputs)
 		return NULL;
-	snprintf(record->default_path, sizeof(record->default_path), "pitviper-%s-%d.folded",
-		 facts.name, facts.pid);
+	err = pv_format_by_name(wanted, &format);
+	if (err)
+		return err;
+	snprintf(record->default_path, sizeof(record->default_path), "pitviper-%s-%d%s", facts.name,
+		 facts.pid, format->suffixes[0]);
 	for (c = record->default_path; *c; c++) {
-		if (*c == '/' || *c == ' ' || (unsigned char)*c < 0x20)
+		if (!is_plain(*c))
 			*c = '_';
 	}
 	return open_output(&record->options, record->default_path,
@@ -209,9 +234,24 @@ static double now_s(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
+static struct pv_err *show_progress(struct record *record, double elapsed_s)
+{
+	const struct pv_profile *profile = pv_session_profile(record->session);
+	uint64_t lost;
+	struct pv_err *err;
+
+	if (!record->progress)
+		return NULL;
+	err = pv_session_lost(record->session, &lost);
+	return err ? err
+		   : pv_progress_update(record->progress, elapsed_s, profile->quality.samples,
+					lost);
+}
+
 static struct pv_err *capture(struct record *record)
 {
-	double end = record->options.duration ? now_s() + record->options.duration : 1e18;
+	double start = now_s();
+	double end = record->options.duration ? start + record->options.duration : 1e18;
 	enum pv_session_end state = PV_SESSION_RUNS;
 	struct pv_err *err = NULL;
 
@@ -222,6 +262,8 @@ static struct pv_err *capture(struct record *record)
 			break;
 		err = pv_session_step(record->session,
 				      left_ms < STEP_MS ? (int)left_ms + 1 : STEP_MS, &state);
+		if (!err)
+			err = show_progress(record, now_s() - start);
 	}
 	return err;
 }
@@ -244,10 +286,53 @@ static struct pv_err *write_outputs(struct record *record)
 	return err;
 }
 
-static struct pv_err *print_summary(struct record *record)
+/* Where an idle target waits.  That it cannot be seen is told, and no reason not to say the rest.
+ */
+static struct pv_err *look_where_it_waits(const struct record *record, struct pv_wait *ret)
+{
+	struct pv_load load = pv_load_of(pv_session_profile(record->session));
+	struct pv_session_facts facts = pv_session_facts(record->session);
+	struct pv_snapshot snapshot;
+	struct pv_err *err;
+
+	if (!load.idle || facts.ended)
+		return NULL;
+	err = pv_session_snapshot(facts.pid, &snapshot);
+	if (!err) {
+		err = pv_wait_of(&snapshot, ret);
+		pv_snapshot_deinit(&snapshot);
+		return err;
+	}
+	/* it may have ended in this moment */
+	if (err->kind != PV_ERR_NOPROC)
+		fprintf(stderr, "pitviper: cannot look where the target waits: %s\n", err->message);
+	pv_err_destroy(err);
+	return NULL;
+}
+
+static struct pv_err *summarise(struct record *record, const char *const *outputs, FILE *file)
 {
 	const struct pv_profile *profile = pv_session_profile(record->session);
 	struct pv_session_facts facts = pv_session_facts(record->session);
+	struct pv_wait wait PV_CLEANUP(pv_wait_deinit) = {};
+	struct pv_live live = {
+		.attach_ms = facts.attach_ms,
+		.first_sample_ms = facts.first_sample_ms,
+		.map_bytes = facts.map_bytes,
+		.wait = &wait,
+	};
+	struct pv_err *err = look_where_it_waits(record, &wait);
+	struct pv_term term = pv_term_of(file);
+
+	if (err)
+		return err;
+	if (record->options.json)
+		return pv_summary_json(profile, &live, outputs, record->n_outputs, file);
+	return pv_summary_print(profile, &live, outputs, record->n_outputs, &term);
+}
+
+static struct pv_err *print_summary(struct record *record)
+{
 	_pv_free_ const char **paths = calloc(record->n_outputs + 1, sizeof(*paths));
 	/* a program's own output stays apart */
 	FILE *file = record->options.argv && !record->options.json ? stderr : stdout;
@@ -260,11 +345,9 @@ static struct pv_err *print_summary(struct record *record)
 		if (!strcmp(paths[i], "-"))
 			file = stderr;
 	}
-	if (record->options.json)
-		pv_summary_json(profile, &facts, paths, record->n_outputs, file);
-	else if (!record->options.quiet)
-		return pv_summary_print(profile, &facts, paths, record->n_outputs, file);
-	return NULL;
+	if (record->options.quiet && !record->options.json)
+		return NULL;
+	return summarise(record, paths, file);
 }
 
 /* The program gets the signal that stopped us, unless the terminal sent it to both. */
@@ -285,7 +368,7 @@ static struct pv_err *end_program(struct record *record, int *status_ret)
 	if (!ended)
 		forward_signal(record, facts.pid);
 	if (!ended && !record->options.quiet && !record->stopped_by.ssi_signo)
-		fprintf(stderr, "pitviper: waiting for %s (%d) to end\n", facts.name, facts.pid);
+		fprintf(stderr, "pitviper: waiting for process %d to end\n", facts.pid);
 	while (!err && !ended) {
 		bool stopped = record->stopped_by.ssi_signo;
 
@@ -296,14 +379,38 @@ static struct pv_err *end_program(struct record *record, int *status_ret)
 	return err ? err : pv_session_wait_program(record->session, status_ret);
 }
 
-static void say_start(const struct record *record)
+/* "gunicorn: worker [app:app] (4127), CPython 3.12.1, bpf engine, 99 Hz", the name as it is */
+static struct pv_err *describe(const struct record *record, struct pv_str *str)
+{
+	const struct pv_profile *profile = pv_session_profile(record->session);
+	struct pv_session_facts facts = pv_session_facts(record->session);
+	const char *title = pv_strings_get(profile->strings, profile->title);
+
+	return pv_str_appendf(str, "%s (%d), %s, bpf engine, %u Hz", *title ? title : facts.name,
+			      facts.pid, *facts.interpreter ? facts.interpreter : "no CPython",
+			      record->options.frequency);
+}
+
+/*
+ * The first line with -v, and the line of the progress.  A program that we started
+ * writes to the terminal itself: no line that comes and goes there.
+ */
+static struct pv_err *say_start(struct record *record)
 {
 	struct pv_session_facts facts = pv_session_facts(record->session);
+	struct pv_str title PV_CLEANUP(pv_str_deinit) = {}, line PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_err *err = describe(record, &title);
 
+	if (!err)
+		err = pv_text_append(&line, pv_str_text(&title), title.n);
+	if (err)
+		return err;
 	if (record->options.verbose)
-		fprintf(stderr, "%s (%d), %s, bpf engine, %u Hz, attached in %.0f ms\n", facts.name,
-			facts.pid, *facts.interpreter ? facts.interpreter : "no CPython",
-			record->options.frequency, facts.attach_ms);
+		fprintf(stderr, "%s, attached in %.0f ms\n", pv_str_text(&line), facts.attach_ms);
+	if (record->options.quiet || record->options.argv)
+		return NULL;
+	return pv_progress_create(stderr, pv_str_text(&title), record->options.duration,
+				  &record->progress);
 }
 
 static struct pv_err *record_run(struct record *record, pid_t pid, int *status_ret)
@@ -330,9 +437,12 @@ static struct pv_err *record_run(struct record *record, pid_t pid, int *status_r
 		err = pv_session_watch(record->session, record->signal_fd);
 	if (err)
 		return err;
-	say_start(record);
+	err = say_start(record);
+	if (err)
+		return err;
 	/* whatever ended the capture: what there is is written */
 	capture_err = capture(record);
+	pv_progress_destroy(pv_steal(record->progress));
 	err = pv_session_stop(record->session);
 	if (!err)
 		err = write_outputs(record);
@@ -361,6 +471,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 		err = check_options(&record.options, argc, argv, first, &pid);
 	if (!err && !help)
 		err = record_run(&record, pid, status_ret);
+	pv_progress_destroy(record.progress);
 	pv_session_destroy(record.session);
 	for (i = 0; i < record.n_outputs; i++)
 		pv_output_destroy(record.outputs[i].output);

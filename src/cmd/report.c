@@ -20,7 +20,7 @@
 #include "model/strings.h"
 #include "out/format.h"
 #include "recfile/recfile.h"
-#include "session/session.h"
+#include "tui/term.h"
 
 struct report_options {
 	struct pv_vec outputs; /* const char * */
@@ -210,20 +210,10 @@ static void say_formats(const struct report *report, FILE *file)
 
 static struct pv_err *print_summary(const struct report *report)
 {
-	const struct pv_profile *profile = report->profile;
-	const struct pv_strings *strings = profile->strings;
-	const char *problem = pv_strings_get(strings, profile->problem);
-	struct pv_session_facts facts = {
-		.pid = (pid_t)profile->pid,
-		.name = pv_strings_get(strings, profile->target_name),
-		.interpreter = pv_strings_get(strings, profile->interpreter),
-		.python_error = *problem ? problem : NULL,
-		.no_native = profile->no_native,
-		.ended = profile->ended,
-		.first_sample_ms = -1,
-	};
 	_pv_free_ const char **paths = calloc(report->n_outputs + 1, sizeof(*paths));
+	const struct pv_profile *profile = report->profile;
 	struct pv_err *err = NULL;
+	struct pv_term term;
 	FILE *file = stdout;
 
 	if (!paths)
@@ -233,13 +223,14 @@ static struct pv_err *print_summary(const struct report *report)
 		if (!strcmp(paths[i], "-"))
 			file = stderr;
 	}
-	if (report->options.json) {
-		pv_summary_json(profile, &facts, paths, report->n_outputs, file);
-	} else if (!report->options.quiet) {
-		err = pv_summary_print(profile, &facts, paths, report->n_outputs, file);
-		if (!err && !report->n_outputs)
-			say_formats(report, file);
-	}
+	if (report->options.json)
+		return pv_summary_json(profile, NULL, paths, report->n_outputs, file);
+	if (report->options.quiet)
+		return NULL;
+	term = pv_term_of(file);
+	err = pv_summary_print(profile, NULL, paths, report->n_outputs, &term);
+	if (!err && !report->n_outputs)
+		say_formats(report, file);
 	return err;
 }
 

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
 #include "model/profile.h"
@@ -112,26 +113,33 @@ static void print_json(const struct pv_snapshot *snapshot)
 	putchar('\n');
 }
 
+static struct pv_err *print_frame(const struct pv_profile *profile, const struct pv_loc *loc)
+{
+	struct pv_str raw PV_CLEANUP(pv_str_deinit) = {}, text PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_err *err = pv_frame_text(profile->strings, loc, false, &raw);
+
+	if (!err)
+		err = pv_text_append(&text, pv_str_text(&raw), raw.n);
+	if (!err)
+		printf("    %s\n", pv_str_text(&text));
+	return err;
+}
+
 static struct pv_err *print_thread(const struct pv_profile *profile,
 				   const struct pv_snapshot_thread *thread)
 {
-	struct pv_str text = {};
-	struct pv_err *err = NULL;
+	struct pv_str name PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_err *err = pv_text_append(&name, thread->name, strlen(thread->name));
 	uint32_t node = thread->node;
 
-	printf("\nthread %u \"%s\"  %s%s%s\n", thread->tid, thread->name, thread->state,
+	if (err)
+		return err;
+	printf("\nthread %u \"%s\"  %s%s%s\n", thread->tid, pv_str_text(&name), thread->state,
 	       thread->holds_gil ? ", holds the GIL" : "",
 	       thread->consistent ? thread->complete ? "" : ", stack not complete"
 				  : ", ran while we looked: no stack; try again");
-	while (!err && node) {
-		const struct pv_loc *loc = node_loc(profile, node, &node);
-
-		pv_str_clear(&text);
-		err = pv_frame_text(profile->strings, loc, PV_ESCAPE_LINE, &text);
-		if (!err)
-			printf("    %s\n", pv_str_text(&text));
-	}
-	pv_str_deinit(&text);
+	while (!err && node)
+		err = print_frame(profile, node_loc(profile, node, &node));
 	return err;
 }
 
@@ -139,16 +147,20 @@ static struct pv_err *print_text(const struct pv_snapshot *snapshot)
 {
 	const struct pv_profile *profile = snapshot->profile;
 	const char *interpreter = pv_strings_get(profile->strings, profile->interpreter);
-	struct pv_err *err = NULL;
+	struct pv_str name PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_err *err;
 	uint32_t holder = 0;
 	size_t i;
 
+	err = pv_text_append(&name, pv_strings_get(profile->strings, profile->target_name),
+			     pv_strings_length(profile->strings, profile->target_name));
+	if (err)
+		return err;
 	for (i = 0; i < snapshot->n_threads; i++) {
 		if (snapshot->threads[i].holds_gil)
 			holder = snapshot->threads[i].tid;
 	}
-	printf("%u %s, %s, %zu thread%s", profile->pid,
-	       pv_strings_get(profile->strings, profile->target_name),
+	printf("%u %s, %s, %zu thread%s", profile->pid, pv_str_text(&name),
 	       *interpreter ? interpreter : "no CPython", snapshot->n_threads,
 	       snapshot->n_threads == 1 ? "" : "s");
 	if (holder)

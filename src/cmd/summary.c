@@ -1,24 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Summaries of a capture.  Input: a profile.  Output: text or JSON on a FILE.
+ * The end of a capture as text.
+ * Input: a profile and the verdicts of analyse/ on it.
+ * Output: text on a terminal, a file or a pipe.
  */
 #include "cmd/summary.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyse/verdict.h"
 #include "base/cleanup.h"
-#include "base/json.h"
 #include "base/str.h"
+#include "base/text.h"
+#include "model/frame.h"
 #include "model/profile.h"
 #include "model/strings.h"
-#include "out/format.h"
-#include "session/session.h"
+#include "tui/prose.h"
+#include "tui/rows.h"
+#include "tui/term.h"
 
 enum {
-	HOTTEST = 12,
-	TABLE_WIDTH = 120, /* bytes of a function's text */
+	WIDE = 100,        /* columns from which the table has one more number */
+	PROCESSES_MAX = 8, /* rows */
+};
+
+/* What the parts of the summary share. */
+struct page {
+	const struct pv_profile *profile;
+	const struct pv_verdict *verdict;
+	const struct pv_term *term;
 };
 
 static double percent(uint64_t part, uint64_t whole)
@@ -26,228 +37,383 @@ static double percent(uint64_t part, uint64_t whole)
 	return whole ? 100.0 * part / whole : 0;
 }
 
-static double seconds(uint64_t ns)
+static enum pv_colour colour_of(uint32_t kind)
 {
-	return ns / 1e9;
-}
-
-/* What the process did with its time. */
-static void print_shares(const struct pv_profile *profile, const struct pv_session_facts *facts,
-			 FILE *file)
-{
-	struct pv_layers layers = pv_profile_layers(profile);
-	uint64_t samples = profile->quality.samples;
-	uint64_t on_cpu_ns = samples * profile->period_ns;
-
-	fprintf(file, "\nOn CPU %.2f s in %.2f s (%.0f %%)", seconds(on_cpu_ns),
-		seconds(profile->duration_ns), percent(on_cpu_ns, profile->duration_ns));
-	if (!samples && facts->ended) {
-		fprintf(file, ": it ended without using CPU time worth a sample.\n");
-		return;
+	switch (kind) {
+	case PV_LOC_PYTHON:
+		return PV_COLOUR_PYTHON;
+	case PV_LOC_NATIVE:
+	case PV_LOC_INLINED:
+		return PV_COLOUR_NATIVE;
+	case PV_LOC_KERNEL:
+		return PV_COLOUR_KERNEL;
+	default:
+		return PV_COLOUR_PALE;
 	}
-	if (!samples) {
-		fprintf(file, ": it was idle; `pitviper stack %u` shows what it waits for.\n",
-			profile->pid);
-		return;
-	}
-	if (facts->no_native)
-		fprintf(file, ": %.0f %% Python and the C code it calls, %.0f %% kernel",
-			percent(layers.python + layers.native, samples),
-			percent(layers.kernel, samples));
-	else
-		fprintf(file, ": %.0f %% Python, %.0f %% C, %.0f %% kernel",
-			percent(layers.python, samples), percent(layers.native, samples),
-			percent(layers.kernel, samples));
-	if (layers.other)
-		fprintf(file, ", %.1f %% marked", percent(layers.other, samples));
-	fprintf(file, ". %zu thread%s on CPU.\n", profile->threads.n,
-		profile->threads.n == 1 ? "" : "s");
 }
 
-/* "function (file.py:LINE)" of a function, not of the line that happened to be seen first. */
-static struct pv_err *hot_text(const struct pv_profile *profile, const struct pv_hot *hot,
-			       struct pv_str *text)
+static struct pv_err *append_string(const struct page *page, uint32_t id, struct pv_str *str)
 {
-	struct pv_loc loc = *(const struct pv_loc *)pv_vec_at(&profile->locs, hot->loc);
+	const struct pv_strings *strings = page->profile->strings;
 
-	loc.line = 0;
-	pv_str_clear(text);
-	return pv_frame_text(profile->strings, &loc, PV_ESCAPE_LINE, text);
+	return pv_text_append(str, pv_strings_get(strings, id), pv_strings_length(strings, id));
 }
 
-/* The text cut to the table's width, at the end of a character. */
-static const char *table_text(struct pv_str *text)
+static struct pv_err *print_answer(const struct page *page)
 {
-	size_t n = TABLE_WIDTH;
-
-	if (text->n <= TABLE_WIDTH)
-		return pv_str_text(text);
-	while (n && (text->data[n] & 0xc0) == 0x80)
-		n--;
-	strcpy(text->data + n, "...");
-	return text->data;
-}
-
-static struct pv_err *print_hottest(const struct pv_profile *profile, FILE *file)
-{
-	uint64_t samples = profile->quality.samples;
-	_pv_free_ struct pv_hot *hot = NULL;
-	struct pv_str text = {};
+	const struct pv_answer *answer = &page->verdict->answer;
+	struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
 	struct pv_err *err;
-	size_t n = 0, i;
 
-	if (!samples)
-		return NULL;
-	err = pv_profile_hottest(profile, &hot, &n);
-	if (err)
-		return err;
-	fprintf(file, "\n    self            total           function\n");
-	for (i = 0; !err && i < n && i < HOTTEST && hot[i].self; i++) {
-		err = hot_text(profile, &hot[i], &text);
-		if (!err)
-			fprintf(file, "  %5.1f %% %6.2f s  %5.1f %% %6.2f s  %s\n",
-				percent(hot[i].self, samples),
-				seconds(hot[i].self * profile->period_ns),
-				percent(hot[i].total, samples),
-				seconds(hot[i].total * profile->period_ns), table_text(&text));
+	pv_prose_init(&prose);
+	err = pv_str_append(&prose.text, pv_str_text(&answer->text), answer->text.n);
+	for (size_t i = 0; !err && i < answer->spans.n; i++) {
+		const struct pv_span *span = pv_vec_at(&answer->spans, i);
+		struct pv_ink ink = { span->start, span->end, colour_of(span->kind), span->own };
+
+		err = pv_vec_append(&prose.inks, &ink, 1, NULL);
 	}
-	pv_str_deinit(&text);
+	if (!err)
+		pv_prose_print(&prose, page->term);
 	return err;
 }
 
-/* Losses proper; a bridged break or a refused bridge is told, too. */
-static void print_losses(const struct pv_profile *profile, FILE *file)
+/* Programs without Python, or with one that cannot be read. */
+static struct pv_err *print_problems(const struct page *page)
 {
-	const struct pv_losses *losses = &profile->losses;
-	size_t i;
+	const struct pv_profile *profile = page->profile;
+	struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
+	struct pv_err *err = NULL;
 
-	for (i = 1; i < PV_LOSSES_MAX; i++) {
+	pv_prose_init(&prose);
+	if (profile->problem) {
+		err = pv_str_appendf(&prose.text, "Python frames are not shown: ");
+		if (!err)
+			err = append_string(page, profile->problem, &prose.text);
+		if (!err)
+			err = pv_str_appendf(&prose.text, ".\n");
+	} else if (!profile->interpreter && page->verdict->load.n_processes < 2) {
+		err = pv_str_appendf(&prose.text, "No CPython in ");
+		if (!err)
+			err = append_string(page, profile->target_name, &prose.text);
+		if (!err)
+			err = pv_str_appendf(&prose.text, " (%u): native and kernel stacks only.\n",
+					     profile->pid);
+	}
+	if (!err)
+		pv_prose_print(&prose, page->term);
+	return err;
+}
+
+/* Three places: 8.81, 28.4, 284 */
+static void format_seconds(const struct page *page, uint64_t samples, char *buffer, size_t size)
+{
+	double s = samples * page->profile->period_ns / 1e9;
+
+	snprintf(buffer, size, "%.*f s", s < 9.995 ? 2 : s < 99.95 ? 1 : 0, s);
+}
+
+static int compare_process(const void *a, const void *b)
+{
+	const struct pv_profile_process *x = *(const struct pv_profile_process *const *)a;
+	const struct pv_profile_process *y = *(const struct pv_profile_process *const *)b;
+
+	if (x->samples != y->samples)
+		return x->samples < y->samples ? 1 : -1;
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+/* "gunicorn: worker [app:app] (4131)   CPython 3.12.1" */
+static struct pv_err *add_process(const struct page *page, const struct pv_profile_process *process,
+				  struct pv_rows *rows)
+{
+	struct pv_row *row;
+	struct pv_err *err = pv_rows_add(rows, &row);
+	char time[32];
+
+	if (err)
+		return err;
+	format_seconds(page, process->samples, time, sizeof(time));
+	snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %% %8s  ",
+		 percent(process->samples, page->verdict->load.samples), time);
+	err = append_string(page, process->title ? process->title : process->name, &row->name);
+	if (!err)
+		err = pv_str_appendf(&row->name, " (%u)", process->pid);
+	return err ? err
+		   : append_string(page, process->problem ? process->problem : process->interpreter,
+				   &row->place);
+}
+
+static struct pv_err *print_processes(const struct page *page)
+{
+	const struct pv_profile *profile = page->profile;
+	_pv_free_ const struct pv_profile_process **list =
+		calloc(profile->processes.n + 1, sizeof(*list));
+	struct pv_rows rows PV_CLEANUP(pv_rows_deinit);
+	struct pv_err *err = NULL;
+	size_t n = 0, i;
+
+	pv_rows_init(&rows);
+	if (!list)
+		return &pv_enomem;
+	if (page->verdict->load.n_processes < 2)
+		return NULL;
+	for (i = 0; i < profile->processes.n; i++) {
+		const struct pv_profile_process *process = pv_vec_at(&profile->processes, i);
+
+		if (process->samples)
+			list[n++] = process;
+	}
+	qsort(list, n, sizeof(*list), compare_process);
+	for (i = 0; !err && i < n && i < PROCESSES_MAX; i++)
+		err = add_process(page, list[i], &rows);
+	if (err)
+		return err;
+	fprintf(page->term->file, "\n processes\n");
+	err = pv_rows_print(&rows, page->term);
+	if (n > PROCESSES_MAX)
+		fprintf(page->term->file, "  and %zu more\n", n - PROCESSES_MAX);
+	return err;
+}
+
+static struct pv_err *fill_place(const struct page *page, const struct pv_loc *loc,
+				 const struct pv_lines *lines, bool own, struct pv_row *row)
+{
+	row->colour = colour_of(loc->kind);
+	row->bold = own;
+	return pv_frame_place(page->profile, loc, lines->first, lines->last, &row->place);
+}
+
+static struct pv_err *add_function(const struct page *page, const struct pv_hottest *hottest,
+				   struct pv_rows *rows)
+{
+	const struct pv_loc *loc = pv_vec_at(&page->profile->locs, hottest->loc);
+	uint64_t samples = page->verdict->load.samples;
+	char self[32], total[32];
+	struct pv_row *row;
+	struct pv_err *err = pv_rows_add(rows, &row);
+
+	if (err)
+		return err;
+	format_seconds(page, hottest->self, self, sizeof(self));
+	format_seconds(page, hottest->total, total, sizeof(total));
+	if (page->term->width < WIDE)
+		snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %% %7s  %5.1f %%  ",
+			 percent(hottest->self, samples), self, percent(hottest->total, samples));
+	else
+		snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %% %7s  %5.1f %% %7s  ",
+			 percent(hottest->self, samples), self, percent(hottest->total, samples),
+			 total);
+	err = pv_frame_function(page->profile, loc, &row->name);
+	return err ? err : fill_place(page, loc, &hottest->lines, hottest->own, row);
+}
+
+static struct pv_err *print_hottest(const struct page *page)
+{
+	const struct pv_verdict *verdict = page->verdict;
+	struct pv_rows rows PV_CLEANUP(pv_rows_deinit);
+	struct pv_err *err = NULL;
+
+	pv_rows_init(&rows);
+	if (!verdict->n_hottest)
+		return NULL;
+	for (size_t i = 0; !err && i < verdict->n_hottest; i++)
+		err = add_function(page, &verdict->hottest[i], &rows);
+	if (err)
+		return err;
+	fprintf(page->term->file, "\n    self            total  %sfunction\n",
+		page->term->width < WIDE ? "" : "         ");
+	return pv_rows_print(&rows, page->term);
+}
+
+/* names: by depth, the column at which the last row's name began. */
+static struct pv_err *add_call(const struct page *page, const struct pv_hotpath_row *call,
+			       unsigned int *names, struct pv_rows *rows)
+{
+	const struct pv_loc *loc = pv_vec_at(&page->profile->locs, call->call.loc);
+	struct pv_row *row;
+	struct pv_err *err = pv_rows_add(rows, &row);
+
+	if (err)
+		return err;
+	snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %%  ",
+		 percent(call->call.total, page->verdict->load.samples));
+	row->indent = call->depth ? names[call->depth - 1] + 2 : 0;
+	row->folded = call->folded;
+	names[call->depth] = row->indent + (row->folded ? 2 : 0);
+	err = call->call.unnamed ? pv_str_appendf(&row->name, "[unknown]")
+				 : pv_frame_function(page->profile, loc, &row->name);
+	if (!err && call->call.recursive)
+		err = pv_str_appendf(&row->name, " (recursive)");
+	return err ? err : fill_place(page, loc, &call->call.lines, call->call.own, row);
+}
+
+static struct pv_err *print_hotpath(const struct page *page)
+{
+	const struct pv_verdict *verdict = page->verdict;
+	_pv_free_ unsigned int *names = calloc(verdict->n_hotpath + 1, sizeof(*names));
+	struct pv_rows rows PV_CLEANUP(pv_rows_deinit);
+	struct pv_err *err = NULL;
+
+	pv_rows_init(&rows);
+	if (!names)
+		return &pv_enomem;
+	if (!verdict->n_hotpath)
+		return NULL;
+	for (size_t i = 0; !err && i < verdict->n_hotpath; i++)
+		err = add_call(page, &verdict->hotpath[i], names, &rows);
+	if (err)
+		return err;
+	fprintf(page->term->file, "\n hottest path\n");
+	return pv_rows_print(&rows, page->term);
+}
+
+/* Two decimals, and 100 only if all of them are. */
+static struct pv_err *say_complete(const struct pv_quality *quality, struct pv_str *str)
+{
+	uint64_t share = quality->complete * 10000 / quality->samples;
+	struct pv_err *err;
+
+	if (quality->complete == quality->samples)
+		err = pv_str_appendf(str, "; all complete");
+	else
+		err = pv_str_appendf(str, "; %llu.%02llu %% complete",
+				     (unsigned long long)share / 100,
+				     (unsigned long long)share % 100);
+	if (!err && quality->bridged)
+		err = pv_str_appendf(str, ", %s bridged", pv_text_number(quality->bridged).text);
+	if (!err && quality->truncated)
+		err = pv_str_appendf(str, ", %s truncated",
+				     pv_text_number(quality->truncated).text);
+	if (!err && quality->marked)
+		err = pv_str_appendf(str, ", %s marked", pv_text_number(quality->marked).text);
+	return err;
+}
+
+static struct pv_err *say_cost(const struct pv_profile *profile, struct pv_str *str)
+{
+	struct pv_err *err = NULL;
+
+	/* without samples there was nothing to measure */
+	if (profile->probe_ns || !profile->quality.samples)
+		err = pv_str_appendf(str, "; cost %.2g %% of one CPU in the target, ",
+				     percent(profile->probe_ns, profile->duration_ns));
+	else
+		err = pv_str_appendf(str, "; cost in the target not measured, ");
+	return err ? err : pv_str_appendf(str, "%.2f s in pitviper.", profile->own_cpu_ns / 1e9);
+}
+
+/* "2,812 samples, none lost; 99.96 % complete; cost ..." */
+static struct pv_err *say_quality(const struct page *page, struct pv_prose *prose)
+{
+	const struct pv_profile *profile = page->profile;
+	const struct pv_quality *quality = &profile->quality;
+	const struct pv_load *load = &page->verdict->load;
+	bool good = !load->lost && !load->missing;
+	struct pv_str *text = &prose->text;
+	struct pv_err *err;
+
+	err = pv_str_appendf(text, "%s sample%s", pv_text_number(quality->samples).text,
+			     quality->samples == 1 ? "" : "s");
+	if (!err && load->rough && quality->samples)
+		err = pv_str_appendf(text, " (few: shares are rough)");
+	if (!err)
+		err = load->lost
+			      ? pv_str_appendf(text, ", %s lost", pv_text_number(load->lost).text)
+			      : pv_str_appendf(text, ", none lost");
+	if (!err && load->missing)
+		err = pv_str_appendf(text, ", %s (%.1f %%) fewer than its CPU time is worth",
+				     pv_text_number(load->missing).text,
+				     percent(load->missing, load->expected));
+	if (!err)
+		err = pv_prose_ink(prose, 0, good ? PV_COLOUR_GOOD : PV_COLOUR_WARN, false);
+	if (!err && quality->samples)
+		err = say_complete(quality, text);
+	return err ? err : say_cost(profile, text);
+}
+
+static struct pv_err *say_outputs(const char *const *outputs, size_t n, struct pv_str *str)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < n; i++) {
+		err = pv_str_appendf(str, i ? ", " : "Wrote ");
+		if (!err)
+			err = pv_text_append(str, outputs[i], strlen(outputs[i]));
+	}
+	return err;
+}
+
+static struct pv_err *print_quality(const struct page *page, const char *const *outputs, size_t n)
+{
+	struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
+	struct pv_str wrote PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_err *err;
+	size_t columns;
+
+	pv_prose_init(&prose);
+	err = say_quality(page, &prose);
+	if (!err)
+		err = say_outputs(outputs, n, &wrote);
+	if (err)
+		return err;
+	columns = pv_text_width(pv_str_text(&prose.text), prose.text.n) + 2 +
+		  pv_text_width(pv_str_text(&wrote), wrote.n);
+	if (wrote.n)
+		err = pv_str_appendf(&prose.text, "%s%s",
+				     columns <= page->term->width ? "  " : "\n",
+				     pv_str_text(&wrote));
+	if (!err)
+		err = pv_str_append(&prose.text, "\n", 1);
+	if (err)
+		return err;
+	fputc('\n', page->term->file);
+	pv_prose_print(&prose, page->term);
+	return NULL;
+}
+
+/* A bridged break or a refused bridge is told, too. */
+static void print_losses(const struct page *page)
+{
+	const struct pv_losses *losses = &page->profile->losses;
+
+	if (!pv_losses_any(losses))
+		return;
+	fprintf(page->term->file, "Lost or marked, by cause:\n");
+	for (size_t i = 1; i < PV_LOSSES_MAX; i++) {
 		if (losses->count[i])
-			fprintf(file, "  %llu %s\n", (unsigned long long)losses->count[i],
+			fprintf(page->term->file, "  %7s %s\n",
+				pv_text_number(losses->count[i]).text,
 				losses->text[i] ? losses->text[i] : "of an unknown cause");
 	}
 }
 
-static bool any_loss(const struct pv_profile *profile)
+struct pv_err *pv_summary_print(const struct pv_profile *profile, const struct pv_live *live,
+				const char *const *outputs, size_t n_outputs,
+				const struct pv_term *term)
 {
-	size_t i;
+	struct pv_verdict verdict PV_CLEANUP(pv_verdict_deinit) = {};
+	struct page page = { profile, &verdict, term };
+	struct pv_err *err = pv_verdict_of(profile, live ? live->wait : NULL, &verdict);
 
-	for (i = 1; i < PV_LOSSES_MAX; i++) {
-		if (profile->losses.count[i])
-			return true;
-	}
-	return false;
-}
-
-struct pv_err *pv_summary_print(const struct pv_profile *profile,
-				const struct pv_session_facts *facts, const char *const *outputs,
-				size_t n_outputs, FILE *file)
-{
-	const struct pv_quality *quality = &profile->quality;
-	struct pv_err *err;
-	size_t i;
-
-	print_shares(profile, facts, file);
-	if (!*facts->interpreter && !facts->python_error)
-		fprintf(file, "No CPython in %s (%d): native and kernel stacks only.\n",
-			facts->name, facts->pid);
-	if (facts->python_error)
-		fprintf(file, "Python frames are not shown: %s.\n", facts->python_error);
-	err = print_hottest(profile, file);
 	if (err)
 		return err;
-	fprintf(file, "\n%llu samples", (unsigned long long)quality->samples);
-	if (quality->samples)
-		fprintf(file, "; %.2f %% complete, %llu bridged, %llu truncated, %llu marked",
-			percent(quality->complete, quality->samples),
-			(unsigned long long)quality->bridged,
-			(unsigned long long)quality->truncated,
-			(unsigned long long)quality->marked);
-	fprintf(file,
-		"; cost %.2f %% of one CPU in the target, %.2f s of CPU time in pitviper. %s\n",
-		percent(profile->probe_ns, profile->duration_ns), seconds(profile->own_cpu_ns),
-		any_loss(profile) ? "Lost or marked, by cause:" : "None lost.");
-	print_losses(profile, file);
-	for (i = 0; i < n_outputs; i++)
-		fprintf(file, "%s%s", i ? ", " : "Wrote ", outputs[i]);
-	fputs(n_outputs ? "\n" : "", file);
-	return NULL;
-}
-
-static void json_losses(struct pv_json *json, const struct pv_losses *losses)
-{
-	size_t i, k;
-
-	pv_json_begin(json, "lost", '{');
-	for (i = 1; i < PV_LOSSES_MAX; i++) {
-		char name[64];
-
-		if (!losses->name[i])
-			continue;
-		for (k = 0; losses->name[i][k] && k < sizeof(name) - 1; k++)
-			name[k] = tolower((unsigned char)losses->name[i][k]);
-		name[k] = '\0';
-		pv_json_int(json, name, losses->count[i]);
-	}
-	pv_json_end(json, '}');
-}
-
-static void json_threads(struct pv_json *json, const struct pv_profile *profile)
-{
-	size_t i;
-
-	pv_json_begin(json, "threads", '[');
-	for (i = 0; i < profile->threads.n; i++) {
-		const struct pv_profile_thread *thread = pv_vec_at(&profile->threads, i);
-
-		pv_json_begin(json, NULL, '{');
-		pv_json_int(json, "pid", thread->pid);
-		pv_json_int(json, "tid", thread->tid);
-		pv_json_string(json, "name", pv_strings_get(profile->strings, thread->name));
-		pv_json_int(json, "samples", thread->samples);
-		pv_json_end(json, '}');
-	}
-	pv_json_end(json, ']');
-}
-
-void pv_summary_json(const struct pv_profile *profile, const struct pv_session_facts *facts,
-		     const char *const *outputs, size_t n_outputs, FILE *file)
-{
-	const struct pv_quality *quality = &profile->quality;
-	struct pv_json json = { .file = file };
-	size_t i;
-
-	pv_json_begin(&json, NULL, '{');
-	pv_json_string(&json, "engine", pv_strings_get(profile->strings, profile->engine));
-	pv_json_int(&json, "pid", facts->pid);
-	pv_json_string(&json, "target", facts->name);
-	pv_json_string(&json, "interpreter", facts->interpreter);
-	if (facts->python_error)
-		pv_json_string(&json, "python_error", facts->python_error);
-	pv_json_double(&json, "duration_s", seconds(profile->duration_ns));
-	pv_json_double(&json, "period_s", seconds(profile->period_ns));
-	pv_json_int(&json, "samples", quality->samples);
-	pv_json_double(&json, "samples_expected",
-		       profile->period_ns ? (double)profile->target_cpu_ns / profile->period_ns
-					  : 0);
-	pv_json_int(&json, "complete", quality->complete);
-	pv_json_int(&json, "bridged", quality->bridged);
-	pv_json_int(&json, "truncated", quality->truncated);
-	pv_json_int(&json, "marked", quality->marked);
-	pv_json_int(&json, "with_python", quality->with_python);
-	pv_json_int(&json, "kernel", quality->kernel);
-	json_losses(&json, &profile->losses);
-	pv_json_double(&json, "target_cpu_s", seconds(profile->target_cpu_ns));
-	pv_json_double(&json, "own_cpu_s", seconds(profile->own_cpu_ns));
-	pv_json_double(&json, "bpf_run_s", seconds(profile->probe_ns));
-	pv_json_int(&json, "bpf_map_bytes", facts->map_bytes);
-	pv_json_double(&json, "attach_ms", facts->attach_ms);
-	pv_json_double(&json, "first_sample_ms", facts->first_sample_ms);
-	json_threads(&json, profile);
-	pv_json_begin(&json, "outputs", '[');
-	for (i = 0; i < n_outputs; i++)
-		pv_json_string(&json, NULL, outputs[i]);
-	pv_json_end(&json, ']');
-	pv_json_end(&json, '}');
-	fputc('\n', file);
+	fputc('\n', term->file);
+	if (profile->cut)
+		fprintf(term->file,
+			"The recording breaks off; what follows is what it holds up to there.\n");
+	err = print_answer(&page);
+	if (!err)
+		err = print_problems(&page);
+	if (!err)
+		err = print_processes(&page);
+	if (!err)
+		err = print_hottest(&page);
+	if (!err)
+		err = print_hotpath(&page);
+	if (!err)
+		err = print_quality(&page, outputs, n_outputs);
+	if (!err)
+		print_losses(&page);
+	return err;
 }

@@ -89,4 +89,8 @@ struct pv_fde_range {
 struct pv_err *pv_elf_fde_ranges(const struct pv_elf *elf, struct pv_fde_range **ret,
 				 size_t *n_ret);
 
+/* The range that holds vaddr, among sorted ones; NULL: none does. */
+const struct pv_fde_range *pv_elf_fde_find(const struct pv_fde_range *ranges, size_t n,
+					   uint64_t vaddr);
+
 #endif

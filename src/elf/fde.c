@@ -100,3 +100,19 @@ struct pv_err *pv_elf_fde_ranges(const struct pv_elf *elf, struct pv_fde_range *
 	*ret = pv_steal(ranges.data);
 	return NULL;
 }
+
+const struct pv_fde_range *pv_elf_fde_find(const struct pv_fde_range *ranges, size_t n,
+					   uint64_t vaddr)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (ranges[middle].end <= vaddr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < n && ranges[low].start <= vaddr ? &ranges[low] : NULL;
+}

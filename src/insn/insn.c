@@ -6,6 +6,8 @@
  */
 #include "insn/insn.h"
 
+#include <string.h>
+
 #include <Zydis/Zydis.h>
 
 enum {
@@ -336,5 +338,34 @@ void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,
 		    !fn(ctx, vaddr + i, to))
 			return;
 		i += insn.length;
+	}
+}
+
+/* Is the 32-bit value at code[i] the operand of lea disp(%rip), 64-bit register? */
+static bool is_rip_lea(const uint8_t *code, size_t i)
+{
+	return i >= 3 && (code[i - 3] & 0xfb) == 0x48 && code[i - 2] == 0x8d &&
+	       (code[i - 1] & 0xc7) == 0x05;
+}
+
+void pv_insn_each_address(const uint8_t *code, size_t n, uint64_t vaddr, uint64_t target,
+			  bool (*fn)(void *ctx, uint64_t at), void *ctx)
+{
+	/* code + i holds the distance from its own end: their sum is the target */
+	uint32_t relative = (uint32_t)(target - vaddr - 4);
+
+	for (size_t i = 0; n >= 4 && i <= n - 4; i++) {
+		uint32_t value;
+
+		memcpy(&value, code + i, sizeof(value));
+		if (value + (uint32_t)i == relative) {
+			if (vaddr + i + 4 + (uint64_t)(int32_t)value != target ||
+			    !is_rip_lea(code, i))
+				continue;
+		} else if (value != target || !i || (code[i - 1] & 0xf8) != 0xb8) {
+			continue;
+		}
+		if (!fn(ctx, vaddr + i))
+			return;
 	}
 }

@@ -16,14 +16,33 @@
 
 static const char unknown[] = "[unknown";
 
+bool pv_frame_is_unnamed(const struct pv_profile *profile, const struct pv_loc *loc)
+{
+	const char *name = pv_strings_get(profile->strings, loc->function);
+
+	return (loc->kind == PV_LOC_NATIVE || loc->kind == PV_LOC_INLINED) &&
+	       !strncmp(name, unknown, sizeof(unknown) - 1);
+}
+
 struct pv_err *pv_frame_function(const struct pv_profile *profile, const struct pv_loc *loc,
 				 struct pv_str *str)
 {
+	const char *name = pv_strings_get(profile->strings, loc->function);
 	size_t n = pv_strings_length(profile->strings, loc->function);
+	size_t module = pv_strings_length(profile->strings, loc->module);
 
 	if (!n)
 		return pv_str_appendf(str, "%s]", unknown);
-	return pv_text_append(str, pv_strings_get(profile->strings, loc->function), n);
+	/* its module is its place */
+	if (pv_frame_is_unnamed(profile, loc) && module && n > sizeof(unknown) + module &&
+	    !memcmp(name + sizeof(unknown), pv_strings_get(profile->strings, loc->module),
+		    module)) {
+		struct pv_err *err = pv_str_appendf(str, "%s", unknown);
+
+		module += sizeof(unknown);
+		return err ? err : pv_text_append(str, name + module, n - module);
+	}
+	return pv_text_append(str, name, n);
 }
 
 static struct pv_err *source_place(const struct pv_profile *profile, const struct pv_loc *loc,
@@ -41,17 +60,20 @@ static struct pv_err *source_place(const struct pv_profile *profile, const struc
 	return err;
 }
 
+/* An extension's name without what the build put into it: PEP 3149. */
 static struct pv_err *module_place(const struct pv_profile *profile, const struct pv_loc *loc,
 				   struct pv_str *str)
 {
-	const char *function = pv_strings_get(profile->strings, loc->function);
+	const char *name = pv_strings_get(profile->strings, loc->module);
 	size_t n = pv_strings_length(profile->strings, loc->module);
+	const char *tag = memmem(name, n, ".cpython-", 9), *end = NULL;
 	struct pv_err *err;
 
-	/* "[unknown libfoo.so+0x12]" names its library already */
-	if (!strncmp(function, unknown, sizeof(unknown) - 1))
-		return NULL;
-	err = pv_text_append(str, pv_strings_get(profile->strings, loc->module), n);
+	if (tag)
+		end = memmem(tag, name + n - tag, ".so", 3);
+	err = pv_text_append(str, name, end ? (size_t)(tag - name) : n);
+	if (!err && end)
+		err = pv_text_append(str, end, name + n - end);
 	if (err || loc->kind != PV_LOC_INLINED)
 		return err;
 	return pv_str_appendf(str, "%sinlined", n ? ", " : "");

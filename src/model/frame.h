@@ -6,6 +6,7 @@
 #ifndef PV_MODEL_FRAME_H
 #define PV_MODEL_FRAME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -14,14 +15,18 @@ struct pv_loc;
 struct pv_profile;
 struct pv_str;
 
-/* Appends "report", "vfs_read", "[truncated]", "[unknown]". */
+/* It has no name: "[unknown libfoo.so+0x12]". */
+bool pv_frame_is_unnamed(const struct pv_profile *profile, const struct pv_loc *loc);
+
+/* Appends "report", "vfs_read", "[truncated]", "[unknown]", "[unknown+0x12]". */
 struct pv_err *pv_frame_function(const struct pv_profile *profile, const struct pv_loc *loc,
 				 struct pv_str *str);
 
 /*
  * Appends where that function is: "app.py", "app.py:52" or "app.py:52-58" by the
- * lines, of which 0 is none; "libz.so.1", "libz.so.1, inlined", "kernel"; nothing
- * for what has no place.  A file is shown as in pv_path_skip().
+ * lines, of which 0 is none; "libz.so.1", "libz.so.1, inlined", "_json.so" for
+ * _json.cpython-311-x86_64-linux-gnu.so, "kernel"; nothing for what has no place.  A file is shown
+ * as in pv_path_skip().
  */
 struct pv_err *pv_frame_place(const struct pv_profile *profile, const struct pv_loc *loc,
 			      int32_t first_line, int32_t last_line, struct pv_str *str);

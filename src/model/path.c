@@ -63,10 +63,24 @@ static bool starts_with(const char *path, size_t n, const char *start)
 	return n >= length && !memcmp(path, start, length);
 }
 
+/* Code that a library makes up as it runs; of "<string>" and the like nobody knows. */
+static bool is_generated(const char *path, size_t n)
+{
+	/* importlib; numpy < 1.25; attrs; the decorator package */
+	static const char *const starts[] = { "<frozen ", "<__array_function__ internals>",
+					      "<attrs generated ", "<decorator-gen-" };
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
+		if (starts_with(path, n, starts[i]))
+			return true;
+	}
+	return false;
+}
+
 bool pv_path_is_library(const char *path, size_t n)
 {
 	return after_last(path, n, "-packages/") || after_stdlib(path, n) ||
-	       starts_with(path, n, "<frozen ");
+	       is_generated(path, n) || starts_with(path, n, "/usr/bin/");
 }
 
 /* Where the system and its packages put native code. */

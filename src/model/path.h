@@ -16,7 +16,10 @@ struct pv_profile;
  */
 size_t pv_path_skip(const char *path, size_t n);
 
-/* In an interpreter's library or in site-packages, dist-packages, or frozen. */
+/*
+ * In an interpreter's library or in site-packages, dist-packages, made up by code
+ * in one of those, or a command of the system.
+ */
 bool pv_path_is_library(const char *path, size_t n);
 
 /*

@@ -505,15 +505,24 @@ struct pv_err *pv_profile_hottest(const struct pv_profile *profile, struct pv_ho
 	return err;
 }
 
+/* [gc] at the leaf stands for the collector's own frames, which are not shown. */
+static bool is_gc(const struct pv_profile *profile, const struct pv_loc *loc)
+{
+	return !strcmp(pv_strings_get(profile->strings, loc->function), "[gc]");
+}
+
 struct pv_layers pv_profile_layers(const struct pv_profile *profile)
 {
 	struct pv_layers layers = { 0 };
 
 	for (size_t i = 0; i < profile->samples.n; i++) {
 		const struct pv_sample *sample = pv_vec_at(&profile->samples, i);
-		uint32_t kind =
-			sample->node ? node_loc(profile, sample->node)->kind : PV_LOC_MARKER;
+		const struct pv_loc *loc =
+			sample->node ? node_loc(profile, sample->node) : &(struct pv_loc){ 0 };
+		uint32_t kind = sample->node ? loc->kind : PV_LOC_MARKER;
 
+		if (kind == PV_LOC_MARKER && is_gc(profile, loc))
+			kind = PV_LOC_NATIVE;
 		switch (kind) {
 		case PV_LOC_PYTHON:
 			layers.python += sample->count;

@@ -24,7 +24,7 @@ enum pv_loc_kind {
 	PV_LOC_NATIVE = 1,
 	PV_LOC_INLINED = 2,
 	PV_LOC_KERNEL = 3,
-	PV_LOC_MARKER = 4,  /* "[truncated]"; function holds the text with brackets */
+	PV_LOC_MARKER = 4,  /* "[truncated]", "[gc]"; function holds the text with brackets */
 	PV_LOC_THREAD = 5,  /* root frame of --threads; function holds "thread NAME (TID)" */
 	PV_LOC_PROCESS = 6, /* the same for a process: "process NAME (PID)" */
 };

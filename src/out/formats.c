@@ -10,10 +10,12 @@
 #include "base/str.h"
 #include "out/folded.h"
 #include "out/format.h"
+#include "out/html.h"
 #include "out/pvr.h"
 
 const struct pv_format *const pv_formats[] = {
 	&pv_format_folded,
+	&pv_format_html,
 	&pv_format_pvr,
 	NULL,
 };

@@ -188,6 +188,8 @@ static struct pv_err *detect_steps(struct pv_mem *mem, const struct pv_interpret
 	if (!err)
 		err = pv_python_eval(interpreter->code, ret);
 	if (!err)
+		err = pv_python_collector(interpreter->code, ret);
+	if (!err)
 		err = find_threads(mem, modules, n_modules, ret);
 	return err;
 }

@@ -29,8 +29,10 @@ struct pv_python_module {
 
 /* Where each fact came from, for doctor: short static or owned text. */
 struct pv_python_sources {
-	char runtime[64], version[64], layout[96], eval[96], torn[96], tss[96];
+	char runtime[64], version[64], layout[96], eval[96], torn[96], tss[96], collector[96];
 };
+
+enum { PV_COLLECTOR_PARTS_MAX = 8 };
 
 struct pv_python {
 	bool found;          /* false: no CPython here; all else is then zero */
@@ -39,6 +41,8 @@ struct pv_python {
 	bool stripped;       /* no .symtab */
 	bool initialized;    /* an interpreter with a main thread exists already */
 	struct pv_proc proc; /* everything but generation and maps_* filled in */
+	/* the garbage collector's function, as addresses in the process; empty = unused */
+	struct pv_range collector[PV_COLLECTOR_PARTS_MAX];
 	struct pv_python_sources sources;
 };
 

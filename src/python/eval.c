@@ -30,21 +30,6 @@ struct parts {
 	bool named; /* a part is known by its symbol */
 };
 
-static const struct pv_fde_range *fde_find(const struct parts *parts, uint64_t vaddr)
-{
-	size_t low = 0, high = parts->n_fdes;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (parts->fdes[middle].end <= vaddr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < parts->n_fdes && parts->fdes[low].start <= vaddr ? &parts->fdes[low] : NULL;
-}
-
 static void part_add(struct parts *parts, uint64_t start, uint64_t end)
 {
 	for (size_t i = 0; i < parts->n; i++) {
@@ -63,7 +48,7 @@ static void part_add(struct parts *parts, uint64_t start, uint64_t end)
 /* The range of a symbol: its FDE, else its size. */
 static struct pv_range symbol_range(const struct parts *parts, const struct pv_elf_symbol *symbol)
 {
-	const struct pv_fde_range *fde = fde_find(parts, symbol->vaddr);
+	const struct pv_fde_range *fde = pv_elf_fde_find(parts->fdes, parts->n_fdes, symbol->vaddr);
 
 	if (fde && fde->start == symbol->vaddr)
 		return (struct pv_range){ fde->start, fde->end };
@@ -124,7 +109,7 @@ static bool on_jump_out(void *ctx, uint64_t from, uint64_t to)
 		if (in_range(&parts->found[i], to))
 			return true;
 	}
-	fde = fde_find(parts, to);
+	fde = pv_elf_fde_find(parts->fdes, parts->n_fdes, to);
 	if (!fde)
 		return true;
 	code = pv_elf_data(parts->elf, fde->start, fde->end - fde->start);

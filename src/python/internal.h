@@ -23,6 +23,9 @@ struct pv_err *pv_python_version(struct pv_mem *mem, const struct pv_interpreter
 /* eval.c: eval, torn and inlined, as addresses in the process; proc.py is filled in already. */
 struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_python *python);
 
+/* collector.c: collector, as addresses in the process; not found leaves all of it empty. */
+struct pv_err *pv_python_collector(const struct pv_python_module *module, struct pv_python *python);
+
 /* thread.c: the pthread_* members of proc, from the C library among the modules. */
 struct pv_err *pv_python_pthread(const struct pv_python_module *modules, size_t n_modules,
 				 struct pv_proc *proc, char *source, size_t source_size);

@@ -48,8 +48,8 @@ struct debug_field {
 static const struct debug_field debug_3_13[] = {
 	/* runtime_state: finalizing */
 	SIZE, SKIP(8), USE(8, rt_interpreters_head),
-	/* interpreter_state: ..., gc, imports_modules, sysdict, builtins, ..., GIL fields */
-	SIZE, USE(8, is_id), USE(8, is_next), USE(8, is_threads_head), SKIP(8), SKIP(8), SKIP(8),
+	/* interpreter_state: ..., imports_modules, sysdict, builtins, ..., GIL fields */
+	SIZE, USE(8, is_id), USE(8, is_next), USE(8, is_threads_head), USE(8, is_gc), SKIP(8), SKIP(8),
 	SKIP(8), USE(8, is_ceval_gil), SKIP(8), SKIP(4), SKIP(4), SKIP(8),
 	/* thread_state: prev, ..., datastack_chunk */
 	SIZE, SKIP(8), USE(8, ts_next), USE(8, ts_interp), USE(8, ts_frame), USE(8, ts_thread_id),
@@ -76,8 +76,8 @@ static const struct debug_field debug_3_13[] = {
 	SIZE, USE(8, var_size), USE(1, bytes_data),
 	/* unicode_object */
 	SIZE, USE(4, str_state), USE(8, str_length), USE(1, str_ascii_data),
-	/* gc: collecting */
-	SIZE, SKIP(4),
+	/* gc */
+	SIZE, USE(4, gc_collecting),
 };
 /* clang-format on */
 

@@ -51,7 +51,9 @@ struct reader {
 	uint64_t n_timeless; /* left out, because it is not known when they were */
 	uint64_t tail;       /* kept after the last TOTALS */
 	uint64_t last_ns;
-	uint64_t n_unknown, n_odd_locs, n_odd_losses;
+	uint64_t n_odd_locs, n_odd_losses;
+	uint64_t n_unknown; /* chunks, of these types: */
+	size_t n_unknown_types;
 	uint16_t unknown[UNKNOWN_MAX];
 };
 
@@ -153,6 +155,7 @@ static void choose_slices(struct reader *r)
 
 /* ---- the chunks ---- */
 
+/* cursor->bad needs no words of its own: read_chunk() has them. */
 static bool malformed(struct reader *r, const char *what)
 {
 	if (!r->malformed)
@@ -171,7 +174,9 @@ static bool take_id(struct reader *r, struct pv_cursor *cursor, const struct pv_
 {
 	uint32_t id = pv_cursor_u32(cursor);
 
-	if (cursor->bad || id >= map->n)
+	if (cursor->bad)
+		return false;
+	if (id >= map->n)
 		return malformed(r, what);
 	*ret = mapped(map, id);
 	return true;
@@ -187,7 +192,9 @@ static bool take_first(struct reader *r, struct pv_cursor *cursor, size_t n)
 {
 	uint64_t first = pv_cursor_varint(cursor);
 
-	if (cursor->bad || first != n)
+	if (cursor->bad)
+		return false;
+	if (first != n)
 		return malformed(r, "the ids of a dictionary do not count up");
 	return true;
 }
@@ -447,7 +454,9 @@ static struct pv_err *read_samples(struct reader *r, struct pv_cursor *cursor)
 		thread = pv_cursor_varint(cursor);
 		if (thread & 1)
 			count = pv_cursor_u32(cursor);
-		if (cursor->bad || thread >> 1 >= r->threads.n || time_ns >= TIME_MAX) {
+		if (cursor->bad)
+			return NULL;
+		if (thread >> 1 >= r->threads.n || time_ns >= TIME_MAX) {
 			malformed(r, "a sample names a thread or a time that is not there");
 			return NULL;
 		}
@@ -571,7 +580,7 @@ static void read_totals(struct reader *r, struct pv_cursor *cursor)
 
 static void read_end(struct reader *r, struct pv_cursor *cursor)
 {
-	if (pv_cursor_varint(cursor) != r->n_samples || cursor->bad)
+	if (pv_cursor_varint(cursor) != r->n_samples && !cursor->bad)
 		malformed(r, "its end tells of more or fewer samples than there are");
 }
 
@@ -580,10 +589,10 @@ static void skip_unknown(struct reader *r, const struct pv_rec_chunk *chunk)
 	size_t i = 0;
 
 	r->n_unknown++;
-	while (i < UNKNOWN_MAX && r->unknown[i] && r->unknown[i] != chunk->type)
+	while (i < r->n_unknown_types && r->unknown[i] != chunk->type)
 		i++;
-	if (i < UNKNOWN_MAX)
-		r->unknown[i] = chunk->type;
+	if (i == r->n_unknown_types && i < UNKNOWN_MAX)
+		r->unknown[r->n_unknown_types++] = chunk->type;
 }
 
 /* The payload of a chunk of a known type; false: it is not known. */
@@ -682,7 +691,7 @@ static struct pv_err *note_cut(struct reader *r)
 	struct pv_err *err;
 
 	if (!why)
-		why = "its end is missing: pitviper was killed, or is still recording";
+		why = "it has no end, as if pitviper had been killed or were still at it";
 	err = pv_profile_add_note(r->profile,
 				  "the recording breaks off after %.2f s, at byte %" PRIu64
 				  " of %" PRIu64 " (%s); what came before is shown",
@@ -700,7 +709,7 @@ static struct pv_err *note_unknown(struct reader *r)
 	struct pv_str types PV_CLEANUP(pv_str_deinit) = { 0 };
 	struct pv_err *err = NULL;
 
-	for (size_t i = 0; !err && i < UNKNOWN_MAX && r->unknown[i]; i++)
+	for (size_t i = 0; !err && i < r->n_unknown_types; i++)
 		err = pv_str_appendf(&types, "%s%u", i ? ", " : "", r->unknown[i]);
 	if (err)
 		return err;

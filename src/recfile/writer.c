@@ -60,7 +60,7 @@ static struct pv_err *write_bytes(struct pv_recwriter *w, const void *data, size
 	if (w->failed)
 		return write_error(w);
 	errno = 0;
-	if (fwrite(data, 1, n, w->file) != n)
+	if (n && fwrite(data, 1, n, w->file) != n)
 		return fail(w);
 	w->bytes += n;
 	return NULL;

@@ -137,6 +137,12 @@ static struct pv_err *add_python(struct pv_vec *facts, const struct pv_image *im
 	if (!err)
 		err = pv_facts_add(facts, "interpreter", PV_FACT_INFO, "eval loop", "", "%s",
 				   sources->eval);
+	if (!err)
+		err = pv_facts_add(facts, "interpreter",
+				   python->collector[0].end ? PV_FACT_INFO : PV_FACT_MISSING,
+				   "garbage collector",
+				   python->collector[0].end ? "" : "its share is not known", "%s",
+				   sources->collector);
 	if (!err && *sources->torn)
 		err = pv_facts_add(facts, "interpreter", PV_FACT_INFO, "frame-switch window", "",
 				   "%s", sources->torn);

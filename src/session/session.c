@@ -53,8 +53,8 @@ struct pv_session {
 	uint64_t touch[TOUCH_MAX]; /* addresses that BPF could not read */
 	size_t n_touch;
 	uint32_t generation;
-	uint64_t exec_ns; /* when it last became another program */
-	bool counted[2];  /* no anchors, by the lowest bit of the generation */
+	uint64_t exec_ns;                 /* when it last became another program */
+	struct pv_merge_options merge[2]; /* by the lowest bit of the generation */
 	uint64_t start_ns, attached_ns, first_sample_ns, stop_ns;
 	uint64_t start_cpu_ns; /* CPU time of the target before the capture */
 	char name[16];
@@ -146,6 +146,8 @@ static struct pv_err *add_sample(struct pv_session *s, const struct pv_event_sam
 	quality->bridged += s->merged.bridged;
 	quality->with_python += s->merged.python;
 	quality->kernel += !!(sample->flags & PV_SAMPLE_KERNEL);
+	quality->gc += s->merged.gc;
+	s->profile->losses.count[PV_LOSS_GC_UNKNOWN] += s->merged.gc_unknown;
 	if (s->merged.loss < PV_LOSSES_MAX && s->merged.loss)
 		s->profile->losses.count[s->merged.loss]++;
 	s->profile->losses.count[PV_LOSS_NAME_MISSING] += missing;
@@ -154,12 +156,7 @@ static struct pv_err *add_sample(struct pv_session *s, const struct pv_event_sam
 
 static struct pv_err *merge(struct pv_session *s, const struct pv_event_sample *sample)
 {
-	struct pv_merge_options options = {
-		.no_native = s->options.no_native,
-		.counted = s->counted[sample->generation & 1],
-	};
-
-	return pv_merge(sample, sample->hdr.size, &options, &s->merged);
+	return pv_merge(sample, sample->hdr.size, &s->merge[sample->generation & 1], &s->merged);
 }
 
 /* Takes a sample, or keeps it for a while until its names have come. */
@@ -291,8 +288,8 @@ static struct pv_err *build_image(struct pv_session *s)
 	pv_image_deinit(&s->image);
 	s->image = image;
 	s->image_generation = s->generation;
-	s->counted[s->generation & 1] =
-		image.python.found && image.python.proc.py.anchor_kind == PV_ANCHOR_NONE;
+	s->merge[s->generation & 1] = image.merge;
+	s->merge[s->generation & 1].no_native = s->options.no_native;
 	describe_interpreter(s);
 	return NULL;
 }
@@ -528,6 +525,18 @@ struct pv_err *pv_session_step(struct pv_session *s, int timeout_ms, enum pv_ses
 	return NULL;
 }
 
+struct pv_err *pv_session_lost(const struct pv_session *s, uint64_t *ret)
+{
+	struct pv_losses losses = s->profile->losses;
+	struct pv_err *err = pv_collect_losses(s->collect, losses.count);
+
+	if (err)
+		return err;
+	pv_losses_describe(&losses);
+	*ret = pv_losses_samples(&losses);
+	return NULL;
+}
+
 /* CPU time of the target since the capture began; 0 if it is gone. */
 static uint64_t target_cpu_ns(struct pv_session *s)
 {
@@ -547,6 +556,9 @@ static struct pv_err *fill_totals(struct pv_session *s)
 	if (!err)
 		err = pv_strings_add(profile->strings, s->interpreter, strlen(s->interpreter),
 				     &profile->interpreter);
+	if (!err && s->image.python_error)
+		err = pv_strings_add(profile->strings, s->image.python_error,
+				     strlen(s->image.python_error), &profile->problem);
 	if (!err)
 		err = pv_strings_add(profile->strings, "bpf", 3, &profile->engine);
 	if (!err)
@@ -556,6 +568,9 @@ static struct pv_err *fill_totals(struct pv_session *s)
 	if (err)
 		return err;
 	profile->pid = s->pid;
+	profile->no_native = s->options.no_native;
+	profile->no_kernel = s->options.no_kernel;
+	profile->ended = s->gone;
 	profile->period_ns = 1000000000ULL / s->options.frequency;
 	profile->duration_ns = s->stop_ns - s->attached_ns;
 	pv_losses_describe(&profile->losses);

@@ -62,6 +62,9 @@ struct pv_err *pv_session_stop(struct pv_session *session);
 const struct pv_profile *pv_session_profile(const struct pv_session *session);
 struct pv_session_facts pv_session_facts(const struct pv_session *session);
 
+/* Samples of which nothing was kept, so far. */
+struct pv_err *pv_session_lost(const struct pv_session *session, uint64_t *ret);
+
 /* Waits until the target ends (ended_ret) or fd, if not -1, is readable. */
 struct pv_err *pv_session_wait(struct pv_session *session, int fd, bool *ended_ret);
 

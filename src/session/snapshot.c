@@ -200,10 +200,6 @@ static struct pv_err *take(struct snapper *s)
 /* Names for what was taken. */
 static struct pv_err *symbolise(struct snapper *s)
 {
-	struct pv_merge_options options = {
-		.counted = s->image.python.found &&
-			   s->image.python.proc.py.anchor_kind == PV_ANCHOR_NONE,
-	};
 	struct pv_err *err = NULL;
 	size_t i;
 
@@ -215,7 +211,7 @@ static struct pv_err *symbolise(struct snapper *s)
 
 		if (!sample)
 			continue;
-		err = pv_merge(sample, sample->hdr.size, &options, &s->merged);
+		err = pv_merge(sample, sample->hdr.size, &s->image.merge, &s->merged);
 		if (!err)
 			err = pv_symbolise(s->symboliser, &s->merged, 0, &thread->node, &missing);
 		if (!err)

@@ -105,6 +105,28 @@ static struct pv_err *take_over(const struct pv_image *known, const struct pv_ve
 	return ret->module_path ? NULL : &pv_enomem;
 }
 
+/* How samples of this process are to be merged. */
+static void set_merge(struct pv_image *image)
+{
+	const struct pv_python *python = &image->python;
+	struct pv_merge_collector *collector = &image->merge.collector;
+	const struct pv_mapping *mapping;
+
+	if (!python->found)
+		return;
+	image->merge.counted = python->proc.py.anchor_kind == PV_ANCHOR_NONE;
+	mapping = find_mapping(image->mappings, image->n_mappings, python->collector[0].start);
+	if (!mapping)
+		return;
+	collector->object = mapping->object;
+	while (collector->n < PV_COLLECTOR_PARTS_MAX && python->collector[collector->n].end) {
+		const struct pv_range *part = &python->collector[collector->n];
+
+		collector->parts[collector->n].start = part->start - mapping->bias;
+		collector->parts[collector->n++].end = part->end - mapping->bias;
+	}
+}
+
 struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_mem *mem,
 			      const struct pv_image *known, struct pv_image *ret)
 {
@@ -134,6 +156,7 @@ struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_m
 	image.mappings = mappings.data;
 	image.n_mappings = mappings.n;
 	mappings = (struct pv_vec)PV_VEC(struct pv_mapping);
+	set_merge(&image);
 	*ret = image;
 out:
 	pv_vec_deinit(&mappings);

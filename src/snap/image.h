@@ -15,6 +15,7 @@
 #include "abi/unwind.h"
 #include "base/err.h"
 #include "python/detect.h"
+#include "snap/merge.h"
 
 struct pv_objects;
 struct pv_mem;
@@ -23,8 +24,9 @@ struct pv_image {
 	pid_t pid;
 	struct pv_mapping *mappings; /* sorted; segment and cell are still 0 */
 	size_t n_mappings;
-	struct pv_python python; /* python.found */
-	char *python_error;      /* CPython is there but cannot be read: why; owned */
+	struct pv_python python;       /* python.found */
+	char *python_error;            /* CPython is there but cannot be read: why; owned */
+	struct pv_merge_options merge; /* for samples of this process */
 };
 
 /*

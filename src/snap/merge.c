@@ -23,6 +23,7 @@ static const char *const mark_texts[PV_MARK_MAX] = {
 	[PV_MARK_MISMATCH] = "[mismatch]",
 	[PV_MARK_UNREADABLE] = "[python unreadable]",
 	[PV_MARK_NEW_MAPPING] = "[new mapping]",
+	[PV_MARK_GC] = "[gc]",
 };
 
 const char *pv_mark_text(enum pv_mark mark)
@@ -45,14 +46,46 @@ static struct pv_err *push_mark(struct merge *m, enum pv_mark mark)
 	return push(m, PV_REF_MARKER, mark, 0, false);
 }
 
+static uint32_t object_of(uint64_t word)
+{
+	return word & PV_NAT_RAW ? 0 : word >> PV_NAT_REL_BITS & ((1U << PV_NAT_OBJECT_BITS) - 1);
+}
+
+static uint64_t vaddr_of(uint64_t word)
+{
+	return word & ((1ULL << PV_NAT_REL_BITS) - 1);
+}
+
+/* Is this an activation of the garbage collector? */
+static bool is_collector(const struct merge *m, uint64_t word)
+{
+	const struct pv_merge_collector *collector = &m->options->collector;
+	/* a return address belongs to the call before it */
+	uint64_t at = vaddr_of(word) - !(word & PV_NAT_EXACT);
+
+	if (!collector->object || object_of(word) != collector->object)
+		return false;
+	for (uint32_t i = 0; i < collector->n; i++) {
+		if (at >= collector->parts[i].start && at < collector->parts[i].end)
+			return true;
+	}
+	return false;
+}
+
+/* A native frame, and the marker to its root side if the collector begins with it. */
 static struct pv_err *push_native(struct merge *m, uint64_t word)
 {
 	bool exact = word & PV_NAT_EXACT;
+	struct pv_err *err = NULL;
 
-	if (word & PV_NAT_RAW)
-		return push(m, PV_REF_RAW, word & PV_NAT_ADDRESS, 0, exact);
-	return push(m, PV_REF_NATIVE, word & ((1ULL << PV_NAT_REL_BITS) - 1),
-		    word >> PV_NAT_REL_BITS & ((1U << PV_NAT_OBJECT_BITS) - 1), exact);
+	if (!m->options->no_native && word & PV_NAT_RAW)
+		err = push(m, PV_REF_RAW, word & PV_NAT_ADDRESS, 0, exact);
+	else if (!m->options->no_native)
+		err = push(m, PV_REF_NATIVE, vaddr_of(word), object_of(word), exact);
+	if (err || !is_collector(m, word))
+		return err;
+	m->out->gc = true;
+	return push_mark(m, PV_MARK_GC);
 }
 
 /* The frames of the next run. */
@@ -95,7 +128,7 @@ static struct pv_err *push_natives(struct merge *m, bool with_python, uint32_t s
 	for (i = 0; !err && i < m->sample->n_native; i++) {
 		uint64_t word = m->native[i];
 
-		if (word & PV_NAT_BREAK)
+		if (word & PV_NAT_BREAK && !m->options->no_native)
 			err = push_mark(m, PV_MARK_BREAK);
 		if (err)
 			break;
@@ -208,6 +241,27 @@ static struct pv_err *merge_both(struct merge *m)
 	return err ? err : push_runs(m);
 }
 
+/*
+ * Native frames that are not shown: they tell where the collector stands between
+ * the runs.  Halves that do not agree tell nothing, and the Python one stays.
+ */
+static struct pv_err *merge_hidden_natives(struct merge *m)
+{
+	uint32_t flags = m->sample->flags, runs = m->sample->n_runs;
+	bool whole = flags & PV_SAMPLE_NAT_END && flags & PV_SAMPLE_PY_END;
+	uint32_t surplus = m->options->counted && whole && m->n_anchored == runs + 1;
+	bool agree = m->n_anchored == runs + surplus || (!whole && m->n_anchored < runs);
+	struct pv_err *err = NULL;
+
+	if (m->n_hidden || (m->options->counted && !whole))
+		agree = false;
+	if (agree)
+		err = push_natives(m, true, surplus);
+	m->out->gc_unknown = m->sample->n_native && !m->out->gc &&
+			     (!agree || !whole || flags & PV_SAMPLE_REANCHORED);
+	return err ? err : push_runs(m);
+}
+
 static struct pv_err *merge_halves(struct merge *m)
 {
 	uint32_t flags = m->sample->flags;
@@ -226,7 +280,7 @@ static struct pv_err *merge_halves(struct merge *m)
 	if (loss && loss != PV_LOSS_PY_DEPTH)
 		return merge_marked(m, PV_MARK_UNREADABLE, loss);
 	if (m->options->no_native) {
-		err = push_runs(m);
+		err = merge_hidden_natives(m);
 		m->out->complete = flags & (PV_SAMPLE_PY_END | PV_SAMPLE_NO_TSTATE);
 		m->out->truncated = !m->out->complete;
 		if (m->out->complete)
@@ -279,11 +333,12 @@ struct pv_err *pv_merge(const struct pv_event_sample *sample, size_t size,
 
 	merged->frames.n = 0;
 	merged->complete = merged->truncated = merged->marked = false;
-	merged->bridged = merged->python = false;
+	merged->bridged = merged->python = merged->gc = merged->gc_unknown = false;
 	merged->loss = 0;
 	err = push_kernel(&m);
 	if (!err)
 		err = merge_halves(&m);
+	merged->gc_unknown |= merged->python && !options->collector.object;
 	reverse(&merged->frames);
 	return err;
 }

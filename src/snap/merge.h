@@ -15,6 +15,7 @@
 #include "abi/loss.h"
 #include "base/err.h"
 #include "base/vec.h"
+#include "python/detect.h"
 
 enum pv_ref_kind {
 	PV_REF_PYTHON, /* value = code key, detail = lasti */
@@ -31,6 +32,8 @@ enum pv_mark {
 	PV_MARK_MISMATCH,    /* Python half not shown: the halves disagree */
 	PV_MARK_UNREADABLE,  /* Python half not shown: it could not be read whole */
 	PV_MARK_NEW_MAPPING, /* native frames are missing: a mapping not known yet, or no file's */
+	PV_MARK_GC, /* nothing is missing: the frames from here to the leaf are of a garbage
+		       collection */
 	PV_MARK_MAX,
 };
 
@@ -51,12 +54,26 @@ struct pv_merged {
 	bool marked;          /* the Python half is not shown, because it could be wrong */
 	bool bridged;         /* a native break was bridged */
 	bool python;          /* has at least one Python frame */
+	bool gc;              /* has PV_MARK_GC */
+	bool gc_unknown;      /* might be in a garbage collection, and cannot tell */
 	uint8_t loss;         /* enum pv_loss: the first reason why it is not complete */
 };
 
+/* The code of the garbage collector, which makes native frames its own. */
+struct pv_merge_collector {
+	uint32_t object; /* id as in PV_REF_NATIVE; 0: not known */
+	uint32_t n;
+	struct pv_range parts[PV_COLLECTOR_PARTS_MAX]; /* ELF virtual addresses */
+};
+
 struct pv_merge_options {
-	bool no_native; /* Python and kernel frames only */
-	bool counted;   /* no anchors (<= 3.9): eval frames are counted from the root */
+	/*
+	 * Python and kernel frames only.  Native ones are wanted of the samples in a
+	 * garbage collection, whose place they tell; they are not shown.
+	 */
+	bool no_native;
+	bool counted; /* no anchors (<= 3.9): eval frames are counted from the root */
+	struct pv_merge_collector collector;
 };
 
 /*

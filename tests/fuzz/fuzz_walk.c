@@ -162,13 +162,17 @@ static void ask_places(struct world *w, const struct pv_merged *merged)
 
 static void merge(struct world *w, const struct pv_event_sample *sample, size_t size)
 {
-	static const struct pv_merge_options options[] = { {},
-							   { .counted = true },
-							   { .no_native = true } };
+	static const struct pv_merge_options options[] = {
+		{},
+		{ .counted = true },
+		{ .no_native = true },
+		{ .no_native = true,
+		  .collector = { .object = 1, .n = 1, .parts = { { 0, UINT64_MAX } } } },
+	};
 	struct pv_merged merged = { .frames = PV_VEC(struct pv_frame_ref) };
 	size_t i;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < sizeof(options) / sizeof(*options); i++) {
 		struct pv_err *err = pv_merge(sample, size, &options[i], &merged);
 
 		if (err && w)

@@ -9,12 +9,15 @@ Update a golden file only after reading the difference:
 """
 import collections
 import difflib
+import importlib
 import pathlib
 import re
 import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+sys.dont_write_bytecode = True
 failed = False
 
 
@@ -24,6 +27,13 @@ def check(name, good, detail=""):
     print(("PASS" if good else "FAIL"), "golden/" + name)
     if not good and detail:
         print(detail)
+
+
+def shown(name, data):
+    """What the golden file holds: what is not text already is shown by check_FORMAT.py."""
+    if not (HERE / f"check_{name}.py").exists():
+        return data
+    return importlib.import_module("check_" + name).show(data).encode()
 
 
 def unfold(line):
@@ -69,7 +79,7 @@ def main():
     recipe = (HERE / "profile.txt").read_bytes()
     for path in sorted(HERE.glob("golden.*")):
         name = path.suffix[1:]
-        got = subprocess.run([writer, name], input=recipe, stdout=subprocess.PIPE, check=True).stdout
+        got = shown(name, subprocess.run([writer, name], input=recipe, stdout=subprocess.PIPE, check=True).stdout)
         want = path.read_bytes()
         diff = difflib.unified_diff(want.decode(errors="backslashreplace").splitlines(),
                                     got.decode(errors="backslashreplace").splitlines(),

@@ -300,6 +300,9 @@ class Frame:
 		if text.endswith("_[k]"):
 			self.kind, self.function = "kernel", text[:-4]
 			return
+		if text == "[gc]":
+			self.kind, self.function = "gc", text	# nothing is missing: here a collection begins
+			return
 		if MARKER.match(text):
 			self.kind, self.function = "marker", text
 			return

@@ -110,8 +110,8 @@ def test_no_native_no_kernel(newest, target):
 		assert summary["samples"] > 200
 		kinds[option] = {f.kind for s in stacks for f in s.frames}
 	assert {"python", "native", "kernel"} <= kinds[None], "this target shows nothing that could be left out"
-	assert {"python"} <= kinds["--no-native"] <= {"python", "kernel", "marker"}, kinds
-	assert {"python", "native"} <= kinds["--no-kernel"] <= {"python", "native", "marker"}, kinds
+	assert {"python"} <= kinds["--no-native"] <= {"python", "kernel", "marker", "gc"}, kinds
+	assert {"python", "native"} <= kinds["--no-kernel"] <= {"python", "native", "marker", "gc"}, kinds
 
 
 # ---- programs that pitviper starts

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * base/vec, base/map, base/str.
+ * base/vec, base/map, base/index, base/str.
  * Input: none; a plain array is the model that the map is compared with.
  * Output: Check's report.
  */
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/index.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "base/vec.h"
@@ -129,6 +130,38 @@ START_TEST(map_equals_model)
 }
 END_TEST
 
+/* Elements that are their own places; equal halves of hashes are kept apart by the caller. */
+START_TEST(index_equals_model)
+{
+	enum { ELEMENTS = 3000 };
+	struct pv_index index = { 0 };
+	uint32_t found;
+
+	for (uint32_t i = 0; i < ELEMENTS; i++) {
+		/* few upper halves, so that they collide; all lower ones */
+		uint64_t hash = (uint64_t)(i % 100) << 32 | i;
+		size_t at = pv_index_start(&index, hash);
+		uint32_t n = 0;
+
+		while (pv_index_next(&index, hash, &at, &found)) {
+			ck_assert_uint_eq(found % 100, i % 100);
+			ck_assert_uint_lt(found, i);
+			n++;
+		}
+		ck_assert_uint_eq(n, i / 100);
+		ok(pv_index_add(&index, hash, i));
+		ck_assert_uint_eq(index.n, i + 1);
+	}
+	pv_index_deinit(&index);
+	ck_assert(!pv_index_next(&index, 7, &(size_t){ 0 }, &found));
+	/* the largest place, and a hash that is 0 */
+	ok(pv_index_add(&index, 0, UINT32_MAX - 1));
+	ck_assert(pv_index_next(&index, 0, &(size_t){ 0 }, &found));
+	ck_assert_uint_eq(found, UINT32_MAX - 1);
+	pv_index_deinit(&index);
+}
+END_TEST
+
 START_TEST(hash_of_bytes)
 {
 	const char text[] = "abcdefghijklmnopqrstuvwxyz";
@@ -180,6 +213,7 @@ int main(void)
 	tcase_add_test(tcase, map_empty);
 	tcase_add_test(tcase, map_extreme_keys);
 	tcase_add_test(tcase, map_equals_model);
+	tcase_add_test(tcase, index_equals_model);
 	tcase_add_test(tcase, hash_of_bytes);
 	tcase_add_test(tcase, str_builds);
 	srunner_run_all(runner, CK_ENV);

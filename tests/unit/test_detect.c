@@ -692,6 +692,121 @@ START_TEST(cold_part)
 }
 END_TEST
 
+enum { GC_TEXT = RODATA + 0x100 };
+
+/* lea GC_TEXT(%rip),%rdi or mov $GC_TEXT,%edi */
+static void use_text(struct object *o, uint64_t at, bool absolute)
+{
+	static const uint8_t lea[] = { 0x48, 0x8d, 0x3d }, mov[] = { 0xbf };
+	size_t n = absolute ? sizeof(mov) : sizeof(lea);
+
+	memcpy(o->image + at, absolute ? mov : lea, n);
+	put(o->image + at + n, absolute ? GC_TEXT : GC_TEXT - (at + n + 4), 4);
+}
+
+/* Where the collector is said to be, and why not. */
+static struct pv_python detect_collector(struct process *p, struct object *o)
+{
+	static const uint64_t ranges[][2] = { { HOT, TAIL }, { TAIL, COLD }, { COLD, RODATA } };
+	struct pv_python python;
+
+	add_symbols(o);
+	add_version(o, 0x030c01f0);
+	frames_add(o, ranges, 3);
+	object_open(p, o, "python");
+	add_libc(p);
+	python = detect(p);
+	ck_assert_str_ne(python.sources.collector, "");
+	process_destroy(p);
+	return python;
+}
+
+static void no_collector(struct process *p, struct object *o, const char *why)
+{
+	struct pv_python python = detect_collector(p, o);
+
+	ck_assert_uint_eq(python.collector[0].end, 0);
+	ck_assert_msg(strstr(python.sources.collector, why) != NULL, "%s",
+		      python.sources.collector);
+	pv_python_deinit(&python);
+}
+
+static const char gc_text[] = "gc: collecting generation %d...\n";
+
+/*
+ * The text is used in the hot part or in the cold one; they jump into each other, and
+ * whether only to the cold part's start makes no difference.  A tail call is no part.
+ */
+START_TEST(collector)
+{
+	for (int i = 0; i < 8; i++) {
+		struct process *p = process_create();
+		struct object *o = object_add(p);
+		bool in_cold = i & 1, absolute = i & 2, to_start = i & 4;
+		uint64_t bias = o->bias;
+
+		strcpy((char *)o->image + GC_TEXT, gc_text);
+		use_text(o, (in_cold ? COLD : TAIL) + 0x40, absolute);
+		jump(o, TAIL + 0x20, COLD + (to_start ? 0 : 0x10));
+		jump(o, COLD + 0x20, TAIL + 0x30);
+		jump(o, TAIL + 0x60, HOT);
+		struct pv_python python = detect_collector(p, o);
+
+		ck_assert_str_eq(python.sources.collector, "2 parts by its text");
+		ck_assert_uint_eq(python.collector[in_cold].start, bias + TAIL);
+		ck_assert_uint_eq(python.collector[in_cold].end, bias + COLD);
+		ck_assert_uint_eq(python.collector[!in_cold].start, bias + COLD);
+		ck_assert_uint_eq(python.collector[!in_cold].end, bias + RODATA);
+		ck_assert_uint_eq(python.collector[2].end, 0);
+		pv_python_deinit(&python);
+	}
+}
+END_TEST
+
+/* A compiler's copies each use the text. */
+START_TEST(collector_copies)
+{
+	struct process *p = process_create();
+	struct object *o = object_add(p);
+	uint64_t bias = o->bias;
+
+	strcpy((char *)o->image + GC_TEXT, gc_text);
+	use_text(o, COLD + 0x10, false);
+	use_text(o, TAIL + 0x10, false);
+	use_text(o, TAIL + 0x20, false);
+	struct pv_python python = detect_collector(p, o);
+
+	ck_assert_uint_eq(python.collector[0].start, bias + TAIL);
+	ck_assert_uint_eq(python.collector[1].start, bias + COLD);
+	ck_assert_uint_eq(python.collector[2].end, 0);
+	pv_python_deinit(&python);
+}
+END_TEST
+
+START_TEST(no_such_collector)
+{
+	struct process *p = process_create();
+	struct object *o = object_add(p);
+
+	no_collector(p, o, "its text is not there");
+	p = process_create();
+	o = object_add(p);
+	strcpy((char *)o->image + GC_TEXT, "gc: collecting generation %d...\n and more");
+	use_text(o, TAIL, false);
+	no_collector(p, o, "its text is not there");
+	p = process_create();
+	o = object_add(p);
+	strcpy((char *)o->image + GC_TEXT, gc_text);
+	no_collector(p, o, "no function uses its text");
+	p = process_create();
+	o = object_add(p);
+	strcpy((char *)o->image + GC_TEXT, gc_text);
+	strcpy((char *)o->image + GC_TEXT + 0x80, gc_text);
+	use_text(o, TAIL, false);
+	no_collector(p, o, "or not once");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("detect");
@@ -712,6 +827,9 @@ int main(void)
 	tcase_add_test(tcase, not_loaded_yet);
 	tcase_add_test(tcase, two_interpreters);
 	tcase_add_test(tcase, cold_part);
+	tcase_add_test(tcase, collector);
+	tcase_add_test(tcase, collector_copies);
+	tcase_add_test(tcase, no_such_collector);
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);
 

@@ -235,6 +235,64 @@ START_TEST(each_jump)
 }
 END_TEST
 
+struct addresses {
+	uint64_t at[8];
+	size_t n, stop_at;
+};
+
+static bool on_address(void *ctx, uint64_t at)
+{
+	struct addresses *addresses = ctx;
+
+	ck_assert_uint_lt(addresses->n, 8);
+	addresses->at[addresses->n++] = at;
+	return addresses->n != addresses->stop_at;
+}
+
+/* Labels stand before the 32-bit operands; the offsets are those of ADDRESS from code. */
+START_TEST(each_address)
+{
+	static const uint8_t code[] = {
+		0x48, 0x8d, 0x3d, 0xf9, 0x0f, 0,    0,    /* lea 0xff9(%rip),%rdi: + 7 = 0x1000 */
+		0x4c, 0x8d, 0x0d, 0xf2, 0x0f, 0,    0,    /* lea 0xff2(%rip),%r9: + 14 */
+		0x48, 0x8b, 0x05, 0xeb, 0x0f, 0,    0,    /* mov 0xfeb(%rip),%rax: reads there */
+		0x48, 0x8d, 0x3d, 0xe5, 0x0f, 0,    0,    /* lea, one byte beyond */
+		0xbf, 0x00, 0x20, 0x40, 0,    0x90, 0x90, /* mov $0x402000,%edi */
+		0x41, 0xb8, 0x00, 0x20, 0x40, 0,    0x90, /* mov $0x402000,%r8d */
+		0x3d, 0x00, 0x20, 0x40, 0,    0x90, 0x90, /* cmp $0x402000,%eax */
+		0x48, 0x8d, 0x3d,                         /* cut off */
+	};
+	enum { CODE = 0x401000 };
+	struct addresses addresses = { .stop_at = 100 };
+
+	pv_insn_each_address(code, sizeof(code), CODE, CODE + 0x1000, on_address, &addresses);
+	ck_assert_uint_eq(addresses.n, 4);
+	ck_assert_uint_eq(addresses.at[0], CODE + 3);
+	ck_assert_uint_eq(addresses.at[1], CODE + 10);
+	ck_assert_uint_eq(addresses.at[2], CODE + 29);
+	ck_assert_uint_eq(addresses.at[3], CODE + 37);
+
+	addresses = (struct addresses){ .stop_at = 2 };
+	pv_insn_each_address(code, sizeof(code), CODE, CODE + 0x1000, on_address, &addresses);
+	ck_assert_uint_eq(addresses.n, 2);
+	/* the same bytes elsewhere: no constant of 32 bits reaches there, and 4 GiB away is not
+	 * here */
+	addresses = (struct addresses){ .stop_at = 100 };
+	pv_insn_each_address(code, sizeof(code), CODE + (1ULL << 40), CODE + 0x1000, on_address,
+			     &addresses);
+	ck_assert_uint_eq(addresses.n, 2);
+	addresses.n = 0;
+	pv_insn_each_address(code, sizeof(code), CODE + (1ULL << 40), CODE + (1ULL << 40) + 0x1000,
+			     on_address, &addresses);
+	ck_assert_uint_eq(addresses.n, 2);
+	ck_assert_uint_eq(addresses.at[0], CODE + (1ULL << 40) + 3);
+	addresses.n = 0;
+	for (size_t n = 0; n < 7; n++)
+		pv_insn_each_address(code, n, CODE, CODE + 0x1000, on_address, &addresses);
+	ck_assert_uint_eq(addresses.n, 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("insn");
@@ -248,6 +306,7 @@ int main(void)
 	tcase_add_test(tcase, garbage);
 	tcase_add_test(tcase, inlined_windows);
 	tcase_add_test(tcase, each_jump);
+	tcase_add_test(tcase, each_address);
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);
 

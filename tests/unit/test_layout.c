@@ -131,6 +131,12 @@ START_TEST(tables)
 	ck_assert_uint_eq(py.co_qualname, PV_OFF_NONE);
 	ck_assert_uint_eq(py.owner_boundary, 0xff);
 	ck_assert_uint_eq(py.str_ascii_data, 48);
+	ck_assert_uint_eq(py.is_gc, PV_OFF_NONE);
+	ck_assert_uint_eq(py.rt_gc + py.gc_collecting, 544);
+
+	py = find(0x030912f0, NULL, 0);
+	ck_assert_uint_eq(py.is_gc + py.gc_collecting, 816);
+	ck_assert_uint_eq(py.rt_gc, 0);
 
 	py = find(0x030a0df0, NULL, 0);
 	ck_assert_int_eq(py.anchor_kind, PV_ANCHOR_CFRAME);
@@ -140,6 +146,7 @@ START_TEST(tables)
 	ck_assert_uint_eq(py.ts_root_cframe, 264);
 	ck_assert_uint_eq(py.cf_current_frame, PV_OFF_NONE);
 	ck_assert_uint_eq(py.cf_previous, 8);
+	ck_assert_uint_eq(py.is_gc + py.gc_collecting, 816);
 
 	py = find(0x030b02f0, NULL, 0);
 	ck_assert_int_eq(py.anchor_kind, PV_ANCHOR_ENTRY);
@@ -149,6 +156,7 @@ START_TEST(tables)
 	ck_assert_uint_eq(py.owner_boundary, 0xff);
 	ck_assert_uint_eq(py.owner_generator, 1);
 	ck_assert_uint_eq(py.co_version, PV_OFF_NONE);
+	ck_assert_uint_eq(py.is_gc + py.gc_collecting, 848);
 
 	py = find(0x030c01f0, NULL, 0);
 	ck_assert_int_eq(py.anchor_kind, PV_ANCHOR_SHIM);
@@ -159,6 +167,7 @@ START_TEST(tables)
 	ck_assert_uint_eq(py.co_version, 92);
 	ck_assert_uint_eq(py.co_firsttraceable, 176);
 	ck_assert_uint_eq(py.str_compact_data, 56);
+	ck_assert_uint_eq(py.is_gc + py.gc_collecting, 312);
 }
 END_TEST
 
@@ -224,6 +233,8 @@ START_TEST(debug_offsets)
 	ck_assert_uint_eq(py.bytes_data, 32);
 	ck_assert_uint_eq(py.str_ascii_data, 40);
 	ck_assert_uint_eq(py.ts_root_cframe, PV_OFF_NONE);
+	ck_assert_uint_eq(py.is_gc, 7400);
+	ck_assert_uint_eq(py.gc_collecting, 200);
 	/* From the table. */
 	ck_assert_uint_eq(py.rt_tss_key, 2160);
 	ck_assert_uint_eq(py.co_firsttraceable, 184);
@@ -231,11 +242,15 @@ START_TEST(debug_offsets)
 
 	/* It is the process's word that counts: another build of 3.13. */
 	memcpy(debug, debug_3_13, sizeof(debug));
-	debug[5] = 640;  /* runtime_state.interpreters_head */
-	debug[25] = 168; /* thread_state.native_thread_id */
+	debug[5] = 640;   /* runtime_state.interpreters_head */
+	debug[25] = 168;  /* thread_state.native_thread_id */
+	debug[10] = 7408; /* interpreter_state.gc */
+	debug[N_DEBUG - 1] = 192;
 	py = find(0x030d00f0, debug, sizeof(debug));
 	ck_assert_uint_eq(py.rt_interpreters_head, 640);
 	ck_assert_uint_eq(py.ts_native_thread_id, 168);
+	ck_assert_uint_eq(py.is_gc, 7408);
+	ck_assert_uint_eq(py.gc_collecting, 192);
 }
 END_TEST
 

@@ -176,6 +176,87 @@ START_TEST(device_is_written_in_place)
 }
 END_TEST
 
+/* What grows in sight: the old file stays until then, and the new one whatever happens. */
+START_TEST(appears_when_shown)
+{
+	struct pv_output *output;
+	struct stat st;
+	char got[8] = "";
+
+	write_text("a", "old");
+	umask(0);
+	ok(pv_output_create("a", &output));
+	ck_assert(pv_output_can_show(output));
+	fputs("one", pv_output_file(output));
+	fflush(pv_output_file(output));
+	ck_assert_str_eq(content("a"), "old");
+	ok(pv_output_show(output));
+	ck_assert_str_eq(content("a"), "one");
+	ck_assert_int_eq(stat("a", &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	fputs(",two", pv_output_file(output));
+	fflush(pv_output_file(output));
+	ck_assert_str_eq(content("a"), "one,two");
+	ok(pv_output_show(output));
+	/* what was written can be read */
+	rewind(pv_output_file(output));
+	ck_assert_uint_eq(fread(got, 1, sizeof(got) - 1, pv_output_file(output)), 7);
+	ck_assert_str_eq(got, "one,two");
+	fseek(pv_output_file(output), 0, SEEK_END);
+	fputs(",3", pv_output_file(output));
+	ok(pv_output_commit(output));
+	pv_output_destroy(output);
+	ck_assert_str_eq(content("a"), "one,two,3");
+	ck_assert_int_eq(count_entries(), 1);
+}
+END_TEST
+
+START_TEST(shown_stays_without_commit)
+{
+	struct pv_output *output;
+
+	write_text("precious", "old");
+	ck_assert_int_eq(symlink("precious", "link"), 0);
+	ok(pv_output_create("link", &output));
+	fputs("new", pv_output_file(output));
+	ok(pv_output_show(output));
+	pv_output_destroy(output);
+	ck_assert_str_eq(content("link"), "new");
+	ck_assert_str_eq(content("precious"), "old");
+	ck_assert_int_eq(count_entries(), 2);
+}
+END_TEST
+
+START_TEST(what_cannot_be_shown)
+{
+	struct pv_output *output;
+
+	ok(pv_output_create("/dev/null", &output));
+	ck_assert(!pv_output_can_show(output));
+	pv_output_destroy(output);
+	ok(pv_output_create("-", &output));
+	ck_assert(!pv_output_can_show(output));
+	pv_output_destroy(output);
+}
+END_TEST
+
+/* The directory goes away between the start and the capture. */
+START_TEST(show_fails)
+{
+	struct pv_output *output;
+	struct pv_err *err;
+
+	ck_assert_int_eq(mkdir("d", 0700), 0);
+	ok(pv_output_create("d/a", &output));
+	ck_assert_int_eq(rmdir("d"), 0);
+	err = pv_output_show(output);
+	ck_assert_ptr_nonnull(err);
+	ck_assert_str_eq(err->message, "cannot write d/a: No such file or directory");
+	pv_err_destroy(err);
+	pv_output_destroy(output);
+}
+END_TEST
+
 START_TEST(full_disk_is_reported)
 {
 	struct pv_output *output;
@@ -270,6 +351,10 @@ int main(void)
 	tcase_add_test(tcase, symlink_is_replaced_not_followed);
 	tcase_add_test(tcase, refuses_at_once);
 	tcase_add_test(tcase, device_is_written_in_place);
+	tcase_add_test(tcase, appears_when_shown);
+	tcase_add_test(tcase, shown_stays_without_commit);
+	tcase_add_test(tcase, what_cannot_be_shown);
+	tcase_add_test(tcase, show_fails);
 	tcase_add_test(tcase, full_disk_is_reported);
 	tcase_add_test(tcase, fifo_is_written_in_place);
 	tcase_add_test(tcase, stdout_is_buffered);

@@ -240,9 +240,13 @@ START_TEST(layers_by_leaf)
 			  node(profile, 0, loc(profile, "[truncated]", "", 0, PV_LOC_MARKER)), t,
 			  10000));
 	ok(pv_profile_add(profile, 0, t, 100000));
+	/* the collector at work, its own frames left out */
+	ok(pv_profile_add(profile,
+			  node(profile, python, loc(profile, "[gc]", "", 0, PV_LOC_MARKER)), t,
+			  1000000));
 	layers = pv_profile_layers(profile);
 	ck_assert_uint_eq(layers.python, 1);
-	ck_assert_uint_eq(layers.native, 110);
+	ck_assert_uint_eq(layers.native, 1000110);
 	ck_assert_uint_eq(layers.kernel, 1000);
 	ck_assert_uint_eq(layers.other, 110000);
 	pv_profile_destroy(profile);
@@ -347,6 +351,9 @@ START_TEST(whose_code_it_is)
 		{ PV_LOC_PYTHON, "<string>", true },
 		{ PV_LOC_PYTHON, "", false },
 		{ PV_LOC_PYTHON, "<frozen importlib._bootstrap>", false },
+		{ PV_LOC_PYTHON, "<__array_function__ internals>", false },
+		{ PV_LOC_PYTHON, "/usr/bin/gunicorn", false },
+		{ PV_LOC_PYTHON, "/srv/venv/bin/serve", true },
 		{ PV_LOC_PYTHON, "/usr/lib/python3.11/json/decoder.py", false },
 		{ PV_LOC_PYTHON, "/srv/venv/lib/python3.12/site-packages/flask/app.py", false },
 		{ PV_LOC_PYTHON, "/usr/lib/python3/dist-packages/flask/app.py", false },

@@ -126,6 +126,9 @@ static const struct field py_fields[] = {
 	PY(str_state),
 	PY(str_ascii_data),
 	PY(str_compact_data),
+	PY(is_gc),
+	PY(gc_collecting),
+	PY(rt_gc),
 };
 
 /* Names that older fixtures may still have: their lines are passed over. */

@@ -359,8 +359,7 @@ START_TEST(every_byte_of_the_process_entry_has_a_name)
 	size_t i;
 
 	cover(layout, py_fields, N_FIELDS(py_fields));
-	/* what follows pad is the compiler's */
-	for (i = 0; i < offsetof(struct pv_pylayout, pad); i++)
+	for (i = 0; i < sizeof(struct pv_pylayout); i++)
 		ck_assert_msg(layout[i], "byte %zu of struct pv_pylayout", i);
 	cover(proc, proc_fields, N_FIELDS(proc_fields));
 	for (i = 0; i < offsetof(struct pv_proc, py); i++)

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How much CPU time there was.
+ * Input: a profile.
+ * Output: sums and shares of it.
+ */
+#include "analyse/load.h"
+
+#include <stddef.h>
+
+enum {
+	IDLE_PERCENT = 5,     /* of the wall time */
+	ROUGH_SAMPLES = 100,  /* a share of 50 % is then 50 +- 10 (two standard errors) */
+	MISSING_PERCENT = 1,  /* of the expected samples */
+	MISSING_SAMPLES = 10, /* the timer's phase is worth one sample a thread */
+};
+
+/* Another program of the same process is the same process. */
+static bool counted_before(const struct pv_profile *profile, size_t index)
+{
+	const struct pv_profile_process *of = pv_vec_at(&profile->processes, index);
+
+	for (size_t i = 0; i < index; i++) {
+		const struct pv_profile_process *process = pv_vec_at(&profile->processes, i);
+
+		if (process->pid == of->pid && process->samples)
+			return true;
+	}
+	return false;
+}
+
+static void count_tasks(const struct pv_profile *profile, struct pv_load *load)
+{
+	for (size_t i = 0; i < profile->processes.n; i++) {
+		const struct pv_profile_process *process = pv_vec_at(&profile->processes, i);
+
+		load->n_processes += process->samples && !counted_before(profile, i);
+	}
+	for (size_t i = 0; i < profile->threads.n; i++)
+		load->n_threads +=
+			!!((struct pv_profile_thread *)pv_vec_at(&profile->threads, i))->samples;
+}
+
+static void count_missing(const struct pv_profile *profile, struct pv_load *load)
+{
+	uint64_t have = load->samples + load->lost, missing;
+
+	if (!profile->period_ns)
+		return;
+	load->expected = profile->target_cpu_ns / profile->period_ns;
+	if (load->expected <= have)
+		return;
+	missing = load->expected - have;
+	if (missing * 100 > load->expected * MISSING_PERCENT &&
+	    missing > MISSING_SAMPLES + load->n_threads)
+		load->missing = missing;
+}
+
+struct pv_load pv_load_of(const struct pv_profile *profile)
+{
+	struct pv_load load = {
+		.layers = pv_profile_layers(profile),
+		.wall_ns = profile->duration_ns,
+		.lost = pv_losses_samples(&profile->losses),
+	};
+
+	for (size_t i = 0; i < profile->samples.n; i++)
+		load.samples += ((struct pv_sample *)pv_vec_at(&profile->samples, i))->count;
+	count_tasks(profile, &load);
+	count_missing(profile, &load);
+	load.cpu_ns = load.samples * profile->period_ns;
+	if ((load.missing || load.lost) && load.cpu_ns < profile->target_cpu_ns)
+		load.cpu_ns = profile->target_cpu_ns;
+	if (load.wall_ns)
+		load.cpus = (double)load.cpu_ns / load.wall_ns;
+	load.idle = load.cpus * 100 < IDLE_PERCENT;
+	load.rough = load.samples < ROUGH_SAMPLES;
+	return load;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * All that is said of a profile.
+ * Input: a profile.
+ * Output: what the other files of analyse/ make of it.
+ */
+#include "analyse/verdict.h"
+
+#include <stdlib.h>
+
+#include "analyse/calltree.h"
+
+enum {
+	HOTTEST_MAX = 10,
+	HOTPATH_MAX = 12,
+};
+
+static struct pv_err *judge(const struct pv_profile *profile, struct pv_calltree *tree,
+			    const struct pv_wait *wait, struct pv_verdict *verdict)
+{
+	struct pv_err *err;
+
+	err = pv_hottest_of(profile, HOTTEST_MAX, &verdict->hottest, &verdict->n_hottest);
+	if (!err)
+		err = pv_hotpath_of(profile, tree, HOTPATH_MAX, &verdict->hotpath,
+				    &verdict->n_hotpath);
+	if (!err)
+		err = pv_turn_of(profile, tree, &verdict->turn);
+	if (!err)
+		err = pv_answer_of(profile, &verdict->load, &verdict->turn, wait, &verdict->answer);
+	return err;
+}
+
+struct pv_err *pv_verdict_of(const struct pv_profile *profile, const struct pv_wait *wait,
+			     struct pv_verdict *ret)
+{
+	struct pv_verdict verdict = { .load = pv_load_of(profile) };
+	struct pv_calltree *tree;
+	struct pv_err *err = pv_calltree_create(profile, &tree);
+
+	if (err)
+		return err;
+	err = judge(profile, tree, wait, &verdict);
+	pv_calltree_destroy(tree);
+	if (err) {
+		pv_verdict_deinit(&verdict);
+		return err;
+	}
+	*ret = verdict;
+	return NULL;
+}
+
+void pv_verdict_deinit(struct pv_verdict *verdict)
+{
+	free(verdict->hottest);
+	free(verdict->hotpath);
+	pv_answer_deinit(&verdict->answer);
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Profile: the sections of a profile as arrays, and the texts of what is in it.
+// Nodes are numbered depth first: the subtree of node i is i to end[i] - 1.
+
+// Kinds of frames, as in model/profile.h.
+const PYTHON = 0, NATIVE = 1, INLINED = 2, KERNEL = 3, MARKER = 4, THREAD = 5, PROCESS = 6;
+
+// Layers of time: what the bar shows and a key folds.
+const LAYERS = [
+	{ id: 'python', name: 'Python', key: '1', letter: 'p', kinds: [PYTHON] },
+	{ id: 'native', name: 'C and C++', key: '2', letter: 'c', kinds: [NATIVE, INLINED] },
+	{ id: 'kernel', name: 'kernel', key: '3', letter: 'k', kinds: [KERNEL] },
+];
+const OTHER = LAYERS.length; // markers, and stacks without a frame
+const LAYER_OF_KIND = [0, 1, 1, 2, OTHER, OTHER, OTHER];
+
+class Profile {
+	constructor(meta, sections) {
+		this.meta = meta;
+		this.capture = meta.capture;
+		this.readStrings(new Reader(sections.STRS));
+		this.readFunctions(new Reader(sections.FUNC));
+		this.readLocations(new Reader(sections.LOCS));
+		this.readNodes(new Reader(sections.NUPS), new Reader(sections.NLOC));
+		this.readSamples(new Reader(sections.SAMP));
+		this.readTicks(new Reader(sections.TICK));
+		this.readSources(new Reader(sections.SRCS));
+		this.modules = new Map(meta.modules.map(module => [module.name, module]));
+		this.labels = new Map();
+	}
+
+	readStrings(reader) {
+		const n = reader.number();
+		const lengths = reader.numbers(n);
+		this.stringAt = new Uint32Array(n + 1);
+		for (let i = 0; i < n; i++)
+			this.stringAt[i + 1] = this.stringAt[i] + lengths[i];
+		this.stringBytes = reader.take(this.stringAt[n]);
+		// One byte, one character: right for ASCII, and the places are the same for all.
+		this.stringText = new TextDecoder('latin1').decode(this.stringBytes);
+		this.stringCache = new Map();
+	}
+
+	// A string as it is shown; from: bytes to leave out at its start.
+	text(id, from = 0) {
+		const key = from ? id * 65536 + from : id;
+		let text = this.stringCache.get(key);
+		if (text === undefined) {
+			const begin = this.stringAt[id] + from, end = this.stringAt[id + 1];
+			text = this.stringText.slice(begin, end);
+			if (/[^ -~]/.test(text))
+				text = Text.decode(this.stringBytes.subarray(begin, end));
+			this.stringCache.set(key, text);
+		}
+		return text;
+	}
+
+	readFunctions(reader) {
+		const n = reader.number();
+		this.nFunctions = n;
+		this.fnName = new Uint32Array(n);
+		this.fnFile = new Uint32Array(n);
+		this.fnModule = new Uint32Array(n);
+		this.fnKind = new Uint8Array(n);
+		this.fnOwn = new Uint8Array(n);
+		this.fnSkip = new Uint32Array(n);
+		for (let i = 0; i < n; i++) {
+			this.fnName[i] = reader.number();
+			this.fnFile[i] = reader.number();
+			this.fnModule[i] = reader.number();
+			const bits = reader.number();
+			this.fnKind[i] = bits & 7;
+			this.fnOwn[i] = bits >> 3;
+			this.fnSkip[i] = reader.number();
+		}
+	}
+
+	readLocations(reader) {
+		const n = reader.number();
+		this.nLocations = n;
+		this.locFn = new Uint32Array(n);
+		this.locLine = new Uint32Array(n);
+		for (let i = 0; i < n; i++) {
+			this.locFn[i] = reader.number();
+			this.locLine[i] = reader.number();
+		}
+	}
+
+	readNodes(ups, locs) {
+		const n = ups.number();
+		const parent = new Int32Array(n), end = new Int32Array(n), loc = new Uint32Array(n), fn = new Uint32Array(n);
+		parent[0] = -1;
+		for (let i = 1; i < n; i++) {
+			let above = i - 1;
+			for (let up = ups.number(); up; up--)
+				above = parent[above];
+			parent[i] = above;
+			loc[i] = locs.number();
+			fn[i] = this.locFn[loc[i]];
+		}
+		// Backwards, the first that tells its parent where the subtree ends is the last in it.
+		for (let i = n - 1; i >= 0; i--) {
+			if (!end[i])
+				end[i] = i + 1;
+			if (i && !end[parent[i]])
+				end[parent[i]] = end[i];
+		}
+		Object.assign(this, { nNodes: n, parent, end, loc, fn });
+	}
+
+	readSamples(reader) {
+		const n = reader.number();
+		const node = new Uint32Array(n), thread = new Uint32Array(n), count = new Uint32Array(n);
+		let total = 0;
+		for (let i = 0, at = 0; i < n; i++) {
+			at += reader.number();
+			node[i] = at;
+			thread[i] = reader.number();
+			count[i] = reader.number();
+			total += count[i];
+		}
+		Object.assign(this, { nSamples: n, sampleNode: node, sampleThread: thread, sampleCount: count, total });
+	}
+
+	readTicks(reader) {
+		const n = reader.number();
+		const start = new Uint32Array(n + 1);
+		const sample = new Uint32Array(reader.bytes.length), count = new Uint32Array(reader.bytes.length);
+		let at = 0;
+		for (let slice = 0; slice < n; slice++) {
+			start[slice] = at;
+			for (let left = reader.number(), of = 0; left; left--, at++) {
+				const step = reader.number();
+				// not >> 1: it may have more than 32 bits
+				of += Math.floor(step / 2);
+				sample[at] = of;
+				count[at] = step & 1 ? reader.number() : 1;
+			}
+		}
+		start[n] = at;
+		this.hasTimes = n > 0 && at > 0 && this.capture.slice_ns > 0;
+		Object.assign(this, { nSlices: n, sliceStart: start, tickSample: sample.subarray(0, at),
+			tickCount: count.subarray(0, at) });
+	}
+
+	readSources(reader) {
+		const n = reader.number();
+		const heads = [];
+		for (let i = 0; i < n; i++)
+			heads.push({ file: reader.number(), changed: reader.number() !== 0, length: reader.number() });
+		// file (a string's id) -> { changed, bytes, lines }
+		this.sources = new Map(heads.map(head => [head.file, { changed: head.changed, bytes: reader.take(head.length),
+			lines: null }]));
+	}
+
+	// Lines of a source file from 1 on, or null; decoded when first asked for.
+	sourceLines(file) {
+		const source = this.sources.get(file);
+		if (!source)
+			return null;
+		if (!source.lines) {
+			source.lines = [''];
+			for (let at = 0; at < source.bytes.length;) {
+				let end = source.bytes.indexOf(10, at);
+				if (end < 0)
+					end = source.bytes.length;
+				let line = source.bytes.subarray(at, end);
+				if (line[line.length - 1] === 13)
+					line = line.subarray(0, -1);
+				source.lines.push(Text.decode(line.map(byte => byte === 9 ? 32 : byte)));
+				at = end + 1;
+			}
+		}
+		return source.lines;
+	}
+
+	name(fn) {
+		return this.text(this.fnName[fn]) || '[unknown]';
+	}
+
+	// Where the code is, short: "app.py", "json/decoder.py", "libc.so.6", ""
+	place(fn) {
+		switch (this.fnKind[fn]) {
+		case PYTHON:
+			return this.text(this.fnFile[fn], this.fnSkip[fn]);
+		case NATIVE:
+		case INLINED: {
+			const module = this.text(this.fnModule[fn]);
+			// "[unknown libfoo.so+0x12]" says it already
+			return this.name(fn).startsWith('[unknown') ? '' : module;
+		}
+		case KERNEL:
+			return 'kernel';
+		default:
+			return '';
+		}
+	}
+
+	// The same in full: the path of the source or of the module
+	fullPlace(fn) {
+		const kind = this.fnKind[fn];
+		if (kind === PYTHON)
+			return this.text(this.fnFile[fn]);
+		const module = this.modules.get(this.fnModule[fn]);
+		const file = this.text(this.fnFile[fn]);
+		const path = module && module.path ? Text.show(module.path) : this.text(this.fnModule[fn]);
+		return [path, file].filter(part => part).join(' · ');
+	}
+
+	// "report (app.py)"
+	label(fn) {
+		let label = this.labels.get(fn);
+		if (label === undefined) {
+			const place = this.fnKind[fn] === KERNEL ? '' : this.place(fn);
+			label = this.name(fn) + (place ? ' (' + place + ')' : '');
+			this.labels.set(fn, label);
+		}
+		return label;
+	}
+
+	// "report (app.py:52)"
+	locLabel(loc) {
+		const fn = this.locFn[loc], line = this.locLine[loc], place = this.place(fn);
+		return line && place ? this.name(fn) + ' (' + place + ':' + line + ')' : this.label(fn);
+	}
+
+	// By node: a C frame of the interpreter or the C library with Python below it is how
+	// Python calls, not what is called.
+	get machinery() {
+		if (!this.machineryNodes) {
+			const { nFunctions, nNodes, fn, fnKind, parent } = this;
+			const modules = new Map(), isCaller = new Uint8Array(nFunctions);
+			for (let f = 0; f < nFunctions; f++) {
+				const module = this.fnModule[f];
+				if (!modules.has(module))
+					modules.set(module, Profile.CALLERS.test(this.text(module)));
+				isCaller[f] = (fnKind[f] === NATIVE || fnKind[f] === INLINED) && modules.get(module) ? 1 : 0;
+			}
+			const above = new Uint8Array(nNodes); // has Python below
+			this.machineryNodes = new Uint8Array(nNodes);
+			for (let i = nNodes - 1; i > 0; i--) {
+				if (above[i] || fnKind[fn[i]] === PYTHON)
+					above[parent[i]] = 1;
+				this.machineryNodes[i] = above[i] & isCaller[fn[i]];
+			}
+		}
+		return this.machineryNodes;
+	}
+
+	get hasMachinery() {
+		return this.machinery.includes(1);
+	}
+
+	isGc(fn) {
+		return this.fnKind[fn] === MARKER && this.name(fn) === '[gc]';
+	}
+
+	// Samples in words: seconds where it is known how long one stands for.
+	amount(samples) {
+		return this.capture.period_ns ? Text.seconds(samples * this.capture.period_ns / 1e9)
+			: Text.plural(samples, 'sample');
+	}
+
+	seconds(samples) {
+		return samples * this.capture.period_ns / 1e9;
+	}
+
+	get duration() {
+		return this.capture.duration_ns / 1e9;
+	}
+
+	threadName(index) {
+		const thread = this.meta.threads[index];
+		return (Text.show(thread.name) || 'thread') + ' ' + thread.tid;
+	}
+
+	processName(index) {
+		const process = this.meta.processes[index];
+		return (Text.show(process.title) || Text.show(process.name) || 'process') + ' ' + process.pid;
+	}
+}
+Profile.CALLERS = /^(python\d|libpython|libc\.|libc-|libpthread|ld-|ld\.|libc\.musl)/;

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Selection: which samples count (a span of time, threads, processes, without
+// what is hidden), and how often each node of the stack tree is in them.
+
+class Selection {
+	// what: { from, to (slices, to is not in it; NaN: all), threads: Set|null, hidden: Set of functions }
+	constructor(profile, what) {
+		this.profile = profile;
+		this.what = what;
+		this.hasSpan = profile.hasTimes && what.to > what.from;
+		this.weight = this.weights();
+		this.self = new Uint32Array(profile.nNodes);
+		for (let i = 0; i < profile.nSamples; i++)
+			this.self[profile.sampleNode[i]] += this.weight[i];
+		this.hiddenTotal = what.hidden.size ? this.hide(what.hidden) : 0;
+		this.total = this.self.slice();
+		for (let i = profile.nNodes - 1; i > 0; i--)
+			this.total[profile.parent[i]] += this.total[i];
+		this.n = this.total[0];
+		this.layers = this.layerSums();
+	}
+
+	// Samples that count, by sample.
+	weights() {
+		const { profile, what } = this;
+		const weight = this.hasSpan ? new Uint32Array(profile.nSamples) : profile.sampleCount.slice();
+		if (this.hasSpan) {
+			const end = profile.sliceStart[what.to];
+			for (let i = profile.sliceStart[what.from]; i < end; i++)
+				weight[profile.tickSample[i]] += profile.tickCount[i];
+		}
+		if (what.threads) {
+			for (let i = 0; i < weight.length; i++) {
+				if (!what.threads.has(profile.sampleThread[i]))
+					weight[i] = 0;
+			}
+		}
+		return weight;
+	}
+
+	// Takes out what passes through a hidden function; says how much that was.
+	hide(hidden) {
+		const { profile, self } = this;
+		let taken = 0;
+		for (let i = 1; i < profile.nNodes;) {
+			if (!hidden.has(profile.fn[i])) {
+				i++;
+				continue;
+			}
+			for (const end = profile.end[i]; i < end; i++) {
+				taken += self[i];
+				self[i] = 0;
+			}
+		}
+		for (let i = 0; i < profile.nSamples; i++) {
+			if (!self[profile.sampleNode[i]])
+				this.weight[i] = 0;
+		}
+		return taken;
+	}
+
+	// By the kind of the innermost frame, and the collector's share across them.
+	layerSums() {
+		const { profile, self } = this;
+		const sums = new Array(OTHER + 1).fill(0);
+		sums[OTHER] += self[0];
+		for (let i = 1; i < profile.nNodes; i++) {
+			if (self[i])
+				sums[LAYER_OF_KIND[profile.fnKind[profile.fn[i]]]] += self[i];
+		}
+		return sums;
+	}
+
+	// Samples below a function, each once: those of its outermost nodes.
+	totalOf(isWanted) {
+		const { profile, total } = this;
+		let sum = 0;
+		for (let i = 1; i < profile.nNodes;) {
+			if (total[i] && !isWanted(profile.fn[i])) {
+				i++;
+				continue;
+			}
+			sum += total[i];
+			i = profile.end[i];
+		}
+		return sum;
+	}
+
+	get gc() {
+		if (this.gcTotal === undefined) {
+			const collectors = new Set();
+			for (let fn = 0; fn < this.profile.nFunctions; fn++) {
+				if (this.profile.isGc(fn))
+					collectors.add(fn);
+			}
+			this.gcTotal = collectors.size ? this.totalOf(fn => collectors.has(fn)) : 0;
+		}
+		return this.gcTotal;
+	}
+
+	// First sample at or after a node: samples stand in the order of their nodes.
+	firstSample(node) {
+		const nodes = this.profile.sampleNode;
+		let low = 0, high = nodes.length;
+		while (low < high) {
+			const middle = (low + high) >> 1;
+			if (nodes[middle] < node)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		return low;
+	}
+
+	// Threads with samples below these nodes: Map thread -> samples.
+	threadsBelow(nodes) {
+		const found = new Map();
+		for (const node of nodes) {
+			const end = this.firstSample(this.profile.end[node]);
+			for (let i = this.firstSample(node); i < end; i++) {
+				if (this.weight[i])
+					found.set(this.profile.sampleThread[i],
+						(found.get(this.profile.sampleThread[i]) || 0) + this.weight[i]);
+			}
+		}
+		return found;
+	}
+}
+
+// How nodes are shown.
+const SHOWN = 0;
+const FOLDED = 1; // not at all: its time is its caller's
+const LIFTED = 2; // with its own time only: what it calls is its caller's callee
+
+class Folding {
+	// layers: letters of LAYERS; own: only the user's own code stays; calls: how Python calls
+	// stays, too; lines: apart by line
+	constructor(profile, { layers, own, calls, lines }) {
+		Object.assign(this, { profile, layers, own, calls, lines });
+		const kinds = new Uint8Array(PROCESS + 1);
+		for (const layer of LAYERS) {
+			if (layers.includes(layer.letter))
+				layer.kinds.forEach(kind => { kinds[kind] = 1; });
+		}
+		const folded = new Uint8Array(profile.nFunctions);
+		for (let fn = 0; fn < profile.nFunctions; fn++) {
+			const kind = profile.fnKind[fn];
+			folded[fn] = kinds[kind] || (own && kind <= MARKER && !profile.fnOwn[fn]) ? FOLDED : SHOWN;
+		}
+		const { nNodes, fn } = profile, machinery = calls ? null : profile.machinery;
+		this.mode = new Uint8Array(nNodes);
+		for (let i = 1; i < nNodes; i++)
+			this.mode[i] = folded[fn[i]] || (machinery && machinery[i] ? LIFTED : SHOWN);
+	}
+
+	// What is one frame and what are two: functions, or locations.
+	key(node) {
+		return this.lines ? this.profile.loc[node] : this.profile.fn[node];
+	}
+
+	get nKeys() {
+		return this.lines ? this.profile.nLocations : this.profile.nFunctions;
+	}
+
+	keyFn(key) {
+		return this.lines ? this.profile.locFn[key] : key;
+	}
+
+	// The node itself, or the innermost above it that is not folded; 0: none.
+	shown(node) {
+		while (node > 0 && this.mode[node] === FOLDED)
+			node = this.profile.parent[node];
+		return node;
+	}
+
+	// The innermost above a node that is shown with what it calls; 0: none.
+	caller(node) {
+		do
+			node = this.profile.parent[node];
+		while (node > 0 && this.mode[node] !== SHOWN);
+		return node;
+	}
+
+	// From a node outwards, keys of what is shown of its stack.
+	keysUp(node) {
+		const keys = [];
+		for (let at = this.shown(node); at > 0; at = this.caller(at))
+			keys.push(this.key(at));
+		return keys;
+	}
+}
+
+// What is selected and how it is shown, together.
+class Lens {
+	constructor(selection, folding) {
+		this.selection = selection;
+		this.folding = folding;
+		this.profile = selection.profile;
+		this.mode = folding.mode;
+		// By node: samples in it and in what is folded into it
+		this.own = selection.self.slice();
+		for (let i = this.profile.nNodes - 1; i > 0; i--) {
+			if (this.mode[i] === FOLDED)
+				this.own[this.profile.parent[i]] += this.own[i];
+		}
+	}
+
+	// Calls f(callee, samples) for what a node calls.
+	callees(node, f) {
+		const { end } = this.profile, { total } = this.selection, { mode, own } = this, through = [node];
+		while (through.length) {
+			const above = through.pop();
+			for (let at = above + 1; at < end[above]; at = end[at]) {
+				if (!total[at])
+					continue;
+				if (mode[at] === SHOWN) {
+					f(at, total[at]);
+					continue;
+				}
+				if (mode[at] === LIFTED && own[at])
+					f(at, own[at]);
+				through.push(at);
+			}
+		}
+	}
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Strip: time from left to right, CPU use upwards, by layer.  Drag to choose a
+// span, and all that is shown follows; drag its ends or its middle to change it.
+
+class Strip {
+	constructor(element) {
+		this.canvas = Dom.el('canvas', { tabIndex: 0, role: 'slider', 'aria-label':
+			'Time strip: drag to choose a span; arrow keys move it, with Shift its end; double click or Delete for all' });
+		this.note = Dom.el('p.note');
+		this.element = Dom.fill(element, this.canvas, this.note);
+		this.drag = null;
+		this.hover = NaN;
+		this.canvas.addEventListener('pointerdown', event => this.press(event));
+		this.canvas.addEventListener('pointermove', event => this.move(event));
+		this.canvas.addEventListener('pointerup', event => this.release(event));
+		this.canvas.addEventListener('pointercancel', () => { this.drag = null; });
+		this.canvas.addEventListener('pointerleave', () => this.look(NaN));
+		this.canvas.addEventListener('dblclick', () => State.set({ from: '', to: '' }));
+		this.canvas.addEventListener('keydown', event => this.key(event));
+		this.choose = Dom.atFrame((from, to) => this.set(from, to));
+	}
+
+	// Samples by slice and layer of what the selection would be without its span.
+	static sums(profile, selection) {
+		const { sampleNode, fn, fnKind, tickSample, tickCount, sliceStart, nSlices } = profile;
+		const layer = new Uint8Array(profile.nSamples);
+		for (let i = 0; i < layer.length; i++) {
+			const node = sampleNode[i];
+			layer[i] = node ? LAYER_OF_KIND[fnKind[fn[node]]] : OTHER;
+		}
+		const { threads } = selection.what, { sampleThread } = profile;
+		const hidden = selection.what.hidden.size ? Strip.hiddenNodes(profile, selection.what.hidden) : null;
+		const sums = new Float64Array(nSlices * (OTHER + 1));
+		for (let slice = 0; slice < nSlices; slice++) {
+			for (let i = sliceStart[slice]; i < sliceStart[slice + 1]; i++) {
+				const sample = tickSample[i];
+				if ((!threads || threads.has(sampleThread[sample])) && !(hidden && hidden[sampleNode[sample]]))
+					sums[slice * (OTHER + 1) + layer[sample]] += tickCount[i];
+			}
+		}
+		return sums;
+	}
+
+	static hiddenNodes(profile, hidden) {
+		const nodes = new Uint8Array(profile.nNodes);
+		for (let i = 1; i < profile.nNodes; i++)
+			nodes[i] = nodes[profile.parent[i]] || hidden.has(profile.fn[i]) ? 1 : 0;
+		return nodes;
+	}
+
+	show(profile, selection) {
+		this.profile = profile;
+		this.element.classList.toggle('untimed', !profile.hasTimes);
+		this.canvas.hidden = !profile.hasTimes;
+		this.note.hidden = profile.hasTimes;
+		if (!profile.hasTimes) {
+			this.note.textContent = profile.total ? 'When each sample was taken is not in this capture, so there is no ' +
+				'strip of time: what is shown is the whole of it.' : '';
+			return;
+		}
+		const key = [selection.what.threads ? [...selection.what.threads] : '', [...selection.what.hidden]].join(';');
+		if (key !== this.sumsKey) {
+			this.sums = Strip.sums(profile, selection);
+			this.sumsKey = key;
+		}
+		this.selection = selection;
+		this.draw();
+	}
+
+	get span() {
+		const { what } = this.selection;
+		return this.selection.hasSpan ? [what.from, what.to] : null;
+	}
+
+	seconds(slice) {
+		return slice * this.profile.capture.slice_ns / 1e9;
+	}
+
+	x(slice) {
+		return Strip.SIDE + slice / this.profile.nSlices * (this.width - 2 * Strip.SIDE);
+	}
+
+	slice(x) {
+		const at = (x - Strip.SIDE) / (this.width - 2 * Strip.SIDE) * this.profile.nSlices;
+		return Math.min(this.profile.nSlices, Math.max(0, Math.round(at)));
+	}
+
+	draw() {
+		if (!this.profile || !this.profile.hasTimes)
+			return;
+		this.width = this.element.clientWidth;
+		const context = Dom.sizeCanvas(this.canvas, this.width, Strip.HEIGHT);
+		context.clearRect(0, 0, this.width, Strip.HEIGHT);
+		context.font = '11px ' + Theme.colour('sans');
+		context.textBaseline = 'top';
+		this.drawBars(context);
+		this.drawAxis(context);
+		if (this.span)
+			this.drawSpan(context);
+		this.canvas.setAttribute('aria-valuetext', this.span ? this.spanText() : 'all');
+	}
+
+	drawBars(context) {
+		const { profile, sums } = this, inner = this.width - 2 * Strip.SIDE, layers = OTHER + 1;
+		const bars = Math.max(1, Math.min(profile.nSlices, Math.floor(inner / 4)));
+		const heights = new Float64Array(bars * layers), all = new Float64Array(bars);
+		for (let slice = 0; slice < profile.nSlices; slice++) {
+			const bar = Math.floor(slice * bars / profile.nSlices);
+			for (let layer = 0; layer < layers; layer++) {
+				heights[bar * layers + layer] += sums[slice * layers + layer];
+				all[bar] += sums[slice * layers + layer];
+			}
+		}
+		// A bar may have a slice more than the next; compare CPUs in use.
+		const slices = bar => Math.ceil((bar + 1) * profile.nSlices / bars) - Math.ceil(bar * profile.nSlices / bars);
+		const cpus = profile.capture.period_ns / profile.capture.slice_ns;
+		this.peak = all.reduce((most, n, bar) => Math.max(most, n / slices(bar)), 0) * cpus;
+		const bottom = Strip.HEIGHT - 5, room = Strip.HEIGHT - Strip.TOP - 5, pitch = inner / bars;
+		for (let bar = 0; bar < bars; bar++) {
+			let y = bottom;
+			for (let layer = 0; layer < layers; layer++) {
+				const n = heights[bar * layers + layer];
+				if (!n)
+					continue;
+				const height = n / slices(bar) * cpus / this.peak * room;
+				context.fillStyle = Theme.colour(Paint.NAMES[layer] + '-strip');
+				context.fillRect(Strip.SIDE + bar * pitch, y - height, Math.max(pitch - 1, 0.5), height);
+				y -= height;
+			}
+		}
+		context.fillStyle = Theme.colour('line');
+		context.fillRect(Strip.SIDE, bottom, inner, 1);
+	}
+
+	drawAxis(context) {
+		const end = this.profile.duration || this.seconds(this.profile.nSlices);
+		const inner = this.width - 2 * Strip.SIDE;
+		const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
+		const step = steps.find(s => s / end * inner >= 90) || 86400 * Math.ceil(end / 86400 / 8);
+		context.fillStyle = Theme.colour('dim');
+		for (let i = 0; i * step <= end; i++) {
+			const x = this.x(i * step * 1e9 / this.profile.capture.slice_ns);
+			const text = i * step >= 600 ? Text.count(i * step / 60) + ' min' : +(i * step).toFixed(1) + ' s';
+			if (x + context.measureText(text).width < this.width - 130)
+				context.fillText(text, x + 2, 3);
+			context.fillRect(x, 4, 1, Strip.HEIGHT - 9 - 24);
+		}
+		context.textAlign = 'right';
+		const shown = Number.isNaN(this.hover) ? 'up to ' + this.peak.toFixed(2) + ' CPU · ' + Text.seconds(end)
+			: this.readout(this.hover);
+		context.fillText(shown, this.width - Strip.SIDE, 3);
+		context.textAlign = 'left';
+		if (!Number.isNaN(this.hover)) {
+			context.fillStyle = Theme.colour('text');
+			context.fillRect(this.x(this.hover), Strip.TOP, 1, Strip.HEIGHT - Strip.TOP - 5);
+		}
+	}
+
+	// What went on around a slice: as much as a bar shows.
+	readout(slice) {
+		const { profile, sums } = this, half = Math.ceil(profile.nSlices / (this.width / 4) / 2);
+		const from = Math.max(0, slice - half), to = Math.min(profile.nSlices, slice + half);
+		let n = 0;
+		for (let i = from * (OTHER + 1); i < to * (OTHER + 1); i++)
+			n += sums[i];
+		const cpus = to > from ? n * profile.capture.period_ns / profile.capture.slice_ns / (to - from) : 0;
+		return 'at ' + Text.seconds(this.seconds(slice)) + ': ' + cpus.toFixed(2) + ' CPU';
+	}
+
+	spanText() {
+		return Text.seconds(this.seconds(this.span[0])) + ' to ' + Text.seconds(this.seconds(this.span[1])) + ' selected';
+	}
+
+	drawSpan(context) {
+		const [from, to] = this.span, left = this.x(from), right = this.x(to);
+		context.fillStyle = Theme.colour('veil');
+		context.fillRect(0, Strip.TOP, left, Strip.HEIGHT - Strip.TOP);
+		context.fillRect(right, Strip.TOP, this.width - right, Strip.HEIGHT - Strip.TOP);
+		context.strokeStyle = Theme.colour('text');
+		context.strokeRect(Math.round(left) + 0.5, 1.5, Math.max(1, Math.round(right - left) - 1), Strip.HEIGHT - 4);
+		context.fillStyle = Theme.colour('text');
+		for (const x of [left, right])
+			context.fillRect(Math.round(x) - 1, Strip.HEIGHT / 2 - 5, 3, 12);
+		const text = this.spanText(), width = context.measureText(text).width;
+		const at = right - left > width + 10 ? left + 6 : right + 6 + width < this.width ? right + 6 : left - width - 6;
+		context.fillStyle = Theme.colour('panel');
+		context.fillRect(at - 3, 2, width + 6, 13);
+		context.fillStyle = Theme.colour('text');
+		context.fillText(text, at, 3);
+	}
+
+	// What a press at x would take hold of.
+	grip(x) {
+		if (!this.span)
+			return 'new';
+		const left = this.x(this.span[0]), right = this.x(this.span[1]);
+		if (Math.abs(x - left) < 6)
+			return 'from';
+		if (Math.abs(x - right) < 6)
+			return 'to';
+		return x > left && x < right ? 'both' : 'new';
+	}
+
+	press(event) {
+		if (event.button !== 0)
+			return;
+		this.canvas.setPointerCapture(event.pointerId);
+		const slice = this.slice(event.offsetX), grip = this.grip(event.offsetX);
+		this.drag = { grip, slice, span: this.span, x: event.offsetX, moved: false };
+	}
+
+	move(event) {
+		const grip = this.grip(event.offsetX);
+		this.canvas.style.cursor = { new: 'crosshair', both: 'grab' }[grip] || 'ew-resize';
+		this.look(this.slice(event.offsetX));
+		if (!this.drag)
+			return;
+		const { drag } = this, slice = this.slice(event.offsetX), by = slice - drag.slice;
+		if (!drag.moved && Math.abs(event.offsetX - drag.x) < 3)
+			return;
+		drag.moved = true;
+		if (drag.grip === 'new')
+			this.choose(Math.min(drag.slice, slice), Math.max(drag.slice, slice));
+		else if (drag.grip === 'from')
+			this.choose(Math.min(drag.span[0] + by, drag.span[1] - 1), drag.span[1]);
+		else if (drag.grip === 'to')
+			this.choose(drag.span[0], Math.max(drag.span[1] + by, drag.span[0] + 1));
+		else
+			this.shift(drag.span, by);
+	}
+
+	release() {
+		this.drag = null;
+	}
+
+	shift([from, to], by) {
+		const room = Math.min(Math.max(by, -from), this.profile.nSlices - to);
+		this.choose(from + room, to + room);
+	}
+
+	set(from, to) {
+		const { nSlices } = this.profile;
+		from = Math.max(0, Math.min(from, nSlices - 1));
+		to = Math.max(from + 1, Math.min(to, nSlices));
+		if (from === 0 && to === nSlices)
+			State.set({ from: '', to: '' });
+		else
+			State.set({ from: +this.seconds(from).toFixed(6), to: +this.seconds(to).toFixed(6) });
+	}
+
+	look(slice) {
+		if (slice === this.hover || (Number.isNaN(slice) && Number.isNaN(this.hover)))
+			return;
+		this.hover = slice;
+		this.draw();
+	}
+
+	key(event) {
+		const { nSlices } = this.profile, step = Math.max(1, Math.round(nSlices / 100));
+		const by = { ArrowLeft: -step, ArrowRight: step }[event.key];
+		if (event.key === 'Delete') {
+			State.set({ from: '', to: '' });
+		} else if (by && !this.span) {
+			this.choose(0, Math.max(1, Math.round(nSlices / 10)));
+		} else if (by && event.shiftKey) {
+			this.choose(this.span[0], Math.max(this.span[0] + 1, this.span[1] + by));
+		} else if (by) {
+			this.shift(this.span, by);
+		} else {
+			return;
+		}
+		event.preventDefault();
+		event.stopPropagation();
+	}
+}
+Strip.HEIGHT = 46;
+Strip.TOP = 16; // of the bars; the scale stands above
+Strip.SIDE = 16;

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The last script of a page: all that it needs is there.
+
+Shell.start();

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The recording that a capture grows into.
+ * Input: samples, and the profile with their dictionary.
+ * Output: a file of recfile/, and at the end a profile read from it.
+ */
+#include "session/recorder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/output.h"
+#include "model/profile.h"
+#include "recfile/recfile.h"
+
+enum { DEFAULT_NODES = 1000000 };
+#define FLUSH_NS 1000000000ULL
+#define IDLE_NS  10000000000ULL /* while nothing is sampled: a day of it is 1 MB */
+
+struct pv_recorder {
+	struct pv_output *output; /* or NULL */
+	FILE *own;                /* without one: the file that has no name */
+	char *name;               /* for messages */
+	struct pv_profile *profile;
+	struct pv_recwriter *writer;
+	uint32_t max_nodes;
+	uint64_t flushed_ns;
+	bool flushed; /* at flushed_ns; else never yet */
+	bool sampled; /* since then */
+	bool failed;
+};
+
+static FILE *recorder_file(const struct pv_recorder *recorder)
+{
+	return recorder->output ? pv_output_file(recorder->output) : recorder->own;
+}
+
+/* A file that goes away with us, whatever happens. */
+static int open_unnamed(const char *dir)
+{
+	_pv_free_ char *path = NULL;
+	int fd = open(dir, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+		return fd;
+	if (asprintf(&path, "%s/pitviper-XXXXXX", dir) < 0) {
+		path = NULL;
+		errno = ENOMEM;
+		return -1;
+	}
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+static struct pv_err *open_own(struct pv_recorder *recorder)
+{
+	const char *dir = getenv("TMPDIR");
+	int fd;
+
+	if (!dir || !*dir)
+		dir = "/var/tmp";
+	if (asprintf(&recorder->name, "the temporary recording in %s (TMPDIR names another place)",
+		     dir) < 0) {
+		recorder->name = NULL;
+		return &pv_enomem;
+	}
+	fd = open_unnamed(dir);
+	if (fd < 0)
+		return pv_err_errno(errno, "cannot write %s", recorder->name);
+	recorder->own = fdopen(fd, "w+");
+	if (recorder->own)
+		return NULL;
+	close(fd);
+	return &pv_enomem;
+}
+
+struct pv_err *pv_recorder_create(struct pv_output *output, struct pv_profile *profile,
+				  uint32_t max_nodes, struct pv_recorder **ret)
+{
+	struct pv_recorder *recorder = calloc(1, sizeof(*recorder));
+	struct pv_err *err = NULL;
+
+	if (!recorder)
+		return &pv_enomem;
+	recorder->output = output;
+	recorder->profile = profile;
+	recorder->max_nodes = max_nodes ? max_nodes : DEFAULT_NODES;
+	if (!output) {
+		err = open_own(recorder);
+	} else {
+		recorder->name = strdup(pv_output_path(output));
+		if (!recorder->name)
+			err = &pv_enomem;
+	}
+	if (!err)
+		err = pv_recwriter_create(recorder_file(recorder), profile, &recorder->writer);
+	if (err) {
+		pv_recorder_destroy(recorder);
+		return err;
+	}
+	*ret = recorder;
+	return NULL;
+}
+
+void pv_recorder_destroy(struct pv_recorder *recorder)
+{
+	if (!recorder)
+		return;
+	pv_recwriter_destroy(recorder->writer);
+	if (recorder->own)
+		fclose(recorder->own);
+	free(recorder->name);
+	free(recorder);
+}
+
+/* Takes an error of the writer; it is the last one. */
+static struct pv_err *fail(struct pv_recorder *recorder, struct pv_err *err)
+{
+	int errnum = err->errnum;
+
+	recorder->failed = true;
+	if (err == &pv_enomem || !errnum)
+		return err;
+	pv_err_destroy(err);
+	return pv_err_errno(errnum, "cannot write %s", recorder->name);
+}
+
+static struct pv_err *flush(struct pv_recorder *recorder)
+{
+	struct pv_err *err = pv_recwriter_flush(recorder->writer);
+
+	return err ? fail(recorder, err) : NULL;
+}
+
+struct pv_err *pv_recorder_begin(struct pv_recorder *recorder)
+{
+	struct pv_err *err = flush(recorder);
+
+	if (!err && recorder->output)
+		err = pv_output_show(recorder->output);
+	return err;
+}
+
+struct pv_err *pv_recorder_sample(struct pv_recorder *recorder, uint64_t time_ns, uint32_t node,
+				  uint32_t thread)
+{
+	struct pv_err *err;
+
+	if (recorder->failed)
+		return NULL;
+	recorder->sampled = true;
+	err = pv_recwriter_sample(recorder->writer, time_ns, node, thread);
+	return err ? fail(recorder, err) : NULL;
+}
+
+bool pv_recorder_due(const struct pv_recorder *recorder, uint64_t now_ns)
+{
+	uint64_t interval_ns = recorder->sampled ? FLUSH_NS : IDLE_NS;
+
+	return !recorder->failed &&
+	       (!recorder->flushed || now_ns - recorder->flushed_ns >= interval_ns);
+}
+
+struct pv_err *pv_recorder_step(struct pv_recorder *recorder, uint64_t now_ns)
+{
+	struct pv_err *err = NULL;
+
+	if (pv_recorder_due(recorder, now_ns)) {
+		err = flush(recorder);
+		recorder->flushed = true;
+		recorder->sampled = false;
+		recorder->flushed_ns = now_ns;
+	}
+	if (err || recorder->profile->nodes.n <= recorder->max_nodes)
+		return err;
+	if (!recorder->failed) {
+		err = pv_recwriter_forget_stacks(recorder->writer);
+		if (err)
+			err = fail(recorder, err);
+	}
+	pv_profile_forget_stacks(recorder->profile);
+	return err;
+}
+
+struct pv_err *pv_recorder_stop(struct pv_recorder *recorder)
+{
+	struct pv_err *err;
+
+	if (recorder->failed)
+		return NULL;
+	err = pv_recwriter_end(recorder->writer);
+	return err ? fail(recorder, err) : NULL;
+}
+
+struct pv_err *pv_recorder_read(struct pv_recorder *recorder, struct pv_profile **ret)
+{
+	FILE *file = recorder_file(recorder);
+
+	/* a failed write is behind us, and was told */
+	clearerr(file);
+	return pv_recfile_read(file, recorder->name, 0, ret);
+}
+
+uint64_t pv_recorder_bytes(const struct pv_recorder *recorder)
+{
+	return pv_recwriter_bytes(recorder->writer);
+}

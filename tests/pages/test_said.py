@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the page says in words: the answer, what the capture is worth, what a profile does not tell apart."""
+import pathlib
+import re
+
+import pytest
+
+TEXT = (pathlib.Path(__file__).parent / "profile.txt").read_text()
+HEAD = ["capture period_ns 10000000", "capture duration_ns 10000000000", "capture pid 7", "capture title app.py",
+        "module fast.so /srv/app/fast.so -", "module libm.so /usr/lib/libm.so -"]
+
+
+def profile(*lines, head=()):
+    return "\n".join([*HEAD, *head, *lines]) + "\n"
+
+
+SENTENCES = {
+    "a driver under one line of own code": (
+        TEXT, "On CPU 4.00 s of 5.00 s (80 %). The largest part, 50 %, is for report (app.py:6): 30 % in PyUnicode_Decode (python3.12)."),
+    "own code itself": (
+        profile("800 7 main | p loop /srv/app/app.py - 3", "100 7 main | p other /srv/app/app.py - 9"),
+        "On CPU 9.00 s of 10.0 s (90 %). Most of it, 89 %, is loop (app.py:3) itself."),
+    "own code in C": (
+        profile("990 7 main | p loop /srv/app/app.py - 3 | n crunch - fast.so 0"),
+        "On CPU 9.90 s of 10.0 s. All of it, 100 %, is crunch (fast.so) itself."),
+    "no function has half of it": (
+        profile(*(f"100 7 main | p f{i} /srv/app/app.py - {i} | n sin - libm.so 0" for i in range(1, 10))),
+        "On CPU 9.00 s of 10.0 s (90 %). The largest part, 11 %, is for f1 (app.py:1): 11 % in sin (libm.so)."),
+    "several lines of a function": (
+        profile("500 7 main | p f /srv/app/app.py - 3", "490 7 main | p f /srv/app/app.py - 4"),
+        "On CPU 9.90 s of 10.0 s. All of it, 100 %, is f (app.py) itself."),
+    "no code of one's own": (
+        profile("950 7 main | p run /usr/lib/python3.11/json/decoder.py - 3 | n sin - libm.so 0"),
+        "On CPU 9.50 s of 10.0 s. All of it, 100 %, is in code that is not your own: 100 % in sin (libm.so)."),
+    "less own code than other": (
+        profile("700 7 main | p run /usr/lib/python3.11/json/decoder.py - 3", "250 7 main | p f /srv/app/app.py - 3"),
+        "On CPU 9.50 s of 10.0 s. Most of it, 74 %, runs no code of your own: 74 % in run (json/decoder.py)."),
+    "idle": (
+        profile("50 7 main | p f /srv/app/app.py - 3"),
+        "Mostly idle: on CPU 0.50 s of 10.0 s (5.0 %). All of it, 100 %, is f (app.py:3) itself."),
+    "a handful of samples": (
+        profile("2 7 main | p f /srv/app/app.py - 3"),
+        "Mostly idle: on CPU 0.020 s of 10.0 s (0.2 %). All of it, 100 %, is f (app.py:3) itself. "
+        "Only 2 samples: shares are rough."),
+    "one sample": (
+        profile("1 7 main | p f /srv/app/app.py - 3"),
+        "Mostly idle: on CPU 0.010 s of 10.0 s (0.1 %). All of it, 100 %, is f (app.py:3) itself. "
+        "Only 1 sample: shares are rough."),
+    "several threads": (
+        profile("900 7 main | p f /srv/app/app.py - 3", "900 8 pool | p f /srv/app/app.py - 3", "700 9 pool | p g /srv/app/app.py - 3"),
+        "On CPU 25.0 s in 10.0 s, 2.5 CPUs on average, on 3 threads. Most of it, 72 %, is f (app.py:3) itself."),
+    "no sample": (
+        profile(), "No samples in 10.0 s: the process did not use the CPU. `pitviper stack 7` shows what it waits for."),
+    "no sample, and it ended": (
+        profile(head=["capture ended 1"]), "No samples in 10.0 s: the process ended without using CPU time worth one."),
+    "only markers": (
+        profile("960 7 main | m [truncated] - - 0"),
+        "On CPU 9.60 s of 10.0 s. All of it, 100 %, is in code that is not your own: 100 % in [truncated]."),
+    "no frame at all": (
+        profile("960 7 main |"), "On CPU 9.60 s of 10.0 s. All of it, 100 %, is in code that is not your own."),
+    "neither period nor duration": (
+        "3 7 main | p f /srv/app/app.py - 3\n",
+        "On CPU for 3 samples. All of it, 100 %, is f (app.py:3) itself. Only 3 samples: shares are rough."),
+}
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_answer(page, name):
+    recipe, want = SENTENCES[name]
+    page.open(recipe)
+    assert page.text("#sentence") == want
+
+
+@pytest.mark.parametrize("state, want", [
+    ({"from": 1, "to": 2.5}, "On CPU 1.86 s in 1.50 s, 1.2 CPUs on average, on 2 threads. The largest part, 48 %, is for report (app.py:6)"),
+    ({"process": 1}, "Mostly idle: on CPU 0.70 s of 5.00 s (14 %). Most of it, 71 %, is for report (app.py:6)"),
+    ({"from": 4.8, "to": 4.9}, "No sample is in what is selected."),
+])
+def test_answer_follows_the_selection(page, state, want):
+    page.open(TEXT, **state)
+    assert page.text("#sentence").startswith(want)
+
+
+def test_the_answer_leads_to_its_frame(page):
+    page.open(TEXT, tab="threads")
+    page.click("#sentence button:last-of-type")
+    assert page.facts()[""] == "PyUnicode_Decode" and page.is_visible("#flame")
+
+
+QUALITY = {
+    "well": ([], True, "400 samples, none lost", ""),
+    "lost": (["loss 48 3"], False, "400 samples, 3 lost", "3 samples were lost"),
+    "bridged": (["loss 33 3", "capture quality.bridged 3"], True, "400 samples, none lost", ""),
+    "not complete": (["capture quality.complete 380"], False, "400 samples, none lost", "5.00 % of the stacks are not complete"),
+    "marked": (["capture quality.marked 20"], False, "400 samples, none lost", "5.00 % of the stacks are marked"),
+    "cut": (["capture cut 1"], False, "400 samples, none lost", "The recording breaks off"),
+    "costly": (["capture probe_ns 250000000"], False, "400 samples, none lost", "cost the target 5.0 % of one CPU"),
+    "fewer samples than time": (["capture target_cpu_ns 5000000000"], False, "400 samples, none lost", "stand for 80 % of the CPU time"),
+    "unreadable Python": (["capture problem its~Python~is~too~old"], False, "400 samples, none lost", "its Python is too old"),
+    "changed source": (["source /srv/shop/net.py 1 x"], False, "400 samples, none lost", "/srv/shop/net.py"),
+}
+
+
+@pytest.mark.parametrize("name", QUALITY)
+def test_quality(page, name):
+    lines, well, verdict, cause = QUALITY[name]
+    text = re.sub(r"(?m)^source .*cursors.py 1 .*\n", "", TEXT) + "\n".join(lines) + "\n"
+    page.open(text)
+    assert page.text("#quality .verdict") == ("✓ " if well else "▲ ") + verdict
+    assert page.js("return document.querySelector('#quality .verdict').classList.contains('well')") == well
+    page.click("#quality")
+    assert cause in " ".join(page.texts("dialog .causes li"))
+    if name in ("lost", "bridged"):
+        assert "3" in page.texts("dialog .losses td")[0]
+    page.press("\ue00c")
+    assert not page.is_visible("dialog")
+
+
+@pytest.mark.parametrize("lines, want", [
+    (["capture no_native 1"], "Python with the C it calls"),
+    (["capture no_kernel 1"], "C and C++ with the kernel"),
+    (["capture no_native 1", "capture no_kernel 1"], "Python with all it calls"),
+])
+def test_layers_that_are_not_told_apart(page, lines, want):
+    page.open(TEXT + "\n".join(lines) + "\n")
+    assert any(text.startswith(want + ": ") for text in page.js("return [...document.querySelectorAll('.layer')].map(e => e.title)"))
+
+
+def test_bar_and_foot(page):
+    page.open(TEXT)
+    assert page.text("#target") == "gunicorn: worker [shop:app] · pid 41 · Python 3.12.1"
+    assert page.driver.title == "gunicorn: worker [shop:app] – pitviper"
+    assert re.fullmatch(r"recorded \d{4}-\d\d-\d\d \d\d:\d\d · 100 Hz · pitviper \d+\.\d+\.\d+", page.text("#colophon"))
+
+
+def test_without_a_period_all_is_in_samples(page):
+    page.open("3 7 main | p f /srv/app/app.py - 3\n2 7 main | p g /srv/app/app.py - 3\n")
+    assert [total for _, total, _ in page.outline()] == ["5 samples", "3 samples", "2 samples"]

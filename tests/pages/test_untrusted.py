@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Names are whatever the target likes; they neither break the page nor run in it.  Nor does a page that is damaged."""
+import re
+
+import pytest
+from oracle import golden
+
+NAMES = [b"a;b", b"'\"`", b"<script>window.pwned=1</script>", b"</script><script>window.pwned=1</script>",
+         b"<img src=x onerror=window.pwned=1>", b"</title>", b"<!--", b"]]>", b"&amp;&#0;", b"a\nb\rc\td", b"a\0b",
+         b"\xff\xfe\xc0\xaf", b"\xed\xa0\x80", b"\xe2\x80\xa8\xe2\x80\xa9\xc2\x85", b"back\\slash \\x41", b"\x1b[31mred\x7f",
+         b" ", b"%s%n", b"${window.pwned=1}", b"{{DATA}}", "größe 日本 🐍".encode(), b"x" * 10240, b"\xff" * 5000,
+         b"a\xcc\x81" * 50, "\u202egpj.exe\u202c".encode(), b"\xef\xbb\xbfbom", b"__proto__", b"constructor", b"toString",
+         b"[unknown but not]", b"javascript:window.pwned=1"]
+# What text.js calls strange, beside what is not UTF-8.
+STRANGE = re.compile("[\0-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\udc80-\udcff]")
+
+
+def shown(name):
+    """docs/formats.md: what would not be seen, or is not UTF-8, is \\xNN, a byte each."""
+    return STRANGE.sub(lambda m: "".join(f"\\x{b:02x}" for b in m[0].encode("utf-8", "surrogateescape")),
+                       name.decode("utf-8", "surrogateescape"))
+
+
+def hostile():
+    """Each name as function, file, module, thread, process, title and source."""
+    lines = ["capture period_ns 10000000", "capture slice_ns 100000000", "capture n_slices 100", "capture pid 11",
+             "capture duration_ns 10000000000"]
+    for i, name in enumerate(NAMES):
+        field = golden.to_field(name)
+        lines += [f"capture title {field}", f"capture host {field}", f"capture problem {field}",
+                  f"process {100 + i} 1 1 {field} {field} {field} {field}", f"module {field} /srv/{field} {field}",
+                  f"source /srv/{field}.py 1 {field}\\x0a{field}",
+                  f"2 {100 + i} t{i} process={100 + i}.1 at={i}:2 | p {field} /srv/{field}.py - 2 | n {field} - {field} 0",
+                  f"1 {100 + i} t{i} process={100 + i}.1 at={i}:1 | k {field} - - 0 | m {field} - - 0 | P {field} - - 0 | t {field} - - 0"]
+    return "\n".join(lines) + "\n"
+
+
+def is_unharmed(page):
+    return page.js("return window.pwned === undefined && document.querySelectorAll('img, iframe, script:not(#data)').length === 1")
+
+
+@pytest.mark.parametrize("tab", ["", "down", "functions", "lines", "threads"])
+def test_names_do_not_run(page, tab):
+    page.size(1280, 4000)
+    page.open(hostile(), tab=tab)
+    assert is_unharmed(page)
+    assert page.text("#status") == "Reading the data of this page…" and not page.is_visible("#status")
+    text = page.js("return document.body.textContent")
+    if tab == "functions":
+        names = {r["name"] for r in page.grid("functions")}
+        assert {shown(name)[:299] for name in NAMES} <= {name[:299].replace("…", "") if len(name) < 300 else name[:299] for name in names} | {shown(name)[:299] for name in NAMES if len(shown(name)) > 300}
+    elif tab == "":
+        rows = {path[-1].split(" (")[0] for path, _, _ in page.outline() if path}
+        assert {shown(name) for name in NAMES if len(shown(name)) < 300 and b" (" not in name} <= rows
+    assert not re.search("[\u202a-\u202e\0-\x08\ufeff]", text)
+
+
+def test_every_name_can_be_looked_at(page):
+    page.open(hostile())
+    frames = page.js("return document.querySelectorAll('#outline tbody tr').length")
+    assert frames > len(NAMES)
+    page.press("\ue00c", "\ue015")
+    for _ in range(len(NAMES)):
+        page.press("\ue015", "\ue013", "\ue014")
+    page.click("#quality")
+    page.press("\ue00c")
+    assert is_unharmed(page)
+
+
+def test_a_search_may_be_anything(page):
+    page.open(hostile())
+    for query in ("<script>", "</script>", "\\", "[", "(?<x>", "a;b", "größe", "^$", "a{1,", "\\xff"):
+        page.search(query)
+    assert is_unharmed(page)
+
+
+def test_other_scripts_may_not_run(page):
+    page.open(hostile())
+    page.js("""const script = document.createElement('script');
+        try { script.textContent = 'window.pwned = 1'; document.body.append(script); } catch (refused) { window.refused = 1; }
+        script.remove();""")
+    page.js("try { document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=window.pwned=1>'); } "
+            "catch (refused) { window.refused = 1; }")
+    assert is_unharmed(page)
+    # That is what the browser says of it: the only messages it may have.
+    messages = [entry["message"] for entry in page.driver.get_log("browser")]
+    assert messages and all("Content Security Policy" in text or "TrustedScript" in text or "TrustedHTML" in text for text in messages)
+
+
+@pytest.mark.parametrize("harm", ["cut", "bytes", "empty"])
+def test_damaged_data_is_said(page, harm):
+    from conftest import make
+    html = make(hostile())
+    start = html.index(b'octet-stream">') + 14
+    end = html.index(b"<", start)
+    data = {"cut": html[start:end - 1000], "bytes": html[start:end - 800] + b"A" * 400 + html[end - 400:end], "empty": b""}[harm]
+    page.open(html[:start] + data + html[end:])
+    assert "damaged or not whole" in page.text("#status") and page.is_visible("#status")
+
+
+def test_a_browser_that_cannot_unpack_is_told(page):
+    page.driver.get("about:blank")
+    script = page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument",
+                                         {"source": "delete window.DecompressionStream"})
+    try:
+        page.open(hostile(), tab="functions")
+        assert "has no DecompressionStream" in page.text("#status") and page.is_visible("#status")
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+        page.driver.get("about:blank")
+
+
+def test_deep_stacks(page):
+    frames = " | ".join(f"p f{i % 7} /srv/app.py - {i % 50}" for i in range(3000))
+    page.open(f"capture period_ns 10000000\n5 1 main | {frames}\n")
+    assert page.js("return document.querySelector('#flame .spacer').offsetHeight") >= 3000 * 20
+    page.press("o", "2", "l")
+    assert is_unharmed(page)

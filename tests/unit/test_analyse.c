@@ -1,0 +1,880 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * analyse/: verdicts on profiles whose answers are known.
+ * Input: profiles made here by hand; expected shares are counted by hand.
+ * Output: Check's report.
+ */
+#include <check.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyse/answer.h"
+#include "analyse/calltree.h"
+#include "analyse/hotpath.h"
+#include "analyse/hottest.h"
+#include "analyse/lines.h"
+#include "analyse/load.h"
+#include "analyse/turn.h"
+#include "analyse/verdict.h"
+#include "analyse/wait.h"
+#include "model/frame.h"
+#include "model/profile.h"
+#include "model/snapshot.h"
+#include "model/strings.h"
+
+#include "stacks.h"
+
+/* ---- lines */
+
+struct lines_case {
+	struct pv_line_weight weights[4];
+	int first, last, hottest;
+};
+
+static const struct lines_case lines_cases[] = {
+	{ { { 0, 0 } }, 0, 0, 0 },
+	{ { { 7, 5 } }, 7, 7, 7 },
+	/* one line carries nearly all */
+	{ { { 9, 1 }, { 5, 95 }, { 1, 4 } }, 5, 5, 5 },
+	/* spread; what matters not does not widen it */
+	{ { { 9, 40 }, { 5, 50 }, { 1, 4 } }, 5, 9, 5 },
+	/* the same line twice, unknown lines, a tie goes to the first */
+	{ { { 3, 10 }, { 3, 10 }, { -1, 99 }, { 8, 20 } }, 3, 8, 3 },
+	{ { { 0, 3 }, { -1, 3 } }, 0, 0, 0 },
+};
+
+START_TEST(lines_to_name)
+{
+	struct lines_case c = lines_cases[_i];
+	struct pv_lines lines = pv_lines_of(c.weights, 4);
+
+	ck_assert_int_eq(lines.first, c.first);
+	ck_assert_int_eq(lines.last, c.last);
+	ck_assert_int_eq(lines.hottest, c.hottest);
+}
+END_TEST
+
+/* ---- load */
+
+START_TEST(load_of_one_thread)
+{
+	struct pv_profile *p = profile_of(10);
+	struct pv_load load;
+
+	add(p, 300, "p f /a.py 1");
+	add(p, 150, "p f /a.py 1|n g libz.so.1 0");
+	add(p, 50, "p f /a.py 1|n g libz.so.1 0|k read - 0");
+	add(p, 50, "p f /a.py 1|i h libz.so.1 0");
+	add(p, 6, "m [truncated] - 0");
+	load = pv_load_of(p);
+	ck_assert_uint_eq(load.samples, 556);
+	ck_assert_uint_eq(load.cpu_ns, 5560000000);
+	ck_assert_double_eq_tol(load.cpus, 0.556, 1e-9);
+	ck_assert_uint_eq(load.layers.python, 300);
+	ck_assert_uint_eq(load.layers.native, 200);
+	ck_assert_uint_eq(load.layers.kernel, 50);
+	ck_assert_uint_eq(load.layers.other, 6);
+	ck_assert_uint_eq(load.n_threads, 1);
+	ck_assert_uint_eq(load.n_processes, 1);
+	ck_assert(!load.idle && !load.rough);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* Threads and processes without a sample were not on a CPU; an exec is no other process. */
+START_TEST(load_of_processes)
+{
+	struct pv_profile *p = profile_of(10);
+	uint32_t process, thread;
+	struct pv_load load;
+
+	add_of(p, 11, 11, 700, "p f /a.py 1");
+	add_of(p, 11, 12, 500, "p f /a.py 1");
+	add_of(p, 13, 13, 300, "p f /a.py 1");
+	ok(pv_profile_process(p, &(struct pv_profile_process){ .pid = 14, .generation = 1 },
+			      &process));
+	ok(pv_profile_thread(p, process, 14, "idle", &thread));
+	ok(pv_profile_process(p, &(struct pv_profile_process){ .pid = 13, .generation = 2 },
+			      &process));
+	ok(pv_profile_thread(p, process, 13, "other", &thread));
+	ok(pv_profile_add(p, node_of(p, "n main cat 0"), thread, 100));
+	load = pv_load_of(p);
+	ck_assert_uint_eq(load.n_processes, 2);
+	ck_assert_uint_eq(load.n_threads, 4);
+	ck_assert_double_eq_tol(load.cpus, 1.6, 1e-9);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+struct missing_case {
+	uint64_t samples, target_samples, lost;
+	uint64_t missing, cpu_samples;
+};
+
+static const struct missing_case missing_cases[] = {
+	{ 1000, 1000, 0, 0, 1000 },  { 1000, 1009, 0, 0, 1000 }, /* less than 1 % */
+	{ 100, 109, 0, 0, 100 },     /* a few samples are the timer's phase */
+	{ 1000, 1050, 0, 50, 1050 }, /* the kernel's count is the truth then */
+	{ 1000, 1050, 45, 0, 1050 }, /* what is counted as lost is not missing */
+	{ 1000, 0, 0, 0, 1000 },     /* the target is gone: not known */
+	{ 1050, 1000, 0, 0, 1050 },
+};
+
+START_TEST(missing_samples)
+{
+	const struct missing_case *c = &missing_cases[_i];
+	struct pv_profile *p = profile_of(100);
+	struct pv_load load;
+
+	add(p, c->samples, "p f /a.py 1");
+	p->target_cpu_ns = c->target_samples * p->period_ns;
+	p->losses.count[48] = c->lost;
+	p->losses.name[48] = "RING_SAMPLE";
+	load = pv_load_of(p);
+	ck_assert_uint_eq(load.missing, c->missing);
+	ck_assert_uint_eq(load.lost, c->lost);
+	ck_assert_uint_eq(load.cpu_ns, c->cpu_samples * p->period_ns);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+START_TEST(idle_and_rough)
+{
+	struct pv_profile *p = profile_of(10);
+
+	ck_assert(pv_load_of(p).idle);
+	add(p, 49, "p f /a.py 1");
+	ck_assert(pv_load_of(p).idle && pv_load_of(p).rough);
+	add(p, 1, "p f /a.py 1");
+	ck_assert(!pv_load_of(p).idle && pv_load_of(p).rough);
+	add(p, 50, "p f /a.py 1");
+	ck_assert(!pv_load_of(p).idle && !pv_load_of(p).rough);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* ---- the tree of calls */
+
+/* "report app.py:52 1625; health app.py:70 100": the children of a call, heaviest first. */
+static void expect_children(struct pv_calltree *tree, const struct pv_profile *p, uint32_t id,
+			    const char *expected)
+{
+	struct pv_str text = {};
+	uint32_t first, n, i;
+
+	ok(pv_calltree_children(tree, id, &first, &n));
+	for (i = 0; i < n; i++) {
+		const struct pv_call *call = pv_calltree_call(tree, first + i);
+		const struct pv_loc *loc = pv_vec_at(&p->locs, call->loc);
+
+		ok(pv_str_appendf(&text, i ? "; " : ""));
+		ok(pv_frame_function(p, loc, &text));
+		ok(pv_str_appendf(&text, " "));
+		ok(pv_frame_place(p, loc, call->lines.first, call->lines.last, &text));
+		ok(pv_str_appendf(&text, " %u", (unsigned int)call->total));
+	}
+	ck_assert_str_eq(pv_str_text(&text), expected);
+	pv_str_deinit(&text);
+}
+
+static uint32_t child(struct pv_calltree *tree, uint32_t id)
+{
+	uint32_t first, n;
+
+	ok(pv_calltree_children(tree, id, &first, &n));
+	ck_assert_uint_gt(n, 0);
+	return first;
+}
+
+START_TEST(calls_join_lines)
+{
+	struct pv_profile *p = profile_of(10);
+	struct pv_calltree *tree;
+
+	add(p, 5, "p main /a.py 9|p f /a.py 3|p g /b.py 1");
+	add(p, 4, "p main /a.py 9|p f /a.py 5|p g /b.py 2");
+	add(p, 3, "p main /a.py 10|p f /a.py 3");
+	add(p, 2, "p main /a.py 10|p h /a.py 20");
+	/* the same name in another file is another function */
+	add(p, 1, "p main /a.py 10|p f /other.py 3");
+	ok(pv_calltree_create(p, &tree));
+	ck_assert_uint_eq(pv_calltree_call(tree, PV_CALLTREE_ROOT)->total, 15);
+	expect_children(tree, p, PV_CALLTREE_ROOT, "main a.py:9-10 15");
+	expect_children(tree, p, child(tree, PV_CALLTREE_ROOT),
+			"f a.py:3-5 12; h a.py:20 2; f other.py:3 1");
+	expect_children(tree, p, child(tree, child(tree, PV_CALLTREE_ROOT)), "g b.py:1-2 9");
+	/* asked twice: the same answer */
+	expect_children(tree, p, child(tree, child(tree, PV_CALLTREE_ROOT)), "g b.py:1-2 9");
+	pv_calltree_destroy(tree);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+START_TEST(calls_over_threads_and_processes)
+{
+	struct pv_profile *p = profile_of(10);
+	struct pv_calltree *tree;
+
+	add_of(p, 1, 1, 5, "P process~a~(1) - 0|t thread~x~(1) - 0|p f /a.py 3");
+	add_of(p, 1, 2, 4, "P process~a~(1) - 0|t thread~y~(2) - 0|p f /a.py 3");
+	add_of(p, 3, 3, 3, "P process~b~(3) - 0|t thread~z~(3) - 0|p f /a.py 3|p g /a.py 4");
+	ok(pv_calltree_create(p, &tree));
+	expect_children(tree, p, PV_CALLTREE_ROOT, "f a.py:3 12");
+	expect_children(tree, p, child(tree, PV_CALLTREE_ROOT), "g a.py:4 3");
+	pv_calltree_destroy(tree);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+START_TEST(recursion_is_one_call)
+{
+	struct pv_profile *p = profile_of(10);
+	struct pv_calltree *tree;
+	uint32_t fib;
+
+	add(p, 5, "p main /a.py 9|p fib /a.py 3");
+	add(p, 4, "p main /a.py 9|p fib /a.py 3|p fib /a.py 4|p fib /a.py 3");
+	/* through the interpreter's machinery, too */
+	add(p, 3,
+	    "p main /a.py 9|p fib /a.py 3|n _PyFunction_Vectorcall libpython3.8.so.1.0 0|"
+	    "p fib /a.py 4|p leaf /a.py 7");
+	ok(pv_calltree_create(p, &tree));
+	fib = child(tree, child(tree, PV_CALLTREE_ROOT));
+	expect_children(tree, p, child(tree, PV_CALLTREE_ROOT), "fib a.py:3 12");
+	expect_children(tree, p, fib, "leaf a.py:7 3");
+	ck_assert(pv_calltree_call(tree, fib)->recursive);
+	ck_assert(!pv_calltree_call(tree, child(tree, PV_CALLTREE_ROOT))->recursive);
+	pv_calltree_destroy(tree);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+START_TEST(machinery_and_unnamed_code)
+{
+	struct pv_profile *p = profile_of(10);
+	struct pv_calltree *tree;
+	uint32_t f;
+
+	add(p, 5, "p f /a.py 3|n cfunction_call python3.11 0|n dumps _json.so 0");
+	add(p, 4, "p f /a.py 3|n _PyObject_MakeTpCall python3.11 0|n type_call python3.11 0");
+	add(p, 3, "p f /a.py 3|n [unknown~python3.11+0x12] python3.11 0|n dumps _json.so 0");
+	/* a namesake elsewhere is no machinery */
+	add(p, 2, "p f /a.py 3|n type_call mine.so 0");
+	add(p, 7, "p f /a.py 3|n [unknown~x.so+0x12] x.so 0|n [unknown~x.so+0x99] x.so 0");
+	add(p, 1, "p f /a.py 3|n [unknown~x.so+0x30] x.so 0|n [unknown~y.so+0x99] y.so 0");
+	ok(pv_calltree_create(p, &tree));
+	f = child(tree, PV_CALLTREE_ROOT);
+	expect_children(tree, p, f, "dumps _json.so 8; [unknown+0x12] x.so 8; type_call mine.so 2");
+	expect_children(tree, p, child(tree, f) + 1, "[unknown+0x99] y.so 1");
+	ck_assert(pv_calltree_call(tree, child(tree, f) + 1)->unnamed);
+	ck_assert(!pv_calltree_call(tree, child(tree, f) + 1)->recursive);
+	pv_calltree_destroy(tree);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* ---- the hottest path */
+
+/* Rows as "  NAME TOTAL", indented by depth, "…" for folded ones, "*" for own code. */
+static void expect_path(const struct pv_profile *p, size_t max, const char *expected)
+{
+	struct pv_hotpath_row *rows;
+	struct pv_calltree *tree;
+	struct pv_str text = {};
+	size_t n, i;
+
+	ok(pv_calltree_create(p, &tree));
+	ok(pv_hotpath_of(p, tree, max, &rows, &n));
+	for (i = 0; i < n; i++) {
+		ok(pv_str_appendf(&text, "%*s%s", 1 + (int)rows[i].depth, "",
+				  rows[i].call.own ? "*" : ""));
+		if (rows[i].folded)
+			ok(pv_str_appendf(&text, "…%u ", rows[i].folded));
+		ok(pv_frame_function(p, pv_vec_at(&p->locs, rows[i].call.loc), &text));
+		ok(pv_str_appendf(&text, " %u\n", (unsigned int)rows[i].call.total));
+	}
+	ck_assert_str_eq(pv_str_text(&text), expected);
+	pv_str_deinit(&text);
+	free(rows);
+	pv_calltree_destroy(tree);
+}
+
+START_TEST(path_of_the_screens)
+{
+	struct pv_profile *p = screens_profile();
+
+	expect_path(p, 12,
+		    " …4 wsgi_app 2725\n"
+		    "  *report 1625\n"
+		    "   fetchall 1375\n"
+		    "    _mysql_ResultObject_fetch_row 1150\n"
+		    "     _mysql_field_to_python 594\n"
+		    "    copy_to_user 225\n"
+		    "  *index 1000\n"
+		    "   render 600\n"
+		    "   *root 400\n");
+	/* the heaviest stay when there is less room */
+	expect_path(p, 4,
+		    " …4 wsgi_app 2725\n"
+		    "  *report 1625\n"
+		    "   fetchall 1375\n"
+		    "    _mysql_ResultObject_fetch_row 1150\n");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+START_TEST(path_folds_what_only_hands_on)
+{
+	struct pv_profile *p = profile_of(10);
+
+	/* own code near the root is folded, its last call is not; so is the first call out of it */
+	add(p, 90,
+	    "n _start python3.11 0|p <module> /a.py 9|p main /a.py 8|p work /a.py 7|"
+	    "n compress zlib.so 0|n deflate libz.so.1 0|n slow libz.so.1 0|n match libz.so.1 0");
+	add(p, 10, "n _start python3.11 0|p <module> /a.py 9|p main /a.py 8|p other /a.py 5");
+	expect_path(p, 12,
+		    " *…2 main 100\n"
+		    "  *work 90\n"
+		    "   compress 90\n"
+		    "    …2 match 90\n"
+		    "  *other 10\n");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* Called from other Python code, the first own call is the user's entry: it stays. */
+START_TEST(path_keeps_the_entry_into_own_code)
+{
+	struct pv_profile *p = profile_of(10);
+
+	add(p, 100,
+	    "p run /usr/lib/python3.11/threading.py 1|p a /a.py 1|p b /a.py 2|p c /a.py 3|"
+	    "p d /a.py 4|p loads /usr/lib/python3.11/json/__init__.py 5");
+	expect_path(p, 12,
+		    " run 100\n"
+		    "  *a 100\n"
+		    "   *…2 d 100\n"
+		    "    loads 100\n");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+START_TEST(path_leaves_the_light_out)
+{
+	struct pv_profile *p = profile_of(10);
+
+	add(p, 91, "p f /a.py 1");
+	add(p, 5, "p g /a.py 1");
+	add(p, 4, "p h /a.py 1");
+	expect_path(p, 12, " *f 91\n *g 5\n");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+START_TEST(path_of_nothing)
+{
+	struct pv_profile *p = profile_of(10);
+
+	expect_path(p, 12, "");
+	/* samples without any frame */
+	add(p, 3, "");
+	expect_path(p, 12, "");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* ---- the turning point */
+
+static void expect_turn(const struct pv_profile *p, const char *what, const char *under)
+{
+	struct pv_calltree *tree;
+	struct pv_str text = {};
+	struct pv_turn turn;
+
+	ok(pv_calltree_create(p, &tree));
+	ok(pv_turn_of(p, tree, &turn));
+	ck_assert_int_eq(turn.found, !!what);
+	if (what) {
+		ok(pv_str_appendf(&text, "%s", turn.spread ? "in " : ""));
+		ok(pv_frame_function(p, pv_vec_at(&p->locs, turn.what.loc), &text));
+		ok(pv_str_appendf(&text, " %u", (unsigned int)turn.what.total));
+		ck_assert_str_eq(pv_str_text(&text), what);
+	}
+	ck_assert_int_eq(turn.has_under, !!under);
+	if (under) {
+		pv_str_clear(&text);
+		ok(pv_frame_function(p, pv_vec_at(&p->locs, turn.under.loc), &text));
+		ck_assert_str_eq(pv_str_text(&text), under);
+	}
+	pv_str_deinit(&text);
+	pv_calltree_destroy(tree);
+}
+
+START_TEST(turn_of_the_screens)
+{
+	struct pv_profile *p = screens_profile();
+
+	expect_turn(p, "_mysql_ResultObject_fetch_row 1150", "report");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* Pure Python: the own function itself, since what it calls is spread. */
+START_TEST(turn_in_own_code)
+{
+	struct pv_profile *p = profile_of(10);
+
+	add(p, 40, "p main /a.py 1|p score /a.py 5");
+	add(p, 20, "p main /a.py 1|p score /a.py 5|n long_add python3.11 0");
+	add(p, 20, "p main /a.py 1|p score /a.py 6|n list_append python3.11 0");
+	add(p, 20, "p main /a.py 1|p other /a.py 9");
+	expect_turn(p, "in score 80", NULL);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* A dispatcher in a library is followed as long as one way is heavy; handlers alike are not. */
+START_TEST(turn_behind_a_dispatcher)
+{
+	struct pv_profile *p = profile_of(10);
+	static const char dispatch[] =
+		"p <module> /a.py 1|p dispatch /usr/lib/python3/dist-packages/flask/app.py 2|";
+	char stack[256];
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		snprintf(stack, sizeof(stack), "%sp view_%d /a.py %d", dispatch, i, 10 * i);
+		add(p, 12, stack);
+	}
+	expect_turn(p, "dispatch 96", "<module>");
+	snprintf(stack, sizeof(stack), "%sp view_7 /a.py 70|n loads _json.so 0", dispatch);
+	add(p, 30, stack);
+	expect_turn(p, "loads 30", "view_7");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+START_TEST(turn_without_own_code)
+{
+	struct pv_profile *p = profile_of(10);
+
+	add(p, 60,
+	    "n _start python3.11 0|p main /usr/lib/python3.11/timeit.py 1|"
+	    "p loads /usr/lib/python3.11/json/__init__.py 2|n scan _json.so 0");
+	add(p, 40, "n _start python3.11 0|p main /usr/lib/python3.11/timeit.py 1");
+	expect_turn(p, "scan 60", "loads");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+START_TEST(turn_of_a_program_without_python)
+{
+	struct pv_profile *p = profile_of(10);
+
+	module_of(p, "prog", "/srv/bin/prog");
+	module_of(p, "libc.so.6", "/usr/lib/x86_64-linux-gnu/libc.so.6");
+	add(p, 60, "n _start libc.so.6 0|n main prog 0|n qsort libc.so.6 0");
+	add(p, 40, "n _start libc.so.6 0|n main prog 0");
+	expect_turn(p, "qsort 60", "main");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* A marker is no place: what is below it is, and what is above. */
+START_TEST(turn_and_markers)
+{
+	struct pv_profile *p = profile_of(10);
+
+	add(p, 60, "m [truncated] - 0|p f /a.py 1|m [unwind~break] - 0|n g x.so 0");
+	add(p, 40, "m [truncated] - 0|p f /a.py 1|m [unwind~break] - 0");
+	expect_turn(p, "g 60", "f");
+	pv_profile_destroy(p);
+	p = profile_of(10);
+	add(p, 100, "m [truncated] - 0");
+	expect_turn(p, NULL, NULL);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+START_TEST(turn_of_what_is_spread)
+{
+	struct pv_profile *p = profile_of(10);
+	char stack[64];
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		snprintf(stack, sizeof(stack), "n start_%d x.so 0", i);
+		add(p, 10, stack);
+	}
+	expect_turn(p, NULL, NULL);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* ---- the hottest functions */
+
+START_TEST(hottest_with_lines)
+{
+	struct pv_profile *p = profile_of(10);
+	struct pv_hottest *hot;
+	size_t n;
+
+	/* by the lines of the function's own time, not those from which it calls */
+	add(p, 50, "p f /a.py 3");
+	add(p, 20, "p f /a.py 5");
+	add(p, 90, "p f /a.py 9|n g x.so 0");
+	add(p, 10, "p only_calls /a.py 30|p f /a.py 3");
+	ok(pv_hottest_of(p, 10, &hot, &n));
+	ck_assert_uint_eq(n, 2);
+	ck_assert_uint_eq(hot[0].self, 90);
+	ck_assert_int_eq(hot[0].lines.first, 0);
+	ck_assert(!hot[0].own);
+	ck_assert_uint_eq(hot[1].self, 80);
+	ck_assert_uint_eq(hot[1].total, 170);
+	ck_assert_int_eq(hot[1].lines.hottest, 3);
+	ck_assert_int_eq(hot[1].lines.first, 3);
+	ck_assert_int_eq(hot[1].lines.last, 5);
+	ck_assert(hot[1].own);
+	free(hot);
+	ok(pv_hottest_of(p, 1, &hot, &n));
+	ck_assert_uint_eq(n, 1);
+	free(hot);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* ---- sentences */
+
+static void expect_answer(const struct pv_profile *p, const struct pv_wait *wait,
+			  const char *expected)
+{
+	struct pv_verdict verdict;
+	size_t end = 0;
+
+	ok(pv_verdict_of(p, wait, &verdict));
+	ck_assert_str_eq(pv_str_text(&verdict.answer.text), expected);
+	for (size_t i = 0; i < verdict.answer.spans.n; i++) {
+		const struct pv_span *span = pv_vec_at(&verdict.answer.spans, i);
+
+		ck_assert_uint_ge(span->start, end);
+		ck_assert_uint_gt(span->end, span->start);
+		ck_assert_uint_le(span->end, verdict.answer.text.n);
+		end = span->end;
+	}
+	pv_verdict_deinit(&verdict);
+}
+
+START_TEST(answer_of_the_screens)
+{
+	struct pv_profile *p = screens_profile();
+
+	expect_answer(
+		p, NULL,
+		"On CPU 28.4 s of 30.0 s (95 %): 48 % Python, 41 % C, 12 % kernel. 3 threads, "
+		"GC 0.8 %.\n"
+		"The largest part, 41 %, is _mysql_ResultObject_fetch_row (_mysql.so) under "
+		"report (app.py:52).\n");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+START_TEST(answer_forms)
+{
+	struct pv_profile *p = profile_of(1);
+
+	add(p, 60, "p f /a.py 1");
+	add(p, 36, "p f /a.py 1|k read - 0");
+	expect_answer(p, NULL,
+		      "On CPU 0.96 s of 1.00 s (96 %): 62 % Python, 0 % C, 38 % kernel. 1 thread.\n"
+		      "Most of it, 100 %, is in f (a.py:1).\n");
+	p->no_kernel = true;
+	p->no_native = true;
+	add_of(p, 12, 12, 224, "p f /a.py 1|n g x.so 0");
+	expect_answer(p, NULL,
+		      "On CPU 3.20 s in 1.00 s (3.2 CPUs): 89 % Python and the C code it calls, "
+		      "the kernel's time included. 2 processes, 2 threads.\n"
+		      "Most of it, 70 %, is g (x.so) under f (a.py:1).\n");
+	pv_profile_destroy(p);
+	/* no CPython: no share of Python; hours without decimals */
+	p = profile_of(3600);
+	p->interpreter = 0;
+	add(p, 300000, "n main prog 0");
+	add(p, 700, "n main prog 0|k read - 0");
+	expect_answer(p, NULL,
+		      "On CPU 3007 s of 3600 s (84 %): 100 % C, 0 % kernel. 1 thread.\n"
+		      "Most of it, 100 %, is main (prog).\n");
+	pv_profile_destroy(p);
+	p = profile_of(1);
+	for (int i = 0; i < 10; i++) {
+		char stack[64];
+
+		snprintf(stack, sizeof(stack), "p start_%d /a.py %d", i, i + 1);
+		add(p, 10, stack);
+	}
+	expect_answer(
+		p, NULL,
+		"On CPU 1.00 s of 1.00 s (100 %): 100 % Python, 0 % C, 0 % kernel. 1 thread.\n"
+		"It is spread: no call has a fifth of it.\n");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+START_TEST(answer_below_half)
+{
+	struct pv_profile *p = profile_of(1);
+
+	add(p, 41, "p f /a.py 1|n g x.so 0");
+	add(p, 17, "p f /a.py 1");
+	add(p, 42, "p rest /a.py 7|k read - 0");
+	expect_answer(
+		p, NULL,
+		"On CPU 1.00 s of 1.00 s (100 %): 17 % Python, 41 % C, 42 % kernel. 1 thread.\n"
+		"The largest part, 41 %, is g (x.so) under f (a.py:1).\n");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+static struct pv_wait wait_of(const char *function, const char *place)
+{
+	struct pv_wait wait = { .found = true, .main = true };
+
+	ok(pv_str_appendf(&wait.function, "%s", function));
+	ok(pv_str_appendf(&wait.place, "%s", place));
+	ok(pv_str_appendf(&wait.thread, "pool"));
+	return wait;
+}
+
+START_TEST(answer_of_an_idle_target)
+{
+	struct pv_profile *p = profile_of(10);
+	struct pv_wait wait = wait_of("epoll_wait", "app.py:41");
+
+	p->pid = 4127;
+	expect_answer(p, NULL, "On CPU 0 % of 10.0 s: it was idle.\n");
+	expect_answer(p, &(struct pv_wait){}, "On CPU 0 % of 10.0 s: it was idle.\n");
+	expect_answer(p, &wait,
+		      "On CPU 0 % of 10.0 s; waiting in epoll_wait under app.py:41; "
+		      "try `pitviper stack 4127`.\n");
+	add(p, 30, "p f /a.py 1");
+	expect_answer(p, &wait,
+		      "On CPU 3 % of 10.0 s; waiting in epoll_wait under app.py:41; "
+		      "try `pitviper stack 4127`.\n"
+		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel. 1 thread.\n"
+		      "Most of it, 100 %, is in f (a.py:1).\n");
+	wait.n_others = 4;
+	wait.main = false;
+	wait.stopped = true;
+	expect_answer(p, &wait,
+		      "On CPU 3 % of 10.0 s; stopped by a signal under app.py:41 "
+		      "(thread pool, 4 more); try `pitviper stack 4127`.\n"
+		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel. 1 thread.\n"
+		      "Most of it, 100 %, is in f (a.py:1).\n");
+	p->ended = true;
+	expect_answer(p, NULL,
+		      "On CPU 3 % of 10.0 s: it was idle, and has ended.\n"
+		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel. 1 thread.\n"
+		      "Most of it, 100 %, is in f (a.py:1).\n");
+	pv_wait_deinit(&wait);
+	pv_profile_destroy(p);
+	p = profile_of(0.02);
+	p->ended = true;
+	expect_answer(p, NULL,
+		      "On CPU 0 % of 0.02 s: it ended without using CPU time worth a sample.\n");
+	pv_profile_destroy(p);
+	p = profile_of(10);
+	add(p, 3, "p f /a.py 1");
+	expect_answer(p, NULL,
+		      "On CPU 0.3 % of 10.0 s: it was idle.\n"
+		      "Its 0.03 s on CPU: 100 % Python, 0 % C, 0 % kernel. 1 thread.\n");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* Names of 10 kB and names that a terminal would obey. */
+START_TEST(answer_with_odd_names)
+{
+	struct pv_profile *p = profile_of(1);
+	struct pv_loc loc = { .kind = PV_LOC_PYTHON, .line = 7 };
+	char *name = malloc(10001);
+	uint32_t id, node, thread, process;
+
+	memset(name, 'x', 10000);
+	memcpy(name, "\033[31m\n\u202e", 9);
+	name[10000] = '\0';
+	ok(pv_strings_add(p->strings, name, 10000, &loc.function));
+	loc.file = loc.function;
+	ok(pv_profile_loc(p, &loc, &id));
+	ok(pv_profile_node(p, 0, id, &node));
+	ok(pv_profile_process(p, &(struct pv_profile_process){ .pid = 11, .generation = 1 },
+			      &process));
+	ok(pv_profile_thread(p, process, 11, "main", &thread));
+	ok(pv_profile_add(p, node, thread, 100));
+	expect_answer(
+		p, NULL,
+		"On CPU 1.00 s of 1.00 s (100 %): 100 % Python, 0 % C, 0 % kernel. 1 thread.\n"
+		"Most of it, 100 %, is in "
+		"\\x1b[31m\\x0a\\xe2\\x80\\xaexxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"
+		" (\\x1b[31m\\x0a\\xe2\\x80\\xaexxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…).\n");
+	free(name);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* ---- where it waits */
+
+struct wait_case {
+	const char *stack, *state;
+	const char *function, *place;
+	bool found, stopped;
+};
+
+#define KERNEL_EPOLL                                                                               \
+	"|k entry_SYSCALL_64_after_hwframe - 0|k do_syscall_64 - 0|k __x64_sys_epoll_wait - 0|"    \
+	"k ep_poll - 0|k schedule - 0"
+
+static const struct wait_case wait_cases[] = {
+	{ "p <module> /a.py 9|p serve /srv/app.py 41|p select /usr/lib/python3.11/selectors.py 468|"
+	  "n select_epoll_poll python3.11 0|n epoll_wait libc.so.6 0" KERNEL_EPOLL,
+	  "sleeping", "epoll_wait", "app.py:41", true, false },
+	/* libc without symbols: the system call */
+	{ "p serve /srv/app.py 41|n [unknown~python3.11+0x1] python3.11 0|"
+	  "n __internal libc.so.6 0" KERNEL_EPOLL,
+	  "sleeping", "epoll_wait", "app.py:41", true, false },
+	/* neither: what there is */
+	{ "p serve /srv/app.py 41|n __internal libc.so.6 0|k schedule - 0", "disk sleep",
+	  "__internal", "app.py:41", true, false },
+	{ "p serve /srv/app.py 41|k schedule - 0", "sleeping", "schedule", "app.py:41", true,
+	  false },
+	/* no own code: the innermost Python line */
+	{ "p run /usr/lib/python3.11/a.py 1|p wait /usr/lib/python3.11/threading.py 320|"
+	  "n sem_wait libc.so.6 0|k __x64_sys_futex - 0",
+	  "sleeping", "sem_wait", "threading.py:320", true, false },
+	/* C above the innermost Python frame is not where it waits */
+	{ "n main python3.11 0|p f /a.py 4|k __x64_sys_futex - 0", "sleeping", "futex", "a.py:4",
+	  true, false },
+	{ "n main prog 0|n nanosleep libc.so.6 0|k __x64_sys_nanosleep - 0", "sleeping",
+	  "nanosleep", "", true, false },
+	{ "p f /a.py 4|n read libc.so.6 0", "stopped", "read", "a.py:4", true, true },
+	{ "p f /a.py 4|n read libc.so.6 0", "running", "", "", false, false },
+	{ "", "sleeping", "", "", false, false },
+};
+
+START_TEST(where_it_waits)
+{
+	const struct wait_case *c = &wait_cases[_i];
+	struct pv_profile *p = profile_of(10);
+	struct pv_snapshot_thread threads[] = {
+		{ .pid = 11, .tid = 11, .name = "main", .state = c->state, .consistent = true },
+		{ .pid = 11, .tid = 12, .name = "other", .state = "running", .consistent = true },
+	};
+	struct pv_snapshot snapshot = { .profile = p, .threads = threads, .n_threads = 2 };
+	struct pv_wait wait;
+
+	threads[0].node = node_of(p, c->stack);
+	threads[1].node = node_of(p, "p busy /a.py 77");
+	ok(pv_wait_of(&snapshot, &wait));
+	ck_assert_int_eq(wait.found, c->found);
+	ck_assert_int_eq(wait.stopped, c->stopped);
+	ck_assert_str_eq(pv_str_text(&wait.function), c->function);
+	ck_assert_str_eq(pv_str_text(&wait.place), c->place);
+	if (c->found) {
+		ck_assert(wait.main);
+		ck_assert_uint_eq(wait.n_others, 1);
+	}
+	pv_wait_deinit(&wait);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+START_TEST(which_thread_waits)
+{
+	struct pv_profile *p = profile_of(10);
+	struct pv_snapshot_thread threads[] = {
+		{ .pid = 12, .tid = 10, .name = "early\x1b", .state = "sleeping" },
+		{ .pid = 12, .tid = 11, .name = "pool", .state = "sleeping" },
+		{ .pid = 12, .tid = 12, .name = "main", .state = "sleeping" },
+	};
+	struct pv_snapshot snapshot = { .profile = p, .threads = threads, .n_threads = 3 };
+	struct pv_wait wait;
+
+	threads[0].node = node_of(p, "p early /a.py 1|n read libc.so.6 0");
+	threads[1].node = node_of(p, "p pool /a.py 2|n read libc.so.6 0");
+	threads[2].node = node_of(p, "p main /a.py 3|n read libc.so.6 0");
+	threads[0].consistent = threads[1].consistent = threads[2].consistent = true;
+	ok(pv_wait_of(&snapshot, &wait));
+	ck_assert_str_eq(pv_str_text(&wait.place), "a.py:3");
+	pv_wait_deinit(&wait);
+	/* it ran while we looked: its stack is not to be trusted */
+	threads[2].consistent = false;
+	ok(pv_wait_of(&snapshot, &wait));
+	ck_assert_str_eq(pv_str_text(&wait.place), "a.py:1");
+	ck_assert_str_eq(pv_str_text(&wait.thread), "early\\x1b");
+	ck_assert(!wait.main);
+	ck_assert_uint_eq(wait.tid, 10);
+	pv_wait_deinit(&wait);
+	snapshot.n_threads = 0;
+	ok(pv_wait_of(&snapshot, &wait));
+	ck_assert(!wait.found);
+	pv_profile_destroy(p);
+}
+END_TEST
+
+static TCase *verdict_cases(void)
+{
+	TCase *tcase = tcase_create("verdicts");
+
+	tcase_add_loop_test(tcase, lines_to_name, 0, sizeof(lines_cases) / sizeof(*lines_cases));
+	tcase_add_test(tcase, load_of_one_thread);
+	tcase_add_test(tcase, load_of_processes);
+	tcase_add_loop_test(tcase, missing_samples, 0,
+			    sizeof(missing_cases) / sizeof(*missing_cases));
+	tcase_add_test(tcase, idle_and_rough);
+	tcase_add_test(tcase, calls_join_lines);
+	tcase_add_test(tcase, calls_over_threads_and_processes);
+	tcase_add_test(tcase, recursion_is_one_call);
+	tcase_add_test(tcase, machinery_and_unnamed_code);
+	tcase_add_test(tcase, path_of_the_screens);
+	tcase_add_test(tcase, path_folds_what_only_hands_on);
+	tcase_add_test(tcase, path_keeps_the_entry_into_own_code);
+	tcase_add_test(tcase, path_leaves_the_light_out);
+	tcase_add_test(tcase, path_of_nothing);
+	tcase_add_test(tcase, turn_of_the_screens);
+	tcase_add_test(tcase, turn_in_own_code);
+	tcase_add_test(tcase, turn_behind_a_dispatcher);
+	tcase_add_test(tcase, turn_without_own_code);
+	tcase_add_test(tcase, turn_of_a_program_without_python);
+	tcase_add_test(tcase, turn_and_markers);
+	tcase_add_test(tcase, turn_of_what_is_spread);
+	tcase_add_test(tcase, hottest_with_lines);
+	return tcase;
+}
+
+static TCase *sentence_cases(void)
+{
+	TCase *tcase = tcase_create("sentences");
+
+	tcase_add_test(tcase, answer_of_the_screens);
+	tcase_add_test(tcase, answer_forms);
+	tcase_add_test(tcase, answer_below_half);
+	tcase_add_test(tcase, answer_of_an_idle_target);
+	tcase_add_test(tcase, answer_with_odd_names);
+	tcase_add_loop_test(tcase, where_it_waits, 0, sizeof(wait_cases) / sizeof(*wait_cases));
+	tcase_add_test(tcase, which_thread_waits);
+	return tcase;
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("analyse");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	setlocale(LC_CTYPE, "C.UTF-8");
+	suite_add_tcase(suite, verdict_cases());
+	suite_add_tcase(suite, sentence_cases());
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
