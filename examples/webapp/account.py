@@ -29,6 +29,7 @@ PARTS = {
 NAMES = ["process", "application"] + list(PARTS)
 # cells of a name: CPU time in ns, how often, line in handlers.py
 CPU, COUNT, LINE, WIDTH = range(4)
+AT = {name: number * WIDTH for number, name in enumerate(NAMES)}
 
 
 class Account:
@@ -51,14 +52,18 @@ class Account:
         self.cells = memoryview(shared).cast("Q")
 
     def add(self, name, ns, line=0):
-        at = NAMES.index(name) * WIDTH
+        at = AT[name]
         with self.lock:
             if not self.cells:
                 self.begin()
             self.cells[at + CPU] += ns
             self.cells[at + COUNT] += 1
             self.cells[at + LINE] = line
-            self.cells[CPU] = time.process_time_ns() - self.start
+
+    def end(self, ns):
+        """Of a request, which took so long."""
+        self.add("application", ns)
+        self.cells[AT["process"]] = time.process_time_ns() - self.start
 
 
 ACCOUNT = Account()
@@ -86,7 +91,7 @@ def measured(application):
         try:
             return application(environ, start_response)
         finally:
-            ACCOUNT.add("application", time.thread_time_ns() - since)
+            ACCOUNT.end(time.thread_time_ns() - since)
     ACCOUNT.begin()
     return call
 
@@ -99,7 +104,7 @@ def read(directory):
             cells = memoryview(file.read()).cast("Q")
         account[int(pid)] = {
             name: {"cpu": cells[at + CPU] / 1e9, "count": cells[at + COUNT], "line": cells[at + LINE]}
-            for at, name in zip(range(0, len(cells), WIDTH), NAMES)}
+            for name, at in AT.items()}
     return account
 
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 
-MIX = ["/report"] * 5 + ["/search"] * 3 + ["/thumbnail"] * 3 + ["/download"] * 4
+MIX = ["/report"] * 8 + ["/search"] * 3 + ["/thumbnail"] * 3 + ["/download"] * 4
 
 
 def ask(port, seed, stop, answered):

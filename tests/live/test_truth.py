@@ -77,7 +77,7 @@ def layer_of(stack):
 LEAVES = {"Python": ("Python", "interpreter"), "C": ("C", "interpreter"), "kernel": ("kernel",)}
 
 
-def compare(stacks, truth, hz, spared):
+def compare(stacks, truth, spared):
 	"""Asserts each share; prints all of them first, so that a failure shows the whole picture."""
 	samples = live.total(stacks)
 	percent = 100 / samples
@@ -98,7 +98,7 @@ def compare(stacks, truth, hz, spared):
 		lines[name] += stack.count
 		layer = truth.parts[name][3]
 		layers[name] += stack.count * (layer == "mixed" or layer_of(stack) in LEAVES[layer])
-	rows = [("all", 100 * (samples + spared) / hz / truth.process, 100.0)]
+	rows = [("all", 100 * (samples + spared) / HZ / truth.process, 100.0)]
 	for function in sorted(functions):
 		true = sum(cpu for f, _, cpu, _ in truth.parts.values() if f == function)
 		rows.append((function, functions[function] * percent, 100 * true / truth.process))
@@ -121,9 +121,9 @@ def compare(stacks, truth, hz, spared):
 class Recording:
 	"""A pitviper that has attached; stop() gives its stacks."""
 
-	def __init__(self, path, hz, *args):
+	def __init__(self, path, *args):
 		self.path = str(path)
-		self.proc = live.start_pitviper("record", "--json", "-F", hz, "-o", self.path, *args)
+		self.proc = live.start_pitviper("record", "--json", "-F", HZ, "-o", self.path, *args)
 		try:
 			live.wait_attached(self.proc)
 		except BaseException:
@@ -152,8 +152,8 @@ class Recording:
 def recording(tmp_path):
 	started = []
 
-	def start(hz, *args):
-		started.append(Recording(tmp_path / ("%d.folded" % len(started)), hz, *args))
+	def start(*args):
+		started.append(Recording(tmp_path / ("%d.folded" % len(started)), *args))
 		return started[-1]
 
 	yield start
@@ -255,57 +255,53 @@ def wrk(app, seconds):
 
 def test_flask_under_wrk(webapp, recording, how):
 	"""gunicorn with two workers: every share and all of the time, no sample lost."""
-	hz = HZ
 	app = gunicorn(webapp, 2)
 	args = ["--children", "-p", app.pid] if how == "children" else [a for pid in app.workers() for a in ("-p", pid)]
-	capture = recording(hz, *args)
+	capture = recording(*args)
 	before = app.spent()
-	wrk(app, SAMPLES / hz)
+	wrk(app, SAMPLES / HZ)
 	truth = app.truth(before)
 	stacks = capture.stop()
-	compare(stacks, truth, hz, capture.spared)
+	compare(stacks, truth, capture.spared)
 
 
 def test_flask_threads_own_load(webapp, recording):
 	"""run.py as quickstart starts it, with its own load, and threads in its workers."""
-	hz = HZ
 	app = webapp([SYSTEM_PYTHON, os.path.join(WEBAPP, "run.py"), "--threads", 2])
 	app.target.wait_line(b"webapp: running")
-	capture = recording(hz, "--children", "-p", app.pid)
+	capture = recording("--children", "-p", app.pid)
 	before = app.spent()
-	app.wait_cpu(SAMPLES / hz)
+	app.wait_cpu(SAMPLES / HZ)
 	truth = app.truth(before)
 	stacks = capture.stop()
-	compare(stacks, truth, hz, capture.spared)
+	compare(stacks, truth, capture.spared)
 
 
 def test_bare_webapp(webapp, recording, bare):
 	"""A thread for each request, hundreds of them: all are seen, from any Python."""
-	hz = HZ
-	app = webapp([bare.path, os.path.join(WEBAPP, "run.py"), "--server", "plain"])
-	app.target.wait_line(b"webapp: running")
-	capture = recording(hz, "-p", app.pid)
+	app = webapp([bare.path, os.path.join(WEBAPP, "run.py"), "--server", "plain", "--load", 0])
+	app.port = int(app.target.wait_line(b"webapp: running").rpartition(":")[2].strip("/"))
+	capture = recording("-p", app.pid)
 	before = app.spent()
-	app.wait_cpu(SAMPLES / hz)
+	wrk(app, SAMPLES / HZ)
 	truth = app.truth(before)
 	stacks = capture.stop(complete=0.98)	# threads that are being born or are ending have no whole stack
-	compare(stacks, truth, hz, capture.spared)
+	compare(stacks, truth, capture.spared)
 
 
 # ---- numpy
 
 def test_numpy(recording, spawn, threads, full):
-	hz = HZ
 	victim = spawn(SYSTEM_PYTHON, os.path.join(EXAMPLES, "numpy_mix.py"), "--wait", "--threads", threads, ready=False)
 	victim.wait_line(b"numpy_mix: running")
-	capture = recording(hz, "-p", victim.pid)
+	capture = recording("-p", victim.pid)
 	victim.say("begin")
 	start = victim.cpu()
-	assert live.gone(lambda: victim.cpu() - start >= SAMPLES / hz * (6 if full else 1), timeout=120)
+	assert live.gone(lambda: victim.cpu() - start >= SAMPLES / HZ * (6 if full else 1), timeout=120)
 	victim.say("end")
 	said = json.loads(victim.wait_line(b"{"))
 	stacks = capture.stop()
 	truth = Truth("numpy_mix.py", said["process"])
 	for name, part in said["parts"].items():
 		truth.add(name, said["function"], part["line"], part["cpu"], part["layer"])
-	compare(stacks, truth, hz, capture.spared)
+	compare(stacks, truth, capture.spared)
