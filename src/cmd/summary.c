@@ -83,10 +83,8 @@ static struct pv_err *print_note(const struct page *page)
 {
 	const struct pv_profile *profile = page->profile;
 	struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
-	struct pv_err *err;
+	struct pv_err *err = NULL;
 
-	if (!profile->note && !profile->cut)
-		return NULL;
 	pv_prose_init(&prose);
 	if (profile->note) {
 		err = pv_str_appendf(&prose.text, "Note: ");
@@ -94,7 +92,7 @@ static struct pv_err *print_note(const struct page *page)
 			err = append_string(page, profile->note, &prose.text);
 		if (!err)
 			err = pv_str_appendf(&prose.text, ".\n");
-	} else {
+	} else if (profile->cut) {
 		err = pv_str_appendf(
 			&prose.text,
 			"The recording breaks off; what follows is what it holds up to there.\n");
