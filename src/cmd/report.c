@@ -134,25 +134,60 @@ static struct pv_err *read_recording(struct report *report)
 	return pv_recfile_read_part(spooled ? spooled : file, name, &part, &report->profile);
 }
 
-/* --thread and --process */
-static struct pv_err *keep_part(struct report *report)
+/* --thread and --process; what is told of the whole process does not hold for them. */
+static struct pv_err *keep_threads(struct report *report)
 {
+	struct pv_profile *profile = report->profile;
 	struct pv_thread_filter filter = { .pid = report->process,
 					   .thread = report->options.thread };
 	size_t n_threads;
 	struct pv_err *err;
 
-	if (filter.pid || filter.thread) {
-		err = pv_profile_keep_threads(report->profile, &filter, &n_threads);
-		if (!err && !n_threads)
-			err = pv_err_create(PV_ERR_FAILED, "%s has no such thread or process",
-					    report->path);
-		if (err)
-			return err;
-	} else if (!report->options.from && !report->options.to) {
+	if (!filter.pid && !filter.thread)
 		return NULL;
-	}
-	return pv_profile_count_quality(report->profile);
+	err = pv_profile_keep_threads(profile, &filter, &n_threads);
+	if (err)
+		return err;
+	if (!n_threads)
+		return pv_err_create(PV_ERR_FAILED, "there is no such %s in %s",
+				     filter.thread ? "thread" : "process", report->path);
+	profile->target_cpu_ns = 0;
+	if (filter.pid)
+		err = pv_profile_add_note(profile, "only samples of process %u are shown",
+					  filter.pid);
+	if (!err && filter.thread)
+		err = pv_profile_add_note(profile, "only samples of %zu thread%s are shown",
+					  n_threads, n_threads == 1 ? "" : "s");
+	return err;
+}
+
+/* A part says that it is one, and its quality is its own. */
+static struct pv_err *keep_part(struct report *report)
+{
+	const struct report_options *options = &report->options;
+	struct pv_profile *profile = report->profile;
+	bool part = options->from || options->to;
+	struct pv_err *err = NULL;
+
+	if (part)
+		err = pv_profile_add_note(profile, "only %.2f to %.2f s are shown", options->from,
+					  options->from + (double)profile->duration_ns / 1e9);
+	if (!err)
+		err = keep_threads(report);
+	if (err || (!part && !options->thread && !options->process))
+		return err;
+	if (pv_losses_any(&profile->losses))
+		err = pv_profile_add_note(profile, "losses are those of the whole recording");
+	return err ? err : pv_profile_count_quality(profile);
+}
+
+/* On standard error, too: it must not go unseen, whatever becomes of the summary. */
+static void say_note(const struct report *report)
+{
+	const char *note = pv_strings_get(report->profile->strings, report->profile->note);
+
+	if (*note)
+		fprintf(stderr, "pitviper: %s: %s\n", report->path, note);
 }
 
 static void say_formats(const struct report *report, FILE *file)
@@ -185,21 +220,17 @@ static struct pv_err *print_summary(const struct report *report)
 static struct pv_err *report_run(struct report *report)
 {
 	struct pv_err *err;
-	const char *note;
 
 	err = pv_outputs_add_all(&report->outputs, &report->options.outputs,
 				 report->options.format);
 	if (!err)
 		err = read_recording(report);
-	if (!err)
-		err = keep_part(report);
 	if (err)
 		return err;
-	/* it must not go unseen, whatever becomes of the summary */
-	note = pv_strings_get(report->profile->strings, report->profile->note);
-	if (*note)
-		fprintf(stderr, "pitviper: %s: %s\n", report->path, note);
-	err = pv_outputs_write(&report->outputs, report->profile);
+	say_note(report);
+	err = keep_part(report);
+	if (!err)
+		err = pv_outputs_write(&report->outputs, report->profile);
 	return err ? err : print_summary(report);
 }
 
