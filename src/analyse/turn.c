@@ -59,6 +59,12 @@ struct split {
 	const struct pv_call *what;   /* below it, as far down as most of its time goes */
 };
 
+/* Further down is better, but what has no name says little. */
+static bool better(const struct pv_call *than, const struct pv_call *call)
+{
+	return !than || than->unnamed || !call->unnamed;
+}
+
 static struct split split_path(const struct pv_profile *profile, const struct pv_calltree *tree,
 			       const uint32_t *path, size_t n)
 {
@@ -81,7 +87,7 @@ static struct split split_path(const struct pv_profile *profile, const struct pv
 		call = pv_calltree_call(tree, path[i]);
 		kind = kind_of(profile, call);
 		/* of other code something has to be named, though nothing has most of it */
-		if (kind != PV_LOC_MARKER &&
+		if (kind != PV_LOC_MARKER && better(split.what, call) &&
 		    (call->total * 100 >= of * MOST_PERCENT || !split.own)) {
 			split.what = call;
 			split.python = python;
