@@ -40,10 +40,13 @@ static struct pv_err *follow(struct pv_calltree *tree, uint32_t id, uint32_t *re
 static struct pv_err *heaviest(struct pv_calltree *tree, struct pv_vec *path)
 {
 	uint32_t id = PV_CALLTREE_ROOT;
-	struct pv_err *err;
+	struct pv_err *err = follow(tree, id, &id);
 
-	while (!(err = follow(tree, id, &id)) && id && !err)
+	while (!err && id) {
 		err = pv_vec_append(path, &id, 1, NULL);
+		if (!err)
+			err = follow(tree, id, &id);
+	}
 	return err;
 }
 
