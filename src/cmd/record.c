@@ -68,7 +68,7 @@ static const struct pv_option record_option_table[] = {
 	{ 0, "no-source", NULL, "keep no text of the source files", PV_OPTION_FLAG, AT(no_source) },
 	{ 0, "engine", "NAME", "bpf (the only one so far)", PV_OPTION_TEXT, AT(engine) },
 	{ 0, "json", NULL, "the end summary for machines, on stdout", PV_OPTION_FLAG, AT(json) },
-	{ 'q', "quiet", NULL, "no summary", PV_OPTION_FLAG, AT(quiet) },
+	{ 'q', "quiet", NULL, "no summary and no progress", PV_OPTION_FLAG, AT(quiet) },
 	{ 'v', "verbose", NULL, "say what was found at the start", PV_OPTION_FLAG, AT(verbose) },
 	{},
 };
