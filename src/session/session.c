@@ -239,10 +239,10 @@ static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t s
 			     event->type);
 }
 
-/* A thread that cannot be sampled is a loss, not the end of the capture. */
+/* A thread that cannot be counted is a loss, not the end of the capture. */
 static struct pv_err *on_thread(struct pv_session *s, const struct pv_side_event *event)
 {
-	struct pv_err *err = pv_collect_thread_event(s->collect, event);
+	struct pv_err *err = pv_collect_clock_event(s->collect, event);
 
 	if (!err || err == &pv_enomem)
 		return err;
@@ -401,13 +401,20 @@ static struct pv_err *attach(struct pv_session *s)
 	if (!err)
 		err = load_and_read(s);
 	if (!err)
+		err = pv_collect_follow(s->collect);
+	if (!err)
+		err = pv_collect_add(s->collect, s->pid);
+	if (!err)
 		err = pv_collect_put(s->collect, &s->image, s->objects, s->generation);
 	if (!err)
 		err = pv_collect_watch(s->collect, s->pidfd);
 	if (!err)
-		err = pv_collect_attach(s->collect, s->pid);
+		err = pv_collect_clock(s->collect, s->pid);
+	if (!err)
+		err = pv_collect_start(s->collect);
 	s->attached_ns = now_ns();
-	pv_process_cpu_ns(s->pid, &s->start_cpu_ns);
+	if (!err)
+		err = pv_collect_cpu_ns(s->collect, &s->start_cpu_ns);
 	/* threads born during the attach are found here, not a drain later */
 	return err ? err : pv_collect_drain(s->collect, 0, &handlers);
 }
@@ -537,14 +544,6 @@ struct pv_err *pv_session_lost(const struct pv_session *s, uint64_t *ret)
 	return NULL;
 }
 
-/* CPU time of the target since the capture began; 0 if it is gone. */
-static uint64_t target_cpu_ns(struct pv_session *s)
-{
-	uint64_t ns;
-
-	return pv_process_cpu_ns(s->pid, &ns) && ns > s->start_cpu_ns ? ns - s->start_cpu_ns : 0;
-}
-
 static struct pv_err *fill_totals(struct pv_session *s)
 {
 	struct pv_profile *profile = s->profile;
@@ -584,9 +583,11 @@ static struct pv_err *fill_totals(struct pv_session *s)
 struct pv_err *pv_session_stop(struct pv_session *s)
 {
 	struct pv_collect_handlers handlers = { .ctx = s, .event = on_event, .side = on_side };
-	struct pv_err *err;
+	struct pv_err *err = pv_collect_cpu_ns(s->collect, &s->profile->target_cpu_ns);
 
-	s->profile->target_cpu_ns = target_cpu_ns(s);
+	if (err)
+		return err;
+	s->profile->target_cpu_ns -= s->start_cpu_ns;
 	pv_collect_detach(s->collect);
 	s->stop_ns = now_ns();
 	err = pv_collect_drain(s->collect, 0, &handlers);
