@@ -416,7 +416,8 @@ static struct pv_err *say_start(struct record *record)
 static struct pv_err *record_run(struct record *record, pid_t pid, int *status_ret)
 {
 	struct pv_session_options options = {
-		.pid = pid,
+		.pids = &pid,
+		.n_pids = pid ? 1 : 0,
 		.argv = record->options.argv,
 		.frequency = record->options.frequency,
 		.threads = record->options.threads,

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -21,14 +20,14 @@
 #include "base/vec.h"
 #include "target/procfs.h"
 
-/* include/linux/sched.h; the flags stand in field 9 of stat since Linux 2.2. */
-enum { PF_KTHREAD_FLAG = 0x00200000 };
+/* include/linux/sched.h; the flags stand in field 9 of stat. */
+enum { PF_EXITING_FLAG = 0x00000004, PF_KTHREAD_FLAG = 0x00200000 };
 
 struct stat_facts {
 	char name[16];
 	char state;
 	pid_t parent;
-	uint64_t flags, cpu_ns, start_ticks;
+	uint64_t flags, cpu_ns, n_threads, start_ticks;
 };
 
 static uint64_t ticks_ns(uint64_t ticks)
@@ -47,7 +46,10 @@ void pv_process_harmless(char *name)
 	}
 }
 
-/* proc(5), fields from 1: 2 comm, 3 state, 4 ppid, 9 flags, 14 utime, 15 stime, 22 starttime. */
+/*
+ * proc(5), fields from 1: 2 comm, 3 state, 4 ppid, 9 flags, 14 utime, 15 stime,
+ * 20 num_threads, 22 starttime.
+ */
 static bool stat_parse(const char *text, struct stat_facts *ret)
 {
 	/* comm is raw: it may hold blanks, newlines, parentheses; behind it stand numbers only. */
@@ -78,6 +80,7 @@ static bool stat_parse(const char *text, struct stat_facts *ret)
 	ret->parent = (pid_t)field[4];
 	ret->flags = field[9];
 	ret->cpu_ns = ticks_ns(field[14] + field[15]);
+	ret->n_threads = field[20];
 	ret->start_ticks = field[22];
 	return true;
 }
@@ -369,13 +372,37 @@ struct pv_err *pv_process_check(const struct pv_process *process)
 	return NULL;
 }
 
-bool pv_process_cpu_ns(pid_t pid, uint64_t *ret)
+/* False also for one that is gone. */
+static bool task_runs(pid_t pid, const char *name, struct stat_facts *ret)
 {
-	struct timespec time;
-	clockid_t clock;
+	struct pv_err *err = stat_read(pid, name, ret);
 
-	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &time))
+	if (err) {
+		pv_err_destroy(err);
+		*ret = (struct stat_facts){ 0 };
 		return false;
-	*ret = time.tv_sec * 1000000000ULL + time.tv_nsec;
-	return true;
+	}
+	return ret->state != 'Z' && ret->state != 'X' && !(ret->flags & PF_EXITING_FLAG);
+}
+
+bool pv_process_alive(pid_t pid)
+{
+	_pv_free_ pid_t *tids = NULL;
+	struct stat_facts facts;
+	size_t n = 0;
+
+	if (task_runs(pid, "stat", &facts))
+		return true;
+	if (facts.n_threads <= 1)
+		return false;
+	/* its first thread has ended, which need not be the end */
+	pv_err_destroy(pv_process_tids(pid, &tids, &n));
+	for (size_t i = 0; i < n; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "task/%d/stat", (int)tids[i]);
+		if (task_runs(pid, name, &facts))
+			return true;
+	}
+	return false;
 }

@@ -42,8 +42,8 @@ void pv_process_deinit(struct pv_process *process);
 /* "no such process", "... is a zombie", "... is a kernel thread", ... or NULL = can be watched. */
 struct pv_err *pv_process_check(const struct pv_process *process);
 
-/* CPU time of all threads so far, ended ones included, ns; false if the process is gone. */
-bool pv_process_cpu_ns(pid_t pid, uint64_t *ret);
+/* Has it a thread that is not at its end?  Neither gone nor a zombie, nor on the way there. */
+bool pv_process_alive(pid_t pid);
 
 /* A process in the list of all. */
 struct pv_process_line {
