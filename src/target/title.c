@@ -139,7 +139,11 @@ void pv_command_words(const char *cmdline, size_t n, const char *name, struct pv
 		return;
 	if (arguments.at == arguments.end && *first != '/' && memchr(first, ' ', n_first)) {
 		/* setproctitle(): all of it is one argument, and reads as a sentence */
+		const char *colon = memchr(first, ':', n_first);
+
 		copy_text(ret->title, first, n_first);
+		if (colon)
+			copy_text(ret->program, first, colon - first);
 		return;
 	}
 	copy_base(ret->program, first, n_first);

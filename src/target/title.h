@@ -17,8 +17,9 @@ enum { PV_TITLE_BYTES = 160 }; /* with the NUL */
 
 /* The words by which a command can be named; parts that it lacks are "". */
 struct pv_command_words {
-	char program[PV_TITLE_BYTES]; /* base name of the first argument */
-	char script[PV_TITLE_BYTES];  /* Python: base name of the script, or the module's name */
+	/* base name of the first argument; of a title that it set, what stands before the colon */
+	char program[PV_TITLE_BYTES];
+	char script[PV_TITLE_BYTES]; /* Python: base name of the script, or the module's name */
 	char title[PV_TITLE_BYTES];
 };
 

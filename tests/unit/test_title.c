@@ -70,6 +70,8 @@ START_TEST(titles_that_programs_set)
 	EXPECT("gunicorn: worker [app:app]\0\0\0\0\0\0", "gunicorn: worke",
 	       "gunicorn: worker [app:app]", "");
 	EXPECT("sshd: root@pts/0", "sshd", "sshd: root@pts/0", "");
+	WORDS("gunicorn: worker [app:app]\0\0\0", "gunicorn: worke", &words);
+	ck_assert_str_eq(words.program, "gunicorn");
 	/* a path with a blank is a path */
 	WORDS("/opt/my app/run", "run", &words);
 	ck_assert_str_eq(words.title, "run");
