@@ -51,7 +51,7 @@ struct pv_session {
 	bool held;      /* not released yet */
 	bool gone;      /* all that were named have ended */
 	uint64_t start_ns, attached_ns, first_sample_ns;
-	uint64_t start_cpu_ns; /* what was counted before the capture */
+	uint64_t start_cpu_ns;               /* what was counted before the capture */
 	uint64_t kernel_losses[PV_LOSS_MAX]; /* those in the profile that the kernel counted */
 
 	struct pv_objects *objects;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A process that says it is CPython and lies about all else.  Input: argv[1], the lie; the version it
- * claims is LIAR_VERSION.  Output: READY, then burns CPU in a function called _PyEval_EvalFrameDefault,
- * with what looks like a thread state under every thread-specific key.
+ * A process that says it is CPython and lies about all else.  Input: argv[1], the lie; the version
+ * it claims is LIAR_VERSION.  Output: READY, then burns CPU in a function called
+ * _PyEval_EvalFrameDefault, with what looks like a thread state under every thread-specific key.
  *
  * Lies, the content of every word that a reader could follow:
  *   self     every pointer leads to the same page: cycles of length one
@@ -29,7 +29,8 @@
 enum { RUNTIME_BYTES = 1 << 20, POOL_BYTES = 8 << 20 };
 
 /* What CPython exports; large enough for every offset that a table could name. */
-__attribute__((visibility("default"))) uint64_t _PyRuntime[RUNTIME_BYTES / 8] __attribute__((section(".PyRuntime,\"aw\",@progbits#")));
+__attribute__((visibility("default"))) uint64_t _PyRuntime[RUNTIME_BYTES / 8]
+	__attribute__((section(".PyRuntime,\"aw\",@progbits#")));
 __attribute__((visibility("default"))) const unsigned long Py_Version = LIAR_VERSION;
 __attribute__((visibility("default"))) uint64_t PyCode_Type[64], PyUnicode_Type[64], PyGen_Type[64];
 __attribute__((visibility("default"))) uint64_t _Py_NoneStruct[16];
@@ -72,8 +73,14 @@ static uint64_t word(const char *lie, uint64_t *pool, size_t i)
 			return (uint64_t)(pool + random() % words);
 		return (uint64_t)random() << 33 ^ (uint64_t)random();
 	case 'w': {
-		static const uint64_t wild[] = {0x1, 0x7fffffffffff, 0xffffffff81000000, 0xdeadbeefdeadbeef,
-						0x800000000000, 0xfff, 0x7ffffffff001, 0x4141414141414141};
+		static const uint64_t wild[] = { 0x1,
+						 0x7fffffffffff,
+						 0xffffffff81000000,
+						 0xdeadbeefdeadbeef,
+						 0x800000000000,
+						 0xfff,
+						 0x7ffffffff001,
+						 0x4141414141414141 };
 
 		return wild[i % 8];
 	}
@@ -88,7 +95,8 @@ static uint64_t word(const char *lie, uint64_t *pool, size_t i)
 
 static void lie_about_everything(const char *lie)
 {
-	uint64_t *pool = mmap(NULL, POOL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t *pool =
+		mmap(NULL, POOL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	pthread_key_t key;
 
 	if (pool == MAP_FAILED)
