@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * struct pv_event_*: one record, the same bytes in the ring buffer, from the
- * BPF-less engine and in the recording file.  Sizes and enum values are append
- * only: never renumber, never reorder.
+ * struct pv_event_*: one record, the same bytes in the ring buffer and from the
+ * BPF-less engine.  A recording holds none of them: it is made of what becomes of
+ * them (docs/recording.md).  Sizes and enum values are append only: never
+ * renumber, never reorder.
  */
 #ifndef PV_ABI_EVENT_H
 #define PV_ABI_EVENT_H

@@ -25,7 +25,7 @@ import check_speedscope  # noqa: E402
 import recipe as golden  # noqa: E402
 
 # The formats for which names that would break them are tried.
-HOSTILE = ["folded", "svg", "speedscope", "pprof"]
+HOSTILE = ["folded", "svg", "speedscope", "pprof", "pvr"]
 NAMES = [b"a;b", b"'\"`", b"<script>alert(1)</script>", b"</title><script>", b"]]>", b"&amp;&#0;", b"a\nb\rc\td", b"a\0b",
          b"\xff\xfe\xc0\xaf", b"\xed\xa0\x80", b"\xef\xbf\xbe\xef\xbf\xbf", b"\xe2\x80\xa8\xe2\x80\xa9\xc2\x85",
          b"back\\slash \\x41", b"\x1b[31mred\x7f", b" ", b"%s%n", b"{}[]", "größe 日本 🐍".encode(), b"x" * 10240,
@@ -110,6 +110,8 @@ def check_empty():
             check("pprof: empty", check_pprof.load(data)[0]["sample"] == [] and not check_pprof.go_pprof(data, "-raw")[1])
         elif name == "svg":
             check("svg: empty", b"0 samples" in data and importlib.import_module("check_svg").ET.fromstring(data) is not None)
+        elif name == "pvr":
+            check("pvr: empty", checker(name).show(data) == "period_ns 10000000\nwhole, 0 samples\n")
         else:
             check("folded: empty", data == b"")
 
