@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cmd/command.h"
 
+/* clang-format off */
 static const struct pv_command *const commands[] = {
 	&pv_command_record,
 	&pv_command_report,
@@ -19,6 +20,7 @@ static const struct pv_command *const commands[] = {
 	&pv_command_doctor,
 	NULL,
 };
+/* clang-format on */
 
 static int print_help(FILE *file, int status)
 {
@@ -61,6 +63,11 @@ int main(int argc, char **argv)
 		return print_help(stdout, 0);
 	if (!strcmp(argv[1], "--version")) {
 		puts("pitviper " PV_VERSION);
+		return 0;
+	}
+	/* for the build, which installs it */
+	if (!strcmp(argv[1], "--completion")) {
+		pv_completion_print(commands, stdout);
 		return 0;
 	}
 	for (i = 0; commands[i] && strcmp(commands[i]->name, argv[1]); i++)

@@ -13,8 +13,10 @@
 #include "model/profile.h"
 
 enum {
-	SHOWN_PERCENT = 5,     /* of all samples: what carries less is not shown */
-	HANDS_ON_PERCENT = 95, /* of its samples: a call whose child has so much only hands on */
+	SHOWN_PERCENT = 5, /* of all samples: what carries less is not shown */
+	/* a call hands on what it has if one child has so much of it: */
+	OWN_HANDS_ON_PERCENT = 95,
+	OTHER_HANDS_ON_PERCENT = 80,
 };
 
 #define NO_ROW ((uint32_t)-1)
@@ -96,7 +98,7 @@ static struct pv_err *push_children(struct work *work, const struct entry *of, u
 
 /*
  * In a chain of own code, unless other Python code called it; or in one of other
- * code, unless own code did.  Where a chain ends is shown.
+ * code, unless own code did.  Where a chain ends, or forks, is shown.
  */
 static struct pv_err *only_hands_on(struct work *work, const struct entry *entry, bool *ret,
 				    uint32_t *child_ret)
@@ -104,6 +106,7 @@ static struct pv_err *only_hands_on(struct work *work, const struct entry *entry
 	const struct pv_call *call, *child;
 	struct pv_err *err;
 	uint32_t n;
+	bool forks;
 
 	err = pv_calltree_children(work->tree, entry->call, child_ret, &n);
 	if (err)
@@ -113,7 +116,10 @@ static struct pv_err *only_hands_on(struct work *work, const struct entry *entry
 		return NULL;
 	call = pv_calltree_call(work->tree, entry->call);
 	child = pv_calltree_call(work->tree, *child_ret);
-	if (child->total * 100 < call->total * HANDS_ON_PERCENT || child->total < work->least)
+	forks = n > 1 && total(work, *child_ret + 1) >= work->least;
+	if (forks || child->total < work->least ||
+	    child->total * 100 <
+		    call->total * (call->own ? OWN_HANDS_ON_PERCENT : OTHER_HANDS_ON_PERCENT))
 		return NULL;
 	*ret = call->own ? child->own && (entry->below_own || !entry->below_python)
 			 : !entry->below_own;

@@ -12,7 +12,7 @@ enum {
 	IDLE_PERCENT = 5,     /* of the wall time */
 	ROUGH_SAMPLES = 100,  /* a share of 50 % is then 50 +- 10 (two standard errors) */
 	MISSING_PERCENT = 1,  /* of the expected samples */
-	MISSING_SAMPLES = 10, /* the timer's phase is worth one sample a thread */
+	MISSING_SAMPLES = 10, /* the timer's phase is worth half a sample a thread */
 };
 
 /* Another program of the same process is the same process. */
@@ -51,8 +51,7 @@ static void count_missing(const struct pv_profile *profile, struct pv_load *load
 	if (load->expected <= have)
 		return;
 	missing = load->expected - have;
-	if (missing * 100 > load->expected * MISSING_PERCENT &&
-	    missing > MISSING_SAMPLES + load->n_threads)
+	if (missing * 100 > load->expected * MISSING_PERCENT && missing > MISSING_SAMPLES)
 		load->missing = missing;
 }
 

@@ -40,10 +40,13 @@ static struct pv_err *follow(struct pv_calltree *tree, uint32_t id, uint32_t *re
 static struct pv_err *heaviest(struct pv_calltree *tree, struct pv_vec *path)
 {
 	uint32_t id = PV_CALLTREE_ROOT;
-	struct pv_err *err;
+	struct pv_err *err = follow(tree, id, &id);
 
-	while (!(err = follow(tree, id, &id)) && id && !err)
+	while (!err && id) {
 		err = pv_vec_append(path, &id, 1, NULL);
+		if (!err)
+			err = follow(tree, id, &id);
+	}
 	return err;
 }
 
@@ -58,6 +61,12 @@ struct split {
 	const struct pv_call *python; /* without own code: the last Python call above `what` */
 	const struct pv_call *what;   /* below it, as far down as most of its time goes */
 };
+
+/* Further down is better, but what has no name says little. */
+static bool better(const struct pv_call *than, const struct pv_call *call)
+{
+	return !than || than->unnamed || !call->unnamed;
+}
 
 static struct split split_path(const struct pv_profile *profile, const struct pv_calltree *tree,
 			       const uint32_t *path, size_t n)
@@ -81,7 +90,7 @@ static struct split split_path(const struct pv_profile *profile, const struct pv
 		call = pv_calltree_call(tree, path[i]);
 		kind = kind_of(profile, call);
 		/* of other code something has to be named, though nothing has most of it */
-		if (kind != PV_LOC_MARKER &&
+		if (kind != PV_LOC_MARKER && better(split.what, call) &&
 		    (call->total * 100 >= of * MOST_PERCENT || !split.own)) {
 			split.what = call;
 			split.python = python;

@@ -20,33 +20,42 @@ static void put_escape(FILE *file, unsigned int c)
 	fprintf(file, "\\u%04x", c);
 }
 
+static bool is_plain(const unsigned char *s, unsigned int c)
+{
+	return *s != '"' && *s != '\\' && !pv_text_is_command(c);
+}
+
 static void put_string(FILE *file, const char *text, size_t size)
 {
-	const unsigned char *s = (const unsigned char *)text, *end = s + size;
+	const unsigned char *s = (const unsigned char *)text, *end = s + size, *run = s;
 	unsigned int c;
 	size_t n;
 
 	fputc('"', file);
 	for (; s < end; s += n) {
 		n = pv_text_decode((const char *)s, end - s, &c);
+		if (n && is_plain(s, c))
+			continue;
+		/* what came before in one piece */
+		fwrite(run, 1, s - run, file);
 		if (!n) {
 			fprintf(file, "\\udc%02x", *s);
 			n = 1;
 		} else if (*s == '"' || *s == '\\') {
 			fprintf(file, "\\%c", *s);
-		} else if (pv_text_is_command(c)) {
-			put_escape(file, c); /* it may be a terminal that reads */
 		} else {
-			fwrite(s, 1, n, file);
+			put_escape(file, c); /* it may be a terminal that reads */
 		}
+		run = s + n;
 	}
+	fwrite(run, 1, end - run, file);
 	fputc('"', file);
 }
 
 static void put_key(struct pv_json *json, const char *key)
 {
 	if (json->comma)
-		fputc(',', json->file);
+		putc_unlocked(',', json->file);
 	json->comma = true;
 	if (key) {
 		put_string(json->file, key, strlen(key));
@@ -80,8 +89,18 @@ void pv_json_bytes(struct pv_json *json, const char *key, const char *value, siz
 
 void pv_json_int(struct pv_json *json, const char *key, int64_t value)
 {
+	char digits[24], *at = digits + sizeof(digits);
+	uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+
 	put_key(json, key);
-	fprintf(json->file, "%lld", (long long)value);
+	/* large files are mostly integers, and printf() is slow with them */
+	do {
+		*--at = '0' + left % 10;
+		left /= 10;
+	} while (left);
+	if (value < 0)
+		*--at = '-';
+	fwrite(at, 1, digits + sizeof(digits) - at, json->file);
 }
 
 void pv_json_double(struct pv_json *json, const char *key, double value)

@@ -190,6 +190,11 @@ FILE *pv_output_file(struct pv_output *output)
 	return output->file;
 }
 
+bool pv_output_is_terminal(const struct pv_output *output)
+{
+	return isatty(output->kind == OUTPUT_STDOUT ? STDOUT_FILENO : fileno(output->file));
+}
+
 /* Gives the unnamed file a temporary name, so that rename() can replace the target. */
 static struct pv_err *name_unnamed(struct pv_output *output)
 {

@@ -37,6 +37,8 @@ bool pv_output_can_show(const struct pv_output *output);
  * without a commit.  pv_output_can_show() must have said yes.
  */
 struct pv_err *pv_output_show(struct pv_output *output);
+/* What is written there is seen by a person, or breaks their screen. */
+bool pv_output_is_terminal(const struct pv_output *output);
 
 /* Flush, fsync-free close, rename.  The output is still to be destroyed. */
 struct pv_err *pv_output_commit(struct pv_output *output);

@@ -6,14 +6,25 @@
 #ifndef PV_CMD_COMMAND_H
 #define PV_CMD_COMMAND_H
 
+#include <stdio.h>
+
 #include "base/err.h"
+
+struct pv_usage;
 
 struct pv_command {
 	const char *name;
-	const char *summary; /* one line for `pitviper --help` */
+	const char *summary;          /* one line for `pitviper --help` */
+	const struct pv_usage *usage; /* its options, for its --help and for completion */
 	/* status_ret: exit status where all went well (that of a watched program). */
 	struct pv_err *(*run)(int argc, char **argv, int *status_ret);
 };
+
+/*
+ * A completion script for bash, made of the tables of commands (ended by NULL),
+ * of their options, and of output formats.
+ */
+void pv_completion_print(const struct pv_command *const *commands, FILE *file);
 
 extern const struct pv_command pv_command_record;
 extern const struct pv_command pv_command_report;

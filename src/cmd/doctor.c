@@ -152,5 +152,6 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 const struct pv_command pv_command_doctor = {
 	.name = "doctor",
 	.summary = "what works here, what does not, and what would make it work",
+	.usage = &doctor_usage,
 	.run = run,
 };

@@ -13,11 +13,34 @@
 #include <string.h>
 
 #include "base/vec.h"
+#include "out/format.h"
 
 enum { OPTIONS_MAX = 48, LONG_ONLY = 256 };
 
+/* The suffixes of a format, as one text. */
+static void join_suffixes(const struct pv_format *format, char *text, size_t size)
+{
+	size_t n = 0;
+
+	*text = '\0';
+	for (const char *const *suffix = format->suffixes; *suffix && n < size; suffix++)
+		n += snprintf(text + n, size - n, "%s%s", n ? " " : "", *suffix);
+}
+
+static void print_formats(void)
+{
+	printf("\nformats, by the end of FILE or by --format:\n");
+	for (size_t i = 0; pv_formats[i]; i++) {
+		char suffixes[64];
+
+		join_suffixes(pv_formats[i], suffixes, sizeof(suffixes));
+		printf("  %-11s %-18s %s\n", pv_formats[i]->name, suffixes, pv_formats[i]->help);
+	}
+}
+
 static void print_help(const struct pv_usage *usage)
 {
+	bool formats = false;
 	const struct pv_option *option;
 	const char *line = usage->synopsis, *end;
 
@@ -35,8 +58,12 @@ static void print_help(const struct pv_usage *usage)
 			 option->name, option->argument ? " " : "",
 			 option->argument ? option->argument : "");
 		printf("  %-26s %s\n", left, option->help);
+		formats = formats || option->type == PV_OPTION_FORMAT;
 	}
-	printf("  %-26s %s\n\nexample:\n%s\n", "-h, --help", "show this text", usage->example);
+	printf("  %-26s %s\n", "-h, --help", "show this text");
+	if (formats)
+		print_formats();
+	printf("\nexample:\n%s\n", usage->example);
 }
 
 struct pv_err *pv_options_pid(const char *text, int *ret)
@@ -69,6 +96,10 @@ static struct pv_err *set_value(const struct pv_option *option, const char *text
 		return NULL;
 	case PV_OPTION_LIST:
 		return pv_vec_append(at, &text, 1, NULL);
+	case PV_OPTION_FORMAT:
+		if (*(const struct pv_format **)at)
+			return pv_err_create(PV_ERR_USAGE, "--%s is given twice", option->name);
+		return pv_format_by_name(text, at);
 	case PV_OPTION_COUNT: {
 		unsigned long value = strtoul(text, &end, 10);
 

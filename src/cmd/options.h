@@ -17,12 +17,13 @@ enum pv_option_type {
 	PV_OPTION_SECONDS, /* double, > 0 */
 	PV_OPTION_TEXT,    /* const char * */
 	PV_OPTION_LIST,    /* struct pv_vec of const char *, repeatable */
+	PV_OPTION_FORMAT,  /* const struct pv_format *; --help lists them all */
 };
 
 struct pv_option {
 	char letter; /* 0: none */
 	const char *name;
-	const char *argument; /* "SEC"; NULL for flags */
+	const char *argument; /* "SEC"; NULL for flags; completion knows "FILE" and "PID" */
 	const char *help;
 	enum pv_option_type type;
 	size_t offset; /* in the command's options */
@@ -31,7 +32,7 @@ struct pv_option {
 struct pv_usage {
 	const char *command;
 	bool program; /* operands are a program with options of its own: stop at the first */
-	const char *synopsis; /* "[OPTIONS] -p PID" ... lines separated by \n */
+	const char *synopsis; /* "[OPTIONS] -p PID" ... lines separated by \n; see argument */
 	const char *summary;
 	const char *example;             /* lines */
 	const struct pv_option *options; /* ended by name NULL; --help is added */

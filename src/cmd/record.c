@@ -21,6 +21,7 @@
 #include "base/vec.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
+#include "cmd/outputs.h"
 #include "cmd/progress.h"
 #include "cmd/summary.h"
 #include "model/profile.h"
@@ -37,15 +38,16 @@ enum {
 };
 
 /* Of the file that is written when no -o is given. */
-static const char default_format[] = "folded";
+static const char default_format[] = "html";
 
 struct record_options {
 	const char *pid;
 	double duration;
 	unsigned int frequency;
 	struct pv_vec outputs; /* const char * */
-	const char *format, *engine;
-	bool threads, no_native, no_kernel, json, quiet, verbose;
+	const struct pv_format *format;
+	const char *engine;
+	bool threads, no_native, no_kernel, no_source, json, quiet, verbose;
 	char *const *argv; /* the program, or NULL */
 };
 
@@ -58,14 +60,15 @@ static const struct pv_option record_option_table[] = {
 	  AT(frequency) },
 	{ 'o', "output", "FILE", "write FILE, format by its name; repeatable; - is stdout",
 	  PV_OPTION_LIST, AT(outputs) },
-	{ 0, "format", "NAME", "format of all outputs, whatever their names", PV_OPTION_TEXT,
+	{ 0, "format", "NAME", "format of all outputs, whatever their names", PV_OPTION_FORMAT,
 	  AT(format) },
 	{ 0, "threads", NULL, "a root frame per thread", PV_OPTION_FLAG, AT(threads) },
 	{ 0, "no-native", NULL, "no native frames", PV_OPTION_FLAG, AT(no_native) },
 	{ 0, "no-kernel", NULL, "no kernel frames", PV_OPTION_FLAG, AT(no_kernel) },
+	{ 0, "no-source", NULL, "keep no text of the source files", PV_OPTION_FLAG, AT(no_source) },
 	{ 0, "engine", "NAME", "bpf (the only one so far)", PV_OPTION_TEXT, AT(engine) },
 	{ 0, "json", NULL, "the end summary for machines, on stdout", PV_OPTION_FLAG, AT(json) },
-	{ 'q', "quiet", NULL, "no summary", PV_OPTION_FLAG, AT(quiet) },
+	{ 'q', "quiet", NULL, "no summary and no progress", PV_OPTION_FLAG, AT(quiet) },
 	{ 'v', "verbose", NULL, "say what was found at the start", PV_OPTION_FLAG, AT(verbose) },
 	{},
 };
@@ -81,18 +84,10 @@ static const struct pv_usage record_usage = {
 	.options = record_option_table,
 };
 
-/* One open output of the capture. */
-struct record_output {
-	const char *path;
-	const struct pv_format *format;
-	struct pv_output *output;
-};
-
 struct record {
 	struct record_options options;
 	struct pv_session *session;
-	struct record_output *outputs;
-	size_t n_outputs;
+	struct pv_outputs outputs;
 	char default_path[128];
 	struct pv_progress *progress; /* NULL: none is shown */
 	int signal_fd;
@@ -121,39 +116,6 @@ static struct pv_err *check_options(struct record_options *options, int argc, ch
 	return options->pid ? pv_options_pid(options->pid, pid_ret) : NULL;
 }
 
-/* Formats are known before the capture, and files are open before it. */
-static struct pv_err *open_output(const struct record_options *options, const char *path,
-				  struct record_output *output)
-{
-	struct pv_err *err;
-
-	output->path = path;
-	if (options->format)
-		err = pv_format_by_name(options->format, &output->format);
-	else if (!strcmp(path, "-"))
-		err = pv_format_by_name("folded", &output->format);
-	else
-		err = pv_format_by_path(path, &output->format);
-	return err ? err : pv_output_create(path, &output->output);
-}
-
-static struct pv_err *open_outputs(struct record *record)
-{
-	const struct record_options *options = &record->options;
-	struct pv_err *err = NULL;
-	size_t i;
-
-	record->outputs = calloc(options->outputs.n + 1, sizeof(*record->outputs));
-	if (!record->outputs)
-		return &pv_enomem;
-	for (i = 0; !err && i < options->outputs.n; i++) {
-		const char *path = *(const char **)pv_vec_at(&options->outputs, i);
-
-		err = open_output(options, path, &record->outputs[record->n_outputs++]);
-	}
-	return err;
-}
-
 /* The default output's name is known when the target runs; that it can be written, before. */
 static struct pv_err *try_directory(void)
 {
@@ -174,15 +136,15 @@ static bool is_plain(char c)
 /* pitviper-NAME-PID.FORMAT when no -o was given. */
 static struct pv_err *open_default_output(struct record *record)
 {
-	const char *wanted = record->options.format ? record->options.format : default_format;
 	struct pv_session_facts facts = pv_session_facts(record->session);
-	const struct pv_format *format;
-	struct pv_err *err;
+	const struct pv_format *format = record->options.format;
+	struct pv_err *err = NULL;
 	char *c;
 
-	if (record->n_outputs)
+	if (record->outputs.paths.n)
 		return NULL;
-	err = pv_format_by_name(wanted, &format);
+	if (!format)
+		err = pv_format_by_name(default_format, &format);
 	if (err)
 		return err;
 	snprintf(record->default_path, sizeof(record->default_path), "pitviper-%s-%d%s", facts.name,
@@ -191,8 +153,7 @@ static struct pv_err *open_default_output(struct record *record)
 		if (!is_plain(*c))
 			*c = '_';
 	}
-	return open_output(&record->options, record->default_path,
-			   &record->outputs[record->n_outputs++]);
+	return pv_outputs_add(&record->outputs, record->default_path, format);
 }
 
 /* SIGINT, SIGTERM and SIGHUP become readable; the second one ends us at once. */
@@ -268,24 +229,6 @@ static struct pv_err *capture(struct record *record)
 	return err;
 }
 
-static struct pv_err *write_outputs(struct record *record)
-{
-	const struct pv_profile *profile = pv_session_profile(record->session);
-	struct pv_err *err = NULL;
-	size_t i;
-
-	for (i = 0; !err && i < record->n_outputs; i++) {
-		struct record_output *output = &record->outputs[i];
-
-		err = output->format->write(profile, pv_output_file(output->output));
-		if (err)
-			err = pv_err_wrap(err, "cannot write %s", output->path);
-		else
-			err = pv_output_commit(output->output);
-	}
-	return err;
-}
-
 /* Where an idle target waits.  That it cannot be seen is told, and no reason not to say the rest.
  */
 static struct pv_err *look_where_it_waits(const struct record *record, struct pv_wait *ret)
@@ -310,10 +253,11 @@ static struct pv_err *look_where_it_waits(const struct record *record, struct pv
 	return NULL;
 }
 
-static struct pv_err *summarise(struct record *record, const char *const *outputs, FILE *file)
+static struct pv_err *summarise(struct record *record, FILE *file)
 {
 	const struct pv_profile *profile = pv_session_profile(record->session);
 	struct pv_session_facts facts = pv_session_facts(record->session);
+	const char *const *paths = pv_outputs_paths(&record->outputs);
 	struct pv_wait wait PV_CLEANUP(pv_wait_deinit) = {};
 	struct pv_live live = {
 		.attach_ms = facts.attach_ms,
@@ -327,27 +271,18 @@ static struct pv_err *summarise(struct record *record, const char *const *output
 	if (err)
 		return err;
 	if (record->options.json)
-		return pv_summary_json(profile, &live, outputs, record->n_outputs, file);
-	return pv_summary_print(profile, &live, outputs, record->n_outputs, &term);
+		return pv_summary_json(profile, &live, paths, record->outputs.paths.n, file);
+	return pv_summary_print(profile, &live, paths, record->outputs.paths.n, &term);
 }
 
 static struct pv_err *print_summary(struct record *record)
 {
-	_pv_free_ const char **paths = calloc(record->n_outputs + 1, sizeof(*paths));
 	/* a program's own output stays apart */
 	FILE *file = record->options.argv && !record->options.json ? stderr : stdout;
-	size_t i;
 
-	if (!paths)
-		return &pv_enomem;
-	for (i = 0; i < record->n_outputs; i++) {
-		paths[i] = record->outputs[i].path;
-		if (!strcmp(paths[i], "-"))
-			file = stderr;
-	}
 	if (record->options.quiet && !record->options.json)
 		return NULL;
-	return summarise(record, paths, file);
+	return summarise(record, pv_outputs_summary_file(&record->outputs, file));
 }
 
 /* The program gets the signal that stopped us, unless the terminal sent it to both. */
@@ -422,10 +357,13 @@ static struct pv_err *record_run(struct record *record, pid_t pid, int *status_r
 		.threads = record->options.threads,
 		.no_native = record->options.no_native,
 		.no_kernel = record->options.no_kernel,
+		.no_source = record->options.no_source,
 	};
-	struct pv_err *err = open_outputs(record), *capture_err;
+	struct pv_err *err, *capture_err;
 
-	if (!err && !record->n_outputs)
+	err = pv_outputs_add_all(&record->outputs, &record->options.outputs,
+				 record->options.format);
+	if (!err && !record->outputs.paths.n)
 		err = try_directory();
 	if (!err)
 		err = block_signals(record);
@@ -445,7 +383,7 @@ static struct pv_err *record_run(struct record *record, pid_t pid, int *status_r
 	pv_progress_destroy(pv_steal(record->progress));
 	err = pv_session_stop(record->session);
 	if (!err)
-		err = write_outputs(record);
+		err = pv_outputs_write(&record->outputs, pv_session_profile(record->session));
 	if (!err)
 		err = print_summary(record);
 	if (!err && options.argv)
@@ -463,8 +401,8 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 	pid_t pid = 0;
 	int first;
 	bool help;
-	size_t i;
 
+	pv_outputs_init(&record.outputs);
 	record.options.outputs = (struct pv_vec)PV_VEC(const char *);
 	err = pv_options_parse(&record_usage, argc, argv, &record.options, &first, &help);
 	if (!err && !help)
@@ -473,9 +411,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 		err = record_run(&record, pid, status_ret);
 	pv_progress_destroy(record.progress);
 	pv_session_destroy(record.session);
-	for (i = 0; i < record.n_outputs; i++)
-		pv_output_destroy(record.outputs[i].output);
-	free(record.outputs);
+	pv_outputs_deinit(&record.outputs);
 	pv_vec_deinit(&record.options.outputs);
 	if (record.signal_fd >= 0)
 		close(record.signal_fd);
@@ -485,5 +421,6 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 const struct pv_command pv_command_record = {
 	.name = "record",
 	.summary = "where does time go? samples merged Python, native and kernel stacks",
+	.usage = &record_usage,
 	.run = run,
 };

@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/output.h"
 #include "base/vec.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
+#include "cmd/outputs.h"
 #include "cmd/summary.h"
 #include "model/filter.h"
 #include "model/profile.h"
@@ -24,7 +24,8 @@
 
 struct report_options {
 	struct pv_vec outputs; /* const char * */
-	const char *format, *thread, *process;
+	const struct pv_format *format;
+	const char *thread, *process;
 	double from, to;
 	bool json, quiet, no_source;
 };
@@ -33,7 +34,7 @@ struct report_options {
 static const struct pv_option report_option_table[] = {
 	{ 'o', "output", "FILE", "write FILE, format by its name; repeatable; - is stdout",
 	  PV_OPTION_LIST, AT(outputs) },
-	{ 0, "format", "NAME", "format of all outputs, whatever their names", PV_OPTION_TEXT,
+	{ 0, "format", "NAME", "format of all outputs, whatever their names", PV_OPTION_FORMAT,
 	  AT(format) },
 	{ 0, "from", "SEC", "only samples from SEC seconds after the start on", PV_OPTION_SECONDS,
 	  AT(from) },
@@ -57,19 +58,12 @@ static const struct pv_usage report_usage = {
 	.options = report_option_table,
 };
 
-struct report_output {
-	const char *path;
-	const struct pv_format *format;
-	struct pv_output *output;
-};
-
 struct report {
 	struct report_options options;
 	const char *path;
 	pid_t process; /* 0: all */
 	struct pv_profile *profile;
-	struct report_output *outputs;
-	size_t n_outputs;
+	struct pv_outputs outputs;
 };
 
 static struct pv_err *check_options(struct report *report, int argc, char **argv, int first)
@@ -86,28 +80,6 @@ static struct pv_err *check_options(struct report *report, int argc, char **argv
 	if (options->to && options->from >= options->to)
 		return pv_err_create(PV_ERR_USAGE, "--from must be before --to");
 	return options->process ? pv_options_pid(options->process, &report->process) : NULL;
-}
-
-static struct pv_err *open_outputs(struct report *report)
-{
-	const struct report_options *options = &report->options;
-	struct pv_err *err = NULL;
-
-	report->outputs = calloc(options->outputs.n + 1, sizeof(*report->outputs));
-	if (!report->outputs)
-		return &pv_enomem;
-	for (size_t i = 0; !err && i < options->outputs.n; i++) {
-		struct report_output *output = &report->outputs[report->n_outputs++];
-
-		output->path = *(const char **)pv_vec_at(&options->outputs, i);
-		if (options->format)
-			err = pv_format_by_name(options->format, &output->format);
-		else
-			err = pv_format_by_path(output->path, &output->format);
-		if (!err)
-			err = pv_output_create(output->path, &output->output);
-	}
-	return err;
 }
 
 /* What cannot be positioned, such as a pipe, is copied to a file that has no name. */
@@ -162,41 +134,60 @@ static struct pv_err *read_recording(struct report *report)
 	return pv_recfile_read_part(spooled ? spooled : file, name, &part, &report->profile);
 }
 
-/* --thread and --process */
-static struct pv_err *keep_part(struct report *report)
+/* --thread and --process; what is told of the whole process does not hold for them. */
+static struct pv_err *keep_threads(struct report *report)
 {
+	struct pv_profile *profile = report->profile;
 	struct pv_thread_filter filter = { .pid = report->process,
 					   .thread = report->options.thread };
 	size_t n_threads;
 	struct pv_err *err;
 
-	if (filter.pid || filter.thread) {
-		err = pv_profile_keep_threads(report->profile, &filter, &n_threads);
-		if (!err && !n_threads)
-			err = pv_err_create(PV_ERR_FAILED, "%s has no such thread or process",
-					    report->path);
-		if (err)
-			return err;
-	} else if (!report->options.from && !report->options.to) {
+	if (!filter.pid && !filter.thread)
 		return NULL;
-	}
-	return pv_profile_count_quality(report->profile);
+	err = pv_profile_keep_threads(profile, &filter, &n_threads);
+	if (err)
+		return err;
+	if (!n_threads)
+		return pv_err_create(PV_ERR_FAILED, "there is no such %s in %s",
+				     filter.thread ? "thread" : "process", report->path);
+	profile->target_cpu_ns = 0;
+	if (filter.pid)
+		err = pv_profile_add_note(profile, "only samples of process %u are shown",
+					  filter.pid);
+	if (!err && filter.thread)
+		err = pv_profile_add_note(profile, "only samples of %zu thread%s are shown",
+					  n_threads, n_threads == 1 ? "" : "s");
+	return err;
 }
 
-static struct pv_err *write_outputs(struct report *report)
+/* A part says that it is one, and its quality is its own. */
+static struct pv_err *keep_part(struct report *report)
 {
+	const struct report_options *options = &report->options;
+	struct pv_profile *profile = report->profile;
+	bool part = options->from || options->to;
 	struct pv_err *err = NULL;
 
-	for (size_t i = 0; !err && i < report->n_outputs; i++) {
-		struct report_output *output = &report->outputs[i];
+	if (part)
+		err = pv_profile_add_note(profile, "only %.2f to %.2f s are shown", options->from,
+					  options->from + (double)profile->duration_ns / 1e9);
+	if (!err)
+		err = keep_threads(report);
+	if (err || (!part && !options->thread && !options->process))
+		return err;
+	if (pv_losses_any(&profile->losses))
+		err = pv_profile_add_note(profile, "losses are those of the whole recording");
+	return err ? err : pv_profile_count_quality(profile);
+}
 
-		err = output->format->write(report->profile, pv_output_file(output->output));
-		if (err)
-			err = pv_err_wrap(err, "cannot write %s", output->path);
-		else
-			err = pv_output_commit(output->output);
-	}
-	return err;
+/* On standard error, too: it must not go unseen, whatever becomes of the summary. */
+static void say_note(const struct report *report)
+{
+	const char *note = pv_strings_get(report->profile->strings, report->profile->note);
+
+	if (*note)
+		fprintf(stderr, "pitviper: %s: %s\n", report->path, note);
 }
 
 static void say_formats(const struct report *report, FILE *file)
@@ -210,26 +201,18 @@ static void say_formats(const struct report *report, FILE *file)
 
 static struct pv_err *print_summary(const struct report *report)
 {
-	_pv_free_ const char **paths = calloc(report->n_outputs + 1, sizeof(*paths));
-	const struct pv_profile *profile = report->profile;
-	struct pv_err *err = NULL;
-	struct pv_term term;
-	FILE *file = stdout;
+	const char *const *paths = pv_outputs_paths(&report->outputs);
+	FILE *file = pv_outputs_summary_file(&report->outputs, stdout);
+	size_t n = report->outputs.paths.n;
+	struct pv_term term = pv_term_of(file);
+	struct pv_err *err;
 
-	if (!paths)
-		return &pv_enomem;
-	for (size_t i = 0; i < report->n_outputs; i++) {
-		paths[i] = report->outputs[i].path;
-		if (!strcmp(paths[i], "-"))
-			file = stderr;
-	}
 	if (report->options.json)
-		return pv_summary_json(profile, NULL, paths, report->n_outputs, file);
+		return pv_summary_json(report->profile, NULL, paths, n, file);
 	if (report->options.quiet)
 		return NULL;
-	term = pv_term_of(file);
-	err = pv_summary_print(profile, NULL, paths, report->n_outputs, &term);
-	if (!err && !report->n_outputs)
+	err = pv_summary_print(report->profile, NULL, paths, n, &term);
+	if (!err && !n)
 		say_formats(report, file);
 	return err;
 }
@@ -237,20 +220,17 @@ static struct pv_err *print_summary(const struct report *report)
 static struct pv_err *report_run(struct report *report)
 {
 	struct pv_err *err;
-	const char *note;
 
-	err = open_outputs(report);
+	err = pv_outputs_add_all(&report->outputs, &report->options.outputs,
+				 report->options.format);
 	if (!err)
 		err = read_recording(report);
-	if (!err)
-		err = keep_part(report);
 	if (err)
 		return err;
-	/* it must not go unseen, whatever becomes of the summary */
-	note = pv_strings_get(report->profile->strings, report->profile->note);
-	if (*note)
-		fprintf(stderr, "pitviper: %s: %s\n", report->path, note);
-	err = write_outputs(report);
+	say_note(report);
+	err = keep_part(report);
+	if (!err)
+		err = pv_outputs_write(&report->outputs, report->profile);
 	return err ? err : print_summary(report);
 }
 
@@ -262,6 +242,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 	bool help;
 
 	(void)status_ret;
+	pv_outputs_init(&report.outputs);
 	report.options.outputs = (struct pv_vec)PV_VEC(const char *);
 	err = pv_options_parse(&report_usage, argc, argv, &report.options, &first, &help);
 	if (!err && !help)
@@ -269,9 +250,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 	if (!err && !help)
 		err = report_run(&report);
 	pv_profile_destroy(report.profile);
-	for (size_t i = 0; i < report.n_outputs; i++)
-		pv_output_destroy(report.outputs[i].output);
-	free(report.outputs);
+	pv_outputs_deinit(&report.outputs);
 	pv_vec_deinit(&report.options.outputs);
 	return err;
 }
@@ -279,5 +258,6 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 const struct pv_command pv_command_report = {
 	.name = "report",
 	.summary = "a recording turned into any format, on any machine",
+	.usage = &report_usage,
 	.run = run,
 };

@@ -204,5 +204,6 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 const struct pv_command pv_command_stack = {
 	.name = "stack",
 	.summary = "what is each thread doing now? merged stacks, without stopping it",
+	.usage = &stack_usage,
 	.run = run,
 };

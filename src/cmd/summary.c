@@ -78,6 +78,30 @@ static struct pv_err *print_answer(const struct page *page)
 	return err;
 }
 
+/* What a recording's reader had to say comes first: it holds for all that follows. */
+static struct pv_err *print_note(const struct page *page)
+{
+	const struct pv_profile *profile = page->profile;
+	struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
+	struct pv_err *err = NULL;
+
+	pv_prose_init(&prose);
+	if (profile->note) {
+		err = pv_str_appendf(&prose.text, "Note: ");
+		if (!err)
+			err = append_string(page, profile->note, &prose.text);
+		if (!err)
+			err = pv_str_appendf(&prose.text, ".\n");
+	} else if (profile->cut) {
+		err = pv_str_appendf(
+			&prose.text,
+			"The recording breaks off; what follows is what it holds up to there.\n");
+	}
+	if (!err)
+		pv_prose_print(&prose, page->term);
+	return err;
+}
+
 /* Programs without Python, or with one that cannot be read. */
 static struct pv_err *print_problems(const struct page *page)
 {
@@ -399,10 +423,9 @@ struct pv_err *pv_summary_print(const struct pv_profile *profile, const struct p
 	if (err)
 		return err;
 	fputc('\n', term->file);
-	if (profile->cut)
-		fprintf(term->file,
-			"The recording breaks off; what follows is what it holds up to there.\n");
-	err = print_answer(&page);
+	err = print_note(&page);
+	if (!err)
+		err = print_answer(&page);
 	if (!err)
 		err = print_problems(&page);
 	if (!err)

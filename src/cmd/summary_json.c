@@ -252,6 +252,8 @@ static void put_quality(struct pv_json *json, const struct pv_profile *profile,
 	pv_json_int(json, "gc", quality->gc);
 	put_losses(json, &profile->losses);
 	pv_json_bool(json, "cut", profile->cut);
+	if (profile->note)
+		put_string(json, "note", profile, profile->note);
 	pv_json_double(json, "target_cpu_s", seconds(profile->target_cpu_ns));
 	pv_json_double(json, "own_cpu_s", seconds(profile->own_cpu_ns));
 	pv_json_double(json, "bpf_run_s", seconds(profile->probe_ns));

@@ -18,6 +18,7 @@ struct pv_format {
 	const char *name;            /* "folded": --format NAME */
 	const char *const *suffixes; /* { ".folded", ".txt", NULL } */
 	const char *help;            /* one line */
+	bool binary;                 /* nothing for a terminal */
 	/* Writes the whole profile; write errors are reported by the caller's ferror(). */
 	struct pv_err *(*write)(const struct pv_profile *profile, FILE *file);
 };
@@ -30,6 +31,15 @@ extern const struct pv_format *const pv_formats[]; /* NULL-terminated */
  */
 struct pv_err *pv_format_by_name(const char *name, const struct pv_format **ret);
 struct pv_err *pv_format_by_path(const char *path, const struct pv_format **ret);
+
+/*
+ * Opens an output and says in which format it is to be written: the one that is
+ * given or, with NULL, the one that its path ends in.  A binary format on a
+ * terminal is PV_ERR_USAGE.
+ */
+struct pv_output;
+struct pv_err *pv_format_open(const char *path, const struct pv_format *given,
+			      const struct pv_format **format_ret, struct pv_output **output_ret);
 
 struct pv_str;
 struct pv_strings;

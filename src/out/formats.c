@@ -7,18 +7,27 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/output.h"
 #include "base/str.h"
 #include "out/folded.h"
 #include "out/format.h"
 #include "out/html.h"
+#include "out/pprof.h"
 #include "out/pvr.h"
+#include "out/speedscope.h"
+#include "out/svg.h"
 
+/* clang-format off */
 const struct pv_format *const pv_formats[] = {
 	&pv_format_folded,
 	&pv_format_html,
+	&pv_format_svg,
+	&pv_format_speedscope,
+	&pv_format_pprof,
 	&pv_format_pvr,
 	NULL,
 };
+/* clang-format on */
 
 struct pv_err *pv_format_by_name(const char *name, const struct pv_format **ret)
 {
@@ -77,4 +86,27 @@ struct pv_err *pv_format_by_path(const char *path, const struct pv_format **ret)
 			     "cannot tell the format of \"%s\": give --format NAME, or a name that "
 			     "ends in one of:%s",
 			     path, pv_str_text(&suffixes));
+}
+
+struct pv_err *pv_format_open(const char *path, const struct pv_format *given,
+			      const struct pv_format **format_ret, struct pv_output **output_ret)
+{
+	const struct pv_format *format = given;
+	struct pv_output *output = NULL;
+	struct pv_err *err = given ? NULL : pv_format_by_path(path, &format);
+
+	if (!err)
+		err = pv_output_create(path, &output);
+	if (!err && format->binary && pv_output_is_terminal(output))
+		err = pv_err_create(PV_ERR_USAGE,
+				    "%s is binary, and %s is a terminal: redirect it, or name a "
+				    "file with -o",
+				    format->name, strcmp(path, "-") ? path : "standard output");
+	if (err) {
+		pv_output_destroy(output);
+		return err;
+	}
+	*format_ret = format;
+	*output_ret = output;
+	return NULL;
 }

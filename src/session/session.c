@@ -24,6 +24,7 @@
 #include "model/strings.h"
 #include "session/launch.h"
 #include "session/losses.h"
+#include "session/sources.h"
 #include "session/symbolise.h"
 #include "snap/image.h"
 #include "snap/merge.h"
@@ -69,6 +70,7 @@ struct pv_session {
 	struct pv_profile *profile;
 	uint32_t process; /* index in profile */
 	struct pv_symboliser *symboliser;
+	struct pv_sources *sources; /* or NULL */
 	struct pv_merged merged;
 	struct pv_vec pending; /* struct pending */
 };
@@ -135,6 +137,8 @@ static struct pv_err *add_sample(struct pv_session *s, const struct pv_event_sam
 		err = thread_root(s, thread, &parent);
 	if (!err)
 		err = pv_symbolise(s->symboliser, &s->merged, parent, &node, &missing);
+	if (!err)
+		err = pv_sources_take(s->sources, s->pid);
 	if (!err)
 		err = pv_profile_add(s->profile, node, thread, 1);
 	if (err)
@@ -353,6 +357,8 @@ static struct pv_err *create_parts(struct pv_session *s)
 		err = pv_objects_create(cache, &s->objects);
 	if (!err)
 		err = pv_symboliser_create(s->objects, s->codes, s->profile, &s->symboliser);
+	if (!err && !s->options.no_source)
+		err = pv_sources_create(s->profile, &s->sources);
 	if (!err)
 		pv_symboliser_use_image(s->symboliser, &s->image);
 	if (!err)
@@ -474,6 +480,7 @@ void pv_session_destroy(struct pv_session *s)
 	for (i = 0; i < s->pending.n; i++)
 		free(((struct pending *)pv_vec_at(&s->pending, i))->sample);
 	pv_vec_deinit(&s->pending);
+	pv_sources_destroy(s->sources);
 	pv_symboliser_destroy(s->symboliser);
 	pv_codes_destroy(s->codes);
 	pv_image_deinit(&s->image);

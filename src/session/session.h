@@ -23,6 +23,7 @@ struct pv_session_options {
 	unsigned int frequency; /* samples a second of CPU time, 1 to 100000 */
 	bool threads;           /* a root frame per thread */
 	bool no_native, no_kernel;
+	bool no_source; /* no text of the source files */
 };
 
 /* How the end of a capture came about. */

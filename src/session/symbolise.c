@@ -12,6 +12,7 @@
 #include "base/vec.h"
 #include "model/profile.h"
 #include "model/strings.h"
+#include "session/modules.h"
 #include "snap/image.h"
 #include "snap/merge.h"
 #include "snap/objects.h"
@@ -19,11 +20,17 @@
 #include "symbol/native.h"
 #include "symbol/python.h"
 
+/* What is known of an object's code; made at the first use of each. */
+struct native {
+	struct pv_native_symbols *symbols;
+	uint32_t module; /* string id: its name, 0 = not asked yet */
+};
+
 struct pv_symboliser {
 	struct pv_objects *objects;
 	struct pv_codes *codes;
 	struct pv_profile *profile;
-	struct pv_vec natives; /* struct pv_native_symbols *, by object id - 1 */
+	struct pv_vec natives; /* struct native, by object id - 1 */
 	struct pv_kernel_symbols *kernel;
 	const struct pv_image *image; /* or NULL */
 	struct pv_map locs;           /* hash of the frame -> loc */
@@ -40,7 +47,7 @@ struct pv_err *pv_symboliser_create(struct pv_objects *objects, struct pv_codes 
 	symboliser->objects = objects;
 	symboliser->codes = codes;
 	symboliser->profile = profile;
-	symboliser->natives = (struct pv_vec)PV_VEC(struct pv_native_symbols *);
+	symboliser->natives = (struct pv_vec)PV_VEC(struct native);
 	err = pv_kernel_symbols_create("/proc/kallsyms", &symboliser->kernel);
 	if (err) {
 		pv_symboliser_destroy(symboliser);
@@ -58,7 +65,7 @@ void pv_symboliser_destroy(struct pv_symboliser *symboliser)
 		return;
 	for (i = 0; i < symboliser->natives.n; i++)
 		pv_native_symbols_destroy(
-			*(struct pv_native_symbols **)pv_vec_at(&symboliser->natives, i));
+			((struct native *)pv_vec_at(&symboliser->natives, i))->symbols);
 	pv_vec_deinit(&symboliser->natives);
 	pv_kernel_symbols_destroy(symboliser->kernel);
 	pv_map_deinit(&symboliser->locs);
@@ -71,21 +78,18 @@ static struct pv_err *add_string(struct pv_symboliser *s, const char *text, uint
 }
 
 static struct pv_err *add_loc(struct pv_symboliser *s, uint32_t kind, const char *function,
-			      const char *module, uint32_t *ret)
+			      uint32_t module, uint32_t *ret)
 {
-	struct pv_loc loc = { .kind = kind };
+	struct pv_loc loc = { .kind = kind, .module = module };
 	struct pv_err *err = add_string(s, function, &loc.function);
 
-	if (!err && module)
-		err = add_string(s, module, &loc.module);
 	return err ? err : pv_profile_loc(s->profile, &loc, ret);
 }
 
-/* The symbols of an object, loaded at their first use. */
-static struct pv_err *object_symbols(struct pv_symboliser *s, const struct pv_object *object,
-				     struct pv_native_symbols **ret)
+static struct pv_err *find_native(struct pv_symboliser *s, const struct pv_object *object,
+				  struct native **ret)
 {
-	struct pv_native_symbols **slot;
+	struct native *native;
 	struct pv_err *err = NULL;
 
 	if (s->natives.n < object->id) {
@@ -93,36 +97,49 @@ static struct pv_err *object_symbols(struct pv_symboliser *s, const struct pv_ob
 		if (err)
 			return err;
 	}
-	slot = pv_vec_at(&s->natives, object->id - 1);
-	if (!*slot)
-		err = pv_native_symbols_create(object->elf, object->path, object->root, slot);
+	native = pv_vec_at(&s->natives, object->id - 1);
+	if (!native->module)
+		err = pv_modules_add(s->profile, object->path, object->build_id, &native->module);
+	if (!err && object->elf && !native->symbols)
+		err = pv_native_symbols_create(object->elf, object->path, object->root,
+					       &native->symbols);
 	if (!err)
-		*ret = *slot;
+		*ret = native;
 	return err;
+}
+
+/* Code of which no more is known than where its function begins. */
+static struct pv_err *unknown_loc(struct pv_symboliser *s, const struct native *native,
+				  uint64_t start, uint32_t *ret)
+{
+	const char *module =
+		native ? pv_strings_get(s->profile->strings, native->module) : "object";
+	char text[300];
+
+	snprintf(text, sizeof(text), "[unknown %.200s+0x%llx]", module, (unsigned long long)start);
+	return add_loc(s, PV_LOC_NATIVE, text, native ? native->module : 0, ret);
 }
 
 static struct pv_err *native_loc(struct pv_symboliser *s, const struct pv_frame_ref *ref,
 				 uint32_t *ret)
 {
 	const struct pv_object *object = pv_objects_get(s->objects, ref->detail);
-	struct pv_native_symbols *symbols;
+	/* a return address belongs to the call before it */
+	uint64_t vaddr = ref->exact ? ref->value : ref->value - 1, start;
+	struct native *native;
 	struct pv_err *err;
 	const char *name;
-	/* a return address belongs to the call before it */
-	uint64_t vaddr = ref->exact ? ref->value : ref->value - 1, start = vaddr;
-	char text[300];
 
-	if (object && object->elf) {
-		err = object_symbols(s, object, &symbols);
-		if (err)
-			return err;
-		if (pv_native_symbol_at(symbols, vaddr, &name, &start))
-			return add_loc(s, PV_LOC_NATIVE, name, object->name, ret);
-		start = pv_native_function_start(symbols, vaddr);
-	}
-	snprintf(text, sizeof(text), "[unknown %.200s+0x%llx]", object ? object->name : "object",
-		 (unsigned long long)start);
-	return add_loc(s, PV_LOC_NATIVE, text, object ? object->name : NULL, ret);
+	if (!object)
+		return unknown_loc(s, NULL, vaddr, ret);
+	err = find_native(s, object, &native);
+	if (err)
+		return err;
+	if (!native->symbols)
+		return unknown_loc(s, native, vaddr, ret);
+	if (pv_native_symbol_at(native->symbols, vaddr, &name, &start))
+		return add_loc(s, PV_LOC_NATIVE, name, native->module, ret);
+	return unknown_loc(s, native, pv_native_function_start(native->symbols, vaddr), ret);
 }
 
 void pv_symboliser_use_image(struct pv_symboliser *s, const struct pv_image *image)
@@ -151,7 +168,7 @@ static struct pv_err *raw_loc(struct pv_symboliser *s, const struct pv_frame_ref
 	/* by page: code made at run time has a great many addresses */
 	snprintf(text, sizeof(text), "[unknown anonymous+0x%llx]",
 		 (unsigned long long)ref->value & ~0xfffULL);
-	return add_loc(s, PV_LOC_NATIVE, text, NULL, ret);
+	return add_loc(s, PV_LOC_NATIVE, text, 0, ret);
 }
 
 static struct pv_err *kernel_loc(struct pv_symboliser *s, const struct pv_frame_ref *ref,
@@ -161,7 +178,7 @@ static struct pv_err *kernel_loc(struct pv_symboliser *s, const struct pv_frame_
 
 	if (!pv_kernel_symbol_at(s->kernel, ref->value, &name))
 		name = "[unknown kernel]";
-	return add_loc(s, PV_LOC_KERNEL, name, NULL, ret);
+	return add_loc(s, PV_LOC_KERNEL, name, 0, ret);
 }
 
 static bool place_whole(const struct pv_code_place *place)
@@ -179,7 +196,7 @@ static struct pv_err *python_loc(struct pv_symboliser *s, const struct pv_frame_
 	*known_ret =
 		pv_codes_place(s->codes, ref->value, ref->detail, &place) && place_whole(&place);
 	if (!place.qualname && !place.file)
-		return add_loc(s, PV_LOC_MARKER, "[unknown code]", NULL, ret);
+		return add_loc(s, PV_LOC_MARKER, "[unknown code]", 0, ret);
 	if (!place.qualname) {
 		place.qualname = "[unknown function]";
 		place.qualname_n = strlen(place.qualname);
@@ -226,7 +243,7 @@ static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_r
 		err = kernel_loc(s, ref, ret);
 		break;
 	default:
-		err = add_loc(s, PV_LOC_MARKER, pv_mark_text(ref->value), NULL, ret);
+		err = add_loc(s, PV_LOC_MARKER, pv_mark_text(ref->value), 0, ret);
 		break;
 	}
 	/* not kept: what is not known yet, and addresses that may mean something else later */

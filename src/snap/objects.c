@@ -127,6 +127,15 @@ static char *object_root(pid_t pid, const struct pv_map_entry *entry)
 	return asprintf(&root, "/proc/%d/root", pid) < 0 ? NULL : root;
 }
 
+static void read_build_id(struct pv_object *object)
+{
+	const struct pv_build_id *id = pv_elf_build_id(object->elf);
+
+	_Static_assert(sizeof(object->build_id) > 2 * PV_BUILD_ID_MAX, "all of it and a NUL");
+	for (size_t i = 0; i < id->n; i++)
+		sprintf(object->build_id + 2 * i, "%02x", id->bytes[i]);
+}
+
 static struct pv_err *object_create(pid_t pid, const struct pv_map_entry *entry, struct pv_mem *mem,
 				    const char *cache_dir, struct pv_object **ret)
 {
@@ -147,6 +156,7 @@ static struct pv_err *object_create(pid_t pid, const struct pv_map_entry *entry,
 	object->deleted = entry->deleted;
 	err = open_object(pid, entry, mem, &object->elf);
 	if (!err) {
+		read_build_id(object);
 		object->has_runtime = entry->inode && pv_python_is_runtime(object->elf);
 		err = pv_unwind_load(object->elf, entry->inode ? cache_dir : NULL, &object->unwind);
 	}

@@ -26,6 +26,7 @@ struct pv_object {
 	char *root;         /* "" or "/proc/PID/root": where path is to be found */
 	struct pv_elf *elf; /* NULL: not to be opened, or no ELF file */
 	char *error;        /* why elf is NULL */
+	char build_id[65];  /* hexadecimal; "" if it has none */
 	struct pv_unwind_table unwind;
 	bool has_runtime; /* may hold CPython's _PyRuntime */
 	bool deleted;     /* the file was removed or replaced since */

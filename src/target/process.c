@@ -311,6 +311,23 @@ struct pv_err *pv_process_check(const struct pv_process *process)
 	return NULL;
 }
 
+bool pv_process_start_ns(pid_t pid, uint64_t *ret)
+{
+	struct timespec now, boot;
+	struct stat_facts facts;
+	struct pv_err *err = stat_read(pid, "stat", &facts);
+
+	if (err) {
+		pv_err_destroy(err);
+		return false;
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	*ret = (now.tv_sec - boot.tv_sec) * 1000000000ULL + now.tv_nsec - boot.tv_nsec +
+	       ticks_ns(facts.start_ticks + 1);
+	return true;
+}
+
 bool pv_process_cpu_ns(pid_t pid, uint64_t *ret)
 {
 	struct timespec time;

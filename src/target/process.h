@@ -41,6 +41,12 @@ void pv_process_deinit(struct pv_process *process);
 /* "no such process", "... is a zombie", "... is a kernel thread", ... or NULL = can be watched. */
 struct pv_err *pv_process_check(const struct pv_process *process);
 
+/*
+ * Time of day at which it was started, ns since 1970; up to a clock tick late,
+ * and moved with the clock if that was set since.  False if it is gone.
+ */
+bool pv_process_start_ns(pid_t pid, uint64_t *ret);
+
 /* CPU time of all threads so far, ended ones included, ns; false if the process is gone. */
 bool pv_process_cpu_ns(pid_t pid, uint64_t *ret);
 

@@ -152,7 +152,8 @@ static void check_copy(const struct pv_profile *profile, uint64_t sum, uint32_t 
 	must(copy->cut == profile->cut && copy->samples.n == profile->samples.n);
 	must(copy->ticks.n == profile->ticks.n);
 	must(!copy->ticks.n || copy->n_slices == profile->n_slices);
-	must(!strstr(pv_strings_get(copy->strings, copy->note), "copy"));
+	must(!strcmp(pv_strings_get(copy->strings, copy->note),
+		     pv_strings_get(profile->strings, profile->note)));
 	pv_profile_destroy(copy);
 	fclose(file);
 	free(memory);

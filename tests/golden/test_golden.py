@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Writes the golden profile in every format and compares.
+"""Writes the golden profile in every format and compares; then a hostile one, and a large one.
 
-Input: the program golden_write (argument), profile.txt, golden.FORMAT.
+Input: the program golden_write (argument), profile.txt, golden.FORMAT, and for a format that is not plain
+text or has rules of its own check_FORMAT.py: show(data) is what golden.FORMAT holds, check(data, recipe,
+check_that) recomputes it from the recipe.
 Output: a PASS or FAIL line for each check; status 1 if one failed.
 Update a golden file only after reading the difference:
-  golden_write FORMAT < profile.txt > golden.FORMAT
+  tests/golden/test_golden.py build/tests/golden_write --show FORMAT > tests/golden/golden.FORMAT
 """
-import collections
 import difflib
 import importlib
 import pathlib
@@ -18,6 +19,17 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.dont_write_bytecode = True
+import check_folded  # noqa: E402
+import check_pprof  # noqa: E402
+import check_speedscope  # noqa: E402
+import recipe as golden  # noqa: E402
+
+# The formats for which names that would break them are tried.
+HOSTILE = ["folded", "svg", "speedscope", "pprof"]
+NAMES = [b"a;b", b"'\"`", b"<script>alert(1)</script>", b"</title><script>", b"]]>", b"&amp;&#0;", b"a\nb\rc\td", b"a\0b",
+         b"\xff\xfe\xc0\xaf", b"\xed\xa0\x80", b"\xef\xbf\xbe\xef\xbf\xbf", b"\xe2\x80\xa8\xe2\x80\xa9\xc2\x85",
+         b"back\\slash \\x41", b"\x1b[31mred\x7f", b" ", b"%s%n", b"{}[]", "größe 日本 🐍".encode(), b"x" * 10240,
+         b"\xff" * 5000 + b";" * 5000, b"a\xcc\x81" * 50, b"7", b"[unknown but (not)"]
 failed = False
 
 
@@ -26,71 +38,115 @@ def check(name, good, detail=""):
     failed |= not good
     print(("PASS" if good else "FAIL"), "golden/" + name)
     if not good and detail:
-        print(detail)
+        print(str(detail)[:4000])
+
+
+def write(name, recipe="", *arguments):
+    return subprocess.run([sys.argv[1], name, *map(str, arguments)], input=recipe.encode(), stdout=subprocess.PIPE,
+                          check=True).stdout
+
+
+def checker(name):
+    return importlib.import_module("check_" + name) if (HERE / f"check_{name}.py").exists() else None
 
 
 def shown(name, data):
-    """What the golden file holds: what is not text already is shown by check_FORMAT.py."""
-    if not (HERE / f"check_{name}.py").exists():
-        return data
-    return importlib.import_module("check_" + name).show(data).encode()
+    """What the golden file holds: text, and no version in it."""
+    show = getattr(checker(name), "show", None)
+    return re.sub(rb"pitviper([ @])\d+\.\d+\.\d+", rb"pitviper\1VERSION", show(data).encode() if show else data)
 
 
-def unfold(line):
-    """Frames and count of a folded line, by the rules of docs/formats.md."""
-    stack, count = line.rsplit(" ", 1)
-    return tuple(unescape(frame) for frame in stack.split(";")), int(count)
+def check_against(name, data, recipe, label):
+    module = checker(name)
+    if not module:
+        return
+    try:
+        module.check(data, recipe, lambda what, good, detail="": check(f"{name}: {label}{what}", good, detail))
+    except Exception as error:  # what cannot be read at all
+        check(f"{name}: {label}can be read", False, f"{type(error).__name__}: {error}")
 
 
-def unescape(text):
-    data = text.encode()
-    return re.sub(rb"\\(\\|x[0-9a-f]{2})",
-                  lambda m: b"\\" if m[1] == b"\\" else bytes([int(m[1][1:], 16)]), data)
-
-
-def recipe_frame(text):
-    kind, *fields, line = text.split()
-    function, file, module = (
-        b"" if f == "-" else re.sub(rb"\\x(..)", lambda m: bytes([int(m[1], 16)]),
-                                    f.replace("~", " ").encode()) for f in fields)
-    base = file if file.startswith(b"<") else file.split(b"/")[-1]
-    if kind == "p":
-        where = base if line == "0" else base + b":" + line.encode()
-        return function + b" (" + where + b")"
-    if kind == "n":
-        return function if function.startswith(b"[") else function + b" (" + module + b")"
-    return function + {"i": b" (inlined)", "k": b"_[k]"}.get(kind, b"")
-
-
-def recipe_counts():
-    """The same from the recipe, without the code under test."""
-    counts = collections.Counter()
-    for line in (HERE / "profile.txt").read_text().splitlines():
-        if line.startswith("#"):
-            continue
-        head, *frames = line.split("|")
-        frames = tuple(recipe_frame(f) for f in frames if f.strip()) or (b"[unknown]",)
-        counts[frames] += int(head.split()[0])
-    return counts
-
-
-def main():
-    writer = sys.argv[1]
-    recipe = (HERE / "profile.txt").read_bytes()
+def check_golden():
+    text = (HERE / "profile.txt").read_text()
     for path in sorted(HERE.glob("golden.*")):
         name = path.suffix[1:]
-        got = shown(name, subprocess.run([writer, name], input=recipe, stdout=subprocess.PIPE, check=True).stdout)
-        want = path.read_bytes()
+        data = write(name, text)
+        got, want = shown(name, data), path.read_bytes()
         diff = difflib.unified_diff(want.decode(errors="backslashreplace").splitlines(),
                                     got.decode(errors="backslashreplace").splitlines(),
                                     str(path.name), "written", lineterm="")
         check(name, got == want, "\n".join(diff))
-        if name == "folded":
-            lines = got.decode("utf-8").splitlines()
-            pairs = [unfold(line) for line in lines]
-            check("folded: no line twice", len(dict(pairs)) == len(pairs))
-            check("folded: equals the recipe", dict(pairs) == recipe_counts(),
-                  f"{dict(pairs)}\n{dict(recipe_counts())}")
+        check(f"{name}: the same bytes each time", write(name, text) == data)
+        check_against(name, data, golden.read(text), "")
+
+
+def hostile_recipe():
+    """Each name as a function, a file, a module, a thread and a process."""
+    lines = ["capture period_ns 10000000", "capture title \\xff;<script>\\x0a", "capture pid 11"]
+    for i, name in enumerate(NAMES):
+        field = golden.to_field(name)
+        lines += [f"process {100 + i} 1 1 p {field} {field} {field}", f"module {field} /srv/{field} {field}",
+                  f"1000 {100 + i} t{i} at={i}:1000 process={100 + i}.1 | p {field} /srv/{field}.py - 7 | n {field} - {field} 0",
+                  f"2000 {100 + i} t{i} at={i}:2000 process={100 + i}.1 | k {field} - - 0 | m {field} - - 0 | P {field} - - 0"]
+    # Too narrow to be drawn.
+    lines += ["1 99 narrow at=90:1 process=99.1 | p f /srv/f.py - 1"]
+    return "\n".join(lines) + "\n"
+
+
+def check_hostile():
+    text = hostile_recipe()
+    for name in HOSTILE:
+        check_against(name, write(name, text), golden.read(text), "hostile names: ")
+
+
+def check_empty():
+    """No sample at all is a profile too."""
+    for name in HOSTILE:
+        text = "capture period_ns 10000000\n"
+        data = write(name, text)
+        if name == "speedscope":
+            check("speedscope: empty", check_speedscope.json.loads(data)["profiles"] == [])
+        elif name == "pprof":
+            check("pprof: empty", check_pprof.load(data)[0]["sample"] == [] and not check_pprof.go_pprof(data, "-raw")[1])
+        elif name == "svg":
+            check("svg: empty", b"0 samples" in data and importlib.import_module("check_svg").ET.fromstring(data) is not None)
+        else:
+            check("folded: empty", data == b"")
+
+
+def without_place(text):
+    """The name of a frame of the synthetic profile."""
+    return re.sub(r" \((?:\S+\.py:\d+|\S+\.so)\)$", "", text)
+
+
+def check_large():
+    """Formats say the same of a profile that is too long for the order of time."""
+    size = (150000, 3000)
+    want = {}
+    for line in write("folded", "", *size).decode().splitlines():
+        stack, count = check_folded.unfold(line)
+        key = tuple(without_place(frame.decode()) for frame in stack)
+        want[key] = want.get(key, 0) + count
+    check("folded: all samples of a large profile", sum(want.values()) == size[0])
+    check("pprof: a large profile equals the folded one", check_pprof.folded(write("pprof", "", *size)) == want)
+    data = write("speedscope", "", *size)
+    root = check_speedscope.json.loads(data)
+    check("speedscope: a large profile equals the folded one",
+          check_speedscope.folded(data, 4 * 60 * 10**9 // size[0]) == want)
+    check("speedscope: a large profile says that it is joined",
+          all(p["name"].endswith(", joined by stack, not in the order of time") for p in root["profiles"]))
+    small = check_speedscope.json.loads(write("speedscope", "", 20000, 500))
+    check("speedscope: a small one is in the order of time", not any("joined" in p["name"] for p in small["profiles"]))
+
+
+def main():
+    if len(sys.argv) == 4 and sys.argv[2] == "--show":
+        sys.stdout.buffer.write(shown(sys.argv[3], write(sys.argv[3], (HERE / "profile.txt").read_text())))
+        return
+    check_golden()
+    check_hostile()
+    check_empty()
+    check_large()
     sys.exit(failed)
 
 

@@ -77,7 +77,14 @@ def main():
     check("each page is of a command", sorted(pages - set(commands)))
     for command in commands:
         check_command(command)
+    # Those whose writers are there; the table of the help is the program's own.
     formats = re.findall(r'^\s*\.name = "([^"]+)"', "".join(p.read_text() for p in (TOP / "src/out").glob("*.c")), re.M)
+    helped = dict(re.findall(r"^  ([a-z]+) +(\.\S+(?: \.\S+)*) {2,}\S", output(PITVIPER, "record", "--help")[0], re.M))
+    check("record --help lists each format", sorted(set(formats) ^ set(helped)))
+    man = page("pitviper-record")
+    check("pitviper-record.1 names each format and its suffixes",
+          [word for name, suffixes in helped.items() for word in (name, *suffixes.split())
+           if not re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", man)])
     check("docs/formats.md has each format", [f for f in formats
                                               if f"## {f} " not in (TOP / "docs/formats.md").read_text()])
     check("each format has its golden file", [f for f in formats if not (TOP / f"tests/golden/golden.{f}").exists()])

@@ -160,7 +160,7 @@ def test_width_of_what_is_no_terminal(busy, tmp_path):
 
 @pytest.mark.parametrize("command", ["record", "idle", "stack", "doctor"])
 def test_names_that_a_terminal_would_obey(newest, target, tmp_path, command):
-	victim = target(newest, "rawnames.py", *(["wait"] if command == "idle" else []))
+	victim = target(newest, "rawnames.py", *(["wait"] if command in ("idle", "stack") else []))
 	if command in ("record", "idle"):
 		written = on_terminal("record", "-v", "-d", 1, "-F", 499, "-p", victim.pid, "-o", tmp_path / "a\x1b[5m.folded", width=200)
 	else:
@@ -170,6 +170,8 @@ def test_names_that_a_terminal_would_obey(newest, target, tmp_path, command):
 		for name in ("\\x1b[31mred", "two\\x0alines", "\\xe2\\x80\\xaeesrever", "\\xc2\\x9bC1"):
 			assert name in written, written
 		assert PROGRESS.search(written)
+	if command == "stack":
+		assert "\\xe2\\x80\\xaewait (\\x1b[2J.py:" in written, written
 	if command == "idle":
 		assert "under \\x1b[2J.py:" in written, written
 	# an error that names it

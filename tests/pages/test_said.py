@@ -48,7 +48,7 @@ SENTENCES = {
         "Only 1 sample: shares are rough."),
     "several threads": (
         profile("900 7 main | p f /srv/app/app.py - 3", "900 8 pool | p f /srv/app/app.py - 3", "700 9 pool | p g /srv/app/app.py - 3"),
-        "On CPU 25.0 s in 10.0 s, 2.5 CPUs on average, on 3 threads. Most of it, 72 %, is f (app.py:3) itself."),
+        "On CPU 25.0 s in 10.0 s (2.5 CPUs, 3 threads). Most of it, 72 %, is f (app.py:3) itself."),
     "no sample": (
         profile(), "No samples in 10.0 s: the process did not use the CPU. `pitviper stack 7` shows what it waits for."),
     "no sample, and it ended": (
@@ -72,7 +72,7 @@ def test_answer(page, name):
 
 
 @pytest.mark.parametrize("state, want", [
-    ({"from": 1, "to": 2.5}, "On CPU 1.86 s in 1.50 s, 1.2 CPUs on average, on 2 threads. The largest part, 48 %, is for report (app.py:6)"),
+    ({"from": 1, "to": 2.5}, "On CPU 1.86 s in 1.50 s (1.2 CPUs, 2 threads). The largest part, 48 %, is for report (app.py:6)"),
     ({"process": 1}, "Mostly idle: on CPU 0.70 s of 5.00 s (14 %). Most of it, 71 %, is for report (app.py:6)"),
     ({"from": 4.8, "to": 4.9}, "No sample is in what is selected."),
 ])
@@ -83,7 +83,7 @@ def test_answer_follows_the_selection(page, state, want):
 
 def test_the_answer_leads_to_its_frame(page):
     page.open(TEXT, tab="threads")
-    page.click("#sentence button:last-of-type")
+    page.click("#sentence a:last-of-type")
     assert page.facts()[""] == "PyUnicode_Decode" and page.is_visible("#flame")
 
 

@@ -60,8 +60,8 @@ def test_every_name_can_be_looked_at(page):
     frames = page.js("return document.querySelectorAll('#outline tbody tr').length")
     assert frames > len(NAMES)
     page.press("\ue00c", "\ue015")
-    for _ in range(len(NAMES)):
-        page.press("\ue015", "\ue013", "\ue014")
+    for _ in range(4):
+        page.press(*["\ue015", "\ue013", "\ue014"] * 8)
     page.click("#quality")
     page.press("\ue00c")
     assert is_unharmed(page)

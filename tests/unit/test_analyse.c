@@ -360,6 +360,34 @@ START_TEST(path_keeps_the_entry_into_own_code)
 }
 END_TEST
 
+/* A framework's calls that each keep a little are folded, a fork is not. */
+START_TEST(path_through_a_framework)
+{
+	struct pv_profile *p = profile_of(10);
+#define FLASK(function) "p " #function " /usr/lib/python3/dist-packages/flask/app.py 1|"
+
+	add(p, 46, FLASK(run) FLASK(call) FLASK(wsgi) FLASK(dispatch) "p report /a.py 5");
+	add(p, 30, FLASK(run) FLASK(call) FLASK(wsgi) FLASK(dispatch) "p digest /a.py 9");
+	add(p, 4, FLASK(run) FLASK(call) FLASK(wsgi));
+	add(p, 4, FLASK(run) FLASK(call));
+	add(p, 16, FLASK(run));
+	expect_path(p, 12,
+		    " …3 dispatch 76\n"
+		    "  *report 46\n"
+		    "  *digest 30\n");
+	add(p, 10, FLASK(run) FLASK(call) FLASK(finalize));
+	expect_path(p, 12,
+		    " run 110\n"
+		    "  call 94\n"
+		    "   wsgi 80\n"
+		    "    dispatch 76\n"
+		    "     *report 46\n"
+		    "     *digest 30\n"
+		    "   finalize 10\n");
+	pv_profile_destroy(p);
+}
+END_TEST
+
 START_TEST(path_leaves_the_light_out)
 {
 	struct pv_profile *p = profile_of(10);
@@ -477,6 +505,23 @@ START_TEST(turn_of_a_program_without_python)
 	add(p, 60, "n _start libc.so.6 0|n main prog 0|n qsort libc.so.6 0");
 	add(p, 40, "n _start libc.so.6 0|n main prog 0");
 	expect_turn(p, "qsort 60", "main");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* A caller with a name says more than its module's nameless code, which says more than nothing. */
+START_TEST(turn_without_names)
+{
+	struct pv_profile *p = profile_of(10);
+
+	add(p, 70, "p f /a.py 1|n dumps x.so 0|n [unknown~x.so+0x12] x.so 0");
+	add(p, 30, "p f /a.py 1");
+	expect_turn(p, "dumps 70", "f");
+	pv_profile_destroy(p);
+	p = profile_of(10);
+	add(p, 70, "p f /a.py 1|n [unknown~x.so+0x12] x.so 0|n [unknown~y.so+0x12] y.so 0");
+	add(p, 30, "p f /a.py 1");
+	expect_turn(p, "[unknown+0x12] 70", "f");
 	pv_profile_destroy(p);
 }
 END_TEST
@@ -837,6 +882,7 @@ static TCase *verdict_cases(void)
 	tcase_add_test(tcase, path_of_the_screens);
 	tcase_add_test(tcase, path_folds_what_only_hands_on);
 	tcase_add_test(tcase, path_keeps_the_entry_into_own_code);
+	tcase_add_test(tcase, path_through_a_framework);
 	tcase_add_test(tcase, path_leaves_the_light_out);
 	tcase_add_test(tcase, path_of_nothing);
 	tcase_add_test(tcase, turn_of_the_screens);
@@ -844,6 +890,7 @@ static TCase *verdict_cases(void)
 	tcase_add_test(tcase, turn_behind_a_dispatcher);
 	tcase_add_test(tcase, turn_without_own_code);
 	tcase_add_test(tcase, turn_of_a_program_without_python);
+	tcase_add_test(tcase, turn_without_names);
 	tcase_add_test(tcase, turn_and_markers);
 	tcase_add_test(tcase, turn_of_what_is_spread);
 	tcase_add_test(tcase, hottest_with_lines);

@@ -4,8 +4,12 @@
  * choice of a format.  Input: locations made here.  Output: Check's report.
  */
 #include <check.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/output.h"
 #include "base/str.h"
 #include "model/profile.h"
 #include "model/strings.h"
@@ -181,6 +185,56 @@ START_TEST(formats_table)
 }
 END_TEST
 
+static struct pv_err *try_open(const char *path, const char *name)
+{
+	const struct pv_format *given, *format;
+	struct pv_output *output = NULL;
+	struct pv_err *err;
+
+	ck_assert_ptr_null(pv_format_by_name(name, &given));
+	err = pv_format_open(path, given, &format, &output);
+	ck_assert_int_eq(!err, !!output);
+	ck_assert(err || format == given);
+	pv_output_destroy(output);
+	return err;
+}
+
+/* As a terminal itself, and as standard output. */
+START_TEST(binary_is_not_for_a_terminal)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), slave;
+	const char *const paths[] = { ptsname(master), "-" };
+
+	ck_assert_int_ge(master, 0);
+	ck_assert_int_eq(grantpt(master) | unlockpt(master), 0);
+	slave = open(paths[0], O_RDWR | O_NOCTTY);
+	ck_assert_int_ge(slave, 0);
+	ck_assert_int_eq(dup2(slave, STDOUT_FILENO), STDOUT_FILENO);
+	for (size_t i = 0; i < 2; i++) {
+		struct pv_err *err = try_open(paths[i], "pprof");
+
+		ck_assert_ptr_nonnull(err);
+		ck_assert_int_eq(err->kind, PV_ERR_USAGE);
+		ck_assert_ptr_nonnull(strstr(err->message, "pprof is binary"));
+		pv_err_destroy(err);
+		ck_assert_ptr_null(try_open(paths[i], "folded"));
+	}
+	close(slave);
+	close(master);
+}
+END_TEST
+
+START_TEST(binary_into_a_pipe_or_file)
+{
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(dup2(fds[1], STDOUT_FILENO), STDOUT_FILENO);
+	ck_assert_ptr_null(try_open("-", "pprof"));
+	ck_assert_ptr_null(try_open("/dev/null", "pprof"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("frame");
@@ -194,6 +248,8 @@ int main(void)
 	tcase_add_test(tcase, escape_text);
 	tcase_add_test(tcase, formats_by_name_and_path);
 	tcase_add_test(tcase, formats_table);
+	tcase_add_test(tcase, binary_is_not_for_a_terminal);
+	tcase_add_test(tcase, binary_into_a_pipe_or_file);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -53,11 +53,13 @@ START_TEST(numbers)
 	begin();
 	pv_json_begin(&json, NULL, '[');
 	pv_json_int(&json, NULL, INT64_MAX);
+	pv_json_int(&json, NULL, INT64_MIN);
+	pv_json_int(&json, NULL, 0);
 	pv_json_double(&json, NULL, 0.25);
 	pv_json_double(&json, NULL, INFINITY);
 	pv_json_double(&json, NULL, NAN);
 	pv_json_end(&json, ']');
-	expect("[9223372036854775807,0.25,null,null]");
+	expect("[9223372036854775807,-9223372036854775808,0,0.25,null,null]");
 }
 END_TEST
 

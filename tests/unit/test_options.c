@@ -8,6 +8,7 @@
 
 #include "base/vec.h"
 #include "cmd/options.h"
+#include "out/format.h"
 
 struct values {
 	bool flag;
@@ -15,6 +16,7 @@ struct values {
 	double seconds;
 	const char *text;
 	struct pv_vec list;
+	const struct pv_format *format;
 };
 
 static const struct pv_option table[] = {
@@ -23,6 +25,7 @@ static const struct pv_option table[] = {
 	{ 'd', "duration", "SEC", "seconds", PV_OPTION_SECONDS, offsetof(struct values, seconds) },
 	{ 0, "text", "TEXT", "a text", PV_OPTION_TEXT, offsetof(struct values, text) },
 	{ 'l', "list", "ITEM", "a list", PV_OPTION_LIST, offsetof(struct values, list) },
+	{ 0, "format", "NAME", "a format", PV_OPTION_FORMAT, offsetof(struct values, format) },
 	{ 0 },
 };
 
@@ -46,7 +49,27 @@ static struct pv_err *parse(bool program, char **argv)
 	return pv_options_parse(&usage, argc, argv, &values, &first, &help);
 }
 
+static void expect_usage(char **argv, const char *part)
+{
+	struct pv_err *err = parse(true, argv);
+
+	ck_assert_ptr_nonnull(err);
+	ck_assert_int_eq(err->kind, PV_ERR_USAGE);
+	ck_assert_msg(strstr(err->message, part), "%s", err->message);
+	pv_err_destroy(err);
+	pv_vec_deinit(&values.list);
+}
+
 #define ARGV(...) ((char *[]){ (char *)"test", __VA_ARGS__, NULL })
+
+START_TEST(formats)
+{
+	ck_assert_ptr_null(parse(true, ARGV("--format", "svg")));
+	ck_assert_str_eq(values.format->name, "svg");
+	expect_usage(ARGV("--format", "sv"), "no format is called \"sv\"");
+	expect_usage(ARGV("--format", "svg", "--format", "folded"), "twice");
+}
+END_TEST
 
 START_TEST(all_types)
 {
@@ -128,6 +151,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tcase, all_types);
+	tcase_add_test(tcase, formats);
 	tcase_add_test(tcase, a_program_keeps_its_options);
 	tcase_add_test(tcase, options_may_follow_an_operand);
 	tcase_add_loop_test(tcase, wrong_usage_is_said, 0, sizeof(wrong) / sizeof(wrong[0]));

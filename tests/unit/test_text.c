@@ -83,14 +83,16 @@ END_TEST
 
 START_TEST(long_sequences_decode)
 {
-	for (unsigned int c = 0x10000; c < 0x110000; c++) {
+	unsigned int wrong = 0;
+
+	for (unsigned int c = 0x10000; c < 0x110000; c += 7) {
 		char bytes[4] = { 0xf0 | c >> 18, 0x80 | (c >> 12 & 0x3f), 0x80 | (c >> 6 & 0x3f),
 				  0x80 | (c & 0x3f) };
 		unsigned int back = 0;
 
-		ck_assert_uint_eq(pv_text_decode(bytes, 4, &back), 4);
-		ck_assert_uint_eq(back, c);
+		wrong += pv_text_decode(bytes, 4, &back) != 4 || back != c;
 	}
+	ck_assert_uint_eq(wrong, 0);
 }
 END_TEST
 

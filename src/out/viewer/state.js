@@ -13,34 +13,41 @@ const State = (() => {
 		return found;
 	}
 
-	function text() {
+	function text(of) {
 		const parameters = new URLSearchParams();
-		for (const key of Object.keys(values).sort())
-			parameters.set(key, values[key]);
+		for (const key of Object.keys(of).sort())
+			parameters.set(key, of[key]);
 		return '#' + parameters.toString().replace(/%2C/g, ',');
+	}
+
+	// What the changes make of the state: { values, changed: Set of keys }.
+	function changedBy(changes) {
+		const next = { ...values }, changed = new Set();
+		for (const [key, value] of Object.entries(changes)) {
+			const now = value === undefined || value === null || value === false ? '' : String(value);
+			if ((next[key] || '') === now)
+				continue;
+			changed.add(key);
+			if (now)
+				next[key] = now;
+			else
+				delete next[key];
+		}
+		return { next, changed };
 	}
 
 	const tell = changed => listeners.forEach(listener => listener(changed));
 
 	// { key: value }; '' or undefined forgets the key.  step: Back returns to what was before.
 	function set(changes, { step = false } = {}) {
-		const changed = new Set();
-		for (const [key, value] of Object.entries(changes)) {
-			const now = value === undefined || value === null || value === false ? '' : String(value);
-			if ((values[key] || '') === now)
-				continue;
-			changed.add(key);
-			if (now)
-				values[key] = now;
-			else
-				delete values[key];
-		}
+		const { next, changed } = changedBy(changes);
 		if (!changed.size)
 			return;
+		values = next;
 		if (step)
-			history.pushState(null, '', text());
+			history.pushState(null, '', text(values));
 		else
-			history.replaceState(null, '', text());
+			history.replaceState(null, '', text(values));
 		tell(changed);
 	}
 
@@ -64,6 +71,8 @@ const State = (() => {
 		// a list of whole numbers
 		list: key => (values[key] || '').split(',').filter(part => /^\d+$/.test(part)).map(Number),
 		set,
+		// The address of what the changes would lead to, for a link.
+		link: changes => text(changedBy(changes).next),
 		listen: listener => listeners.push(listener),
 	};
 })();

@@ -16,12 +16,11 @@ def burn():
 		pass
 
 
-def renamed(name):
-	code = burn.__code__
-	changes = {"co_name": name, "co_filename": "/srv/%s.py" % name}
+def renamed(function, name, file):
+	changes = {"co_name": name, "co_filename": "/srv/%s.py" % file}
 	if sys.version_info >= (3, 11):
 		changes["co_qualname"] = name
-	return type(burn)(code.replace(**changes), globals())
+	return type(function)(function.__code__.replace(**changes), globals())
 
 
 def wait():
@@ -32,11 +31,10 @@ def wait():
 def main():
 	with open("/proc/self/comm", "w") as comm:
 		comm.write("\x1b[5m\x9bname")
-	functions = [renamed(name) for name in NAMES]
+	functions = [renamed(burn, name, name) for name in NAMES]
 	print("READY", flush=True)
 	if len(sys.argv) > 1:
-		renamed_wait = type(wait)(wait.__code__.replace(co_filename="/srv/\x1b[2J.py"), globals())
-		renamed_wait()
+		renamed(wait, "\u202ewait", "\x1b[2J")()
 	while os.getppid() == PARENT:
 		for function in functions:
 			function()

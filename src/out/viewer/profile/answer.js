@@ -85,14 +85,26 @@ class Answer {
 		}
 	}
 
-	// The heaviest node of what the sentence ends at: what a look at it starts with.
+	// What a look at the profile starts with: where it goes in C or the kernel, for there the
+	// source of the user's own line is shown with it; else that line itself.
 	get node() {
-		const last = this.goal || (this.group && this.group.fn >= 0 ? this.group : null);
-		return last ? last.nodes.reduce((a, b) => this.owned[b] > this.owned[a] ? b : a) : 0;
+		if (!this.group)
+			return 0;
+		if (this.group.fn < 0 || (this.goal && this.profile.fnKind[this.goal.fn] !== PYTHON))
+			return this.goalNode();
+		return this.groupNode();
+	}
+
+	goalNode() {
+		return this.goal ? this.heaviest(this.goal.nodes) : 0;
+	}
+
+	heaviest(nodes) {
+		return nodes.reduce((a, b) => this.owned[b] > this.owned[a] ? b : a);
 	}
 
 	groupNode() {
-		return this.group.nodes.reduce((a, b) => this.owned[b] > this.owned[a] ? b : a);
+		return this.heaviest(this.group.nodes);
 	}
 
 	// How long on CPU, and of what.
@@ -112,7 +124,7 @@ class Answer {
 			parts.push('On CPU ');
 		parts.push({ bold: Text.seconds(used) + (share > 1.05 ? ' in ' : ' of ') + Text.seconds(wall) });
 		if (share > 1.05)
-			parts.push(', ' + share.toFixed(1) + ' CPUs on average, on ' + Text.plural(threads.size, 'thread'));
+			parts.push(' (' + share.toFixed(1) + ' CPUs, ' + Text.plural(threads.size, 'thread') + ')');
 		else if (share < 0.945)
 			parts.push(' (' + Text.percent(used, wall, share < 0.1 ? 1 : 0) + ')');
 		parts.push('. ');
@@ -134,15 +146,15 @@ class Answer {
 			return parts;
 		if (group.fn < 0) {
 			parts.push(...most(group.n), ', ', this.hasOwn ? 'runs no code of your own' : 'is in code that is not your own');
-			parts.push(...goal ? [': ', { bold: share(goal.n), node: this.node }, ' in ',
-				{ bold: profile.label(goal.fn), node: this.node }] : []);
+			parts.push(...goal ? [': ', { bold: share(goal.n), node: this.goalNode() }, ' in ',
+				{ bold: profile.label(goal.fn), node: this.goalNode() }] : []);
 		} else {
 			const place = group.loc >= 0 ? profile.locLabel(group.loc) : profile.label(group.fn);
 			const own = group.nodes.reduce((sum, node) => sum + selection.self[node], 0);
 			parts.push(...most(group.n), ', is ');
 			if (goal)
 				parts.push('for ', { bold: place, node: this.groupNode() }, ': ', { bold: share(goal.n) }, ' in ',
-					{ bold: profile.label(goal.fn), node: this.node });
+					{ bold: profile.label(goal.fn), node: this.goalNode() });
 			else if (own >= group.n / 2)
 				parts.push({ bold: place, node: this.groupNode() }, own === group.n ? ' itself'
 					: ': ' + share(own) + ' in its own code');

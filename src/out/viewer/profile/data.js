@@ -185,7 +185,7 @@ class Profile {
 			return this.text(this.fnFile[fn], this.fnSkip[fn]);
 		case NATIVE:
 		case INLINED: {
-			const module = this.text(this.fnModule[fn]);
+			const module = this.text(this.fnModule[fn]).replace(/\.(cpython-[^.]*|abi3)(?=\.so)/, '');
 			// "[unknown libfoo.so+0x12]" says it already
 			return this.name(fn).startsWith('[unknown') ? '' : module;
 		}

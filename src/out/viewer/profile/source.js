@@ -76,7 +76,7 @@ class SourceView {
 		}
 		const row = list.querySelector('[data-line="' + hot + '"]');
 		if (row)
-			list.scrollTop = row.offsetTop - list.clientHeight / 2 + row.offsetHeight / 2;
+			list.scrollTop = row.offsetTop - row.offsetHeight * Math.floor(list.clientHeight / 2 / row.offsetHeight);
 	}
 }
 SourceView.MOST = 160; // lines

@@ -141,9 +141,10 @@ class Strip {
 		for (let i = 0; i * step <= end; i++) {
 			const x = this.x(i * step * 1e9 / this.profile.capture.slice_ns);
 			const text = i * step >= 600 ? Text.count(i * step / 60) + ' min' : +(i * step).toFixed(1) + ' s';
-			if (x + context.measureText(text).width < this.width - 130)
-				context.fillText(text, x + 2, 3);
-			context.fillRect(x, 4, 1, Strip.HEIGHT - 9 - 24);
+			if (x + context.measureText(text).width > this.width - 140)
+				break; // what stands at the right end needs the room
+			context.fillText(text, x + 3, 3);
+			context.fillRect(Math.round(x), 4, 1, 10);
 		}
 		context.textAlign = 'right';
 		const shown = Number.isNaN(this.hover) ? 'up to ' + this.peak.toFixed(2) + ' CPU · ' + Text.seconds(end)

@@ -34,7 +34,7 @@ class ProfileView {
 		this.content = Dom.el('section', { id: 'content', role: 'tabpanel' });
 		const panel = Dom.el('section', { id: 'panel', 'aria-label': 'Details' });
 		this.details = [this.grip(panel), panel];
-		main.append(answer, strip, chips, this.content, ...this.details);
+		main.append(answer, strip, this.content, chips, ...this.details);
 		this.layers = new LayerBar(this.layerRow);
 		this.strip = new Strip(strip);
 		this.chips = new Chips(chips);
@@ -261,9 +261,8 @@ class ProfileView {
 		const text = parts.map(part => part.bold || part).join('');
 		this.sentence.title = text;
 		Dom.fill(this.sentence, parts.map(part => typeof part === 'string' ? part
-			: part.node ? Dom.el('button', { type: 'button', title: 'Show it in the flame graph',
-				onclick: () => State.set({ tab: '', pick: part.node, zoom: '' }) }, Text.cut(part.bold, 120))
-				: Dom.el('b', null, Text.cut(part.bold, 120))));
+			: part.node ? Dom.el('a', { title: 'Show it in the flame graph', href: State.link({ tab: '', pick: part.node,
+				zoom: '', sort: '' }) }, Text.cut(part.bold, 120)) : Dom.el('b', null, Text.cut(part.bold, 120))));
 	}
 
 	sayFound() {

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The recipe of a golden profile, and what docs/formats.md says of it, without the code under test.
+
+Input: text as in profile.txt, whose head says how it reads.  Output: a Recipe; frame texts.
+"""
+import collections
+import dataclasses
+import re
+
+KINDS = {"p": "python", "n": "native", "i": "inlined", "k": "kernel", "m": "marker", "t": "thread", "P": "process"}
+# Where the system and its packages put native code: nobody's own.
+SYSTEM = (b"/lib/", b"/lib64/", b"/usr/lib/", b"/usr/lib64/", b"/usr/bin/", b"/bin/", b"[vdso]", b"/nix/store/")
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    kind: str
+    function: bytes
+    file: bytes = b""
+    module: bytes = b""
+    line: int = 0
+
+
+UNKNOWN = Frame("marker", b"[unknown]")
+
+
+@dataclasses.dataclass
+class Sample:
+    count: int
+    tid: int
+    thread: bytes
+    process: tuple
+    at: list  # (slice, count)
+    frames: tuple  # Frame, root first
+
+
+@dataclasses.dataclass
+class Recipe:
+    samples: list = dataclasses.field(default_factory=list)
+    capture: dict = dataclasses.field(default_factory=dict)
+    processes: dict = dataclasses.field(default_factory=dict)  # (pid, generation) -> title
+    modules: dict = dataclasses.field(default_factory=dict)  # name -> (path, build id)
+    losses: dict = dataclasses.field(default_factory=dict)  # number -> count
+
+    def number(self, name):
+        return int(self.capture.get(name, 0))
+
+    def threads(self):
+        """(process, tid) -> name, in the order of their first samples."""
+        return {(s.process, s.tid): s.thread for s in self.samples}
+
+    def total(self):
+        return sum(s.count for s in self.samples)
+
+
+def field(text):
+    """Undoes "-", "~" and \\xNN."""
+    data = text.replace("~", " ").encode()
+    return b"" if text == "-" else re.sub(rb"\\x(..)", lambda m: bytes([int(m[1], 16)]), data)
+
+
+def to_field(data):
+    """The other way, for recipes made by a test."""
+    return "".join(chr(b) if 0x21 <= b < 0x7f and chr(b) not in "~\\|-" else f"\\x{b:02x}" for b in data) or "-"
+
+
+def read_frame(text):
+    kind, function, file, module, line = text.split()
+    return Frame(KINDS[kind], field(function), field(file), field(module), int(line))
+
+
+def read_sample(line):
+    head, *frames = line.split("|")
+    count, tid, name, *more = head.split()
+    more = dict(part.split("=", 1) for part in more)
+    at = [tuple(map(int, part.split(":"))) for part in more["at"].split(",")] if "at" in more else []
+    process = tuple(map(int, more.get("process", "11.1").split(".")))
+    return Sample(int(count), int(tid), name.encode(), process, at, tuple(read_frame(f) for f in frames if f.strip()))
+
+
+def read(text):
+    recipe = Recipe()
+    for line in text.splitlines():
+        word, *rest = line.split() or ["#"]
+        if word == "capture":
+            recipe.capture[rest[0]] = field(rest[1])
+        elif word == "process":
+            recipe.processes[int(rest[0]), int(rest[1])] = field(rest[4])
+        elif word == "module":
+            recipe.modules[field(rest[0])] = field(rest[1]), field(rest[2])
+        elif word == "loss":
+            recipe.losses[int(rest[0])] = int(rest[1])
+        elif not word.startswith("#") and word != "source":
+            recipe.samples.append(read_sample(line))
+    return recipe
+
+
+def escape(data, separators=""):
+    """docs/formats.md: what is not printable UTF-8 as \\xNN for each byte, a backslash as two."""
+    out = []
+    for char in data.decode("utf-8", "surrogateescape"):
+        code = ord(char)
+        control = code < 0x20 or 0x7f <= code < 0xa0 or code in (0x2028, 0x2029, 0xfffe, 0xffff)
+        if control or 0xdc80 <= code <= 0xdcff or char in separators:
+            out += [f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape")]
+        else:
+            out.append("\\\\" if char == "\\" else char)
+    return "".join(out)
+
+
+def unescape(text):
+    return re.sub(rb"\\(\\|x[0-9a-f]{2})", lambda m: b"\\" if m[1] == b"\\" else bytes([int(m[1][1:], 16)]),
+                  text.encode())
+
+
+def shown_file(path):
+    """A library's file from its package on, __init__.py with its directory, all else by its base name."""
+    if path.startswith(b"<") or b"/" not in path or path.endswith(b"/"):
+        return path
+    for cut in (rb".*-packages/(.+)", rb".*/lib/python[^/]*/(.+)"):
+        match = re.fullmatch(cut, path, re.S)
+        if match:
+            return match[1]
+    return b"/".join(path.split(b"/")[-2:] if path.split(b"/")[-1].startswith(b"__") else path.split(b"/")[-1:])
+
+
+def name_text(frame, separators=""):
+    """The text of a frame without its place."""
+    return (escape(frame.function, separators) or "[unknown]") + {"inlined": " (inlined)", "kernel": "_[k]"}.get(
+        frame.kind, "")
+
+
+def frame_text(frame, separators=""):
+    place = b""
+    if frame.kind == "python":
+        place = shown_file(frame.file)
+    elif frame.kind == "native" and not frame.function.startswith(b"[unknown"):
+        place = frame.module
+    line = f":{frame.line}" if frame.kind == "python" and frame.line > 0 else ""
+    return name_text(frame, separators) + (f" ({escape(place, separators)}{line})" if place else "")
+
+
+def is_own(frame, recipe):
+    """The user's own code: not in the interpreter's library, -packages, or the system's directories."""
+    if frame.kind == "python":
+        path = frame.file
+    elif frame.kind in ("native", "inlined") and frame.module in recipe.modules:
+        path = recipe.modules[frame.module][0]
+    else:
+        return False
+    if not path or re.search(rb"-packages/|/lib/python[^/]*/", path, re.S) or path.startswith(b"<frozen "):
+        return False
+    return frame.kind == "python" or not (path.startswith(SYSTEM) or
+                                          re.match(rb"python|libpython", path.split(b"/")[-1]))
+
+
+def counts(recipe, text=frame_text):
+    """Samples by stack, as tuples of texts."""
+    found = collections.Counter()
+    for sample in recipe.samples:
+        found[tuple(text(frame) for frame in sample.frames or (UNKNOWN,))] += sample.count
+    return found
