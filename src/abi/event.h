@@ -32,6 +32,7 @@ enum {
 	PV_SAMPLE_REANCHORED = 1 << 6, /* a native break was bridged */
 	PV_SAMPLE_RUNNING = 1 << 7,    /* snapshot: the thread ran meanwhile, do not trust */
 	PV_SAMPLE_FRAMELESS = 1 << 9,  /* it has a thread state, but no Python frame now */
+	PV_SAMPLE_UNREAD = 1 << 11,    /* its program was not read yet: kernel frames only */
 };
 
 /*
@@ -66,7 +67,7 @@ struct pv_event_sample {
 	struct pv_event hdr;
 	__u64 time_ns;    /* CLOCK_MONOTONIC */
 	__u32 pid, tid;   /* as in the initial PID namespace */
-	__u32 generation; /* of the process entry that was used */
+	__u32 generation; /* of the process: counts up with each exec */
 	__u32 flags;
 	__u16 n_kernel, n_native, n_python, n_runs;
 	__u8 py_loss; /* enum pv_loss: why the Python walk stopped, 0 = end reached */

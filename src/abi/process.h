@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * struct pv_proc: what the walkers need to know of one process.  Written by
- * collect/ (or snap/), read by the walkers; only `reanchor_*` is written by
- * the native walker, which learns it.
+ * struct pv_proc: what the walkers need to know of one program in one process.
+ * Written by collect/ (or snap/), read by the walkers; only `reanchor_*` is
+ * written by the native walker, which learns it.  A forked child has its
+ * parent's until its own mappings change.
  */
 #ifndef PV_ABI_PROCESS_H
 #define PV_ABI_PROCESS_H
@@ -13,6 +14,23 @@
 enum {
 	PV_EVAL_RANGES_MAX = 4,
 	PV_INLINED_MAX = 16,
+	PV_WATCHED_MAX = 16384,
+	PV_GENERATION_FIRST = 1, /* pv_watch.generation of what user space adds */
+};
+
+/*
+ * A process that is sampled, as the kernel's side keeps it: user space adds and
+ * removes, forks and execs are taken in at once.
+ */
+struct pv_watch {
+	__u32 generation; /* which program: one more with each exec; a child goes on counting */
+	__u32 origin;     /* tgid whose process entry of this generation a child has; 0: its own */
+	__u32 parent;     /* tgid that it was forked from; 0: added by user space */
+	__u32 follow;     /* its children are watched, too */
+};
+
+struct pv_program {
+	__u32 tgid, generation;
 };
 
 /* What a BPF program cost: its own clock readings, without the kernel's way to it. */
@@ -26,7 +44,7 @@ struct pv_range {
 };
 
 struct pv_proc {
-	__u32 generation; /* exec generation, counts up with each exec */
+	__u32 generation; /* exec generation that it is of; a sample's own is pv_watch's */
 	__u32 maps_first; /* index of the first mapping in the mappings array */
 	__u32 maps_n;
 	__u32 has_python; /* 0: native and kernel stacks only */

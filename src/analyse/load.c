@@ -9,10 +9,11 @@
 #include <stddef.h>
 
 enum {
-	IDLE_PERCENT = 5,     /* of the wall time */
-	ROUGH_SAMPLES = 100,  /* a share of 50 % is then 50 +- 10 (two standard errors) */
-	MISSING_PERCENT = 1,  /* of the expected samples */
-	MISSING_SAMPLES = 10, /* the timer's phase is worth half a sample a thread */
+	IDLE_PERCENT = 5,    /* of the wall time */
+	ROUGH_SAMPLES = 100, /* a share of 50 % is then 50 +- 10 (two standard errors) */
+	MISSING_PERCENT = 1, /* of the expected samples */
+	MISSING_SAMPLES = 10,
+	MISSING_ERRORS = 4, /* standard errors of a count: ticks are by the clock, not by thread */
 };
 
 /* Another program of the same process is the same process. */
@@ -51,7 +52,8 @@ static void count_missing(const struct pv_profile *profile, struct pv_load *load
 	if (load->expected <= have)
 		return;
 	missing = load->expected - have;
-	if (missing * 100 > load->expected * MISSING_PERCENT && missing > MISSING_SAMPLES)
+	if (missing * 100 > load->expected * MISSING_PERCENT && missing > MISSING_SAMPLES &&
+	    missing * missing > MISSING_ERRORS * MISSING_ERRORS * load->expected)
 		load->missing = missing;
 }
 

@@ -10,6 +10,26 @@
 
 enum { PV_RING_WAKE_BYTES = 1 << 21 };
 
+/*
+ * The process entry of a program: its own, its parent's as long as a forked
+ * child has none, or the blank one.
+ */
+static inline struct pv_proc *pv_find_proc(__u32 tgid, __u32 generation, __u32 origin,
+					   bool *read_ret)
+{
+	struct pv_program program = { .tgid = tgid, .generation = generation };
+	__u32 *slot = bpf_map_lookup_elem(&programs, &program), index = 0;
+
+	if (!slot && origin) {
+		program.tgid = origin;
+		slot = bpf_map_lookup_elem(&programs, &program);
+	}
+	if (slot)
+		index = *slot;
+	*read_ret = index != 0;
+	return bpf_map_lookup_elem(&procs, &index);
+}
+
 static inline long pv_loop(__u32 n, long (*fn)(__u32 i, void *ctx), struct pv_ctx *c)
 {
 	return bpf_loop(n, fn, c, 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The maps that every unit with a walker has.  collect/arena.c fills the first
- * four; ring and losses are read there.  Sizes marked 1 are set at load.
+ * The maps that every unit with a walker has.  collect/slots.c fills the first
+ * four, collect/arena.c the unwind tables; ring and losses are read there.
+ * Sizes marked 1 are set at load.
  */
 #ifndef PV_BPF_MAPS_BPF_H
 #define PV_BPF_MAPS_BPF_H
@@ -15,10 +16,28 @@
 #include "abi/unwind.h"
 #include "walk/walk.h"
 
+/* The watched processes; bpf/follow.bpf.h keeps them true at forks and execs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, PV_WATCHED_MAX);
 	__type(key, __u32); /* tgid */
+	__type(value, struct pv_watch);
+} watched SEC(".maps");
+
+/* The process entry of a program of a process, an index into procs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_WATCHED_MAX);
+	__type(key, struct pv_program);
+	__type(value, __u32);
+} programs SEC(".maps");
+
+/* Entry 0 is blank: it stands for a program that was not read yet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
 	__type(value, struct pv_proc);
 } procs SEC(".maps");
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The sampler: one merged stack of the current thread at each tick of a perf
- * event.  Input: the thread's own memory and registers.  Output: one
- * PV_EVENT_SAMPLE in the ring, after the code objects that it names.
+ * event, if its process is watched.  Input: the thread's own memory and
+ * registers.  Output: one PV_EVENT_SAMPLE in the ring, after the code objects
+ * that it names.
  */
 #include "bpf/vmlinux.h"
 
@@ -18,6 +19,7 @@ static inline long pv_read(struct pv_ctx *c, void *dst, __u32 n, __u64 addr)
 }
 
 #include "bpf/home.bpf.h"
+#include "bpf/follow.bpf.h"
 #include "walk/native.h"
 #include "walk/python.h"
 
@@ -64,19 +66,19 @@ int on_tick(struct bpf_perf_event_data *ctx)
 {
 	__u64 pid_tid = bpf_get_current_pid_tgid();
 	__u32 pid = pid_tid >> 32, cpu = bpf_get_smp_processor_id();
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct pv_watch *watch = bpf_map_lookup_elem(&watched, &pid);
+	struct task_struct *task;
 	struct pt_regs *regs;
 	struct pv_ctx c = {};
+	bool read = false;
 	__u64 now_ns;
 
-	c.proc = bpf_map_lookup_elem(&procs, &pid);
+	if (!watch)
+		return 0;
+	c.proc = pv_find_proc(pid, watch->generation, watch->origin, &read);
 	c.w = bpf_map_lookup_elem(&scratch, &cpu);
-	if (!c.w)
+	if (!c.w || !c.proc)
 		return 0;
-	if (!c.proc) {
-		pv_env_lost(&c, PV_LOSS_PROC_GONE);
-		return 0;
-	}
 	now_ns = bpf_ktime_get_ns();
 	if (pv_walk_spare(c.w, now_ns)) {
 		pv_env_lost(&c, PV_LOSS_SPARED);
@@ -86,9 +88,12 @@ int on_tick(struct bpf_perf_event_data *ctx)
 	c.w->sample.time_ns = now_ns;
 	c.w->sample.pid = pid;
 	c.w->sample.tid = (__u32)pid_tid;
-	c.w->sample.generation = c.proc->generation;
+	c.w->sample.generation = watch->generation;
 	c.w->sample.cpu = cpu;
+	if (!read)
+		c.w->sample.flags |= PV_SAMPLE_UNREAD;
 
+	task = bpf_get_current_task_btf();
 	regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	c.w->pc = regs->ip;
 	c.w->sp = regs->sp;

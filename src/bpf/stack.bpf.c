@@ -43,20 +43,21 @@ int on_task(struct bpf_iter__task *ctx)
 	struct pt_regs *regs;
 	__u64 switches;
 	__u32 zero = 0, pid;
+	bool read = false;
 
 	if (!task || (__u32)task->tgid != target_pid)
 		return 0;
 	pid = task->tgid;
 	c.home = task;
-	c.proc = bpf_map_lookup_elem(&procs, &pid);
+	c.proc = pv_find_proc(pid, PV_GENERATION_FIRST, 0, &read);
 	c.w = bpf_map_lookup_elem(&scratch, &zero);
-	if (!c.w || !c.proc)
+	if (!c.w || !c.proc || !read)
 		return 0;
 	pv_walk_begin(c.w);
 	c.w->sample.time_ns = bpf_ktime_get_ns();
 	c.w->sample.pid = pid;
 	c.w->sample.tid = task->pid;
-	c.w->sample.generation = c.proc->generation;
+	c.w->sample.generation = PV_GENERATION_FIRST;
 	c.w->sample.cpu = 0;
 	c.w->sample.task_state = task->__state;
 	switches = task->nvcsw + task->nivcsw;

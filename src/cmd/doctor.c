@@ -15,6 +15,7 @@
 #include "cmd/options.h"
 #include "model/facts.h"
 #include "session/diagnose.h"
+#include "session/resolve.h"
 
 struct doctor_options {
 	bool json;
@@ -28,9 +29,9 @@ static const struct pv_option doctor_option_table[] = {
 
 static const struct pv_usage doctor_usage = {
 	.command = "doctor",
-	.synopsis = "[OPTIONS] [PID]",
-	.summary = "What works here, what does not, and what would make it work; for a PID all "
-		   "that\npitviper knows of it.  Exit status 1 if an engine does not work.",
+	.synopsis = "[OPTIONS] [PID|NAME]",
+	.summary = "What works here, what does not, and what would make it work; for a process "
+		   "all that\npitviper knows of it.  Exit status 1 if an engine does not work.",
 	.example = "  sudo pitviper doctor 4127\n",
 	.options = doctor_option_table,
 };
@@ -120,21 +121,23 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 {
 	struct pv_vec facts = PV_VEC(struct pv_fact);
 	struct doctor_options options = {};
+	struct pv_vec pids = PV_VEC(pid_t);
 	struct pv_err *err, *print_err = NULL;
-	int first, pid = 0;
+	int first;
 	bool help;
 
 	err = pv_options_parse(&doctor_usage, argc, argv, &options, &first, &help);
 	if (err || help)
 		return err;
 	if (argc - first > 1)
-		return pv_err_create(PV_ERR_USAGE, "doctor wants one process id at most");
+		return pv_err_create(PV_ERR_USAGE, "doctor wants one process at most");
 	if (first < argc)
-		err = pv_options_pid(argv[first], &pid);
+		err = pv_resolve(argv[first], true, &pids);
 	if (!err)
 		err = pv_diagnose_machine(&facts);
-	if (!err && pid)
-		err = pv_diagnose_process(pid, &facts);
+	if (!err && pids.n)
+		err = pv_diagnose_process(*(pid_t *)pv_vec_at(&pids, 0), &facts);
+	pv_vec_deinit(&pids);
 	if (!err && options.json)
 		print_json(&facts);
 	else if (!options.json && (!err || facts.n))

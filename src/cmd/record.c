@@ -28,6 +28,7 @@
 #include "model/snapshot.h"
 #include "model/strings.h"
 #include "out/format.h"
+#include "session/resolve.h"
 #include "session/session.h"
 #include "tui/term.h"
 
@@ -41,19 +42,22 @@ enum {
 static const char default_format[] = "html";
 
 struct record_options {
-	const char *pid;
+	struct pv_vec names; /* const char *: of processes */
 	double duration;
 	unsigned int frequency;
 	struct pv_vec outputs; /* const char * */
 	const struct pv_format *format;
 	const char *engine;
-	bool threads, no_native, no_kernel, no_source, json, quiet, verbose;
+	bool children, threads, no_native, no_kernel, no_source, json, quiet, verbose;
 	char *const *argv; /* the program, or NULL */
 };
 
 #define AT(field) offsetof(struct record_options, field)
 static const struct pv_option record_option_table[] = {
-	{ 'p', "pid", "PID", "the process to attach to", PV_OPTION_TEXT, AT(pid) },
+	{ 'p', "pid", "PID|NAME", "the process to attach to; repeatable", PV_OPTION_LIST,
+	  AT(names) },
+	{ 0, "children", NULL, "its descendants, too, present and future", PV_OPTION_FLAG,
+	  AT(children) },
 	{ 'd', "duration", "SEC", "stop after SEC seconds (default: Ctrl-C, or its end)",
 	  PV_OPTION_SECONDS, AT(duration) },
 	{ 'F', "frequency", "HZ", "samples a second of CPU time (99)", PV_OPTION_COUNT,
@@ -77,15 +81,17 @@ static const struct pv_option record_option_table[] = {
 static const struct pv_usage record_usage = {
 	.command = "record",
 	.program = true,
-	.synopsis = "[OPTIONS] -p PID\n[OPTIONS] -- PROGRAM ARG...",
-	.summary = "Samples a process and writes its merged Python, native and kernel stacks.",
+	.synopsis = "[OPTIONS] -p PID|NAME...\n[OPTIONS] -- PROGRAM ARG...",
+	.summary = "Samples processes and writes their merged Python, native and kernel stacks.",
 	.example = "  sudo pitviper record -p 4127 -d 30 -o app.folded\n"
+		   "  sudo pitviper record -p gunicorn --children -d 30\n"
 		   "  sudo pitviper record -F 499 -- python3 app.py\n",
 	.options = record_option_table,
 };
 
 struct record {
 	struct record_options options;
+	struct pv_vec pids; /* pid_t */
 	struct pv_session *session;
 	struct pv_outputs outputs;
 	char default_path[128];
@@ -95,7 +101,7 @@ struct record {
 };
 
 static struct pv_err *check_options(struct record_options *options, int argc, char **argv,
-				    int first, pid_t *pid_ret)
+				    int first)
 {
 	bool program = first < argc && first > 0 && !strcmp(argv[first - 1], "--");
 
@@ -105,7 +111,7 @@ static struct pv_err *check_options(struct record_options *options, int argc, ch
 				     argv[first]);
 	if (program)
 		options->argv = argv + first;
-	if (!options->pid == !program)
+	if (!options->names.n == !program)
 		return pv_err_create(PV_ERR_USAGE, "record wants either -p PID or -- PROGRAM; see "
 						   "`pitviper record --help`");
 	if (options->frequency > MAX_HZ)
@@ -113,7 +119,7 @@ static struct pv_err *check_options(struct record_options *options, int argc, ch
 	if (options->engine && strcmp(options->engine, "bpf"))
 		return pv_err_create(PV_ERR_USAGE, "there is no engine `%s`, only bpf",
 				     options->engine);
-	return options->pid ? pv_options_pid(options->pid, pid_ret) : NULL;
+	return NULL;
 }
 
 /* The default output's name is known when the target runs; that it can be written, before. */
@@ -348,11 +354,25 @@ static struct pv_err *say_start(struct record *record)
 				  &record->progress);
 }
 
-static struct pv_err *record_run(struct record *record, pid_t pid, int *status_ret)
+/* The processes that were named. */
+static struct pv_err *resolve(struct record *record)
+{
+	struct pv_err *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < record->options.names.n; i++)
+		err = pv_resolve(*(const char **)pv_vec_at(&record->options.names, i), false,
+				 &record->pids);
+	return err;
+}
+
+static struct pv_err *record_run(struct record *record, int *status_ret)
 {
 	struct pv_session_options options = {
-		.pid = pid,
+		.pids = record->pids.data,
+		.n_pids = record->pids.n,
 		.argv = record->options.argv,
+		.children = record->options.children,
 		.frequency = record->options.frequency,
 		.threads = record->options.threads,
 		.no_native = record->options.no_native,
@@ -365,6 +385,7 @@ static struct pv_err *record_run(struct record *record, pid_t pid, int *status_r
 				 record->options.format);
 	if (!err && !record->outputs.paths.n)
 		err = try_directory();
+	options.recording = pv_outputs_take_recording(&record->outputs);
 	if (!err)
 		err = block_signals(record);
 	if (!err)
@@ -398,21 +419,26 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 {
 	struct record record = { .options = { .frequency = DEFAULT_HZ }, .signal_fd = -1 };
 	struct pv_err *err;
-	pid_t pid = 0;
 	int first;
 	bool help;
 
 	pv_outputs_init(&record.outputs);
+	record.pids = (struct pv_vec)PV_VEC(pid_t);
+	record.options.names = (struct pv_vec)PV_VEC(const char *);
 	record.options.outputs = (struct pv_vec)PV_VEC(const char *);
 	err = pv_options_parse(&record_usage, argc, argv, &record.options, &first, &help);
 	if (!err && !help)
-		err = check_options(&record.options, argc, argv, first, &pid);
+		err = check_options(&record.options, argc, argv, first);
 	if (!err && !help)
-		err = record_run(&record, pid, status_ret);
+		err = resolve(&record);
+	if (!err && !help)
+		err = record_run(&record, status_ret);
 	pv_progress_destroy(record.progress);
 	pv_session_destroy(record.session);
 	pv_outputs_deinit(&record.outputs);
 	pv_vec_deinit(&record.options.outputs);
+	pv_vec_deinit(&record.options.names);
+	pv_vec_deinit(&record.pids);
 	if (record.signal_fd >= 0)
 		close(record.signal_fd);
 	return err;

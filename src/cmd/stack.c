@@ -17,6 +17,7 @@
 #include "model/snapshot.h"
 #include "model/strings.h"
 #include "out/format.h"
+#include "session/resolve.h"
 #include "session/session.h"
 
 struct stack_options {
@@ -31,7 +32,7 @@ static const struct pv_option stack_option_table[] = {
 
 static const struct pv_usage stack_usage = {
 	.command = "stack",
-	.synopsis = "[OPTIONS] PID",
+	.synopsis = "[OPTIONS] PID|NAME",
 	.summary = "The merged Python, native and kernel stack of every thread of a process, now, "
 		   "without\nstopping it.",
 	.example = "  sudo pitviper stack 4127\n",
@@ -177,8 +178,9 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 {
 	struct stack_options options = {};
 	struct pv_snapshot snapshot;
+	struct pv_vec pids = PV_VEC(pid_t);
 	struct pv_err *err;
-	int first, pid;
+	int first;
 	bool help;
 
 	(void)status_ret;
@@ -187,10 +189,11 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 		return err;
 	if (argc - first != 1)
 		return pv_err_create(PV_ERR_USAGE,
-				     "stack wants one process id; see `pitviper stack --help`");
-	err = pv_options_pid(argv[first], &pid);
+				     "stack wants one process; see `pitviper stack --help`");
+	err = pv_resolve(argv[first], true, &pids);
 	if (!err)
-		err = pv_session_snapshot(pid, &snapshot);
+		err = pv_session_snapshot(*(pid_t *)pv_vec_at(&pids, 0), &snapshot);
+	pv_vec_deinit(&pids);
 	if (err)
 		return err;
 	if (options.json)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fills the walkers' maps.  Input: images, unwind tables.  Output: segments,
- * mappings and procs of bpf/maps.bpf.h.
+ * Unwind tables for the walkers.  Input: objects.  Output: `cells` and
+ * `segments` of bpf/maps.bpf.h.
  */
 #include "collect/arena.h"
 
@@ -12,13 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
-#include "abi/process.h"
 #include "abi/unwind.h"
-#include "base/cleanup.h"
 #include "base/map.h"
 #include "base/vec.h"
-#include "snap/image.h"
 #include "snap/objects.h"
 
 enum {
@@ -36,20 +34,11 @@ struct place {
 	uint32_t segment, cell;
 };
 
-/* The entries of the mappings array that a process uses. */
-struct extent {
-	pid_t pid;
-	uint32_t first, n;
-};
-
 struct pv_arena {
-	int segments_fd, mappings_fd, procs_fd;
+	int segments_fd;
 	uint32_t segments_max;
-	struct pv_vec segments;      /* struct segment */
-	struct pv_map places;        /* object id -> segment << 32 | cell */
-	struct pv_mapping *mappings; /* the mapped array */
-	size_t mappings_capacity;
-	struct pv_vec extents; /* struct extent, sorted by first */
+	struct pv_vec segments; /* struct segment */
+	struct pv_map places;   /* object id -> segment << 32 | cell */
 };
 
 static size_t mapped_size(size_t n, size_t element)
@@ -86,11 +75,7 @@ void pv_arena_destroy(struct pv_arena *arena)
 		segment_unmap(segment);
 		close(segment->fd);
 	}
-	if (arena->mappings)
-		munmap(arena->mappings,
-		       mapped_size(arena->mappings_capacity, sizeof(*arena->mappings)));
 	pv_vec_deinit(&arena->segments);
-	pv_vec_deinit(&arena->extents);
 	pv_map_deinit(&arena->places);
 	free(arena);
 }
@@ -159,25 +144,11 @@ struct pv_err *pv_arena_create(struct bpf_object *object, struct pv_arena **ret)
 {
 	struct pv_arena *arena = calloc(1, sizeof(*arena));
 	struct pv_err *err;
-	uint32_t max;
-	size_t n;
 
 	if (!arena)
 		return &pv_enomem;
 	arena->segments = (struct pv_vec)PV_VEC(struct segment);
-	arena->extents = (struct pv_vec)PV_VEC(struct extent);
 	arena->segments_fd = map_fd(object, "segments", &arena->segments_max);
-	arena->procs_fd = map_fd(object, "procs", &max);
-	arena->mappings_fd = map_fd(object, "mappings", &max);
-	arena->mappings_capacity = max;
-	n = mapped_size(max, sizeof(*arena->mappings));
-	arena->mappings = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, arena->mappings_fd, 0);
-	if (arena->mappings == MAP_FAILED) {
-		err = pv_err_errno(errno, "cannot map the mappings of the walkers");
-		arena->mappings = NULL;
-		pv_arena_destroy(arena);
-		return err;
-	}
 	err = add_first_segment(arena, object);
 	if (err) {
 		pv_arena_destroy(arena);
@@ -187,15 +158,15 @@ struct pv_err *pv_arena_create(struct bpf_object *object, struct pv_arena **ret)
 	return NULL;
 }
 
-/* Cells that the objects of an image still need in the arena. */
-static uint64_t cells_needed(const struct pv_arena *arena, const struct pv_image *image,
-			     const struct pv_objects *objects)
+/* Cells that the objects of these mappings still need in the arena. */
+static uint64_t cells_needed(const struct pv_arena *arena, const struct pv_objects *objects,
+			     const struct pv_mapping *mappings, size_t n)
 {
 	uint64_t need = 0, place;
 	size_t i;
 
-	for (i = 0; i < image->n_mappings; i++) {
-		const struct pv_object *object = pv_objects_get(objects, image->mappings[i].object);
+	for (i = 0; i < n; i++) {
+		const struct pv_object *object = pv_objects_get(objects, mappings[i].object);
 
 		if (object && object->unwind.npages &&
 		    !pv_map_get(&arena->places, object->id, &place))
@@ -236,100 +207,26 @@ static struct pv_err *place_object(struct pv_arena *arena, const struct pv_objec
 	return pv_map_set(&arena->places, object->id, (uint64_t)ret->segment << 32 | ret->cell);
 }
 
-/* Finds room for n entries between the extents in use. */
-static struct pv_err *reserve_extent(struct pv_arena *arena, pid_t pid, uint32_t n,
-				     struct extent *ret)
+struct pv_err *pv_arena_place(struct pv_arena *arena, const struct pv_objects *objects,
+			      struct pv_mapping *mappings, size_t n)
 {
-	struct extent extent = { .pid = pid, .n = n };
-	struct extent *all;
-	struct pv_err *err;
+	uint64_t more = cells_needed(arena, objects, mappings, n);
 	size_t i;
 
-	all = arena->extents.data;
-	for (i = 0; i < arena->extents.n; i++) {
-		if (all[i].first - extent.first >= n)
-			break;
-		extent.first = all[i].first + all[i].n;
+	for (i = 0; i < n; i++) {
+		const struct pv_object *object = pv_objects_get(objects, mappings[i].object);
+		struct place place;
+		struct pv_err *err;
+
+		if (!object || !mappings[i].npages)
+			continue;
+		err = place_object(arena, object, more, &place);
+		if (err)
+			return err;
+		mappings[i].segment = place.segment;
+		mappings[i].cell = place.cell;
 	}
-	if (n > arena->mappings_capacity || extent.first > arena->mappings_capacity - n)
-		return pv_err_create(PV_ERR_FAILED,
-				     "the processes have more than %zu executable mappings",
-				     arena->mappings_capacity);
-	err = pv_vec_append(&arena->extents, &extent, 1, NULL);
-	if (err)
-		return err;
-	all = arena->extents.data;
-	memmove(all + i + 1, all + i, (arena->extents.n - 1 - i) * sizeof(*all));
-	all[i] = extent;
-	*ret = extent;
 	return NULL;
-}
-
-/* Gives back a process's extents but for the one that starts at keep. */
-static void release_extents(struct pv_arena *arena, pid_t pid, uint32_t keep)
-{
-	struct extent *all = arena->extents.data;
-	size_t i, n = 0;
-
-	for (i = 0; i < arena->extents.n; i++) {
-		if (all[i].pid != pid || all[i].first == keep)
-			all[n++] = all[i];
-	}
-	arena->extents.n = n;
-}
-
-static struct pv_err *put_proc(struct pv_arena *arena, const struct pv_image *image,
-			       const struct extent *extent, uint32_t generation)
-{
-	struct pv_proc proc = image->python.proc, old;
-	uint32_t pid = image->pid;
-
-	proc.generation = generation;
-	proc.maps_first = extent->first;
-	proc.maps_n = extent->n;
-	proc.has_python = image->python.found;
-	if (!bpf_map_lookup_elem(arena->procs_fd, &pid, &old) && old.generation == generation &&
-	    old.runtime == proc.runtime) {
-		proc.reanchor_cfa = old.reanchor_cfa;
-		proc.reanchor_rbp = old.reanchor_rbp;
-		proc.reanchor_pc = old.reanchor_pc;
-		proc.reanchor_cframe = old.reanchor_cframe;
-		proc.eval_row = old.eval_row;
-	}
-	if (bpf_map_update_elem(arena->procs_fd, &pid, &proc, BPF_ANY))
-		return pv_err_errno(errno, "cannot hand process %u to the kernel", pid);
-	return NULL;
-}
-
-struct pv_err *pv_arena_put(struct pv_arena *arena, const struct pv_image *image,
-			    const struct pv_objects *objects, uint32_t generation)
-{
-	uint64_t more = cells_needed(arena, image, objects);
-	struct extent extent;
-	struct pv_err *err;
-	size_t i;
-
-	err = reserve_extent(arena, image->pid, image->n_mappings, &extent);
-	for (i = 0; !err && i < image->n_mappings; i++) {
-		struct pv_mapping mapping = image->mappings[i];
-		const struct pv_object *object = pv_objects_get(objects, mapping.object);
-
-		if (object && mapping.npages) {
-			struct place place;
-
-			err = place_object(arena, object, more, &place);
-			if (err)
-				break;
-			mapping.segment = place.segment;
-			mapping.cell = place.cell;
-		}
-		arena->mappings[extent.first + i] = mapping;
-	}
-	if (!err)
-		err = put_proc(arena, image, &extent, generation);
-	if (!err)
-		release_extents(arena, image->pid, extent.first);
-	return err;
 }
 
 uint64_t pv_arena_bytes(const struct pv_arena *arena)

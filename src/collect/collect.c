@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The bpf engine: loading, draining, counting.  Input: skeletons, images.
- * Output: records by callback.  Attaching to threads is collect/threads.c.
+ * The bpf engine: loading, attaching, draining, counting.  Input: skeletons,
+ * images.  Output: records by callback.
  */
 #include "collect/collect.h"
 
@@ -18,9 +18,11 @@
 #include "abi/process.h"
 #include "base/cleanup.h"
 #include "collect/arena.h"
+#include "collect/clocks.h"
 #include "collect/features.h"
+#include "collect/sampler.h"
 #include "collect/sideband.h"
-#include "collect/threads.h"
+#include "collect/slots.h"
 #include "snap/image.h"
 
 #include "sample.skel.h"
@@ -33,8 +35,10 @@ struct pv_collect {
 	struct bpf_object *object; /* of the one */
 	struct ring_buffer *ring;
 	struct pv_arena *arena;
+	struct pv_slots *slots;
 	struct pv_sideband *sideband; /* or NULL */
-	struct pv_threads *threads;
+	struct pv_sampler *sampler;   /* or NULL */
+	struct pv_clocks *clocks;
 	int epoll_fd;
 	const struct pv_collect_handlers *handlers; /* while draining */
 	struct pv_err *handler_err;
@@ -180,9 +184,10 @@ struct pv_err *pv_collect_load(struct pv_collect *collect)
 		err = open_ring(collect);
 	if (!err)
 		err = pv_arena_create(collect->object, &collect->arena);
-	if (!err && collect->sample)
-		err = pv_threads_create(bpf_program__fd(collect->sample->progs.on_tick),
-					collect->options.frequency, &collect->threads);
+	if (!err)
+		err = pv_slots_create(collect->object, &collect->slots);
+	if (!err)
+		err = pv_clocks_create(collect->options.children, &collect->clocks);
 	return err;
 }
 
@@ -190,8 +195,10 @@ void pv_collect_destroy(struct pv_collect *collect)
 {
 	if (!collect)
 		return;
-	pv_threads_destroy(collect->threads);
+	pv_sampler_destroy(collect->sampler);
+	pv_clocks_destroy(collect->clocks);
 	pv_sideband_destroy(collect->sideband);
+	pv_slots_destroy(collect->slots);
 	pv_arena_destroy(collect->arena);
 	ring_buffer__free(collect->ring);
 	sample_bpf__destroy(collect->sample);
@@ -208,21 +215,69 @@ struct pv_err *pv_collect_open_side(struct pv_collect *collect)
 	return pv_sideband_create(collect->epoll_fd, &collect->sideband);
 }
 
+struct pv_err *pv_collect_follow(struct pv_collect *collect)
+{
+	struct sample_bpf *sample = collect->sample;
+
+	sample->links.on_fork = bpf_program__attach(sample->progs.on_fork);
+	if (!sample->links.on_fork)
+		return pv_err_errno(errno, "cannot follow forks");
+	sample->links.on_exec = bpf_program__attach(sample->progs.on_exec);
+	return sample->links.on_exec ? NULL : pv_err_errno(errno, "cannot follow execs");
+}
+
+struct pv_err *pv_collect_add(struct pv_collect *collect, pid_t pid)
+{
+	return pv_slots_add(collect->slots, pid, collect->options.children);
+}
+
+void pv_collect_remove(struct pv_collect *collect, pid_t pid)
+{
+	pv_slots_remove(collect->slots, pid);
+}
+
+bool pv_collect_watched(struct pv_collect *collect, pid_t pid, struct pv_watch *ret)
+{
+	return pv_slots_watched(collect->slots, pid, ret);
+}
+
 struct pv_err *pv_collect_put(struct pv_collect *collect, const struct pv_image *image,
 			      const struct pv_objects *objects, uint32_t generation)
 {
-	return pv_arena_put(collect->arena, image, objects, generation);
+	return pv_slots_put(collect->slots, collect->arena, image, objects, generation);
 }
 
-struct pv_err *pv_collect_attach(struct pv_collect *collect, pid_t pid)
+struct pv_err *pv_collect_share(struct pv_collect *collect, pid_t parent, pid_t child,
+				uint32_t generation, bool *shared_ret)
 {
-	return pv_threads_attach(collect->threads, pid);
+	return pv_slots_share(collect->slots, parent, child, generation, shared_ret);
 }
 
-struct pv_err *pv_collect_thread_event(struct pv_collect *collect,
-				       const struct pv_side_event *event)
+struct pv_err *pv_collect_clock(struct pv_collect *collect, pid_t pid)
 {
-	return collect->threads ? pv_threads_event(collect->threads, event) : NULL;
+	return pv_clocks_add(collect->clocks, pid);
+}
+
+struct pv_err *pv_collect_clock_event(struct pv_collect *collect, const struct pv_side_event *event)
+{
+	return pv_clocks_event(collect->clocks, event);
+}
+
+struct pv_err *pv_collect_cpu_ns(struct pv_collect *collect, uint64_t *ret)
+{
+	return pv_clocks_read(collect->clocks, ret);
+}
+
+struct pv_err *pv_collect_start(struct pv_collect *collect)
+{
+	return pv_sampler_create(bpf_program__fd(collect->sample->progs.on_tick),
+				 collect->options.frequency, &collect->sampler);
+}
+
+void pv_collect_detach(struct pv_collect *collect)
+{
+	pv_sampler_destroy(collect->sampler);
+	collect->sampler = NULL;
 }
 
 struct pv_err *pv_collect_watch(struct pv_collect *collect, int fd)
@@ -232,6 +287,12 @@ struct pv_err *pv_collect_watch(struct pv_collect *collect, int fd)
 	if (epoll_ctl(collect->epoll_fd, EPOLL_CTL_ADD, fd, &watch))
 		return pv_err_errno(errno, "cannot watch a descriptor");
 	return NULL;
+}
+
+struct pv_err *pv_collect_drain_side(struct pv_collect *collect,
+				     const struct pv_collect_handlers *handlers)
+{
+	return collect->sideband ? pv_sideband_drain(collect->sideband, handlers) : NULL;
 }
 
 struct pv_err *pv_collect_drain(struct pv_collect *collect, int timeout_ms,
@@ -246,8 +307,7 @@ struct pv_err *pv_collect_drain(struct pv_collect *collect, int timeout_ms,
 	collect->handlers = handlers;
 	collect->handler_err = NULL;
 	/* births and mappings first: they explain the samples */
-	if (collect->sideband)
-		err = pv_sideband_drain(collect->sideband, handlers);
+	err = pv_collect_drain_side(collect, handlers);
 	if (err)
 		return err;
 	error = ring_buffer__consume(collect->ring);
@@ -280,12 +340,6 @@ struct pv_err *pv_collect_snapshot(struct pv_collect *collect)
 		close(fd);
 	bpf_link__destroy(link);
 	return err;
-}
-
-void pv_collect_detach(struct pv_collect *collect)
-{
-	pv_threads_destroy(collect->threads);
-	collect->threads = NULL;
 }
 
 /* Sums a per-CPU value of n u64s over all CPUs into sum[n]. */

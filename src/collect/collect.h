@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The owner of the kernel side: loads the BPF programs, fills their maps,
- * attaches to threads, drains what they send.  Input: images of processes.
+ * attaches them, drains what they send.  Input: images of processes.
  * Output: pv_event records and side-band events, by callback.
  *
  * Everything is held by file descriptors of this process: when it dies,
@@ -21,22 +21,27 @@
 struct pv_event;
 struct pv_image;
 struct pv_objects;
+struct pv_watch;
 
 enum pv_side_type {
 	PV_SIDE_MMAP, /* pid has a new executable mapping */
-	PV_SIDE_EXEC, /* pid has become another program */
+	PV_SIDE_EXEC, /* pid has become another program, called name */
+	PV_SIDE_NAME, /* pid:tid calls itself name */
 	PV_SIDE_FORK, /* pid:tid was born of parent_pid:parent_tid */
 	PV_SIDE_EXIT, /* pid:tid is gone */
+	PV_SIDE_LOST, /* there were others that the kernel could not keep; all else is 0 */
 };
 
 struct pv_side_event {
 	enum pv_side_type type;
 	pid_t pid, tid, parent_pid, parent_tid;
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
+	char name[16];    /* any bytes, NUL-terminated */
 };
 
 struct pv_collect_options {
-	unsigned int frequency; /* samples a second of CPU time and thread */
+	unsigned int frequency; /* samples a second and CPU */
+	bool children;          /* what watched processes fork is watched, too */
 	bool no_kernel, no_native;
 	bool snapshot; /* load the task iterator in place of the sampler */
 	pid_t snapshot_pid;
@@ -65,6 +70,18 @@ struct pv_err *pv_collect_open_side(struct pv_collect *collect);
  */
 struct pv_err *pv_collect_load(struct pv_collect *collect);
 
+/* From here on the kernel's side takes in forks and execs of watched processes at once. */
+struct pv_err *pv_collect_follow(struct pv_collect *collect);
+
+/* A process that is to be sampled; until its image is put its samples are marked. */
+struct pv_err *pv_collect_add(struct pv_collect *collect, pid_t pid);
+
+/* It has ended: its number means nothing any more. */
+void pv_collect_remove(struct pv_collect *collect, pid_t pid);
+
+/* What the kernel's side knows of a process now; false: it is not watched. */
+bool pv_collect_watched(struct pv_collect *collect, pid_t pid, struct pv_watch *ret);
+
 /*
  * Hands a process's image to the walkers, or replaces it; tables of objects go
  * up once.  What the walkers learned of the same generation is kept.
@@ -72,18 +89,35 @@ struct pv_err *pv_collect_load(struct pv_collect *collect);
 struct pv_err *pv_collect_put(struct pv_collect *collect, const struct pv_image *image,
 			      const struct pv_objects *objects, uint32_t generation);
 
+/* Gives a forked child its parent's image; shared_ret: false, that one has none. */
+struct pv_err *pv_collect_share(struct pv_collect *collect, pid_t parent, pid_t child,
+				uint32_t generation, bool *shared_ret);
+
 /*
- * Samples every thread of a process and those that they will create.  Threads
- * that are born while this goes on are found by the side-band's FORK events:
- * pass each side event of the process to pv_collect_thread_event().
+ * Counts the CPU time of every thread of a process and of those that they will
+ * create, children's too if they are watched.  Pass each side event of the
+ * process to pv_collect_clock_event(), in order.
  */
-struct pv_err *pv_collect_attach(struct pv_collect *collect, pid_t pid);
-struct pv_err *pv_collect_thread_event(struct pv_collect *collect,
-				       const struct pv_side_event *event);
+struct pv_err *pv_collect_clock(struct pv_collect *collect, pid_t pid);
+struct pv_err *pv_collect_clock_event(struct pv_collect *collect,
+				      const struct pv_side_event *event);
+
+/* CPU time since each counter was there, of what has ended, too. */
+struct pv_err *pv_collect_cpu_ns(struct pv_collect *collect, uint64_t *ret);
+
+/* Samples are taken from here on. */
+struct pv_err *pv_collect_start(struct pv_collect *collect);
 
 /* Waits up to timeout_ms for anything, then hands over all that there is. */
 struct pv_err *pv_collect_drain(struct pv_collect *collect, int timeout_ms,
 				const struct pv_collect_handlers *handlers);
+
+/*
+ * Hands over the side-band events that there are.  When a record names a process
+ * that is not known this brings its birth: what led to a record is there before it.
+ */
+struct pv_err *pv_collect_drain_side(struct pv_collect *collect,
+				     const struct pv_collect_handlers *handlers);
 
 /* A descriptor to be woken by (signals, pidfd); readable = pv_collect_drain() returns. */
 struct pv_err *pv_collect_watch(struct pv_collect *collect, int fd);

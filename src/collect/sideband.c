@@ -18,8 +18,9 @@
 #include "base/vec.h"
 
 enum {
-	RING_PAGES = 32, /* power of two; a record is about 100 bytes */
+	RING_PAGES = 64, /* power of two; a record is about 100 bytes */
 	RECORD_MAX = 1 << 16,
+	ROUNDS_MAX = 16, /* of one drain */
 };
 
 struct ring {
@@ -33,7 +34,7 @@ struct pv_sideband {
 	size_t n;
 	size_t page_size;
 	uint64_t lost;
-	struct pv_vec events; /* struct pv_side_event of one drain */
+	struct pv_vec events; /* struct pv_side_event, not handed over yet */
 };
 
 /* The fields of sample_id_all for sample_type TID | TIME, at the end of each record. */
@@ -146,6 +147,7 @@ static struct pv_err *take(struct pv_sideband *sideband, const struct perf_event
 	const uint32_t *word = (const uint32_t *)(record + sizeof(*header));
 	struct pv_side_event event = {};
 	struct sample_id id;
+	size_t n;
 
 	if (header->size < sizeof(*header) + 16 + sizeof(id))
 		return NULL;
@@ -158,10 +160,12 @@ static struct pv_err *take(struct pv_sideband *sideband, const struct perf_event
 		event.type = PV_SIDE_MMAP;
 		break;
 	case PERF_RECORD_COMM:
-		if (!(header->misc & PERF_RECORD_MISC_COMM_EXEC))
-			return NULL;
 		event.tid = word[1];
-		event.type = PV_SIDE_EXEC;
+		event.type =
+			header->misc & PERF_RECORD_MISC_COMM_EXEC ? PV_SIDE_EXEC : PV_SIDE_NAME;
+		n = header->size - sizeof(*header) - 8 - sizeof(id);
+		memcpy(event.name, word + 2,
+		       n < sizeof(event.name) - 1 ? n : sizeof(event.name) - 1);
 		break;
 	case PERF_RECORD_FORK:
 	case PERF_RECORD_EXIT:
@@ -175,7 +179,9 @@ static struct pv_err *take(struct pv_sideband *sideband, const struct perf_event
 
 		memcpy(&lost, record + sizeof(*header) + 8, 8);
 		sideband->lost += lost;
-		return NULL;
+		event.pid = 0;
+		event.type = PV_SIDE_LOST;
+		break;
 	}
 	default:
 		return NULL;
@@ -211,27 +217,66 @@ static int by_time(const void *a, const void *b)
 	return (x->time_ns > y->time_ns) - (x->time_ns < y->time_ns);
 }
 
-struct pv_err *pv_sideband_drain(struct pv_sideband *sideband,
-				 const struct pv_collect_handlers *handlers)
+static struct pv_err *drain_rings(struct pv_sideband *sideband)
 {
 	struct pv_err *err = NULL;
 	size_t i;
 
-	sideband->events.n = 0;
 	for (i = 0; !err && i < sideband->n; i++)
 		err = drain_ring(sideband, &sideband->rings[i]);
-	if (sideband->events.n)
-		qsort(sideband->events.data, sideband->events.n, sizeof(struct pv_side_event),
-		      by_time);
-	for (i = 0; !err && i < sideband->events.n; i++)
-		err = handlers->side(handlers->ctx, pv_vec_at(&sideband->events, i));
 	return err;
 }
 
-uint64_t pv_sideband_lost(struct pv_sideband *sideband)
+/* Hands over the events up to a time, in order; the others stay. */
+static struct pv_err *hand_over(struct pv_sideband *sideband, uint64_t until_ns,
+				const struct pv_collect_handlers *handlers)
 {
-	uint64_t lost = sideband->lost;
+	struct pv_side_event *events = sideband->events.data;
+	size_t n = sideband->events.n, i = 0;
+	struct pv_err *err = NULL;
 
-	sideband->lost = 0;
-	return lost;
+	qsort(events, n, sizeof(*events), by_time);
+	while (!err && i < n && events[i].time_ns <= until_ns)
+		err = handlers->side(handlers->ctx, &events[i++]);
+	sideband->events.n = n - i;
+	memmove(events, events + i, (n - i) * sizeof(*events));
+	return err;
+}
+
+/*
+ * The rings are read one after the other: a birth on a CPU that was read first
+ * may be missing while what the child did then on another CPU is there.  A
+ * second look at all of them brings what led to anything of the first.
+ */
+struct pv_err *pv_sideband_drain(struct pv_sideband *sideband,
+				 const struct pv_collect_handlers *handlers)
+{
+	struct pv_err *err = NULL;
+	unsigned int round;
+	size_t i;
+
+	for (round = 0; !err && round < ROUNDS_MAX; round++) {
+		uint64_t until_ns = 0;
+
+		err = drain_rings(sideband);
+		if (err || !sideband->events.n)
+			break;
+		for (i = 0; i < sideband->events.n; i++) {
+			const struct pv_side_event *event = pv_vec_at(&sideband->events, i);
+
+			if (event->time_ns > until_ns)
+				until_ns = event->time_ns;
+		}
+		err = drain_rings(sideband);
+		if (!err)
+			err = hand_over(sideband, until_ns, handlers);
+		if (!sideband->events.n)
+			break;
+	}
+	return err;
+}
+
+uint64_t pv_sideband_lost(const struct pv_sideband *sideband)
+{
+	return sideband->lost;
 }

@@ -175,13 +175,12 @@ static struct pv_err *detect_steps(struct pv_mem *mem, const struct pv_interpret
 	struct pv_python_sources *sources = &ret->sources;
 	struct pv_err *err;
 	uint32_t version;
-	bool exact;
 
-	err = pv_python_version(mem, interpreter, &version, &exact, sources->version,
+	err = pv_python_version(mem, interpreter, &version, &ret->exact, sources->version,
 				sizeof(sources->version));
 	if (err)
 		return err;
-	version_text(version, exact, ret->version, sizeof(ret->version));
+	version_text(version, ret->exact, ret->version, sizeof(ret->version));
 	err = find_layout(mem, interpreter, version, ret);
 	if (!err)
 		err = find_types(interpreter, &ret->proc);
@@ -208,6 +207,7 @@ static struct pv_err *detect_one(struct pv_mem *mem, const struct pv_interpreter
 	ret->proc.has_python = 1;
 	ret->proc.runtime = interpreter->runtime;
 	ret->stripped = is_stripped(code->elf);
+	ret->apart = interpreter->copy;
 	ret->module_path = strdup(code->path);
 	if (!ret->module_path)
 		return &pv_enomem;
@@ -312,5 +312,47 @@ struct pv_err *pv_python_detect(struct pv_mem *mem, const struct pv_python_modul
 	if (first)
 		return first;
 	*ret = (struct pv_python){ 0 };
+	return NULL;
+}
+
+static void move_range(struct pv_range *range, uint64_t delta)
+{
+	if (!range->end)
+		return;
+	range->start += delta;
+	range->end += delta;
+}
+
+struct pv_err *pv_python_move(struct pv_mem *mem, const struct pv_python *known, uint64_t delta,
+			      const struct pv_python_module *modules, size_t n_modules,
+			      struct pv_python *ret)
+{
+	struct pv_python moved = *known;
+	struct pv_proc *proc = &moved.proc;
+	struct pv_err *err;
+	size_t i;
+
+	if (!known->found || known->apart)
+		return NULL;
+	proc->runtime += delta;
+	proc->code_type += delta;
+	proc->bytes_type += delta;
+	proc->unicode_type += delta;
+	for (i = 0; i < PV_EVAL_RANGES_MAX; i++)
+		move_range(&proc->eval[i], delta);
+	move_range(&proc->torn, delta);
+	for (i = 0; i < PV_INLINED_MAX; i++)
+		move_range(&proc->inlined[i], delta);
+	for (i = 0; i < PV_COLLECTOR_PARTS_MAX; i++)
+		move_range(&moved.collector[i], delta);
+	moved.initialized = false;
+	err = find_threads(mem, modules, n_modules, &moved);
+	/* the text that tells the last digit is there by now */
+	if (err || (moved.initialized && !moved.exact))
+		return err;
+	moved.module_path = strdup(known->module_path);
+	if (!moved.module_path)
+		return &pv_enomem;
+	*ret = moved;
 	return NULL;
 }

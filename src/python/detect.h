@@ -40,6 +40,8 @@ struct pv_python {
 	char *module_path;   /* of the executable or libpython; owned */
 	bool stripped;       /* no .symtab */
 	bool initialized;    /* an interpreter with a main thread exists already */
+	bool exact;          /* its version is known to the last digit */
+	bool apart;          /* its data are copies in the executable: they move by themselves */
 	struct pv_proc proc; /* everything but generation and maps_* filled in */
 	/* the garbage collector's function, as addresses in the process; empty = unused */
 	struct pv_range collector[PV_COLLECTOR_PARTS_MAX];
@@ -54,6 +56,16 @@ struct pv_python {
 struct pv_err *pv_python_detect(struct pv_mem *mem, const struct pv_python_module *modules,
 				size_t n_modules, struct pv_python *ret);
 void pv_python_deinit(struct pv_python *python);
+
+/*
+ * The same interpreter, known from another process or an earlier look, with its
+ * code delta bytes higher: only what differs between processes is looked at, and
+ * that is a thousand times quicker.  ret->found is false where that is not
+ * possible, and it must be detected.
+ */
+struct pv_err *pv_python_move(struct pv_mem *mem, const struct pv_python *known, uint64_t delta,
+			      const struct pv_python_module *modules, size_t n_modules,
+			      struct pv_python *ret);
 
 /* Cheap: may this object hold CPython's runtime?  (_PyRuntime in .dynsym or .symtab) */
 bool pv_python_is_runtime(const struct pv_elf *elf);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -19,17 +20,21 @@
 #include "target/maps.h"
 
 /* In the child: PTRACE_TRACEME makes execve() stop with SIGTRAP. */
-static void run_child(char *const *argv, int report_fd)
+static void run_child(char *const *argv, pid_t parent, int report_fd)
 {
 	sigset_t none;
 	int error;
 
+	/* if we are dead by now, PTRACE_TRACEME would give the child to init, stopped for ever */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
-	if (!ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+	if (!ptrace(PTRACE_TRACEME, 0, NULL, NULL) && !prctl(PR_SET_PDEATHSIG, 0))
 		execvp(argv[0], argv);
 	error = errno;
 	while (write(report_fd, &error, sizeof(error)) < 0 && errno == EINTR)
@@ -41,7 +46,7 @@ struct pv_err *pv_launch(char *const *argv, pid_t *ret)
 {
 	int fds[2], status, error = 0;
 	ssize_t n;
-	pid_t pid;
+	pid_t parent = getpid(), pid;
 
 	if (pipe2(fds, O_CLOEXEC))
 		return pv_err_errno(errno, "cannot start %s", argv[0]);
@@ -53,7 +58,7 @@ struct pv_err *pv_launch(char *const *argv, pid_t *ret)
 		return pv_err_errno(error, "cannot start %s", argv[0]);
 	}
 	if (!pid)
-		run_child(argv, fds[1]);
+		run_child(argv, parent, fds[1]);
 	close(fds[1]);
 	/* the write end closes at a successful exec, before the stop is reported */
 	do {

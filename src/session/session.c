@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The flow of a capture: create, step, stop.  Input: records and side-band
- * events of collect/.  Output: the profile.
+ * events of collect/.  Output: the profile.  Who is watched and what they run
+ * is session/family.c.
  */
 #include "session/session.h"
 
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #include "abi/event.h"
@@ -22,20 +22,21 @@
 #include "collect/collect.h"
 #include "model/profile.h"
 #include "model/strings.h"
+#include "session/family.h"
 #include "session/launch.h"
 #include "session/losses.h"
+#include "session/recorder.h"
 #include "session/sources.h"
 #include "session/symbolise.h"
-#include "snap/image.h"
+#include "session/watched.h"
 #include "snap/merge.h"
 #include "snap/objects.h"
 #include "symbol/python.h"
-#include "target/mem.h"
 #include "target/process.h"
 
 enum {
 	PENDING_DRAINS = 3, /* a sample waits that often for names that are on their way */
-	TOUCH_MAX = 16,     /* a drain */
+	HURRY_MS = 1,       /* until a process is looked at again that is in the midst of an exec */
 };
 
 /* A sample whose names have not all arrived yet. */
@@ -46,29 +47,20 @@ struct pending {
 
 struct pv_session {
 	struct pv_session_options options;
-	pid_t pid;
-	int pidfd;
-	bool held;                 /* started by us, not released yet */
-	bool gone;                 /* the target has ended */
-	bool image_stale;          /* it has mapped or become something new */
-	uint64_t touch[TOUCH_MAX]; /* addresses that BPF could not read */
-	size_t n_touch;
-	uint32_t generation;
-	uint64_t exec_ns;                 /* when it last became another program */
-	struct pv_merge_options merge[2]; /* by the lowest bit of the generation */
-	uint64_t start_ns, attached_ns, first_sample_ns, stop_ns;
-	uint64_t start_cpu_ns; /* CPU time of the target before the capture */
-	char name[16];
-	char interpreter[48];
+	pid_t launched; /* by us; 0: none */
+	bool held;      /* not released yet */
+	bool gone;      /* all that were named have ended */
+	uint64_t start_ns, attached_ns, first_sample_ns;
+	uint64_t start_cpu_ns; /* what was counted before the capture */
+	uint64_t kernel_losses[PV_LOSS_MAX]; /* those in the profile that the kernel counted */
 
 	struct pv_objects *objects;
-	struct pv_mem *mem;
-	struct pv_image image;
-	uint32_t image_generation;
 	struct pv_collect *collect;
 	struct pv_codes *codes;
-	struct pv_profile *profile;
-	uint32_t process; /* index in profile */
+	struct pv_profile *profile;   /* of the capture: all but samples and ticks */
+	struct pv_recorder *recorder; /* those go there */
+	struct pv_profile *result;    /* everything, read back after the stop; else NULL */
+	struct pv_family *family;
 	struct pv_symboliser *symboliser;
 	struct pv_sources *sources; /* or NULL */
 	struct pv_merged merged;
@@ -83,8 +75,16 @@ static uint64_t now_ns(void)
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
 }
 
-/* Puts a thread's root frame below the root if the user wants one. */
-static struct pv_err *thread_root(struct pv_session *s, uint32_t thread, uint32_t *ret)
+static uint64_t unix_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+/* Puts a thread's root frame below node if the user wants one. */
+static struct pv_err *thread_root(struct pv_session *s, uint32_t thread, uint32_t *node)
 {
 	const struct pv_profile_thread *info = pv_vec_at(&s->profile->threads, thread);
 	struct pv_loc loc = { .kind = PV_LOC_THREAD };
@@ -93,7 +93,6 @@ static struct pv_err *thread_root(struct pv_session *s, uint32_t thread, uint32_
 	uint32_t id;
 	int n;
 
-	*ret = 0;
 	if (!s->options.threads)
 		return NULL;
 	n = snprintf(text, sizeof(text), "thread %s (%u)",
@@ -101,48 +100,60 @@ static struct pv_err *thread_root(struct pv_session *s, uint32_t thread, uint32_
 	err = pv_strings_add(s->profile->strings, text, n, &loc.function);
 	if (!err)
 		err = pv_profile_loc(s->profile, &loc, &id);
-	return err ? err : pv_profile_node(s->profile, 0, id, ret);
+	return err ? err : pv_profile_node(s->profile, *node, id, node);
 }
 
-static struct pv_err *find_thread(struct pv_session *s, uint32_t tid, uint32_t *ret)
+static struct pv_err *find_thread(struct pv_session *s, const struct pv_watched *watched,
+				  const struct pv_program_run *run, uint32_t tid, uint32_t *ret)
 {
 	char path[64], name[32] = "";
 	_pv_fclose_ FILE *file = NULL;
 	uint64_t known;
 
 	/* known already: its name was read at its first sample */
-	if (pv_map_get(&s->profile->thread_index, (uint64_t)s->process << 32 | tid, &known)) {
+	if (pv_map_get(&s->profile->thread_index, (uint64_t)run->process << 32 | tid, &known)) {
 		*ret = known;
 		return NULL;
 	}
-	snprintf(path, sizeof(path), "/proc/%d/task/%u/comm", s->pid, tid);
-	file = fopen(path, "re");
-	if (file && fgets(name, sizeof(name), file))
-		name[strcspn(name, "\n")] = '\0';
-	for (char *c = name; *c; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
+	if ((pid_t)tid == watched->pid) {
+		snprintf(name, sizeof(name), "%s", run->name);
+	} else {
+		snprintf(path, sizeof(path), "/proc/%d/task/%u/comm", watched->pid, tid);
+		file = fopen(path, "re");
+		if (file && fgets(name, sizeof(name), file))
+			name[strcspn(name, "\n")] = '\0';
+		pv_process_harmless(name);
 	}
-	return pv_profile_thread(s->profile, s->process, tid, name, ret);
+	return pv_profile_thread(s->profile, run->process, tid, name, ret);
 }
 
-static struct pv_err *add_sample(struct pv_session *s, const struct pv_event_sample *sample)
+/* Where a sample's frames begin: its thread, and the node below which they stand. */
+static struct pv_err *find_root(struct pv_session *s, struct pv_watched *watched,
+				struct pv_program_run *run, uint32_t tid, uint32_t *thread_ret,
+				uint32_t *node_ret)
+{
+	bool frames = s->profile->children;
+	struct pv_err *err = NULL;
+
+	*node_ret = 0;
+	if (run->process == PV_NOT_IN_PROFILE || (frames && run->loc == PV_NOT_IN_PROFILE)) {
+		if (watched->named_anew && run == pv_watched_now(watched))
+			err = pv_watched_read_title(watched);
+		if (!err)
+			err = pv_watched_describe(watched, run, frames, s->profile);
+	}
+	if (!err && frames)
+		err = pv_profile_node(s->profile, 0, run->loc, node_ret);
+	if (!err)
+		err = find_thread(s, watched, run, tid, thread_ret);
+	return err ? err : thread_root(s, *thread_ret, node_ret);
+}
+
+static void count_quality(struct pv_session *s, const struct pv_event_sample *sample,
+			  uint32_t missing)
 {
 	struct pv_quality *quality = &s->profile->quality;
-	uint32_t thread, parent, node, missing;
-	struct pv_err *err;
 
-	err = find_thread(s, sample->tid, &thread);
-	if (!err)
-		err = thread_root(s, thread, &parent);
-	if (!err)
-		err = pv_symbolise(s->symboliser, &s->merged, parent, &node, &missing);
-	if (!err)
-		err = pv_sources_take(s->sources, s->pid);
-	if (!err)
-		err = pv_profile_add(s->profile, node, thread, 1);
-	if (err)
-		return err;
 	quality->samples++;
 	quality->complete += s->merged.complete && !missing;
 	quality->truncated += s->merged.truncated;
@@ -155,38 +166,76 @@ static struct pv_err *add_sample(struct pv_session *s, const struct pv_event_sam
 	if (s->merged.loss < PV_LOSSES_MAX && s->merged.loss)
 		s->profile->losses.count[s->merged.loss]++;
 	s->profile->losses.count[PV_LOSS_NAME_MISSING] += missing;
-	return NULL;
 }
 
-static struct pv_err *merge(struct pv_session *s, const struct pv_event_sample *sample)
+/* A merged sample of a known process goes into the profile. */
+static struct pv_err *add_sample(struct pv_session *s, const struct pv_event_sample *sample,
+				 struct pv_watched *watched, struct pv_program_run *run)
 {
-	return pv_merge(sample, sample->hdr.size, &s->merge[sample->generation & 1], &s->merged);
-}
-
-/* Takes a sample, or keeps it for a while until its names have come. */
-static struct pv_err *on_sample(struct pv_session *s, const struct pv_event_sample *sample)
-{
-	struct pending pending = {};
+	uint32_t thread, parent, node, missing;
+	bool same = watched->image_generation == sample->generation;
+	/* the first ones may be taken while the last events are being opened */
+	uint64_t time_ns = sample->time_ns > s->attached_ns ? sample->time_ns - s->attached_ns : 0;
 	struct pv_err *err;
 
-	/* what was walked with another program's tables; what came before the exec is true */
-	if (sample->generation != s->generation && sample->time_ns >= s->exec_ns) {
-		s->profile->losses.count[PV_LOSS_PROC_GONE]++;
-		return NULL;
-	}
-	if (sample->fail_addr && s->n_touch < TOUCH_MAX)
-		s->touch[s->n_touch++] = sample->fail_addr;
-	if (!s->first_sample_ns)
-		s->first_sample_ns = sample->time_ns;
-	if (sample->nat_loss == PV_LOSS_NAT_NOMAP ||
-	    (sample->flags & PV_SAMPLE_NO_TSTATE && !s->image.python.found))
-		s->image_stale = s->image_stale || sample->nat_loss == PV_LOSS_NAT_NOMAP;
-	err = merge(s, sample);
-	if (err)
-		return err;
-	if (pv_symboliser_ready(s->symboliser, &s->merged))
-		return add_sample(s, sample);
-	pending.sample = malloc(sample->hdr.size);
+	err = find_root(s, watched, run, sample->tid, &thread, &parent);
+	pv_symboliser_use_image(s->symboliser, same ? &watched->image : NULL);
+	if (!err)
+		err = pv_symbolise(s->symboliser, &s->merged, parent, &node, &missing);
+	if (!err)
+		err = pv_sources_take(s->sources, watched->pid);
+	if (!err)
+		err = pv_recorder_sample(s->recorder, time_ns, node, thread);
+	if (!err)
+		count_quality(s, sample, missing);
+	return err;
+}
+
+/* A sample without its user half, in room for a header and all kernel frames. */
+static const struct pv_event_sample *kernel_half(const struct pv_event_sample *sample,
+						 struct pv_event_sample *room)
+{
+	const uint64_t *words = (const uint64_t *)(sample + 1);
+	uint32_t n = sample->n_kernel;
+
+	if (n > PV_KERNEL_FRAMES_MAX ||
+	    sample->hdr.size < sizeof(*sample) + 16UL * sample->n_python + 8UL * n)
+		n = 0;
+	*room = *sample;
+	memcpy(room + 1, words + 2UL * sample->n_python, 8UL * n);
+	room->flags = (sample->flags & PV_SAMPLE_KERNEL) | PV_SAMPLE_UNREAD;
+	room->n_python = room->n_native = room->n_runs = 0;
+	room->n_kernel = n;
+	room->hdr.size = sizeof(*room) + 8UL * n;
+	return room;
+}
+
+/* Merges a sample; its process and program, or NULL: that is gone. */
+static struct pv_err *merge(struct pv_session *s, const struct pv_event_sample *sample,
+			    struct pv_watched *watched, struct pv_program_run **run_ret)
+{
+	union {
+		struct pv_event_sample sample;
+		uint64_t words[sizeof(struct pv_event_sample) / 8 + PV_KERNEL_FRAMES_MAX];
+	} room;
+	const struct pv_program_run *next;
+	struct pv_program_run *run = pv_watched_at(watched, sample->generation, &next);
+	struct pv_merge_options options = run->merge;
+
+	options.no_native = s->options.no_native;
+	/* the old program's memory is gone, but the new one does not count yet */
+	if (next && sample->time_ns >= next->exec_ns)
+		sample = kernel_half(sample, &room.sample);
+	*run_ret = run;
+	return pv_merge(sample, sample->hdr.size, &options, &s->merged);
+}
+
+/* Keeps a sample for a while until its names have come. */
+static struct pv_err *wait_for_names(struct pv_session *s, const struct pv_event_sample *sample)
+{
+	struct pending pending = { .sample = malloc(sample->hdr.size) };
+	struct pv_err *err;
+
 	if (!pending.sample)
 		return &pv_enomem;
 	memcpy(pending.sample, sample, sample->hdr.size);
@@ -194,6 +243,58 @@ static struct pv_err *on_sample(struct pv_session *s, const struct pv_event_samp
 	if (err)
 		free(pending.sample);
 	return err;
+}
+
+static struct pv_err *on_sample(struct pv_session *s, const struct pv_event_sample *sample)
+{
+	struct pv_watched *watched;
+	struct pv_program_run *run;
+	struct pv_err *err;
+
+	err = pv_family_find(s->family, sample->pid, sample->generation, sample->time_ns, &watched);
+	if (err)
+		return err;
+	if (!watched) {
+		s->profile->losses.count[PV_LOSS_PROC_GONE]++;
+		return NULL;
+	}
+	if (!s->first_sample_ns)
+		s->first_sample_ns = sample->time_ns;
+	if (sample->fail_addr)
+		err = pv_family_touch(s->family, watched, sample->fail_addr);
+	if (!err && sample->nat_loss == PV_LOSS_NAT_NOMAP && !(sample->flags & PV_SAMPLE_UNREAD))
+		err = pv_family_look(s->family, watched);
+	/* what is new is known before the samples in it are named */
+	if (!err)
+		err = pv_family_refresh(s->family);
+	if (!err)
+		err = merge(s, sample, watched, &run);
+	if (err)
+		return err;
+	if (pv_symboliser_ready(s->symboliser, &s->merged))
+		return add_sample(s, sample, watched, run);
+	return wait_for_names(s, sample);
+}
+
+/* One that waited: again, or into the profile. */
+static struct pv_err *take_one(struct pv_session *s, struct pending *pending, bool last,
+			       bool *waits_ret)
+{
+	struct pv_watched *watched = pv_family_get(s->family, pending->sample->pid);
+	struct pv_program_run *run;
+	struct pv_err *err;
+
+	*waits_ret = false;
+	if (!watched) {
+		s->profile->losses.count[PV_LOSS_PROC_GONE]++;
+		return NULL;
+	}
+	err = merge(s, pending->sample, watched, &run);
+	if (err)
+		return err;
+	*waits_ret = !last && !pv_symboliser_ready(s->symboliser, &s->merged) &&
+		     ++pending->drains < PENDING_DRAINS;
+	return *waits_ret ? NULL : add_sample(s, pending->sample, watched, run);
 }
 
 /* Those whose names have come, or will not: all of them if `all`. */
@@ -204,33 +305,23 @@ static struct pv_err *take_pending(struct pv_session *s, bool all)
 	size_t i, n = 0;
 
 	for (i = 0; i < s->pending.n; i++) {
+		bool waits = false;
+
 		if (!err)
-			err = merge(s, list[i].sample);
-		if (!err && !all && !pv_symboliser_ready(s->symboliser, &s->merged) &&
-		    ++list[i].drains < PENDING_DRAINS) {
+			err = take_one(s, &list[i], all, &waits);
+		if (waits)
 			list[n++] = list[i];
-			continue;
-		}
-		if (!err)
-			err = add_sample(s, list[i].sample);
-		free(list[i].sample);
+		else
+			free(list[i].sample);
 	}
 	s->pending.n = n;
 	return err;
 }
 
-static struct pv_err *refresh_image(struct pv_session *s);
-
 static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
 {
 	struct pv_session *s = ctx;
-	struct pv_err *err = NULL;
 
-	/* side-band events came first: a new mapping is known before the samples in it are named */
-	if (s->image_stale)
-		err = refresh_image(s);
-	if (err)
-		return err;
 	if (event->type == PV_EVENT_SAMPLE && size >= sizeof(struct pv_event_sample) &&
 	    event->size <= size)
 		return on_sample(s, (const struct pv_event_sample *)event);
@@ -243,97 +334,27 @@ static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t s
 			     event->type);
 }
 
-/* A thread that cannot be sampled is a loss, not the end of the capture. */
-static struct pv_err *on_thread(struct pv_session *s, const struct pv_side_event *event)
-{
-	struct pv_err *err = pv_collect_thread_event(s->collect, event);
-
-	if (!err || err == &pv_enomem)
-		return err;
-	s->profile->losses.count[PV_LOSS_THREAD]++;
-	pv_err_destroy(err);
-	return NULL;
-}
-
 static struct pv_err *on_side(void *ctx, const struct pv_side_event *event)
 {
-	struct pv_session *s = ctx;
-
-	if (event->pid != s->pid)
-		return NULL;
-	if (event->type == PV_SIDE_EXEC && event->time_ns > s->attached_ns) {
-		s->generation++;
-		s->exec_ns = event->time_ns;
-		s->image_stale = true;
-	}
-	if (event->type == PV_SIDE_MMAP)
-		s->image_stale = true;
-	return on_thread(s, event);
+	return pv_family_side(((struct pv_session *)ctx)->family, event);
 }
 
-static void describe_interpreter(struct pv_session *s)
+/* What is known of the capture before it begins. */
+static struct pv_err *describe_capture(struct pv_session *s)
 {
-	if (s->image.python.found)
-		snprintf(s->interpreter, sizeof(s->interpreter), "CPython %s",
-			 s->image.python.version);
-}
-
-/* Reads the process (again). */
-static struct pv_err *build_image(struct pv_session *s)
-{
-	struct pv_image image;
+	struct pv_profile *profile = s->profile;
+	char host[256] = "";
 	struct pv_err *err;
 
-	s->image_stale = false;
-	err = pv_image_build(s->pid, s->objects, s->mem,
-			     s->image_generation == s->generation ? &s->image : NULL, &image);
-	if (err)
-		return err;
-	pv_image_deinit(&s->image);
-	s->image = image;
-	s->image_generation = s->generation;
-	s->merge[s->generation & 1] = image.merge;
-	s->merge[s->generation & 1].no_native = s->options.no_native;
-	describe_interpreter(s);
-	return NULL;
-}
-
-/* Reads the process again and hands it to the walkers. */
-static struct pv_err *renew_image(struct pv_session *s)
-{
-	struct pv_err *err = build_image(s);
-
-	return err ? err : pv_collect_put(s->collect, &s->image, s->objects, s->generation);
-}
-
-/* A process that ends while its maps are read has ended; other failures are counted. */
-static struct pv_err *refresh_image(struct pv_session *s)
-{
-	struct pv_err *err = renew_image(s);
-
-	if (!err || err == &pv_enomem)
-		return err;
-	/* the tables stay as they are; what they do not cover is marked in each sample */
-	if (err->kind != PV_ERR_NOPROC)
-		s->profile->losses.count[PV_LOSS_IMAGE]++;
-	pv_err_destroy(err);
-	return NULL;
-}
-
-static struct pv_err *check_target(struct pv_session *s)
-{
-	struct pv_process process;
-	struct pv_err *err = pv_process_read(s->pid, &process);
-
-	if (err)
-		return err;
-	err = pv_process_check(&process);
-	memcpy(s->name, process.name, sizeof(s->name));
-	pv_process_deinit(&process);
-	if (err)
-		return err;
-	s->pidfd = syscall(SYS_pidfd_open, s->pid, 0);
-	return s->pidfd < 0 ? pv_err_errno(errno, "cannot watch process %d", s->pid) : NULL;
+	gethostname(host, sizeof(host) - 1);
+	err = pv_strings_add(profile->strings, host, strlen(host), &profile->host);
+	if (!err)
+		err = pv_strings_add(profile->strings, "bpf", 3, &profile->engine);
+	profile->no_native = s->options.no_native;
+	profile->no_kernel = s->options.no_kernel;
+	profile->children = s->options.children || s->options.n_pids > 1;
+	profile->period_ns = 1000000000ULL / s->options.frequency;
+	return err;
 }
 
 static struct pv_err *create_parts(struct pv_session *s)
@@ -341,16 +362,14 @@ static struct pv_err *create_parts(struct pv_session *s)
 	_pv_free_ char *cache = pv_objects_default_cache();
 	struct pv_collect_options collect = {
 		.frequency = s->options.frequency,
+		.children = s->options.children,
 		.no_kernel = s->options.no_kernel,
 		.no_native = s->options.no_native,
 	};
+	struct pv_family_parts parts = { .children = s->options.children };
 	struct pv_err *err;
 
 	err = pv_profile_create(&s->profile);
-	if (!err)
-		err = pv_profile_process(
-			s->profile, &(struct pv_profile_process){ .pid = s->pid, .generation = 1 },
-			&s->process);
 	if (!err)
 		err = pv_codes_create(&s->codes);
 	if (!err)
@@ -360,11 +379,31 @@ static struct pv_err *create_parts(struct pv_session *s)
 	if (!err && !s->options.no_source)
 		err = pv_sources_create(s->profile, &s->sources);
 	if (!err)
-		pv_symboliser_use_image(s->symboliser, &s->image);
-	if (!err)
-		err = pv_mem_live_create(s->pid, &s->mem);
-	if (!err)
 		err = pv_collect_create(&collect, &s->collect);
+	if (err)
+		return err;
+	err = describe_capture(s);
+	if (!err)
+		err = pv_recorder_create(s->options.recording, s->profile, 0, &s->recorder);
+	if (err)
+		return err;
+	parts.collect = s->collect;
+	parts.objects = s->objects;
+	parts.codes = s->codes;
+	parts.profile = s->profile;
+	parts.frames = s->profile->children;
+	return pv_family_create(&parts, &s->family);
+}
+
+static struct pv_err *add_named(struct pv_session *s)
+{
+	struct pv_err *err = NULL;
+	size_t i;
+
+	if (s->launched)
+		return pv_family_add(s->family, s->launched);
+	for (i = 0; !err && i < s->options.n_pids; i++)
+		err = pv_family_add(s->family, s->options.pids[i]);
 	return err;
 }
 
@@ -376,8 +415,8 @@ static void *load_engine(void *arg)
 }
 
 /*
- * The programs are verified by the kernel while the process is read: each takes
- * tens of milliseconds.
+ * The programs are verified by the kernel while the processes are read: each
+ * takes tens of milliseconds.
  */
 static struct pv_err *load_and_read(struct pv_session *s)
 {
@@ -388,7 +427,7 @@ static struct pv_err *load_and_read(struct pv_session *s)
 
 	if (error)
 		return pv_err_errno(error, "cannot start a thread");
-	err = build_image(s);
+	err = pv_family_read(s->family);
 	pthread_join(thread, &loaded);
 	load_err = loaded;
 	if (!load_err)
@@ -407,56 +446,139 @@ static struct pv_err *attach(struct pv_session *s)
 	if (!err)
 		err = load_and_read(s);
 	if (!err)
-		err = pv_collect_put(s->collect, &s->image, s->objects, s->generation);
+		err = pv_family_attach(s->family);
 	if (!err)
-		err = pv_collect_watch(s->collect, s->pidfd);
-	if (!err)
-		err = pv_collect_attach(s->collect, s->pid);
+		err = pv_collect_start(s->collect);
 	s->attached_ns = now_ns();
-	pv_process_cpu_ns(s->pid, &s->start_cpu_ns);
+	s->profile->start_unix_ns = unix_ns();
+	if (!err)
+		err = pv_collect_cpu_ns(s->collect, &s->start_cpu_ns);
 	/* threads born during the attach are found here, not a drain later */
-	return err ? err : pv_collect_drain(s->collect, 0, &handlers);
+	if (!err)
+		err = pv_collect_drain(s->collect, 0, &handlers);
+	return err ? err : pv_family_refresh(s->family);
 }
 
 /* The loader's own run is sampled; its end brings the libraries' tables before main(). */
 static struct pv_err *load_program(struct pv_session *s)
 {
-	struct pv_err *err = pv_launch_load(s->pid);
+	struct pv_err *err = pv_launch_load(s->launched);
 
 	if (!err)
-		err = renew_image(s);
+		err = pv_family_look(s->family, pv_family_first(s->family));
 	if (!err)
-		err = pv_launch_release(s->pid);
+		err = pv_family_refresh(s->family);
+	if (!err)
+		err = pv_launch_release(s->launched);
 	s->held = err && err->errnum != ECHILD;
 	return err;
+}
+
+/* What the profile says of the target: of the first process that was named. */
+static struct pv_err *fill_target(struct pv_session *s)
+{
+	struct pv_profile *profile = s->profile;
+	const struct pv_watched *first = pv_family_first(s->family);
+	const struct pv_program_run *run = pv_watched_now(first);
+	const char *interpreter = run->interpreter;
+	struct pv_err *err;
+	size_t i;
+
+	err = pv_strings_add(profile->strings, run->name, strlen(run->name), &profile->target_name);
+	if (!err)
+		err = pv_strings_add(profile->strings, run->title, strlen(run->title),
+				     &profile->title);
+	if (!err && run->problem)
+		err = pv_strings_add(profile->strings, run->problem, strlen(run->problem),
+				     &profile->problem);
+	if (!err)
+		err = pv_strings_add(profile->strings, interpreter, strlen(interpreter),
+				     &profile->interpreter);
+	/* a shell has none, its children may have */
+	for (i = 0; i < profile->processes.n && !profile->interpreter; i++) {
+		const struct pv_profile_process *process = pv_vec_at(&profile->processes, i);
+
+		profile->interpreter = process->interpreter;
+	}
+	profile->pid = first->pid;
+	profile->ended = s->gone;
+	return err;
+}
+
+/* What the kernel counted comes on top of what was counted here. */
+static struct pv_err *count_losses(struct pv_session *s)
+{
+	struct pv_losses *losses = &s->profile->losses;
+	uint64_t now[PV_LOSS_MAX] = {};
+	struct pv_err *err = pv_collect_losses(s->collect, now);
+	size_t i;
+
+	for (i = 0; !err && i < PV_LOSS_MAX; i++) {
+		losses->count[i] += now[i] - s->kernel_losses[i];
+		s->kernel_losses[i] = now[i];
+	}
+	pv_losses_describe(losses);
+	return err;
+}
+
+/* The totals as they are at a time, the end of the capture or before it. */
+static struct pv_err *fill_totals(struct pv_session *s, uint64_t at_ns)
+{
+	struct pv_profile *profile = s->profile;
+	struct rusage usage;
+	struct pv_err *err;
+	uint64_t runs;
+
+	err = pv_family_describe(s->family);
+	if (!err)
+		err = fill_target(s);
+	if (!err)
+		err = count_losses(s);
+	if (!err)
+		err = pv_collect_cost(s->collect, &profile->probe_ns, &runs);
+	if (err)
+		return err;
+	profile->duration_ns = at_ns - s->attached_ns;
+	if (!getrusage(RUSAGE_SELF, &usage))
+		profile->own_cpu_ns =
+			(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000ULL +
+			(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000ULL;
+	return NULL;
+}
+
+static struct pv_err *create(struct pv_session *s)
+{
+	struct pv_err *err = NULL;
+
+	if (s->options.argv) {
+		err = pv_launch(s->options.argv, &s->launched);
+		s->held = !err;
+	}
+	if (!err)
+		err = create_parts(s);
+	if (!err)
+		err = add_named(s);
+	if (!err)
+		err = attach(s);
+	if (!err && s->held)
+		err = load_program(s);
+	if (!err)
+		err = fill_totals(s, now_ns());
+	return err ? err : pv_recorder_begin(s->recorder);
 }
 
 struct pv_err *pv_session_create(const struct pv_session_options *options, struct pv_session **ret)
 {
 	struct pv_session *s = calloc(1, sizeof(*s));
-	struct pv_err *err = NULL;
+	struct pv_err *err;
 
 	if (!s)
 		return &pv_enomem;
 	s->options = *options;
-	s->pid = options->pid;
-	s->pidfd = -1;
-	s->generation = 1;
 	s->start_ns = now_ns();
 	s->merged.frames = (struct pv_vec)PV_VEC(struct pv_frame_ref);
 	s->pending = (struct pv_vec)PV_VEC(struct pending);
-	if (options->argv) {
-		err = pv_launch(options->argv, &s->pid);
-		s->held = !err;
-	}
-	if (!err)
-		err = check_target(s);
-	if (!err)
-		err = create_parts(s);
-	if (!err)
-		err = attach(s);
-	if (!err && s->held)
-		err = load_program(s);
+	err = create(s);
 	if (err) {
 		pv_session_destroy(s);
 		return err;
@@ -474,22 +596,21 @@ void pv_session_destroy(struct pv_session *s)
 	pv_collect_destroy(s->collect);
 	if (s->held) {
 		/* it was never let go: it has not run, so nothing is lost by ending it */
-		kill(s->pid, SIGKILL);
-		pv_err_destroy(pv_launch_release(s->pid));
+		kill(s->launched, SIGKILL);
+		pv_err_destroy(pv_launch_release(s->launched));
 	}
 	for (i = 0; i < s->pending.n; i++)
 		free(((struct pending *)pv_vec_at(&s->pending, i))->sample);
 	pv_vec_deinit(&s->pending);
 	pv_sources_destroy(s->sources);
+	pv_family_destroy(s->family);
+	pv_recorder_destroy(s->recorder);
+	pv_profile_destroy(s->result);
 	pv_symboliser_destroy(s->symboliser);
 	pv_codes_destroy(s->codes);
-	pv_image_deinit(&s->image);
-	pv_mem_destroy(s->mem);
 	pv_objects_destroy(s->objects);
 	pv_profile_destroy(s->profile);
 	pv_vec_deinit(&s->merged.frames);
-	if (s->pidfd >= 0)
-		close(s->pidfd);
 	free(s);
 }
 
@@ -498,122 +619,97 @@ struct pv_err *pv_session_watch(struct pv_session *s, int fd)
 	return pv_collect_watch(s->collect, fd);
 }
 
-/*
- * BPF cannot wait for a page that is not resident; reading it from here brings
- * it in, so that the next sample finds it.
- */
-static void touch_pages(struct pv_session *s)
+/* CPU time of the target since the capture began. */
+static struct pv_err *count_cpu(struct pv_session *s)
 {
-	char object[256]; /* as much as the walkers read at once */
-	size_t i;
+	uint64_t ns;
+	struct pv_err *err = pv_collect_cpu_ns(s->collect, &ns);
 
-	for (i = 0; i < s->n_touch; i++)
-		pv_mem_read(s->mem, object, sizeof(object), s->touch[i]);
-	s->n_touch = 0;
+	if (!err)
+		s->profile->target_cpu_ns = ns - s->start_cpu_ns;
+	return err;
+}
+
+/* What a kill -9 must not take away reaches the recording once a second. */
+static struct pv_err *record_step(struct pv_session *s)
+{
+	uint64_t at_ns = now_ns();
+	struct pv_err *err = NULL;
+
+	if (pv_recorder_due(s->recorder, at_ns)) {
+		err = count_cpu(s);
+		if (!err)
+			err = fill_totals(s, at_ns);
+	}
+	return err ? err : pv_recorder_step(s->recorder, at_ns);
 }
 
 struct pv_err *pv_session_step(struct pv_session *s, int timeout_ms, enum pv_session_end *end_ret)
 {
 	struct pv_collect_handlers handlers = { .ctx = s, .event = on_event, .side = on_side };
-	struct pollfd poll_fd = { .fd = s->pidfd, .events = POLLIN };
 	struct pv_err *err;
 
+	if (pv_family_hurry(s->family) && timeout_ms > HURRY_MS)
+		timeout_ms = HURRY_MS;
 	err = pv_collect_drain(s->collect, timeout_ms, &handlers);
-	touch_pages(s);
+	if (!err)
+		err = pv_family_refresh(s->family);
 	if (!err)
 		err = take_pending(s, false);
-	if (!err && s->image_stale)
-		err = refresh_image(s);
+	if (!err)
+		err = pv_family_rest(s->family);
+	if (!err)
+		err = record_step(s);
 	if (err)
 		return err;
-	if (poll(&poll_fd, 1, 0) > 0)
-		s->gone = true;
+	s->gone = pv_family_ended(s->family);
 	*end_ret = s->gone ? PV_SESSION_TARGET_ENDED : PV_SESSION_RUNS;
 	return NULL;
 }
 
-struct pv_err *pv_session_lost(const struct pv_session *s, uint64_t *ret)
+struct pv_err *pv_session_lost(struct pv_session *s, uint64_t *ret)
 {
-	struct pv_losses losses = s->profile->losses;
-	struct pv_err *err = pv_collect_losses(s->collect, losses.count);
+	struct pv_err *err = count_losses(s);
 
-	if (err)
-		return err;
-	pv_losses_describe(&losses);
-	*ret = pv_losses_samples(&losses);
-	return NULL;
-}
-
-/* CPU time of the target since the capture began; 0 if it is gone. */
-static uint64_t target_cpu_ns(struct pv_session *s)
-{
-	uint64_t ns;
-
-	return pv_process_cpu_ns(s->pid, &ns) && ns > s->start_cpu_ns ? ns - s->start_cpu_ns : 0;
-}
-
-static struct pv_err *fill_totals(struct pv_session *s)
-{
-	struct pv_profile *profile = s->profile;
-	struct rusage usage;
-	struct pv_err *err;
-	uint64_t runs;
-
-	err = pv_strings_add(profile->strings, s->name, strlen(s->name), &profile->target_name);
 	if (!err)
-		err = pv_strings_add(profile->strings, s->interpreter, strlen(s->interpreter),
-				     &profile->interpreter);
-	if (!err && s->image.python_error)
-		err = pv_strings_add(profile->strings, s->image.python_error,
-				     strlen(s->image.python_error), &profile->problem);
-	if (!err)
-		err = pv_strings_add(profile->strings, "bpf", 3, &profile->engine);
-	if (!err)
-		err = pv_collect_losses(s->collect, profile->losses.count);
-	if (!err)
-		err = pv_collect_cost(s->collect, &profile->probe_ns, &runs);
-	if (err)
-		return err;
-	profile->pid = s->pid;
-	profile->no_native = s->options.no_native;
-	profile->no_kernel = s->options.no_kernel;
-	profile->ended = s->gone;
-	profile->period_ns = 1000000000ULL / s->options.frequency;
-	profile->duration_ns = s->stop_ns - s->attached_ns;
-	pv_losses_describe(&profile->losses);
-	if (!getrusage(RUSAGE_SELF, &usage))
-		profile->own_cpu_ns =
-			(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000ULL +
-			(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000ULL;
-	return NULL;
+		*ret = pv_losses_samples(&s->profile->losses);
+	return err;
 }
 
 struct pv_err *pv_session_stop(struct pv_session *s)
 {
 	struct pv_collect_handlers handlers = { .ctx = s, .event = on_event, .side = on_side };
-	struct pv_err *err;
+	struct pv_err *err = count_cpu(s);
+	uint64_t stop_ns;
 
-	s->profile->target_cpu_ns = target_cpu_ns(s);
+	if (err)
+		return err;
 	pv_collect_detach(s->collect);
-	s->stop_ns = now_ns();
+	stop_ns = now_ns();
 	err = pv_collect_drain(s->collect, 0, &handlers);
 	if (!err)
 		err = take_pending(s, true);
-	return err ? err : fill_totals(s);
+	if (!err)
+		err = fill_totals(s, stop_ns);
+	if (!err)
+		err = pv_recorder_stop(s->recorder);
+	return err ? err : pv_recorder_read(s->recorder, &s->result);
 }
 
 const struct pv_profile *pv_session_profile(const struct pv_session *s)
 {
-	return s->profile;
+	return s->result ? s->result : s->profile;
 }
 
 struct pv_session_facts pv_session_facts(const struct pv_session *s)
 {
+	const struct pv_watched *first = pv_family_first(s->family);
+	const struct pv_program_run *run = pv_watched_now(first);
 	struct pv_session_facts facts = {
-		.pid = s->pid,
-		.name = s->name,
-		.interpreter = s->interpreter,
-		.python_error = s->image.python_error,
+		.pid = first->pid,
+		.name = run->name,
+		.interpreter = run->interpreter,
+		.python_error = run->problem,
 		.no_native = s->options.no_native,
 		.ended = s->gone,
 		.attach_ms = (s->attached_ns - s->start_ns) / 1e6,
@@ -621,6 +717,9 @@ struct pv_session_facts pv_session_facts(const struct pv_session *s)
 		.map_bytes = pv_collect_map_bytes(s->collect),
 	};
 
+	/* after the stop: a shell has none, its children may have */
+	if (s->profile->interpreter)
+		facts.interpreter = pv_strings_get(s->profile->strings, s->profile->interpreter);
 	if (s->first_sample_ns)
 		facts.first_sample_ms = ((double)s->first_sample_ns - s->start_ns) / 1e6;
 	return facts;
@@ -628,16 +727,17 @@ struct pv_session_facts pv_session_facts(const struct pv_session *s)
 
 struct pv_err *pv_session_wait(struct pv_session *s, int fd, bool *ended_ret)
 {
-	struct pollfd fds[] = { { .fd = s->pidfd, .events = POLLIN },
+	const struct pv_watched *first = pv_family_first(s->family);
+	struct pollfd fds[] = { { .fd = first->pidfd, .events = POLLIN },
 				{ .fd = fd, .events = POLLIN } };
 
 	if (poll(fds, 2, -1) < 0 && errno != EINTR)
-		return pv_err_errno(errno, "cannot wait for process %d", s->pid);
+		return pv_err_errno(errno, "cannot wait for process %d", first->pid);
 	*ended_ret = fds[0].revents;
 	return NULL;
 }
 
 struct pv_err *pv_session_wait_program(struct pv_session *s, int *status_ret)
 {
-	return pv_launch_wait(s->pid, status_ret);
+	return pv_launch_wait(s->launched, status_ret);
 }

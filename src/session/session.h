@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A capture on one page: a pull loop.  pv_session_step() drains the source,
- * merges, symbolises, and the profile grows.  Input: a process.  Output: a
+ * merges, symbolises, and the profile grows.  Input: processes.  Output: a
  * pv_profile.
  */
 #ifndef PV_SESSION_SESSION_H
@@ -13,17 +13,22 @@
 
 #include "base/err.h"
 
+struct pv_output;
 struct pv_profile;
 struct pv_session;
 struct pv_snapshot;
 
 struct pv_session_options {
-	pid_t pid;              /* the process, or */
+	const pid_t *pids; /* the processes; not owned, must outlive the session; or */
+	size_t n_pids;
 	char *const *argv;      /* a program to start */
+	bool children;          /* descendants, too, those that are there and those to come */
 	unsigned int frequency; /* samples a second of CPU time, 1 to 100000 */
 	bool threads;           /* a root frame per thread */
 	bool no_native, no_kernel;
 	bool no_source; /* no text of the source files */
+	/* grows into the recording while the capture runs; not owned; NULL = none is kept */
+	struct pv_output *recording;
 };
 
 /* How the end of a capture came about. */
@@ -35,9 +40,9 @@ enum pv_session_end {
 
 /* What the start found, for a first line to the user. */
 struct pv_session_facts {
-	pid_t pid;
+	pid_t pid;                /* the first that was named, of which is all that follows */
 	const char *name;         /* of the process */
-	const char *interpreter;  /* "CPython 3.11.2", "" */
+	const char *interpreter;  /* "CPython 3.11.2", ""; after the stop of any of the processes */
 	const char *python_error; /* CPython is there but cannot be read: why; or NULL */
 	bool no_native;           /* C time is counted as its Python caller's */
 	bool ended;               /* the process has ended */
@@ -46,11 +51,11 @@ struct pv_session_facts {
 	uint64_t map_bytes;       /* of the BPF maps */
 };
 
-/* Checks the target, builds its tables, loads, attaches.  The capture runs. */
+/* Checks the targets, builds their tables, loads, attaches.  The capture runs. */
 struct pv_err *pv_session_create(const struct pv_session_options *options, struct pv_session **ret);
 void pv_session_destroy(struct pv_session *session);
 
-/* Waits up to timeout_ms, takes what has come; end_ret tells if the target is gone. */
+/* Waits up to timeout_ms, takes what has come; end_ret tells if all that were named are gone. */
 struct pv_err *pv_session_step(struct pv_session *session, int timeout_ms,
 			       enum pv_session_end *end_ret);
 
@@ -64,9 +69,9 @@ const struct pv_profile *pv_session_profile(const struct pv_session *session);
 struct pv_session_facts pv_session_facts(const struct pv_session *session);
 
 /* Samples of which nothing was kept, so far. */
-struct pv_err *pv_session_lost(const struct pv_session *session, uint64_t *ret);
+struct pv_err *pv_session_lost(struct pv_session *session, uint64_t *ret);
 
-/* Waits until the target ends (ended_ret) or fd, if not -1, is readable. */
+/* Waits until the first that was named ends (ended_ret) or fd, if not -1, is readable. */
 struct pv_err *pv_session_wait(struct pv_session *session, int fd, bool *ended_ret);
 
 /* For a program that we started: its exit status, 128 + signal. */

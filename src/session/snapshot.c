@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "abi/event.h"
+#include "abi/process.h"
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "collect/collect.h"
@@ -155,10 +156,10 @@ static struct pv_err *create_engine(struct snapper *s, bool iterator, struct pv_
 
 	if (!err)
 		err = pv_collect_load(*ret);
-	return err ? err : pv_collect_put(*ret, &s->image, s->objects, 1);
+	return err ? err : pv_collect_put(*ret, &s->image, s->objects, PV_GENERATION_FIRST);
 }
 
-/* The sampler on every thread for a moment: those that run meanwhile show themselves. */
+/* The sampler for a moment: those that run meanwhile show themselves. */
 static struct pv_err *sample_running(struct pv_collect *sampler,
 				     const struct pv_collect_handlers *handlers)
 {
@@ -185,7 +186,9 @@ static struct pv_err *take(struct snapper *s)
 		if (!sampler) {
 			err = create_engine(s, false, &sampler);
 			if (!err)
-				err = pv_collect_attach(sampler, s->pid);
+				err = pv_collect_add(sampler, s->pid);
+			if (!err)
+				err = pv_collect_start(sampler);
 		}
 		if (!err)
 			err = sample_running(sampler, &handlers);

@@ -20,6 +20,8 @@
 #include "symbol/native.h"
 #include "symbol/python.h"
 
+enum { LOCS_MAX = 1 << 18 }; /* then the cache begins anew */
+
 /* What is known of an object's code; made at the first use of each. */
 struct native {
 	struct pv_native_symbols *symbols;
@@ -249,6 +251,10 @@ static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_r
 	/* not kept: what is not known yet, and addresses that may mean something else later */
 	if (err || !*known_ret || ref->kind == PV_REF_RAW)
 		return err;
+	if (s->locs.n >= LOCS_MAX) {
+		pv_map_deinit(&s->locs);
+		s->locs = (struct pv_map){};
+	}
 	return pv_map_set(&s->locs, key, *ret);
 }
 

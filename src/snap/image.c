@@ -127,6 +127,68 @@ static void set_merge(struct pv_image *image)
 	}
 }
 
+/* The interpreter of this process, if it was found in the same object before. */
+static struct pv_err *find_known(struct pv_objects *objects, struct pv_mem *mem,
+				 const struct pv_vec *mappings, const struct pv_vec *modules,
+				 struct pv_python *ret)
+{
+	const struct pv_object *only = NULL;
+	uint64_t bias = 0;
+	size_t i;
+
+	for (i = 0; i < mappings->n; i++) {
+		const struct pv_mapping *mapping = pv_vec_at(mappings, i);
+		const struct pv_object *object = pv_objects_get(objects, mapping->object);
+
+		if (!object || !object->has_runtime || object == only)
+			continue;
+		/* which of several is used is for the detection to find out */
+		if (only)
+			return NULL;
+		only = object;
+		bias = mapping->bias;
+	}
+	if (!only || !only->python.found)
+		return NULL;
+	return pv_python_move(mem, &only->python, bias - only->python_bias, modules->data,
+			      modules->n, ret);
+}
+
+/* Keeps what was found for the next process of the same kind. */
+static struct pv_err *remember(struct pv_objects *objects, const struct pv_vec *mappings,
+			       const struct pv_python *python)
+{
+	const struct pv_mapping *mapping =
+		find_mapping(mappings->data, mappings->n, python->proc.eval[0].start);
+	struct pv_object *object = mapping ? pv_objects_get(objects, mapping->object) : NULL;
+	char *path;
+
+	if (!object || !python->found)
+		return NULL;
+	path = strdup(python->module_path);
+	if (!path)
+		return &pv_enomem;
+	pv_python_deinit(&object->python);
+	object->python = *python;
+	object->python.module_path = path;
+	object->python_bias = mapping->bias;
+	return NULL;
+}
+
+static struct pv_err *find_python(struct pv_objects *objects, struct pv_mem *mem,
+				  const struct pv_image *known, const struct pv_vec *mappings,
+				  const struct pv_vec *modules, struct pv_python *ret)
+{
+	struct pv_err *err = take_over(known, mappings, ret);
+
+	if (!err && !ret->found)
+		err = find_known(objects, mem, mappings, modules, ret);
+	if (err || ret->found)
+		return err;
+	err = pv_python_detect(mem, modules->data, modules->n, ret);
+	return err ? err : remember(objects, mappings, ret);
+}
+
 struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_mem *mem,
 			      const struct pv_image *known, struct pv_image *ret)
 {
@@ -143,9 +205,7 @@ struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_m
 	pv_maps_deinit(&maps);
 	if (err)
 		goto out;
-	err = take_over(known, &mappings, &image.python);
-	if (!err && !image.python.found)
-		err = pv_python_detect(mem, modules.data, modules.n, &image.python);
+	err = find_python(objects, mem, known, &mappings, &modules, &image.python);
 	if (err && err != &pv_enomem) {
 		image.python_error = strdup(err->message);
 		pv_err_destroy(err);

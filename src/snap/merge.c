@@ -203,6 +203,16 @@ static struct pv_err *merge_native_only(struct merge *m)
 	return err;
 }
 
+/* A program that was not known yet: where it was, at most, and that the rest is missing. */
+static struct pv_err *merge_unread(struct merge *m)
+{
+	struct pv_err *err = m->options->no_native ? NULL : push_natives(m, false, 0);
+
+	m->out->truncated = true;
+	mark_loss(m, PV_LOSS_UNREAD);
+	return err ? err : push_mark(m, PV_MARK_NEW_MAPPING);
+}
+
 /* Both halves are whole, or the native one broke off: match run by run from the leaf. */
 static struct pv_err *merge_both(struct merge *m)
 {
@@ -268,6 +278,8 @@ static struct pv_err *merge_halves(struct merge *m)
 	uint8_t loss = m->sample->py_loss;
 	struct pv_err *err;
 
+	if (flags & PV_SAMPLE_UNREAD)
+		return merge_unread(m);
 	m->out->bridged = flags & PV_SAMPLE_REANCHORED && !m->options->no_native;
 	if (m->out->bridged)
 		mark_loss(m, PV_LOSS_REANCHOR);

@@ -15,7 +15,6 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "elf/elf.h"
-#include "python/detect.h"
 #include "target/maps.h"
 #include "target/mem.h"
 
@@ -51,6 +50,7 @@ static void object_destroy(struct pv_object *object)
 {
 	if (!object)
 		return;
+	pv_python_deinit(&object->python);
 	pv_unwind_table_deinit(&object->unwind);
 	pv_elf_close(object->elf);
 	free(object->error);

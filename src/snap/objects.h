@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "python/detect.h"
 #include "unwind/table.h"
 
 struct pv_elf;
@@ -29,7 +30,10 @@ struct pv_object {
 	char build_id[65];  /* hexadecimal; "" if it has none */
 	struct pv_unwind_table unwind;
 	bool has_runtime; /* may hold CPython's _PyRuntime */
-	bool deleted;     /* the file was removed or replaced since */
+	/* the interpreter in it, as it was last found in a process, where its bias was that */
+	struct pv_python python;
+	uint64_t python_bias;
+	bool deleted; /* the file was removed or replaced since */
 };
 
 struct pv_objects;

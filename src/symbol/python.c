@@ -42,6 +42,8 @@ struct code_part {
 };
 
 struct code {
+	uint64_t key;
+	uint32_t next; /* index + 1 of another one of the same process, or of a free one */
 	uint32_t firstlineno;
 	uint8_t char_size[2]; /* of the two string parts */
 	uint8_t linetable_kind;
@@ -50,7 +52,9 @@ struct code {
 
 struct pv_codes {
 	struct pv_map index;      /* key -> index in codes */
+	struct pv_map by_pid;     /* pid -> index + 1 of its last one */
 	struct pv_vec codes;      /* struct code */
+	uint32_t free_first;      /* index + 1 of a forgotten one, 0: none */
 	struct pv_strings *texts; /* names, files and line tables: most come many times */
 	struct pv_str scratch;
 };
@@ -73,20 +77,24 @@ struct pv_err *pv_codes_create(struct pv_codes **ret)
 	return NULL;
 }
 
+static void code_deinit(struct code *code)
+{
+	for (int piece = 0; piece < PV_PIECE_MAX; piece++) {
+		if (code->parts[piece].state == PART_OPEN)
+			free(code->parts[piece].open);
+	}
+	*code = (struct code){ 0 };
+}
+
 void pv_codes_destroy(struct pv_codes *codes)
 {
 	if (!codes)
 		return;
-	for (size_t i = 0; i < codes->codes.n; i++) {
-		struct code *code = pv_vec_at(&codes->codes, i);
-
-		for (int piece = 0; piece < PV_PIECE_MAX; piece++) {
-			if (code->parts[piece].state == PART_OPEN)
-				free(code->parts[piece].open);
-		}
-	}
+	for (size_t i = 0; i < codes->codes.n; i++)
+		code_deinit(pv_vec_at(&codes->codes, i));
 	pv_vec_deinit(&codes->codes);
 	pv_map_deinit(&codes->index);
+	pv_map_deinit(&codes->by_pid);
 	pv_strings_destroy(codes->texts);
 	pv_str_deinit(&codes->scratch);
 	free(codes);
@@ -230,24 +238,86 @@ static struct pv_err *part_begin(struct pv_codes *codes, struct code *code, enum
 	return size == 0 ? part_finish(codes, code, piece, (const uint8_t *)"") : NULL;
 }
 
+/* A place for a new code object, on no list. */
+static struct pv_err *code_allocate(struct pv_codes *codes, uint32_t *ret)
+{
+	struct pv_err *err;
+
+	if (codes->free_first) {
+		struct code *code = pv_vec_at(&codes->codes, codes->free_first - 1);
+
+		*ret = codes->free_first - 1;
+		codes->free_first = code->next;
+		return NULL;
+	}
+	err = pv_vec_append(&codes->codes, NULL, 1, NULL);
+	if (!err)
+		*ret = codes->codes.n - 1;
+	return err;
+}
+
+static void code_free(struct pv_codes *codes, uint32_t index)
+{
+	struct code *code = pv_vec_at(&codes->codes, index);
+
+	code_deinit(code);
+	code->next = codes->free_first;
+	codes->free_first = index + 1;
+}
+
+static struct pv_err *code_create(struct pv_codes *codes, const struct pv_event_code *event,
+				  struct code **ret)
+{
+	uint64_t next = 0;
+	struct code *code;
+	struct pv_err *err;
+	uint32_t index;
+
+	err = code_allocate(codes, &index);
+	if (err)
+		return err;
+	code = pv_vec_at(&codes->codes, index);
+	pv_map_get(&codes->by_pid, event->pid, &next);
+	*code = (struct code){ .key = event->key,
+			       .next = (uint32_t)next,
+			       .firstlineno = event->firstlineno };
+	err = pv_map_set(&codes->index, event->key, index);
+	if (!err)
+		err = pv_map_set(&codes->by_pid, event->pid, index + 1);
+	if (err) {
+		pv_map_remove(&codes->index, event->key);
+		code_free(codes, index);
+		return err;
+	}
+	*ret = code;
+	return NULL;
+}
+
+void pv_codes_forget(struct pv_codes *codes, uint32_t pid)
+{
+	uint64_t at = 0;
+
+	pv_map_get(&codes->by_pid, pid, &at);
+	pv_map_remove(&codes->by_pid, pid);
+	while (at) {
+		const struct code *code = pv_vec_at(&codes->codes, at - 1);
+		uint32_t next = code->next;
+
+		pv_map_remove(&codes->index, code->key);
+		code_free(codes, (uint32_t)at - 1);
+		at = next;
+	}
+}
+
 struct pv_err *pv_codes_add(struct pv_codes *codes, const struct pv_event_code *event)
 {
 	struct code *code = codes_find(codes, event->key);
-	struct pv_err *err;
+	struct pv_err *err = NULL;
 
-	if (!code) {
-		struct code fresh = { .firstlineno = event->firstlineno };
-
-		err = pv_vec_append(&codes->codes, &fresh, 1, NULL);
-		if (err)
-			return err;
-		err = pv_map_set(&codes->index, event->key, codes->codes.n - 1);
-		if (err) {
-			codes->codes.n--;
-			return err;
-		}
-		code = pv_vec_at(&codes->codes, codes->codes.n - 1);
-	}
+	if (!code)
+		err = code_create(codes, event, &code);
+	if (err)
+		return err;
 	for (int piece = 0; piece < PV_PIECE_MAX; piece++) {
 		err = part_begin(codes, code, piece, event);
 		if (err)

@@ -26,6 +26,9 @@ void pv_codes_destroy(struct pv_codes *codes);
 struct pv_err *pv_codes_add(struct pv_codes *codes, const struct pv_event_code *event);
 struct pv_err *pv_codes_add_piece(struct pv_codes *codes, const struct pv_event_piece *event);
 
+/* Forgets the code objects of a process that has ended; their keys never come again. */
+void pv_codes_forget(struct pv_codes *codes, uint32_t pid);
+
 /*
  * What is known of a frame.  qualname and file are UTF-8 (lone surrogates
  * U+DC80..U+DCFF, Python's surrogateescape, become their raw byte; what else is no

@@ -21,13 +21,14 @@
 #include "base/vec.h"
 #include "target/procfs.h"
 
-/* include/linux/sched.h; the flags stand in field 9 of stat since Linux 2.2. */
-enum { PF_KTHREAD_FLAG = 0x00200000 };
+/* include/linux/sched.h; the flags stand in field 9 of stat. */
+enum { PF_EXITING_FLAG = 0x00000004, PF_KTHREAD_FLAG = 0x00200000 };
 
 struct stat_facts {
 	char name[16];
 	char state;
-	uint64_t flags, cpu_ns, start_ticks;
+	pid_t parent;
+	uint64_t flags, cpu_ns, n_threads, start_ticks;
 };
 
 static uint64_t ticks_ns(uint64_t ticks)
@@ -37,7 +38,19 @@ static uint64_t ticks_ns(uint64_t ticks)
 	return ticks / hz * 1000000000 + ticks % hz * (1000000000 / hz);
 }
 
-/* proc(5), fields from 1: 2 comm, 3 state, 9 flags, 14 utime, 15 stime, 22 starttime. */
+/* A name is anything that prctl() was given; a terminal must not obey it. */
+void pv_process_harmless(char *name)
+{
+	for (char *c = name; *c; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	}
+}
+
+/*
+ * proc(5), fields from 1: 2 comm, 3 state, 4 ppid, 9 flags, 14 utime, 15 stime,
+ * 20 num_threads, 22 starttime.
+ */
 static bool stat_parse(const char *text, struct stat_facts *ret)
 {
 	/* comm is raw: it may hold blanks, newlines, parentheses; behind it stand numbers only. */
@@ -53,11 +66,7 @@ static bool stat_parse(const char *text, struct stat_facts *ret)
 	if (n > sizeof(ret->name) - 1)
 		n = sizeof(ret->name) - 1;
 	memcpy(ret->name, open + 1, n);
-	/* a name is anything that prctl() was given; a terminal must not obey it */
-	for (size_t i = 0; i < n; i++) {
-		if ((unsigned char)ret->name[i] < 0x20 || ret->name[i] == 0x7f)
-			ret->name[i] = '?';
-	}
+	pv_process_harmless(ret->name);
 
 	const char *p = close + 3;
 
@@ -69,8 +78,10 @@ static bool stat_parse(const char *text, struct stat_facts *ret)
 			return false;
 		p = end;
 	}
+	ret->parent = (pid_t)field[4];
 	ret->flags = field[9];
 	ret->cpu_ns = ticks_ns(field[14] + field[15]);
+	ret->n_threads = field[20];
 	ret->start_ticks = field[22];
 	return true;
 }
@@ -176,38 +187,88 @@ static void cleanup_closedir(DIR **dir)
 		closedir(*dir);
 }
 
-struct pv_err *pv_process_tids(pid_t pid, pid_t **ret, size_t *n_ret)
+/* Appends the numbers among the names of a directory to ids, pid_t; *errno_ret 0: all of them. */
+static struct pv_err *numbers_read(const char *path, struct pv_vec *ids, int *errno_ret)
 {
-	char path[64];
-	PV_CLEANUP(cleanup_closedir) DIR *dir = NULL;
-	PV_CLEANUP(pv_vec_deinit) struct pv_vec tids = PV_VEC(pid_t);
+	PV_CLEANUP(cleanup_closedir) DIR *dir = opendir(path);
 
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	dir = opendir(path);
-	if (!dir)
-		return pv_procfs_err(pid, "task", errno);
-	for (;;) {
+	*errno_ret = dir ? 0 : errno;
+	while (dir) {
 		errno = 0;
 
 		const struct dirent *entry = readdir(dir);
 
-		if (!entry && errno)
-			return pv_procfs_err(pid, "task", errno);
-		if (!entry)
+		if (!entry) {
+			*errno_ret = errno;
 			break;
+		}
 		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
 			continue;
 
-		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
-		struct pv_err *err = pv_vec_append(&tids, &tid, 1, NULL);
+		pid_t id = (pid_t)strtol(entry->d_name, NULL, 10);
+		struct pv_err *err = pv_vec_append(ids, &id, 1, NULL);
 
 		if (err)
 			return err;
 	}
+	if (ids->n)
+		qsort(ids->data, ids->n, sizeof(pid_t), tid_compare);
+	return NULL;
+}
+
+struct pv_err *pv_process_list(struct pv_vec *ret)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec pids = PV_VEC(pid_t);
+	struct pv_vec lines = PV_VEC(struct pv_process_line);
+	int error;
+	struct pv_err *err = numbers_read("/proc", &pids, &error);
+
+	if (!err && error)
+		err = pv_err_errno(error, "cannot read /proc");
+	for (size_t i = 0; !err && i < pids.n; i++) {
+		struct pv_process_line line = { .pid = *(pid_t *)pv_vec_at(&pids, i) };
+		struct stat_facts facts;
+
+		err = stat_read(line.pid, "stat", &facts);
+		if (err && err->kind == PV_ERR_NOPROC) {
+			pv_err_destroy(err);
+			err = NULL;
+			continue;
+		}
+		if (err)
+			break;
+		line.parent = facts.parent;
+		memcpy(line.name, facts.name, sizeof(line.name));
+		line.state = facts.state;
+		line.kernel_thread = facts.flags & PF_KTHREAD_FLAG;
+		line.start_ticks = facts.start_ticks;
+		err = pv_vec_append(&lines, &line, 1, NULL);
+	}
+	if (err) {
+		pv_vec_deinit(&lines);
+		return err;
+	}
+	*ret = lines;
+	return NULL;
+}
+
+struct pv_err *pv_process_tids(pid_t pid, pid_t **ret, size_t *n_ret)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec tids = PV_VEC(pid_t);
+	char path[64];
+	int error;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+
+	struct pv_err *err = numbers_read(path, &tids, &error);
+
+	if (err)
+		return err;
+	if (error)
+		return pv_procfs_err(pid, "task", error);
 	/* The directory of a process that ends while it is read is empty. */
 	if (tids.n == 0)
 		return pv_procfs_err(pid, "task", ESRCH);
-	qsort(tids.data, tids.n, sizeof(pid_t), tid_compare);
 	*ret = tids.data;
 	*n_ret = tids.n;
 	tids = (struct pv_vec)PV_VEC(pid_t);
@@ -262,6 +323,7 @@ struct pv_err *pv_process_read(pid_t pid, struct pv_process *ret)
 	if (err)
 		return err;
 	memcpy(process.name, facts.name, sizeof(process.name));
+	process.parent = facts.parent;
 	process.state = facts.state;
 	process.kernel_thread = facts.flags & PF_KTHREAD_FLAG;
 	process.start_ticks = facts.start_ticks;
@@ -328,13 +390,37 @@ bool pv_process_start_ns(pid_t pid, uint64_t *ret)
 	return true;
 }
 
-bool pv_process_cpu_ns(pid_t pid, uint64_t *ret)
+/* False also for one that is gone. */
+static bool task_runs(pid_t pid, const char *name, struct stat_facts *ret)
 {
-	struct timespec time;
-	clockid_t clock;
+	struct pv_err *err = stat_read(pid, name, ret);
 
-	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &time))
+	if (err) {
+		pv_err_destroy(err);
+		*ret = (struct stat_facts){ 0 };
 		return false;
-	*ret = time.tv_sec * 1000000000ULL + time.tv_nsec;
-	return true;
+	}
+	return ret->state != 'Z' && ret->state != 'X' && !(ret->flags & PF_EXITING_FLAG);
+}
+
+bool pv_process_alive(pid_t pid)
+{
+	_pv_free_ pid_t *tids = NULL;
+	struct stat_facts facts;
+	size_t n = 0;
+
+	if (task_runs(pid, "stat", &facts))
+		return true;
+	if (facts.n_threads <= 1)
+		return false;
+	/* its first thread has ended, which need not be the end */
+	pv_err_destroy(pv_process_tids(pid, &tids, &n));
+	for (size_t i = 0; i < n; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "task/%d/stat", (int)tids[i]);
+		if (task_runs(pid, name, &facts))
+			return true;
+	}
+	return false;
 }

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/vec.h"
 
 struct pv_thread {
 	pid_t tid;
@@ -18,7 +19,7 @@ struct pv_thread {
 };
 
 struct pv_process {
-	pid_t pid;
+	pid_t pid, parent;
 	char name[16]; /* comm of the main thread */
 	char *cmdline; /* arguments joined by blanks, "" if none; owned */
 	char *exe;     /* path of the executable, "" if unreadable; owned */
@@ -47,8 +48,23 @@ struct pv_err *pv_process_check(const struct pv_process *process);
  */
 bool pv_process_start_ns(pid_t pid, uint64_t *ret);
 
-/* CPU time of all threads so far, ended ones included, ns; false if the process is gone. */
-bool pv_process_cpu_ns(pid_t pid, uint64_t *ret);
+/* Has it a thread that is not at its end?  Neither gone nor a zombie, nor on the way there. */
+bool pv_process_alive(pid_t pid);
+
+/* A process in the list of all. */
+struct pv_process_line {
+	pid_t pid, parent;
+	char name[16]; /* comm, control characters replaced */
+	char state;
+	bool kernel_thread;
+	uint64_t start_ticks; /* since boot */
+};
+
+/* All processes now: struct pv_process_line, by pid; those that end meanwhile are left out. */
+struct pv_err *pv_process_list(struct pv_vec *ret);
+
+/* Makes a name of the target's fit for a terminal: control characters become '?'. */
+void pv_process_harmless(char *name);
 
 /* The live thread ids only; cheap, for re-scans.  ret is owned by the caller. */
 struct pv_err *pv_process_tids(pid_t pid, pid_t **ret, size_t *n_ret);

@@ -128,7 +128,7 @@ static inline __u64 pv_code_key(struct pv_ctx *c, __u64 address)
 	__u64 filename = pv_code_pointer(w, py->co_filename);
 	__u64 name = pv_code_pointer(w, pv_code_name_offset(py));
 	__u64 lines = pv_code_pointer(w, py->co_linetable);
-	__u64 key = (__u64)w->sample.pid << 32 | c->proc->generation;
+	__u64 key = (__u64)w->sample.pid << 32 | w->sample.generation;
 	__u32 serial = 0;
 
 	key = pv_mix(0x7069747669706572ULL, key);
@@ -242,7 +242,7 @@ static inline long pv_code_copy_begin(struct pv_ctx *c)
 	code->key = w->new_key[i];
 	code->address = w->new_code[i];
 	code->pid = w->sample.pid;
-	code->generation = c->proc->generation;
+	code->generation = w->sample.generation;
 	code->firstlineno = PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->co_firstlineno);
 	code->linetable_kind = py->linetable_kind;
 	code->reserved = 0;

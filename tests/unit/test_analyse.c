@@ -113,11 +113,12 @@ struct missing_case {
 };
 
 static const struct missing_case missing_cases[] = {
-	{ 1000, 1000, 0, 0, 1000 },  { 1000, 1009, 0, 0, 1000 }, /* less than 1 % */
-	{ 100, 109, 0, 0, 100 },     /* a few samples are the timer's phase */
-	{ 1000, 1050, 0, 50, 1050 }, /* the kernel's count is the truth then */
-	{ 1000, 1050, 45, 0, 1050 }, /* what is counted as lost is not missing */
-	{ 1000, 0, 0, 0, 1000 },     /* the target is gone: not known */
+	{ 1000, 1000, 0, 0, 1000 },   { 1000000, 1009000, 0, 0, 1000000 }, /* less than 1 % */
+	{ 4, 14, 0, 0, 4 },           /* a few samples are chance */
+	{ 1000, 1120, 0, 0, 1000 },   /* so are four times the root of them */
+	{ 1000, 1200, 0, 200, 1200 }, /* the kernel's count is the truth then */
+	{ 1000, 1050, 45, 0, 1050 },  /* what is counted as lost is not missing */
+	{ 1000, 0, 0, 0, 1000 },      /* the target is gone: not known */
 	{ 1050, 1000, 0, 0, 1050 },
 };
 

@@ -71,6 +71,38 @@ static void text_expect(const char *got, size_t n, const char *expected, size_t 
 	ck_assert_int_eq(got[n], '\0');
 }
 
+/* What one process had is gone, half-arrived parts too; others' stays; the memory is used again. */
+START_TEST(forget_a_process)
+{
+	struct pv_codes *codes = NULL;
+	struct pv_code_place got;
+
+	ok(pv_codes_create(&codes));
+	for (unsigned int round = 0; round < 3; round++) {
+		for (uint64_t key = 1; key <= 20; key++) {
+			struct pv_event_code event = code_event(key, 4, 5, 0);
+
+			event.pid = 100 + key % 2;
+			ok(pv_codes_add(codes, &event));
+			piece(codes, key, PV_PIECE_FILENAME, 0, "a.py", 4);
+			piece(codes, key, PV_PIECE_NAME, 0, "na", 2);
+		}
+		pv_codes_forget(codes, 100);
+		pv_codes_forget(codes, 7);
+		for (uint64_t key = 1; key <= 20; key++)
+			ck_assert(pv_codes_place(codes, key, 0, &got) == (key % 2 == 1));
+		got = place(codes, 3, 0);
+		text_expect(got.file, got.file_n, "a.py", 4);
+	}
+	piece(codes, 3, PV_PIECE_NAME, 2, "me!", 3);
+	got = place(codes, 3, 0);
+	text_expect(got.qualname, got.qualname_n, "name!", 5);
+	pv_codes_forget(codes, 101);
+	ck_assert(!pv_codes_place(codes, 3, 0, &got));
+	pv_codes_destroy(codes);
+}
+END_TEST
+
 START_TEST(whole_code_in_any_order)
 {
 	struct pv_codes *codes = NULL;
@@ -335,6 +367,7 @@ int main(void)
 	TCase *tcase = tcase_create("codes");
 
 	tcase_add_test(tcase, whole_code_in_any_order);
+	tcase_add_test(tcase, forget_a_process);
 	tcase_add_test(tcase, characters_of_each_width);
 	tcase_add_test(tcase, long_strings_in_many_pieces);
 	tcase_add_test(tcase, second_first_sight);

@@ -807,6 +807,80 @@ START_TEST(no_such_collector)
 }
 END_TEST
 
+/* Another process with the same file, mapped elsewhere: as if it had been detected there. */
+START_TEST(known_elsewhere)
+{
+	struct process *p, *other = process_create();
+	struct object *o = split_eval(other);
+	struct pv_python known, moved = { 0 }, detected;
+	struct pv_err *err;
+
+	strcpy((char *)o->image + GC_TEXT, gc_text);
+	use_text(o, TAIL + 0x40, false);
+	object_open(other, o, "python");
+	add_libc(other);
+	known = detect(other);
+	ck_assert(known.exact && !known.apart && !known.initialized);
+	/* a process that has the same file 0x4000000 bytes higher, and runs it */
+	p = process_create();
+	o = object_add(p);
+	memcpy(o, &other->objects[0], sizeof(*o));
+	o->bias += 0x4000000;
+	start_3_12(p, o, RUNTIME);
+	object_open(p, o, "python");
+	add_libc(p);
+	err = pv_python_move(&p->mem, &known, 0x4000000, p->modules, p->n_objects, &moved);
+	ck_assert_msg(!err, "%s", err ? err->message : "");
+	detected = detect(p);
+	ck_assert(moved.found && moved.initialized && detected.proc.eval[1].end);
+	ck_assert(detected.collector[0].end);
+	ck_assert_int_eq(memcmp(&moved.proc, &detected.proc, sizeof(moved.proc)), 0);
+	ck_assert_int_eq(memcmp(moved.collector, detected.collector, sizeof(moved.collector)), 0);
+	ck_assert_str_eq(moved.version, detected.version);
+	ck_assert_str_eq(moved.module_path, "python");
+	pv_python_deinit(&moved);
+	pv_python_deinit(&detected);
+	/* nonsense at the new place is refused as it is there */
+	heap_put(p, TSTATE + 16, 0);
+	err = pv_python_move(&p->mem, &known, 0x4000000, p->modules, p->n_objects, &moved);
+	ck_assert_ptr_nonnull(err);
+	pv_err_destroy(err);
+	/* data that were copied move by themselves */
+	known.apart = true;
+	moved = (struct pv_python){ 0 };
+	err = pv_python_move(&p->mem, &known, 0, p->modules, p->n_objects, &moved);
+	ck_assert(!err && !moved.found);
+	pv_python_deinit(&known);
+	process_destroy(p);
+	process_destroy(other);
+}
+END_TEST
+
+/* The last digit of the version is looked for again when it can be known. */
+START_TEST(known_without_last_digit)
+{
+	struct process *p = python_3_8("", "cpython-38");
+	struct pv_python known = detect(p), moved = { 0 };
+	struct pv_err *err;
+
+	ck_assert(!known.exact);
+	err = pv_python_move(&p->mem, &known, 0, p->modules, p->n_objects, &moved);
+	ck_assert(!err && moved.found && !moved.initialized);
+	pv_python_deinit(&moved);
+	pv_python_deinit(&known);
+	process_destroy(p);
+	/* 3.12's layout stands in for one that says so late */
+	p = python_3_12();
+	known = detect(p);
+	known.exact = false;
+	moved = (struct pv_python){ 0 };
+	err = pv_python_move(&p->mem, &known, 0, p->modules, p->n_objects, &moved);
+	ck_assert(!err && !moved.found);
+	pv_python_deinit(&known);
+	process_destroy(p);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("detect");
@@ -830,6 +904,8 @@ int main(void)
 	tcase_add_test(tcase, collector);
 	tcase_add_test(tcase, collector_copies);
 	tcase_add_test(tcase, no_such_collector);
+	tcase_add_test(tcase, known_elsewhere);
+	tcase_add_test(tcase, known_without_last_digit);
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);
 

@@ -417,6 +417,22 @@ START_TEST(without_native_frames)
 }
 END_TEST
 
+START_TEST(program_that_was_not_read_yet)
+{
+	struct sample s = make(PV_SAMPLE_UNREAD | PV_SAMPLE_NO_TSTATE | PV_SAMPLE_KERNEL);
+
+	s.head.nat_loss = PV_LOSS_NAT_NOMAP;
+	kernel(&s, 1);
+	put(&s, PV_NAT_RAW | PV_NAT_EXACT | 2);
+	s.head.n_native++;
+	expect(&s, &anchored, "[new mapping] R2 K1");
+	expect_state(false, true, false, false, PV_LOSS_UNREAD);
+	/* nothing says that it has no Python */
+	expect(&s, &no_native, "[new mapping] K1");
+	expect_state(false, true, false, false, PV_LOSS_UNREAD);
+}
+END_TEST
+
 START_TEST(nothing_at_all)
 {
 	struct sample s = make(0);
@@ -725,6 +741,7 @@ int main(void)
 	tcase_add_test(tcase, bridge_is_marked_where_it_is);
 	tcase_add_test(tcase, threads_without_python);
 	tcase_add_test(tcase, without_native_frames);
+	tcase_add_test(tcase, program_that_was_not_read_yet);
 	tcase_add_test(tcase, nothing_at_all);
 	tcase_add_test(tcase, sizes_that_cannot_be);
 	tcase_add_test(tcase, every_combination_of_flags);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * All watched processes: those that the user named, and with `children` what
+ * descends from them.  Input: side-band events, /proc.  Output: pv_watched by
+ * process id, with images that the walkers have.
+ */
+#ifndef PV_SESSION_FAMILY_H
+#define PV_SESSION_FAMILY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct pv_codes;
+struct pv_collect;
+struct pv_family;
+struct pv_objects;
+struct pv_profile;
+struct pv_side_event;
+struct pv_watched;
+
+/* None is owned; all outlive the family. */
+struct pv_family_parts {
+	struct pv_collect *collect;
+	struct pv_objects *objects;
+	struct pv_codes *codes;
+	struct pv_profile *profile;
+	bool children; /* descendants are watched, too */
+	bool frames;   /* stacks begin with a frame of the process */
+};
+
+struct pv_err *pv_family_create(const struct pv_family_parts *parts, struct pv_family **ret);
+void pv_family_destroy(struct pv_family *family);
+
+/* A process that the user named; one that cannot be watched is an error. */
+struct pv_err *pv_family_add(struct pv_family *family, pid_t pid);
+
+/* Reads the named processes.  Needs nothing of the BPF side. */
+struct pv_err *pv_family_read(struct pv_family *family);
+
+/* Hands them, and with `children` all their descendants, to the BPF side. */
+struct pv_err *pv_family_attach(struct pv_family *family);
+
+/* The first that was named. */
+struct pv_watched *pv_family_first(const struct pv_family *family);
+
+/* True if all that were named have ended. */
+bool pv_family_ended(const struct pv_family *family);
+
+/* The process that a sample is of, of this generation; NULL: one that is not watched (any more). */
+struct pv_err *pv_family_find(struct pv_family *family, pid_t pid, uint32_t generation,
+			      uint64_t time_ns, struct pv_watched **ret);
+
+/* The same without asking anybody; NULL: not known. */
+struct pv_watched *pv_family_get(const struct pv_family *family, pid_t pid);
+
+struct pv_err *pv_family_side(struct pv_family *family, const struct pv_side_event *event);
+
+/* A sample met a mapping that no event has told of. */
+struct pv_err *pv_family_look(struct pv_family *family, struct pv_watched *watched);
+
+/* A sample met a page that is not resident. */
+struct pv_err *pv_family_touch(struct pv_family *family, struct pv_watched *watched, uint64_t addr);
+
+/* Reads anew what has changed; cheap if nothing has. */
+struct pv_err *pv_family_refresh(struct pv_family *family);
+
+/* After each drain: touches pages, lets go of what has ended. */
+struct pv_err *pv_family_rest(struct pv_family *family);
+
+/* There is a change that could not be read yet: come back soon. */
+bool pv_family_hurry(const struct pv_family *family);
+
+/* Brings all that the profile says of processes up to date. */
+struct pv_err *pv_family_describe(struct pv_family *family);
+
+#endif
