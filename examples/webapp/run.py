@@ -105,9 +105,10 @@ def main():
             os.close(pipe)
 
     def ended():
-        print(account.table(directory), flush=True)
+        table = account.table(directory)
         if own:
             shutil.rmtree(directory, ignore_errors=True)
+        print(table, flush=True)  # last: perhaps nobody reads it any more
 
     # gunicorn's master takes SIGTERM as its end, and so does the plain server here
     signal.signal(signal.SIGALRM, lambda number, frame: os.kill(master, signal.SIGTERM))

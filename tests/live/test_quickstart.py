@@ -25,8 +25,10 @@ def clone(tmp_path_factory):
 
 
 def start(clone, *args):
+	# where there is a ccache, what was compiled in another folder serves here
+	env = dict(os.environ, CCACHE_BASEDIR=str(clone), CCACHE_NOHASHDIR="1")
 	return subprocess.Popen([str(clone / "quickstart"), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-				stderr=subprocess.STDOUT, cwd="/", start_new_session=True)
+				stderr=subprocess.STDOUT, cwd="/", env=env, start_new_session=True)
 
 
 def left(clone):
