@@ -17,12 +17,13 @@ class Strip {
 		this.canvas.addEventListener('pointerleave', () => this.look(NaN));
 		this.canvas.addEventListener('dblclick', () => State.set({ from: '', to: '' }));
 		this.canvas.addEventListener('keydown', event => this.key(event));
+		this.reckonLater = Dom.afterPaint(() => this.reckon());
 		this.choose = Dom.atFrame((from, to) => this.set(from, to));
 	}
 
 	// Samples by slice and layer of what the selection would be without its span.
 	static sums(profile, selection) {
-		const { sampleNode, fn, fnKind, tickSample, tickCount, sliceStart, nSlices } = profile;
+		const { sampleNode, fn, fnKind, nSlices } = profile, { start, sample: tickSample, count } = profile.ticks;
 		const layer = new Uint8Array(profile.nSamples);
 		for (let i = 0; i < layer.length; i++) {
 			const node = sampleNode[i];
@@ -32,10 +33,10 @@ class Strip {
 		const hidden = selection.what.hidden.size ? Strip.hiddenNodes(profile, selection.what.hidden) : null;
 		const sums = new Float64Array(nSlices * (OTHER + 1));
 		for (let slice = 0; slice < nSlices; slice++) {
-			for (let i = sliceStart[slice]; i < sliceStart[slice + 1]; i++) {
+			for (let i = start[slice]; i < start[slice + 1]; i++) {
 				const sample = tickSample[i];
 				if ((!threads || threads.has(sampleThread[sample])) && !(hidden && hidden[sampleNode[sample]]))
-					sums[slice * (OTHER + 1) + layer[sample]] += tickCount[i];
+					sums[slice * (OTHER + 1) + layer[sample]] += count[i];
 			}
 		}
 		return sums;
@@ -58,12 +59,21 @@ class Strip {
 				'strip of time: what is shown is the whole of it.' : '';
 			return;
 		}
+		this.selection = selection;
+		if (this.sums)
+			this.reckon();
+		else
+			this.reckonLater();
+	}
+
+	// After the first paint, which the times of a large capture would delay.
+	reckon() {
+		const { profile, selection } = this;
 		const key = [selection.what.threads ? [...selection.what.threads] : '', [...selection.what.hidden]].join(';');
 		if (key !== this.sumsKey) {
 			this.sums = Strip.sums(profile, selection);
 			this.sumsKey = key;
 		}
-		this.selection = selection;
 		this.draw();
 	}
 
@@ -86,7 +96,7 @@ class Strip {
 	}
 
 	draw() {
-		if (!this.profile || !this.profile.hasTimes)
+		if (!this.sums)
 			return;
 		this.width = this.element.clientWidth;
 		const context = Dom.sizeCanvas(this.canvas, this.width, Strip.HEIGHT);

@@ -22,7 +22,7 @@ class ProfileView {
 		}));
 		this.update();
 		performance.mark('pitviper:painted');
-		requestIdleCallback(() => this.sums.nodesOf(0));
+		Dom.whenIdle(() => this.sums.nodesOf(0))(); // what the panel will need
 	}
 
 	build() {
