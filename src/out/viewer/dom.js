@@ -57,6 +57,22 @@ const Dom = (() => {
 		};
 	}
 
+	// The same when nothing was asked for during a moment and there is nothing else to do.
+	function whenIdle(f, pause = 100) {
+		let timer = 0, job = 0;
+		return (...args) => {
+			clearTimeout(timer);
+			if (window.cancelIdleCallback)
+				cancelIdleCallback(job);
+			timer = setTimeout(() => {
+				if (window.requestIdleCallback)
+					job = requestIdleCallback(() => f(...args), { timeout: 2000 });
+				else
+					f(...args);
+			}, pause);
+		};
+	}
+
 	// A canvas with as many pixels as the screen has; the context's unit is the CSS pixel.
 	function sizeCanvas(canvas, width, height) {
 		const ratio = window.devicePixelRatio || 1;
@@ -72,5 +88,5 @@ const Dom = (() => {
 		return context;
 	}
 
-	return { byId, el, fill, atFrame, afterPaint, sizeCanvas };
+	return { byId, el, fill, atFrame, afterPaint, whenIdle, sizeCanvas };
 })();

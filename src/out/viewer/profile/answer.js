@@ -29,29 +29,26 @@ class Answer {
 	// or the samples without own code, if they are more.
 	heaviestGroup() {
 		const { profile, owned } = this, { fn, loc, fnOwn, nNodes } = profile;
-		const byFunction = new Map(), byLocation = new Map();
+		const byFunction = new Float64Array(profile.nFunctions), byLocation = new Float64Array(profile.nLocations);
+		const own = []; // nodes
 		for (let i = 1; i < nNodes; i++) {
-			if (!owned[i] || !fnOwn[fn[i]])
-				continue;
-			byFunction.set(fn[i], (byFunction.get(fn[i]) || 0) + owned[i]);
-			byLocation.set(loc[i], (byLocation.get(loc[i]) || 0) + owned[i]);
+			if (owned[i] && fnOwn[fn[i]]) {
+				byFunction[fn[i]] += owned[i];
+				byLocation[loc[i]] += owned[i];
+				own.push(i);
+			}
 		}
-		const heaviest = map => [...map].reduce((best, entry) => entry[1] > best[1] ? entry : best, [-1, 0]);
-		const [best, n] = heaviest(byFunction);
+		const best = byFunction.reduce((a, n, f) => n > byFunction[a] ? f : a, 0), n = byFunction[best] || 0;
 		this.hasOwn = n > 0;
 		if (owned[0] > n)
 			return { fn: -1, n: owned[0], nodes: [0] };
 		if (!n)
 			return null;
-		const lines = new Map([...byLocation].filter(([at]) => profile.locFn[at] === best));
-		const [line, nLine] = heaviest(lines);
-		const narrow = profile.locLine[line] > 0 && nLine >= 0.75 * n;
-		const nodes = [];
-		for (let i = 1; i < nNodes; i++) {
-			if (owned[i] && (narrow ? loc[i] === line : fn[i] === best))
-				nodes.push(i);
-		}
-		return { fn: best, loc: narrow ? line : -1, n: narrow ? nLine : n, nodes };
+		let line = own.find(i => fn[i] === best);
+		line = own.reduce((a, i) => fn[i] === best && byLocation[loc[i]] > byLocation[a] ? loc[i] : a, loc[line]);
+		const narrow = profile.locLine[line] > 0 && byLocation[line] >= 0.75 * n;
+		return { fn: best, loc: narrow ? line : -1, n: narrow ? byLocation[line] : n,
+			nodes: own.filter(i => narrow ? loc[i] === line : fn[i] === best) };
 	}
 
 	// The innermost callee on the way that still has half of the group's samples, or null.

@@ -98,14 +98,39 @@ class Profile {
 			loc[i] = locs.number();
 			fn[i] = this.locFn[loc[i]];
 		}
+		// By node: a C frame of the interpreter or the C library with Python below it is how
+		// Python calls, not what is called.
+		const machinery = new Uint8Array(n), isCaller = this.callers(), isPython = this.fnKind.map(kind => kind === PYTHON);
+		this.hasMachinery = false;
 		// Backwards, the first that tells its parent where the subtree ends is the last in it.
-		for (let i = n - 1; i >= 0; i--) {
+		for (let i = n - 1; i > 0; i--) {
+			const above = parent[i];
 			if (!end[i])
 				end[i] = i + 1;
-			if (i && !end[parent[i]])
-				end[parent[i]] = end[i];
+			if (!end[above])
+				end[above] = end[i];
+			// until here machinery[i] says: Python is below
+			if (machinery[i] || isPython[fn[i]])
+				machinery[above] = 1;
+			machinery[i] &= isCaller[fn[i]];
+			if (machinery[i])
+				this.hasMachinery = true;
 		}
+		end[0] = n;
+		this.machinery = machinery;
 		Object.assign(this, { nNodes: n, parent, end, loc, fn });
+	}
+
+	// By function: C of the interpreter or of the C library.
+	callers() {
+		const modules = new Map(), found = new Uint8Array(this.nFunctions);
+		for (let fn = 0; fn < this.nFunctions; fn++) {
+			const module = this.fnModule[fn];
+			if (!modules.has(module))
+				modules.set(module, Profile.CALLERS.test(this.text(module)));
+			found[fn] = (this.fnKind[fn] === NATIVE || this.fnKind[fn] === INLINED) && modules.get(module) ? 1 : 0;
+		}
+		return found;
 	}
 
 	readSamples(reader) {
@@ -122,25 +147,35 @@ class Profile {
 		Object.assign(this, { nSamples: n, sampleNode: node, sampleThread: thread, sampleCount: count, total });
 	}
 
+	// Times are many, and a first look needs none: read when they are asked for.
 	readTicks(reader) {
-		const n = reader.number();
-		const start = new Uint32Array(n + 1);
-		const sample = new Uint32Array(reader.bytes.length), count = new Uint32Array(reader.bytes.length);
-		let at = 0;
-		for (let slice = 0; slice < n; slice++) {
-			start[slice] = at;
-			for (let left = reader.number(), of = 0; left; left--, at++) {
-				const step = reader.number();
-				// not >> 1: it may have more than 32 bits
-				of += Math.floor(step / 2);
-				sample[at] = of;
-				count[at] = step & 1 ? reader.number() : 1;
+		const bytes = reader.bytes.length;
+		this.nSlices = reader.number();
+		// A slice without a sample is one byte.
+		this.hasTimes = this.nSlices > 0 && bytes - reader.at > this.nSlices && this.capture.slice_ns > 0;
+		this.tickReader = reader;
+	}
+
+	// { start: by slice, its first tick; sample, count: by tick }
+	get ticks() {
+		if (!this.tickArrays) {
+			const reader = this.tickReader, n = this.nSlices, most = reader.bytes.length;
+			const start = new Uint32Array(n + 1), sample = new Uint32Array(most), count = new Uint32Array(most);
+			let at = 0;
+			for (let slice = 0; slice < n; slice++) {
+				start[slice] = at;
+				for (let left = reader.number(), of = 0; left; left--, at++) {
+					const step = reader.number();
+					// not >> 1: it may have more than 32 bits
+					of += Math.floor(step / 2);
+					sample[at] = of;
+					count[at] = step % 2 ? reader.number() : 1;
+				}
 			}
+			start[n] = at;
+			this.tickArrays = { start, sample: sample.slice(0, at), count: count.slice(0, at) };
 		}
-		start[n] = at;
-		this.hasTimes = n > 0 && at > 0 && this.capture.slice_ns > 0;
-		Object.assign(this, { nSlices: n, sliceStart: start, tickSample: sample.subarray(0, at),
-			tickCount: count.subarray(0, at) });
+		return this.tickArrays;
 	}
 
 	readSources(reader) {
@@ -222,33 +257,6 @@ class Profile {
 	locLabel(loc) {
 		const fn = this.locFn[loc], line = this.locLine[loc], place = this.place(fn);
 		return line && place ? this.name(fn) + ' (' + place + ':' + line + ')' : this.label(fn);
-	}
-
-	// By node: a C frame of the interpreter or the C library with Python below it is how
-	// Python calls, not what is called.
-	get machinery() {
-		if (!this.machineryNodes) {
-			const { nFunctions, nNodes, fn, fnKind, parent } = this;
-			const modules = new Map(), isCaller = new Uint8Array(nFunctions);
-			for (let f = 0; f < nFunctions; f++) {
-				const module = this.fnModule[f];
-				if (!modules.has(module))
-					modules.set(module, Profile.CALLERS.test(this.text(module)));
-				isCaller[f] = (fnKind[f] === NATIVE || fnKind[f] === INLINED) && modules.get(module) ? 1 : 0;
-			}
-			const above = new Uint8Array(nNodes); // has Python below
-			this.machineryNodes = new Uint8Array(nNodes);
-			for (let i = nNodes - 1; i > 0; i--) {
-				if (above[i] || fnKind[fn[i]] === PYTHON)
-					above[parent[i]] = 1;
-				this.machineryNodes[i] = above[i] & isCaller[fn[i]];
-			}
-		}
-		return this.machineryNodes;
-	}
-
-	get hasMachinery() {
-		return this.machinery.includes(1);
 	}
 
 	isGc(fn) {

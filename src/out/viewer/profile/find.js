@@ -51,4 +51,16 @@ class Matches {
 		}
 		return sum;
 	}
+
+	// Nodes with a match that is shown, and none above them.
+	outermost(lens) {
+		const { loc, end, nNodes } = this.profile, { total } = lens.selection, nodes = [];
+		for (let i = 1; i < nNodes;) {
+			const isMatch = total[i] && this.locs[loc[i]] && lens.mode[i] === SHOWN;
+			if (isMatch)
+				nodes.push(i);
+			i = isMatch || !total[i] ? end[i] : i + 1;
+		}
+		return nodes;
+	}
 }

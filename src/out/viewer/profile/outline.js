@@ -8,13 +8,12 @@ class Outline {
 		element.append(Dom.el('table.unseen', { id: 'outline' }, Dom.el('caption', null, 'The flame graph as a table'),
 			Dom.el('thead', null, Dom.el('tr', null, ['Level', 'Function', 'Total', 'Share', 'Self'].map(title =>
 				Dom.el('th', { scope: 'col' }, title)))), this.body));
-		this.job = 0;
+		this.fillLater = Dom.whenIdle(flame => this.fill(flame));
 	}
 
 	show(flame) {
-		cancelIdleCallback(this.job);
 		this.body.parentElement.dataset.ready = 'no';
-		this.job = requestIdleCallback(() => this.fill(flame), { timeout: 200 });
+		this.fillLater(flame);
 	}
 
 	// Depth first, as one reads the graph; the widest first if there are too many.

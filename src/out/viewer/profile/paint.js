@@ -14,7 +14,7 @@ const Paint = (() => {
 			fill: Theme.colour(NAMES[layer] + (own ? '-own' : '-pale')),
 			text: Theme.colour(own ? NAMES[layer] + '-on-own' : 'on-pale'),
 			edge: Theme.colour(NAMES[layer] + '-edge'),
-			hatched: kind === MARKER,
+			hatched: kind === MARKER && !profile.isGc(fn),
 		};
 	}
 

@@ -25,9 +25,9 @@ class Selection {
 		const { profile, what } = this;
 		const weight = this.hasSpan ? new Uint32Array(profile.nSamples) : profile.sampleCount.slice();
 		if (this.hasSpan) {
-			const end = profile.sliceStart[what.to];
-			for (let i = profile.sliceStart[what.from]; i < end; i++)
-				weight[profile.tickSample[i]] += profile.tickCount[i];
+			const { start, sample, count } = profile.ticks, end = start[what.to];
+			for (let i = start[what.from]; i < end; i++)
+				weight[sample[i]] += count[i];
 		}
 		if (what.threads) {
 			for (let i = 0; i < weight.length; i++) {
@@ -59,15 +59,12 @@ class Selection {
 		return taken;
 	}
 
-	// By the kind of the innermost frame, and the collector's share across them.
+	// By the kind of the innermost frame.
 	layerSums() {
-		const { profile, self } = this;
+		const { sampleNode, fn, fnKind, nSamples } = this.profile;
 		const sums = new Array(OTHER + 1).fill(0);
-		sums[OTHER] += self[0];
-		for (let i = 1; i < profile.nNodes; i++) {
-			if (self[i])
-				sums[LAYER_OF_KIND[profile.fnKind[profile.fn[i]]]] += self[i];
-		}
+		for (let i = 0; i < nSamples; i++)
+			sums[sampleNode[i] ? LAYER_OF_KIND[fnKind[fn[sampleNode[i]]]] : OTHER] += this.weight[i];
 		return sums;
 	}
 
@@ -114,15 +111,13 @@ class Selection {
 
 	// Threads with samples below these nodes: Map thread -> samples.
 	threadsBelow(nodes) {
-		const found = new Map();
+		const sums = new Float64Array(this.profile.meta.threads.length), found = new Map();
 		for (const node of nodes) {
 			const end = this.firstSample(this.profile.end[node]);
-			for (let i = this.firstSample(node); i < end; i++) {
-				if (this.weight[i])
-					found.set(this.profile.sampleThread[i],
-						(found.get(this.profile.sampleThread[i]) || 0) + this.weight[i]);
-			}
+			for (let i = this.firstSample(node); i < end; i++)
+				sums[this.profile.sampleThread[i]] += this.weight[i];
 		}
+		sums.forEach((n, thread) => n && found.set(thread, n));
 		return found;
 	}
 }
@@ -149,6 +144,7 @@ class Folding {
 		}
 		const { nNodes, fn } = profile, machinery = calls ? null : profile.machinery;
 		this.mode = new Uint8Array(nNodes);
+		this.any = folded.includes(FOLDED);
 		for (let i = 1; i < nNodes; i++)
 			this.mode[i] = folded[fn[i]] || (machinery && machinery[i] ? LIFTED : SHOWN);
 	}
@@ -198,10 +194,13 @@ class Lens {
 		this.profile = selection.profile;
 		this.mode = folding.mode;
 		// By node: samples in it and in what is folded into it
-		this.own = selection.self.slice();
-		for (let i = this.profile.nNodes - 1; i > 0; i--) {
-			if (this.mode[i] === FOLDED)
-				this.own[this.profile.parent[i]] += this.own[i];
+		this.own = selection.self;
+		if (folding.any) {
+			this.own = this.own.slice();
+			for (let i = this.profile.nNodes - 1; i > 0; i--) {
+				if (this.mode[i] === FOLDED)
+					this.own[this.profile.parent[i]] += this.own[i];
+			}
 		}
 	}
 

@@ -17,12 +17,13 @@ class Strip {
 		this.canvas.addEventListener('pointerleave', () => this.look(NaN));
 		this.canvas.addEventListener('dblclick', () => State.set({ from: '', to: '' }));
 		this.canvas.addEventListener('keydown', event => this.key(event));
+		this.reckonLater = Dom.afterPaint(() => this.reckon());
 		this.choose = Dom.atFrame((from, to) => this.set(from, to));
 	}
 
 	// Samples by slice and layer of what the selection would be without its span.
 	static sums(profile, selection) {
-		const { sampleNode, fn, fnKind, tickSample, tickCount, sliceStart, nSlices } = profile;
+		const { sampleNode, fn, fnKind, nSlices } = profile, { start, sample: tickSample, count } = profile.ticks;
 		const layer = new Uint8Array(profile.nSamples);
 		for (let i = 0; i < layer.length; i++) {
 			const node = sampleNode[i];
@@ -32,10 +33,10 @@ class Strip {
 		const hidden = selection.what.hidden.size ? Strip.hiddenNodes(profile, selection.what.hidden) : null;
 		const sums = new Float64Array(nSlices * (OTHER + 1));
 		for (let slice = 0; slice < nSlices; slice++) {
-			for (let i = sliceStart[slice]; i < sliceStart[slice + 1]; i++) {
+			for (let i = start[slice]; i < start[slice + 1]; i++) {
 				const sample = tickSample[i];
 				if ((!threads || threads.has(sampleThread[sample])) && !(hidden && hidden[sampleNode[sample]]))
-					sums[slice * (OTHER + 1) + layer[sample]] += tickCount[i];
+					sums[slice * (OTHER + 1) + layer[sample]] += count[i];
 			}
 		}
 		return sums;
@@ -58,13 +59,43 @@ class Strip {
 				'strip of time: what is shown is the whole of it.' : '';
 			return;
 		}
+		this.selection = selection;
+		if (this.sums)
+			this.reckon();
+		else
+			this.reckonLater();
+	}
+
+	// After the first paint, which the times of a large capture would delay.
+	reckon() {
+		const { profile, selection } = this;
 		const key = [selection.what.threads ? [...selection.what.threads] : '', [...selection.what.hidden]].join(';');
 		if (key !== this.sumsKey) {
 			this.sums = Strip.sums(profile, selection);
 			this.sumsKey = key;
 		}
-		this.selection = selection;
 		this.draw();
+	}
+
+	// Shows when those samples were taken, within all of them.  found: by sample 1 or 0, or null
+	mark(found, name) {
+		this.marked = found;
+		this.markName = name;
+		if (this.sums)
+			this.draw();
+	}
+
+	// Marked samples by slice, as far as the selection has them.
+	markSums() {
+		const { profile, selection, marked } = this, { start, sample, count } = profile.ticks, { threads } = selection.what;
+		const sums = new Float64Array(profile.nSlices);
+		for (let slice = 0; slice < profile.nSlices; slice++) {
+			for (let i = start[slice]; i < start[slice + 1]; i++) {
+				if (marked[sample[i]] && (!threads || threads.has(profile.sampleThread[sample[i]])))
+					sums[slice] += count[i];
+			}
+		}
+		return sums;
 	}
 
 	get span() {
@@ -86,7 +117,7 @@ class Strip {
 	}
 
 	draw() {
-		if (!this.profile || !this.profile.hasTimes)
+		if (!this.sums)
 			return;
 		this.width = this.element.clientWidth;
 		const context = Dom.sizeCanvas(this.canvas, this.width, Strip.HEIGHT);
@@ -111,6 +142,9 @@ class Strip {
 				all[bar] += sums[slice * layers + layer];
 			}
 		}
+		const marks = new Float64Array(bars);
+		if (this.marked)
+			this.markSums().forEach((n, slice) => { marks[Math.floor(slice * bars / profile.nSlices)] += n; });
 		// A bar may have a slice more than the next; compare CPUs in use.
 		const slices = bar => Math.ceil((bar + 1) * profile.nSlices / bars) - Math.ceil(bar * profile.nSlices / bars);
 		const cpus = profile.capture.period_ns / profile.capture.slice_ns;
@@ -127,6 +161,11 @@ class Strip {
 				context.fillRect(Strip.SIDE + bar * pitch, y - height, Math.max(pitch - 1, 0.5), height);
 				y -= height;
 			}
+			if (marks[bar]) {
+				const height = marks[bar] / slices(bar) * cpus / this.peak * room;
+				context.fillStyle = Theme.colour('mark');
+				context.fillRect(Strip.SIDE + bar * pitch, bottom - height, Math.max(pitch - 1, 0.5), height);
+			}
 		}
 		context.fillStyle = Theme.colour('line');
 		context.fillRect(Strip.SIDE, bottom, inner, 1);
@@ -137,18 +176,18 @@ class Strip {
 		const inner = this.width - 2 * Strip.SIDE;
 		const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
 		const step = steps.find(s => s / end * inner >= 90) || 86400 * Math.ceil(end / 86400 / 8);
+		const shown = !Number.isNaN(this.hover) ? this.readout(this.hover) : this.marked ? '■ ' + Text.cut(this.markName, 40)
+			: 'up to ' + this.peak.toFixed(2) + ' CPU · ' + Text.seconds(end);
 		context.fillStyle = Theme.colour('dim');
 		for (let i = 0; i * step <= end; i++) {
 			const x = this.x(i * step * 1e9 / this.profile.capture.slice_ns);
 			const text = i * step >= 600 ? Text.count(i * step / 60) + ' min' : +(i * step).toFixed(1) + ' s';
-			if (x + context.measureText(text).width > this.width - 140)
+			if (x + context.measureText(text).width > this.width - context.measureText(shown).width - 40)
 				break; // what stands at the right end needs the room
 			context.fillText(text, x + 3, 3);
 			context.fillRect(Math.round(x), 4, 1, 10);
 		}
 		context.textAlign = 'right';
-		const shown = Number.isNaN(this.hover) ? 'up to ' + this.peak.toFixed(2) + ' CPU · ' + Text.seconds(end)
-			: this.readout(this.hover);
 		context.fillText(shown, this.width - Strip.SIDE, 3);
 		context.textAlign = 'left';
 		if (!Number.isNaN(this.hover)) {

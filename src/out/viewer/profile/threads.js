@@ -24,7 +24,7 @@ class Threads {
 			const parts = own.reduce((sum, row) => sum.map((n, i) => n + row.parts[i]), new Array(layers).fill(0));
 			return { index, rows: own, parts, n: total(parts) };
 		}).filter(group => group.rows.length).sort((a, b) => b.n - a.n || a.index - b.index);
-		this.times = profile.hasTimes ? Threads.times(profile, selection) : null;
+		this.times = profile.hasTimes ? Threads.times(profile) : null;
 		this.most = Math.max(1, ...groups.map(group => group.n));
 		const list = [];
 		let left = Threads.MOST;
@@ -45,16 +45,17 @@ class Threads {
 	}
 
 	// Samples by thread, bar and layer.
-	static times(profile, selection) {
+	static times(profile) {
 		const layers = OTHER + 1, bars = Threads.BARS, found = new Map();
+		const { start, sample: tickSample, count } = profile.ticks;
 		for (let slice = 0; slice < profile.nSlices; slice++) {
 			const bar = Math.floor(slice * bars / profile.nSlices);
-			for (let i = profile.sliceStart[slice]; i < profile.sliceStart[slice + 1]; i++) {
-				const sample = profile.tickSample[i], thread = profile.sampleThread[sample], node = profile.sampleNode[sample];
+			for (let i = start[slice]; i < start[slice + 1]; i++) {
+				const sample = tickSample[i], thread = profile.sampleThread[sample], node = profile.sampleNode[sample];
 				let times = found.get(thread);
 				if (!times)
 					found.set(thread, times = new Float64Array(bars * layers));
-				times[bar * layers + (node ? LAYER_OF_KIND[profile.fnKind[profile.fn[node]]] : OTHER)] += profile.tickCount[i];
+				times[bar * layers + (node ? LAYER_OF_KIND[profile.fnKind[profile.fn[node]]] : OTHER)] += count[i];
 			}
 		}
 		return found;

@@ -22,7 +22,7 @@ class ProfileView {
 		}));
 		this.update();
 		performance.mark('pitviper:painted');
-		requestIdleCallback(() => this.sums.nodesOf(0));
+		Dom.whenIdle(() => this.sums.nodesOf(0))(); // what the panel will need
 	}
 
 	build() {
@@ -62,6 +62,7 @@ class ProfileView {
 		});
 		this.preview = Dom.afterPaint(what => this.panel.show(this.profile, this.selection, this.sums,
 			what || this.picked, this.zoom));
+		this.markLater = Dom.afterPaint(() => this.markStrip());
 	}
 
 	// The upper edge of the panel: drag it.
@@ -238,6 +239,29 @@ class ProfileView {
 				: selection));
 		}
 		this.preview(null);
+		if (profile.hasTimes)
+			this.markLater();
+	}
+
+	// When what is kept, or else what is found, was on CPU.
+	markStrip() {
+		const { profile, selection, sums, picked } = this, found = new Uint8Array(profile.nSamples), fn = this.fnOf(picked);
+		const below = (nodes, isOne) => nodes.forEach(node => found.fill(1, selection.firstSample(node),
+			selection.firstSample(isOne ? node + 1 : profile.end[node])));
+		if (State.get('pick') && fn >= 0) {
+			if (picked.frame && picked.frame.leaves)
+				below(picked.frame.leaves, true);
+			else if (picked.frame)
+				below(picked.frame.nodes);
+			else
+				below(sums.outermost(fn));
+			this.strip.mark(found, profile.name(fn));
+		} else if (this.matches) {
+			below(this.matches.outermost(this.lens));
+			this.strip.mark(found, 'what is found');
+		} else {
+			this.strip.mark(null, '');
+		}
 	}
 
 	showTable(grid, { total }, isWanted, key) {
