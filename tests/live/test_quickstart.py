@@ -7,6 +7,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 import time
 
 import live
@@ -24,10 +25,10 @@ def clone(tmp_path_factory):
 		os.kill(pid, signal.SIGKILL)
 
 
-def start(clone, *args):
+def start(clone, *args, stdout=subprocess.PIPE):
 	# where there is a ccache, what was compiled in another folder serves here
 	env = dict(os.environ, CCACHE_BASEDIR=str(clone), CCACHE_NOHASHDIR="1")
-	return subprocess.Popen([str(clone / "quickstart"), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+	return subprocess.Popen([str(clone / "quickstart"), *args], stdin=subprocess.DEVNULL, stdout=stdout,
 				stderr=subprocess.STDOUT, cwd="/", env=env, start_new_session=True)
 
 
@@ -58,11 +59,15 @@ def until(proc, word, timeout=180):
 
 
 def test_from_a_fresh_tree(clone):
-	proc = start(clone, "-d", "3")
-	try:
-		out = proc.communicate(timeout=300)[0].decode()
-	finally:
-		proc.kill()
+	# into a file, from which nothing that was said before may be lost
+	with tempfile.TemporaryFile() as said:
+		proc = start(clone, "-d", "3", stdout=said)
+		try:
+			proc.wait(timeout=300)
+		finally:
+			proc.kill()
+		said.seek(0)
+		out = said.read().decode()
 	assert proc.returncode == 0, out[-3000:]
 	page = clone / "quickstart.html"
 	assert stat.S_IMODE(page.stat().st_mode) == 0o600
