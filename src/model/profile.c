@@ -140,15 +140,52 @@ void pv_profile_rename(struct pv_profile *profile, uint32_t loc, uint32_t functi
 	at->function = function;
 }
 
+static uint64_t node_hash(uint32_t parent, uint32_t loc)
+{
+	return pv_hash((uint64_t)parent << 32 | loc);
+}
+
+struct pv_err *pv_profile_new_node(struct pv_profile *profile, uint32_t parent, uint32_t loc,
+				   uint32_t *ret)
+{
+	const struct pv_stack_node *above = pv_vec_at(&profile->nodes, parent);
+	struct pv_stack_node node = { .parent = parent, .loc = loc, .depth = above->depth + 1 };
+	size_t id = profile->nodes.n;
+	struct pv_err *err;
+
+	if (id >= UINT32_MAX)
+		return pv_err_create(PV_ERR_FAILED, "cannot keep more than 2^32 profile entries");
+	err = pv_vec_append(&profile->nodes, &node, 1, NULL);
+	if (err)
+		return err;
+	*ret = id;
+	return NULL;
+}
+
+/* Those that came without looking; the root is never looked for. */
+static struct pv_err *index_new_nodes(struct pv_profile *profile)
+{
+	struct pv_err *err = NULL;
+
+	while (!err && profile->node_index.n + 1 < profile->nodes.n) {
+		uint32_t id = profile->node_index.n + 1;
+		const struct pv_stack_node *node = pv_vec_at(&profile->nodes, id);
+
+		err = pv_index_add(&profile->node_index, node_hash(node->parent, node->loc), id);
+	}
+	return err;
+}
+
 struct pv_err *pv_profile_node(struct pv_profile *profile, uint32_t parent, uint32_t loc,
 			       uint32_t *ret)
 {
-	uint64_t hash = pv_hash((uint64_t)parent << 32 | loc);
-	struct pv_stack_node node = { .parent = parent, .loc = loc };
+	uint64_t hash = node_hash(parent, loc);
+	struct pv_err *err = index_new_nodes(profile);
 	size_t at = pv_index_start(&profile->node_index, hash);
-	const struct pv_stack_node *above;
 	uint32_t id;
 
+	if (err)
+		return err;
 	while (pv_index_next(&profile->node_index, hash, &at, &id)) {
 		const struct pv_stack_node *have = pv_vec_at(&profile->nodes, id);
 
@@ -157,9 +194,8 @@ struct pv_err *pv_profile_node(struct pv_profile *profile, uint32_t parent, uint
 			return NULL;
 		}
 	}
-	above = pv_vec_at(&profile->nodes, parent);
-	node.depth = above->depth + 1;
-	return append_large(&profile->nodes, &profile->node_index, hash, &node, ret);
+	/* the index follows at the next look */
+	return pv_profile_new_node(profile, parent, loc, ret);
 }
 
 struct pv_err *pv_profile_process(struct pv_profile *profile,

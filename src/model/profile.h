@@ -156,6 +156,12 @@ void pv_profile_destroy(struct pv_profile *profile);
 struct pv_err *pv_profile_loc(struct pv_profile *profile, const struct pv_loc *loc, uint32_t *ret);
 struct pv_err *pv_profile_node(struct pv_profile *profile, uint32_t parent, uint32_t loc,
 			       uint32_t *ret);
+/*
+ * Adds one that should be new without looking for it, which is most of the cost.  If
+ * it is there already, it then stands twice in the tree.
+ */
+struct pv_err *pv_profile_new_node(struct pv_profile *profile, uint32_t parent, uint32_t loc,
+				   uint32_t *ret);
 /* Gives a location that only its owner asks for (a process's) another text. */
 void pv_profile_rename(struct pv_profile *profile, uint32_t loc, uint32_t function);
 /* By pid and generation; the other fields of a process that is known are overwritten. */

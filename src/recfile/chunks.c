@@ -146,7 +146,11 @@ static struct pv_err *read_nodes(struct pv_rec_reader *r, struct pv_cursor *curs
 			malformed(r, "a stack is deeper than any can be");
 			return NULL;
 		}
-		err = pv_profile_node(profile, parent, loc, &id);
+		/* a capture tells each once, until it has forgotten them */
+		if (r->forgot)
+			err = pv_profile_node(profile, parent, loc, &id);
+		else
+			err = pv_profile_new_node(profile, parent, loc, &id);
 		if (!err)
 			err = pv_vec_append(&r->nodes, &id, 1, NULL);
 	}
@@ -472,6 +476,7 @@ static bool read_payload(struct pv_rec_reader *r, unsigned int type, struct pv_c
 		return true;
 	case PV_REC_FORGET:
 		r->nodes.n = 1;
+		r->forgot = true;
 		return true;
 	case PV_REC_TOTALS:
 		read_totals(r, cursor);

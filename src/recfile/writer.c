@@ -5,7 +5,6 @@
  * Output: chunks on a FILE, only ever appended.
  */
 #include <errno.h>
-#include <stdio_ext.h>
 #include <stdlib.h>
 #include <zlib.h>
 
@@ -46,12 +45,11 @@ static struct pv_err *write_error(const struct pv_recwriter *w)
 	return pv_err_errno(w->errnum, "cannot write the recording");
 }
 
-/* The first failure is the last attempt: what stdio still holds would follow a gap. */
+/* The first failure is the last attempt; stdio forgets what it could not write. */
 static struct pv_err *fail(struct pv_recwriter *w)
 {
 	w->errnum = errno ? errno : EIO;
 	w->failed = true;
-	__fpurge(w->file);
 	return write_error(w);
 }
 

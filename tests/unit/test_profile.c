@@ -309,6 +309,41 @@ START_TEST(ticks_are_joined_and_sorted)
 }
 END_TEST
 
+/* What came without looking is found by those who look, and the other way round. */
+START_TEST(new_nodes_are_found)
+{
+	struct pv_profile *profile;
+	uint32_t nodes[40], id;
+
+	ok(pv_profile_create(&profile));
+	for (uint32_t i = 0; i < 40; i++) {
+		uint32_t parent = i < 3 ? 0 : nodes[i / 3];
+		uint32_t at = loc(profile, "f", "a.py", i, PV_LOC_PYTHON);
+
+		if (i % 4 == 3)
+			nodes[i] = node(profile, parent, at);
+		else
+			ok(pv_profile_new_node(profile, parent, at, &nodes[i]));
+		ck_assert_uint_eq(nodes[i], i + 1);
+	}
+	for (uint32_t i = 0; i < 40; i++) {
+		const struct pv_stack_node *have = pv_vec_at(&profile->nodes, nodes[i]);
+
+		ck_assert_uint_eq(node(profile, have->parent, have->loc), nodes[i]);
+	}
+	ck_assert_uint_eq(profile->nodes.n, 41);
+	/* one that is not new stands twice, and stays countable */
+	ok(pv_profile_new_node(profile, 0, 0, &id));
+	ck_assert_uint_eq(id, 41);
+	ck_assert_uint_eq(node(profile, 0, 0), nodes[0]);
+	pv_profile_forget_stacks(profile);
+	ok(pv_profile_new_node(profile, 0, 5, &id));
+	ck_assert_uint_eq(node(profile, 0, 5), id);
+	ck_assert_uint_eq(node(profile, 0, 6), id + 1);
+	pv_profile_destroy(profile);
+}
+END_TEST
+
 START_TEST(modules_and_sources_are_kept_once)
 {
 	struct pv_profile *profile;
@@ -404,6 +439,7 @@ int main(void)
 	tcase_add_test(tcase, layers_by_leaf);
 	tcase_add_test(tcase, processes_keep_their_samples);
 	tcase_add_test(tcase, ticks_are_joined_and_sorted);
+	tcase_add_test(tcase, new_nodes_are_found);
 	tcase_add_test(tcase, modules_and_sources_are_kept_once);
 	tcase_add_test(tcase, whose_code_it_is);
 	srunner_run_all(runner, CK_ENV);

@@ -589,6 +589,7 @@ START_TEST(names_are_told_again)
 	ok(pv_recwriter_create(file, profile, &writer));
 	for (unsigned int i = 0; i < MANY; i++)
 		ok(pv_recwriter_sample(writer, i * 1000, node, i % 2));
+	change.name = string(profile, "p");
 	change.title = string(profile, "app.py");
 	ok(pv_profile_process(profile, &change, &id));
 	ok(pv_profile_thread(profile, 0, 2, "pool-2", &id));
