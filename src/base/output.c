@@ -32,6 +32,7 @@ struct pv_output {
 	FILE *file;
 	char *memory; /* OUTPUT_STDOUT, owned by open_memstream() */
 	size_t memory_n;
+	char buffer[256 * 1024]; /* of file: profiles are large, and 4096 bytes a write is slow */
 };
 
 /* "dir/.name.pid.suffix"; NULL = out of memory. */
@@ -171,6 +172,8 @@ struct pv_err *pv_output_create(const char *path, struct pv_output **ret)
 		err = open_path(output, &fd);
 		if (!err)
 			output->file = fdopen(fd, output->kind == OUTPUT_DIRECT ? "w" : "w+");
+		if (output->file)
+			setvbuf(output->file, output->buffer, _IOFBF, sizeof(output->buffer));
 	}
 	if (!err && !output->file) {
 		err = &pv_enomem;
