@@ -183,18 +183,29 @@ static void say_call(struct writer *w, const struct pv_call *call)
 	span(w, start, loc->kind, call->own);
 }
 
+/* "Most of it, 57 %, is " */
+static void say_part(struct writer *w, uint64_t part, uint64_t of)
+{
+	double share = percent(part, of);
+
+	SAY(w, "%s, %.*f %%, is ",
+	    part == of   ? "All of it"
+	    : share > 50 ? "Most of it"
+			 : "The largest part",
+	    share < 10 ? 1 : 0, share);
+}
+
 static void say_turn(struct writer *w, const struct pv_load *load, const struct pv_turn *turn)
 {
-	double share = percent(turn->what.total, load->samples);
-
 	if (load->samples < TURN_SAMPLES)
 		return;
 	if (!turn->found) {
-		SAY(w, "It is spread: no call has a fifth of it.\n");
+		say_part(w, turn->foreign, load->samples);
+		SAY(w, "spread over code that is not your own.\n");
 		return;
 	}
-	SAY(w, "%s, %.0f %%, is %s", share >= 50 ? "Most of it" : "The largest part", share,
-	    turn->spread ? "in " : "");
+	say_part(w, turn->what.total, load->samples);
+	SAY(w, turn->what.own ? "in " : "");
 	say_call(w, &turn->what);
 	if (turn->has_under) {
 		SAY(w, " under ");
