@@ -141,7 +141,7 @@ static struct pv_err *follow(const struct work *work, struct pv_turn *turn)
 			turn->found = true;
 			turn->what = *call;
 			turn->under = python;
-			turn->has_under = python.total;
+			turn->has_under = python.total && kind != PV_LOC_PYTHON;
 		}
 		if (kind == PV_LOC_PYTHON)
 			python = *call;
@@ -155,8 +155,9 @@ static struct pv_err *find(struct work *work, struct group *group, struct pv_tur
 	struct pv_err *err;
 
 	turn->foreign = pv_calltree_node_total(work->tree, 0);
-	/* what runs no own code at all may be more than any own function */
-	if (!find_heaviest(work, group) || turn->foreign > group->call.total)
+	turn->has_own = find_heaviest(work, group);
+	turn->is_foreign = !turn->has_own || turn->foreign > group->call.total;
+	if (turn->is_foreign)
 		return follow(work, turn);
 	err = narrow(work, group);
 	if (!err)

@@ -15,11 +15,13 @@
 #include "base/err.h"
 
 struct pv_turn {
-	bool found; /* else most of it is spread over code that is not own */
+	bool has_own;    /* there is own code */
+	bool is_foreign; /* what runs none at all is more than any own function */
+	bool found;      /* `what` */
 	bool has_under;
-	struct pv_call what;  /* where the time goes: other code, or the own call itself */
-	struct pv_call under; /* the own call above; without own code the Python call above */
 	uint64_t foreign;     /* samples without any own code */
+	struct pv_call what;  /* where the time goes: other code, or the own call itself */
+	struct pv_call under; /* the own call above; of foreign C code the Python call above */
 };
 
 struct pv_err *pv_turn_of(const struct pv_profile *profile, struct pv_turn *ret);

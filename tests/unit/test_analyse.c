@@ -663,7 +663,7 @@ START_TEST(answer_forms)
 	add(p, 700, "n main prog 0|k read - 0");
 	expect_answer(p, NULL,
 		      "On CPU 3007 s of 3600 s (84 %): 100 % C, 0 % kernel. 1 thread.\n"
-		      "All of it, 100 %, is main (prog).\n");
+		      "All of it, 100 %, is in code that is not your own: 100 % in main (prog).\n");
 	pv_profile_destroy(p);
 	p = profile_of(1);
 	for (int i = 0; i < 10; i++) {
@@ -675,12 +675,29 @@ START_TEST(answer_forms)
 	expect_answer(
 		p, NULL,
 		"On CPU 1.00 s of 1.00 s (100 %): 0 % Python, 100 % C, 0 % kernel. 1 thread.\n"
-		"All of it, 100 %, is spread over code that is not your own.\n");
+		"All of it, 100 %, is in code that is not your own.\n");
 	add(p, 30, "p start /a.py 1");
 	expect_answer(
 		p, NULL,
 		"On CPU 1.30 s in 1.00 s (1.3 CPUs): 23 % Python, 77 % C, 0 % kernel. 1 thread.\n"
-		"Most of it, 77 %, is spread over code that is not your own.\n");
+		"Most of it, 77 %, runs no code of your own.\n");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* A framework's own time is more than that of any handler: said as it is. */
+START_TEST(answer_of_a_framework)
+{
+	struct pv_profile *p = profile_of(1);
+
+	add(p, 44, "p run /usr/lib/python3/dist-packages/gunicorn/sync.py 69|n send libc.so.6 0");
+	add(p, 30, "p run /usr/lib/python3/dist-packages/gunicorn/sync.py 69|p report /a.py 5");
+	add(p, 26, "p run /usr/lib/python3/dist-packages/gunicorn/sync.py 69|p other /a.py 9");
+	expect_answer(
+		p, NULL,
+		"On CPU 1.00 s of 1.00 s (100 %): 56 % Python, 44 % C, 0 % kernel. 1 thread.\n"
+		"The largest part, 44 %, runs no code of your own: 44 % in send (libc.so.6) "
+		"under run (gunicorn/sync.py:69).\n");
 	pv_profile_destroy(p);
 }
 END_TEST
@@ -924,6 +941,7 @@ static TCase *sentence_cases(void)
 
 	tcase_add_test(tcase, answer_of_the_screens);
 	tcase_add_test(tcase, answer_forms);
+	tcase_add_test(tcase, answer_of_a_framework);
 	tcase_add_test(tcase, answer_below_half);
 	tcase_add_test(tcase, answer_of_an_idle_target);
 	tcase_add_test(tcase, answer_with_odd_names);
