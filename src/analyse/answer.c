@@ -183,23 +183,56 @@ static void say_call(struct writer *w, const struct pv_call *call)
 	span(w, start, loc->kind, call->own);
 }
 
-static void say_turn(struct writer *w, const struct pv_load *load, const struct pv_turn *turn)
+static void say_share(struct writer *w, uint64_t part, uint64_t of)
 {
-	double share = percent(turn->what.total, load->samples);
+	double share = percent(part, of);
 
-	if (load->samples < TURN_SAMPLES)
-		return;
-	if (!turn->found) {
-		SAY(w, "It is spread: no call has a fifth of it.\n");
-		return;
-	}
-	SAY(w, "%s, %.0f %%, is %s", share >= 50 ? "Most of it" : "The largest part", share,
-	    turn->spread ? "in " : "");
+	SAY(w, "%.*f %%", share < 10 ? 1 : 0, share);
+}
+
+/* "Most of it, 57 %, " */
+static void say_part(struct writer *w, uint64_t part, uint64_t of)
+{
+	SAY(w, part == of         ? "All of it, "
+	       : part > of - part ? "Most of it, "
+				  : "The largest part, ");
+	say_share(w, part, of);
+	SAY(w, ", ");
+}
+
+static void say_where(struct writer *w, const struct pv_turn *turn)
+{
 	say_call(w, &turn->what);
 	if (turn->has_under) {
 		SAY(w, " under ");
 		say_call(w, &turn->under);
 	}
+}
+
+static void say_foreign(struct writer *w, const struct pv_load *load, const struct pv_turn *turn)
+{
+	say_part(w, turn->foreign, load->samples);
+	SAY(w, turn->has_own ? "runs no code of your own" : "is in code that is not your own");
+	if (turn->found) {
+		SAY(w, ": ");
+		say_share(w, turn->what.total, load->samples);
+		SAY(w, " in ");
+		say_where(w, turn);
+	}
+	SAY(w, ".\n");
+}
+
+static void say_turn(struct writer *w, const struct pv_load *load, const struct pv_turn *turn)
+{
+	if (load->samples < TURN_SAMPLES)
+		return;
+	if (turn->is_foreign) {
+		say_foreign(w, load, turn);
+		return;
+	}
+	say_part(w, turn->what.total, load->samples);
+	SAY(w, turn->what.own ? "is in " : "is ");
+	say_where(w, turn);
 	SAY(w, ".\n");
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The answer in sentences: how much CPU time, in which layers, and where most of
- * it goes; of an idle target, where it waits.  The page says the same in the same
- * words (src/out/viewer): change both.
+ * it goes; of an idle target, where it waits.
  */
 #ifndef PV_ANALYSE_ANSWER_H
 #define PV_ANALYSE_ANSWER_H

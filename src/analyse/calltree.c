@@ -33,8 +33,10 @@ struct branch {
 
 struct pv_calltree {
 	const struct pv_profile *profile;
+	bool foreign;                    /* PV_CALLTREE_FOREIGN */
 	uint32_t *function;              /* by location */
-	bool *transparent;               /* by location: no call of its own */
+	uint8_t *traits;                 /* by location */
+	bool *transparent;               /* by stack node: no call of its own */
 	uint64_t *total;                 /* by stack node, those below included */
 	uint32_t *first_child, *sibling; /* by stack node, 0 = none */
 	struct pv_vec calls;             /* struct call */
@@ -48,12 +50,20 @@ static bool starts_with(const char *text, const char *start)
 	return !strncmp(text, start, strlen(start));
 }
 
+/* Traits of a location. */
+enum {
+	OWN = 1,         /* the user's own code */
+	PYTHON = 2,      /* a Python function */
+	TRANSPARENT = 4, /* no call of its own */
+	INTERPRETER = 8, /* native code of the interpreter or the C library */
+};
+
 /*
- * What lies between a Python call and the code that it runs: Objects/call.c,
+ * What lies between a Python call and the C code that it runs: Objects/call.c,
  * methodobject.c, classobject.c, descrobject.c and the slots of typeobject.c, in
  * CPython 3.8 to 3.13, and what has no symbol there.
  */
-static bool is_machinery(const struct pv_profile *profile, const struct pv_loc *loc)
+static bool is_call_machinery(const char *name)
 {
 	static const char *const starts[] = {
 		"[unknown",
@@ -87,13 +97,7 @@ static bool is_machinery(const struct pv_profile *profile, const struct pv_loc *
 		"wrapper_call",
 		"wrapperdescr_",
 	};
-	const char *module = pv_strings_get(profile->strings, loc->module);
-	const char *name = pv_strings_get(profile->strings, loc->function);
 
-	if (loc->kind != PV_LOC_NATIVE && loc->kind != PV_LOC_INLINED)
-		return false;
-	if (!starts_with(module, "python") && !starts_with(module, "libpython"))
-		return false;
 	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
 		if (starts_with(name, starts[i]))
 			return true;
@@ -101,19 +105,38 @@ static bool is_machinery(const struct pv_profile *profile, const struct pv_loc *
 	return false;
 }
 
-/* A root frame of --threads or --children is no call either. */
-static struct pv_err *find_transparent(struct pv_calltree *tree)
+static uint8_t native_traits(const struct pv_profile *profile, const struct pv_loc *loc)
+{
+	const char *module = pv_strings_get(profile->strings, loc->module);
+	const char *name = pv_strings_get(profile->strings, loc->function);
+
+	if (starts_with(module, "libc.so") || starts_with(module, "ld-linux") ||
+	    starts_with(module, "libpthread"))
+		return INTERPRETER;
+	if (!starts_with(module, "python") && !starts_with(module, "libpython"))
+		return 0;
+	return INTERPRETER | (is_call_machinery(name) ? TRANSPARENT : 0);
+}
+
+static struct pv_err *find_traits(struct pv_calltree *tree)
 {
 	const struct pv_profile *profile = tree->profile;
 
-	tree->transparent = calloc(profile->locs.n + 1, sizeof(*tree->transparent));
-	if (!tree->transparent)
+	tree->traits = calloc(profile->locs.n + 1, sizeof(*tree->traits));
+	if (!tree->traits)
 		return &pv_enomem;
 	for (size_t i = 0; i < profile->locs.n; i++) {
 		const struct pv_loc *loc = pv_vec_at(&profile->locs, i);
 
-		tree->transparent[i] = loc->kind == PV_LOC_THREAD || loc->kind == PV_LOC_PROCESS ||
-				       is_machinery(profile, loc);
+		if (pv_loc_is_own(profile, loc))
+			tree->traits[i] |= OWN;
+		if (loc->kind == PV_LOC_PYTHON)
+			tree->traits[i] |= PYTHON;
+		/* root frames of --threads and --children */
+		if (loc->kind == PV_LOC_THREAD || loc->kind == PV_LOC_PROCESS)
+			tree->traits[i] |= TRANSPARENT;
+		if (loc->kind == PV_LOC_NATIVE || loc->kind == PV_LOC_INLINED)
+			tree->traits[i] |= native_traits(profile, loc);
 	}
 	return NULL;
 }
@@ -144,7 +167,16 @@ static const struct pv_stack_node *stack_node(const struct pv_calltree *tree, ui
 	return pv_vec_at(&tree->profile->nodes, node);
 }
 
-/* Totals from the leaves to the root, and each node's children. */
+static uint8_t node_traits(const struct pv_calltree *tree, uint32_t node)
+{
+	return tree->traits[stack_node(tree, node)->loc];
+}
+
+/*
+ * Totals from the leaves to the root, each node's children, and what is
+ * transparent: by name, or code of the interpreter with Python code below it,
+ * since that is how Python calls and not what is called.
+ */
 static void add_up(struct pv_calltree *tree)
 {
 	const struct pv_profile *profile = tree->profile;
@@ -154,46 +186,70 @@ static void add_up(struct pv_calltree *tree)
 
 		tree->total[sample->node] += sample->count;
 	}
+	/* until a node is passed, its transparent[] says whether Python code is below it */
 	for (uint32_t i = profile->nodes.n - 1; i; i--) {
 		uint32_t parent = stack_node(tree, i)->parent;
+		uint8_t traits = node_traits(tree, i);
 
-		tree->total[parent] += tree->total[i];
+		if (!tree->foreign || !(traits & OWN))
+			tree->total[parent] += tree->total[i];
 		tree->sibling[i] = tree->first_child[parent];
 		tree->first_child[parent] = i;
+		tree->transparent[parent] |= tree->transparent[i] || traits & PYTHON;
+		tree->transparent[i] =
+			traits & TRANSPARENT || (traits & INTERPRETER && tree->transparent[i]);
 	}
 }
 
-struct pv_err *pv_calltree_create(const struct pv_profile *profile, struct pv_calltree **ret)
+struct pv_err *pv_calltree_start_at(struct pv_calltree *tree, const uint32_t *nodes, size_t n)
+{
+	struct call root = { .n_nodes = n };
+	struct pv_err *err;
+
+	tree->calls.n = tree->nodes.n = 0;
+	for (size_t i = 0; i < n; i++)
+		root.shown.total += tree->total[nodes[i]];
+	err = pv_vec_append(&tree->nodes, nodes, n, NULL);
+	return err ? err : pv_vec_append(&tree->calls, &root, 1, NULL);
+}
+
+static struct pv_err *prepare(struct pv_calltree *tree)
+{
+	size_t n = tree->profile->nodes.n;
+	struct pv_err *err;
+
+	tree->total = calloc(n, sizeof(*tree->total));
+	tree->first_child = calloc(n, sizeof(*tree->first_child));
+	tree->sibling = calloc(n, sizeof(*tree->sibling));
+	tree->transparent = calloc(n, sizeof(*tree->transparent));
+	if (!tree->total || !tree->first_child || !tree->sibling || !tree->transparent)
+		return &pv_enomem;
+	err = pv_profile_functions(tree->profile, &tree->function);
+	if (!err)
+		err = join_unnamed(tree);
+	if (!err)
+		err = find_traits(tree);
+	if (err)
+		return err;
+	add_up(tree);
+	return pv_calltree_start_at(tree, &(uint32_t){ 0 }, 1);
+}
+
+struct pv_err *pv_calltree_create(const struct pv_profile *profile, enum pv_calltree_of of,
+				  struct pv_calltree **ret)
 {
 	struct pv_calltree *tree = calloc(1, sizeof(*tree));
-	struct call root = { .n_nodes = 1 };
-	size_t n = profile->nodes.n;
 	struct pv_err *err;
 
 	if (!tree)
 		return &pv_enomem;
 	tree->profile = profile;
+	tree->foreign = of == PV_CALLTREE_FOREIGN;
 	tree->calls = (struct pv_vec)PV_VEC(struct call);
 	tree->nodes = (struct pv_vec)PV_VEC(uint32_t);
 	tree->branches = (struct pv_vec)PV_VEC(struct branch);
 	tree->weights = (struct pv_vec)PV_VEC(struct pv_line_weight);
-	tree->total = calloc(n, sizeof(*tree->total));
-	tree->first_child = calloc(n, sizeof(*tree->first_child));
-	tree->sibling = calloc(n, sizeof(*tree->sibling));
-	err = tree->total && tree->first_child && tree->sibling ? NULL : &pv_enomem;
-	if (!err)
-		err = pv_profile_functions(profile, &tree->function);
-	if (!err)
-		err = join_unnamed(tree);
-	if (!err)
-		err = find_transparent(tree);
-	if (!err) {
-		add_up(tree);
-		root.shown.total = tree->total[0];
-		err = pv_vec_append(&tree->nodes, NULL, 1, NULL);
-	}
-	if (!err)
-		err = pv_vec_append(&tree->calls, &root, 1, NULL);
+	err = prepare(tree);
 	if (err) {
 		pv_calltree_destroy(tree);
 		return err;
@@ -207,6 +263,7 @@ void pv_calltree_destroy(struct pv_calltree *tree)
 	if (!tree)
 		return;
 	free(tree->function);
+	free(tree->traits);
 	free(tree->transparent);
 	free(tree->total);
 	free(tree->first_child);
@@ -221,6 +278,11 @@ void pv_calltree_destroy(struct pv_calltree *tree)
 const struct pv_call *pv_calltree_call(const struct pv_calltree *tree, uint32_t id)
 {
 	return &((const struct call *)pv_vec_at(&tree->calls, id))->shown;
+}
+
+uint64_t pv_calltree_node_total(const struct pv_calltree *tree, uint32_t node)
+{
+	return tree->total[node];
 }
 
 /*
@@ -244,8 +306,10 @@ static struct pv_err *collect_branches(struct pv_calltree *tree, const struct ca
 			struct branch branch = { tree->function[loc], child };
 			bool again = !root && branch.function == call->function;
 
+			if (tree->foreign && tree->traits[loc] & OWN)
+				continue;
 			*recursive_ret |= again;
-			if (again || tree->transparent[loc])
+			if (again || tree->transparent[child])
 				err = pv_vec_append(&todo, &child, 1, NULL);
 			else if (tree->total[child])
 				err = pv_vec_append(&tree->branches, &branch, 1, NULL);
@@ -299,7 +363,7 @@ static struct pv_err *add_call(struct pv_calltree *tree, const struct branch *br
 	if (err)
 		return err;
 	call.shown.loc = branches->function;
-	call.shown.own = pv_loc_is_own(tree->profile, loc);
+	call.shown.own = tree->traits[branches->function] & OWN;
 	call.shown.unnamed = pv_frame_is_unnamed(tree->profile, loc);
 	call.shown.lines = pv_lines_of(tree->weights.data, tree->weights.n);
 	return pv_vec_append(&tree->calls, &call, 1, NULL);

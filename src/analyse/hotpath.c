@@ -131,8 +131,8 @@ static struct pv_err *add_row(struct work *work, struct entry *entry, uint32_t *
 	struct row row = { .call = entry->call, .parent = entry->row, .folded = entry->folded };
 	struct pv_err *err;
 
-	/* to fold a single call saves nothing */
-	if (entry->folded == 1) {
+	/* to fold a single call saves nothing, but near the root it only bores */
+	if (entry->folded == 1 && entry->row != NO_ROW) {
 		struct row single = { .call = entry->last_folded, .parent = entry->row };
 
 		row.parent = work->rows.n;

@@ -1,126 +1,202 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The turning point.
- * Input: the tree of calls.
- * Output: the call in which most of the time is spent, and the own call above it.
+ * Input: a profile.
+ * Output: the own function with most samples, or its line, and the call of other
+ * code below it that has most of those.
  */
 #include "analyse/turn.h"
 
+#include <stdlib.h>
+
+#include "analyse/lines.h"
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "model/path.h"
 #include "model/profile.h"
 
 enum {
-	BIG_PERCENT = 20,  /* of all: a call so heavy is followed, */
-	MOST_PERCENT = 50, /* or one that has so much of its caller's, */
-	LEAST_PERCENT = 10 /* and this of all */
+	LINE_PERCENT = 75, /* of a function's samples: one line that has so much stands for it */
+	MOST_PERCENT = 50, /* of a call's samples: the callee in which its time is spent */
 };
 
-/* The heaviest child of a call if it is worth following, else 0. */
-static struct pv_err *follow(struct pv_calltree *tree, uint32_t id, uint32_t *ret)
-{
-	uint64_t all = pv_calltree_call(tree, PV_CALLTREE_ROOT)->total, total, of;
-	uint32_t first, n;
-	struct pv_err *err = pv_calltree_children(tree, id, &first, &n);
+/* The own function to which most samples belong, and its stack nodes. */
+struct group {
+	struct pv_call call;
+	struct pv_vec nodes; /* uint32_t */
+};
 
-	if (err)
-		return err;
-	*ret = 0;
-	if (!n)
-		return NULL;
-	of = pv_calltree_call(tree, id)->total;
-	total = pv_calltree_call(tree, first)->total;
-	if (total * 100 >= all * BIG_PERCENT ||
-	    (total * 100 >= of * MOST_PERCENT && total * 100 >= all * LEAST_PERCENT))
-		*ret = first;
-	return NULL;
+struct work {
+	const struct pv_profile *profile;
+	struct pv_calltree *tree; /* foreign */
+	uint32_t *function;       /* by location */
+	uint64_t *samples;        /* by function that is own */
+};
+
+static const struct pv_loc *loc_of(const struct pv_profile *profile, uint32_t node)
+{
+	const struct pv_stack_node *at = pv_vec_at(&profile->nodes, node);
+
+	return pv_vec_at(&profile->locs, at->loc);
 }
 
-/* The heaviest path from the root: ids of calls. */
-static struct pv_err *heaviest(struct pv_calltree *tree, struct pv_vec *path)
+static uint32_t function_of(const struct work *work, uint32_t node)
 {
-	uint32_t id = PV_CALLTREE_ROOT;
-	struct pv_err *err = follow(tree, id, &id);
+	return work
+		->function[((struct pv_stack_node *)pv_vec_at(&work->profile->nodes, node))->loc];
+}
 
-	while (!err && id) {
-		err = pv_vec_append(path, &id, 1, NULL);
-		if (!err)
-			err = follow(tree, id, &id);
+/* The own function with most samples, none if there is no own code: false. */
+static bool find_heaviest(struct work *work, struct group *group)
+{
+	const struct pv_profile *profile = work->profile;
+	uint64_t best = 0;
+
+	for (uint32_t node = 1; node < profile->nodes.n; node++) {
+		uint64_t n = pv_calltree_node_total(work->tree, node);
+		uint32_t function = function_of(work, node);
+
+		if (!n || !pv_loc_is_own(profile, pv_vec_at(&profile->locs, function)))
+			continue;
+		work->samples[function] += n;
+		if (work->samples[function] <= best)
+			continue;
+		best = work->samples[function];
+		group->call.loc = function;
+	}
+	group->call.total = best;
+	group->call.own = true;
+	return best;
+}
+
+/* The nodes of that function, or of one line of it: 0 = all lines. */
+static struct pv_err *take_nodes(const struct work *work, int32_t line, struct group *group)
+{
+	struct pv_err *err = NULL;
+
+	group->nodes.n = 0;
+	group->call.total = 0;
+	for (uint32_t node = 1; !err && node < work->profile->nodes.n; node++) {
+		uint64_t n = pv_calltree_node_total(work->tree, node);
+
+		if (!n || function_of(work, node) != group->call.loc ||
+		    (line && loc_of(work->profile, node)->line != line))
+			continue;
+		group->call.total += n;
+		err = pv_vec_append(&group->nodes, &node, 1, NULL);
 	}
 	return err;
 }
 
-static uint32_t kind_of(const struct pv_profile *profile, const struct pv_call *call)
+/* Narrows the group to one line if that has most of it. */
+static struct pv_err *narrow(const struct work *work, struct group *group)
 {
-	return ((const struct pv_loc *)pv_vec_at(&profile->locs, call->loc))->kind;
-}
+	struct pv_vec weights PV_CLEANUP(pv_vec_deinit) = PV_VEC(struct pv_line_weight);
+	uint64_t hottest = 0;
+	struct pv_err *err = take_nodes(work, 0, group);
 
-/* The path split at its last own call. */
-struct split {
-	const struct pv_call *own;    /* NULL: there is none */
-	const struct pv_call *python; /* without own code: the last Python call above `what` */
-	const struct pv_call *what;   /* below it, as far down as most of its time goes */
-};
+	for (size_t i = 0; !err && i < group->nodes.n; i++) {
+		uint32_t node = *(uint32_t *)pv_vec_at(&group->nodes, i);
+		struct pv_line_weight weight = { loc_of(work->profile, node)->line,
+						 pv_calltree_node_total(work->tree, node) };
 
-/* Further down is better, but what has no name says little. */
-static bool better(const struct pv_call *than, const struct pv_call *call)
-{
-	return !than || than->unnamed || !call->unnamed;
-}
-
-static struct split split_path(const struct pv_profile *profile, const struct pv_calltree *tree,
-			       const uint32_t *path, size_t n)
-{
-	uint64_t of = pv_calltree_call(tree, PV_CALLTREE_ROOT)->total;
-	const struct pv_call *call, *python = NULL;
-	struct split split = {};
-	size_t below = 0, i;
-
-	for (i = 0; i < n; i++) {
-		call = pv_calltree_call(tree, path[i]);
-		if (!call->own)
-			continue;
-		split.own = call;
-		of = call->total;
-		below = i + 1;
+		err = pv_vec_append(&weights, &weight, 1, NULL);
 	}
-	for (i = below; i < n; i++) {
-		uint32_t kind;
-
-		call = pv_calltree_call(tree, path[i]);
-		kind = kind_of(profile, call);
-		/* of other code something has to be named, though nothing has most of it */
-		if (kind != PV_LOC_MARKER && better(split.what, call) &&
-		    (call->total * 100 >= of * MOST_PERCENT || !split.own)) {
-			split.what = call;
-			split.python = python;
-		}
-		if (kind == PV_LOC_PYTHON)
-			python = call;
-	}
-	return split;
-}
-
-struct pv_err *pv_turn_of(const struct pv_profile *profile, struct pv_calltree *tree,
-			  struct pv_turn *ret)
-{
-	struct pv_vec path PV_CLEANUP(pv_vec_deinit) = PV_VEC(uint32_t);
-	const struct pv_call *under;
-	struct pv_err *err = heaviest(tree, &path);
-	struct pv_turn turn = {};
-	struct split split;
-
 	if (err)
 		return err;
-	split = split_path(profile, tree, path.data, path.n);
-	under = split.own ? split.own : split.python;
-	turn.found = split.what || split.own;
-	turn.spread = !split.what;
-	turn.has_under = split.what && under;
-	if (turn.found)
-		turn.what = split.what ? *split.what : *split.own;
-	if (turn.has_under)
-		turn.under = *under;
+	group->call.lines = pv_lines_of(weights.data, weights.n);
+	for (size_t i = 0; i < group->nodes.n; i++) {
+		uint32_t node = *(uint32_t *)pv_vec_at(&group->nodes, i);
+
+		if (loc_of(work->profile, node)->line == group->call.lines.hottest)
+			hottest += pv_calltree_node_total(work->tree, node);
+	}
+	if (hottest * 100 < group->call.total * LINE_PERCENT)
+		return NULL;
+	group->call.lines.first = group->call.lines.last = group->call.lines.hottest;
+	return take_nodes(work, group->call.lines.hottest, group);
+}
+
+/* Further down is better, but what has no name says little. */
+static bool is_better(const struct pv_turn *than, const struct pv_call *call)
+{
+	return !than->found || than->what.unnamed || !call->unnamed;
+}
+
+/* From the tree's root down, as long as one callee has most of the root's samples. */
+static struct pv_err *follow(const struct work *work, struct pv_turn *turn)
+{
+	uint64_t of = pv_calltree_call(work->tree, PV_CALLTREE_ROOT)->total;
+	uint32_t id = PV_CALLTREE_ROOT, first, n;
+	struct pv_call python = {};
+	struct pv_err *err;
+
+	while (!(err = pv_calltree_children(work->tree, id, &first, &n)) && n) {
+		const struct pv_call *call = pv_calltree_call(work->tree, first);
+		uint32_t kind = ((struct pv_loc *)pv_vec_at(&work->profile->locs, call->loc))->kind;
+
+		if (call->total * 100 < of * MOST_PERCENT)
+			break;
+		if (kind != PV_LOC_MARKER && is_better(turn, call)) {
+			turn->found = true;
+			turn->what = *call;
+			turn->under = python;
+			turn->has_under = python.total && kind != PV_LOC_PYTHON;
+		}
+		if (kind == PV_LOC_PYTHON)
+			python = *call;
+		id = first;
+	}
+	return err;
+}
+
+static struct pv_err *find(struct work *work, struct group *group, struct pv_turn *turn)
+{
+	struct pv_err *err;
+
+	turn->foreign = pv_calltree_node_total(work->tree, 0);
+	turn->has_own = find_heaviest(work, group);
+	turn->is_foreign = !turn->has_own || turn->foreign > group->call.total;
+	if (turn->is_foreign)
+		return follow(work, turn);
+	err = narrow(work, group);
+	if (!err)
+		err = pv_calltree_start_at(work->tree, group->nodes.data, group->nodes.n);
+	if (!err)
+		err = follow(work, turn);
+	if (err)
+		return err;
+	turn->has_under = turn->found;
+	if (turn->found)
+		turn->under = group->call;
+	else
+		turn->what = group->call;
+	turn->found = true;
+	return NULL;
+}
+
+struct pv_err *pv_turn_of(const struct pv_profile *profile, struct pv_turn *ret)
+{
+	struct group group = { .nodes = PV_VEC(uint32_t) };
+	struct work work = { .profile = profile };
+	struct pv_turn turn = {};
+	struct pv_err *err;
+
+	err = pv_calltree_create(profile, PV_CALLTREE_FOREIGN, &work.tree);
+	if (!err)
+		err = pv_profile_functions(profile, &work.function);
+	if (!err) {
+		work.samples = calloc(profile->locs.n + 1, sizeof(*work.samples));
+		err = work.samples ? NULL : &pv_enomem;
+	}
+	if (!err)
+		err = find(&work, &group, &turn);
+	pv_calltree_destroy(work.tree);
+	free(work.function);
+	free(work.samples);
+	pv_vec_deinit(&group.nodes);
+	if (err)
+		return err;
 	*ret = turn;
 	return NULL;
 }

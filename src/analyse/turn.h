@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The turning point of a profile: the last own line on the heaviest path before
- * most of the time goes elsewhere, and where it goes.
+ * The turning point of a profile: the own line at which most of the time leaves
+ * the user's own code, and where it goes.  Each sample belongs to the innermost
+ * own call of its stack, for there one can do something about it; the page
+ * (src/out/viewer/profile/answer.js) answers by the same rule.
  */
 #ifndef PV_ANALYSE_TURN_H
 #define PV_ANALYSE_TURN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "analyse/calltree.h"
 #include "base/err.h"
 
 struct pv_turn {
-	bool found;
-	bool spread; /* nothing below `what` has most of it */
+	bool has_own;    /* there is own code */
+	bool is_foreign; /* what runs none at all is more than any own function */
+	bool found;      /* `what` */
 	bool has_under;
-	struct pv_call what;  /* where the time goes */
-	struct pv_call under; /* the last own call above; without own code the last Python call */
+	uint64_t foreign;     /* samples without any own code */
+	struct pv_call what;  /* where the time goes: other code, or the own call itself */
+	struct pv_call under; /* the own call above; of foreign C code the Python call above */
 };
 
-struct pv_err *pv_turn_of(const struct pv_profile *profile, struct pv_calltree *tree,
-			  struct pv_turn *ret);
+struct pv_err *pv_turn_of(const struct pv_profile *profile, struct pv_turn *ret);
 
 #endif

@@ -15,19 +15,15 @@ enum {
 	HOTPATH_MAX = 12,
 };
 
-static struct pv_err *judge(const struct pv_profile *profile, struct pv_calltree *tree,
-			    const struct pv_wait *wait, struct pv_verdict *verdict)
+static struct pv_err *find_path(const struct pv_profile *profile, struct pv_verdict *verdict)
 {
-	struct pv_err *err;
+	struct pv_calltree *tree;
+	struct pv_err *err = pv_calltree_create(profile, PV_CALLTREE_ALL, &tree);
 
-	err = pv_hottest_of(profile, HOTTEST_MAX, &verdict->hottest, &verdict->n_hottest);
-	if (!err)
-		err = pv_hotpath_of(profile, tree, HOTPATH_MAX, &verdict->hotpath,
-				    &verdict->n_hotpath);
-	if (!err)
-		err = pv_turn_of(profile, tree, &verdict->turn);
-	if (!err)
-		err = pv_answer_of(profile, &verdict->load, &verdict->turn, wait, &verdict->answer);
+	if (err)
+		return err;
+	err = pv_hotpath_of(profile, tree, HOTPATH_MAX, &verdict->hotpath, &verdict->n_hotpath);
+	pv_calltree_destroy(tree);
 	return err;
 }
 
@@ -35,13 +31,15 @@ struct pv_err *pv_verdict_of(const struct pv_profile *profile, const struct pv_w
 			     struct pv_verdict *ret)
 {
 	struct pv_verdict verdict = { .load = pv_load_of(profile) };
-	struct pv_calltree *tree;
-	struct pv_err *err = pv_calltree_create(profile, &tree);
+	struct pv_err *err;
 
-	if (err)
-		return err;
-	err = judge(profile, tree, wait, &verdict);
-	pv_calltree_destroy(tree);
+	err = pv_hottest_of(profile, HOTTEST_MAX, &verdict.hottest, &verdict.n_hottest);
+	if (!err)
+		err = find_path(profile, &verdict);
+	if (!err)
+		err = pv_turn_of(profile, &verdict.turn);
+	if (!err)
+		err = pv_answer_of(profile, &verdict.load, &verdict.turn, wait, &verdict.answer);
 	if (err) {
 		pv_verdict_deinit(&verdict);
 		return err;

@@ -175,10 +175,10 @@ static void put_turn(struct pv_json *json, const struct pv_profile *profile,
 {
 	const struct pv_turn *turn = &verdict->turn;
 
-	if (!turn->found)
-		return;
 	pv_json_begin(json, "turning_point", '{');
-	put_call(json, "what", profile, &turn->what, verdict->load.samples);
+	put_samples(json, "no_own_code", profile, turn->foreign, verdict->load.samples);
+	if (turn->found)
+		put_call(json, "what", profile, &turn->what, verdict->load.samples);
 	if (turn->has_under)
 		put_call(json, "under", profile, &turn->under, verdict->load.samples);
 	pv_json_end(json, '}');

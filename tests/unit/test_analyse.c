@@ -199,7 +199,7 @@ START_TEST(calls_join_lines)
 	add(p, 2, "p main /a.py 10|p h /a.py 20");
 	/* the same name in another file is another function */
 	add(p, 1, "p main /a.py 10|p f /other.py 3");
-	ok(pv_calltree_create(p, &tree));
+	ok(pv_calltree_create(p, PV_CALLTREE_ALL, &tree));
 	ck_assert_uint_eq(pv_calltree_call(tree, PV_CALLTREE_ROOT)->total, 15);
 	expect_children(tree, p, PV_CALLTREE_ROOT, "main a.py:9-10 15");
 	expect_children(tree, p, child(tree, PV_CALLTREE_ROOT),
@@ -220,7 +220,7 @@ START_TEST(calls_over_threads_and_processes)
 	add_of(p, 1, 1, 5, "P process~a~(1) - 0|t thread~x~(1) - 0|p f /a.py 3");
 	add_of(p, 1, 2, 4, "P process~a~(1) - 0|t thread~y~(2) - 0|p f /a.py 3");
 	add_of(p, 3, 3, 3, "P process~b~(3) - 0|t thread~z~(3) - 0|p f /a.py 3|p g /a.py 4");
-	ok(pv_calltree_create(p, &tree));
+	ok(pv_calltree_create(p, PV_CALLTREE_ALL, &tree));
 	expect_children(tree, p, PV_CALLTREE_ROOT, "f a.py:3 12");
 	expect_children(tree, p, child(tree, PV_CALLTREE_ROOT), "g a.py:4 3");
 	pv_calltree_destroy(tree);
@@ -240,7 +240,7 @@ START_TEST(recursion_is_one_call)
 	add(p, 3,
 	    "p main /a.py 9|p fib /a.py 3|n _PyFunction_Vectorcall libpython3.8.so.1.0 0|"
 	    "p fib /a.py 4|p leaf /a.py 7");
-	ok(pv_calltree_create(p, &tree));
+	ok(pv_calltree_create(p, PV_CALLTREE_ALL, &tree));
 	fib = child(tree, child(tree, PV_CALLTREE_ROOT));
 	expect_children(tree, p, child(tree, PV_CALLTREE_ROOT), "fib a.py:3 12");
 	expect_children(tree, p, fib, "leaf a.py:7 3");
@@ -264,7 +264,7 @@ START_TEST(machinery_and_unnamed_code)
 	add(p, 2, "p f /a.py 3|n type_call mine.so 0");
 	add(p, 7, "p f /a.py 3|n [unknown~x.so+0x12] x.so 0|n [unknown~x.so+0x99] x.so 0");
 	add(p, 1, "p f /a.py 3|n [unknown~x.so+0x30] x.so 0|n [unknown~y.so+0x99] y.so 0");
-	ok(pv_calltree_create(p, &tree));
+	ok(pv_calltree_create(p, PV_CALLTREE_ALL, &tree));
 	f = child(tree, PV_CALLTREE_ROOT);
 	expect_children(tree, p, f, "dumps _json.so 8; [unknown+0x12] x.so 8; type_call mine.so 2");
 	expect_children(tree, p, child(tree, f) + 1, "[unknown+0x99] y.so 1");
@@ -285,7 +285,7 @@ static void expect_path(const struct pv_profile *p, size_t max, const char *expe
 	struct pv_str text = {};
 	size_t n, i;
 
-	ok(pv_calltree_create(p, &tree));
+	ok(pv_calltree_create(p, PV_CALLTREE_ALL, &tree));
 	ok(pv_hotpath_of(p, tree, max, &rows, &n));
 	for (i = 0; i < n; i++) {
 		ok(pv_str_appendf(&text, "%*s%s", 1 + (int)rows[i].depth, "",
@@ -306,7 +306,7 @@ START_TEST(path_of_the_screens)
 	struct pv_profile *p = screens_profile();
 
 	expect_path(p, 12,
-		    " …4 wsgi_app 2725\n"
+		    " …3 wsgi_app 2725\n"
 		    "  *report 1625\n"
 		    "   fetchall 1375\n"
 		    "    _mysql_ResultObject_fetch_row 1150\n"
@@ -317,7 +317,7 @@ START_TEST(path_of_the_screens)
 		    "   *root 400\n");
 	/* the heaviest stay when there is less room */
 	expect_path(p, 4,
-		    " …4 wsgi_app 2725\n"
+		    " …3 wsgi_app 2725\n"
 		    "  *report 1625\n"
 		    "   fetchall 1375\n"
 		    "    _mysql_ResultObject_fetch_row 1150\n");
@@ -335,7 +335,7 @@ START_TEST(path_folds_what_only_hands_on)
 	    "n compress zlib.so 0|n deflate libz.so.1 0|n slow libz.so.1 0|n match libz.so.1 0");
 	add(p, 10, "n _start python3.11 0|p <module> /a.py 9|p main /a.py 8|p other /a.py 5");
 	expect_path(p, 12,
-		    " *…2 main 100\n"
+		    " *…1 main 100\n"
 		    "  *work 90\n"
 		    "   compress 90\n"
 		    "    …2 match 90\n"
@@ -353,10 +353,9 @@ START_TEST(path_keeps_the_entry_into_own_code)
 	    "p run /usr/lib/python3.11/threading.py 1|p a /a.py 1|p b /a.py 2|p c /a.py 3|"
 	    "p d /a.py 4|p loads /usr/lib/python3.11/json/__init__.py 5");
 	expect_path(p, 12,
-		    " run 100\n"
-		    "  *a 100\n"
-		    "   *…2 d 100\n"
-		    "    loads 100\n");
+		    " *…1 a 100\n"
+		    "  *…2 d 100\n"
+		    "   loads 100\n");
 	pv_profile_destroy(p);
 }
 END_TEST
@@ -378,13 +377,12 @@ START_TEST(path_through_a_framework)
 		    "  *digest 30\n");
 	add(p, 10, FLASK(run) FLASK(call) FLASK(finalize));
 	expect_path(p, 12,
-		    " run 110\n"
-		    "  call 94\n"
-		    "   wsgi 80\n"
-		    "    dispatch 76\n"
-		    "     *report 46\n"
-		    "     *digest 30\n"
-		    "   finalize 10\n");
+		    " …1 call 94\n"
+		    "  wsgi 80\n"
+		    "   dispatch 76\n"
+		    "    *report 46\n"
+		    "    *digest 30\n"
+		    "  finalize 10\n");
 	pv_profile_destroy(p);
 }
 END_TEST
@@ -417,15 +415,13 @@ END_TEST
 
 static void expect_turn(const struct pv_profile *p, const char *what, const char *under)
 {
-	struct pv_calltree *tree;
 	struct pv_str text = {};
 	struct pv_turn turn;
 
-	ok(pv_calltree_create(p, &tree));
-	ok(pv_turn_of(p, tree, &turn));
+	ok(pv_turn_of(p, &turn));
 	ck_assert_int_eq(turn.found, !!what);
 	if (what) {
-		ok(pv_str_appendf(&text, "%s", turn.spread ? "in " : ""));
+		ok(pv_str_appendf(&text, "%s", turn.what.own ? "in " : ""));
 		ok(pv_frame_function(p, pv_vec_at(&p->locs, turn.what.loc), &text));
 		ok(pv_str_appendf(&text, " %u", (unsigned int)turn.what.total));
 		ck_assert_str_eq(pv_str_text(&text), what);
@@ -437,7 +433,6 @@ static void expect_turn(const struct pv_profile *p, const char *what, const char
 		ck_assert_str_eq(pv_str_text(&text), under);
 	}
 	pv_str_deinit(&text);
-	pv_calltree_destroy(tree);
 }
 
 START_TEST(turn_of_the_screens)
@@ -449,22 +444,24 @@ START_TEST(turn_of_the_screens)
 }
 END_TEST
 
-/* Pure Python: the own function itself, since what it calls is spread. */
+/* Pure Python: the own function itself, since what it calls is spread; a line if it has most. */
 START_TEST(turn_in_own_code)
 {
 	struct pv_profile *p = profile_of(10);
 
 	add(p, 40, "p main /a.py 1|p score /a.py 5");
-	add(p, 20, "p main /a.py 1|p score /a.py 5|n long_add python3.11 0");
-	add(p, 20, "p main /a.py 1|p score /a.py 6|n list_append python3.11 0");
-	add(p, 20, "p main /a.py 1|p other /a.py 9");
-	expect_turn(p, "in score 80", NULL);
+	add(p, 10, "p main /a.py 1|p score /a.py 5|n long_add python3.11 0");
+	add(p, 25, "p main /a.py 1|p score /a.py 6|n list_append python3.11 0");
+	add(p, 25, "p main /a.py 1|p other /a.py 9");
+	expect_turn(p, "in score 75", NULL);
+	add(p, 40, "p main /a.py 1|p score /a.py 5|n long_add python3.11 0");
+	expect_turn(p, "long_add 50", "score");
 	pv_profile_destroy(p);
 }
 END_TEST
 
-/* A dispatcher in a library is followed as long as one way is heavy; handlers alike are not. */
-START_TEST(turn_behind_a_dispatcher)
+/* A sample belongs to its innermost own call, whoever called that. */
+START_TEST(turn_in_a_helper_of_many)
 {
 	struct pv_profile *p = profile_of(10);
 	static const char dispatch[] =
@@ -474,12 +471,29 @@ START_TEST(turn_behind_a_dispatcher)
 
 	for (i = 0; i < 8; i++) {
 		snprintf(stack, sizeof(stack), "%sp view_%d /a.py %d", dispatch, i, 10 * i);
-		add(p, 12, stack);
+		add(p, 5, stack);
+		snprintf(stack, sizeof(stack),
+			 "%sp view_%d /a.py %d|p query /db.py 7|"
+			 "p execute /usr/lib/python3.11/sqlite3/dbapi2.py 1|n step _sqlite3.so 0",
+			 dispatch, i, 10 * i + 1);
+		add(p, 7, stack);
 	}
-	expect_turn(p, "dispatch 96", "<module>");
-	snprintf(stack, sizeof(stack), "%sp view_7 /a.py 70|n loads _json.so 0", dispatch);
-	add(p, 30, stack);
-	expect_turn(p, "loads 30", "view_7");
+	expect_turn(p, "step 56", "query");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* Threads that run no own code, such as a library's workers, may have most of it. */
+START_TEST(turn_in_threads_of_a_library)
+{
+	struct pv_profile *p = profile_of(10);
+
+	add_of(p, 11, 12, 60,
+	       "n start_thread libc.so.6 0|n worker libblas.so 0|n dgemm libblas.so 0");
+	add(p, 40, "p <module> /a.py 1|p dot /a.py 3|n dgemm libblas.so 0");
+	expect_turn(p, "dgemm 60", NULL);
+	add(p, 30, "p <module> /a.py 1|p dot /a.py 3|n dgemm libblas.so 0");
+	expect_turn(p, "dgemm 70", "dot");
 	pv_profile_destroy(p);
 }
 END_TEST
@@ -633,7 +647,7 @@ START_TEST(answer_forms)
 	add(p, 36, "p f /a.py 1|k read - 0");
 	expect_answer(p, NULL,
 		      "On CPU 0.96 s of 1.00 s (96 %): 62 % Python, 0 % C, 38 % kernel. 1 thread.\n"
-		      "Most of it, 100 %, is in f (a.py:1).\n");
+		      "All of it, 100 %, is in f (a.py:1).\n");
 	p->no_kernel = true;
 	p->no_native = true;
 	add_of(p, 12, 12, 224, "p f /a.py 1|n g x.so 0");
@@ -649,19 +663,41 @@ START_TEST(answer_forms)
 	add(p, 700, "n main prog 0|k read - 0");
 	expect_answer(p, NULL,
 		      "On CPU 3007 s of 3600 s (84 %): 100 % C, 0 % kernel. 1 thread.\n"
-		      "Most of it, 100 %, is main (prog).\n");
+		      "All of it, 100 %, is in code that is not your own: 100 % in main (prog).\n");
 	pv_profile_destroy(p);
 	p = profile_of(1);
 	for (int i = 0; i < 10; i++) {
 		char stack[64];
 
-		snprintf(stack, sizeof(stack), "p start_%d /a.py %d", i, i + 1);
+		snprintf(stack, sizeof(stack), "n start_%d x.so %d", i, i + 1);
 		add(p, 10, stack);
 	}
 	expect_answer(
 		p, NULL,
-		"On CPU 1.00 s of 1.00 s (100 %): 100 % Python, 0 % C, 0 % kernel. 1 thread.\n"
-		"It is spread: no call has a fifth of it.\n");
+		"On CPU 1.00 s of 1.00 s (100 %): 0 % Python, 100 % C, 0 % kernel. 1 thread.\n"
+		"All of it, 100 %, is in code that is not your own.\n");
+	add(p, 30, "p start /a.py 1");
+	expect_answer(
+		p, NULL,
+		"On CPU 1.30 s in 1.00 s (1.3 CPUs): 23 % Python, 77 % C, 0 % kernel. 1 thread.\n"
+		"Most of it, 77 %, runs no code of your own.\n");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* A framework's own time is more than that of any handler: said as it is. */
+START_TEST(answer_of_a_framework)
+{
+	struct pv_profile *p = profile_of(1);
+
+	add(p, 44, "p run /usr/lib/python3/dist-packages/gunicorn/sync.py 69|n send libc.so.6 0");
+	add(p, 30, "p run /usr/lib/python3/dist-packages/gunicorn/sync.py 69|p report /a.py 5");
+	add(p, 26, "p run /usr/lib/python3/dist-packages/gunicorn/sync.py 69|p other /a.py 9");
+	expect_answer(
+		p, NULL,
+		"On CPU 1.00 s of 1.00 s (100 %): 56 % Python, 44 % C, 0 % kernel. 1 thread.\n"
+		"The largest part, 44 %, runs no code of your own: 44 % in send (libc.so.6) "
+		"under run (gunicorn/sync.py:69).\n");
 	pv_profile_destroy(p);
 }
 END_TEST
@@ -707,7 +743,7 @@ START_TEST(answer_of_an_idle_target)
 		      "On CPU 3 % of 10.0 s; waiting in epoll_wait under app.py:41; "
 		      "try `pitviper stack 4127`.\n"
 		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel. 1 thread.\n"
-		      "Most of it, 100 %, is in f (a.py:1).\n");
+		      "All of it, 100 %, is in f (a.py:1).\n");
 	wait.n_others = 4;
 	wait.main = false;
 	wait.stopped = true;
@@ -715,12 +751,12 @@ START_TEST(answer_of_an_idle_target)
 		      "On CPU 3 % of 10.0 s; stopped by a signal under app.py:41 "
 		      "(thread pool, 4 more); try `pitviper stack 4127`.\n"
 		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel. 1 thread.\n"
-		      "Most of it, 100 %, is in f (a.py:1).\n");
+		      "All of it, 100 %, is in f (a.py:1).\n");
 	p->ended = true;
 	expect_answer(p, NULL,
 		      "On CPU 3 % of 10.0 s: it was idle, and has ended.\n"
 		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel. 1 thread.\n"
-		      "Most of it, 100 %, is in f (a.py:1).\n");
+		      "All of it, 100 %, is in f (a.py:1).\n");
 	pv_wait_deinit(&wait);
 	pv_profile_destroy(p);
 	p = profile_of(0.02);
@@ -759,7 +795,7 @@ START_TEST(answer_with_odd_names)
 	expect_answer(
 		p, NULL,
 		"On CPU 1.00 s of 1.00 s (100 %): 100 % Python, 0 % C, 0 % kernel. 1 thread.\n"
-		"Most of it, 100 %, is in "
+		"All of it, 100 %, is in "
 		"\\x1b[31m\\x0a\\xe2\\x80\\xaexxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"
 		" (\\x1b[31m\\x0a\\xe2\\x80\\xaexxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…).\n");
 	free(name);
@@ -888,7 +924,8 @@ static TCase *verdict_cases(void)
 	tcase_add_test(tcase, path_of_nothing);
 	tcase_add_test(tcase, turn_of_the_screens);
 	tcase_add_test(tcase, turn_in_own_code);
-	tcase_add_test(tcase, turn_behind_a_dispatcher);
+	tcase_add_test(tcase, turn_in_a_helper_of_many);
+	tcase_add_test(tcase, turn_in_threads_of_a_library);
 	tcase_add_test(tcase, turn_without_own_code);
 	tcase_add_test(tcase, turn_of_a_program_without_python);
 	tcase_add_test(tcase, turn_without_names);
@@ -904,6 +941,7 @@ static TCase *sentence_cases(void)
 
 	tcase_add_test(tcase, answer_of_the_screens);
 	tcase_add_test(tcase, answer_forms);
+	tcase_add_test(tcase, answer_of_a_framework);
 	tcase_add_test(tcase, answer_below_half);
 	tcase_add_test(tcase, answer_of_an_idle_target);
 	tcase_add_test(tcase, answer_with_odd_names);
