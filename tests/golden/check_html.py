@@ -125,6 +125,18 @@ def show(page):
     return "\n".join(lines) + "\n"
 
 
+def folded(page, cut=str):
+    """Samples by stack, as tuples of the texts of folded output."""
+    data, counts = decode(page), collections.Counter()
+    stacks = [()]
+    for parent, location in data["nodes"][1:]:
+        function, line = data["locations"][location]
+        stacks.append(stacks[parent] + (cut(golden.frame_text(golden.Frame(*data["functions"][function][:4], line))),))
+    for node, _, count in data["samples"]:
+        counts[stacks[node] or ("[unknown]",)] += count
+    return counts
+
+
 def check_policy(page, check_that):
     shell = page.decode()
     policy = html.unescape(re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', shell)[1])

@@ -20,12 +20,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.dont_write_bytecode = True
 import check_folded  # noqa: E402
+import check_html  # noqa: E402
 import check_pprof  # noqa: E402
 import check_speedscope  # noqa: E402
 import recipe as golden  # noqa: E402
 
 # The formats for which names that would break them are tried.
-HOSTILE = ["folded", "svg", "speedscope", "pprof", "pvr"]
+HOSTILE = ["folded", "html", "svg", "speedscope", "pprof", "pvr"]
 NAMES = [b"a;b", b"'\"`", b"<script>alert(1)</script>", b"</title><script>", b"]]>", b"&amp;&#0;", b"a\nb\rc\td", b"a\0b",
          b"\xff\xfe\xc0\xaf", b"\xed\xa0\x80", b"\xef\xbf\xbe\xef\xbf\xbf", b"\xe2\x80\xa8\xe2\x80\xa9\xc2\x85",
          b"back\\slash \\x41", b"\x1b[31mred\x7f", b" ", b"%s%n", b"{}[]", "größe 日本 🐍".encode(), b"x" * 10240,
@@ -112,6 +113,8 @@ def check_empty():
             check("svg: empty", b"0 samples" in data and importlib.import_module("check_svg").ET.fromstring(data) is not None)
         elif name == "pvr":
             check("pvr: empty", checker(name).show(data) == "period_ns 10000000\nwhole, 0 samples\n")
+        elif name == "html":
+            check("html: empty", checker(name).decode(data)["samples"] == [])
         else:
             check("folded: empty", data == b"")
 
@@ -131,6 +134,7 @@ def check_large():
         want[key] = want.get(key, 0) + count
     check("folded: all samples of a large profile", sum(want.values()) == size[0])
     check("pprof: a large profile equals the folded one", check_pprof.folded(write("pprof", "", *size)) == want)
+    check("html: a large profile equals the folded one", check_html.folded(write("html", "", *size), without_place) == want)
     data = write("speedscope", "", *size)
     root = check_speedscope.json.loads(data)
     check("speedscope: a large profile equals the folded one",
