@@ -49,7 +49,6 @@ struct pv_session {
 	bool held;      /* not released yet */
 	bool gone;      /* all that were named have ended */
 	uint64_t start_ns, attached_ns, first_sample_ns, stop_ns;
-	uint64_t start_cpu_ns; /* what was counted before the capture */
 
 	struct pv_objects *objects;
 	struct pv_collect *collect;
@@ -409,7 +408,7 @@ static struct pv_err *attach(struct pv_session *s)
 		err = pv_collect_start(s->collect);
 	s->attached_ns = now_ns();
 	if (!err)
-		err = pv_collect_cpu_ns(s->collect, &s->start_cpu_ns);
+		pv_family_start_cpu(s->family);
 	/* threads born during the attach are found here, not a drain later */
 	if (!err)
 		err = pv_collect_drain(s->collect, 0, &handlers);
@@ -594,11 +593,9 @@ static struct pv_err *fill_totals(struct pv_session *s)
 struct pv_err *pv_session_stop(struct pv_session *s)
 {
 	struct pv_collect_handlers handlers = { .ctx = s, .event = on_event, .side = on_side };
-	struct pv_err *err = pv_collect_cpu_ns(s->collect, &s->profile->target_cpu_ns);
+	struct pv_err *err;
 
-	if (err)
-		return err;
-	s->profile->target_cpu_ns -= s->start_cpu_ns;
+	s->profile->target_cpu_ns = pv_family_cpu_ns(s->family);
 	pv_collect_detach(s->collect);
 	s->stop_ns = now_ns();
 	err = pv_collect_drain(s->collect, 0, &handlers);

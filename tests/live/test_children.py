@@ -22,7 +22,7 @@ import pytest
 HZ = 997
 SYSTEM_PYTHON = "/usr/bin/python3"		# Debian's, with Flask, gunicorn and numpy
 # what costs samples, or whole processes
-LOST = ("ring_sample", "sideband", "child", "process", "image", "thread", "proc_gone", "name_missing")
+LOST = ("ring_sample", "sideband", "child", "process", "image", "proc_gone", "name_missing")
 
 
 class Recording:
