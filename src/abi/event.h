@@ -34,6 +34,8 @@ enum {
 	PV_SAMPLE_RUNNING = 1 << 7,    /* snapshot: the thread ran meanwhile, do not trust */
 	PV_SAMPLE_FRAMELESS = 1 << 9,  /* it has a thread state, but no Python frame now */
 	PV_SAMPLE_UNREAD = 1 << 11,    /* its program was not read yet: kernel frames only */
+	PV_SAMPLE_BORROWED =
+		1 << 12, /* it is in its parent's memory (vfork), Python state included */
 };
 
 /*

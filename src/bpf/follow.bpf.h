@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Forks and execs of watched processes, taken in before the child or the new
- * program has run its first instruction.  Input: the kernel's own tracepoints.
- * Output: `watched` (bpf/maps.bpf.h).  User space learns of them later, by
- * side-band records.
+ * program has run its first instruction, and the CPU time of what has ended.
+ * Input: the kernel's own tracepoints.  Output: `watched` (bpf/maps.bpf.h).
+ * User space learns of them later, by side-band records.
  */
 #ifndef PV_BPF_FOLLOW_BPF_H
 #define PV_BPF_FOLLOW_BPF_H
@@ -38,12 +38,12 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 			bpf_map_delete_elem(&watched, &child_tgid);
 		return 0;
 	}
-	watch = *above;
-	watch.parent = tgid;
 	program.tgid = tgid;
-	program.generation = watch.generation;
-	if (bpf_map_lookup_elem(&programs, &program))
-		watch.origin = tgid;
+	program.generation = above->generation;
+	watch.generation = above->generation;
+	watch.origin = bpf_map_lookup_elem(&programs, &program) ? tgid : above->origin;
+	watch.parent = tgid;
+	watch.follow = 1;
 	if (bpf_map_update_elem(&watched, &child_tgid, &watch, BPF_ANY))
 		pv_count(PV_LOSS_CHILD);
 	return 0;
@@ -59,6 +59,21 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		return 0;
 	watch->origin = 0;
 	watch->generation++;
+	return 0;
+}
+
+/* Nobody has the task any more: what it has used is final, its end in the kernel included. */
+SEC("tp_btf/sched_process_free")
+int BPF_PROG(on_free, struct task_struct *task)
+{
+	__u32 tgid = task->tgid;
+	struct pv_watch *watch = bpf_map_lookup_elem(&watched, &tgid);
+
+	if (!watch)
+		return 0;
+	__sync_fetch_and_add(&watch->ended_ns, task->se.sum_exec_runtime);
+	if (task->pid == task->tgid)
+		watch->freed = 1;
 	return 0;
 }
 

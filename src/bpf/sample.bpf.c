@@ -61,14 +61,29 @@ static inline bool in_collection(struct pv_ctx *c)
 	return !pv_read(c, &collecting, sizeof(collecting), at + py->gc_collecting) && collecting;
 }
 
+/* Everything of the thread's own memory, and where the kernel's frames go between. */
+static inline void walk(struct bpf_perf_event_data *ctx, struct pv_ctx *c, struct task_struct *task)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+	c->w->pc = regs->ip;
+	c->w->sp = regs->sp;
+	c->w->bp = regs->bp;
+	c->w->fsbase = task->thread.fsbase;
+
+	pv_walk_python(c);
+	read_kernel_stack(ctx, c->w);
+	if (with_native || in_collection(c))
+		pv_walk_native(c);
+}
+
 SEC("perf_event")
 int on_tick(struct bpf_perf_event_data *ctx)
 {
 	__u64 pid_tid = bpf_get_current_pid_tgid();
 	__u32 pid = pid_tid >> 32, cpu = bpf_get_smp_processor_id();
 	struct pv_watch *watch = bpf_map_lookup_elem(&watched, &pid);
-	struct task_struct *task;
-	struct pt_regs *regs;
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct pv_ctx c = {};
 	bool read = false;
 	__u64 now_ns;
@@ -90,21 +105,17 @@ int on_tick(struct bpf_perf_event_data *ctx)
 	c.w->sample.tid = (__u32)pid_tid;
 	c.w->sample.generation = watch->generation;
 	c.w->sample.cpu = cpu;
-	if (!read)
-		c.w->sample.flags |= PV_SAMPLE_UNREAD;
-
-	task = bpf_get_current_task_btf();
-	regs = (struct pt_regs *)bpf_task_pt_regs(task);
-	c.w->pc = regs->ip;
-	c.w->sp = regs->sp;
-	c.w->bp = regs->bp;
-	c.w->fsbase = task->thread.fsbase;
-
-	pv_walk_python(&c);
-	read_kernel_stack(ctx, c.w);
-	if (with_native || in_collection(&c))
-		pv_walk_native(&c);
-
+	if (!task->mm) {
+		/* it has given its memory back on its way out: kernel frames are all it has */
+		c.w->sample.flags |= PV_SAMPLE_NO_TSTATE | PV_SAMPLE_NAT_END;
+		read_kernel_stack(ctx, c.w);
+	} else {
+		if (!read)
+			c.w->sample.flags |= PV_SAMPLE_UNREAD;
+		if (task->mm == task->real_parent->mm)
+			c.w->sample.flags |= PV_SAMPLE_BORROWED;
+		walk(ctx, &c, task);
+	}
 	pv_emit_sample(&c, pv_ring_flags());
 	return 0;
 }

@@ -60,11 +60,20 @@ struct thread_struct {
 	unsigned long fsbase;
 };
 
+struct mm_struct;
+
+struct sched_entity {
+	__u64 sum_exec_runtime;
+};
+
 struct task_struct {
 	unsigned int __state;
 	unsigned int on_cpu; /* int; narrower in 7.2: libbpf adapts the width of unsigned only */
 	int pid;
 	int tgid;
+	struct sched_entity se;
+	struct mm_struct *mm;
+	struct task_struct *real_parent;
 	unsigned long nvcsw;
 	unsigned long nivcsw;
 	struct thread_struct thread;

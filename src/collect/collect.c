@@ -18,7 +18,6 @@
 #include "abi/process.h"
 #include "base/cleanup.h"
 #include "collect/arena.h"
-#include "collect/clocks.h"
 #include "collect/features.h"
 #include "collect/sampler.h"
 #include "collect/sideband.h"
@@ -38,7 +37,6 @@ struct pv_collect {
 	struct pv_slots *slots;
 	struct pv_sideband *sideband; /* or NULL */
 	struct pv_sampler *sampler;   /* or NULL */
-	struct pv_clocks *clocks;
 	int epoll_fd;
 	const struct pv_collect_handlers *handlers; /* while draining */
 	struct pv_err *handler_err;
@@ -186,8 +184,6 @@ struct pv_err *pv_collect_load(struct pv_collect *collect)
 		err = pv_arena_create(collect->object, &collect->arena);
 	if (!err)
 		err = pv_slots_create(collect->object, &collect->slots);
-	if (!err)
-		err = pv_clocks_create(collect->options.children, &collect->clocks);
 	return err;
 }
 
@@ -196,7 +192,6 @@ void pv_collect_destroy(struct pv_collect *collect)
 	if (!collect)
 		return;
 	pv_sampler_destroy(collect->sampler);
-	pv_clocks_destroy(collect->clocks);
 	pv_sideband_destroy(collect->sideband);
 	pv_slots_destroy(collect->slots);
 	pv_arena_destroy(collect->arena);
@@ -223,7 +218,10 @@ struct pv_err *pv_collect_follow(struct pv_collect *collect)
 	if (!sample->links.on_fork)
 		return pv_err_errno(errno, "cannot follow forks");
 	sample->links.on_exec = bpf_program__attach(sample->progs.on_exec);
-	return sample->links.on_exec ? NULL : pv_err_errno(errno, "cannot follow execs");
+	if (!sample->links.on_exec)
+		return pv_err_errno(errno, "cannot follow execs");
+	sample->links.on_free = bpf_program__attach(sample->progs.on_free);
+	return sample->links.on_free ? NULL : pv_err_errno(errno, "cannot follow exits");
 }
 
 struct pv_err *pv_collect_add(struct pv_collect *collect, pid_t pid)
@@ -251,21 +249,6 @@ struct pv_err *pv_collect_share(struct pv_collect *collect, pid_t parent, pid_t 
 				uint32_t generation, bool *shared_ret)
 {
 	return pv_slots_share(collect->slots, parent, child, generation, shared_ret);
-}
-
-struct pv_err *pv_collect_clock(struct pv_collect *collect, pid_t pid)
-{
-	return pv_clocks_add(collect->clocks, pid);
-}
-
-struct pv_err *pv_collect_clock_event(struct pv_collect *collect, const struct pv_side_event *event)
-{
-	return pv_clocks_event(collect->clocks, event);
-}
-
-struct pv_err *pv_collect_cpu_ns(struct pv_collect *collect, uint64_t *ret)
-{
-	return pv_clocks_read(collect->clocks, ret);
 }
 
 struct pv_err *pv_collect_start(struct pv_collect *collect)

@@ -70,7 +70,7 @@ struct pv_err *pv_collect_open_side(struct pv_collect *collect);
  */
 struct pv_err *pv_collect_load(struct pv_collect *collect);
 
-/* From here on the kernel's side takes in forks and execs of watched processes at once. */
+/* From here on the kernel's side takes in forks, execs and ends of watched processes at once. */
 struct pv_err *pv_collect_follow(struct pv_collect *collect);
 
 /* A process that is to be sampled; until its image is put its samples are marked. */
@@ -92,18 +92,6 @@ struct pv_err *pv_collect_put(struct pv_collect *collect, const struct pv_image 
 /* Gives a forked child its parent's image; shared_ret: false, that one has none. */
 struct pv_err *pv_collect_share(struct pv_collect *collect, pid_t parent, pid_t child,
 				uint32_t generation, bool *shared_ret);
-
-/*
- * Counts the CPU time of every thread of a process and of those that they will
- * create, children's too if they are watched.  Pass each side event of the
- * process to pv_collect_clock_event(), in order.
- */
-struct pv_err *pv_collect_clock(struct pv_collect *collect, pid_t pid);
-struct pv_err *pv_collect_clock_event(struct pv_collect *collect,
-				      const struct pv_side_event *event);
-
-/* CPU time since each counter was there, of what has ended, too. */
-struct pv_err *pv_collect_cpu_ns(struct pv_collect *collect, uint64_t *ret);
 
 /* Samples are taken from here on. */
 struct pv_err *pv_collect_start(struct pv_collect *collect);

@@ -295,6 +295,14 @@ const struct pv_build_id *pv_elf_build_id(const struct pv_elf *elf)
 	return &elf->build_id;
 }
 
+uint64_t pv_elf_entry(const struct pv_elf *elf)
+{
+	Elf64_Ehdr ehdr;
+
+	memcpy(&ehdr, elf->image, sizeof(ehdr));
+	return ehdr.e_entry;
+}
+
 size_t pv_elf_n_loads(const struct pv_elf *elf)
 {
 	return elf->n_loads;

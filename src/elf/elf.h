@@ -31,6 +31,9 @@ void pv_elf_close(struct pv_elf *elf);
 
 const struct pv_build_id *pv_elf_build_id(const struct pv_elf *elf);
 
+/* ELF virtual address of the first instruction that a program runs; 0: none. */
+uint64_t pv_elf_entry(const struct pv_elf *elf);
+
 /* A program header of type PT_LOAD, in file order. */
 struct pv_elf_load {
 	uint64_t vaddr, offset, file_size, mem_size;

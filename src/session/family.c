@@ -31,7 +31,8 @@ enum {
 	/* what has ended is kept until its last samples have come */
 	ENDED_DRAINS = 8,
 	ENDED_NS = 20000000,
-	LOOK_NS = 100000000, /* between looks for a mapping that no event has told of */
+	FREED_NS = 1000000000, /* the kernel is waited for */
+	LOOK_NS = 100000000,   /* between looks for a mapping that no event has told of */
 };
 
 struct pv_family {
@@ -42,6 +43,7 @@ struct pv_family {
 	struct pv_map numbers; /* pid -> programs that other processes of this number have run */
 	struct pv_vec stale, touched, ended; /* pid_t: those that have something to be done */
 	bool lost;                           /* side-band events were lost */
+	uint64_t ended_cpu_ns;               /* CPU time of those that were let go */
 };
 
 static uint64_t now_ns(void)
@@ -174,13 +176,33 @@ static struct pv_err *thread_ended(struct pv_family *family, struct pv_watched *
 	return find_threads(family, watched);
 }
 
+/* CPU time since the capture began; false: it has just gone, and that is not told yet. */
+static bool cpu_since_start(const struct pv_family *family, const struct pv_watched *watched,
+			    uint64_t *ret)
+{
+	struct pv_watch watch = {};
+	uint64_t ns;
+
+	if (!pv_process_cpu_ns(watched->pid, &ns)) {
+		pv_collect_watched(family->parts.collect, watched->pid, &watch);
+		ns = watch.ended_ns;
+		if (!watch.freed)
+			return false;
+	}
+	*ret = ns > watched->start_cpu_ns ? ns - watched->start_cpu_ns : 0;
+	return true;
+}
+
 /* The process is forgotten, also by the BPF side. */
 static struct pv_err *release(struct pv_family *family, struct pv_watched *watched)
 {
 	struct pv_program_run *run;
 	struct pv_err *err = NULL;
+	uint64_t cpu_ns = 0;
 	size_t i;
 
+	cpu_since_start(family, watched, &cpu_ns);
+	family->ended_cpu_ns += cpu_ns;
 	for (i = 0; !err && i < watched->programs.n; i++) {
 		run = pv_vec_at(&watched->programs, i);
 		if (run->process != PV_NOT_IN_PROFILE)
@@ -365,15 +387,8 @@ static struct pv_err *hand_over(struct pv_family *family, struct pv_watched *wat
 	struct pv_err *err = pv_collect_add(family->parts.collect, watched->pid);
 
 	watched->since_ns = now_ns();
-	if (!err)
-		err = find_threads(family, watched);
-	if (!err && !watched->ended)
-		err = pv_collect_clock(family->parts.collect, watched->pid);
-	if (err && err->kind == PV_ERR_NOPROC && !watched->named) {
-		pv_err_destroy(err);
-		return set_ended(family, watched);
-	}
-	return err;
+	pv_process_cpu_ns(watched->pid, &watched->start_cpu_ns);
+	return err ? err : find_threads(family, watched);
 }
 
 static struct pv_err *on_side(void *ctx, const struct pv_side_event *event)
@@ -430,7 +445,7 @@ static struct pv_err *find_descendants(struct pv_family *family)
 
 		found = false;
 		err = pv_process_list(&lines);
-		/* births that counters have inherited come first */
+		/* those that the BPF side has taken in by itself come first */
 		if (!err)
 			err = drain_side(family);
 		if (!err)
@@ -536,18 +551,6 @@ static struct pv_err *on_exec(struct pv_family *family, struct pv_watched *watch
 	return err ? err : set_stale(family, watched);
 }
 
-/* A thread that cannot be counted is a loss, not the end of the capture. */
-static struct pv_err *count_cpu(struct pv_family *family, const struct pv_side_event *event)
-{
-	struct pv_err *err = pv_collect_clock_event(family->parts.collect, event);
-
-	if (!err || err == &pv_enomem)
-		return err;
-	family->parts.profile->losses.count[PV_LOSS_THREAD]++;
-	pv_err_destroy(err);
-	return NULL;
-}
-
 struct pv_err *pv_family_side(struct pv_family *family, const struct pv_side_event *event)
 {
 	pid_t pid = event->type == PV_SIDE_FORK ? event->parent_pid : event->pid;
@@ -578,7 +581,7 @@ struct pv_err *pv_family_side(struct pv_family *family, const struct pv_side_eve
 	default:
 		break;
 	}
-	return err ? err : count_cpu(family, event);
+	return err;
 }
 
 /* One that the BPF side watches, and that no event has told of: it was lost. */
@@ -673,6 +676,27 @@ static struct pv_err *look_at_all(struct pv_family *family)
 	return err;
 }
 
+/*
+ * Have its last samples come?  The end of its threads is told before its memory
+ * is taken down (Linux 6.16), which may take a while and is its time, too.
+ */
+static bool can_go(const struct pv_family *family, struct pv_watched *watched, uint64_t now)
+{
+	uint64_t cpu_ns;
+
+	if (watched->named || ++watched->drains < ENDED_DRAINS ||
+	    now - watched->ended_ns < ENDED_NS)
+		return false;
+	if (!watched->over) {
+		watched->over = pv_process_over(watched->pid);
+		watched->drains = 0;
+		watched->ended_ns = now;
+		return false;
+	}
+	/* the kernel frees it a grace period later, or it is a zombie until its parent asks */
+	return cpu_since_start(family, watched, &cpu_ns) || now - watched->ended_ns > FREED_NS;
+}
+
 static struct pv_err *let_go(struct pv_family *family)
 {
 	pid_t *ended = family->ended.data;
@@ -685,11 +709,10 @@ static struct pv_err *let_go(struct pv_family *family)
 
 		if (!watched || !watched->ended)
 			continue;
-		if (err || ++watched->drains < ENDED_DRAINS || now - watched->ended_ns < ENDED_NS ||
-		    watched->named)
-			ended[n++] = ended[i];
-		else
+		if (!err && can_go(family, watched, now))
 			err = release(family, watched);
+		else
+			ended[n++] = ended[i];
 	}
 	family->ended.n = n;
 	return err;
@@ -730,4 +753,34 @@ struct pv_err *pv_family_describe(struct pv_family *family)
 		}
 	}
 	return err;
+}
+
+void pv_family_start_cpu(struct pv_family *family)
+{
+	size_t i;
+
+	for (i = 0; i < family->all.n; i++) {
+		struct pv_watched *watched = at(family, i);
+
+		if (watched->start_cpu_ns)
+			pv_process_cpu_ns(watched->pid, &watched->start_cpu_ns);
+	}
+}
+
+uint64_t pv_family_cpu_ns(const struct pv_family *family)
+{
+	struct timespec moment = { .tv_nsec = 5000000 };
+	uint64_t sum = family->ended_cpu_ns, ns, until = now_ns() + FREED_NS;
+	size_t i;
+
+	for (i = 0; i < family->all.n; i++) {
+		while (!cpu_since_start(family, at(family, i), &ns)) {
+			ns = 0;
+			if (now_ns() > until)
+				break;
+			nanosleep(&moment, NULL);
+		}
+		sum += ns;
+	}
+	return sum;
 }

@@ -51,7 +51,6 @@ struct pv_session {
 	bool held;      /* not released yet */
 	bool gone;      /* all that were named have ended */
 	uint64_t start_ns, attached_ns, first_sample_ns;
-	uint64_t start_cpu_ns;               /* what was counted before the capture */
 	uint64_t kernel_losses[PV_LOSS_MAX]; /* those in the profile that the kernel counted */
 
 	struct pv_objects *objects;
@@ -452,7 +451,7 @@ static struct pv_err *attach(struct pv_session *s)
 	s->attached_ns = now_ns();
 	s->profile->start_unix_ns = unix_ns();
 	if (!err)
-		err = pv_collect_cpu_ns(s->collect, &s->start_cpu_ns);
+		pv_family_start_cpu(s->family);
 	/* threads born during the attach are found here, not a drain later */
 	if (!err)
 		err = pv_collect_drain(s->collect, 0, &handlers);
@@ -619,17 +618,6 @@ struct pv_err *pv_session_watch(struct pv_session *s, int fd)
 	return pv_collect_watch(s->collect, fd);
 }
 
-/* CPU time of the target since the capture began. */
-static struct pv_err *count_cpu(struct pv_session *s)
-{
-	uint64_t ns;
-	struct pv_err *err = pv_collect_cpu_ns(s->collect, &ns);
-
-	if (!err)
-		s->profile->target_cpu_ns = ns - s->start_cpu_ns;
-	return err;
-}
-
 /* What a kill -9 must not take away reaches the recording once a second. */
 static struct pv_err *record_step(struct pv_session *s)
 {
@@ -637,9 +625,8 @@ static struct pv_err *record_step(struct pv_session *s)
 	struct pv_err *err = NULL;
 
 	if (pv_recorder_due(s->recorder, at_ns)) {
-		err = count_cpu(s);
-		if (!err)
-			err = fill_totals(s, at_ns);
+		s->profile->target_cpu_ns = pv_family_cpu_ns(s->family);
+		err = fill_totals(s, at_ns);
 	}
 	return err ? err : pv_recorder_step(s->recorder, at_ns);
 }
@@ -679,11 +666,10 @@ struct pv_err *pv_session_lost(struct pv_session *s, uint64_t *ret)
 struct pv_err *pv_session_stop(struct pv_session *s)
 {
 	struct pv_collect_handlers handlers = { .ctx = s, .event = on_event, .side = on_side };
-	struct pv_err *err = count_cpu(s);
+	struct pv_err *err;
 	uint64_t stop_ns;
 
-	if (err)
-		return err;
+	s->profile->target_cpu_ns = pv_family_cpu_ns(s->family);
 	pv_collect_detach(s->collect);
 	stop_ns = now_ns();
 	err = pv_collect_drain(s->collect, 0, &handlers);

@@ -148,7 +148,9 @@ struct pv_err *pv_watched_read_title(struct pv_watched *watched)
 
 	watched->named_anew = false;
 	if (!err) {
-		memcpy(run->title, words.title, sizeof(run->title));
+		/* one that is at its end has no command line any more */
+		if (*words.program || strcmp(words.title, run->name))
+			memcpy(run->title, words.title, sizeof(run->title));
 		return NULL;
 	}
 	if (err == &pv_enomem)
@@ -184,9 +186,12 @@ const char *pv_watched_refused(const struct pv_watched *watched, const struct pv
 		const struct pv_object *object =
 			pv_objects_get(objects, watched->image.mappings[i].object);
 
-		if (object && object->elf)
+		/* the vdso is not a file, and not the program's */
+		if (!object || *object->path != '/')
+			continue;
+		if (object->elf)
 			return NULL;
-		if (object && object->error && !why)
+		if (object->error && !why)
 			why = object->error;
 	}
 	return why;

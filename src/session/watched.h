@@ -48,6 +48,7 @@ struct pv_watched {
 	uint64_t since_ns;      /* execs later than this are counted by the kernel's side, too */
 	struct pv_vec programs; /* struct pv_program_run, oldest first; never empty */
 	uint32_t n_threads;
+	uint64_t start_cpu_ns; /* what it had used before the capture */
 
 	struct pv_mem *mem; /* NULL: not read yet */
 	struct pv_image image;
@@ -59,9 +60,10 @@ struct pv_watched {
 	uint64_t touch[PV_TOUCH_MAX]; /* addresses that BPF could not read */
 	size_t n_touch;
 
-	bool ended;
+	bool ended; /* all its threads are at their end */
+	bool over;  /* and that is behind them */
 	uint64_t ended_ns;
-	unsigned int drains; /* since then */
+	unsigned int drains; /* since the later of the two */
 };
 
 /* The first program is name; its generation may be set after that. */

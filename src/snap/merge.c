@@ -302,6 +302,9 @@ static struct pv_err *merge_halves(struct merge *m)
 	}
 	if (m->n_hidden)
 		return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
+	/* posix_spawn()'s child has a stack of its own: the Python frames are its parent's */
+	if (flags & PV_SAMPLE_BORROWED && flags & PV_SAMPLE_NAT_END && !m->n_anchored)
+		return merge_native_only(m);
 	if (!m->sample->n_python) {
 		/* an eval frame, but no Python frame: it is being entered or left */
 		if (m->n_anchored > m->options->counted)

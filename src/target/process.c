@@ -424,3 +424,26 @@ bool pv_process_alive(pid_t pid)
 	}
 	return false;
 }
+
+bool pv_process_over(pid_t pid)
+{
+	struct stat_facts facts;
+	struct pv_err *err = stat_read(pid, "stat", &facts);
+
+	if (err) {
+		pv_err_destroy(err);
+		return true;
+	}
+	return (facts.state == 'Z' || facts.state == 'X') && facts.n_threads <= 1;
+}
+
+bool pv_process_cpu_ns(pid_t pid, uint64_t *ret)
+{
+	struct timespec time;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &time))
+		return false;
+	*ret = time.tv_sec * 1000000000ULL + time.tv_nsec;
+	return true;
+}

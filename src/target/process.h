@@ -48,6 +48,12 @@ struct pv_err *pv_process_check(const struct pv_process *process);
  */
 bool pv_process_start_ns(pid_t pid, uint64_t *ret);
 
+/* CPU time of all threads so far, ended ones included, ns; a zombie's, too; false: it is gone. */
+bool pv_process_cpu_ns(pid_t pid, uint64_t *ret);
+
+/* Is all of it gone or a zombie? */
+bool pv_process_over(pid_t pid);
+
 /* Has it a thread that is not at its end?  Neither gone nor a zombie, nor on the way there. */
 bool pv_process_alive(pid_t pid);
 

@@ -26,7 +26,7 @@
 #include "elf/elf.h"
 
 /* Count up with every change of the cells, of the header or of the compiler. */
-enum { CACHE_VERSION = 1 };
+enum { CACHE_VERSION = 2 };
 
 /* Below this, compiling costs less than opening a file: 16 KiB take < 0.3 ms. */
 enum { CACHE_EH_FRAME_MIN = 16384 };

@@ -86,10 +86,11 @@ struct pv_err *pv_cfi_run(const struct pv_ehframe *it, const struct pv_cfi_state
 
 /*
  * Compiles raw .eh_frame bytes at vaddr.  Only code inside one of the n_text
- * ranges counts (n_text = 0: all of it).
+ * ranges counts (n_text = 0: all of it).  entry: where the program begins, 0 if
+ * it does not: nobody has called it, whether the section says so or not.
  */
 struct pv_err *pv_unwind_compile_raw(const void *data, size_t n, uint64_t vaddr,
-				     const struct pv_fde_range *text, size_t n_text,
+				     const struct pv_fde_range *text, size_t n_text, uint64_t entry,
 				     struct pv_unwind_table *ret);
 
 #endif

@@ -23,7 +23,11 @@ enum { TEXT_RANGES_MAX = 32 };
 /* Row pcs have 32 bits. */
 #define SPAN_MAX (1ULL << 32)
 
+/* glibc's ld.so begins with 61 bytes by hand, _start and _dl_start_user, without an FDE. */
+enum { ENTRY_BYTES_MAX = 256 };
+
 static const struct pv_unwind_row row_none = { .kinds = PV_CFA_NONE };
+static const struct pv_unwind_row row_end = { .kinds = PV_CFA_END };
 
 /* Cuts the function to the first text range that holds its start. */
 static bool clip_to_text(struct pv_cfi_function *function, const struct pv_fde_range *text,
@@ -125,23 +129,43 @@ static uint32_t limit_functions(struct pv_vec *functions, uint64_t base, uint32_
 	return n_dropped;
 }
 
+/* Between functions there is nothing, but for the code that a program begins with. */
+static struct pv_err *emit_gap(struct pv_cfi_rows *rows, uint64_t start, uint64_t end,
+			       uint64_t entry)
+{
+	struct pv_err *err = NULL;
+	uint64_t entry_end;
+
+	if (start >= end)
+		return NULL;
+	if (!entry || entry < start || entry >= end)
+		return pv_cfi_emit(rows, start, row_none);
+	if (entry > start)
+		err = pv_cfi_emit(rows, start, row_none);
+	if (!err)
+		err = pv_cfi_emit(rows, entry, row_end);
+	entry_end = end - entry > ENTRY_BYTES_MAX ? entry + ENTRY_BYTES_MAX : end;
+	return err || entry_end == end ? err : pv_cfi_emit(rows, entry_end, row_none);
+}
+
 static struct pv_err *compile_functions(const struct pv_ehframe *it, const struct pv_vec *functions,
-					uint64_t span, struct pv_cfi_rows *rows)
+					uint64_t span, uint64_t entry, struct pv_cfi_rows *rows)
 {
 	const struct pv_cfi_function *f = functions->data;
 	_pv_free_ struct pv_cfi_state *initial = NULL;
 	struct pv_err *err = pv_cfi_initial_states(it, &initial);
 
 	/* So that every page has a row in effect at its start. */
-	if (!err && f[0].start != rows->base)
-		err = pv_cfi_emit(rows, rows->base, row_none);
+	if (!err)
+		err = emit_gap(rows, rows->base, f[0].start, entry);
 	for (size_t i = 0; i < functions->n && !err; i++) {
+		uint64_t next = i + 1 < functions->n ? f[i + 1].start : rows->base + span;
+
 		if (f[i].start == f[i].limit)
 			continue;
 		err = pv_cfi_run(it, &initial[f[i].cie], &f[i], rows);
-		if (!err && (i + 1 == functions->n || f[i].limit < f[i + 1].start) &&
-		    f[i].limit - rows->base < span)
-			err = pv_cfi_emit(rows, f[i].limit, row_none);
+		if (!err)
+			err = emit_gap(rows, f[i].limit, next, entry);
 	}
 	return err;
 }
@@ -166,7 +190,7 @@ static void fill_pages(uint64_t *cells, uint32_t npages, uint32_t nrows)
 }
 
 static struct pv_err *make_table(const struct pv_ehframe *it, struct pv_vec *functions,
-				 struct pv_unwind_table *ret)
+				 uint64_t entry, struct pv_unwind_table *ret)
 {
 	const struct pv_cfi_function *f = functions->data;
 	struct pv_cfi_rows rows = { .cells = PV_VEC(uint64_t) };
@@ -181,7 +205,8 @@ static struct pv_err *make_table(const struct pv_ehframe *it, struct pv_vec *fun
 	err = pv_vec_append(&rows.cells, NULL, table.npages, NULL);
 	if (!err)
 		err = compile_functions(it, functions,
-					(uint64_t)table.npages << PV_UNWIND_PAGE_SHIFT, &rows);
+					(uint64_t)table.npages << PV_UNWIND_PAGE_SHIFT, entry,
+					&rows);
 	if (err) {
 		pv_vec_deinit(&rows.cells);
 		return err;
@@ -200,7 +225,7 @@ static struct pv_err *make_table(const struct pv_ehframe *it, struct pv_vec *fun
 }
 
 struct pv_err *pv_unwind_compile_raw(const void *data, size_t n, uint64_t vaddr,
-				     const struct pv_fde_range *text, size_t n_text,
+				     const struct pv_fde_range *text, size_t n_text, uint64_t entry,
 				     struct pv_unwind_table *ret)
 {
 	PV_CLEANUP(pv_vec_deinit) struct pv_vec functions = PV_VEC(struct pv_cfi_function);
@@ -212,7 +237,7 @@ struct pv_err *pv_unwind_compile_raw(const void *data, size_t n, uint64_t vaddr,
 	if (err)
 		return err;
 	if (functions.n)
-		return make_table(&it, &functions, ret);
+		return make_table(&it, &functions, entry, ret);
 	*ret = (struct pv_unwind_table){ .n_unsupported = it.n_skipped };
 	return NULL;
 }
@@ -243,7 +268,7 @@ struct pv_err *pv_unwind_compile(const struct pv_elf *elf, struct pv_unwind_tabl
 		return NULL;
 	}
 	return pv_unwind_compile_raw(section.data, section.size, section.vaddr, text.data, text.n,
-				     ret);
+				     pv_elf_entry(elf), ret);
 }
 
 void pv_unwind_table_deinit(struct pv_unwind_table *table)

@@ -72,18 +72,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct pv_fde_range text[2] = { { 0, 0x10000 }, { 0x400000, 0x500000 } };
 	struct pv_unwind_table table, again;
-	uint64_t vaddr;
+	uint64_t vaddr, entry;
 	bool filter;
 
 	if (n == 0)
 		return 0;
 	vaddr = vaddrs[data[0] & 3];
+	entry = (uint64_t)(data[0] >> 3) << 8;
 	filter = !(data[0] & 4); /* without, one FDE far up makes 8 MB of pages */
-	if (pv_unwind_compile_raw(data + 1, n - 1, vaddr, text, filter ? 2 : 0, &table))
+	if (pv_unwind_compile_raw(data + 1, n - 1, vaddr, text, filter ? 2 : 0, entry, &table))
 		return 0; /* out of memory */
 	check_table(&table);
 	/* deterministic, whatever the FDEs overlap */
-	require(!pv_unwind_compile_raw(data + 1, n - 1, vaddr, text, filter ? 2 : 0, &again));
+	require(!pv_unwind_compile_raw(data + 1, n - 1, vaddr, text, filter ? 2 : 0, entry,
+				       &again));
 	require(table.nrows == again.nrows && table.npages == again.npages &&
 		(!table.cells ||
 		 !memcmp(table.cells, again.cells, ((size_t)table.npages + table.nrows) * 8)));

@@ -274,6 +274,7 @@ ESCAPE = re.compile(rb"\\(?:\\|x([0-9a-f]{2}))")
 PYTHON = re.compile(r"^(?P<function>.+?) \((?P<file>.+):(?P<line>-?\d+|\?)\)$", re.S)
 NATIVE = re.compile(r"^(?P<function>.+) \((?P<module>[^()]+)\)$", re.S)
 THREAD = re.compile(r"^thread (?P<name>.*) \((?P<tid>\d+)\)$", re.S)
+PROCESS = re.compile(r"^process (?P<title>.*) \((?P<pid>\d+)\)$", re.S)
 UNKNOWN = re.compile(r"^\[unknown .*\+0x[0-9a-f]+\]$")
 MARKER = re.compile(r"^\[[^\]]+\]$")
 
@@ -325,10 +326,11 @@ class Frame:
 
 
 class Stack:
-	__slots__ = ("frames", "count", "thread", "tid")
+	__slots__ = ("frames", "count", "thread", "tid", "process", "pid")
 
 	def __init__(self, frames, count, thread=None, tid=None):
 		self.frames, self.count, self.thread, self.tid = frames, count, thread, tid
+		self.process = self.pid = None
 
 	def python(self):
 		return [f for f in self.frames if f.kind == "python"]
@@ -350,7 +352,11 @@ def parse_folded(path):
 			names = match[1].split(b";")
 			assert all(names), "%s:%d: an empty frame: %r" % (path, number, line[:300])
 			stack = Stack([], int(match[2]))
-			thread = THREAD.match(unescape(names[0]))
+			process = PROCESS.match(unescape(names[0]))
+			if process:
+				stack.process, stack.pid = process["title"], int(process["pid"])
+				names = names[1:]
+			thread = THREAD.match(unescape(names[0])) if names else None
 			if thread:
 				stack.thread, stack.tid = thread["name"], int(thread["tid"])
 				names = names[1:]

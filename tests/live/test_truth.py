@@ -25,7 +25,7 @@ WITHIN = 2.0					# percentage points
 SAMPLES = 10500
 HZ = 1997					# no multiple of any tick of the kernel or of the programs
 # Causes that cost samples or time; the others mark a part of a stack.
-LOST = ("ring_sample", "ring_code", "code_read", "sideband", "name_missing", "proc_gone", "image", "thread")
+LOST = ("ring_sample", "ring_code", "code_read", "sideband", "name_missing", "proc_gone", "image")
 
 sys.path.insert(0, WEBAPP)
 import account  # noqa: E402

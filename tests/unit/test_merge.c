@@ -433,6 +433,29 @@ START_TEST(program_that_was_not_read_yet)
 }
 END_TEST
 
+/* Between vfork() and exec: on the parent's stack its Python frames are true, else they are not. */
+START_TEST(child_in_its_parents_memory)
+{
+	struct sample s = make(BOTH | PV_SAMPLE_BORROWED);
+
+	python(&s, 1, END);
+	native(&s, 1, 0);
+	native(&s, 2, EVAL);
+	expect(&s, &anchored, "P1 N1");
+	expect_state(true, false, false, false, 0);
+	s = make(BOTH | PV_SAMPLE_BORROWED);
+	python(&s, 1, END);
+	native(&s, 1, 0);
+	native(&s, 2, 0);
+	expect(&s, &anchored, "N2 N1");
+	expect_state(true, false, false, false, 0);
+	ck_assert(!merged.python);
+	/* a thread of the process itself has no such excuse */
+	s.head.flags = BOTH;
+	expect(&s, &anchored, "[mismatch] N2 N1");
+}
+END_TEST
+
 START_TEST(nothing_at_all)
 {
 	struct sample s = make(0);
@@ -742,6 +765,7 @@ int main(void)
 	tcase_add_test(tcase, threads_without_python);
 	tcase_add_test(tcase, without_native_frames);
 	tcase_add_test(tcase, program_that_was_not_read_yet);
+	tcase_add_test(tcase, child_in_its_parents_memory);
 	tcase_add_test(tcase, nothing_at_all);
 	tcase_add_test(tcase, sizes_that_cannot_be);
 	tcase_add_test(tcase, every_combination_of_flags);

@@ -133,7 +133,7 @@ static struct pv_unwind_table compile(const struct section *s)
 
 	ck_assert_ptr_nonnull(copy);
 	memcpy(copy, s->data, s->n);
-	ok(pv_unwind_compile_raw(copy, s->n, SECTION_VADDR, NULL, 0, &table));
+	ok(pv_unwind_compile_raw(copy, s->n, SECTION_VADDR, NULL, 0, 0, &table));
 	free(copy);
 	return table;
 }
@@ -432,12 +432,43 @@ START_TEST(only_code_counts)
 	put_fde(&s, cie, SDATA4, 0x1000, 0x10, BYTES(DW_CFA_nop));
 	put_fde(&s, cie, SDATA4, 0x2000, 0x10, BYTES(DW_CFA_nop));
 	put_fde(&s, cie, SDATA4, 0x3010, 0x10, BYTES(DW_CFA_nop));
-	ok(pv_unwind_compile_raw(s.data, s.n, SECTION_VADDR, text, 2, &table));
+	ok(pv_unwind_compile_raw(s.data, s.n, SECTION_VADDR, text, 2, 0, &table));
 	check_rows(&table, "text ranges", "1000 rsp+8; 1008 none; 3010 rsp+8; 3020 none");
 	pv_unwind_table_deinit(&table);
-	ok(pv_unwind_compile_raw(NULL, 0, SECTION_VADDR, NULL, 0, &table));
+	ok(pv_unwind_compile_raw(NULL, 0, SECTION_VADDR, NULL, 0, 0, &table));
 	ck_assert_uint_eq(table.npages, 0);
 	pv_unwind_table_deinit(&table);
+}
+END_TEST
+
+/* Where a program begins nobody has called it; an FDE there knows better. */
+START_TEST(entry)
+{
+	static const struct {
+		uint64_t entry;
+		const char *rows;
+	} cases[] = {
+		{ 0, "1000 rsp+8; 1010 none; 1800 rsp+8; 1810 none" },
+		{ 0x1010, "1000 rsp+8; 1010 end; 1110 none; 1800 rsp+8; 1810 none" },
+		{ 0x1020, "1000 rsp+8; 1010 none; 1020 end; 1120 none; 1800 rsp+8; 1810 none" },
+		{ 0x17c0, "1000 rsp+8; 1010 none; 17c0 end; 1800 rsp+8; 1810 none" },
+		{ 0x1804, "1000 rsp+8; 1010 none; 1800 rsp+8; 1810 none" },
+		{ 0x1fc0, "1000 rsp+8; 1010 none; 1800 rsp+8; 1810 none; 1fc0 end" },
+		{ 0x9000, "1000 rsp+8; 1010 none; 1800 rsp+8; 1810 none" },
+	};
+	struct section s = { 0 };
+	size_t cie = put_cie(&s, "", SDATA4, 1, BYTES(USUAL));
+
+	put_fde(&s, cie, SDATA4, 0x1000, 0x10, BYTES(DW_CFA_nop));
+	put_fde(&s, cie, SDATA4, 0x1800, 0x10, BYTES(DW_CFA_nop));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct pv_unwind_table table;
+
+		ok(pv_unwind_compile_raw(s.data, s.n, SECTION_VADDR, NULL, 0, cases[i].entry,
+					 &table));
+		check_rows(&table, "entry", cases[i].rows);
+		pv_unwind_table_deinit(&table);
+	}
 }
 END_TEST
 
@@ -454,6 +485,7 @@ int main(void)
 	tcase_add_test(by_hand, signal_frames);
 	tcase_add_test(by_hand, odd_records);
 	tcase_add_test(by_hand, only_code_counts);
+	tcase_add_test(by_hand, entry);
 	suite_add_tcase(suite, by_hand);
 
 	SRunner *runner = srunner_create(suite);
