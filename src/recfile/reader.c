@@ -138,14 +138,20 @@ static struct pv_err *note_cut(struct pv_rec_reader *r)
 {
 	const struct pv_rec_overview *o = &r->overview;
 	const char *why = r->malformed ? r->malformed : o->broken;
+	double after_s = (double)r->profile->duration_ns / 1e9;
 	struct pv_err *err;
 
-	if (!why)
-		why = "it has no end, as if pitviper had been killed or were still at it";
-	err = pv_profile_add_note(r->profile,
-				  "the recording breaks off after %.2f s, at byte %" PRIu64
-				  " of %" PRIu64 " (%s); what came before is shown",
-				  (double)r->profile->duration_ns / 1e9, o->end, o->size, why);
+	if (why)
+		err = pv_profile_add_note(r->profile,
+					  "the recording breaks off after %.2f s, at byte %" PRIu64
+					  " of %" PRIu64 " (%s); what came before is shown",
+					  after_s, o->end, o->size, why);
+	else
+		err = pv_profile_add_note(r->profile,
+					  "the recording breaks off after %.2f s: it has no end, "
+					  "because pitviper was "
+					  "killed or is still recording; what came before is shown",
+					  after_s);
 	if (!err && r->tail)
 		err = pv_profile_add_note(r->profile,
 					  "of its last %" PRIu64
