@@ -85,6 +85,61 @@ def test_no_sample_twice_of_grandchildren(newest, tmp_path, spawn):
 	assert 0.8 * cpu * 999 <= summary["samples"] <= 1.1 * cpu * 999 + 20, (cpu, summary)
 
 
+SHORT = """
+import sys, threading, time
+used = 0
+def work():
+	global used
+	start = time.thread_time()
+	while time.thread_time() - start < 0.004: pass
+	used += time.thread_time() - start
+print("READY", flush=True)
+sys.stdin.readline()
+for _ in range(400):
+	thread = threading.Thread(target=work)
+	thread.start()
+	thread.join()
+print("used %f" % used, flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_short_threads(newest, tmp_path, spawn):
+	"""A thread a request, as servers have it: threads that live shorter than a period have their share all the same."""
+	script = tmp_path / "short.py"
+	script.write_text(SHORT)
+	victim = spawn(newest.path, script)
+	output = str(tmp_path / "x.folded")
+	proc = live.start_pitviper("record", "--json", "-F", 199, "-o", output, "-p", victim.pid)
+	try:
+		live.wait_attached(proc)
+		victim.say("go")
+		used = float(victim.wait_line(b"used").split()[1])
+		run = live.interrupt(proc)
+	finally:
+		proc.kill()
+		proc.communicate()
+	assert run.status == 0, run
+	samples = live.total([s for s in live.parse_folded(output) if any(f.function == "work" for f in s.python())])
+	# four standard errors of a count, and what clocks differ by
+	assert abs(samples - used * 199) <= 4 * (used * 199) ** 0.5 + 0.03 * used * 199, (samples, used * 199)
+	assert not live.last_json(run.out)["samples_missing"]
+
+
+def test_ended_program_has_used_its_time(newest, tmp_path):
+	"""What a program has used is known when it has ended, and by a second account: getrusage() of the one who waited."""
+	run = live.pitviper("record", "--json", "-F", 499, "-o", tmp_path / "x.folded", "--", newest.path, "-c",
+			    "import os, resource, subprocess, sys, time\n"
+			    "while time.process_time() < 0.5: pass\n"
+			    "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+			    "print('used', used.ru_utime + used.ru_stime)")
+	assert run.status == 0, run
+	used = float(re.search(rb"used ([\d.]+)", run.out)[1])
+	summary = live.last_json(run.out[run.out.index(b"{"):])
+	assert used * 0.95 - 0.02 <= summary["target_cpu_s"] <= used * 1.1 + 0.1, (used, summary["target_cpu_s"])
+	assert summary["samples"] >= 0.8 * used * 499, summary
+
+
 # ---- the GIL
 
 def test_gil_is_held(interp, tmp_path, spawn):
