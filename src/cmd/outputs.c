@@ -93,19 +93,24 @@ static struct pv_err *write_one(const struct pv_outputs *outputs, size_t i,
 		   : pv_output_commit(file);
 }
 
-struct pv_err *pv_outputs_write(const struct pv_outputs *outputs, const struct pv_profile *profile)
+struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_profile *profile)
 {
+	const char **paths = outputs->paths.data;
 	struct pv_err *err = NULL;
+	size_t n = 0;
 
 	for (size_t i = 0; i < outputs->files.n; i++) {
 		struct pv_err *failed = write_one(outputs, i, profile);
 
 		/* one that cannot be written is no reason to lose the others */
-		if (!err)
+		if (!failed)
+			paths[n++] = paths[i];
+		else if (!err)
 			err = failed;
 		else
 			pv_err_destroy(failed);
 	}
+	outputs->paths.n = n;
 	return err;
 }
 

@@ -17,7 +17,7 @@ struct pv_output;
 struct pv_profile;
 
 struct pv_outputs {
-	struct pv_vec paths; /* const char *, not owned, as the user gave them */
+	struct pv_vec paths; /* const char *, not owned: as the user gave them */
 	struct pv_vec files; /* struct pv_output *, in the order of paths */
 	struct pv_vec formats;
 	struct pv_output *recording; /* one of files, or NULL: grows while a capture runs */
@@ -43,8 +43,8 @@ struct pv_err *pv_outputs_add_all(struct pv_outputs *outputs, const struct pv_ve
  */
 struct pv_output *pv_outputs_take_recording(struct pv_outputs *outputs);
 
-/* Each in its format, then under its name. */
-struct pv_err *pv_outputs_write(const struct pv_outputs *outputs, const struct pv_profile *profile);
+/* Each in its format, then under its name; paths are then those that were written. */
+struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_profile *profile);
 
 static inline const char *const *pv_outputs_paths(const struct pv_outputs *outputs)
 {

@@ -366,6 +366,15 @@ static struct pv_err *resolve(struct record *record)
 	return err;
 }
 
+/* Of several errors in a row the first is told: the others mostly come of it. */
+static void keep_first(struct pv_err **first, struct pv_err *err)
+{
+	if (!*first)
+		*first = err;
+	else
+		pv_err_destroy(err);
+}
+
 static struct pv_err *record_run(struct record *record, int *status_ret)
 {
 	struct pv_session_options options = {
@@ -379,7 +388,7 @@ static struct pv_err *record_run(struct record *record, int *status_ret)
 		.no_kernel = record->options.no_kernel,
 		.no_source = record->options.no_source,
 	};
-	struct pv_err *err, *capture_err;
+	struct pv_err *err, *first, *cut = NULL;
 
 	err = pv_outputs_add_all(&record->outputs, &record->options.outputs,
 				 record->options.format);
@@ -399,20 +408,22 @@ static struct pv_err *record_run(struct record *record, int *status_ret)
 	err = say_start(record);
 	if (err)
 		return err;
-	/* whatever ended the capture: what there is is written */
-	capture_err = capture(record);
+	/* whatever ended the capture: what there is is written and told */
+	first = capture(record);
 	pv_progress_destroy(pv_steal(record->progress));
-	err = pv_session_stop(record->session);
-	if (!err)
-		err = pv_outputs_write(&record->outputs, pv_session_profile(record->session));
-	if (!err)
+	err = pv_session_stop(record->session, &cut);
+	keep_first(&first, cut);
+	if (first)
+		first = pv_err_wrap(first, "the capture ended early");
+	if (!err) {
+		keep_first(&first,
+			   pv_outputs_write(&record->outputs, pv_session_profile(record->session)));
 		err = print_summary(record);
-	if (!err && options.argv)
-		err = end_program(record, status_ret);
-	if (!capture_err)
-		return err;
-	pv_err_destroy(err);
-	return pv_err_wrap(capture_err, "the capture ended early");
+	}
+	keep_first(&first, err);
+	if (options.argv)
+		keep_first(&first, end_program(record, status_ret));
+	return first;
 }
 
 static struct pv_err *run(int argc, char **argv, int *status_ret)

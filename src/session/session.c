@@ -663,23 +663,33 @@ struct pv_err *pv_session_lost(struct pv_session *s, uint64_t *ret)
 	return err;
 }
 
-struct pv_err *pv_session_stop(struct pv_session *s)
+/* The rest of the samples and the totals, into the recording. */
+static struct pv_err *finish_recording(struct pv_session *s, uint64_t stop_ns)
 {
 	struct pv_collect_handlers handlers = { .ctx = s, .event = on_event, .side = on_side };
-	struct pv_err *err;
-	uint64_t stop_ns;
+	struct pv_err *err = pv_collect_drain(s->collect, 0, &handlers);
 
-	s->profile->target_cpu_ns = pv_family_cpu_ns(s->family);
-	pv_collect_detach(s->collect);
-	stop_ns = now_ns();
-	err = pv_collect_drain(s->collect, 0, &handlers);
 	if (!err)
 		err = take_pending(s, true);
 	if (!err)
 		err = fill_totals(s, stop_ns);
-	if (!err)
-		err = pv_recorder_stop(s->recorder);
-	return err ? err : pv_recorder_read(s->recorder, &s->result);
+	return err ? err : pv_recorder_stop(s->recorder);
+}
+
+struct pv_err *pv_session_stop(struct pv_session *s, struct pv_err **cut_ret)
+{
+	struct pv_err *err, *cut;
+
+	s->profile->target_cpu_ns = pv_family_cpu_ns(s->family);
+	pv_collect_detach(s->collect);
+	cut = finish_recording(s, now_ns());
+	/* what is there is worth having, whatever became of the rest */
+	err = pv_recorder_read(s->recorder, &s->result);
+	if (err)
+		pv_err_destroy(cut);
+	else
+		*cut_ret = cut;
+	return err;
 }
 
 const struct pv_profile *pv_session_profile(const struct pv_session *s)

@@ -62,8 +62,12 @@ struct pv_err *pv_session_step(struct pv_session *session, int timeout_ms,
 /* Wakes pv_session_step() when fd is readable. */
 struct pv_err *pv_session_watch(struct pv_session *session, int fd);
 
-/* Detaches, drains the rest and fills in the totals of the profile. */
-struct pv_err *pv_session_stop(struct pv_session *session);
+/*
+ * Detaches, takes the rest and fills in the totals of the profile.  What kept the
+ * rest from being recorded, such as a full disk, is cut_ret, the caller's to own
+ * (NULL: nothing); the profile then has what came before.
+ */
+struct pv_err *pv_session_stop(struct pv_session *session, struct pv_err **cut_ret);
 
 const struct pv_profile *pv_session_profile(const struct pv_session *session);
 struct pv_session_facts pv_session_facts(const struct pv_session *session);
