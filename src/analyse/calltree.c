@@ -58,64 +58,16 @@ enum {
 	INTERPRETER = 8, /* native code of the interpreter or the C library */
 };
 
-/*
- * What lies between a Python call and the C code that it runs: Objects/call.c,
- * methodobject.c, classobject.c, descrobject.c and the slots of typeobject.c, in
- * CPython 3.8 to 3.13, and what has no symbol there.
- */
-static bool is_call_machinery(const char *name)
-{
-	static const char *const starts[] = {
-		"[unknown",
-		"_PyEval_",
-		"_PyFunction_FastCall",
-		"_PyFunction_Vectorcall",
-		"_PyMethodDef_Raw",
-		"_PyObject_Call",
-		"_PyObject_FastCall",
-		"_PyObject_MakeTpCall",
-		"_PyObject_Vectorcall",
-		"_PyVectorcall_",
-		"PyCFunction_Call",
-		"PyEval_Call",
-		"PyEval_Eval",
-		"PyFunction_Vectorcall",
-		"PyObject_Call",
-		"PyObject_Vectorcall",
-		"PyVectorcall_",
-		"call_function",
-		"cfunction_call",
-		"cfunction_vectorcall",
-		"do_call_core",
-		"function_code_fastcall",
-		"method_call",
-		"method_vectorcall",
-		"object_vacall",
-		"slot_tp_",
-		"type_call",
-		"vectorcall_",
-		"wrapper_call",
-		"wrapperdescr_",
-	};
-
-	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
-		if (starts_with(name, starts[i]))
-			return true;
-	}
-	return false;
-}
-
 static uint8_t native_traits(const struct pv_profile *profile, const struct pv_loc *loc)
 {
 	const char *module = pv_strings_get(profile->strings, loc->module);
-	const char *name = pv_strings_get(profile->strings, loc->function);
 
 	if (starts_with(module, "libc.so") || starts_with(module, "ld-linux") ||
 	    starts_with(module, "libpthread"))
 		return INTERPRETER;
 	if (!starts_with(module, "python") && !starts_with(module, "libpython"))
 		return 0;
-	return INTERPRETER | (is_call_machinery(name) ? TRANSPARENT : 0);
+	return INTERPRETER | (pv_frame_is_machinery(profile, loc) ? TRANSPARENT : 0);
 }
 
 static struct pv_err *find_traits(struct pv_calltree *tree)

@@ -24,6 +24,64 @@ bool pv_frame_is_unnamed(const struct pv_profile *profile, const struct pv_loc *
 	       !strncmp(name, unknown, sizeof(unknown) - 1);
 }
 
+static bool starts_with(const char *text, const char *start)
+{
+	return !strncmp(text, start, strlen(start));
+}
+
+/*
+ * What lies between a Python call and the code that it runs: Objects/call.c,
+ * methodobject.c, classobject.c, descrobject.c and the slots of typeobject.c, in
+ * CPython 3.8 to 3.13, and what has no symbol there.
+ */
+bool pv_frame_is_machinery(const struct pv_profile *profile, const struct pv_loc *loc)
+{
+	static const char *const starts[] = {
+		"[unknown",
+		"_PyEval_",
+		"_PyFunction_FastCall",
+		"_PyFunction_Vectorcall",
+		"_PyMethodDef_Raw",
+		"_PyObject_Call",
+		"_PyObject_FastCall",
+		"_PyObject_MakeTpCall",
+		"_PyObject_Vectorcall",
+		"_PyVectorcall_",
+		"PyCFunction_Call",
+		"PyEval_Call",
+		"PyEval_Eval",
+		"PyFunction_Vectorcall",
+		"PyObject_Call",
+		"PyObject_Vectorcall",
+		"PyVectorcall_",
+		"call_function",
+		"cfunction_call",
+		"cfunction_vectorcall",
+		"do_call_core",
+		"function_code_fastcall",
+		"method_call",
+		"method_vectorcall",
+		"object_vacall",
+		"slot_tp_",
+		"type_call",
+		"vectorcall_",
+		"wrapper_call",
+		"wrapperdescr_",
+	};
+	const char *module = pv_strings_get(profile->strings, loc->module);
+	const char *name = pv_strings_get(profile->strings, loc->function);
+
+	if (loc->kind != PV_LOC_NATIVE && loc->kind != PV_LOC_INLINED)
+		return false;
+	if (!starts_with(module, "python") && !starts_with(module, "libpython"))
+		return false;
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
+		if (starts_with(name, starts[i]))
+			return true;
+	}
+	return false;
+}
+
 struct pv_err *pv_frame_function(const struct pv_profile *profile, const struct pv_loc *loc,
 				 struct pv_str *str)
 {

@@ -31,4 +31,10 @@ struct pv_err *pv_frame_function(const struct pv_profile *profile, const struct 
 struct pv_err *pv_frame_place(const struct pv_profile *profile, const struct pv_loc *loc,
 			      int32_t first_line, int32_t last_line, struct pv_str *str);
 
+/*
+ * The interpreter's machinery of calling, by name: what lies between a Python call
+ * and the code that it runs, and what has no symbol there.
+ */
+bool pv_frame_is_machinery(const struct pv_profile *profile, const struct pv_loc *loc);
+
 #endif

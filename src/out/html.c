@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "model/frame.h"
 #include "model/path.h"
 #include "model/profile.h"
 #include "model/strings.h"
@@ -198,8 +199,8 @@ static struct pv_err *write_strings(struct html *html, struct pv_bytes *bytes)
 }
 
 /*
- * Name, file, module, kind (and bit 3: the user's own code), and how much of
- * the file's path is not shown.
+ * Name, file, module, kind (bit 3: the user's own code, bit 4: machinery of
+ * calling), and how much of the file's path is not shown.
  */
 static struct pv_err *write_function(const struct pv_profile *profile, const struct pv_loc *loc,
 				     struct pv_bytes *bytes)
@@ -208,7 +209,8 @@ static struct pv_err *write_function(const struct pv_profile *profile, const str
 	size_t n = pv_strings_length(profile->strings, loc->file);
 
 	return PUT(bytes, loc->function, loc->file, loc->module,
-		   loc->kind | (uint64_t)pv_loc_is_own(profile, loc) << 3,
+		   loc->kind | (uint64_t)pv_loc_is_own(profile, loc) << 3 |
+			   (uint64_t)pv_frame_is_machinery(profile, loc) << 4,
 		   n ? pv_path_skip(file, n) : 0);
 }
 

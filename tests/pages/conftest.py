@@ -28,9 +28,8 @@ ROW, TOP_EDGE, SIDE = 20, 6, 16  # of the flame graph, in pixels
 
 
 @functools.lru_cache
-def make(recipe="", *arguments):
-    return subprocess.run([WRITER, "html", *map(str, arguments)], input=recipe.encode(), stdout=subprocess.PIPE,
-                          check=True).stdout
+def make(recipe="", name="html"):
+    return subprocess.run([WRITER, name], input=recipe.encode(), stdout=subprocess.PIPE, check=True).stdout
 
 
 def start_browser(arguments=()):

@@ -118,23 +118,30 @@ class View:
             shown = self.shown(frames)
             at = next((i for i, f in enumerate(shown) if f.function == of), None)
             if at is not None:
-                callers[shown[at - 1].function if at else None] += n
-                callees[shown[at + 1].function if at + 1 < len(shown) else None] += n
+                callers[name(shown[at - 1]) if at else None] += n
+                callees[name(shown[at + 1]) if at + 1 < len(shown) else None] += n
         return callers, callees
+
+
+def name(frame):
+    """What has no name is named by its address; its module is its place."""
+    start = b"[unknown " + frame.module
+    if frame.kind in ("native", "inlined") and frame.module and frame.function.startswith(start):
+        return "[unknown" + frame.function[len(start):].decode()
+    return frame.function.decode() or "[unknown]"
+
+
+def place(frame):
+    return {"python": golden.shown_file(frame.file), "native": frame.module, "inlined": frame.module + b", inlined",
+            "kernel": b"kernel"}.get(frame.kind, b"").decode()
 
 
 def label(frames):
     """The text of a box: name, place, and the lines that are in it."""
     frame = next(iter(frames))
-    text = frame.function.decode() or "[unknown]"
-    place = b""
-    if frame.kind == "python":
-        place = golden.shown_file(frame.file)
-    elif frame.kind in ("native", "inlined") and not text.startswith("[unknown"):
-        place = frame.module
     lines = sorted(f.line for f in frames if f.line > 0)
     line = "" if not lines or frame.kind != "python" else f":{lines[0]}" + (f"–{lines[-1]}" if lines[-1] > lines[0] else "")
-    return text + (f" ({place.decode()}{line})" if place else "")
+    return name(frame) + (f" ({place(frame)}{line})" if place(frame) and frame.kind != "kernel" else "")
 
 
 def outline(view, up=False):

@@ -49,10 +49,7 @@ def test_functions_are_the_profile(page, mode):
     view, want = oracle.View(RECIPE, **arguments), []
     for key, (own, total) in view.tables(oracle.function).items():
         frame = golden.Frame(*key)
-        place = {"python": golden.shown_file(frame.file), "kernel": b"kernel"}.get(frame.kind, frame.module)
-        if frame.function.startswith(b"[") and frame.kind in ("native", "marker"):
-            place = b""
-        want.append((frame.function.decode(), place.decode(), own, total))
+        want.append((oracle.name(frame), oracle.place(frame), own, total))
     got = page.grid("functions")
     assert sorted((r["name"], r["place"], seconds(r["self"]), seconds(r["total"])) for r in got) == sorted(want)
     assert [seconds(r["self"]) for r in got] == sorted((seconds(r["self"]) for r in got), reverse=True)
@@ -196,7 +193,7 @@ def test_callers_callees_and_lines(page, mode, name):
 
     def said(counts, nobody):
         return sorted([percent(n, total, 1 if n < total * 0.1 else 0), nobody if other is None
-                       else other.decode() + (" (itself)" if other == name.encode() else "")] for other, n in counts.items())
+                       else other + (" (itself)" if other == name else "")] for other, n in counts.items())
     assert sorted(callers) == said(want[0], "the start of the stack")
     assert sorted(callees) == said(want[1], "itself")
     if name in ("report", "walk"):

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the page says in words: the answer, what the capture is worth, what a profile does not tell apart."""
+import os
 import pathlib
 import re
+import subprocess
 
 import pytest
+from conftest import TOP, make
 
+PITVIPER = os.environ.get("PITVIPER") or str(TOP / "build/src/pitviper")
 TEXT = (pathlib.Path(__file__).parent / "profile.txt").read_text()
 HEAD = ["capture period_ns 10000000", "capture duration_ns 10000000000", "capture pid 7", "capture title app.py",
         "module fast.so /srv/app/fast.so -", "module libm.so /usr/lib/libm.so -"]
@@ -16,51 +20,57 @@ def profile(*lines, head=()):
 
 SENTENCES = {
     "a driver under one line of own code": (
-        TEXT, "On CPU 4.00 s of 5.00 s (80 %). The largest part, 50 %, is for report (app.py:6): 30 % in PyUnicode_Decode (python3.12)."),
+        TEXT, "On CPU 4.00 s of 5.00 s (80 %). The largest part, 38 %, is _mysql_fetch (_mysql.so) under report (app.py:5-7)."),
     "own code itself": (
         profile("800 7 main | p loop /srv/app/app.py - 3", "100 7 main | p other /srv/app/app.py - 9"),
-        "On CPU 9.00 s of 10.0 s (90 %). Most of it, 89 %, is loop (app.py:3) itself."),
+        "On CPU 9.00 s of 10.0 s (90 %). Most of it, 89 %, is in loop (app.py:3)."),
     "own code in C": (
         profile("990 7 main | p loop /srv/app/app.py - 3 | n crunch - fast.so 0"),
-        "On CPU 9.90 s of 10.0 s. All of it, 100 %, is crunch (fast.so) itself."),
-    "no function has half of it": (
+        "On CPU 9.90 s of 10.0 s (99 %). Most of it, 100 %, is in crunch (fast.so)."),
+    "a library under own code": (
+        profile("990 7 main | p loop /srv/app/app.py - 3 | p dumps /usr/lib/python3.11/json/__init__.py - 231 | n sin - libm.so 0"),
+        "On CPU 9.90 s of 10.0 s (99 %). Most of it, 100 %, is sin (libm.so) under loop (app.py:3)."),
+    "no function has a fifth of it": (
         profile(*(f"100 7 main | p f{i} /srv/app/app.py - {i} | n sin - libm.so 0" for i in range(1, 10))),
-        "On CPU 9.00 s of 10.0 s (90 %). The largest part, 11 %, is for f1 (app.py:1): 11 % in sin (libm.so)."),
+        "On CPU 9.00 s of 10.0 s (90 %). It is spread: no call has a fifth of it."),
     "several lines of a function": (
-        profile("500 7 main | p f /srv/app/app.py - 3", "490 7 main | p f /srv/app/app.py - 4"),
-        "On CPU 9.90 s of 10.0 s. All of it, 100 %, is f (app.py) itself."),
+        profile("500 7 main | p f /srv/app/app.py - 3", "490 7 main | p f /srv/app/app.py - 9"),
+        "On CPU 9.90 s of 10.0 s (99 %). Most of it, 100 %, is in f (app.py:3-9)."),
     "no code of one's own": (
         profile("950 7 main | p run /usr/lib/python3.11/json/decoder.py - 3 | n sin - libm.so 0"),
-        "On CPU 9.50 s of 10.0 s. All of it, 100 %, is in code that is not your own: 100 % in sin (libm.so)."),
-    "less own code than other": (
-        profile("700 7 main | p run /usr/lib/python3.11/json/decoder.py - 3", "250 7 main | p f /srv/app/app.py - 3"),
-        "On CPU 9.50 s of 10.0 s. Most of it, 74 %, runs no code of your own: 74 % in run (json/decoder.py)."),
+        "On CPU 9.50 s of 10.0 s (95 %). Most of it, 100 %, is sin (libm.so) under run (json/decoder.py:3)."),
+    "what has no name": (
+        profile("950 7 main | p f /srv/app/app.py - 3 | n [unknown~libz.so+0x12] - libz.so 0 | n [unknown~libz.so+0x34] - libz.so 0"),
+        "On CPU 9.50 s of 10.0 s (95 %). Most of it, 100 %, is [unknown] (libz.so) under f (app.py:3)."),
+    "recursion": (
+        profile("500 7 main | p f /srv/app/app.py - 3 | p f /srv/app/app.py - 3 | p f /srv/app/app.py - 4 | n sin - libm.so 0"),
+        "On CPU 5.00 s of 10.0 s (50 %). Most of it, 100 %, is sin (libm.so) under f (app.py:3)."),
     "idle": (
-        profile("50 7 main | p f /srv/app/app.py - 3"),
-        "Mostly idle: on CPU 0.50 s of 10.0 s (5.0 %). All of it, 100 %, is f (app.py:3) itself."),
+        profile("40 7 main | p f /srv/app/app.py - 3"),
+        "On CPU 4 % of 10.0 s: it was idle. Most of it, 100 %, is in f (app.py:3). Only 40 samples: shares are rough."),
     "a handful of samples": (
         profile("2 7 main | p f /srv/app/app.py - 3"),
-        "Mostly idle: on CPU 0.020 s of 10.0 s (0.2 %). All of it, 100 %, is f (app.py:3) itself. "
-        "Only 2 samples: shares are rough."),
-    "one sample": (
-        profile("1 7 main | p f /srv/app/app.py - 3"),
-        "Mostly idle: on CPU 0.010 s of 10.0 s (0.1 %). All of it, 100 %, is f (app.py:3) itself. "
-        "Only 1 sample: shares are rough."),
+        "On CPU 0.2 % of 10.0 s: it was idle. Only 2 samples: shares are rough."),
+    "one sample, and it ended": (
+        profile("1 7 main | p f /srv/app/app.py - 3", head=["capture ended 1"]),
+        "On CPU 0.1 % of 10.0 s: it was idle, and has ended. Only 1 sample: shares are rough."),
     "several threads": (
         profile("900 7 main | p f /srv/app/app.py - 3", "900 8 pool | p f /srv/app/app.py - 3", "700 9 pool | p g /srv/app/app.py - 3"),
-        "On CPU 25.0 s in 10.0 s (2.5 CPUs, 3 threads). Most of it, 72 %, is f (app.py:3) itself."),
+        "On CPU 25.0 s in 10.0 s (2.5 CPUs). Most of it, 72 %, is in f (app.py:3)."),
+    "processes": (
+        profile("900 7 main | P process~a~(7) - - 0 | p f /srv/app/app.py - 3",
+                "900 8 pool process=8.1 | P process~b~(8) - - 0 | p f /srv/app/app.py - 3"),
+        "On CPU 18.0 s in 10.0 s (1.8 CPUs). Most of it, 100 %, is in f (app.py:3)."),
     "no sample": (
-        profile(), "No samples in 10.0 s: the process did not use the CPU. `pitviper stack 7` shows what it waits for."),
+        profile(), "No samples in 10.0 s: it was idle. `pitviper stack 7` shows what it waits for."),
     "no sample, and it ended": (
-        profile(head=["capture ended 1"]), "No samples in 10.0 s: the process ended without using CPU time worth one."),
+        profile(head=["capture ended 1"]), "No samples in 10.0 s: it ended without using CPU time worth a sample."),
     "only markers": (
-        profile("960 7 main | m [truncated] - - 0"),
-        "On CPU 9.60 s of 10.0 s. All of it, 100 %, is in code that is not your own: 100 % in [truncated]."),
+        profile("960 7 main | m [truncated] - - 0"), "On CPU 9.60 s of 10.0 s (96 %). It is spread: no call has a fifth of it."),
     "no frame at all": (
-        profile("960 7 main |"), "On CPU 9.60 s of 10.0 s. All of it, 100 %, is in code that is not your own."),
+        profile("960 7 main |"), "On CPU 9.60 s of 10.0 s (96 %). It is spread: no call has a fifth of it."),
     "neither period nor duration": (
-        "3 7 main | p f /srv/app/app.py - 3\n",
-        "On CPU for 3 samples. All of it, 100 %, is f (app.py:3) itself. Only 3 samples: shares are rough."),
+        "3 7 main | p f /srv/app/app.py - 3\n", "On CPU for 3 samples. Only 3 samples: shares are rough."),
 }
 
 
@@ -71,9 +81,23 @@ def test_answer(page, name):
     assert page.text("#sentence") == want
 
 
+@pytest.mark.parametrize("name", [name for name in SENTENCES if not name.startswith(("no sample", "neither"))])
+def test_answer_is_the_terminals(page, name, tmp_path):
+    """The same words as `pitviper report` says; the layers are in the bar."""
+    recipe, _ = SENTENCES[name]
+    (tmp_path / "it.pvr").write_bytes(make(recipe, name="pvr"))
+    said = subprocess.run([PITVIPER, "report", str(tmp_path / "it.pvr")], capture_output=True, text=True, check=True,
+                          env={**os.environ, "LC_ALL": "C.UTF-8", "COLUMNS": "400"})
+    lines = [line for line in (said.stdout + said.stderr).splitlines() if line]
+    first = re.sub(r"\): .*", ").", lines[0])
+    turn = next((line for line in lines if line.startswith(("Most of it", "The largest part", "It is spread"))), "")
+    page.open(recipe)
+    assert re.sub(r" ?Only \d+ samples?: shares are rough\.", "", page.text("#sentence")).strip() == (first + " " + turn).strip()
+
+
 @pytest.mark.parametrize("state, want", [
-    ({"from": 1, "to": 2.5}, "On CPU 1.86 s in 1.50 s (1.2 CPUs, 2 threads). The largest part, 48 %, is for report (app.py:6)"),
-    ({"process": 1}, "Mostly idle: on CPU 0.70 s of 5.00 s (14 %). Most of it, 71 %, is for report (app.py:6)"),
+    ({"from": 1, "to": 2.5}, "On CPU 1.86 s in 1.50 s (1.2 CPUs). The largest part, 38 %, is PyUnicode_Decode (python3.12) under report (app.py:5-7)"),
+    ({"process": 1}, "On CPU 0.70 s of 5.00 s (14 %). Most of it, 71 %, is fetchall (MySQLdb/cursors.py:2) under report (app.py:6)"),
     ({"from": 4.8, "to": 4.9}, "No sample is in what is selected."),
 ])
 def test_answer_follows_the_selection(page, state, want):
@@ -84,7 +108,9 @@ def test_answer_follows_the_selection(page, state, want):
 def test_the_answer_leads_to_its_frame(page):
     page.open(TEXT, tab="threads")
     page.click("#sentence a:last-of-type")
-    assert page.facts()[""] == "PyUnicode_Decode" and page.is_visible("#flame")
+    assert page.facts()[""] == "report" and page.is_visible("#flame")
+    page.click("#sentence a")
+    assert page.facts()[""] == "_mysql_fetch"
 
 
 QUALITY = {

@@ -1,173 +1,189 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Answer: the sentence at the top, from the numbers of the selection and
-// nothing else.  Each sample belongs to the innermost frame of the user's own
-// code that is on its stack; the function with most of them is where one can
-// do something, and the way its time takes below it, as long as one callee has
-// half of it, is what it does.
+// Answer: the sentence at the top, of what is selected.  It is the terminal's,
+// in the same words and by the same rules (src/analyse/: calltree.c, turn.c,
+// lines.c, answer.c): change both.
+
+// Stacks joined by function, over all threads and processes; the interpreter's machinery of calling
+// and direct recursion are passed through; what has no name is one call a module.
+class CallTree {
+	constructor(selection) {
+		this.selection = selection;
+		this.profile = selection.profile;
+		this.functionOf = this.join();
+		this.root = { fn: -1, nodes: [0], total: selection.n };
+	}
+
+	// By function: itself, or for what has no name the first such of its module.
+	join() {
+		const { profile } = this, first = new Map();
+		return Uint32Array.from({ length: profile.nFunctions }, (_, fn) => {
+			if (!profile.isUnnamed(fn))
+				return fn;
+			const module = profile.fnModule[fn];
+			if (!first.has(module))
+				first.set(module, fn);
+			return first.get(module);
+		});
+	}
+
+	// Heaviest first.
+	children(call) {
+		const { fn, end, fnKind, fnMachinery } = this.profile, { total } = this.selection;
+		const found = new Map(), through = [...call.nodes];
+		while (through.length) {
+			const above = through.pop();
+			for (let node = above + 1; node < end[above]; node = end[node]) {
+				const of = this.functionOf[fn[node]];
+				if (!total[node])
+					continue;
+				if (of === call.fn || fnMachinery[fn[node]] || fnKind[fn[node]] >= THREAD) {
+					through.push(node);
+					continue;
+				}
+				let child = found.get(of);
+				if (!child)
+					found.set(of, child = { fn: of, nodes: [], total: 0 });
+				child.nodes.push(node);
+				child.total += total[node];
+			}
+		}
+		return [...found.values()].sort((a, b) => b.total - a.total || a.fn - b.fn);
+	}
+
+	// "report (app.py:52)", "_strptime (_strptime.py:320-369)"
+	label(call) {
+		const { profile } = this, { fn } = call, place = profile.place(fn), line = this.lines(call);
+		const name = profile.isUnnamed(fn) ? '[unknown]' : profile.name(fn);
+		return Text.cut(name, CallTree.NAME) + (place ? ' (' + Text.cut(place + line, CallTree.NAME) + ')' : '');
+	}
+
+	// The line that carries it, or those among which it is spread: ":52", ":320-369"
+	lines(call) {
+		const { loc, locLine, fnKind } = this.profile, { total } = this.selection, sums = new Map();
+		for (const node of call.nodes) {
+			const line = locLine[loc[node]];
+			if (line)
+				sums.set(line, (sums.get(line) || 0) + total[node]);
+		}
+		if (fnKind[call.fn] !== PYTHON || !sums.size)
+			return '';
+		const lines = [...sums].sort((a, b) => a[0] - b[0]);
+		const all = lines.reduce((sum, [, n]) => sum + n, 0), [hottest, most] = lines.reduce((a, b) => b[1] > a[1] ? b : a);
+		if (most * 100 >= all * 90)
+			return ':' + hottest;
+		const matter = lines.filter(([line, n]) => n * 100 >= all * 5 || line === hottest);
+		const first = matter[0][0], last = matter[matter.length - 1][0];
+		return ':' + first + (last > first ? '-' + last : '');
+	}
+}
+CallTree.NAME = 60; // characters of a function or a place
 
 class Answer {
 	constructor(selection) {
 		this.selection = selection;
 		this.profile = selection.profile;
-		this.owned = this.ownedBelow();
-		this.group = this.heaviestGroup();
-		this.goal = this.group ? this.follow(this.group) : null;
+		this.tree = new CallTree(selection);
+		if (selection.n >= Answer.TURN)
+			this.split(this.heaviest());
 	}
 
-	// By node: samples in its subtree that pass no own frame below it.
-	ownedBelow() {
-		const { parent, fn, fnOwn, nNodes } = this.profile;
-		const owned = this.selection.self.slice();
-		for (let i = nNodes - 1; i > 0; i--) {
-			if (!fnOwn[fn[i]])
-				owned[parent[i]] += owned[i];
+	// The heaviest path, as far as it is worth following.
+	heaviest() {
+		const path = [], all = this.selection.n;
+		for (let call = this.tree.root; ;) {
+			const [first] = this.tree.children(call);
+			if (!first || !(first.total * 100 >= all * 20 ||
+					(first.total * 100 >= call.total * 50 && first.total * 100 >= all * 10)))
+				return path;
+			path.push(call = first);
 		}
-		return owned;
 	}
 
-	// The function with most samples, narrowed to one line if that has most of them;
-	// or the samples without own code, if they are more.
-	heaviestGroup() {
-		const { profile, owned } = this, { fn, loc, fnOwn, nNodes } = profile;
-		const byFunction = new Float64Array(profile.nFunctions), byLocation = new Float64Array(profile.nLocations);
-		const own = []; // nodes
-		for (let i = 1; i < nNodes; i++) {
-			if (owned[i] && fnOwn[fn[i]]) {
-				byFunction[fn[i]] += owned[i];
-				byLocation[loc[i]] += owned[i];
-				own.push(i);
+	// Its last own call, and below it the innermost with most of that one's time; of other code the
+	// innermost, and the last Python call above it.
+	split(path) {
+		const { profile } = this, { fnOwn, fnKind } = profile;
+		const at = path.reduce((last, call, i) => fnOwn[call.fn] ? i : last, -1);
+		const own = at < 0 ? null : path[at];
+		let what = null, python = null, above = null;
+		for (const call of path.slice(at + 1)) {
+			const isBetter = !what || profile.isUnnamed(what.fn) || !profile.isUnnamed(call.fn);
+			if (fnKind[call.fn] !== MARKER && isBetter && (!own || call.total * 100 >= own.total * 50)) {
+				what = call;
+				above = python;
 			}
+			if (fnKind[call.fn] === PYTHON)
+				python = call;
 		}
-		const best = byFunction.reduce((a, n, f) => n > byFunction[a] ? f : a, 0), n = byFunction[best] || 0;
-		this.hasOwn = n > 0;
-		if (owned[0] > n)
-			return { fn: -1, n: owned[0], nodes: [0] };
-		if (!n)
-			return null;
-		let line = own.find(i => fn[i] === best);
-		line = own.reduce((a, i) => fn[i] === best && byLocation[loc[i]] > byLocation[a] ? loc[i] : a, loc[line]);
-		const narrow = profile.locLine[line] > 0 && byLocation[line] >= 0.75 * n;
-		return { fn: best, loc: narrow ? line : -1, n: narrow ? byLocation[line] : n,
-			nodes: own.filter(i => narrow ? loc[i] === line : fn[i] === best) };
+		this.own = own;
+		this.what = what;
+		this.under = own || above;
 	}
 
-	// The innermost callee on the way that still has half of the group's samples, or null.
-	follow(group) {
-		const { fn, end, fnOwn, fnKind, machinery } = this.profile;
-		let nodes = group.nodes, goal = null;
-		for (;;) {
-			const byFunction = new Map(), through = [...nodes];
-			while (through.length) {
-				const above = through.pop();
-				for (let node = above + 1; node < end[above]; node = end[node]) {
-					if (!this.owned[node] || fnOwn[fn[node]])
-						continue;
-					if (machinery[node]) {
-						through.push(node);
-						continue;
-					}
-					let found = byFunction.get(fn[node]);
-					if (!found)
-						byFunction.set(fn[node], found = { fn: fn[node], n: 0, nodes: [] });
-					found.n += this.owned[node];
-					found.nodes.push(node);
-				}
-			}
-			const best = [...byFunction.values()].reduce((a, b) => b.n > a.n ? b : a, { n: 0 });
-			if (best.n < group.n / 2 || !best.n)
-				return goal;
-			nodes = best.nodes;
-			if (fnKind[best.fn] < THREAD)
-				goal = best;
-		}
+	heaviestNode(call) {
+		const { total } = this.selection;
+		return call.nodes.reduce((a, b) => total[b] > total[a] ? b : a);
 	}
 
-	// What a look at the profile starts with: where it goes in C or the kernel, for there the
+	// What a look at the profile starts with: where the time goes in C or the kernel, for there the
 	// source of the user's own line is shown with it; else that line itself.
 	get node() {
-		if (!this.group)
-			return 0;
-		if (this.group.fn < 0 || (this.goal && this.profile.fnKind[this.goal.fn] !== PYTHON))
-			return this.goalNode();
-		return this.groupNode();
-	}
-
-	goalNode() {
-		return this.goal ? this.heaviest(this.goal.nodes) : 0;
-	}
-
-	heaviest(nodes) {
-		return nodes.reduce((a, b) => this.owned[b] > this.owned[a] ? b : a);
-	}
-
-	groupNode() {
-		return this.heaviest(this.group.nodes);
+		const call = this.what && !(this.own && this.profile.fnKind[this.what.fn] === PYTHON) ? this.what : this.own;
+		return call ? this.heaviestNode(call) : 0;
 	}
 
 	// How long on CPU, and of what.
 	time() {
-		const { profile, selection } = this, { what } = selection;
-		const threads = selection.threadsBelow([0]);
-		const slice = profile.capture.slice_ns / 1e9;
-		const wall = selection.hasSpan ? (what.to - what.from) * slice : profile.duration;
-		const used = profile.seconds(selection.n);
-		const parts = [];
-		if (!profile.capture.period_ns || !wall)
-			return ['On CPU for ', { bold: profile.amount(selection.n) }, '. '];
-		const share = used / wall;
-		if (share < 0.2)
-			parts.push('Mostly idle: on CPU ');
-		else
-			parts.push('On CPU ');
-		parts.push({ bold: Text.seconds(used) + (share > 1.05 ? ' in ' : ' of ') + Text.seconds(wall) });
-		if (share > 1.05)
-			parts.push(' (' + share.toFixed(1) + ' CPUs, ' + Text.plural(threads.size, 'thread') + ')');
-		else if (share < 0.945)
-			parts.push(' (' + Text.percent(used, wall, share < 0.1 ? 1 : 0) + ')');
-		parts.push('. ');
-		return parts;
+		const { profile, selection } = this, { what, n } = selection, { capture } = profile;
+		const wall = selection.hasSpan ? (what.to - what.from) * capture.slice_ns / 1e9 : profile.duration;
+		const said = s => s.toFixed(s < 9.995 ? 2 : s < 99.95 ? 1 : 0) + ' s';
+		if (!capture.period_ns || !wall)
+			return ['On CPU for ', { bold: profile.amount(n) }, '. '];
+		const used = profile.seconds(n), share = used / wall;
+		if (share < Answer.IDLE)
+			return ['On CPU ', { bold: Answer.percent(100 * share) + ' of ' + said(wall) }, ': it was idle',
+				capture.ended && !selection.hasSpan ? ', and has ended. ' : '. '];
+		const several = share >= 1.05;
+		return ['On CPU ', { bold: said(used) + (several ? ' in ' : ' of ') + said(wall) },
+			' (' + (several ? share.toFixed(1) + ' CPUs' : (100 * share).toFixed(0) + ' %') + '). '];
 	}
 
-	// The sentence: texts, { bold }, and { bold, node } that leads to a node.
+	static percent(value) {
+		return value.toFixed(value > 0 && value < 0.95 ? 1 : 0) + ' %';
+	}
+
+	// Texts, { bold }, and { bold, node } that leads to a node.
 	sentence() {
-		const { profile, selection, group, goal } = this, n = selection.n;
+		const { profile, selection } = this, { n } = selection;
 		if (!profile.total)
 			return this.nothing();
 		if (!n)
 			return ['No sample is in what is selected.'];
 		const parts = this.time();
-		const share = part => Text.percent(part, n, part / n < 0.1 ? 1 : 0);
-		const most = part => [part === n ? 'All of it, ' : part > n / 2 ? 'Most of it, ' : 'The largest part, ',
-			{ bold: share(part) }];
-		if (!group)
-			return parts;
-		if (group.fn < 0) {
-			parts.push(...most(group.n), ', ', this.hasOwn ? 'runs no code of your own' : 'is in code that is not your own');
-			parts.push(...goal ? [': ', { bold: share(goal.n), node: this.goalNode() }, ' in ',
-				{ bold: profile.label(goal.fn), node: this.goalNode() }] : []);
-		} else {
-			const place = group.loc >= 0 ? profile.locLabel(group.loc) : profile.label(group.fn);
-			const own = group.nodes.reduce((sum, node) => sum + selection.self[node], 0);
-			parts.push(...most(group.n), ', is ');
-			if (goal)
-				parts.push('for ', { bold: place, node: this.groupNode() }, ': ', { bold: share(goal.n) }, ' in ',
-					{ bold: profile.label(goal.fn), node: this.goalNode() });
-			else if (own >= group.n / 2)
-				parts.push({ bold: place, node: this.groupNode() }, own === group.n ? ' itself'
-					: ': ' + share(own) + ' in its own code');
-			else
-				parts.push('for ', { bold: place, node: this.groupNode() });
-		}
-		parts.push('.');
-		if (n < 30)
-			parts.push(' Only ' + Text.plural(n, 'sample') + ': shares are rough.');
+		if (n >= Answer.TURN)
+			parts.push(...this.turn());
+		if (n < Answer.ROUGH)
+			parts.push((n >= Answer.TURN ? ' ' : '') + 'Only ' + Text.plural(n, 'sample') + ': shares are rough.');
 		return parts;
+	}
+
+	turn() {
+		const { own, what, under } = this, call = what || own;
+		if (!call)
+			return ['It is spread: no call has a fifth of it.'];
+		const share = 100 * call.total / this.selection.n;
+		const link = of => ({ bold: this.tree.label(of), node: this.heaviestNode(of) });
+		return [share >= 50 ? 'Most of it, ' : 'The largest part, ', { bold: share.toFixed(0) + ' %' }, ', is ' +
+			(what ? '' : 'in '), link(call), ...(what && under ? [' under ', link(under)] : []), '.'];
 	}
 
 	nothing() {
 		const { duration, capture } = this.profile;
 		const time = duration ? ' in ' + Text.seconds(duration) : '';
-		return ['No samples' + time + ': ', capture.ended ? 'the process ended without using CPU time worth one.'
-			: 'the process did not use the CPU. `pitviper stack ' + capture.pid + '` shows what it waits for.'];
+		return ['No samples' + time + ': ', capture.ended ? 'it ended without using CPU time worth a sample.'
+			: 'it was idle. `pitviper stack ' + capture.pid + '` shows what it waits for.'];
 	}
 }
+Answer.IDLE = 0.05; // of the wall time
+Answer.TURN = 20; // samples; with fewer there is no path to speak of
+Answer.ROUGH = 100; // samples; a share of 50 % is then 50 +- 10

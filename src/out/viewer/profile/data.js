@@ -63,6 +63,7 @@ class Profile {
 		this.fnModule = new Uint32Array(n);
 		this.fnKind = new Uint8Array(n);
 		this.fnOwn = new Uint8Array(n);
+		this.fnMachinery = new Uint8Array(n); // by its name, how the interpreter calls
 		this.fnSkip = new Uint32Array(n);
 		for (let i = 0; i < n; i++) {
 			this.fnName[i] = reader.number();
@@ -70,7 +71,8 @@ class Profile {
 			this.fnModule[i] = reader.number();
 			const bits = reader.number();
 			this.fnKind[i] = bits & 7;
-			this.fnOwn[i] = bits >> 3;
+			this.fnOwn[i] = bits >> 3 & 1;
+			this.fnMachinery[i] = bits >> 4 & 1;
 			this.fnSkip[i] = reader.number();
 		}
 	}
@@ -209,21 +211,29 @@ class Profile {
 		return source.lines;
 	}
 
+	// Its module is the place of what has no name: "[unknown+0x12]".
 	name(fn) {
-		return this.text(this.fnName[fn]) || '[unknown]';
+		const name = this.text(this.fnName[fn]) || '[unknown]', module = this.text(this.fnModule[fn]);
+		return this.isUnnamed(fn) && module && name.startsWith('[unknown ' + module)
+			? '[unknown' + name.slice('[unknown '.length + module.length) : name;
 	}
 
-	// Where the code is, short: "app.py", "json/decoder.py", "libc.so.6", ""
+	isUnnamed(fn) {
+		return (this.fnKind[fn] === NATIVE || this.fnKind[fn] === INLINED) &&
+			this.text(this.fnName[fn]).startsWith('[unknown');
+	}
+
+	// Where the code is, short: "app.py", "json/decoder.py", "libc.so.6", "_json.so" without what
+	// the build put into the name (PEP 3149), ""
 	place(fn) {
+		const module = this.text(this.fnModule[fn]).replace(/\.cpython-.*?(?=\.so)/, '');
 		switch (this.fnKind[fn]) {
 		case PYTHON:
 			return this.text(this.fnFile[fn], this.fnSkip[fn]);
 		case NATIVE:
-		case INLINED: {
-			const module = this.text(this.fnModule[fn]).replace(/\.(cpython-[^.]*|abi3)(?=\.so)/, '');
-			// "[unknown libfoo.so+0x12]" says it already
-			return this.name(fn).startsWith('[unknown') ? '' : module;
-		}
+			return module;
+		case INLINED:
+			return module + (module ? ', ' : '') + 'inlined';
 		case KERNEL:
 			return 'kernel';
 		default:
@@ -251,12 +261,6 @@ class Profile {
 			this.labels.set(fn, label);
 		}
 		return label;
-	}
-
-	// "report (app.py:52)"
-	locLabel(loc) {
-		const fn = this.locFn[loc], line = this.locLine[loc], place = this.place(fn);
-		return line && place ? this.name(fn) + ' (' + place + ':' + line + ')' : this.label(fn);
 	}
 
 	isGc(fn) {

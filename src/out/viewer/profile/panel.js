@@ -104,7 +104,7 @@ class Panel {
 	}
 
 	static hint(name, kind) {
-		const text = kind === MARKER ? Panel.MARKERS[name] : kind === NATIVE && name.startsWith('[unknown') ? Panel.NAMELESS : '';
+		const text = kind === MARKER ? Panel.MARKERS[name] : (kind === NATIVE || kind === INLINED) && name.startsWith('[unknown') ? Panel.NAMELESS : '';
 		return text ? Dom.el('p.hint', null, text) : null;
 	}
 
