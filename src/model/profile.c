@@ -132,14 +132,6 @@ static struct pv_err *append_large(struct pv_vec *vec, struct pv_index *index, u
 	return NULL;
 }
 
-void pv_profile_rename(struct pv_profile *profile, uint32_t loc, uint32_t function)
-{
-	struct pv_loc *at = pv_vec_at(&profile->locs, loc);
-
-	/* the index leads here by the old text only: who asks for either gets another one */
-	at->function = function;
-}
-
 static uint64_t node_hash(uint32_t parent, uint32_t loc)
 {
 	return pv_hash((uint64_t)parent << 32 | loc);

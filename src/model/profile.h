@@ -162,8 +162,6 @@ struct pv_err *pv_profile_node(struct pv_profile *profile, uint32_t parent, uint
  */
 struct pv_err *pv_profile_new_node(struct pv_profile *profile, uint32_t parent, uint32_t loc,
 				   uint32_t *ret);
-/* Gives a location that only its owner asks for (a process's) another text. */
-void pv_profile_rename(struct pv_profile *profile, uint32_t loc, uint32_t function);
 /* By pid and generation; the other fields of a process that is known are overwritten. */
 struct pv_err *pv_profile_process(struct pv_profile *profile,
 				  const struct pv_profile_process *process, uint32_t *ret);

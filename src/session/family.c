@@ -508,6 +508,8 @@ static struct pv_err *child_born(struct pv_family *family, struct pv_watched *pa
 		err = thread_born(family, watched, event->tid);
 	if (err)
 		return err;
+	/* gunicorn's worker tells what it is when it has begun */
+	watched->named_anew = true;
 	watched->since_ns = event->time_ns;
 	if (event->time_ns < parent->since_ns) {
 		pv_watched_now(watched)->generation = PV_GENERATION_FIRST;
@@ -742,7 +744,8 @@ struct pv_err *pv_family_describe(struct pv_family *family)
 	for (i = 0; !err && i < family->all.n; i++) {
 		struct pv_watched *watched = at(family, i);
 
-		err = pv_watched_read_title(watched);
+		if (watched->named_anew && pv_watched_now(watched)->loc == PV_NOT_IN_PROFILE)
+			err = pv_watched_read_title(watched);
 		for (k = 0; !err && k < watched->programs.n; k++) {
 			struct pv_program_run *run = pv_vec_at(&watched->programs, k);
 
@@ -767,19 +770,17 @@ void pv_family_start_cpu(struct pv_family *family)
 	}
 }
 
-uint64_t pv_family_cpu_ns(const struct pv_family *family)
+uint64_t pv_family_cpu_ns(const struct pv_family *family, bool wait)
 {
 	struct timespec moment = { .tv_nsec = 5000000 };
-	uint64_t sum = family->ended_cpu_ns, ns, until = now_ns() + FREED_NS;
+	uint64_t sum = family->ended_cpu_ns, until = now_ns() + FREED_NS;
 	size_t i;
 
 	for (i = 0; i < family->all.n; i++) {
-		while (!cpu_since_start(family, at(family, i), &ns)) {
-			ns = 0;
-			if (now_ns() > until)
-				break;
+		uint64_t ns = 0;
+
+		while (!cpu_since_start(family, at(family, i), &ns) && wait && now_ns() < until)
 			nanosleep(&moment, NULL);
-		}
 		sum += ns;
 	}
 	return sum;

@@ -76,8 +76,8 @@ bool pv_family_hurry(const struct pv_family *family);
 /* CPU time is counted from here on, of processes born later from their birth. */
 void pv_family_start_cpu(struct pv_family *family);
 
-/* What all have used since then; waits a moment for the kernel where one has just ended. */
-uint64_t pv_family_cpu_ns(const struct pv_family *family);
+/* What all have used since then; wait: also those that have just ended, a moment later. */
+uint64_t pv_family_cpu_ns(const struct pv_family *family, bool wait);
 
 /* Brings all that the profile says of processes up to date. */
 struct pv_err *pv_family_describe(struct pv_family *family);

@@ -36,6 +36,7 @@
 
 enum {
 	PENDING_DRAINS = 3, /* a sample waits that often for names that are on their way */
+	SIDE_NS = 2000000,  /* between looks at the side-band while samples are taken in */
 	HURRY_MS = 1,       /* until a process is looked at again that is in the midst of an exec */
 };
 
@@ -51,6 +52,7 @@ struct pv_session {
 	bool held;      /* not released yet */
 	bool gone;      /* all that were named have ended */
 	uint64_t start_ns, attached_ns, first_sample_ns;
+	uint64_t side_ns; /* when the side-band was last looked at amid samples */
 	uint64_t kernel_losses[PV_LOSS_MAX]; /* those in the profile that the kernel counted */
 
 	struct pv_objects *objects;
@@ -244,13 +246,38 @@ static struct pv_err *wait_for_names(struct pv_session *s, const struct pv_event
 	return err;
 }
 
+static struct pv_err *on_side(void *ctx, const struct pv_side_event *event)
+{
+	return pv_family_side(((struct pv_session *)ctx)->family, event);
+}
+
+/*
+ * Naming samples may take long (the symbols of a library): programs that are started
+ * meanwhile do not wait for the end of a drain to be read.
+ */
+static struct pv_err *keep_up(struct pv_session *s)
+{
+	struct pv_collect_handlers handlers = { .ctx = s, .side = on_side };
+	struct pv_err *err = NULL;
+	uint64_t now = now_ns();
+
+	if (now - s->side_ns > SIDE_NS) {
+		s->side_ns = now;
+		err = pv_collect_drain_side(s->collect, &handlers);
+	}
+	return err;
+}
+
 static struct pv_err *on_sample(struct pv_session *s, const struct pv_event_sample *sample)
 {
-	struct pv_watched *watched;
+	struct pv_watched *watched = NULL;
 	struct pv_program_run *run;
 	struct pv_err *err;
 
-	err = pv_family_find(s->family, sample->pid, sample->generation, sample->time_ns, &watched);
+	err = keep_up(s);
+	if (!err)
+		err = pv_family_find(s->family, sample->pid, sample->generation, sample->time_ns,
+				     &watched);
 	if (err)
 		return err;
 	if (!watched) {
@@ -331,11 +358,6 @@ static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t s
 		return pv_codes_add_piece(s->codes, (const struct pv_event_piece *)event);
 	return pv_err_create(PV_ERR_FAILED, "the BPF program sent a record of unknown type %u",
 			     event->type);
-}
-
-static struct pv_err *on_side(void *ctx, const struct pv_side_event *event)
-{
-	return pv_family_side(((struct pv_session *)ctx)->family, event);
 }
 
 /* What is known of the capture before it begins. */
@@ -625,7 +647,7 @@ static struct pv_err *record_step(struct pv_session *s)
 	struct pv_err *err = NULL;
 
 	if (pv_recorder_due(s->recorder, at_ns)) {
-		s->profile->target_cpu_ns = pv_family_cpu_ns(s->family);
+		s->profile->target_cpu_ns = pv_family_cpu_ns(s->family, false);
 		err = fill_totals(s, at_ns);
 	}
 	return err ? err : pv_recorder_step(s->recorder, at_ns);
@@ -680,7 +702,7 @@ struct pv_err *pv_session_stop(struct pv_session *s, struct pv_err **cut_ret)
 {
 	struct pv_err *err, *cut;
 
-	s->profile->target_cpu_ns = pv_family_cpu_ns(s->family);
+	s->profile->target_cpu_ns = pv_family_cpu_ns(s->family, true);
 	pv_collect_detach(s->collect);
 	cut = finish_recording(s, now_ns());
 	/* what is there is worth having, whatever became of the rest */

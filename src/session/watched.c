@@ -120,7 +120,11 @@ struct pv_err *pv_watched_exec(struct pv_watched *watched, uint32_t generation, 
 
 void pv_watched_rename(struct pv_watched *watched, const char *name)
 {
-	set_name(pv_watched_now(watched), name);
+	struct pv_program_run *run = pv_watched_now(watched);
+
+	if (run->loc != PV_NOT_IN_PROFILE)
+		return;
+	set_name(run, name);
 	watched->named_anew = true;
 }
 
@@ -202,7 +206,7 @@ static struct pv_err *add_text(struct pv_profile *profile, const char *text, uin
 	return pv_strings_add(profile->strings, text, strlen(text), ret);
 }
 
-/* The frame of the process, or its new text. */
+/* The frame of the process. */
 static struct pv_err *describe_frame(const struct pv_watched *watched, struct pv_program_run *run,
 				     struct pv_profile *profile)
 {
@@ -214,10 +218,7 @@ static struct pv_err *describe_frame(const struct pv_watched *watched, struct pv
 	err = add_text(profile, text, &loc.function);
 	if (err)
 		return err;
-	if (run->loc == PV_NOT_IN_PROFILE)
-		return pv_profile_loc(profile, &loc, &run->loc);
-	pv_profile_rename(profile, run->loc, loc.function);
-	return NULL;
+	return pv_profile_loc(profile, &loc, &run->loc);
 }
 
 struct pv_err *pv_watched_describe(const struct pv_watched *watched, struct pv_program_run *run,
@@ -238,7 +239,9 @@ struct pv_err *pv_watched_describe(const struct pv_watched *watched, struct pv_p
 		err = add_text(profile, run->problem ? run->problem : "", &process.problem);
 	if (!err)
 		err = pv_profile_process(profile, &process, &run->process);
-	return err || !frame ? err : describe_frame(watched, run, profile);
+	return err || !frame || run->loc != PV_NOT_IN_PROFILE
+		       ? err
+		       : describe_frame(watched, run, profile);
 }
 
 void pv_watched_touch(struct pv_watched *watched)

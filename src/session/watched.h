@@ -54,7 +54,7 @@ struct pv_watched {
 	struct pv_image image;
 	uint32_t image_generation; /* 0: there is no image */
 	bool stale;                /* it has mapped or become something new */
-	bool named_anew;           /* its title may have changed */
+	bool named_anew;           /* its title is to be asked for at its first sample */
 	uint64_t looked_ns;        /* when a sample last made us look for a mapping */
 
 	uint64_t touch[PV_TOUCH_MAX]; /* addresses that BPF could not read */
@@ -82,7 +82,10 @@ struct pv_program_run *pv_watched_at(const struct pv_watched *watched, uint32_t 
 struct pv_err *pv_watched_exec(struct pv_watched *watched, uint32_t generation, uint64_t time_ns,
 			       const char *name);
 
-/* It calls itself otherwise. */
+/*
+ * It calls itself otherwise.  A program that has a frame keeps the title that it
+ * had at its first sample: titles of some change with each request.
+ */
 void pv_watched_rename(struct pv_watched *watched, const char *name);
 
 /* A child's first program is its parent's. */
@@ -103,7 +106,7 @@ const char *pv_watched_refused(const struct pv_watched *watched, const struct pv
 
 /*
  * The program's place in the profile, made at its first use; frame: with a location
- * for its frame.  Called again it brings the profile up to date.
+ * for its frame, which stays as it is.  Called again it brings the rest up to date.
  */
 struct pv_err *pv_watched_describe(const struct pv_watched *watched, struct pv_program_run *run,
 				   bool frame, struct pv_profile *profile);

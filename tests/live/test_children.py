@@ -248,6 +248,20 @@ def test_program_with_children(newest, tmp_path):
 
 # ---- storms
 
+def entries(pid, name):
+	"""How many entries the BPF map of that name has, which a pitviper holds."""
+	tool = shutil.which("bpftool") or "/usr/sbin/bpftool"
+	for kind, number in live.bpf_held(pid):
+		if kind != "map":
+			continue
+		shown = json.loads(subprocess.run([tool, "-j", "map", "show", "id", str(number)],
+						  stdout=subprocess.PIPE).stdout)
+		if shown.get("name") == name:
+			return len(json.loads(subprocess.run([tool, "-j", "map", "dump", "id", str(number)],
+							     stdout=subprocess.PIPE).stdout))
+	raise AssertionError("no map " + name)
+
+
 @pytest.mark.parametrize("count,ms", [(300, 8), (1000, 1)])
 def test_storm(kin, burn, tmp_path, count, ms):
 	"""Hundreds of children that live for a few milliseconds: the CPU time seen is what they say.
@@ -258,6 +272,8 @@ def test_storm(kin, burn, tmp_path, count, ms):
 	fds = len(os.listdir("/proc/%d/fd" % recording.proc.pid))
 	cpu = order(kin, "storm %d %s %d" % (count, burn, ms))
 	assert len(os.listdir("/proc/%d/fd" % recording.proc.pid)) <= fds + 3, "what has ended is held open"
+	for name in ("watched", "programs"):
+		assert live.gone(lambda: entries(recording.proc.pid, name) <= 3), "what has ended is kept in " + name
 	kin.say("exit")
 	stacks, summary = recording.end()
 	assert len(cpu) == count
