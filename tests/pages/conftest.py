@@ -113,6 +113,8 @@ class Page:
         return self.text("#found")
 
     def state(self):
+        """What the address says; what is about to be written is written, as when one leaves."""
+        self.js("window.dispatchEvent(new Event('pagehide'))")
         return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.driver.current_url).fragment))
 
     def outline(self):

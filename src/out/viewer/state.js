@@ -3,6 +3,7 @@
 // fragment: a link to the page is a link to the very view, and Back goes back.
 
 const State = (() => {
+	const PAUSE = 300; // ms between two addresses
 	const listeners = [];
 	let values = read();
 
@@ -36,6 +37,21 @@ const State = (() => {
 		return { next, changed };
 	}
 
+	// Browsers refuse too many changes of the address, and a drag makes one a frame.
+	let written = 0, waiting = 0;
+	function write() {
+		clearTimeout(waiting);
+		waiting = 0;
+		written = performance.now();
+		history.replaceState(null, '', text(values));
+	}
+
+	function writeSoon() {
+		if (!waiting)
+			waiting = setTimeout(write, Math.max(0, PAUSE - (performance.now() - written)));
+	}
+	window.addEventListener('pagehide', () => waiting && write());
+
 	const tell = changed => listeners.forEach(listener => listener(changed));
 
 	// { key: value }; '' or undefined forgets the key.  step: Back returns to what was before.
@@ -43,11 +59,15 @@ const State = (() => {
 		const { next, changed } = changedBy(changes);
 		if (!changed.size)
 			return;
-		values = next;
-		if (step)
+		if (step) {
+			if (waiting)
+				write();
+			values = next;
 			history.pushState(null, '', text(values));
-		else
-			history.replaceState(null, '', text(values));
+		} else {
+			values = next;
+			writeSoon();
+		}
 		tell(changed);
 	}
 

@@ -9,31 +9,17 @@ class CallTree {
 	constructor(selection) {
 		this.selection = selection;
 		this.profile = selection.profile;
-		this.functionOf = this.join();
 		this.root = { fn: -1, nodes: [0], total: selection.n };
-	}
-
-	// By function: itself, or for what has no name the first such of its module.
-	join() {
-		const { profile } = this, first = new Map();
-		return Uint32Array.from({ length: profile.nFunctions }, (_, fn) => {
-			if (!profile.isUnnamed(fn))
-				return fn;
-			const module = profile.fnModule[fn];
-			if (!first.has(module))
-				first.set(module, fn);
-			return first.get(module);
-		});
 	}
 
 	// Heaviest first.
 	children(call) {
-		const { fn, end, fnKind, fnMachinery } = this.profile, { total } = this.selection;
+		const { fn, end, fnKind, fnMachinery, joined } = this.profile, { total } = this.selection;
 		const found = new Map(), through = [...call.nodes];
 		while (through.length) {
 			const above = through.pop();
 			for (let node = above + 1; node < end[above]; node = end[node]) {
-				const of = this.functionOf[fn[node]];
+				const of = joined[fn[node]];
 				if (!total[node])
 					continue;
 				if (of === call.fn || fnMachinery[fn[node]] || fnKind[fn[node]] >= THREAD) {

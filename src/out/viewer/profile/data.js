@@ -219,8 +219,33 @@ class Profile {
 	}
 
 	isUnnamed(fn) {
-		return (this.fnKind[fn] === NATIVE || this.fnKind[fn] === INLINED) &&
-			this.text(this.fnName[fn]).startsWith('[unknown');
+		return this.unnamed[fn] === 1;
+	}
+
+	// By function: C whose name is an address.
+	get unnamed() {
+		if (!this.unnamedFns) {
+			const start = new TextEncoder().encode('[unknown');
+			this.unnamedFns = this.fnKind.map((kind, fn) => (kind === NATIVE || kind === INLINED) &&
+				start.every((byte, i) => this.stringBytes[this.stringAt[this.fnName[fn]] + i] === byte));
+		}
+		return this.unnamedFns;
+	}
+
+	// By function: itself, or for what has no name the first such of its module.
+	get joined() {
+		if (!this.joinedFns) {
+			const first = new Map();
+			this.joinedFns = Uint32Array.from({ length: this.nFunctions }, (_, fn) => {
+				if (!this.isUnnamed(fn))
+					return fn;
+				const module = this.fnModule[fn];
+				if (!first.has(module))
+					first.set(module, fn);
+				return first.get(module);
+			});
+		}
+		return this.joinedFns;
 	}
 
 	// Where the code is, short: "app.py", "json/decoder.py", "libc.so.6", "_json.so" without what

@@ -50,16 +50,18 @@ class Strip {
 	}
 
 	show(profile, selection) {
+		if (selection === this.selection)
+			return;
 		this.profile = profile;
-		this.element.classList.toggle('untimed', !profile.hasTimes);
+		this.selection = selection;
 		this.canvas.hidden = !profile.hasTimes;
 		this.note.hidden = profile.hasTimes;
+		this.element.hidden = !profile.total;
 		if (!profile.hasTimes) {
-			this.note.textContent = profile.total ? 'When each sample was taken is not in this capture, so there is no ' +
-				'strip of time: what is shown is the whole of it.' : '';
+			this.note.textContent = 'When each sample was taken is not in this capture, so there is no strip of time: what ' +
+				'is shown is the whole of it.';
 			return;
 		}
-		this.selection = selection;
 		if (this.sums)
 			this.reckon();
 		else

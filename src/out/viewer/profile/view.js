@@ -14,8 +14,11 @@ class ProfileView {
 		this.tab = Shell.tabs(ProfileView.TABS, () => {}, ['zoom', 'pick', 'sort']);
 		Search.start(direction => this.step(direction));
 		this.keys();
-		State.listen(() => this.update());
-		Theme.listen(() => this.update());
+		State.listen(changed => [...changed].some(key => key !== 'panel' && key !== 'theme') && this.update());
+		Theme.listen(() => {
+			this.update();
+			this.strip.draw();
+		});
 		window.addEventListener('resize', Dom.atFrame(() => {
 			this.strip.draw();
 			this.threads.draw();
