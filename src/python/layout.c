@@ -17,14 +17,12 @@ struct pv_pyoffsets {
 	uint32_t co_size;        /* sizeof(PyCodeObject) */
 };
 
-#include "python/layouts.inc"
-
 /*
- * One u64 of _Py_DebugOffsets (Include/internal/pycore_runtime.h, 3.13), in
+ * One u64 of _Py_DebugOffsets (Include/internal/pycore_debug_offsets.h), in
  * order.  The first of each struct is its size, which bounds those after it.
  */
 struct debug_field {
-	enum { STRUCT_SIZE, OFFSET } what;
+	enum { STRUCT_SIZE, OFFSET, NO_OFFSET } what;
 	uint8_t bytes;   /* of the field in the struct */
 	uint8_t width;   /* of our member: 2, 4; 0 = we do not use it */
 	uint16_t member; /* its offset in struct pv_pylayout */
@@ -33,6 +31,11 @@ struct debug_field {
 #define SIZE                                                                                       \
 	{                                                                                          \
 		STRUCT_SIZE, 0, 0, 0                                                               \
+	}
+/* no offset, or one in another struct */
+#define UNCHECKED                                                                                  \
+	{                                                                                          \
+		NO_OFFSET, 0, 0, 0                                                                 \
 	}
 #define SKIP(bytes)                                                                                \
 	{                                                                                          \
@@ -44,42 +47,7 @@ struct debug_field {
 			offsetof(struct pv_pylayout, name)                                         \
 	}
 
-/* clang-format off */
-static const struct debug_field debug_3_13[] = {
-	/* runtime_state: finalizing */
-	SIZE, SKIP(8), USE(8, rt_interpreters_head),
-	/* interpreter_state: ..., imports_modules, sysdict, builtins, ..., GIL fields */
-	SIZE, USE(8, is_id), USE(8, is_next), USE(8, is_threads_head), USE(8, is_gc), SKIP(8), SKIP(8),
-	SKIP(8), USE(8, is_ceval_gil), SKIP(8), SKIP(4), SKIP(4), SKIP(8),
-	/* thread_state: prev, ..., datastack_chunk */
-	SIZE, SKIP(8), USE(8, ts_next), USE(8, ts_interp), USE(8, ts_frame), USE(8, ts_thread_id),
-	USE(8, ts_native_thread_id), SKIP(8), USE(4, ts_status),
-	/* interpreter_frame: ..., localsplus */
-	SIZE, USE(8, fr_previous), USE(8, fr_code), USE(8, fr_instr), SKIP(8), USE(1, fr_owner),
-	/* code_object: ..., argcount, localsplusnames, localspluskinds */
-	SIZE, USE(8, co_filename), USE(8, co_name), USE(8, co_qualname), USE(8, co_linetable),
-	USE(4, co_firstlineno), SKIP(4), SKIP(8), SKIP(8), USE(1, co_code_adaptive),
-	/* pyobject */
-	SIZE, USE(8, ob_type),
-	/* type_object: tp_name, tp_repr, tp_flags */
-	SIZE, SKIP(8), SKIP(8), SKIP(8),
-	/* tuple_object, list_object: ob_item, ob_size */
-	SIZE, SKIP(8), SKIP(8),
-	SIZE, SKIP(8), SKIP(8),
-	/* dict_object: ma_keys, ma_values */
-	SIZE, SKIP(8), SKIP(8),
-	/* float_object: ob_fval */
-	SIZE, SKIP(8),
-	/* long_object: lv_tag, ob_digit */
-	SIZE, SKIP(8), SKIP(4),
-	/* bytes_object */
-	SIZE, USE(8, var_size), USE(1, bytes_data),
-	/* unicode_object */
-	SIZE, USE(4, str_state), USE(8, str_length), USE(1, str_ascii_data),
-	/* gc */
-	SIZE, USE(4, gc_collecting),
-};
-/* clang-format on */
+#include "python/layouts.inc"
 
 /* A supported minor version: one line, and its offsets in layouts.inc. */
 struct pv_pyversion {
@@ -108,6 +76,8 @@ static const struct pv_pyversion versions[] = {
 	  0, 3, 1, &offsets_3_12, NO_DEBUG },
 	{ 0x030d, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
 	  0, 3, 1, &offsets_3_13, DEBUG(debug_3_13) },
+	{ 0x030e, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
+	  3, 3, 1, &offsets_3_14, DEBUG(debug_3_14) },
 };
 /* clang-format on */
 
@@ -176,6 +146,8 @@ static struct pv_err *debug_read(const struct pv_pyversion *version, const void 
 		uint64_t value;
 
 		memcpy(&value, at, sizeof(value));
+		if (field->what == NO_OFFSET)
+			continue;
 		if (field->what == STRUCT_SIZE) {
 			if (value == 0 || value >= 1 << 24)
 				return pv_err_create(PV_ERR_NOPROC,

@@ -105,9 +105,12 @@ static inline long pv_code_read(struct pv_ctx *c, __u64 address)
 		return -1;
 	if (PV_FIELD(__u64, w->code_bytes, PV_WALK_CODE, py->ob_type) != c->proc->code_type)
 		return -1;
-	/* a freed pymalloc block begins with a pointer or NULL: obmalloc.c */
+	/*
+	 * A freed pymalloc block begins with a pointer or NULL: obmalloc.c.  From 3.14
+	 * the upper 16 bits are flags: Include/refcount.h.
+	 */
 	refcnt = PV_FIELD(__u64, w->code_bytes, PV_WALK_CODE, py->ob_refcnt);
-	return refcnt && refcnt >> 33 == 0 ? 0 : -1;
+	return refcnt && (refcnt >> 33 & 0x7fff) == 0 ? 0 : -1;
 }
 
 static inline __u64 pv_code_pointer(const struct pv_walk *w, __u32 offset)

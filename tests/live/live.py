@@ -20,7 +20,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 TARGETS = os.path.join(HERE, "targets")
 PITVIPER = os.environ.get("PITVIPER") or os.path.join(TOP, "build", "src", "pitviper")
-SUPPORTED = [(3, minor) for minor in range(8, 14)]
+SUPPORTED = [(3, minor) for minor in range(8, 15)]
+
+ENTER = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
 
 
 class Interp:
@@ -36,7 +38,8 @@ class Interp:
 		self.symtab = self.has_symtab()
 
 	def prefix(self):
-		return ["chroot", self.root] if self.root else []
+		"""A root is entered in a mount namespace of its own, with a /proc in it."""
+		return ["unshare", "-m", "sh", "-c", ENTER, self.root] if self.root else []
 
 	def has_symtab(self):
 		"""Whether the eval loop can have a name here: judged by readelf, not by pitviper."""

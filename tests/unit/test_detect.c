@@ -536,9 +536,9 @@ START_TEST(refuses_builds)
 	p = process_create();
 	o = object_add(p);
 	add_symbols(o);
-	add_version(o, 0x030e00f0);
-	object_open(p, o, "/usr/bin/python3.14");
-	refused(p, "cannot read the CPython 3.14.0 in /usr/bin/python3.14: CPython 3.14 is not");
+	add_version(o, 0x031000f0);
+	object_open(p, o, "/usr/bin/python3.16");
+	refused(p, "cannot read the CPython 3.16.0 in /usr/bin/python3.16: CPython 3.16 is not");
 
 	p = process_create();
 	o = object_add(p);

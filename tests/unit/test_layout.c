@@ -4,6 +4,7 @@
  * CPython 3.13.0 itself printed (each also in its DWARF).  Output: Check's report.
  */
 #include <check.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,105 @@ static const uint64_t debug_3_13[] = {
 	200, /* gc */
 };
 enum { N_DEBUG = sizeof(debug_3_13) / sizeof(debug_3_13[0]) };
+
+/* From Debian's 3.14.10. */
+static const uint64_t debug_3_14[] = {
+	0x7970677562656478,
+	0x030e0af0,
+	0,
+	316616,
+	784,
+	808,
+	225864,
+	7280,
+	7272,
+	7344,
+	7360,
+	7408,
+	7688,
+	7672,
+	7680,
+	16,
+	7784,
+	0,
+	7800,
+	7792,
+	7992,
+	0,
+	832,
+	0,
+	8,
+	16,
+	72,
+	152,
+	160,
+	232,
+	32,
+	88,
+	8,
+	0,
+	56,
+	80,
+	74,
+	64,
+	0,
+	216,
+	112,
+	120,
+	128,
+	136,
+	68,
+	52,
+	96,
+	104,
+	208,
+	0,
+	16,
+	8,
+	416,
+	24,
+	88,
+	168,
+	40,
+	32,
+	16,
+	40,
+	24,
+	16,
+	200,
+	24,
+	40,
+	32,
+	48,
+	32,
+	40,
+	24,
+	16,
+	32,
+	16,
+	24,
+	40,
+	16,
+	32,
+	64,
+	32,
+	16,
+	40,
+	264,
+	192,
+	160,
+	24,
+	72,
+	67,
+	0,
+	8,
+	24,
+	304,
+	8076,
+	0,
+	4,
+	512,
+};
 
 static struct pv_pylayout find(uint32_t version, const uint64_t *debug, size_t n)
 {
@@ -182,11 +282,13 @@ static void inside(uint16_t offset, unsigned int bytes, unsigned int start, unsi
 /* One read of each struct must hold all fields. */
 START_TEST(lengths)
 {
-	static const uint32_t versions[] = { 0x030800f0, 0x030900f0, 0x030a00f0,
-					     0x030b00f0, 0x030c00f0, 0x030d00f0 };
+	static const uint32_t versions[] = { 0x030800f0, 0x030900f0, 0x030a00f0, 0x030b00f0,
+					     0x030c00f0, 0x030d00f0, 0x030e0af0 };
 
 	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
-		struct pv_pylayout py = find(versions[i], debug_3_13, sizeof(debug_3_13));
+		bool is_3_13 = versions[i] < 0x030e0000;
+		struct pv_pylayout py = find(versions[i], is_3_13 ? debug_3_13 : debug_3_14,
+					     is_3_13 ? sizeof(debug_3_13) : sizeof(debug_3_14));
 		unsigned int instr = py.instr_kind == PV_INSTR_POINTER ? 8 : 4;
 
 		inside(py.fr_previous, 8, py.fr_start, py.fr_len);
@@ -254,6 +356,29 @@ START_TEST(debug_offsets)
 }
 END_TEST
 
+START_TEST(debug_offsets_3_14)
+{
+	struct pv_pylayout py = find(0x030e0af0, debug_3_14, sizeof(debug_3_14));
+
+	ck_assert_uint_eq(py.rt_interpreters_head, 808);
+	ck_assert_uint_eq(py.rt_tss_key, 2336);
+	ck_assert_uint_eq(py.is_threads_head, 7344);
+	ck_assert_uint_eq(py.ts_frame, 72);
+	ck_assert_uint_eq(py.fr_owner, 74);
+	ck_assert_uint_eq(py.fr_instr, 56);
+	ck_assert_uint_eq(py.co_code_adaptive, 208);
+	ck_assert_uint_eq(py.co_firsttraceable, 192);
+	ck_assert_uint_eq(py.co_version, 92);
+	ck_assert_uint_eq(py.code_tag_mask, 3); /* _PyStackRef */
+	ck_assert_uint_eq(py.owner_boundary, 3);
+	ck_assert_uint_eq(py.str_ascii_data, 40);
+	ck_assert_uint_eq(py.bytes_data, 32);
+	/* The list of 3.13 is another one. */
+	refused(0x030e0af0, debug_3_14, sizeof(debug_3_13), "cut off");
+	refused(0x030d00f0, debug_3_14, sizeof(debug_3_14), "of version 0x30e0af0");
+}
+END_TEST
+
 /* Each offset in turn is too large for its struct, each size in turn impossible. */
 START_TEST(debug_offsets_lie)
 {
@@ -296,8 +421,8 @@ START_TEST(refusals)
 	refused(0x030d00f0, debug, sizeof(debug), "is outside its struct");
 	refused(0x020712f0, NULL, 0, "CPython 2.7 is not supported");
 	refused(0x030710f0, NULL, 0, "CPython 3.7 is not supported");
-	refused(0x030e00f0, NULL, 0, "CPython 3.14 is not supported");
-	refused(0x040000f0, NULL, 0, "supported: 3.8 to 3.13");
+	refused(0x030f00f0, NULL, 0, "CPython 3.15 is not supported");
+	refused(0x040000f0, NULL, 0, "supported: 3.8 to 3.14");
 	refused(0x030a00c1, NULL, 0, "pre-release");
 	refused(0x030d00f0, NULL, 0, "missing");
 	for (size_t n = 0; n < sizeof(debug_3_13); n++)
@@ -325,6 +450,7 @@ int main(void)
 	tcase_add_test(tcase, tables);
 	tcase_add_test(tcase, lengths);
 	tcase_add_test(tcase, debug_offsets);
+	tcase_add_test(tcase, debug_offsets_3_14);
 	tcase_add_test(tcase, debug_offsets_lie);
 	tcase_add_test(tcase, refusals);
 	srunner_run_all(runner, CK_ENV);
