@@ -91,15 +91,19 @@ static void version_text(uint32_t version, bool exact, char *ret, size_t size)
 			 (version >> 8) & 0xff);
 }
 
-/* Object/object.c: these exist only under Py_REF_DEBUG (so Py_DEBUG) and Py_TRACE_REFS. */
-static struct pv_err *refuse_debug_build(const struct pv_elf *elf)
+/*
+ * Objects/object.c: these exist only under Py_TRACE_REFS, which puts two words before each
+ * object (Py_DEBUG implied it up to 3.7), and under Py_REF_DEBUG, so Py_DEBUG.
+ */
+static struct pv_err *find_build_kind(const struct pv_elf *elf, struct pv_python *ret)
 {
 	if (has_symbol(elf, "_Py_PrintReferences"))
 		return pv_err_create(PV_ERR_NOPROC,
-				     "a build with Py_TRACE_REFS is not supported yet");
-	if (has_symbol(elf, "_Py_NegativeRefcount"))
-		return pv_err_create(PV_ERR_NOPROC,
-				     "a debug build (Py_DEBUG) is not supported yet");
+				     "a build with Py_TRACE_REFS, whose objects have another "
+				     "layout, is not supported");
+	ret->debug = has_symbol(elf, "_Py_NegativeRefcount");
+	if (ret->debug)
+		strncat(ret->version, " debug", sizeof(ret->version) - strlen(ret->version) - 1);
 	return NULL;
 }
 
@@ -129,7 +133,7 @@ static struct pv_err *find_layout(struct pv_mem *mem, const struct pv_interprete
 			       &ret->proc.py, ret->sources.layout, sizeof(ret->sources.layout));
 	if (err)
 		return err;
-	return refuse_debug_build(interpreter->code->elf);
+	return find_build_kind(interpreter->code->elf, ret);
 }
 
 static struct pv_err *find_types(const struct pv_interpreter *interpreter, struct pv_proc *proc)

@@ -256,6 +256,10 @@ struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_p
 		 : parts.n == 1 ? ""
 				: " by its jumps");
 	find_torn(&parts, module->bias, python);
+	/* compiled without optimisation it may be anywhere */
+	if (python->debug && proc->torn.end && strstr(sources->torn, "not recognised"))
+		return pv_err_create(PV_ERR_NOPROC,
+				     "where this debug build switches frames is not recognised");
 	find_inlined(&parts, module->bias, python);
 	return NULL;
 }

@@ -98,9 +98,10 @@ def find_interpreters():
 			found.append(("usr-" + os.path.basename(path)[6:], path, None))
 	roots = os.environ.get("PYROOTS") or os.path.join(TOP, "pyroots")
 	for root in sorted(glob.glob(os.path.join(roots, "[23].*"))):
-		path = "/usr/bin/python" + os.path.basename(root)
-		if os.path.exists(root + path) and os.getuid() == 0:
-			found.append(("root-" + os.path.basename(root), path, root))
+		for kind in ("", "d"):
+			path = "/usr/bin/python" + os.path.basename(root) + kind
+			if os.path.exists(root + path) and os.getuid() == 0:
+				found.append(("root-" + os.path.basename(root) + kind, path, root))
 	out = []
 	for name, path, root in found:
 		interp = Interp(name, path, root)

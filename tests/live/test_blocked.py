@@ -114,7 +114,10 @@ def test_blocked_pure_calls_have_no_native_between(interp, target):
 			kinds.append(before)
 		before = frame["kind"]
 	# leaf first: what stands just leafward of each `down`
-	assert kinds.count("python") > 240 if interp.version >= (3, 11) else kinds.count("native") > 240
+	if interp.version >= (3, 11):
+		assert kinds.count("python") > 240
+	elif interp.version >= (3,):	# 2.7's compilers may make one function of the loop and its calls
+		assert kinds.count("native") > 240
 
 
 @pytest.mark.noroot

@@ -249,6 +249,21 @@ START_TEST(version_by_text)
 	pv_python_deinit(&python);
 	process_destroy(p);
 
+	/* A debug build of a version that has no window to be found. */
+	p = process_create();
+	struct object *o = object_add(p);
+
+	add_symbols(o);
+	symbol(o, "_Py_NegativeRefcount", HOT, 1, STT_FUNC);
+	strcpy((char *)o->image + TEXT, text);
+	object_open(p, o, "/usr/bin/python3.8d");
+	add_libc(p);
+	python = detect(p);
+	ck_assert(python.debug);
+	ck_assert_str_eq(python.version, "3.8.18 debug");
+	pv_python_deinit(&python);
+	process_destroy(p);
+
 	refused(python_3_8(text, "cpython-39"), "contradicts itself");
 	refused(python_3_8("", ""), "cannot be found");
 	refused(python_3_8("3.8.18 (see below)", ""), "cannot be found");
@@ -270,7 +285,16 @@ START_TEST(refuses_builds)
 	add_version(o, 0x030c01f0);
 	symbol(o, "_Py_NegativeRefcount", HOT, 1, STT_FUNC);
 	object_open(p, o, "/usr/bin/python3.12d");
-	refused(p, "a debug build");
+	refused(p, "3.12.1 debug in /usr/bin/python3.12d: where this debug build switches frames");
+
+	p = process_create();
+	o = object_add(p);
+	add_symbols(o);
+	add_version(o, 0x030c01f0);
+	symbol(o, "_Py_NegativeRefcount", HOT, 1, STT_FUNC);
+	symbol(o, "_Py_PrintReferences", HOT, 1, STT_FUNC);
+	object_open(p, o, "/usr/bin/python3.12d");
+	refused(p, "Py_TRACE_REFS");
 
 	p = process_create();
 	o = object_add(p);
