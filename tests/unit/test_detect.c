@@ -276,6 +276,45 @@ START_TEST(version_by_text)
 }
 END_TEST
 
+/* PY_VERSION in the code of Py_GetVersion(): lea RODATA + 0x40(%rip), %rdx; ret */
+static struct process *python_by_code(const char *text, const char *tag, const char *version)
+{
+	enum { CODE = HOT + 0x90, STRING = RODATA + 0x40 };
+	static const uint8_t lea[] = { 0x48, 0x8d, 0x15, 0, 0, 0, 0, 0xc3 };
+	struct process *p = process_create();
+	struct object *o = object_add(p);
+
+	add_symbols(o);
+	memcpy(o->image + CODE, lea, sizeof(lea));
+	put(o->image + CODE + 3, STRING - (CODE + 7), 4);
+	symbol(o, "Py_GetVersion", CODE, sizeof(lea), STT_FUNC);
+	strcpy((char *)o->image + STRING, version);
+	strcpy((char *)o->image + TEXT, text);
+	strcpy((char *)o->image + RODATA, tag);
+	object_open(p, o, "/usr/lib/libpython3.so.1.0");
+	add_libc(p);
+	return p;
+}
+
+START_TEST(version_by_code)
+{
+	static const char text[] = "3.8.18 (default, Nov 23 2026, 10:00:00) \n[GCC 12.2.0]";
+	struct process *p = python_by_code("", "cpython-37", "3.7.3");
+	struct pv_python python = detect(p);
+
+	/* not initialised, and its micro release is known all the same */
+	ck_assert(python.found && !python.initialized);
+	ck_assert_str_eq(python.version, "3.7.3");
+	ck_assert_uint_eq(python.proc.py.rt_tss_key, 1416);
+	pv_python_deinit(&python);
+	process_destroy(p);
+	refused(python_by_code(text, "cpython-38", "3.8.17"), "contradicts itself");
+	refused(python_by_code("", "cpython-38", "3.9.17"), "contradicts itself");
+	/* what is no version is not taken for one */
+	refused(python_by_code("", "cpython-37", "3.7.3 or so"), "micro releases");
+}
+END_TEST
+
 START_TEST(refuses_builds)
 {
 	struct process *p = process_create();
@@ -659,6 +698,7 @@ int main(void)
 	tcase_add_test(tcase, any_thread);
 	tcase_add_test(tcase, every_read_fails);
 	tcase_add_test(tcase, version_by_text);
+	tcase_add_test(tcase, version_by_code);
 	tcase_add_test(tcase, refuses_builds);
 	tcase_add_test(tcase, copy_relocation);
 	tcase_add_test(tcase, not_loaded_yet);
