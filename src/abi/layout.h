@@ -40,6 +40,14 @@ enum pv_linetable_kind {
 	PV_LINES_LOCATIONS = 3,       /* >= 3.11 */
 };
 
+/* How a thread finds its own PyThreadState, which stays its own while it does not hold the GIL. */
+enum pv_own_kind {
+	PV_OWN_TSS = 0,  /* 3.7 to 3.14: pthread_getspecific() of a Py_tss_t's key */
+	PV_OWN_TLS = 1,  /* >= 3.15: the thread-local _Py_tss_gilstate */
+	PV_OWN_KEY = 2,  /* 3.6: pthread_getspecific() of the int autoTLSkey */
+	PV_OWN_LIST = 3, /* 2.7: the one of the interpreters' lists that has this pthread_self() */
+};
+
 struct pv_pylayout {
 	__u32 version_hex;   /* PY_VERSION_HEX, e.g. 0x030d00f0 */
 	__u8 frame_kind;     /* enum pv_frame_kind */
@@ -51,7 +59,10 @@ struct pv_pylayout {
 	__u8 owner_boundary;  /* owner >= this is a boundary frame (3), 0xff: none */
 	__u8 owner_generator; /* 1, 0xff: none */
 
-	/* _PyRuntimeState (32 bit: it is large) */
+	/*
+	 * _PyRuntimeState (32 bit: it is large); before 3.7 the variables that became it,
+	 * from pv_proc.runtime on
+	 */
 	__u32 rt_interpreters_head;
 	__u32 rt_tss_key;        /* autoTSSkey (a Py_tss_t: int _is_initialized, key at +4) */
 	__u32 rt_tstate_current; /* GIL holder, <= 3.11; 0: none */
@@ -68,7 +79,7 @@ struct pv_pylayout {
 	__u16 ts_cframe;      /* 3.10 only: the CFrame chain beside ts_frame */
 	__u16 ts_root_cframe; /* 3.10 to 3.12: where the CFrame chain ends */
 	__u16 ts_status;      /* 3.12+: bit 4 of the u32 = attached (holds the GIL) */
-	__u16 ts_len;         /* bytes to read to have all of the above (<= 256) */
+	__u16 ts_len;         /* bytes to read to have all of these (<= 256) */
 
 	/* CFrame */
 	__u16 cf_current_frame, cf_previous;
@@ -88,13 +99,17 @@ struct pv_pylayout {
 	__u16 ob_refcnt, ob_type;
 	__u16 var_size; /* PyVarObject.ob_size */
 	__u16 bytes_data;
-	__u16 str_length, str_state;
+	__u16 str_length, str_state;            /* no state (2.7): names are bytes objects */
 	__u16 str_ascii_data, str_compact_data; /* sizeof PyASCIIObject, PyCompactUnicodeObject */
 
 	/* the garbage collector's state, a part of PyInterpreterState from 3.9 on */
 	__u16 is_gc;         /* PV_OFF_NONE: it is a part of _PyRuntimeState */
 	__u16 gc_collecting; /* int: a collection is going on */
-	__u16 rt_gc;         /* 3.8; 0: none */
+	__u16 rt_gc;         /* 3.7, 3.8; 0: none */
+
+	__u16 ts_base_frame; /* 3.15+: pointer to the frame that ends every chain and runs nothing
+			      */
+	__u16 own_kind;      /* enum pv_own_kind */
 };
 
 #endif

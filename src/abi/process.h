@@ -36,6 +36,12 @@ struct pv_program {
 	__u32 tgid, generation;
 };
 
+/* glibc's dynamic thread vector: its pointer in the thread control block, its entries' size. */
+enum {
+	PV_DTV_POINTER = 8,
+	PV_DTV_ENTRY = 16,
+};
+
 /* What a BPF program cost: its own clock readings, without the kernel's way to it. */
 struct pv_cost {
 	__u64 runs;
@@ -53,10 +59,10 @@ struct pv_proc {
 	__u32 has_python; /* 0: native and kernel stacks only */
 
 	/* CPython */
-	__u64 runtime;                            /* address of _PyRuntime */
-	__u64 code_type;                          /* &PyCode_Type */
-	__u64 bytes_type;                         /* &PyBytes_Type */
-	__u64 unicode_type;                       /* &PyUnicode_Type */
+	__u64 runtime;      /* address of _PyRuntime; see rt_* of py */
+	__u64 code_type;    /* &PyCode_Type */
+	__u64 bytes_type;   /* &PyBytes_Type, 2.7: &PyString_Type */
+	__u64 unicode_type; /* of names: &PyUnicode_Type, 2.7: &PyString_Type */
 	struct pv_range eval[PV_EVAL_RANGES_MAX]; /* hot part first; empty = unused */
 	struct pv_range torn; /* 3.11, 3.12: the frame-switch window in eval's prologue */
 	/*
@@ -79,6 +85,13 @@ struct pv_proc {
 				  -1 = refused */
 	__u32 eval_row; /* learned: how the CFA is found in eval's body, see walk/native.h; 0 = not
 			   yet */
+
+	/*
+	 * PV_OWN_TLS: where _Py_tss_gilstate is.  Module 0: tls_offset from the thread
+	 * pointer; else from the thread's block of that module, by its dtv (glibc).
+	 */
+	__u64 tls_module;
+	__s64 tls_offset;
 
 	struct pv_pylayout py;
 };

@@ -54,6 +54,8 @@ static inline bool in_collection(struct pv_ctx *c)
 
 	if (c->w->sample.flags & PV_SAMPLE_NO_TSTATE)
 		return false;
+	if (py->gc_collecting == PV_OFF_NONE)
+		return true; /* 2.7, 3.6: a static variable; it may be */
 	if (py->is_gc == PV_OFF_NONE)
 		at = c->proc->runtime + py->rt_gc;
 	else

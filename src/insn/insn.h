@@ -53,4 +53,26 @@ void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,
 void pv_insn_each_address(const uint8_t *code, size_t n, uint64_t vaddr, uint64_t target,
 			  bool (*fn)(void *ctx, uint64_t at), void *ctx);
 
+/*
+ * An accessor of one variable, a few instructions long: its first load from an
+ * address relative to rip into a register of `bits` bits.  False: it has none.
+ */
+bool pv_insn_variable(const uint8_t *code, size_t n, uint64_t vaddr, unsigned int bits,
+		      uint64_t *ret);
+
+/*
+ * Calls fn for every address that a short function puts into a register as a constant
+ * (lea relative to rip, or an immediate).  Returns early when fn returns false.
+ */
+void pv_insn_each_constant(const uint8_t *code, size_t n, uint64_t vaddr,
+			   bool (*fn)(void *ctx, uint64_t address), void *ctx);
+
+/*
+ * An accessor of one thread-local variable.  local-exec: mov %fs:OFFSET,%reg, then
+ * *slot_ret is 0; general-dynamic: lea SLOT(%rip),%rdi, call, mov OFFSET(%rax),%reg,
+ * where SLOT holds the module and an offset to be added.  False: neither.
+ */
+bool pv_insn_thread_local(const uint8_t *code, size_t n, uint64_t vaddr, uint64_t *slot_ret,
+			  int64_t *offset_ret);
+
 #endif

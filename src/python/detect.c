@@ -91,15 +91,19 @@ static void version_text(uint32_t version, bool exact, char *ret, size_t size)
 			 (version >> 8) & 0xff);
 }
 
-/* Object/object.c: these exist only under Py_REF_DEBUG (so Py_DEBUG) and Py_TRACE_REFS. */
-static struct pv_err *refuse_debug_build(const struct pv_elf *elf)
+/*
+ * Objects/object.c: these exist only under Py_TRACE_REFS, which puts two words before each
+ * object (Py_DEBUG implied it up to 3.7), and under Py_REF_DEBUG, so Py_DEBUG.
+ */
+static struct pv_err *find_build_kind(const struct pv_elf *elf, struct pv_python *ret)
 {
 	if (has_symbol(elf, "_Py_PrintReferences"))
 		return pv_err_create(PV_ERR_NOPROC,
-				     "a build with Py_TRACE_REFS is not supported yet");
-	if (has_symbol(elf, "_Py_NegativeRefcount"))
-		return pv_err_create(PV_ERR_NOPROC,
-				     "a debug build (Py_DEBUG) is not supported yet");
+				     "a build with Py_TRACE_REFS, whose objects have another "
+				     "layout, is not supported");
+	ret->debug = has_symbol(elf, "_Py_NegativeRefcount");
+	if (ret->debug)
+		strncat(ret->version, " debug", sizeof(ret->version) - strlen(ret->version) - 1);
 	return NULL;
 }
 
@@ -129,12 +133,14 @@ static struct pv_err *find_layout(struct pv_mem *mem, const struct pv_interprete
 			       &ret->proc.py, ret->sources.layout, sizeof(ret->sources.layout));
 	if (err)
 		return err;
-	return refuse_debug_build(interpreter->code->elf);
+	return find_build_kind(interpreter->code->elf, ret);
 }
 
 static struct pv_err *find_types(const struct pv_interpreter *interpreter, struct pv_proc *proc)
 {
-	static const char *const names[] = { "PyCode_Type", "PyBytes_Type", "PyUnicode_Type" };
+	bool bytes_only = proc->py.str_state == PV_OFF_NONE; /* 2.7 */
+	const char *const names[] = { "PyCode_Type", bytes_only ? "PyString_Type" : "PyBytes_Type",
+				      bytes_only ? "PyString_Type" : "PyUnicode_Type" };
 	struct pv_elf_symbol symbol;
 	uint64_t address[3];
 
@@ -152,20 +158,32 @@ static struct pv_err *find_types(const struct pv_interpreter *interpreter, struc
  * The C library may not be mapped yet when libpython is: without it only an
  * interpreter that runs already is refused.
  */
-static struct pv_err *find_threads(struct pv_mem *mem, const struct pv_python_module *modules,
-				   size_t n_modules, struct pv_python *ret)
+static struct pv_err *find_threads(struct pv_mem *mem, const struct pv_python_module *code,
+				   const struct pv_python_module *modules, size_t n_modules,
+				   struct pv_python *ret)
 {
 	struct pv_err *no_libc, *err;
 
-	no_libc = pv_python_pthread(modules, n_modules, &ret->proc, ret->sources.tss,
-				    sizeof(ret->sources.tss));
-	err = pv_python_validate(mem, &ret->proc, &ret->initialized);
+	no_libc = pv_python_own(mem, code, modules, n_modules, &ret->proc, ret->sources.tss,
+				sizeof(ret->sources.tss));
+	err = pv_python_validate(mem, &ret->proc, ret->initialized_at, &ret->initialized);
 	if (no_libc && err && err->kind == PV_ERR_NOPROC && !err->errnum) {
 		pv_err_destroy(err);
 		return no_libc;
 	}
 	pv_err_destroy(no_libc);
 	return err;
+}
+
+/* Where what says that Py_Initialize() is done is; before 3.7 also all else of the runtime. */
+static struct pv_err *find_variables(const struct pv_interpreter *interpreter,
+				     struct pv_python *ret)
+{
+	if (!interpreter->runtime)
+		return pv_python_variables(interpreter->code, &ret->proc, &ret->initialized_at);
+	ret->initialized_at =
+		interpreter->runtime + pv_pylayout_initialized_offset(ret->proc.py.version_hex);
+	return NULL;
 }
 
 static struct pv_err *detect_steps(struct pv_mem *mem, const struct pv_interpreter *interpreter,
@@ -181,6 +199,9 @@ static struct pv_err *detect_steps(struct pv_mem *mem, const struct pv_interpret
 	if (err)
 		return err;
 	version_text(version, ret->exact, ret->version, sizeof(ret->version));
+	if (!ret->exact && pv_pylayout_needs_micro(version))
+		return pv_err_create(PV_ERR_NOPROC, "which of its micro releases it is cannot be "
+						    "found before it is initialised");
 	err = find_layout(mem, interpreter, version, ret);
 	if (!err)
 		err = find_types(interpreter, &ret->proc);
@@ -189,7 +210,9 @@ static struct pv_err *detect_steps(struct pv_mem *mem, const struct pv_interpret
 	if (!err)
 		err = pv_python_collector(interpreter->code, ret);
 	if (!err)
-		err = find_threads(mem, modules, n_modules, ret);
+		err = find_variables(interpreter, ret);
+	if (!err)
+		err = find_threads(mem, interpreter->code, modules, n_modules, ret);
 	return err;
 }
 
@@ -211,7 +234,10 @@ static struct pv_err *detect_one(struct pv_mem *mem, const struct pv_interpreter
 	ret->module_path = strdup(code->path);
 	if (!ret->module_path)
 		return &pv_enomem;
-	if (pv_elf_find_symbol(data->elf, "_PyRuntime", &symbol))
+	if (!interpreter->runtime)
+		snprintf(ret->sources.runtime, sizeof(ret->sources.runtime), "variables of %s",
+			 file_name(code->path));
+	else if (pv_elf_find_symbol(data->elf, "_PyRuntime", &symbol))
 		snprintf(ret->sources.runtime, sizeof(ret->sources.runtime), "%s of %s",
 			 symbol.from_dynsym ? ".dynsym" : ".symtab", file_name(data->path));
 	err = detect_steps(mem, interpreter, modules, n_modules, ret);
@@ -232,27 +258,6 @@ static const struct pv_python_module *find_copy(const struct pv_python_module *m
 	return NULL;
 }
 
-/* 2.7 and 3.6, which have no _PyRuntime. */
-static struct pv_err *refuse_old(struct pv_mem *mem, const struct pv_python_module *module)
-{
-	struct pv_interpreter interpreter = { .code = module };
-	char version[32] = "older than 3.7", source[64];
-	struct pv_err *err;
-	uint32_t hex;
-	bool exact;
-
-	err = pv_python_version(mem, &interpreter, &hex, &exact, source, sizeof(source));
-	if (err == &pv_enomem)
-		return err;
-	if (!err)
-		version_text(hex, exact, version, sizeof(version));
-	pv_err_destroy(err);
-	return pv_err_create(PV_ERR_NOPROC,
-			     "cannot read the CPython %s in %s: versions without _PyRuntime are "
-			     "not supported yet",
-			     version, module->path);
-}
-
 /* Keeps the better of two results, releases the other; both are owned. */
 static void keep_better(struct pv_python *best, struct pv_python *other)
 {
@@ -269,7 +274,6 @@ struct pv_err *pv_python_detect(struct pv_mem *mem, const struct pv_python_modul
 				size_t n_modules, struct pv_python *ret)
 {
 	const struct pv_python_module *copy = find_copy(modules, n_modules);
-	const struct pv_python_module *old = NULL;
 	struct pv_python best = { 0 };
 	struct pv_err *first = NULL;
 
@@ -281,10 +285,11 @@ struct pv_err *pv_python_detect(struct pv_mem *mem, const struct pv_python_modul
 
 		if (&modules[i] == copy)
 			continue;
-		if (has_symbol(modules[i].elf, "_PyThreadState_Current"))
-			old = &modules[i];
-		if (!data_address(&interpreter, "_PyRuntime", &interpreter.runtime, &symbol) ||
-		    !has_symbol(modules[i].elf, "_PyRuntime"))
+		if (!pv_python_is_runtime(modules[i].elf))
+			continue;
+		if (!has_symbol(modules[i].elf, "_PyRuntime"))
+			interpreter.copy = NULL;
+		else if (!data_address(&interpreter, "_PyRuntime", &interpreter.runtime, &symbol))
 			continue;
 		err = detect_one(mem, &interpreter, modules, n_modules, &one);
 		if (err) {
@@ -304,8 +309,6 @@ struct pv_err *pv_python_detect(struct pv_mem *mem, const struct pv_python_modul
 		return NULL;
 	}
 	pv_python_deinit(&best);
-	if (!first && old)
-		first = refuse_old(mem, old);
 	if (!first && copy)
 		first = pv_err_create(PV_ERR_NOPROC, "%s holds _PyRuntime, but no interpreter",
 				      copy->path);
@@ -328,13 +331,19 @@ struct pv_err *pv_python_move(struct pv_mem *mem, const struct pv_python *known,
 			      struct pv_python *ret)
 {
 	struct pv_python moved = *known;
+	const struct pv_python_module *code = NULL;
 	struct pv_proc *proc = &moved.proc;
 	struct pv_err *err;
 	size_t i;
 
-	if (!known->found || known->apart)
+	for (i = 0; known->found && i < n_modules && !code; i++) {
+		if (strcmp(modules[i].path, known->module_path) == 0)
+			code = &modules[i];
+	}
+	if (!known->found || known->apart || !code)
 		return NULL;
 	proc->runtime += delta;
+	moved.initialized_at += delta;
 	proc->code_type += delta;
 	proc->bytes_type += delta;
 	proc->unicode_type += delta;
@@ -346,7 +355,7 @@ struct pv_err *pv_python_move(struct pv_mem *mem, const struct pv_python *known,
 	for (i = 0; i < PV_COLLECTOR_PARTS_MAX; i++)
 		move_range(&moved.collector[i], delta);
 	moved.initialized = false;
-	err = find_threads(mem, modules, n_modules, &moved);
+	err = find_threads(mem, code, modules, n_modules, &moved);
 	/* the text that tells the last digit is there by now */
 	if (err || (moved.initialized && !moved.exact))
 		return err;

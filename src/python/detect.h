@@ -35,12 +35,14 @@ struct pv_python_sources {
 enum { PV_COLLECTOR_PARTS_MAX = 8 };
 
 struct pv_python {
-	bool found;          /* false: no CPython here; all else is then zero */
-	char version[32];    /* "3.11.2" */
-	char *module_path;   /* of the executable or libpython; owned */
-	bool stripped;       /* no .symtab */
-	bool initialized;    /* an interpreter with a main thread exists already */
-	bool exact;          /* its version is known to the last digit */
+	bool found;              /* false: no CPython here; all else is then zero */
+	char version[32];        /* "3.11.2", "3.11.2 debug" */
+	char *module_path;       /* of the executable or libpython; owned */
+	bool stripped;           /* no .symtab */
+	bool debug;              /* Py_DEBUG */
+	bool initialized;        /* an interpreter with a main thread exists already */
+	bool exact;              /* its version is known to the last digit */
+	uint64_t initialized_at; /* int: Py_Initialize() is done */
 	bool apart;          /* its data are copies in the executable: they move by themselves */
 	struct pv_proc proc; /* everything but generation and maps_* filled in */
 	/* the garbage collector's function, as addresses in the process; empty = unused */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where _PyEval_EvalFrameDefault is: its hot part, the parts that gcc split off
+ * Where _PyEval_EvalFrameDefault (2.7: PyEval_EvalFrameEx) is: its hot part, the parts that gcc
+ * split off
  * (.cold), and the window in which 3.10 to 3.12 switch frames.
  * Input: the interpreter's ELF object, stripped or not.  Output: address ranges.
  */
@@ -11,7 +12,11 @@
 #include "insn/insn.h"
 #include "python/internal.h"
 
-static const char eval_name[] = "_PyEval_EvalFrameDefault";
+/* PEP 523 (3.6) renamed it. */
+static const char *eval_name_of(const struct pv_pylayout *py)
+{
+	return py->version_hex < 0x03060000 ? "PyEval_EvalFrameEx" : "_PyEval_EvalFrameDefault";
+}
 
 /*
  * No prologue seen so far is longer; where its stores cannot be told apart,
@@ -21,6 +26,7 @@ enum { PROLOGUE_BYTES = 0x180 };
 
 struct parts {
 	const struct pv_elf *elf;
+	const char *eval_name;
 	const struct pv_fde_range *fdes;
 	size_t n_fdes;
 	struct pv_range hot; /* ELF virtual addresses */
@@ -61,10 +67,10 @@ static struct pv_range symbol_range(const struct parts *parts, const struct pv_e
 static bool on_symbol(void *ctx, const struct pv_elf_symbol *symbol)
 {
 	struct parts *parts = ctx;
-	size_t n = sizeof(eval_name) - 1;
+	size_t n = strlen(parts->eval_name);
 	struct pv_range range;
 
-	if (strncmp(symbol->name, eval_name, n) != 0 || symbol->name[n] != '.')
+	if (strncmp(symbol->name, parts->eval_name, n) != 0 || symbol->name[n] != '.')
 		return true;
 	range = symbol_range(parts, symbol);
 	part_add(parts, range.start, range.end);
@@ -148,7 +154,7 @@ static void find_torn(const struct parts *parts, uint64_t bias, struct pv_python
 		start = parts->hot.start;
 		end = start + (size < PROLOGUE_BYTES ? size : PROLOGUE_BYTES);
 		snprintf(source, n, "not recognised: the first %u bytes of %s",
-			 (unsigned int)(end - start), eval_name);
+			 (unsigned int)(end - start), parts->eval_name);
 	} else if (start == end) {
 		snprintf(source, n, "none: the prologue publishes a complete cframe");
 		return;
@@ -211,7 +217,8 @@ struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_p
 {
 	struct pv_proc *proc = &python->proc;
 	struct pv_python_sources *sources = &python->sources;
-	struct parts parts = { .elf = module->elf };
+	const char *eval_name = eval_name_of(&proc->py);
+	struct parts parts = { .elf = module->elf, .eval_name = eval_name };
 	_pv_free_ struct pv_fde_range *fdes = NULL;
 	struct pv_elf_symbol symbol;
 	struct pv_err *err;
@@ -249,6 +256,10 @@ struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_p
 		 : parts.n == 1 ? ""
 				: " by its jumps");
 	find_torn(&parts, module->bias, python);
+	/* compiled without optimisation it may be anywhere */
+	if (python->debug && proc->torn.end && strstr(sources->torn, "not recognised"))
+		return pv_err_create(PV_ERR_NOPROC,
+				     "where this debug build switches frames is not recognised");
 	find_inlined(&parts, module->bias, python);
 	return NULL;
 }

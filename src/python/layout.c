@@ -17,14 +17,12 @@ struct pv_pyoffsets {
 	uint32_t co_size;        /* sizeof(PyCodeObject) */
 };
 
-#include "python/layouts.inc"
-
 /*
- * One u64 of _Py_DebugOffsets (Include/internal/pycore_runtime.h, 3.13), in
+ * One u64 of _Py_DebugOffsets (Include/internal/pycore_debug_offsets.h), in
  * order.  The first of each struct is its size, which bounds those after it.
  */
 struct debug_field {
-	enum { STRUCT_SIZE, OFFSET } what;
+	enum { STRUCT_SIZE, OFFSET, NO_OFFSET } what;
 	uint8_t bytes;   /* of the field in the struct */
 	uint8_t width;   /* of our member: 2, 4; 0 = we do not use it */
 	uint16_t member; /* its offset in struct pv_pylayout */
@@ -33,6 +31,11 @@ struct debug_field {
 #define SIZE                                                                                       \
 	{                                                                                          \
 		STRUCT_SIZE, 0, 0, 0                                                               \
+	}
+/* no offset, or one in another struct */
+#define UNCHECKED                                                                                  \
+	{                                                                                          \
+		NO_OFFSET, 0, 0, 0                                                                 \
 	}
 #define SKIP(bytes)                                                                                \
 	{                                                                                          \
@@ -44,48 +47,15 @@ struct debug_field {
 			offsetof(struct pv_pylayout, name)                                         \
 	}
 
-/* clang-format off */
-static const struct debug_field debug_3_13[] = {
-	/* runtime_state: finalizing */
-	SIZE, SKIP(8), USE(8, rt_interpreters_head),
-	/* interpreter_state: ..., imports_modules, sysdict, builtins, ..., GIL fields */
-	SIZE, USE(8, is_id), USE(8, is_next), USE(8, is_threads_head), USE(8, is_gc), SKIP(8), SKIP(8),
-	SKIP(8), USE(8, is_ceval_gil), SKIP(8), SKIP(4), SKIP(4), SKIP(8),
-	/* thread_state: prev, ..., datastack_chunk */
-	SIZE, SKIP(8), USE(8, ts_next), USE(8, ts_interp), USE(8, ts_frame), USE(8, ts_thread_id),
-	USE(8, ts_native_thread_id), SKIP(8), USE(4, ts_status),
-	/* interpreter_frame: ..., localsplus */
-	SIZE, USE(8, fr_previous), USE(8, fr_code), USE(8, fr_instr), SKIP(8), USE(1, fr_owner),
-	/* code_object: ..., argcount, localsplusnames, localspluskinds */
-	SIZE, USE(8, co_filename), USE(8, co_name), USE(8, co_qualname), USE(8, co_linetable),
-	USE(4, co_firstlineno), SKIP(4), SKIP(8), SKIP(8), USE(1, co_code_adaptive),
-	/* pyobject */
-	SIZE, USE(8, ob_type),
-	/* type_object: tp_name, tp_repr, tp_flags */
-	SIZE, SKIP(8), SKIP(8), SKIP(8),
-	/* tuple_object, list_object: ob_item, ob_size */
-	SIZE, SKIP(8), SKIP(8),
-	SIZE, SKIP(8), SKIP(8),
-	/* dict_object: ma_keys, ma_values */
-	SIZE, SKIP(8), SKIP(8),
-	/* float_object: ob_fval */
-	SIZE, SKIP(8),
-	/* long_object: lv_tag, ob_digit */
-	SIZE, SKIP(8), SKIP(4),
-	/* bytes_object */
-	SIZE, USE(8, var_size), USE(1, bytes_data),
-	/* unicode_object */
-	SIZE, USE(4, str_state), USE(8, str_length), USE(1, str_ascii_data),
-	/* gc */
-	SIZE, USE(4, gc_collecting),
-};
-/* clang-format on */
+#include "python/layouts.inc"
 
 /* A supported minor version: one line, and its offsets in layouts.inc. */
 struct pv_pyversion {
 	uint16_t version; /* 0x030d = 3.13 */
+	uint8_t micro;    /* the first one; a later line of the same version goes on from it */
 	uint8_t frame_kind, anchor_kind, instr_kind, linetable_kind;
 	uint8_t code_tag_mask, owner_boundary, owner_generator;
+	uint8_t own_kind;
 	const struct pv_pyoffsets *offsets;
 	const struct debug_field *debug; /* NULL: has no _Py_DebugOffsets */
 	uint16_t n_debug;
@@ -96,18 +66,30 @@ struct pv_pyversion {
 
 /* clang-format off */
 static const struct pv_pyversion versions[] = {
-	{ 0x0308, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB,
-	  0, 0xff, 0xff, &offsets_3_8, NO_DEBUG },
-	{ 0x0309, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB,
-	  0, 0xff, 0xff, &offsets_3_9, NO_DEBUG },
-	{ 0x030a, PV_FRAME_OBJECT, PV_ANCHOR_CFRAME, PV_INSTR_LASTI_UNITS, PV_LINES_PEP626,
-	  0, 0xff, 0xff, &offsets_3_10, NO_DEBUG },
-	{ 0x030b, PV_FRAME_INTERP, PV_ANCHOR_ENTRY, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
-	  0, 0xff, 1, &offsets_3_11, NO_DEBUG },
-	{ 0x030c, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
-	  0, 3, 1, &offsets_3_12, NO_DEBUG },
-	{ 0x030d, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
-	  0, 3, 1, &offsets_3_13, DEBUG(debug_3_13) },
+	{ 0x0207, 0, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB_UNSIGNED,
+	  0, 0xff, 0xff, PV_OWN_LIST, &offsets_2_7, NO_DEBUG },
+	{ 0x0306, 0, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB,
+	  0, 0xff, 0xff, PV_OWN_KEY, &offsets_3_6, NO_DEBUG },
+	{ 0x0307, 0, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB,
+	  0, 0xff, 0xff, PV_OWN_TSS, &offsets_3_7, NO_DEBUG },
+	{ 0x0307, 4, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB,
+	  0, 0xff, 0xff, PV_OWN_TSS, &offsets_3_7_4, NO_DEBUG },
+	{ 0x0308, 0, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB,
+	  0, 0xff, 0xff, PV_OWN_TSS, &offsets_3_8, NO_DEBUG },
+	{ 0x0309, 0, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB,
+	  0, 0xff, 0xff, PV_OWN_TSS, &offsets_3_9, NO_DEBUG },
+	{ 0x030a, 0, PV_FRAME_OBJECT, PV_ANCHOR_CFRAME, PV_INSTR_LASTI_UNITS, PV_LINES_PEP626,
+	  0, 0xff, 0xff, PV_OWN_TSS, &offsets_3_10, NO_DEBUG },
+	{ 0x030b, 0, PV_FRAME_INTERP, PV_ANCHOR_ENTRY, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
+	  0, 0xff, 1, PV_OWN_TSS, &offsets_3_11, NO_DEBUG },
+	{ 0x030c, 0, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
+	  0, 3, 1, PV_OWN_TSS, &offsets_3_12, NO_DEBUG },
+	{ 0x030d, 0, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
+	  0, 3, 1, PV_OWN_TSS, &offsets_3_13, DEBUG(debug_3_13) },
+	{ 0x030e, 0, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
+	  3, 3, 1, PV_OWN_TSS, &offsets_3_14, DEBUG(debug_3_14) },
+	{ 0x030f, 0, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
+	  3, 3, 1, PV_OWN_TLS, &offsets_3_15, DEBUG(debug_3_15) },
 };
 /* clang-format on */
 
@@ -120,11 +102,23 @@ struct debug_head {
 
 static const struct pv_pyversion *version_find(uint32_t version_hex)
 {
+	const struct pv_pyversion *found = NULL;
+
 	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
-		if (versions[i].version == version_hex >> 16)
-			return &versions[i];
+		if (versions[i].version == version_hex >> 16 &&
+		    versions[i].micro <= ((version_hex >> 8) & 0xff))
+			found = &versions[i];
 	}
-	return NULL;
+	return found;
+}
+
+bool pv_pylayout_needs_micro(uint32_t version_hex)
+{
+	size_t lines = 0;
+
+	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
+		lines += versions[i].version == version_hex >> 16;
+	return lines > 1;
 }
 
 /* "3.13" */
@@ -136,15 +130,14 @@ static void minor_name(uint32_t version_hex, char *ret, size_t size)
 static struct pv_err *refuse_version(uint32_t version_hex)
 {
 	const struct pv_pyversion *last = &versions[sizeof(versions) / sizeof(versions[0]) - 1];
-	char version[16], from[16], to[16];
+	char version[16], to[16];
 
 	minor_name(version_hex, version, sizeof(version));
-	minor_name((uint32_t)versions[0].version << 16, from, sizeof(from));
 	minor_name((uint32_t)last->version << 16, to, sizeof(to));
 	return pv_err_create(PV_ERR_NOPROC,
 			     "CPython %s is not supported: its layout is not known here "
-			     "(supported: %s to %s)",
-			     version, from, to);
+			     "(supported: 2.7 and 3.6 to %s)",
+			     version, to);
 }
 
 static void member_set(struct pv_pylayout *layout, const struct debug_field *field, uint64_t value)
@@ -176,6 +169,8 @@ static struct pv_err *debug_read(const struct pv_pyversion *version, const void 
 		uint64_t value;
 
 		memcpy(&value, at, sizeof(value));
+		if (field->what == NO_OFFSET)
+			continue;
 		if (field->what == STRUCT_SIZE) {
 			if (value == 0 || value >= 1 << 24)
 				return pv_err_create(PV_ERR_NOPROC,
@@ -262,6 +257,7 @@ static bool lengths_set(struct pv_pylayout *py)
 	span(py->ts_frame, 8, &start, &end);
 	span(py->ts_cframe, 8, &start, &end);
 	span(py->ts_status, 4, &start, &end);
+	span(py->ts_base_frame, 8, &start, &end);
 	py->ts_len = end; /* root_cframe: only its address counts */
 
 	end = 0;
@@ -309,6 +305,7 @@ struct pv_err *pv_pylayout_find(uint32_t version_hex, const void *debug_offsets,
 	layout.code_tag_mask = version->code_tag_mask;
 	layout.owner_boundary = version->owner_boundary;
 	layout.owner_generator = version->owner_generator;
+	layout.own_kind = version->own_kind;
 	if (version->debug) {
 		err = debug_apply(version, version_hex, debug_offsets, n, &layout);
 		if (err)

@@ -2,11 +2,12 @@
 /*
  * Layouts of CPython builds.  3.13+: from the process's own _Py_DebugOffsets,
  * completed from the generated table; older: the generated table, keyed by
- * minor version.
+ * version.
  */
 #ifndef PV_PYTHON_LAYOUT_H
 #define PV_PYTHON_LAYOUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,7 +22,10 @@
 struct pv_err *pv_pylayout_find(uint32_t version_hex, const void *debug_offsets, size_t n,
 				struct pv_pylayout *ret, char *source, size_t source_size);
 
-/* Where _PyRuntime.initialized (int: Py_Initialize is done) is; 0: unknown version. */
+/* Do the layouts of this minor version differ between its micro releases? */
+bool pv_pylayout_needs_micro(uint32_t version_hex);
+
+/* Where _PyRuntime.initialized (int: Py_Initialize is done) is; of a version with a _PyRuntime. */
 uint32_t pv_pylayout_initialized_offset(uint32_t version_hex);
 
 #endif

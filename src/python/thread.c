@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "elf/elf.h"
+#include "insn/insn.h"
 #include "python/internal.h"
 #include "python/layout.h"
 #include "target/mem.h"
@@ -39,8 +40,9 @@ static bool read_constant(const struct pv_elf *elf, const char *name, void *ret,
 	return data != NULL;
 }
 
-struct pv_err *pv_python_pthread(const struct pv_python_module *modules, size_t n_modules,
-				 struct pv_proc *proc, char *source, size_t source_size)
+/* The thread-specific data of the C library among the modules. */
+static struct pv_err *find_pthread(const struct pv_python_module *modules, size_t n_modules,
+				   struct pv_proc *proc, char *source, size_t source_size)
 {
 	for (size_t i = 0; i < n_modules; i++) {
 		const struct pv_elf *elf = modules[i].elf;
@@ -65,13 +67,84 @@ struct pv_err *pv_python_pthread(const struct pv_python_module *modules, size_t 
 		proc->pthread_key_size = (uint16_t)size;
 		proc->pthread_key_data = (uint16_t)data.offset;
 		proc->pthread_key_block = (uint16_t)level2.n;
-		snprintf(source, source_size, "autoTSSkey, libc's _thread_db_pthread_specific");
+		snprintf(source, source_size, "%s, libc's _thread_db_pthread_specific",
+			 proc->py.own_kind == PV_OWN_KEY ? "autoTLSkey" : "autoTSSkey");
 		return NULL;
 	}
 	return pv_err_create(PV_ERR_NOPROC,
 			     "no glibc in the process (musl or linked statically?): how it keeps "
 			     "thread-specific data is not known, so that threads cannot be told "
 			     "apart");
+}
+
+/* Is there a glibc whose dtv (dynamic thread vector) is as the walkers read it? */
+static bool has_dtv(const struct pv_python_module *modules, size_t n_modules)
+{
+	for (size_t i = 0; i < n_modules; i++) {
+		struct db_field pointer, dtv, value;
+		const struct pv_elf *elf = modules[i].elf;
+
+		if (read_constant(elf, "_thread_db_pthread_dtvp", &pointer, sizeof(pointer)) &&
+		    read_constant(elf, "_thread_db_dtv_dtv", &dtv, sizeof(dtv)) &&
+		    read_constant(elf, "_thread_db_dtv_t_pointer_val", &value, sizeof(value)))
+			return pointer.offset == PV_DTV_POINTER && dtv.bits == 8 * PV_DTV_ENTRY &&
+			       !dtv.offset && !value.offset;
+	}
+	return false;
+}
+
+/*
+ * 3.15: _Py_tss_gilstate has no symbol that survives strip; its accessor has.
+ * The loader writes module and offset when it relocates the object: before that
+ * both are 0, and no thread has a state yet.
+ */
+static struct pv_err *find_tls(struct pv_mem *mem, const struct pv_python_module *code,
+			       const struct pv_python_module *modules, size_t n_modules,
+			       struct pv_proc *proc, char *source, size_t source_size)
+{
+	static const char accessor[] = "PyGILState_GetThisThreadState";
+	struct pv_elf_symbol symbol;
+	uint64_t slot, words[2] = { 0 };
+	const void *bytes;
+	int64_t offset;
+
+	if (!pv_elf_find_symbol(code->elf, accessor, &symbol))
+		return pv_err_create(PV_ERR_NOPROC, "%s has no symbol %s", code->path, accessor);
+	bytes = pv_elf_data(code->elf, symbol.vaddr, symbol.size);
+	if (!bytes || !pv_insn_thread_local(bytes, symbol.size, symbol.vaddr, &slot, &offset))
+		return pv_err_create(PV_ERR_NOPROC, "the code of %s in %s is not understood",
+				     accessor, code->path);
+	snprintf(source, source_size, "_Py_tss_gilstate, by %s()", accessor);
+	proc->tls_offset = offset;
+	if (!slot)
+		return NULL;
+	if (!has_dtv(modules, n_modules))
+		return pv_err_create(PV_ERR_NOPROC,
+				     "no C library in the process whose thread-local storage is "
+				     "known (musl?), so that threads cannot be told apart");
+	if (pv_mem_read(mem, words, sizeof(words), code->bias + slot))
+		return pv_err_create(PV_ERR_NOPROC,
+				     "where %s keeps its thread-local variables is "
+				     "not readable",
+				     code->path);
+	proc->tls_module = words[0];
+	proc->tls_offset += words[1];
+	return NULL;
+}
+
+struct pv_err *pv_python_own(struct pv_mem *mem, const struct pv_python_module *code,
+			     const struct pv_python_module *modules, size_t n_modules,
+			     struct pv_proc *proc, char *source, size_t source_size)
+{
+	switch (proc->py.own_kind) {
+	case PV_OWN_TLS:
+		return find_tls(mem, code, modules, n_modules, proc, source, source_size);
+	case PV_OWN_LIST:
+		snprintf(source, source_size, "the list of thread states, by pthread_self()");
+		return NULL;
+	default:
+		return find_pthread(modules, n_modules, proc, source, source_size);
+	}
 }
 
 /* pthread_getspecific(key) of the thread whose struct pthread is at self. */
@@ -90,6 +163,18 @@ static bool key_value(struct pv_mem *mem, const struct pv_proc *proc, uint64_t s
 	return pv_mem_read_u64(mem, slot, ret) == 0;
 }
 
+/* _Py_tss_gilstate of the thread whose struct pthread is at self. */
+static bool tls_value(struct pv_mem *mem, const struct pv_proc *proc, uint64_t self, uint64_t *ret)
+{
+	uint64_t block = self;
+
+	if (proc->tls_module &&
+	    (pv_mem_read_u64(mem, self + PV_DTV_POINTER, &block) ||
+	     pv_mem_read_u64(mem, block + PV_DTV_ENTRY * proc->tls_module, &block)))
+		return false;
+	return pv_mem_read_u64(mem, block + (uint64_t)proc->tls_offset, ret) == 0;
+}
+
 enum look {
 	LOOK_GOOD,
 	LOOK_EARLY, /* no interpreter, no thread or no key yet */
@@ -106,6 +191,20 @@ struct look_state {
 	int failed;           /* negative errno of reading _PyRuntime */
 	const char *why;      /* of LOOK_BAD */
 };
+
+/* The thread's own state, as the walkers will find it; tstate is one that names the thread. */
+static bool own_value(const struct look_state *state, uint64_t self, uint64_t tstate, uint64_t *ret)
+{
+	switch (state->proc->py.own_kind) {
+	case PV_OWN_TLS:
+		return tls_value(state->mem, state->proc, self, ret);
+	case PV_OWN_LIST:
+		*ret = tstate;
+		return true;
+	default:
+		return key_value(state->mem, state->proc, self, state->key, ret);
+	}
+}
 
 /* One PyThreadState: is it what tstate->interp, pthread_self() and the key say? */
 static enum look look_thread(struct look_state *state, uint64_t interp, uint64_t tstate,
@@ -128,7 +227,7 @@ static enum look look_thread(struct look_state *state, uint64_t interp, uint64_t
 	/* tcbhead_t.self: the first word of struct pthread is its own address. */
 	if (!state->have_key || pv_mem_read_u64(state->mem, thread_id, &self) || self != thread_id)
 		return LOOK_EARLY;
-	if (!key_value(state->mem, state->proc, thread_id, state->key, &mine) || mine != tstate)
+	if (!own_value(state, thread_id, tstate, &mine) || mine != tstate)
 		return LOOK_EARLY;
 	return LOOK_GOOD;
 }
@@ -151,28 +250,46 @@ static enum look look_threads(struct look_state *state, uint64_t interp)
 	return LOOK_EARLY;
 }
 
+/* The key that leads a thread to its own state; false: what stands there is none. */
+static bool look_key(struct look_state *state)
+{
+	const struct pv_proc *proc = state->proc;
+	uint64_t at = proc->runtime + proc->py.rt_tss_key;
+	uint32_t tss[2]; /* Py_tss_t: _is_initialized, _key */
+
+	state->have_key = true;
+	if (state->failed || proc->py.own_kind == PV_OWN_TLS || proc->py.own_kind == PV_OWN_LIST)
+		return true;
+	if (proc->py.own_kind == PV_OWN_KEY) {
+		state->failed = pv_mem_read_u32(state->mem, at, &tss[1]);
+		tss[0] = tss[1] != UINT32_MAX;
+	} else {
+		state->failed = pv_mem_read(state->mem, tss, sizeof(tss), at);
+	}
+	if (state->failed)
+		return true;
+	state->have_key = tss[0] == 1;
+	state->key = tss[1];
+	if (tss[0] <= 1 && (!tss[0] || tss[1] < KEYS_MAX))
+		return true;
+	state->why = "what should be autoTSSkey is not a thread-specific key";
+	return false;
+}
+
 static enum look look_runtime(struct look_state *state)
 {
 	const struct pv_proc *proc = state->proc;
 	const struct pv_pylayout *py = &proc->py;
 	uint64_t interp;
-	uint32_t tss[2]; /* Py_tss_t: _is_initialized, _key */
 
 	state->any_thread = false;
 	state->threads = 0;
 	state->failed =
 		pv_mem_read_u64(state->mem, proc->runtime + py->rt_interpreters_head, &interp);
-	if (!state->failed)
-		state->failed =
-			pv_mem_read(state->mem, tss, sizeof(tss), proc->runtime + py->rt_tss_key);
+	if (!look_key(state))
+		return LOOK_BAD;
 	if (state->failed)
 		return LOOK_EARLY;
-	if (tss[0] > 1 || (tss[0] && tss[1] >= KEYS_MAX)) {
-		state->why = "_PyRuntime's autoTSSkey is not a thread-specific key";
-		return LOOK_BAD;
-	}
-	state->have_key = tss[0] == 1;
-	state->key = tss[1];
 	for (unsigned int i = 0; interp && i < INTERPRETERS_MAX; i++) {
 		enum look look = look_threads(state, interp);
 
@@ -185,15 +302,16 @@ static enum look look_runtime(struct look_state *state)
 	}
 	if (!state->any_thread || !state->have_key)
 		return LOOK_EARLY;
-	state->why = "no thread's key leads to its thread state";
+	state->why = "no thread leads to its own thread state";
 	return LOOK_BAD;
 }
 
-struct pv_err *pv_python_validate(struct pv_mem *mem, const struct pv_proc *proc, bool *ret)
+struct pv_err *pv_python_validate(struct pv_mem *mem, const struct pv_proc *proc,
+				  uint64_t initialized, bool *ret)
 {
 	struct look_state state = { .mem = mem, .proc = proc };
 	enum look look = LOOK_BAD;
-	uint32_t initialized;
+	uint32_t flag;
 
 	for (unsigned int i = 0; i < LOOKS && look == LOOK_BAD; i++)
 		look = look_runtime(&state);
@@ -202,11 +320,7 @@ struct pv_err *pv_python_validate(struct pv_mem *mem, const struct pv_proc *proc
 		return pv_err_errno(-state.failed, "cannot read _PyRuntime in the process");
 	if (look == LOOK_BAD) {
 		/* Half-built structures are to be expected while Py_Initialize runs. */
-		if (pv_mem_read_u32(mem,
-				    proc->runtime +
-					    pv_pylayout_initialized_offset(proc->py.version_hex),
-				    &initialized) ||
-		    initialized != 0)
+		if (pv_mem_read_u32(mem, initialized, &flag) || flag != 0)
 			return pv_err_create(PV_ERR_NOPROC, "%s", state.why);
 		look = LOOK_EARLY;
 	}

@@ -2,7 +2,8 @@
 /*
  * Which CPython a module is.
  * Input: its symbol Py_Version (3.11+), or before that the text of
- * Py_GetVersion() in its data and the cache tag in its file (both untrusted).
+ * Py_GetVersion() in its data, that function's code and the cache tag in its file
+ * (all untrusted).
  * Output: PY_VERSION_HEX.
  */
 #include <ctype.h>
@@ -10,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "elf/elf.h"
+#include "insn/insn.h"
 #include "python/internal.h"
 #include "target/mem.h"
 
@@ -46,29 +48,37 @@ static uint32_t read_level(const char **at, const char *end)
 	return level << 4 | (serial >= 0 && serial <= 0xf ? (uint32_t)serial : 0);
 }
 
+/* "3.8.18", "3.9.0rc1+": *at goes behind it; 0 if there is none. */
+static uint32_t read_version(const char **at, const char *end)
+{
+	int major, minor, micro;
+	uint32_t level;
+
+	major = read_number(at, end);
+	if ((major != 2 && major != 3) || *at >= end || *(*at)++ != '.')
+		return 0;
+	minor = read_number(at, end);
+	if (minor < 0 || minor > 0xff || *at >= end || *(*at)++ != '.')
+		return 0;
+	micro = read_number(at, end);
+	if (micro < 0 || micro > 0xff)
+		return 0;
+	level = read_level(at, end);
+	if (*at < end && **at == '+')
+		(*at)++;
+	return (uint32_t)major << 24 | (uint32_t)minor << 16 | (uint32_t)micro << 8 | level;
+}
+
 /*
  * "3.8.18 (default, Nov 23 2026, 10:00:00) \n[GCC 12.2.0]": the version if
  * such a text begins at at, else 0.
  */
 static uint32_t read_text(const char *at, const char *end)
 {
-	int major, minor, micro;
-	uint32_t level;
+	uint32_t version = read_version(&at, end);
 	const char *limit, *bracket;
 
-	major = read_number(&at, end);
-	if ((major != 2 && major != 3) || at >= end || *at++ != '.')
-		return 0;
-	minor = read_number(&at, end);
-	if (minor < 0 || minor > 0xff || at >= end || *at++ != '.')
-		return 0;
-	micro = read_number(&at, end);
-	if (micro < 0 || micro > 0xff)
-		return 0;
-	level = read_level(&at, end);
-	if (at < end && *at == '+')
-		at++;
-	if (end - at < 2 || memcmp(at, " (", 2) != 0)
+	if (!version || end - at < 2 || memcmp(at, " (", 2) != 0)
 		return 0;
 	limit = memchr(at, '\0', (size_t)(end - at));
 	if (!limit)
@@ -76,7 +86,7 @@ static uint32_t read_text(const char *at, const char *end)
 	bracket = memchr(at, '[', (size_t)(limit - at));
 	if (!bracket || bracket - at < 4 || !memmem(at, (size_t)(bracket - at), ") ", 2))
 		return 0;
-	return (uint32_t)major << 24 | (uint32_t)minor << 16 | (uint32_t)micro << 8 | level;
+	return version;
 }
 
 struct text_scan {
@@ -174,6 +184,44 @@ static uint32_t scan_tag(const struct pv_elf *elf)
 	return version;
 }
 
+struct code_scan {
+	const struct pv_elf *elf;
+	uint32_t version;
+};
+
+static bool on_constant(void *ctx, uint64_t address)
+{
+	enum { LONGEST = 16 };
+	struct code_scan *scan = ctx;
+	const char *at = pv_elf_data(scan->elf, address, LONGEST);
+	const char *end = at + LONGEST;
+
+	if (at) {
+		scan->version = read_version(&at, end);
+		if (at >= end || *at)
+			scan->version = 0;
+	}
+	return !scan->version;
+}
+
+/*
+ * Py_GetVersion() makes its text when it is first called; PY_VERSION itself is
+ * a constant in its code: there before the interpreter is initialised.
+ */
+static uint32_t scan_code(const struct pv_elf *elf)
+{
+	struct code_scan scan = { .elf = elf };
+	struct pv_elf_symbol symbol;
+	const void *code;
+
+	if (!pv_elf_find_symbol(elf, "Py_GetVersion", &symbol))
+		return 0;
+	code = pv_elf_data(elf, symbol.vaddr, symbol.size);
+	if (code)
+		pv_insn_each_constant(code, symbol.size, symbol.vaddr, on_constant, &scan);
+	return scan.version;
+}
+
 struct pv_err *pv_python_version(struct pv_mem *mem, const struct pv_interpreter *interpreter,
 				 uint32_t *ret, bool *exact_ret, char *source, size_t source_size)
 {
@@ -182,7 +230,7 @@ struct pv_err *pv_python_version(struct pv_mem *mem, const struct pv_interpreter
 	struct pv_elf_symbol symbol;
 	const void *data;
 	struct pv_err *err;
-	uint32_t tag;
+	uint32_t tag, code;
 
 	*exact_ret = true;
 	if (pv_elf_find_symbol(module->elf, "Py_Version", &symbol)) {
@@ -198,18 +246,22 @@ struct pv_err *pv_python_version(struct pv_mem *mem, const struct pv_interpreter
 	if (err)
 		return err;
 	tag = scan_tag(module->elf);
-	if (scan.conflict || (tag && scan.version && tag >> 16 != scan.version >> 16))
+	code = scan_code(module->elf);
+	if (scan.conflict || (tag && scan.version && tag >> 16 != scan.version >> 16) ||
+	    (tag && code && tag >> 16 != code >> 16) ||
+	    (scan.version && code && scan.version != code))
 		return pv_err_create(PV_ERR_NOPROC, "%s contradicts itself about its version",
 				     module->path);
-	if (!tag && !scan.version)
+	if (!tag && !scan.version && !code)
 		return pv_err_create(PV_ERR_NOPROC,
 				     "the version of the CPython in %s cannot be found",
 				     module->path);
-	*exact_ret = scan.version != 0;
-	*ret = scan.version ? scan.version : tag;
+	*exact_ret = scan.version || code;
+	*ret = scan.version ? scan.version : code ? code : tag;
 	snprintf(source, source_size, "%s",
-		 !tag           ? "text of Py_GetVersion()"
-		 : scan.version ? "text of Py_GetVersion(), cache tag"
-				: "cache tag (not initialised)");
+		 scan.version
+			 ? tag ? "text of Py_GetVersion(), cache tag" : "text of Py_GetVersion()"
+		 : code ? "Py_GetVersion()"
+			: "cache tag (not initialised)");
 	return NULL;
 }

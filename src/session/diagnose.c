@@ -128,7 +128,7 @@ static struct pv_err *add_python(struct pv_vec *facts, const struct pv_image *im
 		err = pv_facts_add(facts, "interpreter", PV_FACT_INFO, "module", "", "%s",
 				   python->module_path);
 	if (!err)
-		err = pv_facts_add(facts, "interpreter", PV_FACT_INFO, "_PyRuntime", "",
+		err = pv_facts_add(facts, "interpreter", PV_FACT_INFO, "runtime state", "",
 				   "0x%llx, from %s", (unsigned long long)python->proc.runtime,
 				   sources->runtime);
 	if (!err)

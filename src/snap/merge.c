@@ -14,6 +14,7 @@ struct merge {
 	uint32_t next_python;
 	uint32_t n_hidden;   /* native frames in eval's body whose Python frames are not known */
 	uint32_t n_anchored; /* native frames flagged as eval */
+	bool with_idle;      /* idle frames, see is_idle(), have no eval frame */
 };
 
 static const char *const mark_texts[PV_MARK_MAX] = {
@@ -88,6 +89,25 @@ static struct pv_err *push_native(struct merge *m, uint64_t word)
 	return push_mark(m, PV_MARK_GC);
 }
 
+/*
+ * Up to 3.9 C code may push a Python frame that runs no bytecode (pyexpat in 2.7, profiled
+ * Cython): it has not started although it calls.  So has one that a trace function is
+ * called for, but that one has its eval frame.
+ */
+static bool is_idle(const struct merge *m, uint32_t i)
+{
+	return i && m->python[i].lasti == PV_LASTI_NONE && m->python[i].flags == PV_PYFRAME_RUN_END;
+}
+
+static uint32_t count_idle(const struct merge *m)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < m->sample->n_python; i++)
+		n += is_idle(m, i);
+	return n;
+}
+
 /* The frames of the next run. */
 static struct pv_err *push_run(struct merge *m)
 {
@@ -101,7 +121,8 @@ static struct pv_err *push_run(struct merge *m)
 			m->out->python = true;
 		}
 		/* a skipped frame has left its eval frame: its run is no run */
-		if (frame->flags & PV_PYFRAME_RUN_END && !(frame->flags & PV_PYFRAME_SKIP))
+		if (frame->flags & PV_PYFRAME_RUN_END && !(frame->flags & PV_PYFRAME_SKIP) &&
+		    !(m->with_idle && is_idle(m, m->next_python - 1)))
 			break;
 	}
 	return err;
@@ -232,6 +253,10 @@ static struct pv_err *merge_both(struct merge *m)
 		m->out->truncated = true;
 		mark_loss(m, nat_end ? m->sample->py_loss : m->sample->nat_loss);
 		return err;
+	}
+	if (m->options->counted && m->n_anchored < runs && m->n_anchored + count_idle(m) == runs) {
+		m->with_idle = true;
+		runs = m->n_anchored;
 	}
 	if (nat_end && py_end && m->n_anchored != runs) {
 		if (!m->options->counted || m->n_anchored != runs + 1)

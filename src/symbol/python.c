@@ -160,7 +160,10 @@ static size_t utf8_put(char *out, uint32_t c)
 	return 4;
 }
 
-/* The characters of a Python string, PEP 393, as UTF-8 in codes->scratch. */
+/*
+ * The characters of a Python string, PEP 393, as UTF-8 in codes->scratch; what is
+ * bytes (2.7) stays as it is.
+ */
 static struct pv_err *text_decode(struct pv_codes *codes, const uint8_t *bytes, size_t size,
 				  unsigned int char_size)
 {
@@ -170,6 +173,8 @@ static struct pv_err *text_decode(struct pv_codes *codes, const uint8_t *bytes, 
 	struct pv_err *err;
 
 	pv_str_clear(&codes->scratch);
+	if (!char_size)
+		return pv_str_append(&codes->scratch, (const char *)bytes, size);
 	for (size_t i = 0; i < size / char_size; i++) {
 		n_out += utf8_put(out + n_out, char_at(bytes, i, char_size));
 		if (n_out < BATCH)
@@ -208,7 +213,8 @@ static struct pv_err *part_finish(struct pv_codes *codes, struct code *code, enu
 
 static bool string_size_valid(uint32_t size, uint8_t char_size)
 {
-	return (char_size == 1 || char_size == 2 || char_size == 4) && size % char_size == 0;
+	return !char_size ||
+	       ((char_size == 1 || char_size == 2 || char_size == 4) && size % char_size == 0);
 }
 
 /* Begins a part anew, unless it is whole: pointers to its text are out there. */

@@ -24,7 +24,10 @@ enum {
 	PV_CODE_COPY_BYTES = 1 << 18, /* in one sample; what is left is copied when seen again */
 };
 
-/* PyASCIIObject from ob_type on: 3.8 to 3.13 Include/cpython/unicodeobject.h. */
+/*
+ * PyASCIIObject from ob_type on: 3.8 to 3.15 Include/cpython/unicodeobject.h; the
+ * same in 2.7's PyStringObject, but for the meaning of its state.
+ */
 struct pv_py_string {
 	__u64 type;
 	__u64 length; /* code points */
@@ -33,9 +36,10 @@ struct pv_py_string {
 	__u32 pad;
 };
 
-static inline __u32 pv_py_string_kind(__u32 state)
+/* Bytes a character. */
+static inline __u32 pv_py_string_kind(const struct pv_ctx *c, __u32 state)
 {
-	return state >> 2 & 7;
+	return c->proc->py.str_state == PV_OFF_NONE ? 1 : state >> 2 & 7;
 }
 
 /* Address of the characters of the string object at addr; 0 = unreadable. */
@@ -44,6 +48,8 @@ static inline __u64 pv_py_string_data(struct pv_ctx *c, __u64 addr, __u32 state)
 	const struct pv_pylayout *py = &c->proc->py;
 	__u64 data = 0;
 
+	if (py->str_state == PV_OFF_NONE)
+		return addr + py->bytes_data;
 	if (state >> 5 & 1)
 		return addr + (state >> 6 & 1 ? py->str_ascii_data : py->str_compact_data);
 	if (pv_read(c, &data, 8, addr + py->str_compact_data))
@@ -65,7 +71,7 @@ static inline __u64 pv_code_sum_string(struct pv_ctx *c, __u64 sum, __u64 addr)
 	if (string.hash != ~0ULL)
 		return pv_mix(sum, string.hash);
 	data = pv_py_string_data(c, addr, string.state);
-	bytes = string.length * pv_py_string_kind(string.state);
+	bytes = string.length * pv_py_string_kind(c, string.state);
 	n = pv_bounded(bytes, PV_CODE_SUM_TEXT);
 	if (!data || !n || pv_read(c, tail, n, data + bytes - n))
 		return pv_mix(sum, 2);
@@ -105,9 +111,12 @@ static inline long pv_code_read(struct pv_ctx *c, __u64 address)
 		return -1;
 	if (PV_FIELD(__u64, w->code_bytes, PV_WALK_CODE, py->ob_type) != c->proc->code_type)
 		return -1;
-	/* a freed pymalloc block begins with a pointer or NULL: obmalloc.c */
+	/*
+	 * A freed pymalloc block begins with a pointer or NULL: obmalloc.c.  From 3.14
+	 * the upper 16 bits are flags: Include/refcount.h.
+	 */
 	refcnt = PV_FIELD(__u64, w->code_bytes, PV_WALK_CODE, py->ob_refcnt);
-	return refcnt && refcnt >> 33 == 0 ? 0 : -1;
+	return refcnt && (refcnt >> 33 & 0x7fff) == 0 ? 0 : -1;
 }
 
 static inline __u64 pv_code_pointer(const struct pv_walk *w, __u32 offset)
@@ -200,14 +209,14 @@ static inline void pv_code_string(struct pv_ctx *c, __u32 piece, __u64 addr)
 	if (pv_read(c, &string, sizeof(string), addr + c->proc->py.ob_type) ||
 	    string.type != c->proc->unicode_type)
 		return;
-	kind = pv_py_string_kind(string.state);
+	kind = pv_py_string_kind(c, string.state);
 	if ((kind != 1 && kind != 2 && kind != 4) || string.length > PV_PIECE_TOTAL_MAX / 4)
 		return;
 	data = pv_py_string_data(c, addr, string.state);
 	if (!data)
 		return;
 	w->copy_code.size[piece] = string.length * kind;
-	w->copy_code.char_size[piece] = kind;
+	w->copy_code.char_size[piece] = c->proc->py.str_state == PV_OFF_NONE ? 0 : kind;
 	w->copy_data[piece] = data;
 }
 

@@ -13,6 +13,7 @@
 #define PV_WALK_PYTHON_H
 
 #include "walk/code.h"
+#include "walk/own.h"
 #include "walk/recover.h"
 #include "walk/walk.h"
 #include "walk/window.h"
@@ -130,12 +131,14 @@ static long pv_py_step(__u32 index, void *arg)
 	(void)index;
 	if (w->py_done)
 		return 1;
-	if (!w->frame) {
+	if (!w->frame || w->frame == w->base_frame) {
 		/*
-		 * From 3.11 a chain ends with an entry or boundary frame.  YIELD_VALUE clears
-		 * gen_frame->previous, and compilers let that happen before current_frame moves.
+		 * From 3.11 a chain ends with an entry or boundary frame, from 3.15 before the
+		 * base frame.  YIELD_VALUE clears gen_frame->previous, and compilers let that
+		 * happen before current_frame moves.
 		 */
-		if (py->frame_kind == PV_FRAME_INTERP && w->run_frames) {
+		if (py->frame_kind == PV_FRAME_INTERP &&
+		    (w->run_frames || w->frame != w->base_frame)) {
 			pv_py_fail(w, PV_LOSS_PY_UNLINKED, w->pc);
 			return 1;
 		}
@@ -237,41 +240,6 @@ static inline void pv_py_align_cframes(struct pv_ctx *c)
 	}
 }
 
-/*
- * This thread's state by its own key, as PyGILState_GetThisThreadState() does:
- * pthread_getspecific(autoTSSkey).  It stays set while the GIL is released.
- * Returns 0 and sets tstate; 1 = this thread has none; negative = unreadable.
- */
-static inline long pv_py_find_tstate(struct pv_ctx *c)
-{
-	struct pv_walk *w = c->w;
-	const struct pv_proc *p = c->proc;
-	struct {
-		__s32 is_initialized;
-		__u32 key;
-	} tss = {};
-	__u64 block = 0, data = 0;
-	__u32 per_block = p->pthread_key_block;
-
-	if (pv_read(c, &tss, sizeof(tss), p->runtime + p->py.rt_tss_key))
-		return -1;
-	if (!tss.is_initialized)
-		return 1;
-	if (tss.key >= 1024 || !per_block)
-		return -1;
-	if (pv_read(c, &block, 8, w->fsbase + p->pthread_specific + 8 * (tss.key / per_block)))
-		return -1;
-	if (!block)
-		return 1;
-	if (pv_read(c, &data, 8,
-		    block + (tss.key % per_block) * p->pthread_key_size + p->pthread_key_data))
-		return -1;
-	if (!data)
-		return 1;
-	w->tstate = data;
-	return 0;
-}
-
 /* Copies the thread state and checks that it belongs to this thread. */
 static inline long pv_py_read_tstate(struct pv_ctx *c)
 {
@@ -330,11 +298,13 @@ static inline void pv_py_first_frame(struct pv_ctx *c)
 	const struct pv_pylayout *py = &c->proc->py;
 	__u32 window;
 
-	w->cframe = w->root_cframe = 0;
+	w->cframe = w->root_cframe = w->base_frame = 0;
 	w->cycle_mark = 0;
 	w->cycle_power = 1;
 	w->cycle_steps = 0;
 	w->frame = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_frame);
+	if (py->ts_base_frame != PV_OFF_NONE)
+		w->base_frame = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_base_frame);
 	if (py->ts_root_cframe == PV_OFF_NONE)
 		return;
 	w->root_cframe = w->tstate + py->ts_root_cframe;
@@ -362,7 +332,7 @@ static inline void pv_walk_python(struct pv_ctx *c)
 		w->sample.flags |= PV_SAMPLE_NO_TSTATE;
 		return;
 	}
-	found = pv_py_find_tstate(c);
+	found = pv_own_find(c);
 	if (found) {
 		w->sample.flags |= PV_SAMPLE_NO_TSTATE;
 		if (found < 0)
@@ -375,7 +345,7 @@ static inline void pv_walk_python(struct pv_ctx *c)
 	w->top = p->py.anchor_kind == PV_ANCHOR_SHIM ? w->frame : w->cframe;
 	if (w->py_done)
 		return;
-	if (!w->frame) {
+	if (!w->frame || w->frame == w->base_frame) {
 		w->sample.flags |= PV_SAMPLE_FRAMELESS | PV_SAMPLE_PY_END;
 		return;
 	}

@@ -74,6 +74,9 @@ struct pv_walk {
 
 	/* the Python walk */
 	__u64 tstate, frame, cframe, root_cframe;
+	__u64 own_next, own_interp, own_interp_next; /* of walk/own.h: the lists of thread states */
+	__u32 own_done, own_active;
+	__u64 base_frame; /* 3.15: where the chain ends; 0 before */
 	__u64 top;        /* what is current: a _PyCFrame (3.10, 3.11) or a frame */
 	__u64 cycle_mark; /* Brent's algorithm */
 	__u32 cycle_power, cycle_steps;

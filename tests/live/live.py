@@ -20,7 +20,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 TARGETS = os.path.join(HERE, "targets")
 PITVIPER = os.environ.get("PITVIPER") or os.path.join(TOP, "build", "src", "pitviper")
-SUPPORTED = [(3, minor) for minor in range(8, 14)]
+SUPPORTED = [(2, 7)] + [(3, minor) for minor in range(6, 16)]
+
+# 2.7 has no such statement: the same in one line, up to a mark of oracle.py
+YIELD_FROM = re.compile(r"\byield from ([^#\n]+?)(?=\s*(?:#|$))", re.M)
+ENTER = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
 
 
 class Interp:
@@ -36,30 +40,37 @@ class Interp:
 		self.symtab = self.has_symtab()
 
 	def prefix(self):
-		return ["chroot", self.root] if self.root else []
+		"""A root is entered in a mount namespace of its own, with a /proc in it."""
+		return ["unshare", "-m", "sh", "-c", ENTER, self.root] if self.root else []
 
 	def has_symtab(self):
 		"""Whether the eval loop can have a name here: judged by readelf, not by pitviper."""
 		objects = [os.path.realpath((self.root or "") + self.path)]
-		objects += glob.glob(os.path.join(os.path.dirname(objects[0]), "..", "lib", "libpython3*.so*"))
+		objects += glob.glob(os.path.join(os.path.dirname(objects[0]), "..", "lib", "libpython*.so*"))
 		for path in objects:
 			# grep -q would close the pipe early: readelf's whole answer is small enough
 			out = subprocess.run(["readelf", "-WS", path], stdout=subprocess.PIPE).stdout
-			syms = subprocess.run("nm '%s' 2>/dev/null | grep -c ' [tT] _PyEval_EvalFrameDefault'" % path,
+			syms = subprocess.run("nm '%s' 2>/dev/null | grep -cE ' [tT] (_PyEval_EvalFrameDefault|PyEval_EvalFrameEx)'" % path,
 					      shell=True, stdout=subprocess.PIPE).stdout
 			if b".symtab" in out and int(syms or 0) > 0:
 				return True
 		return False
 
 	def stage(self, script):
-		"""The path of a target as the interpreter sees it."""
-		if not self.root:
+		"""The path of a target as the interpreter sees it, with its siblings beside it."""
+		if not self.root and self.version >= (3,):
 			return script
 		if not self.stagedir:
-			self.stagedir = tempfile.mkdtemp(prefix="pv-live-", dir=os.path.join(self.root, "tmp"))
+			self.stagedir = tempfile.mkdtemp(prefix="pv-live-", dir=(self.root or "") + "/tmp")
 			os.chmod(self.stagedir, 0o755)
-		shutil.copy(script, self.stagedir)
-		return os.path.join(self.stagedir, os.path.basename(script))[len(self.root):]
+		for path in {script, *glob.glob(os.path.join(TARGETS, "*.py"))}:
+			with open(path, encoding="utf-8") as text:
+				source = text.read()
+			if self.version < (3,):
+				source = YIELD_FROM.sub(r"for _one in \1: yield _one", source)
+			with open(os.path.join(self.stagedir, os.path.basename(path)), "w", encoding="utf-8") as out:
+				out.write(source)
+		return os.path.join(self.stagedir, os.path.basename(script))[len(self.root or ""):]
 
 	def outside(self, path):
 		return (self.root or "") + path
@@ -80,16 +91,17 @@ class Interp:
 def find_interpreters():
 	found = []
 	pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
-	for path in sorted(glob.glob(os.path.join(pyenv, "versions", "3.*", "bin", "python3"))):
+	for path in sorted(glob.glob(os.path.join(pyenv, "versions", "[23].*", "bin", "python"))):
 		found.append(("pyenv-" + path.split(os.sep)[-3], path, None))
 	for path in sorted(glob.glob("/usr/bin/python3.*")):
 		if re.fullmatch(r"/usr/bin/python3\.\d+", path):
 			found.append(("usr-" + os.path.basename(path)[6:], path, None))
 	roots = os.environ.get("PYROOTS") or os.path.join(TOP, "pyroots")
-	for root in sorted(glob.glob(os.path.join(roots, "3.*"))):
-		path = "/usr/bin/python" + os.path.basename(root)
-		if os.path.exists(root + path) and os.getuid() == 0:
-			found.append(("root-" + os.path.basename(root), path, root))
+	for root in sorted(glob.glob(os.path.join(roots, "[23].*"))):
+		for kind in ("", "d"):
+			path = "/usr/bin/python" + os.path.basename(root) + kind
+			if os.path.exists(root + path) and os.getuid() == 0:
+				found.append(("root-" + os.path.basename(root) + kind, path, root))
 	out = []
 	for name, path, root in found:
 		interp = Interp(name, path, root)

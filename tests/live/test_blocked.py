@@ -64,6 +64,10 @@ def wrong_between(truth, seen):
 	return out
 
 
+def script_of(interp):
+	return "blocked.py" if interp.version >= (3,) else "blocked27.py"
+
+
 def snapshot(pid):
 	run = live.pitviper("stack", "--json", pid)
 	assert run.status == 0, run
@@ -74,14 +78,14 @@ def snapshot(pid):
 
 def test_blocked_equal(interp, target):
 	"""100 % equal in file, name (qualname from 3.11) and line; twice, as nothing may wear off."""
-	victim = target(interp, "blocked.py", truth=True, timeout=120)
+	victim = target(interp, script_of(interp), truth=True, timeout=120)
 	with open(victim.truth) as truth_file:
 		truth = json.load(truth_file)
-	assert len(truth["threads"]) > 85
+	assert len(truth["threads"]) > (85 if interp.version >= (3,) else 65)
 	for _again in range(2):
 		seen = snapshot(victim.pid)
 		wrong, frames = differences(truth, seen)
-		assert frames > 3000
+		assert frames > (3000 if interp.version >= (3,) else 2500)
 		assert not wrong, "%d of %d threads differ:\n%s" % (len(wrong), len(truth["threads"]), "\n".join(wrong))
 		for thread in truth["threads"]:
 			one = seen[thread["tid"]]
@@ -99,7 +103,7 @@ def test_blocked_equal(interp, target):
 
 def test_blocked_pure_calls_have_no_native_between(interp, target):
 	"""From 3.11 a Python function called by a Python function has no C frame of its own."""
-	victim = target(interp, "blocked.py", truth=True, env={"PV_CASES": "recursion_250"})
+	victim = target(interp, script_of(interp), truth=True, env={"PV_CASES": "recursion_250"})
 	with open(victim.truth) as truth_file:
 		truth = json.load(truth_file)
 	thread = next(t for t in truth["threads"] if t["case"] == "recursion_250")
@@ -110,7 +114,10 @@ def test_blocked_pure_calls_have_no_native_between(interp, target):
 			kinds.append(before)
 		before = frame["kind"]
 	# leaf first: what stands just leafward of each `down`
-	assert kinds.count("python") > 240 if interp.version >= (3, 11) else kinds.count("native") > 240
+	if interp.version >= (3, 11):
+		assert kinds.count("python") > 240
+	elif interp.version >= (3,):	# 2.7's compilers may make one function of the loop and its calls
+		assert kinds.count("native") > 240
 
 
 @pytest.mark.noroot

@@ -29,7 +29,7 @@ def test_complete_mix(interp, target, full):
 			"_start", "__libc_start_main", "__libc_start_call_main", "clone", "clone3", "__clone3", "__clone",
 			"start_thread", "main", "__libc_start_main_impl", "__GI___clone3")
 		unnamed = first.kind == "native" and first.function.startswith("[unknown")
-		pythonic = outermost is not None and outermost.function.rpartition(".")[2] in ("<module>", "_bootstrap")
+		pythonic = outermost is not None and outermost.function.rpartition(".")[2] in ("<module>", "_bootstrap", "__bootstrap")
 		whole[(natively or unnamed) and pythonic and not stack.markers()] += stack.count
 	assert whole[True] >= (floor - 0.001) * summary["samples"], whole
 

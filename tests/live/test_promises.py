@@ -9,8 +9,8 @@ import subprocess
 import live
 import pytest
 
-SPINS = "print('READY', flush=True)\nwhile True: pass\n"
-NATIVE_EVAL = re.compile(r"^_PyEval_EvalFrameDefault\b")
+SPINS = "import os\nos.write(1, b'READY\\n')\nwhile True: pass\n"
+NATIVE_EVAL = re.compile(r"^_?PyEval_EvalFrame(Default|Ex)\b")
 
 
 # ---- how many samples

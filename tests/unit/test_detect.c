@@ -4,249 +4,7 @@
  * Input: objects and memory built here, with CPython 3.12.1's and 3.8's offsets by hand.
  * Output: Check's report.
  */
-#include <check.h>
-#include <elf.h>
-#include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "elf/elf.h"
-#include "python/detect.h"
-#include "target/mem.h"
-
-/* An object: [0, DATA) is text and read-only data, [DATA, IMAGE) is .data, at the same offsets. */
-enum {
-	DYNSYM = 0x200,
-	DYNSTR = 0x800,
-	SYMTAB = 0xa00,
-	SECTIONS = 0xe00,
-	EH_FRAME = 0xc00,
-	HOT = 0x1000,
-	TAIL = 0x1100,
-	COLD = 0x1200,
-	RODATA = 0x1400,
-	DATA = 0x2000,
-	RUNTIME = 0x2100,
-	TEXT = 0x2f00,
-	IMAGE = 0x3000,
-	HEAP_BYTES = 0x2000,
-	OBJECTS_MAX = 4,
-};
-#define HEAP 0x10000000ULL
-
-/* What lies where on the heap. */
-enum { INTERP = 0x000, TSTATE = 0x200, PTHREAD = 0x400, BLOCK = 0xc00, TSTATE_2 = 0xe00 };
-
-struct object {
-	uint8_t image[IMAGE];
-	size_t n_symbols, n_names;
-	bool symtab; /* symbols go to .symtab from now on */
-	size_t n_symtab;
-	uint64_t bias;
-	struct pv_elf *elf;
-};
-
-struct process {
-	struct pv_mem mem;
-	struct object objects[OBJECTS_MAX];
-	struct pv_python_module modules[OBJECTS_MAX];
-	size_t n_objects;
-	uint8_t heap[HEAP_BYTES];
-	unsigned int reads, fail_nth;
-	int errnum; /* of every read, 0: they work */
-};
-
-static void put(void *at, uint64_t value, size_t n)
-{
-	memcpy(at, &value, n);
-}
-
-static void heap_put(struct process *p, uint64_t at, uint64_t value)
-{
-	put(p->heap + at, value, 8);
-}
-
-static int process_read(struct pv_mem *mem, void *dst, size_t n, uint64_t addr)
-{
-	struct process *p = (struct process *)mem;
-
-	if (++p->reads == p->fail_nth)
-		return -EFAULT;
-	if (p->errnum)
-		return -p->errnum;
-	if (addr >= HEAP && addr - HEAP < HEAP_BYTES && n <= HEAP_BYTES - (addr - HEAP)) {
-		memcpy(dst, p->heap + (addr - HEAP), n);
-		return 0;
-	}
-	for (size_t i = 0; i < p->n_objects; i++) {
-		uint64_t at = addr - p->objects[i].bias;
-
-		if (at < IMAGE && n <= IMAGE - at) {
-			memcpy(dst, p->objects[i].image + at, n);
-			return 0;
-		}
-	}
-	return -EFAULT;
-}
-
-static struct process *process_create(void)
-{
-	struct process *p = calloc(1, sizeof(*p));
-
-	p->mem.read = process_read;
-	return p;
-}
-
-static void process_destroy(struct process *p)
-{
-	for (size_t i = 0; i < p->n_objects; i++)
-		pv_elf_close(p->objects[i].elf);
-	free(p);
-}
-
-static void symbol(struct object *o, const char *name, uint64_t value, uint64_t size, int type)
-{
-	size_t *n = o->symtab ? &o->n_symtab : &o->n_symbols;
-	Elf64_Sym sym = {
-		.st_name = (Elf64_Word)(o->n_names + 1),
-		.st_info = ELF64_ST_INFO(o->symtab ? STB_LOCAL : STB_GLOBAL, type),
-		.st_shndx = 1,
-		.st_value = value,
-		.st_size = size,
-	};
-
-	ck_assert_uint_lt(*n, 20);
-	memcpy(o->image + (o->symtab ? SYMTAB : DYNSYM) + ++*n * sizeof(sym), &sym, sizeof(sym));
-	strcpy((char *)o->image + DYNSTR + sym.st_name, name);
-	o->n_names += strlen(name) + 1;
-	ck_assert_uint_lt(o->n_names, SYMTAB - DYNSTR);
-}
-
-static struct object *object_add(struct process *p)
-{
-	struct object *o = &p->objects[p->n_objects++];
-
-	o->bias = 0x7f0000000000ULL + p->n_objects * 0x100000;
-	memset(o->image + HOT, 0x90, RODATA - HOT);
-	return o;
-}
-
-static void section(struct object *o, unsigned int i, Elf64_Shdr shdr)
-{
-	memcpy(o->image + SECTIONS + i * sizeof(shdr), &shdr, sizeof(shdr));
-}
-
-/* Closes the object: headers last, then it is opened as an ELF file would be. */
-static void object_open(struct process *p, struct object *o, const char *path)
-{
-	static const char names[] = "\0.eh_frame";
-	Elf64_Ehdr ehdr = {
-		.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, 1 },
-		.e_type = ET_DYN,
-		.e_machine = EM_X86_64,
-		.e_version = 1,
-		.e_phoff = sizeof(Elf64_Ehdr),
-		.e_shoff = SECTIONS,
-		.e_ehsize = sizeof(Elf64_Ehdr),
-		.e_phentsize = sizeof(Elf64_Phdr),
-		.e_phnum = 2,
-		.e_shentsize = sizeof(Elf64_Shdr),
-		.e_shnum = 6,
-		.e_shstrndx = 4,
-	};
-	Elf64_Phdr phdr[2] = {
-		{ PT_LOAD, PF_R | PF_X, 0, 0, 0, DATA, DATA, 0x1000 },
-		{ PT_LOAD, PF_R | PF_W, DATA, DATA, DATA, IMAGE - DATA, IMAGE - DATA, 0x1000 },
-	};
-	size_t i = (size_t)(o - p->objects);
-	struct pv_err *err;
-
-	memcpy(o->image, &ehdr, sizeof(ehdr));
-	memcpy(o->image + sizeof(ehdr), phdr, sizeof(phdr));
-	memcpy(o->image + 0x1c0, names, sizeof(names));
-	section(o, 1,
-		(Elf64_Shdr){ .sh_type = SHT_DYNSYM,
-			      .sh_offset = DYNSYM,
-			      .sh_link = 2,
-			      .sh_addr = DYNSYM,
-			      .sh_entsize = sizeof(Elf64_Sym),
-			      .sh_size = (o->n_symbols + 1) * sizeof(Elf64_Sym) });
-	section(o, 2,
-		(Elf64_Shdr){
-			.sh_type = SHT_STRTAB, .sh_offset = DYNSTR, .sh_size = o->n_names + 2 });
-	if (o->symtab)
-		section(o, 3,
-			(Elf64_Shdr){ .sh_type = SHT_SYMTAB,
-				      .sh_offset = SYMTAB,
-				      .sh_link = 2,
-				      .sh_entsize = sizeof(Elf64_Sym),
-				      .sh_size = (o->n_symtab + 1) * sizeof(Elf64_Sym) });
-	section(o, 4,
-		(Elf64_Shdr){
-			.sh_type = SHT_STRTAB, .sh_offset = 0x1c0, .sh_size = sizeof(names) });
-	err = pv_elf_open_memory(o->image, sizeof(o->image), &o->elf);
-	ck_assert_msg(!err, "%s", err ? err->message : "");
-	p->modules[i] = (struct pv_python_module){ o->elf, o->bias, path };
-}
-
-/* One CIE and an FDE per range (LSB 5.0, 10.6): pc-relative, 4 bytes. */
-static void frames_add(struct object *o, const uint64_t (*ranges)[2], size_t n)
-{
-	static const uint8_t cie[] = { 0x14, 0,    0,  0, 0,    0,    0, 0, 1,    'z', 'R', 0,
-				       1,    0x78, 16, 1, 0x1b, 0x0c, 7, 8, 0x90, 1,   0,   0 };
-	size_t at = EH_FRAME + sizeof(cie);
-
-	memcpy(o->image + EH_FRAME, cie, sizeof(cie));
-	for (size_t i = 0; i < n; i++, at += 20) {
-		put(o->image + at, 16, 4);
-		put(o->image + at + 4, at + 4 - EH_FRAME, 4);
-		put(o->image + at + 8, ranges[i][0] - (at + 8), 4);
-		put(o->image + at + 12, ranges[i][1] - ranges[i][0], 4);
-		put(o->image + at + 16, 0, 4);
-	}
-	section(o, 5,
-		(Elf64_Shdr){ .sh_name = 1,
-			      .sh_type = SHT_PROGBITS,
-			      .sh_addr = EH_FRAME,
-			      .sh_offset = EH_FRAME,
-			      .sh_size = at + 4 - EH_FRAME });
-}
-
-/* jmp rel32 */
-static void jump(struct object *o, uint64_t from, uint64_t to)
-{
-	o->image[from] = 0xe9;
-	put(o->image + from + 1, to - (from + 5), 4);
-}
-
-static void add_libc(struct process *p)
-{
-	static const uint32_t data[] = { 2048, 1, 0x510, 128, 32, 0, 64, 1, 8, 16 };
-	struct object *o = object_add(p);
-
-	memcpy(o->image + RODATA, data, sizeof(data));
-	symbol(o, "_thread_db_pthread_specific", RODATA, 12, STT_OBJECT);
-	symbol(o, "_thread_db_pthread_key_data_level2_data", RODATA + 12, 12, STT_OBJECT);
-	symbol(o, "_thread_db_pthread_key_data_data", RODATA + 24, 12, STT_OBJECT);
-	symbol(o, "_thread_db_sizeof_pthread_key_data", RODATA + 36, 4, STT_OBJECT);
-	object_open(p, o, "/lib/libc.so.6");
-}
-
-static void add_symbols(struct object *o)
-{
-	symbol(o, "_PyRuntime", RUNTIME, 0x800, STT_OBJECT);
-	symbol(o, "PyCode_Type", DATA, 8, STT_OBJECT);
-	symbol(o, "PyBytes_Type", DATA + 8, 8, STT_OBJECT);
-	symbol(o, "PyUnicode_Type", DATA + 16, 8, STT_OBJECT);
-	symbol(o, "_PyEval_EvalFrameDefault", HOT, 0x80, STT_FUNC);
-}
-
-static void add_version(struct object *o, uint32_t hex)
-{
-	put(o->image + RODATA, hex, 4);
-	symbol(o, "Py_Version", RODATA, 4, STT_OBJECT);
-}
+#include "made_process.h"
 
 enum { KEY = 33 };
 
@@ -277,27 +35,6 @@ static struct process *python_3_12(void)
 	object_open(p, o, "/usr/lib/libpython3.12.so.1.0");
 	add_libc(p);
 	return p;
-}
-
-static struct pv_python detect(struct process *p)
-{
-	struct pv_python python;
-	struct pv_err *err = pv_python_detect(&p->mem, p->modules, p->n_objects, &python);
-
-	ck_assert_msg(!err, "%s", err ? err->message : "");
-	return python;
-}
-
-static void refused(struct process *p, const char *why)
-{
-	struct pv_python python;
-	struct pv_err *err = pv_python_detect(&p->mem, p->modules, p->n_objects, &python);
-
-	ck_assert_msg(err != NULL, "not refused: %s", why);
-	ck_assert_int_eq(err->kind, PV_ERR_NOPROC);
-	ck_assert_msg(strstr(err->message, why) != NULL, "%s", err->message);
-	pv_err_destroy(err);
-	process_destroy(p);
 }
 
 START_TEST(finds)
@@ -383,10 +120,10 @@ START_TEST(refuses_nonsense)
 	refused(p, "does not point back at its interpreter");
 	p = python_3_12();
 	heap_put(p, PTHREAD, HEAP);
-	refused(p, "no thread's key leads to its thread state");
+	refused(p, "no thread leads to its own thread state");
 	p = python_3_12();
 	heap_put(p, BLOCK + 16 + 8, HEAP + TSTATE_2);
-	refused(p, "no thread's key leads to its thread state");
+	refused(p, "no thread leads to its own thread state");
 	p = python_3_12();
 	put(p->objects[0].image + RUNTIME + 1548, 70000, 4);
 	refused(p, "not a thread-specific key");
@@ -401,7 +138,7 @@ START_TEST(refuses_nonsense)
 	heap_put(p, TSTATE + 8, HEAP + TSTATE);
 	heap_put(p, INTERP, HEAP + INTERP);
 	heap_put(p, PTHREAD, HEAP);
-	refused(p, "no thread's key");
+	refused(p, "no thread leads");
 	p = python_3_12();
 	p->n_objects--; /* no libc */
 	struct object *libc = &p->objects[1];
@@ -512,13 +249,69 @@ START_TEST(version_by_text)
 	pv_python_deinit(&python);
 	process_destroy(p);
 
+	/* A debug build of a version that has no window to be found. */
+	p = process_create();
+	struct object *o = object_add(p);
+
+	add_symbols(o);
+	symbol(o, "_Py_NegativeRefcount", HOT, 1, STT_FUNC);
+	strcpy((char *)o->image + TEXT, text);
+	object_open(p, o, "/usr/bin/python3.8d");
+	add_libc(p);
+	python = detect(p);
+	ck_assert(python.debug);
+	ck_assert_str_eq(python.version, "3.8.18 debug");
+	pv_python_deinit(&python);
+	process_destroy(p);
+
 	refused(python_3_8(text, "cpython-39"), "contradicts itself");
 	refused(python_3_8("", ""), "cannot be found");
 	refused(python_3_8("3.8.18 (see below)", ""), "cannot be found");
 	refused(python_3_8("3.8.0rc1 (default, Nov 23 2026, 10:00:00) \n[GCC 12.2.0]", ""),
 		"3.8.0rc1");
-	refused(python_3_8("3.7.16 (default, Nov 23 2026, 10:00:00) \n[GCC 12.2.0]", "cpython-37"),
-		"CPython 3.7 is not supported");
+	refused(python_3_8("3.5.16 (default, Nov 23 2026, 10:00:00) \n[GCC 12.2.0]", "cpython-35"),
+		"CPython 3.5 is not supported");
+	/* The layouts of 3.7 differ between its micro releases. */
+	refused(python_3_8("", "cpython-37"), "micro releases");
+}
+END_TEST
+
+/* PY_VERSION in the code of Py_GetVersion(): lea RODATA + 0x40(%rip), %rdx; ret */
+static struct process *python_by_code(const char *text, const char *tag, const char *version)
+{
+	enum { CODE = HOT + 0x90, STRING = RODATA + 0x40 };
+	static const uint8_t lea[] = { 0x48, 0x8d, 0x15, 0, 0, 0, 0, 0xc3 };
+	struct process *p = process_create();
+	struct object *o = object_add(p);
+
+	add_symbols(o);
+	memcpy(o->image + CODE, lea, sizeof(lea));
+	put(o->image + CODE + 3, STRING - (CODE + 7), 4);
+	symbol(o, "Py_GetVersion", CODE, sizeof(lea), STT_FUNC);
+	strcpy((char *)o->image + STRING, version);
+	strcpy((char *)o->image + TEXT, text);
+	strcpy((char *)o->image + RODATA, tag);
+	object_open(p, o, "/usr/lib/libpython3.so.1.0");
+	add_libc(p);
+	return p;
+}
+
+START_TEST(version_by_code)
+{
+	static const char text[] = "3.8.18 (default, Nov 23 2026, 10:00:00) \n[GCC 12.2.0]";
+	struct process *p = python_by_code("", "cpython-37", "3.7.3");
+	struct pv_python python = detect(p);
+
+	/* not initialised, and its micro release is known all the same */
+	ck_assert(python.found && !python.initialized);
+	ck_assert_str_eq(python.version, "3.7.3");
+	ck_assert_uint_eq(python.proc.py.rt_tss_key, 1416);
+	pv_python_deinit(&python);
+	process_destroy(p);
+	refused(python_by_code(text, "cpython-38", "3.8.17"), "contradicts itself");
+	refused(python_by_code("", "cpython-38", "3.9.17"), "contradicts itself");
+	/* what is no version is not taken for one */
+	refused(python_by_code("", "cpython-37", "3.7.3 or so"), "micro releases");
 }
 END_TEST
 
@@ -531,21 +324,30 @@ START_TEST(refuses_builds)
 	add_version(o, 0x030c01f0);
 	symbol(o, "_Py_NegativeRefcount", HOT, 1, STT_FUNC);
 	object_open(p, o, "/usr/bin/python3.12d");
-	refused(p, "a debug build");
+	refused(p, "3.12.1 debug in /usr/bin/python3.12d: where this debug build switches frames");
 
 	p = process_create();
 	o = object_add(p);
 	add_symbols(o);
-	add_version(o, 0x030e00f0);
-	object_open(p, o, "/usr/bin/python3.14");
-	refused(p, "cannot read the CPython 3.14.0 in /usr/bin/python3.14: CPython 3.14 is not");
+	add_version(o, 0x030c01f0);
+	symbol(o, "_Py_NegativeRefcount", HOT, 1, STT_FUNC);
+	symbol(o, "_Py_PrintReferences", HOT, 1, STT_FUNC);
+	object_open(p, o, "/usr/bin/python3.12d");
+	refused(p, "Py_TRACE_REFS");
+
+	p = process_create();
+	o = object_add(p);
+	add_symbols(o);
+	add_version(o, 0x031000f0);
+	object_open(p, o, "/usr/bin/python3.16");
+	refused(p, "cannot read the CPython 3.16.0 in /usr/bin/python3.16: CPython 3.16 is not");
 
 	p = process_create();
 	o = object_add(p);
 	symbol(o, "_PyThreadState_Current", DATA, 8, STT_OBJECT);
-	strcpy((char *)o->image + TEXT, "2.7.18 (default, Nov 23 2026, 10:00:00) \n[GCC 12.2.0]");
-	object_open(p, o, "/usr/bin/python2.7");
-	refused(p, "CPython 2.7.18");
+	strcpy((char *)o->image + TEXT, "3.4.18 (default, Nov 23 2026, 10:00:00) \n[GCC 12.2.0]");
+	object_open(p, o, "/usr/bin/python3.4");
+	refused(p, "CPython 3.4 is not supported");
 
 	p = process_create();
 	o = object_add(p);
@@ -896,6 +698,7 @@ int main(void)
 	tcase_add_test(tcase, any_thread);
 	tcase_add_test(tcase, every_read_fails);
 	tcase_add_test(tcase, version_by_text);
+	tcase_add_test(tcase, version_by_code);
 	tcase_add_test(tcase, refuses_builds);
 	tcase_add_test(tcase, copy_relocation);
 	tcase_add_test(tcase, not_loaded_yet);

@@ -4,6 +4,7 @@
  * CPython 3.13.0 itself printed (each also in its DWARF).  Output: Check's report.
  */
 #include <check.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,239 @@ static const uint64_t debug_3_13[] = {
 };
 enum { N_DEBUG = sizeof(debug_3_13) / sizeof(debug_3_13[0]) };
 
+/* From Debian's 3.14.10. */
+static const uint64_t debug_3_14[] = {
+	0x7970677562656478,
+	0x030e0af0,
+	0,
+	316616,
+	784,
+	808,
+	225864,
+	7280,
+	7272,
+	7344,
+	7360,
+	7408,
+	7688,
+	7672,
+	7680,
+	16,
+	7784,
+	0,
+	7800,
+	7792,
+	7992,
+	0,
+	832,
+	0,
+	8,
+	16,
+	72,
+	152,
+	160,
+	232,
+	32,
+	88,
+	8,
+	0,
+	56,
+	80,
+	74,
+	64,
+	0,
+	216,
+	112,
+	120,
+	128,
+	136,
+	68,
+	52,
+	96,
+	104,
+	208,
+	0,
+	16,
+	8,
+	416,
+	24,
+	88,
+	168,
+	40,
+	32,
+	16,
+	40,
+	24,
+	16,
+	200,
+	24,
+	40,
+	32,
+	48,
+	32,
+	40,
+	24,
+	16,
+	32,
+	16,
+	24,
+	40,
+	16,
+	32,
+	64,
+	32,
+	16,
+	40,
+	264,
+	192,
+	160,
+	24,
+	72,
+	67,
+	0,
+	8,
+	24,
+	304,
+	8076,
+	0,
+	4,
+	512,
+};
+
+/* From Debian's 3.15.2. */
+static const uint64_t debug_3_15[] = {
+	0x7970677562656478,
+	0x030f02f0,
+	0,
+	346568,
+	912,
+	936,
+	226240,
+	7272,
+	7264,
+	7336,
+	7352,
+	7400,
+	7592,
+	7576,
+	7584,
+	16,
+	7736,
+	0,
+	7752,
+	7744,
+	7944,
+	0,
+	888,
+	0,
+	8,
+	16,
+	72,
+	80,
+	88,
+	96,
+	176,
+	184,
+	256,
+	32,
+	36,
+	40,
+	136,
+	288,
+	0,
+	88,
+	8,
+	0,
+	56,
+	80,
+	74,
+	64,
+	0,
+	216,
+	112,
+	120,
+	128,
+	136,
+	68,
+	52,
+	96,
+	104,
+	208,
+	0,
+	16,
+	8,
+	424,
+	24,
+	88,
+	168,
+	32,
+	288,
+	944,
+	888,
+	40,
+	32,
+	16,
+	40,
+	24,
+	16,
+	200,
+	24,
+	40,
+	32,
+	48,
+	32,
+	40,
+	24,
+	16,
+	32,
+	16,
+	24,
+	40,
+	16,
+	32,
+	64,
+	32,
+	16,
+	40,
+	56,
+	176,
+	112,
+	120,
+	1120,
+	104,
+	160,
+	24,
+	72,
+	67,
+	0,
+	8,
+	24,
+	344,
+	8028,
+	0,
+	4,
+	512,
+};
+
+/* The table that a live interpreter of this version has. */
+static const uint64_t *debug_of(uint32_t version, size_t *n_ret)
+{
+	switch (version >> 16) {
+	case 0x030d:
+		*n_ret = sizeof(debug_3_13);
+		return debug_3_13;
+	case 0x030e:
+		*n_ret = sizeof(debug_3_14);
+		return debug_3_14;
+	case 0x030f:
+		*n_ret = sizeof(debug_3_15);
+		return debug_3_15;
+	default:
+		*n_ret = 0;
+		return NULL;
+	}
+}
+
 static struct pv_pylayout find(uint32_t version, const uint64_t *debug, size_t n)
 {
 	struct pv_pylayout py;
@@ -119,7 +353,40 @@ static void refused(uint32_t version, const uint64_t *debug, size_t n, const cha
 /* The numbers here are from compiled headers and DWARF, not from layouts.inc. */
 START_TEST(tables)
 {
-	struct pv_pylayout py = find(0x030812f0, NULL, 0);
+	struct pv_pylayout py = find(0x020712f0, NULL, 0);
+
+	ck_assert_int_eq(py.linetable_kind, PV_LINES_LNOTAB_UNSIGNED);
+	ck_assert_int_eq(py.own_kind, PV_OWN_LIST);
+	ck_assert_uint_eq(py.ts_thread_id, 144);
+	ck_assert_uint_eq(py.fr_instr, 120);
+	ck_assert_uint_eq(py.co_filename, 80);
+	ck_assert_uint_eq(py.str_state, PV_OFF_NONE);
+	ck_assert_uint_eq(py.bytes_data, 36);
+
+	py = find(0x03060ff0, NULL, 0);
+	ck_assert_int_eq(py.linetable_kind, PV_LINES_LNOTAB);
+	ck_assert_int_eq(py.own_kind, PV_OWN_KEY);
+	ck_assert_uint_eq(py.ts_thread_id, 152);
+	ck_assert_uint_eq(py.fr_instr, 120);
+	ck_assert_uint_eq(py.co_linetable, 112);
+	ck_assert_uint_eq(py.str_ascii_data, 48);
+
+	py = find(0x030703f0, NULL, 0);
+
+	/* PyGC_Head grew in 3.7.4, and all behind it moved. */
+	ck_assert_uint_eq(py.rt_tss_key, 1416);
+	ck_assert_uint_eq(py.rt_tstate_current, 1392);
+	py = find(0x030704f0, NULL, 0);
+	ck_assert_uint_eq(py.rt_tss_key, 1504);
+	ck_assert_uint_eq(py.rt_tstate_current, 1480);
+	ck_assert_uint_eq(py.fr_instr, 104);
+	ck_assert_uint_eq(py.co_filename, 96);
+	ck_assert_uint_eq(py.co_linetable, 112);
+	ck_assert_uint_eq(py.co_firstlineno, 36);
+	ck_assert(pv_pylayout_needs_micro(0x030700f0));
+	ck_assert(!pv_pylayout_needs_micro(0x030800f0));
+
+	py = find(0x030812f0, NULL, 0);
 
 	ck_assert_int_eq(py.frame_kind, PV_FRAME_OBJECT);
 	ck_assert_int_eq(py.anchor_kind, PV_ANCHOR_NONE);
@@ -182,11 +449,14 @@ static void inside(uint16_t offset, unsigned int bytes, unsigned int start, unsi
 /* One read of each struct must hold all fields. */
 START_TEST(lengths)
 {
-	static const uint32_t versions[] = { 0x030800f0, 0x030900f0, 0x030a00f0,
-					     0x030b00f0, 0x030c00f0, 0x030d00f0 };
+	static const uint32_t versions[] = { 0x020712f0, 0x03060ff0, 0x030700f0, 0x030704f0,
+					     0x030800f0, 0x030900f0, 0x030a00f0, 0x030b00f0,
+					     0x030c00f0, 0x030d00f0, 0x030e0af0 };
 
 	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
-		struct pv_pylayout py = find(versions[i], debug_3_13, sizeof(debug_3_13));
+		size_t n;
+		const uint64_t *debug = debug_of(versions[i], &n);
+		struct pv_pylayout py = find(versions[i], debug, n);
 		unsigned int instr = py.instr_kind == PV_INSTR_POINTER ? 8 : 4;
 
 		inside(py.fr_previous, 8, py.fr_start, py.fr_len);
@@ -201,6 +471,7 @@ START_TEST(lengths)
 		inside(py.ts_frame, 8, 0, py.ts_len);
 		inside(py.ts_cframe, 8, 0, py.ts_len);
 		inside(py.ts_status, 4, 0, py.ts_len);
+		inside(py.ts_base_frame, 8, 0, py.ts_len);
 		inside(py.ob_type, 8, 0, py.co_len);
 		inside(py.co_filename, 8, 0, py.co_len);
 		inside(py.co_name, 8, 0, py.co_len);
@@ -212,9 +483,10 @@ START_TEST(lengths)
 		ck_assert_uint_le(py.fr_len, 128);
 		ck_assert_uint_le(py.ts_len, 256);
 		ck_assert_uint_le(py.co_len, 256);
-		ck_assert_uint_ne(pv_pylayout_initialized_offset(versions[i]), 0);
+		if (versions[i] >= 0x03080000)
+			ck_assert_uint_ne(pv_pylayout_initialized_offset(versions[i]), 0);
 	}
-	ck_assert_uint_eq(pv_pylayout_initialized_offset(0x030700f0), 0);
+	ck_assert_uint_eq(pv_pylayout_initialized_offset(0x030200f0), 0);
 }
 END_TEST
 
@@ -251,6 +523,50 @@ START_TEST(debug_offsets)
 	ck_assert_uint_eq(py.ts_native_thread_id, 168);
 	ck_assert_uint_eq(py.is_gc, 7408);
 	ck_assert_uint_eq(py.gc_collecting, 192);
+}
+END_TEST
+
+START_TEST(debug_offsets_3_14)
+{
+	struct pv_pylayout py = find(0x030e0af0, debug_3_14, sizeof(debug_3_14));
+
+	ck_assert_uint_eq(py.rt_interpreters_head, 808);
+	ck_assert_uint_eq(py.rt_tss_key, 2336);
+	ck_assert_uint_eq(py.is_threads_head, 7344);
+	ck_assert_uint_eq(py.ts_frame, 72);
+	ck_assert_uint_eq(py.fr_owner, 74);
+	ck_assert_uint_eq(py.fr_instr, 56);
+	ck_assert_uint_eq(py.co_code_adaptive, 208);
+	ck_assert_uint_eq(py.co_firsttraceable, 192);
+	ck_assert_uint_eq(py.co_version, 92);
+	ck_assert_uint_eq(py.code_tag_mask, 3); /* _PyStackRef */
+	ck_assert_uint_eq(py.owner_boundary, 3);
+	ck_assert_uint_eq(py.str_ascii_data, 40);
+	ck_assert_uint_eq(py.bytes_data, 32);
+	ck_assert_uint_eq(py.own_kind, PV_OWN_TSS);
+	ck_assert_uint_eq(py.ts_base_frame, PV_OFF_NONE);
+	/* The list of 3.13 is another one. */
+	refused(0x030e0af0, debug_3_14, sizeof(debug_3_13), "cut off");
+	refused(0x030d00f0, debug_3_14, sizeof(debug_3_14), "of version 0x30e0af0");
+}
+END_TEST
+
+START_TEST(debug_offsets_3_15)
+{
+	struct pv_pylayout py = find(0x030f02f0, debug_3_15, sizeof(debug_3_15));
+
+	ck_assert_uint_eq(py.rt_interpreters_head, 936);
+	ck_assert_uint_eq(py.rt_tss_key, 0); /* has none */
+	ck_assert_uint_eq(py.own_kind, PV_OWN_TLS);
+	ck_assert_uint_eq(py.is_threads_head, 7336);
+	ck_assert_uint_eq(py.ts_frame, 72);
+	ck_assert_uint_eq(py.ts_base_frame, 80);
+	ck_assert_uint_eq(py.ts_thread_id, 176);
+	ck_assert_uint_eq(py.ts_native_thread_id, 184);
+	ck_assert_uint_eq(py.fr_owner, 74);
+	ck_assert_uint_eq(py.co_firsttraceable, 192);
+	ck_assert_uint_eq(py.str_ascii_data, 40);
+	ck_assert_uint_eq(py.str_compact_data, 56);
 }
 END_TEST
 
@@ -294,10 +610,10 @@ START_TEST(refusals)
 	find(0x030d00f0, debug, sizeof(debug));
 	debug[26]++;
 	refused(0x030d00f0, debug, sizeof(debug), "is outside its struct");
-	refused(0x020712f0, NULL, 0, "CPython 2.7 is not supported");
-	refused(0x030710f0, NULL, 0, "CPython 3.7 is not supported");
-	refused(0x030e00f0, NULL, 0, "CPython 3.14 is not supported");
-	refused(0x040000f0, NULL, 0, "supported: 3.8 to 3.13");
+	refused(0x020612f0, NULL, 0, "CPython 2.6 is not supported");
+	refused(0x030510f0, NULL, 0, "CPython 3.5 is not supported");
+	refused(0x031000f0, NULL, 0, "CPython 3.16 is not supported");
+	refused(0x040000f0, NULL, 0, "supported: 2.7 and 3.6 to 3.15");
 	refused(0x030a00c1, NULL, 0, "pre-release");
 	refused(0x030d00f0, NULL, 0, "missing");
 	for (size_t n = 0; n < sizeof(debug_3_13); n++)
@@ -325,6 +641,8 @@ int main(void)
 	tcase_add_test(tcase, tables);
 	tcase_add_test(tcase, lengths);
 	tcase_add_test(tcase, debug_offsets);
+	tcase_add_test(tcase, debug_offsets_3_14);
+	tcase_add_test(tcase, debug_offsets_3_15);
 	tcase_add_test(tcase, debug_offsets_lie);
 	tcase_add_test(tcase, refusals);
 	srunner_run_all(runner, CK_ENV);

@@ -91,7 +91,7 @@ static void expect(const struct sample *s, const struct pv_merge_options *option
 								       : ref->value)));
 		if (ref->kind == PV_REF_NATIVE)
 			ck_assert_uint_eq(ref->value, (uint64_t)ref->detail << 8);
-		if (ref->kind == PV_REF_PYTHON)
+		if (ref->kind == PV_REF_PYTHON && ref->detail != (uint32_t)PV_LASTI_NONE)
 			ck_assert_uint_eq(ref->detail, 2 * ref->value);
 	}
 	ck_assert_str_eq(pv_str_text(&text), expected);
@@ -226,6 +226,34 @@ START_TEST(any_other_difference_is_marked)
 END_TEST
 
 /* An eval frame without a run: its Python frames are of another thread state. */
+/* P2 runs no bytecode: C code pushed it, and it has no eval frame. */
+START_TEST(idle_frames_have_no_eval_frame)
+{
+	struct sample s = make(BOTH);
+
+	python(&s, 1, END);
+	python(&s, 2, END);
+	s.words[3] |= (uint32_t)PV_LASTI_NONE;
+	python(&s, 3, END);
+	native(&s, 1, EVAL);
+	native(&s, 2, 0);
+	native(&s, 3, EVAL);
+	native(&s, 4, 0);
+	expect(&s, &counted, "N4 P3 P2 N2 P1");
+	expect_state(true, false, false, false, 0);
+	/* with one eval frame more, it is one that is traced */
+	native(&s, 5, EVAL);
+	expect(&s, &counted, "P3 N4 P2 N2 P1");
+	/* the leaf has just begun: it has its eval frame */
+	s = make(BOTH);
+	python(&s, 1, END);
+	s.words[1] |= (uint32_t)PV_LASTI_NONE;
+	python(&s, 2, END);
+	native(&s, 1, EVAL);
+	expect(&s, &counted, "[mismatch] N1");
+}
+END_TEST
+
 START_TEST(hidden_python_frames_are_marked)
 {
 	struct sample s = make(BOTH);
@@ -751,6 +779,7 @@ int main(void)
 	tcase_add_test(tcase, kernel_frames_stand_at_the_leaf);
 	tcase_add_test(tcase, exact_frames_and_raw_addresses);
 	tcase_add_test(tcase, counted_surplus_eval_frame_is_native);
+	tcase_add_test(tcase, idle_frames_have_no_eval_frame);
 	tcase_add_test(tcase, any_other_difference_is_marked);
 	tcase_add_test(tcase, hidden_python_frames_are_marked);
 	tcase_add_test(tcase, skipped_frame_is_not_shown);

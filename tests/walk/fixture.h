@@ -70,7 +70,8 @@ static const struct field proc_fields[] = {
 	PROC(inlined[15].start), PROC(inlined[15].end),   PROC(pthread_specific),
 	PROC(pthread_key_size),  PROC(pthread_key_data),  PROC(pthread_key_block),
 	PROC(reanchor_cfa),      PROC(reanchor_rbp),      PROC(reanchor_pc),
-	PROC(reanchor_cframe),   PROC(eval_row),
+	PROC(reanchor_cframe),   PROC(eval_row),          PROC(tls_module),
+	PROC(tls_offset),
 };
 
 static const struct field py_fields[] = {
@@ -129,6 +130,8 @@ static const struct field py_fields[] = {
 	PY(is_gc),
 	PY(gc_collecting),
 	PY(rt_gc),
+	PY(ts_base_frame),
+	PY(own_kind),
 };
 
 /* Names that older fixtures may still have: their lines are passed over. */

@@ -180,7 +180,11 @@ def run(mode):
 
 
 def gettid():
-	return _thread.get_native_id()
+	try:
+		return _thread.get_native_id()
+	except AttributeError:
+		import ctypes
+		return ctypes.CDLL(None).syscall(186)
 
 
 def stack(ident):

@@ -3,7 +3,8 @@
 
 Input: argv[1], the file to write the truth to.  Every case below runs in a thread of its own and
 ends in hold(), which never returns.  Output: the truth as JSON, made by CPython itself from
-sys._current_frames() once all are blocked, then the line READY.  Runs on CPython 3.8 and newer.
+sys._current_frames() once all are blocked, then the line READY.  Runs on CPython 3.6 and newer; 2.7 has
+blocked27.py.
 """
 import asyncio
 import collections
@@ -20,6 +21,18 @@ import sys
 import tempfile
 import threading
 import time
+
+from pv_compat import get_native_id, native_id, say
+
+if sys.version_info >= (3, 7):
+	run_loop, running_loop = asyncio.run, asyncio.get_running_loop
+else:
+	running_loop = asyncio.get_event_loop
+
+	def run_loop(coroutine):
+		loop = asyncio.new_event_loop()
+		asyncio.set_event_loop(loop)
+		return loop.run_until_complete(coroutine)
 
 CASES = []
 ENTERED = []			# native ids of the threads that are about to block
@@ -45,61 +58,61 @@ def between(outer, inner, native):
 
 def hold(*_ignored, **_also):
 	# one line, so that the truth is the same just before and while it blocks
-	ENTERED.append(threading.get_native_id()); GATE.acquire()
+	ENTERED.append(get_native_id()); GATE.acquire()
 
 
 # ---- how it blocks
 
 @case
 def blocks_in_lock():
-	ENTERED.append(threading.get_native_id()); GATE.acquire()
+	ENTERED.append(get_native_id()); GATE.acquire()
 
 
 @case
 def blocks_in_pipe_read():
-	ENTERED.append(threading.get_native_id()); os.read(PIPE[0], 1)
+	ENTERED.append(get_native_id()); os.read(PIPE[0], 1)
 
 
 @case
 def blocks_in_sleep():
-	ENTERED.append(threading.get_native_id()); time.sleep(100000)
+	ENTERED.append(get_native_id()); time.sleep(100000)
 
 
 @case
 def blocks_in_select():
-	ENTERED.append(threading.get_native_id()); select.select([PIPE[0]], [], [])
+	ENTERED.append(get_native_id()); select.select([PIPE[0]], [], [])
 
 
 @case
 def blocks_in_queue():
 	q = queue.Queue()
-	ENTERED.append(threading.get_native_id()); q.get()
+	ENTERED.append(get_native_id()); q.get()
 
 
 @case
 def blocks_in_event():
 	event = threading.Event()
-	ENTERED.append(threading.get_native_id()); event.wait()
+	ENTERED.append(get_native_id()); event.wait()
 
 
 @case
 def blocks_in_condition_for():
 	condition = threading.Condition()
 	with condition:
-		ENTERED.append(threading.get_native_id()); condition.wait_for(lambda: False)
+		ENTERED.append(get_native_id()); condition.wait_for(lambda: False)
 
 
 @case
 def blocks_in_read_of_file():
 	with os.fdopen(os.dup(PIPE[0]), "rb") as stream:
-		ENTERED.append(threading.get_native_id()); stream.read(1)
+		ENTERED.append(get_native_id()); stream.read(1)
 
 
 @case
 def blocks_in_join():
 	other = threading.Thread(target=hold, daemon=True, name="joined")
 	other.start()
-	ENTERED.append(threading.get_native_id()); other.join()
+	ENTERED.append(get_native_id()); other.join()
 
 
 # ---- recursion
@@ -249,7 +262,7 @@ def coroutine():
 	async def main():
 		await asyncio.sleep(0)
 		await middle()
-	asyncio.run(main())
+	run_loop(main())
 
 
 @case
@@ -263,7 +276,7 @@ def coroutine_gathered():
 
 	async def main():
 		await asyncio.gather(waits(), holds(), waits())
-	asyncio.run(main())
+	run_loop(main())
 
 
 @case
@@ -276,7 +289,7 @@ def async_generator():
 	async def main():
 		async for _n in numbers():
 			pass
-	asyncio.run(main())
+	run_loop(main())
 
 
 @case
@@ -291,7 +304,7 @@ def async_with():
 	async def main():
 		async with Manager():
 			pass
-	asyncio.run(main())
+	run_loop(main())
 
 
 @case
@@ -302,17 +315,17 @@ def async_comprehension():
 
 	async def main():
 		return [hold() if n == 1 else n async for n in numbers()]
-	asyncio.run(main())
+	run_loop(main())
 
 
 @case
 def event_loop_idle():
 	async def main():
-		asyncio.get_running_loop().call_soon(
+		running_loop().call_soon(
 			lambda: ENTERED.append(native))
 		await asyncio.sleep(100000)
-	native = threading.get_native_id()
-	asyncio.run(main())
+	native = get_native_id()
+	run_loop(main())
 
 
 # ---- classes and slots
@@ -869,20 +882,20 @@ def import_body():
 def pool_worker():
 	pool = concurrent.futures.ThreadPoolExecutor(1)
 	pool.submit(hold)
-	ENTERED.append(threading.get_native_id()); GATE.acquire()
+	ENTERED.append(get_native_id()); GATE.acquire()
 
 
 @case
 def timer_thread():
 	threading.Timer(0.0, hold).start()
-	ENTERED.append(threading.get_native_id()); GATE.acquire()
+	ENTERED.append(get_native_id()); GATE.acquire()
 
 
 @case
 def bare_thread():
 	import _thread
 	_thread.start_new_thread(hold, ())
-	ENTERED.append(threading.get_native_id()); GATE.acquire()
+	ENTERED.append(get_native_id()); GATE.acquire()
 
 
 # ---- the truth
@@ -893,7 +906,7 @@ EXTRA = {"blocks_in_join": 1, "pool_worker": 1, "timer_thread": 1, "bare_thread"
 
 def start(function, index, stack):
 	def run():
-		NATIVE_OF[threading.get_ident()] = (threading.get_native_id(), function.__name__)
+		NATIVE_OF[threading.get_ident()] = (get_native_id(), function.__name__)
 		function()
 	threading.stack_size(stack)
 	threading.Thread(target=run, daemon=True, name="case-%d" % index).start()
@@ -936,7 +949,7 @@ def main():
 	for index, (function, stack) in enumerate(cases):
 		start(function, index, stack)
 	wait_until_blocked(len(cases) + sum(EXTRA.get(f.__name__, 0) for f, _ in cases))
-	natives = {t.ident: (t.native_id, t.name) for t in threading.enumerate()}
+	natives = {t.ident: (native_id(t), t.name) for t in threading.enumerate()}
 	natives.update(NATIVE_OF)
 	threads = []
 	for ident, frame in sys._current_frames().items():
@@ -953,7 +966,7 @@ def main():
 	with open(sys.argv[1], "w") as out:
 		json.dump({"pid": os.getpid(), "version": list(sys.version_info[:3]),
 			   "threads": threads, "between": BETWEEN}, out)
-	print("READY", flush=True)
+	say("READY")
 	sys.stdin.read()
 	os._exit(0)
 

@@ -7,6 +7,8 @@ number N is called fN, in the file calls_made.py, and calls f(N+1) in its last l
 import os
 import sys
 
+from pv_compat import say
+
 DEPTH, LONG, STATEMENTS = 300, 150, 6000
 PARENT = os.getppid()
 
@@ -38,7 +40,7 @@ def main():
 	code = space["f%d" % LONG].__code__
 	table = getattr(code, "co_linetable", None) or code.co_lnotab
 	assert len(table) > 14 * 1024, len(table)
-	print("READY", flush=True)
+	say("READY")
 	space["f0"](0)
 
 

@@ -10,7 +10,8 @@ says the number.  Every frame of churn code must agree on the number: see churn_
 """
 import gc
 import sys
-import time
+
+from pv_compat import say, thread_time
 
 
 def source_own(n):
@@ -40,19 +41,19 @@ def run_one(n, variant, seconds):
 		source, name = source_same(n), "work"
 	namespace = {}
 	exec(compile(source, "/churn/file_%05d.py" % n, "exec"), namespace)
-	namespace[name](time.thread_time() + seconds, time.thread_time)
+	namespace[name](thread_time() + seconds, thread_time)
 	namespace.clear()		# breaks the cycle: the code objects are freed here and now
 
 
 def main():
 	count, variant, ms = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
-	print("READY", flush=True)
+	say("READY")
 	if len(sys.argv) < 5:
 		sys.stdin.readline()
 	gc.disable()
 	for n in range(count):
 		run_one(n, variant, ms / 1000)
-	print("DONE", flush=True)
+	say("DONE")
 
 
 if __name__ == "__main__":

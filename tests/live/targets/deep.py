@@ -8,6 +8,8 @@ import os
 import sys
 import threading
 
+from pv_compat import say
+
 PARENT = os.getppid()
 
 
@@ -31,7 +33,7 @@ def nested(n):
 
 def main():
 	sys.setrecursionlimit(100000)
-	print("READY", flush=True)
+	say("READY")
 	while os.getppid() == PARENT:
 		straight(int(sys.argv[1]))
 		nested(int(sys.argv[2]))

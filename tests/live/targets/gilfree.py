@@ -11,19 +11,22 @@ import json
 import os
 import sys
 import threading
+import time
 import zlib
 
+from pv_compat import native_id, say, start_thread
+
 PARENT = os.getppid()
-DATA = bytes(range(256)) * 40000		# 10 MB: one call takes many samples
+DATA = bytes(bytearray(range(256))) * 40000		# 10 MB: one call takes many samples
 ROWS = 700
 
 
 def calls_sha256():
-	hashlib.sha256(DATA)
+	hashlib.sha256().update(DATA)		# 2.7 keeps the GIL in the constructor
 
 
 def calls_md5():
-	hashlib.md5(DATA)
+	hashlib.md5().update(DATA)
 
 
 def calls_crc32():
@@ -46,7 +49,7 @@ if len(sys.argv) > 2:
 	SERIES = numpy.arange(3000000, dtype=float)
 
 	def calls_matmul():
-		MATRIX @ MATRIX
+		numpy.dot(MATRIX, MATRIX)
 
 	def calls_sqrt():
 		numpy.sqrt(SERIES)
@@ -56,18 +59,19 @@ if len(sys.argv) > 2:
 def again(function):
 	while os.getppid() == PARENT:
 		function()
+		if sys.version_info < (3, 2):
+			time.sleep(0.001)	# the old GIL goes to whoever takes it first
 
 
 def main():
 	started = {}
 	for function in CALLS:
-		thread = threading.Thread(target=again, args=(function,), name=function.__name__, daemon=True)
-		thread.start()
+		thread = start_thread(again, (function,), function.__name__)
 		started[thread.ident] = function.__name__
-	truth = {str(t.native_id): started[t.ident] for t in threading.enumerate() if t.ident in started}
+	truth = {str(native_id(t)): started[t.ident] for t in threading.enumerate() if t.ident in started}
 	with open(sys.argv[1], "w") as out:
 		json.dump({"threads": truth}, out)
-	print("READY", flush=True)
+	say("READY")
 	again(calls_crc32)
 
 

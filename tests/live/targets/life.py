@@ -7,15 +7,15 @@ Output: READY and the answers.  Between commands a thread called early burns CPU
 """
 import os
 import sys
-import threading
-import time
+
+from pv_compat import native_id, say, start_thread, thread_time
 
 PARENT = os.getppid()
 
 
 def burn(seconds=None):
-	until = time.thread_time() + (seconds or 1e9)
-	while time.thread_time() < until and os.getppid() == PARENT:
+	until = thread_time() + (seconds or 1e9)
+	while thread_time() < until and os.getppid() == PARENT:
 		for _ in range(2000):
 			pass
 
@@ -31,17 +31,16 @@ def work_of_main(seconds):
 
 
 def main():
-	threading.Thread(target=make("early"), daemon=True).start()
-	print("READY", flush=True)
-	for line in sys.stdin:
-		word, *rest = line.split()
+	start_thread(make("early"))
+	say("READY")
+	for line in iter(sys.stdin.readline, ""):
+		words = line.split()
+		word, rest = words[0], words[1:]
 		if word == "thread":
-			thread = threading.Thread(target=make(rest[0]), daemon=True)
-			thread.start()
-			print("thread %d" % thread.native_id, flush=True)
+			say("thread %d" % native_id(start_thread(make(rest[0]))))
 		elif word == "burn":
 			work_of_main(float(rest[0]))
-			print("burnt", flush=True)
+			say("burnt")
 		elif word == "exec":
 			os.execv(rest[0], rest)
 		elif word == "exit":

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A mix of what programs do: callbacks from C, json, regex, threads, asyncio, recursion, class bodies.
 
-Input: none.  Output: READY, then work until its parent ends.  Runs on CPython 3.8 and newer.
+Input: none.  Output: READY, then work until its parent ends.  Runs on CPython 2.7 (without asyncio) and newer.
 """
-import asyncio
 import functools
 import json
 import os
 import re
-import threading
+import sys
+
+from pv_compat import say, start_thread
+
+if sys.version_info >= (3,):
+	from mix_async import loop_works
+else:
+	def loop_works(work):
+		work(5)
 
 PARENT = os.getppid()
 DOCUMENT = {"users": [{"name": "u%d" % n, "tags": ["a", "b", str(n)], "score": n / 3} for n in range(40)]}
@@ -16,7 +23,7 @@ WORDS = re.compile(r"(?P<word>[a-z]+)(\d+)?", re.I)
 TEXT = "the quick brown fox 42 jumps over 17 lazy dogs and runs 99 miles " * 8
 
 
-class Point:
+class Point(object):
 	def __init__(self, x, y):
 		self.x, self.y = x, y
 
@@ -40,7 +47,7 @@ def with_json():
 
 
 def with_regex():
-	return WORDS.sub(lambda m: m["word"].upper(), TEXT)
+	return WORDS.sub(lambda m: m.group("word").upper(), TEXT)
 
 
 def with_callbacks():
@@ -70,15 +77,6 @@ def with_exceptions():
 			str(error)
 
 
-async def step(n):
-	await asyncio.sleep(0)
-	return with_generators(5) + n
-
-
-async def loop_work():
-	return sum(await asyncio.gather(*(step(n) for n in range(20))))
-
-
 def with_classes():
 	class Made(Point):
 		size = [n for n in range(5)]
@@ -99,11 +97,10 @@ def worker(offset):
 
 def main():
 	for n in range(3):
-		threading.Thread(target=worker, args=(n * 2,), daemon=True).start()
-	print("READY", flush=True)
-	loop = asyncio.new_event_loop()
+		start_thread(worker, (n * 2,))
+	say("READY")
 	while os.getppid() == PARENT:
-		loop.run_until_complete(loop_work())
+		loop_works(with_generators)
 		for work in WORK:
 			work()
 

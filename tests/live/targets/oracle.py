@@ -10,7 +10,7 @@ b_inner, shared, b_leaf), so a stack mixed from two moments is no path.
 
 Lines of calls come from the marks `#> callee` in this file, ranges of functions from the code
 objects.  Native code of which the caller is known is listed under "owners".
-Runs on CPython 3.8 and newer, needs nothing but the standard library.
+Runs on CPython 2.7 and newer (live.py rewrites its "yield from" for 2.7), needs nothing but the standard library.
 """
 import bisect
 import functools
@@ -20,12 +20,13 @@ import os
 import re
 import sys
 import threading
-import time
 import zlib
 
-BUFFER = bytes(range(256)) * 16
+from pv_compat import get_ident, monotonic, native_id, say, start_thread
+
+BUFFER = bytes(bytearray(range(256))) * 16
 NUMBERS = list(range(24))
-FLOATS = [n / 7 for n in range(48)]
+FLOATS = [n / 7.0 for n in range(48)]
 DEPTH = 60
 CHAIN = 40
 
@@ -340,7 +341,7 @@ def by_nested():
 	return max(NUMBERS, key=nested_key)  #> nested_key
 
 
-class Slotted:
+class Slotted(object):
 	def __eq__(self, other):
 		return a_nop(0)  #> a_nop
 
@@ -389,7 +390,7 @@ def callbacks(n):
 
 # ---- methods that share a name; comprehensions
 
-class Alpha:
+class Alpha(object):
 	def step(self):
 		return self.work()  #> Alpha.work
 
@@ -397,7 +398,7 @@ class Alpha:
 		return a_only(1)  #> a_only
 
 
-class Beta:
+class Beta(object):
 	def step(self):
 		x = self.work()  #> Beta.work
 		return x
@@ -471,7 +472,7 @@ STARTED = threading.Event()
 
 
 def main(until):
-	while time.monotonic() < until and os.getppid() == PARENT:
+	while monotonic() < until and os.getppid() == PARENT:
 		scenes()  #> scenes
 
 
@@ -485,7 +486,7 @@ def codes_of(code, out):
 	return out
 
 
-class Truth:
+class Truth(object):
 	"""Builds the tree; names are those of the version that runs it."""
 
 	def __init__(self):
@@ -513,11 +514,11 @@ class Truth:
 		lines = [line for _, line in dis.findlinestarts(code) if line] + [code.co_firstlineno]
 		return [min(lines), max(lines)]
 
-	def node(self, name, *children, via=None, calls=None):
-		"""name: a key of codes.  calls: the callees whose marks count as this node's call lines."""
+	def node(self, name, *children, **how):
+		"""name: a key of codes.  how: via, and calls, the callees whose marks count as this node's call lines."""
 		code = self.codes[name]
 		return {"name": getattr(code, "co_qualname", code.co_name), "file": __file__,
-			"lines": self.lines(code), "mark": calls or name, "via": via,
+			"lines": self.lines(code), "mark": how.get("calls") or name, "via": how.get("via"),
 			"children": self.linked(code, children)}
 
 	def linked(self, code, children):
@@ -532,12 +533,12 @@ class Truth:
 			out.append(dict(child, at=lines))
 		return out
 
-	def inner(self, parent, name, *children, via=None):
+	def inner(self, parent, name, *children, **how):
 		"""A comprehension, lambda or genexpr inside parent; where it is inlined, its children instead."""
 		full = parent + "." + name
 		if full not in self.codes:
 			return list(children)
-		return self.node(full, *children, via=via, calls=name)
+		return self.node(full, *children, via=how.get("via"), calls=name)
 
 	@staticmethod
 	def outside(names, child):
@@ -608,8 +609,9 @@ class Truth:
 		at = [n for n, line in enumerate(text, 1) if line.rstrip().endswith("# the one call of main")]
 		root = {"name": "<module>", "file": __file__, "lines": [1, len(text)], "via": None, "at": None,
 			"children": [dict(main_node, at=at)]}
-		new = sys.version_info >= (3, 11)
-		wrappers = [("Thread." + n if new else n, "threading.py") for n in ("_bootstrap", "_bootstrap_inner", "run")]
+		prefix = "Thread._" if sys.version_info >= (3, 11) else "_" if sys.version_info >= (3,) else "__"
+		names = (prefix + "bootstrap", prefix + "bootstrap_inner", prefix.rstrip("_") + "run")
+		wrappers = [(name, "threading.py") for name in names]
 		thread_root = self.outside(wrappers, second)
 		flat = []
 		truth = {
@@ -647,7 +649,7 @@ def sample_self(path, seconds, idents):
 	counts = {}
 	STARTED.wait()
 	until = time.monotonic() + seconds
-	me = threading.get_ident()
+	me = get_ident()
 	while time.monotonic() < until:
 		time.sleep(0.0002)
 		begin, lines = time.perf_counter(), []
@@ -673,22 +675,24 @@ def sample_self(path, seconds, idents):
 
 def start():
 	sys.setrecursionlimit(5000)
-	sys.setswitchinterval(0.001)
-	second = threading.Thread(target=second_thread, daemon=True)
-	second.start()
-	Truth().publish(sys.argv[1], second.native_id)
+	if hasattr(sys, "setswitchinterval"):
+		sys.setswitchinterval(0.001)
+	else:
+		sys.setcheckinterval(100)
+	second = start_thread(second_thread)
+	Truth().publish(sys.argv[1], native_id(second))
 	if len(sys.argv) > 3:
-		idents = {threading.get_ident(): os.getpid(), second.ident: second.native_id}
-		threading.Thread(target=sample_self, args=(sys.argv[3], float(sys.argv[2]), idents), daemon=True).start()
-		return math.inf
+		idents = {get_ident(): os.getpid(), second.ident: native_id(second)}
+		start_thread(sample_self, (sys.argv[3], float(sys.argv[2]), idents))
+		return float("inf")
 	if len(sys.argv) > 2:
-		return time.monotonic() + float(sys.argv[2])
-	return math.inf
+		return monotonic() + float(sys.argv[2])
+	return float("inf")
 
 
 if __name__ == "__main__":
 	UNTIL = start()
-	print("READY", flush=True)
+	say("READY")
 	STARTED.set()
 	main(UNTIL)  # the one call of main
 	os._exit(0)
