@@ -110,7 +110,8 @@ def chain(seconds, python):
 		out.write(LAST % seconds)
 	pid = os.fork()
 	if not pid:
-		os.execv("/bin/sh", ["sh", "-c", "exec /usr/bin/env X=1 %s %s" % (python, path)])
+		env = "/usr/bin/env X=1" if os.path.exists("/usr/bin/env") else ""		# a small root may lack it
+		os.execv("/bin/sh", ["sh", "-c", "exec %s %s %s" % (env, python, path)])
 	os.waitpid(pid, 0)
 	os.unlink(path)
 
