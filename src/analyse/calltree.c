@@ -45,11 +45,6 @@ struct pv_calltree {
 	struct pv_vec weights;           /* struct pv_line_weight, working memory */
 };
 
-static bool starts_with(const char *text, const char *start)
-{
-	return !strncmp(text, start, strlen(start));
-}
-
 /* Traits of a location. */
 enum {
 	OWN = 1,         /* the user's own code */
@@ -57,18 +52,6 @@ enum {
 	TRANSPARENT = 4, /* no call of its own */
 	INTERPRETER = 8, /* native code of the interpreter or the C library */
 };
-
-static uint8_t native_traits(const struct pv_profile *profile, const struct pv_loc *loc)
-{
-	const char *module = pv_strings_get(profile->strings, loc->module);
-
-	if (starts_with(module, "libc.so") || starts_with(module, "ld-linux") ||
-	    starts_with(module, "libpthread"))
-		return INTERPRETER;
-	if (!starts_with(module, "python") && !starts_with(module, "libpython"))
-		return 0;
-	return INTERPRETER | (pv_frame_is_machinery(profile, loc) ? TRANSPARENT : 0);
-}
 
 static struct pv_err *find_traits(struct pv_calltree *tree)
 {
@@ -87,8 +70,10 @@ static struct pv_err *find_traits(struct pv_calltree *tree)
 		/* root frames of --threads and --children */
 		if (loc->kind == PV_LOC_THREAD || loc->kind == PV_LOC_PROCESS)
 			tree->traits[i] |= TRANSPARENT;
-		if (loc->kind == PV_LOC_NATIVE || loc->kind == PV_LOC_INLINED)
-			tree->traits[i] |= native_traits(profile, loc);
+		if (pv_frame_is_interpreter(profile, loc))
+			tree->traits[i] |= INTERPRETER;
+		if (pv_frame_is_machinery(profile, loc))
+			tree->traits[i] |= TRANSPARENT;
 	}
 	return NULL;
 }

@@ -29,6 +29,21 @@ static bool starts_with(const char *text, const char *start)
 	return !strncmp(text, start, strlen(start));
 }
 
+bool pv_frame_is_interpreter(const struct pv_profile *profile, const struct pv_loc *loc)
+{
+	static const char *const starts[] = { "python",     "libpython", "libc.so", "libc.musl",
+					      "libpthread", "ld-linux",  "ld-musl" };
+	const char *module = pv_strings_get(profile->strings, loc->module);
+
+	if (loc->kind != PV_LOC_NATIVE && loc->kind != PV_LOC_INLINED)
+		return false;
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
+		if (starts_with(module, starts[i]))
+			return true;
+	}
+	return false;
+}
+
 /*
  * What lies between a Python call and the code that it runs: Objects/call.c,
  * methodobject.c, classobject.c, descrobject.c and the slots of typeobject.c, in

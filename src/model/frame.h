@@ -32,6 +32,12 @@ struct pv_err *pv_frame_place(const struct pv_profile *profile, const struct pv_
 			      int32_t first_line, int32_t last_line, struct pv_str *str);
 
 /*
+ * Native code of the interpreter or the C library: where Python code lies below it,
+ * it is how Python calls, not what is called.
+ */
+bool pv_frame_is_interpreter(const struct pv_profile *profile, const struct pv_loc *loc);
+
+/*
  * The interpreter's machinery of calling, by name: what lies between a Python call
  * and the code that it runs, and what has no symbol there.
  */

@@ -200,7 +200,8 @@ static struct pv_err *write_strings(struct html *html, struct pv_bytes *bytes)
 
 /*
  * Name, file, module, kind (bit 3: the user's own code, bit 4: machinery of
- * calling), and how much of the file's path is not shown.
+ * calling, bit 5: of the interpreter), and how much of the file's path is not
+ * shown.
  */
 static struct pv_err *write_function(const struct pv_profile *profile, const struct pv_loc *loc,
 				     struct pv_bytes *bytes)
@@ -210,7 +211,8 @@ static struct pv_err *write_function(const struct pv_profile *profile, const str
 
 	return PUT(bytes, loc->function, loc->file, loc->module,
 		   loc->kind | (uint64_t)pv_loc_is_own(profile, loc) << 3 |
-			   (uint64_t)pv_frame_is_machinery(profile, loc) << 4,
+			   (uint64_t)pv_frame_is_machinery(profile, loc) << 4 |
+			   (uint64_t)pv_frame_is_interpreter(profile, loc) << 5,
 		   n ? pv_path_skip(file, n) : 0);
 }
 

@@ -62,7 +62,8 @@ def decode(page):
     functions = []
     for _ in range(read()):
         name, file, module, kind, skip = (read() for _ in range(5))
-        functions.append((KINDS[kind & 7], strings[name], strings[file], strings[module], bool(kind & 8), skip, bool(kind & 16)))
+        functions.append((KINDS[kind & 7], strings[name], strings[file], strings[module], bool(kind & 8), skip, bool(kind & 16),
+                          bool(kind & 32)))
     read = readers["LOCS"]
     locations = [(read(), read()) for _ in range(read())]
     nodes, ups, locs = [(None, None)], readers["NUPS"], readers["NLOC"]
@@ -112,9 +113,9 @@ def show(page):
     meta = dict(data["meta"])
     meta["pitviper"] = "pitviper VERSION"
     lines = [json.dumps(meta, indent=1, ensure_ascii=True)]
-    for kind, name, file, module, own, skip, machinery in data["functions"]:
+    for kind, name, file, module, own, skip, machinery, interpreter in data["functions"]:
         lines.append(f"function {kind} {text(name)!r} file {text(file)!r} shown {text(file[skip:])!r} module {text(module)!r}"
-                     + (" own" if own else "") + (" machinery" if machinery else ""))
+                     + (" own" if own else "") + (" machinery" if machinery else "") + (" interpreter" if interpreter else ""))
     lines += [f"location {line} of function {function}" for function, line in data["locations"]]
     lines += [f"node {i} below {parent}: location {loc}" for i, (parent, loc) in enumerate(data["nodes"]) if i]
     lines += [f"sample {i}: node {node} thread {thread} {count} times" for i, (node, thread, count) in enumerate(data["samples"])]

@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "golden"))
 import recipe as golden  # noqa: E402
 
 LAYER = {"python": "p", "native": "c", "inlined": "c", "kernel": "k"}
-CALLERS = re.compile(rb"python\d|libpython|libc\.|libc-|libpthread|ld-|ld\.")
+CALLERS = re.compile(rb"python|libpython|libc\.so|libc\.musl|libpthread|ld-linux|ld-musl")
 SHOWN, FOLDED, LIFTED = range(3)
 
 

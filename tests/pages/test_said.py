@@ -20,34 +20,46 @@ def profile(*lines, head=()):
 
 SENTENCES = {
     "a driver under one line of own code": (
-        TEXT, "On CPU 4.00 s of 5.00 s (80 %). The largest part, 38 %, is _mysql_fetch (_mysql.so) under report (app.py:5-7)."),
+        TEXT, "On CPU 4.00 s of 5.00 s (80 %). The largest part, 30 %, is PyUnicode_Decode (python3.12) under report (app.py:6)."),
     "own code itself": (
         profile("800 7 main | p loop /srv/app/app.py - 3", "100 7 main | p other /srv/app/app.py - 9"),
         "On CPU 9.00 s of 10.0 s (90 %). Most of it, 89 %, is in loop (app.py:3)."),
     "own code in C": (
         profile("990 7 main | p loop /srv/app/app.py - 3 | n crunch - fast.so 0"),
-        "On CPU 9.90 s of 10.0 s (99 %). Most of it, 100 %, is in crunch (fast.so)."),
+        "On CPU 9.90 s of 10.0 s (99 %). All of it, 100 %, is in crunch (fast.so)."),
     "a library under own code": (
         profile("990 7 main | p loop /srv/app/app.py - 3 | p dumps /usr/lib/python3.11/json/__init__.py - 231 | n sin - libm.so 0"),
-        "On CPU 9.90 s of 10.0 s (99 %). Most of it, 100 %, is sin (libm.so) under loop (app.py:3)."),
-    "no function has a fifth of it": (
+        "On CPU 9.90 s of 10.0 s (99 %). All of it, 100 %, is sin (libm.so) under loop (app.py:3)."),
+    "no function has most of it": (
         profile(*(f"100 7 main | p f{i} /srv/app/app.py - {i} | n sin - libm.so 0" for i in range(1, 10))),
-        "On CPU 9.00 s of 10.0 s (90 %). It is spread: no call has a fifth of it."),
+        "On CPU 9.00 s of 10.0 s (90 %). The largest part, 11 %, is sin (libm.so) under f1 (app.py:1)."),
     "several lines of a function": (
         profile("500 7 main | p f /srv/app/app.py - 3", "490 7 main | p f /srv/app/app.py - 9"),
-        "On CPU 9.90 s of 10.0 s (99 %). Most of it, 100 %, is in f (app.py:3-9)."),
+        "On CPU 9.90 s of 10.0 s (99 %). All of it, 100 %, is in f (app.py:3-9)."),
     "no code of one's own": (
         profile("950 7 main | p run /usr/lib/python3.11/json/decoder.py - 3 | n sin - libm.so 0"),
-        "On CPU 9.50 s of 10.0 s (95 %). Most of it, 100 %, is sin (libm.so) under run (json/decoder.py:3)."),
+        "On CPU 9.50 s of 10.0 s (95 %). All of it, 100 %, is in code that is not your own: 100 % in sin (libm.so) under run (json/decoder.py:3)."),
+    "less own code than other": (
+        profile("700 7 main | p run /usr/lib/python3.11/json/decoder.py - 3", "250 7 main | p f /srv/app/app.py - 3"),
+        "On CPU 9.50 s of 10.0 s (95 %). Most of it, 74 %, runs no code of your own: 74 % in run (json/decoder.py:3)."),
+    "own code that own code calls": (
+        profile("600 7 main | p serve /srv/app/app.py - 3 | p f /srv/app/app.py - 8 | n sin - libm.so 0",
+                "90 7 main | p serve /srv/app/app.py - 4", "40 7 main | p serve /srv/app/app.py - 3 | n cos - libm.so 0"),
+        "On CPU 7.30 s of 10.0 s (73 %). Most of it, 82 %, is sin (libm.so) under f (app.py:8)."),
+    "how the interpreter calls": (
+        profile("600 7 main | n _start - python3.11 0 | p f /srv/app/app.py - 3 | n _PyObject_Vectorcall - python3.11 0 | "
+                "n odd_name - python3.11 0 | p dumps /usr/lib/python3.11/json/__init__.py - 9 | n _PyObject_MakeTpCall - python3.11 0 | "
+                "n dict_new - python3.11 0"),
+        "On CPU 6.00 s of 10.0 s (60 %). All of it, 100 %, is dict_new (python3.11) under f (app.py:3)."),
     "what has no name": (
         profile("950 7 main | p f /srv/app/app.py - 3 | n [unknown~libz.so+0x12] - libz.so 0 | n [unknown~libz.so+0x34] - libz.so 0"),
-        "On CPU 9.50 s of 10.0 s (95 %). Most of it, 100 %, is [unknown] (libz.so) under f (app.py:3)."),
+        "On CPU 9.50 s of 10.0 s (95 %). All of it, 100 %, is [unknown] (libz.so) under f (app.py:3)."),
     "recursion": (
         profile("500 7 main | p f /srv/app/app.py - 3 | p f /srv/app/app.py - 3 | p f /srv/app/app.py - 4 | n sin - libm.so 0"),
-        "On CPU 5.00 s of 10.0 s (50 %). Most of it, 100 %, is sin (libm.so) under f (app.py:3)."),
+        "On CPU 5.00 s of 10.0 s (50 %). All of it, 100 %, is sin (libm.so) under f (app.py:4)."),
     "idle": (
         profile("40 7 main | p f /srv/app/app.py - 3"),
-        "On CPU 4 % of 10.0 s: it was idle. Most of it, 100 %, is in f (app.py:3). Only 40 samples: shares are rough."),
+        "On CPU 4 % of 10.0 s: it was idle. All of it, 100 %, is in f (app.py:3). Only 40 samples: shares are rough."),
     "a handful of samples": (
         profile("2 7 main | p f /srv/app/app.py - 3"),
         "On CPU 0.2 % of 10.0 s: it was idle. Only 2 samples: shares are rough."),
@@ -60,15 +72,15 @@ SENTENCES = {
     "processes": (
         profile("900 7 main | P process~a~(7) - - 0 | p f /srv/app/app.py - 3",
                 "900 8 pool process=8.1 | P process~b~(8) - - 0 | p f /srv/app/app.py - 3"),
-        "On CPU 18.0 s in 10.0 s (1.8 CPUs). Most of it, 100 %, is in f (app.py:3)."),
+        "On CPU 18.0 s in 10.0 s (1.8 CPUs). All of it, 100 %, is in f (app.py:3)."),
     "no sample": (
         profile(), "No samples in 10.0 s: it was idle. `pitviper stack 7` shows what it waits for."),
     "no sample, and it ended": (
         profile(head=["capture ended 1"]), "No samples in 10.0 s: it ended without using CPU time worth a sample."),
     "only markers": (
-        profile("960 7 main | m [truncated] - - 0"), "On CPU 9.60 s of 10.0 s (96 %). It is spread: no call has a fifth of it."),
+        profile("960 7 main | m [truncated] - - 0"), "On CPU 9.60 s of 10.0 s (96 %). All of it, 100 %, is in code that is not your own."),
     "no frame at all": (
-        profile("960 7 main |"), "On CPU 9.60 s of 10.0 s (96 %). It is spread: no call has a fifth of it."),
+        profile("960 7 main |"), "On CPU 9.60 s of 10.0 s (96 %). All of it, 100 %, is in code that is not your own."),
     "neither period nor duration": (
         "3 7 main | p f /srv/app/app.py - 3\n", "On CPU for 3 samples. Only 3 samples: shares are rough."),
 }
@@ -90,13 +102,13 @@ def test_answer_is_the_terminals(page, name, tmp_path):
                           env={**os.environ, "LC_ALL": "C.UTF-8", "COLUMNS": "400"})
     lines = [line for line in (said.stdout + said.stderr).splitlines() if line]
     first = re.sub(r"\): .*", ").", lines[0])
-    turn = next((line for line in lines if line.startswith(("Most of it", "The largest part", "It is spread"))), "")
+    turn = next((line for line in lines if line.startswith(("All of it", "Most of it", "The largest part"))), "")
     page.open(recipe)
     assert re.sub(r" ?Only \d+ samples?: shares are rough\.", "", page.text("#sentence")).strip() == (first + " " + turn).strip()
 
 
 @pytest.mark.parametrize("state, want", [
-    ({"from": 1, "to": 2.5}, "On CPU 1.86 s in 1.50 s (1.2 CPUs). The largest part, 38 %, is PyUnicode_Decode (python3.12) under report (app.py:5-7)"),
+    ({"from": 1, "to": 2.5}, "On CPU 1.86 s in 1.50 s (1.2 CPUs). The largest part, 38 %, is PyUnicode_Decode (python3.12) under report (app.py:6)"),
     ({"process": 1}, "On CPU 0.70 s of 5.00 s (14 %). Most of it, 71 %, is fetchall (MySQLdb/cursors.py:2) under report (app.py:6)"),
     ({"from": 4.8, "to": 4.9}, "No sample is in what is selected."),
 ])
@@ -110,7 +122,7 @@ def test_the_answer_leads_to_its_frame(page):
     page.click("#sentence a:last-of-type")
     assert page.facts()[""] == "report" and page.is_visible("#flame")
     page.click("#sentence a")
-    assert page.facts()[""] == "_mysql_fetch"
+    assert page.facts()[""] == "PyUnicode_Decode"
 
 
 QUALITY = {

@@ -83,6 +83,39 @@ START_TEST(frames_in_words)
 END_TEST
 
 /* Counted by abi's own numbers: the names that model/loss.c looks for are those of errors.def. */
+static bool says(bool (*question)(const struct pv_profile *, const struct pv_loc *),
+		 enum pv_loc_kind kind, const char *function, const char *module)
+{
+	struct pv_loc loc = { .kind = kind };
+	struct pv_profile *profile;
+	bool answer;
+
+	ok(pv_profile_create(&profile));
+	loc.function = string(profile, function);
+	loc.module = string(profile, module);
+	answer = question(profile, &loc);
+	pv_profile_destroy(profile);
+	return answer;
+}
+
+START_TEST(how_the_interpreter_calls)
+{
+	ck_assert(says(pv_frame_is_machinery, PV_LOC_NATIVE, "_PyObject_MakeTpCall", "python3.11"));
+	ck_assert(says(pv_frame_is_machinery, PV_LOC_NATIVE, "[unknown python3.11+0x1]",
+		       "python3.11"));
+	ck_assert(says(pv_frame_is_machinery, PV_LOC_INLINED, "vectorcall_method",
+		       "libpython3.12.so.1.0"));
+	ck_assert(!says(pv_frame_is_machinery, PV_LOC_NATIVE, "dict_new", "python3.11"));
+	ck_assert(!says(pv_frame_is_machinery, PV_LOC_NATIVE, "_PyObject_MakeTpCall", "libfoo.so"));
+	ck_assert(!says(pv_frame_is_machinery, PV_LOC_PYTHON, "type_call", "python3.11"));
+	ck_assert(says(pv_frame_is_interpreter, PV_LOC_NATIVE, "dict_new", "python3.11"));
+	ck_assert(says(pv_frame_is_interpreter, PV_LOC_NATIVE, "start_thread", "libc.so.6"));
+	ck_assert(says(pv_frame_is_interpreter, PV_LOC_NATIVE, "start", "ld-musl-x86_64.so.1"));
+	ck_assert(!says(pv_frame_is_interpreter, PV_LOC_NATIVE, "deflate", "libz.so.1"));
+	ck_assert(!says(pv_frame_is_interpreter, PV_LOC_KERNEL, "vfs_read", ""));
+}
+END_TEST
+
 START_TEST(losses_that_are_samples)
 {
 	struct pv_losses losses = {};
@@ -110,6 +143,7 @@ int main(void)
 
 	suite_add_tcase(suite, tcase);
 	tcase_add_loop_test(tcase, frames_in_words, 0, sizeof(cases) / sizeof(*cases));
+	tcase_add_test(tcase, how_the_interpreter_calls);
 	tcase_add_test(tcase, losses_that_are_samples);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

@@ -1,28 +1,50 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Answer: the sentence at the top, of what is selected.  It is the terminal's,
-// in the same words and by the same rules (src/analyse/: calltree.c, turn.c,
-// lines.c, answer.c): change both.
+// in the same words and by the same rules (src/analyse/: turn.c, calltree.c,
+// lines.c, answer.c): change both.  Each sample belongs to the innermost frame
+// of the user's own code on its stack, for there one can do something about it.
 
-// Stacks joined by function, over all threads and processes; the interpreter's machinery of calling
-// and direct recursion are passed through; what has no name is one call a module.
-class CallTree {
+// Which lines of a function to name: sums: Map line -> samples.
+function linesOf(sums) {
+	const lines = [...sums].filter(([line]) => line > 0).sort((a, b) => a[0] - b[0]);
+	if (!lines.length)
+		return { first: 0, last: 0, hottest: 0 };
+	const all = lines.reduce((sum, [, n]) => sum + n, 0), [hottest, most] = lines.reduce((a, b) => b[1] > a[1] ? b : a);
+	// One that carries so much is named alone; of the others those that matter.
+	const matter = most * 100 >= all * 90 ? [[hottest]] : lines.filter(([line, n]) => n * 100 >= all * 5 || line === hottest);
+	return { first: matter[0][0], last: matter[matter.length - 1][0], hottest };
+}
+
+// Calls of other code, over all threads and processes: stacks joined by function; how the
+// interpreter calls and direct recursion are passed through; what has no name is one call a module.
+class ForeignCalls {
 	constructor(selection) {
-		this.selection = selection;
 		this.profile = selection.profile;
-		this.root = { fn: -1, nodes: [0], total: selection.n };
+		const { parent, fn, fnOwn, nNodes } = this.profile;
+		// By node: samples in it and in other code below it, up to the next own frame.
+		this.total = selection.self.slice();
+		for (let i = nNodes - 1; i > 0; i--) {
+			if (!fnOwn[fn[i]])
+				this.total[parent[i]] += this.total[i];
+		}
+	}
+
+	isTransparent(node) {
+		const { fn, fnKind, fnMachinery, machinery } = this.profile, of = fn[node];
+		return fnMachinery[of] || machinery[node] || fnKind[of] >= THREAD;
 	}
 
 	// Heaviest first.
 	children(call) {
-		const { fn, end, fnKind, fnMachinery, joined } = this.profile, { total } = this.selection;
+		const { fn, end, fnOwn, joined } = this.profile;
 		const found = new Map(), through = [...call.nodes];
 		while (through.length) {
 			const above = through.pop();
 			for (let node = above + 1; node < end[above]; node = end[node]) {
-				const of = joined[fn[node]];
-				if (!total[node])
+				if (!this.total[node] || fnOwn[fn[node]])
 					continue;
-				if (of === call.fn || fnMachinery[fn[node]] || fnKind[fn[node]] >= THREAD) {
+				const of = joined[fn[node]];
+				if (of === call.fn || this.isTransparent(node)) {
 					through.push(node);
 					continue;
 				}
@@ -30,92 +52,106 @@ class CallTree {
 				if (!child)
 					found.set(of, child = { fn: of, nodes: [], total: 0 });
 				child.nodes.push(node);
-				child.total += total[node];
+				child.total += this.total[node];
 			}
 		}
 		return [...found.values()].sort((a, b) => b.total - a.total || a.fn - b.fn);
 	}
 
-	// "report (app.py:52)", "_strptime (_strptime.py:320-369)"
-	label(call) {
-		const { profile } = this, { fn } = call, place = profile.place(fn), line = this.lines(call);
-		const name = profile.isUnnamed(fn) ? '[unknown]' : profile.name(fn);
-		return Text.cut(name, CallTree.NAME) + (place ? ' (' + Text.cut(place + line, CallTree.NAME) + ')' : '');
+	lines(nodes) {
+		const { loc, locLine } = this.profile, sums = new Map();
+		for (const node of nodes)
+			sums.set(locLine[loc[node]], (sums.get(locLine[loc[node]]) || 0) + this.total[node]);
+		return linesOf(sums);
 	}
 
-	// The line that carries it, or those among which it is spread: ":52", ":320-369"
-	lines(call) {
-		const { loc, locLine, fnKind } = this.profile, { total } = this.selection, sums = new Map();
-		for (const node of call.nodes) {
-			const line = locLine[loc[node]];
-			if (line)
-				sums.set(line, (sums.get(line) || 0) + total[node]);
-		}
-		if (fnKind[call.fn] !== PYTHON || !sums.size)
-			return '';
-		const lines = [...sums].sort((a, b) => a[0] - b[0]);
-		const all = lines.reduce((sum, [, n]) => sum + n, 0), [hottest, most] = lines.reduce((a, b) => b[1] > a[1] ? b : a);
-		if (most * 100 >= all * 90)
-			return ':' + hottest;
-		const matter = lines.filter(([line, n]) => n * 100 >= all * 5 || line === hottest);
-		const first = matter[0][0], last = matter[matter.length - 1][0];
-		return ':' + first + (last > first ? '-' + last : '');
+	// "report (app.py:52)", "_strptime (_strptime.py:320-369)"
+	label(call) {
+		const { profile } = this, { fn } = call, { first, last } = call.lines || this.lines(call.nodes);
+		const line = profile.fnKind[fn] !== PYTHON || !first ? '' : ':' + first + (last > first ? '-' + last : '');
+		const name = profile.isUnnamed(fn) ? '[unknown]' : profile.name(fn), place = profile.place(fn);
+		return Text.cut(name, ForeignCalls.NAME) + (place ? ' (' + Text.cut(place + line, ForeignCalls.NAME) + ')' : '');
 	}
 }
-CallTree.NAME = 60; // characters of a function or a place
+ForeignCalls.NAME = 60; // characters of a function or a place
 
 class Answer {
 	constructor(selection) {
 		this.selection = selection;
 		this.profile = selection.profile;
-		this.tree = new CallTree(selection);
-		if (selection.n >= Answer.TURN)
-			this.split(this.heaviest());
-	}
-
-	// The heaviest path, as far as it is worth following.
-	heaviest() {
-		const path = [], all = this.selection.n;
-		for (let call = this.tree.root; ;) {
-			const [first] = this.tree.children(call);
-			if (!first || !(first.total * 100 >= all * 20 ||
-					(first.total * 100 >= call.total * 50 && first.total * 100 >= all * 10)))
-				return path;
-			path.push(call = first);
+		if (selection.n < Answer.TURN)
+			return;
+		this.calls = new ForeignCalls(selection);
+		this.foreign = this.calls.total[0];
+		this.own = this.heaviestOwn();
+		this.isForeign = !this.own || this.foreign > this.own.total;
+		if (this.isForeign) {
+			this.follow({ fn: -1, nodes: [0], total: this.foreign });
+		} else {
+			this.narrow(this.own);
+			this.follow({ fn: -1, nodes: this.own.nodes, total: this.own.total });
+			this.under = this.own;
 		}
 	}
 
-	// Its last own call, and below it the innermost with most of that one's time; of other code the
-	// innermost, and the last Python call above it.
-	split(path) {
-		const { profile } = this, { fnOwn, fnKind } = profile;
-		const at = path.reduce((last, call, i) => fnOwn[call.fn] ? i : last, -1);
-		const own = at < 0 ? null : path[at];
-		let what = null, python = null, above = null;
-		for (const call of path.slice(at + 1)) {
-			const isBetter = !what || profile.isUnnamed(what.fn) || !profile.isUnnamed(call.fn);
-			if (fnKind[call.fn] !== MARKER && isBetter && (!own || call.total * 100 >= own.total * 50)) {
-				what = call;
-				above = python;
+	// The own function to which most samples belong, or null.
+	heaviestOwn() {
+		const { fn, fnOwn, nFunctions, nNodes } = this.profile, { total } = this.calls;
+		const sums = new Float64Array(nFunctions), nodes = [];
+		let best = -1;
+		for (let i = 1; i < nNodes; i++) {
+			if (!total[i] || !fnOwn[fn[i]])
+				continue;
+			sums[fn[i]] += total[i];
+			nodes.push(i);
+			if (best < 0 || sums[fn[i]] > sums[best])
+				best = fn[i];
+		}
+		return best < 0 ? null : { fn: best, total: sums[best], nodes: nodes.filter(i => fn[i] === best) };
+	}
+
+	// To one of its lines, if that has three quarters of it.
+	narrow(own) {
+		const { loc, locLine } = this.profile, { total } = this.calls;
+		own.lines = this.calls.lines(own.nodes);
+		const line = own.lines.hottest, nodes = own.nodes.filter(i => locLine[loc[i]] === line);
+		const n = nodes.reduce((sum, i) => sum + total[i], 0);
+		if (n * 100 < own.total * 75)
+			return;
+		own.lines = { first: line, last: line, hottest: line };
+		if (line)
+			Object.assign(own, { nodes, total: n });
+	}
+
+	// Down, as long as one callee has half of it; further down is better, but what has no name says little.
+	follow(start) {
+		const { profile } = this, { fnKind } = profile;
+		let python = null;
+		for (let call = start; ;) {
+			const [next] = this.calls.children(call);
+			if (!next || next.total * 100 < start.total * 50)
+				return;
+			const kind = fnKind[next.fn];
+			if (kind !== MARKER && (!this.what || profile.isUnnamed(this.what.fn) || !profile.isUnnamed(next.fn))) {
+				this.what = next;
+				this.under = kind === PYTHON ? null : python;
 			}
-			if (fnKind[call.fn] === PYTHON)
-				python = call;
+			if (kind === PYTHON)
+				python = next;
+			call = next;
 		}
-		this.own = own;
-		this.what = what;
-		this.under = own || above;
 	}
 
 	heaviestNode(call) {
-		const { total } = this.selection;
-		return call.nodes.reduce((a, b) => total[b] > total[a] ? b : a);
+		return call.nodes.reduce((a, b) => this.calls.total[b] > this.calls.total[a] ? b : a);
 	}
 
 	// What a look at the profile starts with: where the time goes in C or the kernel, for there the
 	// source of the user's own line is shown with it; else that line itself.
 	get node() {
-		const call = this.what && !(this.own && this.profile.fnKind[this.what.fn] === PYTHON) ? this.what : this.own;
-		return call ? this.heaviestNode(call) : 0;
+		if (!this.what)
+			return this.own && !this.isForeign ? this.heaviestNode(this.own) : 0;
+		return this.heaviestNode(this.isForeign || this.profile.fnKind[this.what.fn] !== PYTHON ? this.what : this.own);
 	}
 
 	// How long on CPU, and of what.
@@ -125,17 +161,13 @@ class Answer {
 		const said = s => s.toFixed(s < 9.995 ? 2 : s < 99.95 ? 1 : 0) + ' s';
 		if (!capture.period_ns || !wall)
 			return ['On CPU for ', { bold: profile.amount(n) }, '. '];
-		const used = profile.seconds(n), share = used / wall;
+		const used = profile.seconds(n), share = used / wall, percent = 100 * share;
 		if (share < Answer.IDLE)
-			return ['On CPU ', { bold: Answer.percent(100 * share) + ' of ' + said(wall) }, ': it was idle',
-				capture.ended && !selection.hasSpan ? ', and has ended. ' : '. '];
+			return ['On CPU ', { bold: percent.toFixed(percent > 0 && percent < 0.95 ? 1 : 0) + ' % of ' + said(wall) },
+				': it was idle', capture.ended && !selection.hasSpan ? ', and has ended. ' : '. '];
 		const several = share >= 1.05;
 		return ['On CPU ', { bold: said(used) + (several ? ' in ' : ' of ') + said(wall) },
-			' (' + (several ? share.toFixed(1) + ' CPUs' : (100 * share).toFixed(0) + ' %') + '). '];
-	}
-
-	static percent(value) {
-		return value.toFixed(value > 0 && value < 0.95 ? 1 : 0) + ' %';
+			' (' + (several ? share.toFixed(1) + ' CPUs' : percent.toFixed(0) + ' %') + '). '];
 	}
 
 	// Texts, { bold }, and { bold, node } that leads to a node.
@@ -154,13 +186,15 @@ class Answer {
 	}
 
 	turn() {
-		const { own, what, under } = this, call = what || own;
-		if (!call)
-			return ['It is spread: no call has a fifth of it.'];
-		const share = 100 * call.total / this.selection.n;
-		const link = of => ({ bold: this.tree.label(of), node: this.heaviestNode(of) });
-		return [share >= 50 ? 'Most of it, ' : 'The largest part, ', { bold: share.toFixed(0) + ' %' }, ', is ' +
-			(what ? '' : 'in '), link(call), ...(what && under ? [' under ', link(under)] : []), '.'];
+		const all = this.selection.n, { own, what, under } = this;
+		const share = n => ({ bold: (100 * n / all).toFixed(100 * n / all < 10 ? 1 : 0) + ' %' });
+		const part = n => [n === all ? 'All of it, ' : n > all - n ? 'Most of it, ' : 'The largest part, ', share(n), ', '];
+		const link = call => ({ bold: this.calls.label(call), node: this.heaviestNode(call) });
+		const where = () => [link(what), ...(under ? [' under ', link(under)] : [])];
+		if (this.isForeign)
+			return [...part(this.foreign), own ? 'runs no code of your own' : 'is in code that is not your own',
+				...(what ? [': ', share(what.total), ' in ', ...where()] : []), '.'];
+		return what ? [...part(what.total), 'is ', ...where(), '.'] : [...part(own.total), 'is in ', link(own), '.'];
 	}
 
 	nothing() {

@@ -64,6 +64,7 @@ class Profile {
 		this.fnKind = new Uint8Array(n);
 		this.fnOwn = new Uint8Array(n);
 		this.fnMachinery = new Uint8Array(n); // by its name, how the interpreter calls
+		this.fnInterpreter = new Uint8Array(n); // C of the interpreter or the C library
 		this.fnSkip = new Uint32Array(n);
 		for (let i = 0; i < n; i++) {
 			this.fnName[i] = reader.number();
@@ -73,6 +74,7 @@ class Profile {
 			this.fnKind[i] = bits & 7;
 			this.fnOwn[i] = bits >> 3 & 1;
 			this.fnMachinery[i] = bits >> 4 & 1;
+			this.fnInterpreter[i] = bits >> 5 & 1;
 			this.fnSkip[i] = reader.number();
 		}
 	}
@@ -102,7 +104,7 @@ class Profile {
 		}
 		// By node: a C frame of the interpreter or the C library with Python below it is how
 		// Python calls, not what is called.
-		const machinery = new Uint8Array(n), isCaller = this.callers(), isPython = this.fnKind.map(kind => kind === PYTHON);
+		const machinery = new Uint8Array(n), isCaller = this.fnInterpreter, isPython = this.fnKind.map(kind => kind === PYTHON);
 		this.hasMachinery = false;
 		// Backwards, the first that tells its parent where the subtree ends is the last in it.
 		for (let i = n - 1; i > 0; i--) {
@@ -121,18 +123,6 @@ class Profile {
 		end[0] = n;
 		this.machinery = machinery;
 		Object.assign(this, { nNodes: n, parent, end, loc, fn });
-	}
-
-	// By function: C of the interpreter or of the C library.
-	callers() {
-		const modules = new Map(), found = new Uint8Array(this.nFunctions);
-		for (let fn = 0; fn < this.nFunctions; fn++) {
-			const module = this.fnModule[fn];
-			if (!modules.has(module))
-				modules.set(module, Profile.CALLERS.test(this.text(module)));
-			found[fn] = (this.fnKind[fn] === NATIVE || this.fnKind[fn] === INLINED) && modules.get(module) ? 1 : 0;
-		}
-		return found;
 	}
 
 	readSamples(reader) {
@@ -316,4 +306,3 @@ class Profile {
 		return (Text.show(process.title) || Text.show(process.name) || 'process') + ' ' + process.pid;
 	}
 }
-Profile.CALLERS = /^(python\d|libpython|libc\.|libc-|libpthread|ld-|ld\.|libc\.musl)/;
