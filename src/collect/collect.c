@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "abi/event.h"
 #include "abi/process.h"
@@ -27,6 +28,11 @@
 #include "sample.skel.h"
 #include "stack.skel.h"
 
+enum {
+	EVENTS_MAX = 64,  /* of epoll, at once */
+	PACE_NS = 500000, /* between two that wake us */
+};
+
 struct pv_collect {
 	struct pv_collect_options options;
 	struct sample_bpf *sample; /* one of the two */
@@ -38,6 +44,7 @@ struct pv_collect {
 	struct pv_sideband *sideband; /* or NULL */
 	struct pv_sampler *sampler;   /* or NULL */
 	int epoll_fd;
+	uint64_t woken_ns;
 	const struct pv_collect_handlers *handlers; /* while draining */
 	struct pv_err *handler_err;
 };
@@ -278,15 +285,38 @@ struct pv_err *pv_collect_drain_side(struct pv_collect *collect,
 	return collect->sideband ? pv_sideband_drain(collect->sideband, handlers) : NULL;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+/*
+ * Anything wakes us at once, but not again at once: a program that starts has
+ * half a dozen side-band records in a millisecond, on all of the machine.
+ */
+static void wait_for_any(struct pv_collect *collect, int timeout_ms)
+{
+	struct epoll_event events[EVENTS_MAX];
+	uint64_t since_ns = now_ns() - collect->woken_ns;
+	struct timespec rest = { .tv_nsec = PACE_NS - since_ns };
+
+	if (since_ns < PACE_NS)
+		nanosleep(&rest, NULL);
+	if (epoll_wait(collect->epoll_fd, events, EVENTS_MAX, timeout_ms) > 0)
+		collect->woken_ns = now_ns();
+}
+
 struct pv_err *pv_collect_drain(struct pv_collect *collect, int timeout_ms,
 				const struct pv_collect_handlers *handlers)
 {
-	struct epoll_event event;
 	struct pv_err *err = NULL;
 	int error;
 
 	if (timeout_ms)
-		epoll_wait(collect->epoll_fd, &event, 1, timeout_ms);
+		wait_for_any(collect, timeout_ms);
 	collect->handlers = handlers;
 	collect->handler_err = NULL;
 	/* births and mappings first: they explain the samples */

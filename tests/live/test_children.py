@@ -598,5 +598,3 @@ def test_gunicorn(gunicorn, tmp_path, how):
 		assert abs(share - true) <= bound, (samples, cpu, bound)
 	assert of(stacks, function="slow_part") > 0.3 * whole
 	nothing_lost(summary)
-
-
