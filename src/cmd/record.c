@@ -28,6 +28,7 @@
 #include "model/snapshot.h"
 #include "model/strings.h"
 #include "out/format.h"
+#include "out/pvr.h"
 #include "session/resolve.h"
 #include "session/session.h"
 #include "tui/term.h"
@@ -114,6 +115,9 @@ static struct pv_err *check_options(struct record_options *options, int argc, ch
 	if (!options->names.n == !program)
 		return pv_err_create(PV_ERR_USAGE, "record wants either -p PID or -- PROGRAM; see "
 						   "`pitviper record --help`");
+	if (!options->outputs.n && options->format == &pv_format_pvr)
+		return pv_err_create(PV_ERR_USAGE, "a recording grows while it is made and wants "
+						   "its name before: give -o NAME.pvr");
 	if (options->frequency > MAX_HZ)
 		return pv_err_create(PV_ERR_USAGE, "the frequency may be %d at most", MAX_HZ);
 	if (options->engine && strcmp(options->engine, "bpf"))

@@ -698,6 +698,16 @@ static struct pv_err *finish_recording(struct pv_session *s, uint64_t stop_ns)
 	return err ? err : pv_recorder_stop(s->recorder);
 }
 
+/* What was taken and is not in what was read back. */
+static void count_unrecorded(struct pv_session *s)
+{
+	uint64_t taken = s->profile->quality.samples, have = s->result->quality.samples;
+
+	if (taken > have)
+		s->result->losses.count[PV_LOSS_UNRECORDED] += taken - have;
+	pv_losses_describe(&s->result->losses);
+}
+
 struct pv_err *pv_session_stop(struct pv_session *s, struct pv_err **cut_ret)
 {
 	struct pv_err *err, *cut;
@@ -707,11 +717,13 @@ struct pv_err *pv_session_stop(struct pv_session *s, struct pv_err **cut_ret)
 	cut = finish_recording(s, now_ns());
 	/* what is there is worth having, whatever became of the rest */
 	err = pv_recorder_read(s->recorder, &s->result);
-	if (err)
+	if (err) {
 		pv_err_destroy(cut);
-	else
-		*cut_ret = cut;
-	return err;
+		return err;
+	}
+	count_unrecorded(s);
+	*cut_ret = cut;
+	return NULL;
 }
 
 const struct pv_profile *pv_session_profile(const struct pv_session *s)
