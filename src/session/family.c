@@ -318,8 +318,7 @@ struct pv_err *pv_family_describe(struct pv_family *family)
 	for (i = 0; !err && i < family->all.n; i++) {
 		struct pv_watched *watched = pv_kin_at(family, i);
 
-		if (watched->named_anew && pv_watched_now(watched)->loc == PV_NOT_IN_PROFILE)
-			err = pv_watched_read_title(watched);
+		err = pv_family_name(family, watched);
 		for (k = 0; !err && k < watched->programs.n; k++) {
 			struct pv_program_run *run = pv_vec_at(&watched->programs, k);
 

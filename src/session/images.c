@@ -73,6 +73,30 @@ static struct pv_err *failed(struct pv_family *family, struct pv_watched *watche
 	return err;
 }
 
+/* Is it the program that side-band events have told of last? */
+static bool is_told(const struct pv_family *family, const struct pv_watched *watched)
+{
+	struct pv_watch watch;
+
+	return pv_collect_watched(family->parts.collect, watched->pid, &watch) &&
+	       watch.generation == pv_watched_now(watched)->generation;
+}
+
+struct pv_err *pv_family_name(struct pv_family *family, struct pv_watched *watched)
+{
+	struct pv_program_run *run = pv_watched_now(watched);
+	char before[PV_TITLE_BYTES];
+	struct pv_err *err;
+
+	if (!watched->named_anew || run->loc != PV_NOT_IN_PROFILE || !is_told(family, watched))
+		return NULL;
+	memcpy(before, run->title, sizeof(before));
+	err = pv_watched_read_title(watched);
+	if (!is_told(family, watched))
+		memcpy(run->title, before, sizeof(before));
+	return err;
+}
+
 /* Reads a process again and hands it to the walkers; it may stay stale, see pv_family_hurry(). */
 static struct pv_err *renew(struct pv_family *family, struct pv_watched *watched)
 {
@@ -96,8 +120,6 @@ static struct pv_err *renew(struct pv_family *family, struct pv_watched *watched
 	watched->stale = false;
 	err = pv_watched_read(watched, generation, known_image(family, watched, generation),
 			      family->parts.objects);
-	if (!err && watched->named_anew)
-		err = pv_watched_read_title(watched);
 	if (err)
 		return failed(family, watched, err);
 	if (!pv_collect_watched(collect, watched->pid, &after) || after.generation != generation) {
@@ -109,7 +131,9 @@ static struct pv_err *renew(struct pv_family *family, struct pv_watched *watched
 	err = why ? refuse(family, watched, why) : NULL;
 	if (!err)
 		err = pv_collect_put(collect, &watched->image, family->parts.objects, generation);
-	return err && err != &pv_enomem ? failed(family, watched, err) : err;
+	if (err)
+		return failed(family, watched, err);
+	return pv_family_name(family, watched);
 }
 
 struct pv_err *pv_family_refresh(struct pv_family *family)
