@@ -246,6 +246,11 @@ bool pv_collect_watched(struct pv_collect *collect, pid_t pid, struct pv_watch *
 	return pv_slots_watched(collect->slots, pid, ret);
 }
 
+struct pv_err *pv_collect_list(struct pv_collect *collect, struct pv_vec *pids)
+{
+	return pv_slots_list(collect->slots, pids);
+}
+
 struct pv_err *pv_collect_put(struct pv_collect *collect, const struct pv_image *image,
 			      const struct pv_objects *objects, uint32_t generation)
 {

@@ -21,6 +21,7 @@
 struct pv_event;
 struct pv_image;
 struct pv_objects;
+struct pv_vec;
 struct pv_watch;
 
 enum pv_side_type {
@@ -81,6 +82,9 @@ void pv_collect_remove(struct pv_collect *collect, pid_t pid);
 
 /* What the kernel's side knows of a process now; false: it is not watched. */
 bool pv_collect_watched(struct pv_collect *collect, pid_t pid, struct pv_watch *ret);
+
+/* Appends the ids of all that it watches to pids, pid_t. */
+struct pv_err *pv_collect_list(struct pv_collect *collect, struct pv_vec *pids);
 
 /*
  * Hands a process's image to the walkers, or replaces it; tables of objects go

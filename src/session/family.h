@@ -64,6 +64,12 @@ struct pv_err *pv_family_look(struct pv_family *family, struct pv_watched *watch
 /* A sample met a page that is not resident. */
 struct pv_err *pv_family_touch(struct pv_family *family, struct pv_watched *watched, uint64_t addr);
 
+/*
+ * Asks for the title of the program that a process runs, if that may have changed and
+ * its frame is not told yet; not another program's, which it may have become.
+ */
+struct pv_err *pv_family_name(struct pv_family *family, struct pv_watched *watched);
+
 /* Reads anew what has changed; cheap if nothing has. */
 struct pv_err *pv_family_refresh(struct pv_family *family);
 

@@ -138,8 +138,8 @@ static struct pv_err *find_root(struct pv_session *s, struct pv_watched *watched
 
 	*node_ret = 0;
 	if (run->process == PV_NOT_IN_PROFILE || (frames && run->loc == PV_NOT_IN_PROFILE)) {
-		if (watched->named_anew && run == pv_watched_now(watched))
-			err = pv_watched_read_title(watched);
+		if (run == pv_watched_now(watched))
+			err = pv_family_name(s->family, watched);
 		if (!err)
 			err = pv_watched_describe(watched, run, frames, s->profile);
 	}

@@ -303,6 +303,28 @@ def test_storm_of_pythons(newest, target, tmp_path):
 	nothing_lost(summary)
 
 
+def test_events_that_are_lost(kin, burn, tmp_path):
+	"""pitviper does not run while more is born, becomes something else and ends than the side-band can hold."""
+	recording = Recording(tmp_path, "-p", kin.pid)
+	recording.proc.send_signal(signal.SIGSTOP)
+	lost = order(kin, "storm 1500 %s 1" % burn)
+	recording.proc.send_signal(signal.SIGCONT)
+	for name in ("watched", "programs"):
+		assert live.gone(lambda: entries(recording.proc.pid, name) <= 3), "what has ended is kept in " + name
+	after = order(kin, "fork 2 0.5")
+	kin.say("exit")
+	stacks, summary = recording.end()
+	assert summary["lost"]["sideband"], "this test loses nothing"
+	# from here on all is as it was
+	for pid, seconds in after.items():
+		within(of(stacks, pid), seconds, HZ, what="child")
+		assert of(stacks, pid, "in_fork") > 0.9 * of(stacks, pid)
+	# and before, every sample that the ring could hold is of one of these
+	assert {s.pid for s in stacks} <= set(lost) | set(after) | {kin.pid}
+	within(summary["samples"] + summary["lost"]["ring_sample"] + summary["lost"]["spared"] + summary["lost"]["proc_gone"],
+	       summary["target_cpu_s"], HZ, what="the whole")
+
+
 # ---- several, and by name
 
 def test_several(newest, target, tmp_path):
