@@ -113,9 +113,15 @@ struct missing_case {
 };
 
 static const struct missing_case missing_cases[] = {
-	{ 1000, 1000, 0, 0, 1000 },   { 1000000, 1009000, 0, 0, 1000000 }, /* less than 1 % */
-	{ 4, 14, 0, 0, 4 },           /* a few samples are chance */
-	{ 1000, 1120, 0, 0, 1000 },   /* so are four times the root of them */
+	{ 1000, 1000, 0, 0, 1000 },
+	{ 1000000, 1009000, 0, 0, 1000000 }, /* less than 1 % */
+	{ 990000, 1000000, 0, 0, 990000 },
+	{ 989999, 1000000, 0, 10001, 1000000 },
+	{ 0, 16, 0, 0, 0 }, /* a few samples are chance */
+	{ 0, 17, 0, 17, 17 },
+	{ 1000, 1120, 0, 0, 1000 }, /* so are four times the root of them */
+	{ 1440, 1600, 0, 0, 1440 },
+	{ 1439, 1600, 0, 161, 1600 },
 	{ 1000, 1200, 0, 200, 1200 }, /* the kernel's count is the truth then */
 	{ 1000, 1050, 45, 0, 1050 },  /* what is counted as lost is not missing */
 	{ 1000, 0, 0, 0, 1000 },      /* the target is gone: not known */
@@ -456,6 +462,27 @@ START_TEST(turn_in_own_code)
 	expect_turn(p, "in score 75", NULL);
 	add(p, 40, "p main /a.py 1|p score /a.py 5|n long_add python3.11 0");
 	expect_turn(p, "long_add 50", "score");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* Half of it is enough to go down, three quarters to name a line; less is not. */
+START_TEST(turn_at_exactly_half)
+{
+	struct pv_profile *p = profile_of(10);
+
+	add(p, 50, "p f /a.py 1");
+	add(p, 50, "p f /a.py 1|n g x.so 0");
+	expect_turn(p, "g 50", "f");
+	add(p, 1, "p f /a.py 1");
+	expect_turn(p, "in f 101", NULL);
+	pv_profile_destroy(p);
+	p = profile_of(10);
+	add(p, 75, "p f /a.py 1");
+	add(p, 25, "p f /a.py 2");
+	expect_turn(p, "in f 75", NULL);
+	add(p, 1, "p f /a.py 2");
+	expect_turn(p, "in f 101", NULL);
 	pv_profile_destroy(p);
 }
 END_TEST
@@ -924,6 +951,7 @@ static TCase *verdict_cases(void)
 	tcase_add_test(tcase, path_of_nothing);
 	tcase_add_test(tcase, turn_of_the_screens);
 	tcase_add_test(tcase, turn_in_own_code);
+	tcase_add_test(tcase, turn_at_exactly_half);
 	tcase_add_test(tcase, turn_in_a_helper_of_many);
 	tcase_add_test(tcase, turn_in_threads_of_a_library);
 	tcase_add_test(tcase, turn_without_own_code);
