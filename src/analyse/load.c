@@ -8,35 +8,34 @@
 
 #include <stddef.h>
 
+#include "base/cleanup.h"
+#include "base/map.h"
+
 enum {
 	IDLE_PERCENT = 5,    /* of the wall time */
 	ROUGH_SAMPLES = 100, /* a share of 50 % is then 50 +- 10 (two standard errors) */
 	MISSING_PERCENT = 1, /* of the expected samples */
-	MISSING_SAMPLES = 10,
-	MISSING_ERRORS = 4, /* standard errors of a count: ticks are by the clock, not by thread */
+	MISSING_ERRORS = 4,  /* standard errors of a count: ticks are by the clock, not by thread */
 };
 
 /* Another program of the same process is the same process. */
-static bool counted_before(const struct pv_profile *profile, size_t index)
+static struct pv_err *count_processes(const struct pv_profile *profile, struct pv_load *load)
 {
-	const struct pv_profile_process *of = pv_vec_at(&profile->processes, index);
+	struct pv_map pids PV_CLEANUP(pv_map_deinit) = {};
+	struct pv_err *err = NULL;
 
-	for (size_t i = 0; i < index; i++) {
+	for (size_t i = 0; !err && i < profile->processes.n; i++) {
 		const struct pv_profile_process *process = pv_vec_at(&profile->processes, i);
 
-		if (process->pid == of->pid && process->samples)
-			return true;
+		if (process->samples)
+			err = pv_map_set(&pids, process->pid, 1);
 	}
-	return false;
+	load->n_processes = pids.n;
+	return err;
 }
 
-static void count_tasks(const struct pv_profile *profile, struct pv_load *load)
+static void count_threads(const struct pv_profile *profile, struct pv_load *load)
 {
-	for (size_t i = 0; i < profile->processes.n; i++) {
-		const struct pv_profile_process *process = pv_vec_at(&profile->processes, i);
-
-		load->n_processes += process->samples && !counted_before(profile, i);
-	}
 	for (size_t i = 0; i < profile->threads.n; i++)
 		load->n_threads +=
 			!!((struct pv_profile_thread *)pv_vec_at(&profile->threads, i))->samples;
@@ -52,22 +51,26 @@ static void count_missing(const struct pv_profile *profile, struct pv_load *load
 	if (load->expected <= have)
 		return;
 	missing = load->expected - have;
-	if (missing * 100 > load->expected * MISSING_PERCENT && missing > MISSING_SAMPLES &&
+	/* of the standard error follows that a handful is never missing: it is more than 16 */
+	if (missing * 100 > load->expected * MISSING_PERCENT &&
 	    missing * missing > MISSING_ERRORS * MISSING_ERRORS * load->expected)
 		load->missing = missing;
 }
 
-struct pv_load pv_load_of(const struct pv_profile *profile)
+struct pv_err *pv_load_of(const struct pv_profile *profile, struct pv_load *ret)
 {
 	struct pv_load load = {
 		.layers = pv_profile_layers(profile),
 		.wall_ns = profile->duration_ns,
 		.lost = pv_losses_samples(&profile->losses),
 	};
+	struct pv_err *err = count_processes(profile, &load);
 
+	if (err)
+		return err;
 	for (size_t i = 0; i < profile->samples.n; i++)
 		load.samples += ((struct pv_sample *)pv_vec_at(&profile->samples, i))->count;
-	count_tasks(profile, &load);
+	count_threads(profile, &load);
 	count_missing(profile, &load);
 	load.cpu_ns = load.samples * profile->period_ns;
 	if ((load.missing || load.lost) && load.cpu_ns < profile->target_cpu_ns)
@@ -76,5 +79,6 @@ struct pv_load pv_load_of(const struct pv_profile *profile)
 		load.cpus = (double)load.cpu_ns / load.wall_ns;
 	load.idle = load.cpus * 100 < IDLE_PERCENT;
 	load.rough = load.samples < ROUGH_SAMPLES;
-	return load;
+	*ret = load;
+	return NULL;
 }

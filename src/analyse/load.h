@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "model/profile.h"
 
 struct pv_load {
@@ -22,6 +23,6 @@ struct pv_load {
 	bool rough;        /* too few samples for more than rough shares */
 };
 
-struct pv_load pv_load_of(const struct pv_profile *profile);
+struct pv_err *pv_load_of(const struct pv_profile *profile, struct pv_load *ret);
 
 #endif

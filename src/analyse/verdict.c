@@ -30,10 +30,12 @@ static struct pv_err *find_path(const struct pv_profile *profile, struct pv_verd
 struct pv_err *pv_verdict_of(const struct pv_profile *profile, const struct pv_wait *wait,
 			     struct pv_verdict *ret)
 {
-	struct pv_verdict verdict = { .load = pv_load_of(profile) };
+	struct pv_verdict verdict = {};
 	struct pv_err *err;
 
-	err = pv_hottest_of(profile, HOTTEST_MAX, &verdict.hottest, &verdict.n_hottest);
+	err = pv_load_of(profile, &verdict.load);
+	if (!err)
+		err = pv_hottest_of(profile, HOTTEST_MAX, &verdict.hottest, &verdict.n_hottest);
 	if (!err)
 		err = find_path(profile, &verdict);
 	if (!err)
