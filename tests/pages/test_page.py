@@ -439,6 +439,14 @@ def test_light_and_dark(page):
         page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
+def test_the_browsers_own_search_finds_frames(page):
+    page.open(TEXT, pick=0)
+    page.outline()
+    assert "copy_from_iter" not in page.text("#panel")  # but in the table that is not seen
+    assert page.js("return window.find('copy_from_iter')")
+    assert not page.js("return window.find('copy_from_nowhere')")
+
+
 @pytest.mark.parametrize("width, height", [(1280, 720), (800, 600), (1920, 1080)])
 def test_it_fits(page, width, height):
     page.size(width, height)
