@@ -33,8 +33,9 @@ def thread(sample):
 class View:
     """What is selected, and how it is shown."""
 
-    def __init__(self, recipe, span=None, threads=None, hidden=(), fold="", own=False, calls=False, lines=False):
-        self.recipe, self.fold, self.own, self.calls = recipe, fold, own, calls
+    def __init__(self, recipe, span=None, threads=None, hidden=(), fold="", own=False, calls=False, lines=False,
+                 apart=False):
+        self.recipe, self.fold, self.own, self.calls, self.apart = recipe, fold, own, calls, apart
         self.key = location if lines else function
         # Stacks up to a frame that have Python further in, anywhere in the capture.
         self.leads = {sample.frames[:i + 1] for sample in recipe.samples for i in range(len(sample.frames))
@@ -51,7 +52,9 @@ class View:
         frame = frames[i]
         if LAYER.get(frame.kind, "-") in self.fold:
             return FOLDED
-        if self.own and frame.kind not in ("thread", "process") and not golden.is_own(frame, self.recipe):
+        if frame.kind in ("thread", "process"):
+            return SHOWN if self.apart else FOLDED
+        if self.own and not golden.is_own(frame, self.recipe):
             return FOLDED
         if not self.calls and frame.kind in ("native", "inlined") and CALLERS.match(frame.module) and \
                 frames[:i + 1] in self.leads:

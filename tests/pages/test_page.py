@@ -2,6 +2,7 @@
 """The page shows what is in the profile, whatever is selected and however it is looked at."""
 import collections
 import pathlib
+import re
 
 import pytest
 
@@ -30,7 +31,9 @@ MODES = {
 
 
 def rows(page):
-    return collections.Counter((path, seconds(total), seconds(own)) for path, total, own in page.outline())
+    """The labels of processes and threads have their time, too: that is left out."""
+    return collections.Counter((tuple(re.sub(r"  [\d.]+ s$", "", text) for text in path), seconds(total), seconds(own))
+                               for path, total, own in page.outline())
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -39,6 +42,37 @@ def test_flame_is_the_profile(page, mode, up):
     state, view = MODES[mode]
     page.open(TEXT, **state, **({"tab": "down"} if up else {}))
     assert rows(page) == oracle.outline(oracle.View(RECIPE, **view), up)
+
+
+def rooted(text):
+    """The same as recorded with --children and --threads: two frames at the root of each stack."""
+    return re.sub(r"(?m)^(\d+ (\d+) (\S+) process=(\d+)\S* \S+) \|", r"\1 | P process~\4 - - 0 | t thread~\3~\2 - - 0 |", text)
+
+
+ROOTED = {"joined": ({}, {}), "apart": ({"apart": 1}, {"apart": True}), "my code": ({"own": 1}, {"own": True}),
+          "my code apart": ({"own": 1, "apart": 1}, {"own": True, "apart": True}),
+          "a process": ({"process": 1}, {"threads": {HELPER}})}
+
+
+@pytest.mark.parametrize("mode", ROOTED)
+@pytest.mark.parametrize("up", [False, True], ids=["flame", "upside down"])
+def test_processes_and_threads_are_joined_until_asked_for(page, mode, up):
+    state, view = ROOTED[mode]
+    page.open(rooted(TEXT), **state, **({"tab": "down"} if up else {}))
+    assert rows(page) == oracle.outline(oracle.View(golden.read(rooted(TEXT)), **view), up)
+
+
+def test_a_key_sets_processes_apart(page):
+    page.open(rooted(TEXT))
+    assert "by process" in page.texts("#beside-layers .toggle")
+    page.press("p")
+    assert page.state()["apart"] == "1" and ("process 41", "thread MainThread 41") in {path for path, _, _ in rows(page)}
+    page.press("p")
+    assert "apart" not in page.state() and rows(page) == oracle.outline(oracle.View(RECIPE))
+    page.open(re.sub(r" P \S+ - - 0 \|", "", rooted(TEXT)))
+    assert "by thread" in page.texts("#beside-layers .toggle")
+    page.open(TEXT)
+    assert not {"by thread", "by process"} & set(page.texts("#beside-layers .toggle"))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -117,8 +151,8 @@ def test_threads(page):
     assert got == [["process", "gunicorn: worker [shop:app] 41", "3.30 s", "82.5 %"],
                    ["thread", "MainThread 41", f"{sums[MAIN] / 100:.2f} s", percent(sums[MAIN], 400)],
                    ["thread", "pool 43", f"{sums[POOL] / 100:.2f} s", percent(sums[POOL], 400)],
-                   ["process", "gunicorn: helper 52", "0.70 s", "17.5 %"],
-                   ["thread", "MainThread 52", f"{sums[HELPER] / 100:.2f} s", percent(sums[HELPER], 400)]]
+                   ["process", "gunicorn: helper 52", f"{sums[HELPER] / 100:.2f} s", percent(sums[HELPER], 400)]]
+    assert page.js("return document.querySelector('#threads tr:last-child .name').title").endswith("thread MainThread 52")
 
 
 def test_a_click_on_a_thread_filters(page):
@@ -311,7 +345,7 @@ def test_help_lists_the_keys(page):
     page.open(TEXT)
     page.press("?")
     keys = set(page.texts("dialog kbd"))
-    assert {"/", "?", "1", "2", "3", "o", "i", "l", "x", "d", "r", "n", "[", "]", "Enter", "Esc"} <= keys
+    assert {"/", "?", "1", "2", "3", "o", "i", "p", "l", "x", "d", "r", "n", "[", "]", "Enter", "Esc"} <= keys
     page.press("o")  # belongs to the page, not to the help over it
     assert "own" not in page.state()
     page.press("\ue00c")

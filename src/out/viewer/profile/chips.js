@@ -42,4 +42,4 @@ class Chips {
 			title: 'Show all again (r)', onclick: () => State.set(Chips.ALL, { step: true }) }, 'show all'));
 	}
 }
-Chips.ALL = { from: '', to: '', process: '', thread: '', hide: '', own: '', calls: '', fold: '', lines: '', zoom: '', q: '' };
+Chips.ALL = { from: '', to: '', process: '', thread: '', hide: '', own: '', calls: '', apart: '', fold: '', lines: '', zoom: '', q: '' };

@@ -278,6 +278,11 @@ class Profile {
 		return label;
 	}
 
+	// PROCESS or THREAD: the outermost frames that stand for where a stack was, 0: none
+	get roots() {
+		return this.fnKind.includes(PROCESS) ? PROCESS : this.fnKind.includes(THREAD) ? THREAD : 0;
+	}
+
 	isGc(fn) {
 		return this.fnKind[fn] === MARKER && this.name(fn) === '[gc]';
 	}

@@ -11,6 +11,8 @@ class LayerBar {
 		Keys.add('Layers', ['o'], 'only my code, or all', () => State.set({ own: State.get('own') ? '' : 1 }));
 		Keys.add('Layers', ['i'], 'show or lift out how the interpreter calls', () =>
 			State.set({ calls: State.get('calls') ? '' : 1 }));
+		Keys.add('Layers', ['p'], 'processes and threads apart, or their equal stacks as one', () =>
+			State.set({ apart: State.get('apart') ? '' : 1 }));
 		Keys.add('Layers', ['l'], 'lines of a function apart, or as one', () =>
 			State.set({ lines: State.get('lines') ? '' : 1 }));
 	}
@@ -68,6 +70,10 @@ class LayerBar {
 		if (profile.hasMachinery)
 			beside.push(toggle('calls', 'interpreter frames', 'C frames of the interpreter and the C library that lead to Python ' +
 				'frames: how Python calls. Without them, time in them is shown apart, and what they call is their caller’s (i)'));
+		const { roots } = profile;
+		if (roots)
+			beside.push(toggle('apart', roots === PROCESS ? 'by process' : 'by thread', 'Each ' + (roots === PROCESS ? 'process'
+				: 'thread') + ' with a graph of its own below the root; without it, equal stacks of all are one (p)'));
 		Dom.fill(this.beside, beside);
 	}
 }

@@ -129,14 +129,16 @@ const LIFTED = 2; // with its own time only: what it calls is its caller's calle
 
 class Folding {
 	// layers: letters of LAYERS; own: only the user's own code stays; calls: how Python calls
-	// stays, too; lines: apart by line
-	constructor(profile, { layers, own, calls, lines }) {
-		Object.assign(this, { profile, layers, own, calls, lines });
+	// stays, too; apart: so do the root frames of processes and threads; lines: apart by line
+	constructor(profile, { layers, own, calls, apart, lines }) {
+		Object.assign(this, { profile, layers, own, calls, apart, lines });
 		const kinds = new Uint8Array(PROCESS + 1);
 		for (const layer of LAYERS) {
 			if (layers.includes(layer.letter))
 				layer.kinds.forEach(kind => { kinds[kind] = 1; });
 		}
+		if (!apart)
+			kinds[THREAD] = kinds[PROCESS] = 1;
 		const folded = new Uint8Array(profile.nFunctions);
 		for (let fn = 0; fn < profile.nFunctions; fn++) {
 			const kind = profile.fnKind[fn];

@@ -30,6 +30,10 @@ class Threads {
 		let left = Threads.MOST;
 		for (const group of groups) {
 			list.push(this.row(profile, selection, group, 'process'));
+			if (group.rows.length === 1) {
+				left--;
+				continue; // it is the same
+			}
 			for (const row of group.rows.slice(0, Math.max(0, left)))
 				list.push(this.row(profile, selection, row, 'thread'));
 			left -= group.rows.length;
@@ -62,7 +66,7 @@ class Threads {
 	}
 
 	row(profile, selection, { index, parts, n, rows }, key) {
-		const chosen = State.list(key).includes(index);
+		const chosen = State.list(key).includes(index) || (rows && rows.length === 1 && State.list('thread').includes(rows[0].index));
 		const share = Text.percent(n, selection.n), layers = Dom.el('span.parts', { title: LAYERS.map((layer, i) =>
 			layer.name + ' ' + Text.percent(parts[i], n)).join('\n') }, parts.map((part, i) => {
 			const box = Dom.el('i.' + Paint.NAMES[i]);
@@ -70,13 +74,14 @@ class Threads {
 			return box;
 		}));
 		const name = key === 'thread' ? profile.threadName(index) : profile.processName(index);
+		const only = rows && rows.length === 1 ? 'thread ' + profile.threadName(rows[0].index) : '';
 		const { interpreter } = key === 'process' ? profile.meta.processes[index] : {};
 		const strip = this.times ? Dom.el('canvas', { 'aria-hidden': 'true' }) : null;
 		if (strip)
 			strip.threads = key === 'thread' ? [index] : rows.map(row => row.index);
 		return Dom.el('tr.' + key + (chosen ? '.chosen' : ''), { onclick: event => this.choose(key, index, event.shiftKey) },
 			Dom.el('th', { scope: 'row' }, Dom.el('button.name', { type: 'button', 'aria-pressed': String(chosen),
-				title: name + (interpreter ? '\n' + Text.show(interpreter) : '') }, Text.cut(name, 120)),
+				title: [name, interpreter && Text.show(interpreter), only].filter(part => part).join('\n') }, Text.cut(name, 120)),
 			interpreter ? Dom.el('span.note', null, ' ' + Text.show(interpreter)) : null,
 			key === 'process' && rows.length > 1 ? Dom.el('span.note', null, ' ' + Text.plural(rows.length, 'thread')) : null),
 			Dom.el('td.number', null, profile.amount(n)), Dom.el('td.number', null, share), Dom.el('td', null, layers),

@@ -129,8 +129,9 @@ class ProfileView {
 		Keys.explain(() => Dom.el('p', null, 'On CPU time only: while a thread waits, it has no samples. A frame’s width is the ' +
 			'time in it and in all that it calls, not when it ran; the strip shows when. Your own code is what lies neither ' +
 			'in the interpreter’s library nor in site-packages: it is saturated, libraries are pale. A line at the lower ' +
-			'edge means C, a broken line the kernel, hatching that something is missing. The address of the page holds all ' +
-			'that you chose: copy it to show just this view.'));
+			'edge means C, a broken line the kernel, hatching that something is missing. Equal stacks ' +
+			'of all processes and threads are one; if they were recorded with --children or --threads, p sets them apart. The ' +
+			'address of the page holds all that you chose: copy it to show just this view.'));
 	}
 
 	get isFlame() {
@@ -169,10 +170,10 @@ class ProfileView {
 		this.selection = this.remember('selection', state('from', 'to', 'thread', 'process', 'hide'), () =>
 			new Selection(profile, { ...this.slices(), threads: this.threadSet(), hidden: new Set(State.list('hide')
 				.filter(fn => fn < profile.nFunctions)) }));
-		this.folding = this.remember('folding', state('fold', 'own', 'calls', 'lines'), () => new Folding(profile, {
+		this.folding = this.remember('folding', state('fold', 'own', 'calls', 'apart', 'lines'), () => new Folding(profile, {
 			layers: State.get('fold'), own: State.get('own') !== '', calls: State.get('calls') !== '',
-			lines: State.get('lines') !== '' }));
-		const both = state('from', 'to', 'thread', 'process', 'hide', 'fold', 'own', 'calls', 'lines');
+			apart: State.get('apart') !== '', lines: State.get('lines') !== '' }));
+		const both = state('from', 'to', 'thread', 'process', 'hide', 'fold', 'own', 'calls', 'apart', 'lines');
 		this.lens = this.remember('lens', both, () => new Lens(this.selection, this.folding));
 		this.sums = this.remember('sums', both, () => new Sums(this.lens));
 		this.answer = this.remember('answer', state('from', 'to', 'thread', 'process', 'hide'), () => new Answer(this.selection));
