@@ -284,6 +284,13 @@ struct pv_err *pv_collect_watch(struct pv_collect *collect, int fd)
 	return NULL;
 }
 
+struct pv_err *pv_collect_unwatch(struct pv_collect *collect, int fd)
+{
+	if (epoll_ctl(collect->epoll_fd, EPOLL_CTL_DEL, fd, NULL))
+		return pv_err_errno(errno, "cannot stop watching a descriptor");
+	return NULL;
+}
+
 struct pv_err *pv_collect_drain_side(struct pv_collect *collect,
 				     const struct pv_collect_handlers *handlers)
 {

@@ -114,6 +114,9 @@ struct pv_err *pv_collect_drain_side(struct pv_collect *collect,
 /* A descriptor to be woken by (signals, pidfd); readable = pv_collect_drain() returns. */
 struct pv_err *pv_collect_watch(struct pv_collect *collect, int fd);
 
+/* One that stays readable (a pidfd) is taken out again, or there is no waiting any more. */
+struct pv_err *pv_collect_unwatch(struct pv_collect *collect, int fd);
+
 /* Takes one sample of every thread of snapshot_pid by the iterator. */
 struct pv_err *pv_collect_snapshot(struct pv_collect *collect);
 

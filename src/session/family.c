@@ -243,17 +243,28 @@ struct pv_err *pv_family_attach(struct pv_family *family)
 	return err;
 }
 
-bool pv_family_ended(const struct pv_family *family)
+struct pv_err *pv_family_ended(struct pv_family *family, bool *ret)
 {
+	struct pv_err *err = NULL;
+	bool all = true;
 	size_t i;
 
-	for (i = 0; i < family->all.n; i++) {
-		struct pollfd poll_fd = { .fd = pv_kin_at(family, i)->pidfd, .events = POLLIN };
+	for (i = 0; !err && i < family->all.n; i++) {
+		struct pv_watched *watched = pv_kin_at(family, i);
+		struct pollfd poll_fd = { .fd = watched->pidfd, .events = POLLIN };
 
-		if (pv_kin_at(family, i)->named && poll(&poll_fd, 1, 0) <= 0)
-			return false;
+		if (!watched->named || watched->gone)
+			continue;
+		if (poll(&poll_fd, 1, 0) > 0) {
+			watched->gone = true;
+			err = pv_collect_unwatch(family->parts.collect, watched->pidfd);
+		} else {
+			all = false;
+		}
 	}
-	return true;
+	if (!err)
+		*ret = all;
+	return err;
 }
 
 /* One that the BPF side watches, and that no event has told of: it was lost. */

@@ -46,8 +46,8 @@ struct pv_err *pv_family_attach(struct pv_family *family);
 /* The first that was named. */
 struct pv_watched *pv_family_first(const struct pv_family *family);
 
-/* True if all that were named have ended. */
-bool pv_family_ended(const struct pv_family *family);
+/* True if all that were named have ended; one that has wakes nobody any more. */
+struct pv_err *pv_family_ended(struct pv_family *family, bool *ret);
 
 /* The process that a sample is of, of this generation; NULL: one that is not watched (any more). */
 struct pv_err *pv_family_find(struct pv_family *family, pid_t pid, uint32_t generation,

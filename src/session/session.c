@@ -669,9 +669,10 @@ struct pv_err *pv_session_step(struct pv_session *s, int timeout_ms, enum pv_ses
 		err = pv_family_rest(s->family);
 	if (!err)
 		err = record_step(s);
+	if (!err)
+		err = pv_family_ended(s->family, &s->gone);
 	if (err)
 		return err;
-	s->gone = pv_family_ended(s->family);
 	*end_ret = s->gone ? PV_SESSION_TARGET_ENDED : PV_SESSION_RUNS;
 	return NULL;
 }

@@ -327,15 +327,29 @@ def test_events_that_are_lost(kin, burn, tmp_path):
 
 # ---- several, and by name
 
+def waited_for(pid, kind):
+	"""How many descriptors of this kind that process's epoll has."""
+	fd_dir, count = "/proc/%d/fd" % pid, 0
+	for fd in os.listdir(fd_dir):
+		if "eventpoll" in os.readlink(os.path.join(fd_dir, fd)):
+			with open("/proc/%d/fdinfo/%s" % (pid, fd)) as info:
+				held = re.findall(r"^tfd:\s*(\d+)", info.read(), re.M)
+			count += sum(kind in os.readlink(os.path.join(fd_dir, other)) for other in held)
+	return count
+
+
 def test_several(newest, target, tmp_path):
 	"""Two that have nothing to do with each other, one of them named twice."""
 	victims = [target(newest, "kin.py") for _ in range(2)]
 	recording = Recording(tmp_path, "-p", victims[0].pid, "-p", victims[1].pid, "-p", victims[0].pid, children=False)
 	for victim, seconds in zip(victims, (0.6, 0.2)):
 		order(victim, "burn %s" % seconds)
+	assert waited_for(recording.proc.pid, "pidfd") == 2
 	victims[0].say("exit")
 	victims[0].proc.wait()
 	order(victims[1], "burn 0.2")		# the capture goes on
+	# one that has ended would wake it at once for ever
+	assert live.gone(lambda: waited_for(recording.proc.pid, "pidfd") == 1)
 	victims[1].say("exit")
 	stacks, summary = recording.end()
 	for victim, seconds in zip(victims, (0.6, 0.4)):
