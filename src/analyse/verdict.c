@@ -37,10 +37,11 @@ static struct pv_err *say_nothing(struct pv_answer *ret)
 struct pv_err *pv_verdict_of(const struct pv_profile *profile, const struct pv_wait *wait,
 			     struct pv_verdict *ret)
 {
-	struct pv_verdict verdict = { .load = pv_load_of(profile) };
-	struct pv_err *err;
+	struct pv_verdict verdict = {};
+	struct pv_err *err = pv_load_of(profile, &verdict.load);
 
-	err = pv_hottest_of(profile, HOTTEST_MAX, &verdict.hottest, &verdict.n_hottest);
+	if (!err)
+		err = pv_hottest_of(profile, HOTTEST_MAX, &verdict.hottest, &verdict.n_hottest);
 	if (!err)
 		err = find_path(profile, &verdict);
 	if (!err)

@@ -243,13 +243,13 @@ static struct pv_err *capture(struct record *record)
  */
 static struct pv_err *look_where_it_waits(const struct record *record, struct pv_wait *ret)
 {
-	struct pv_load load = pv_load_of(pv_session_profile(record->session));
 	struct pv_session_facts facts = pv_session_facts(record->session);
 	struct pv_snapshot snapshot;
-	struct pv_err *err;
+	struct pv_load load;
+	struct pv_err *err = pv_load_of(pv_session_profile(record->session), &load);
 
-	if (!load.idle || facts.ended)
-		return NULL;
+	if (err || !load.idle || facts.ended)
+		return err;
 	err = pv_session_snapshot(facts.pid, &snapshot);
 	if (!err) {
 		err = pv_wait_of(&snapshot, ret);
