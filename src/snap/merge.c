@@ -117,6 +117,12 @@ static bool runs_python(const struct merge *m, uint32_t i)
 	return m->native[i] & PV_NAT_ANCHOR || i == m->cut_at;
 }
 
+/* In the body of the eval loop, but no Python frames are known for it. */
+static bool is_hidden(const struct merge *m, uint32_t i)
+{
+	return (m->native[i] & (PV_NAT_EVAL | PV_NAT_ANCHOR)) == PV_NAT_EVAL;
+}
+
 /* An eval frame that may just be entered or left, see PV_SAMPLE_EVAL_EDGE. */
 static bool is_edge(const struct merge *m, uint32_t i)
 {
@@ -124,53 +130,55 @@ static bool is_edge(const struct merge *m, uint32_t i)
 }
 
 /*
- * The Python half ends at its limit.  From 3.12 a run's anchor stands at its end, so that
- * the run that is cut has none: it is run by the first eval frame to the root side of
- * those that have one, as the thread state is the one that is active.  The eval frames
- * from there on are of Python frames that are missing, not hidden ones.
+ * From 3.12 a run's anchor stands at its end, so that the run that is cut has none: it is
+ * run by the first eval frame from `from` on, as the thread state is the one that is active.
+ * One at its edge may be that, or not.
  */
-static void find_cut_run(struct merge *m)
+static void find_cut_run(struct merge *m, uint32_t from)
 {
-	uint32_t i, first = m->sample->n_native, n_edges = 0, edge = 0, last = 0, n_hidden = 0;
-	bool eval = false;
+	uint32_t i, eval = m->cut_at, edge = m->cut_at, n_edges = 0;
 
-	if (m->sample->py_loss != PV_LOSS_PY_DEPTH || !m->sample->n_python || m->options->counted)
-		return;
-	if (m->options->from_root) {
-		m->apart = true;
-		m->n_hidden = 0;
-		return;
-	}
-	m->cut = !(m->python[m->sample->n_python - 1].flags & PV_PYFRAME_RUN_END);
-	/* an anchor that was not met: what is hidden has come before it */
-	if (m->n_anchored < m->sample->n_runs)
-		return;
-	for (i = 0; i < m->sample->n_native; i++) {
-		n_hidden += m->native[i] & PV_NAT_EVAL && !(m->native[i] & PV_NAT_ANCHOR);
-		if (m->native[i] & PV_NAT_ANCHOR) {
-			last = i + 1;
-			m->n_hidden = n_hidden;
+	for (i = m->sample->n_native; i > from; i--) {
+		if (m->native[i - 1] & PV_NAT_EVAL)
+			eval = i - 1;
+		if (is_edge(m, i - 1)) {
+			edge = i - 1;
+			n_edges++;
 		}
 	}
-	if (!last)
-		m->n_hidden = 0;
-	/* 3.11: the anchor is at the beginning of a run */
-	if (!m->cut || m->n_anchored > m->sample->n_runs)
-		return;
-	for (i = m->sample->n_native; i > last; i--) {
-		eval |= m->native[i - 1] & PV_NAT_EVAL;
-		if (m->native[i - 1] & PV_NAT_EVAL)
-			first = i - 1;
-		n_edges += is_edge(m, i - 1);
-		if (is_edge(m, i - 1))
-			edge = i - 1;
-	}
 	if (!n_edges)
-		m->cut_at = first;
-	else if (n_edges == 1 && !eval && m->sample->flags & PV_SAMPLE_NAT_END)
+		m->cut_at = eval;
+	else if (n_edges == 1 && eval == m->sample->n_native &&
+		 m->sample->flags & PV_SAMPLE_NAT_END)
 		m->cut_at = edge;
 	else
 		m->apart = true;
+}
+
+/*
+ * The Python half ends at its limit.  To the root side of the eval frames that are matched
+ * there are those of Python frames that are missing: these are not hidden ones.
+ */
+static void find_limit(struct merge *m)
+{
+	uint32_t i, from = 0;
+
+	if (m->sample->py_loss != PV_LOSS_PY_DEPTH || !m->sample->n_python || m->options->counted)
+		return;
+	m->apart = m->options->from_root;
+	/* an anchor that was not met: what is hidden stands before it */
+	if (m->n_anchored < m->sample->n_runs && !m->apart)
+		return;
+	for (i = 0; i < m->sample->n_native; i++) {
+		if (m->native[i] & PV_NAT_ANCHOR)
+			from = i + 1;
+	}
+	for (m->n_hidden = 0, i = 0; i < from; i++)
+		m->n_hidden += is_hidden(m, i);
+	m->cut = !(m->python[m->sample->n_python - 1].flags & PV_PYFRAME_RUN_END);
+	/* 3.11: the anchor stands at the beginning of a run */
+	if (m->cut && !m->apart && m->n_anchored == m->sample->n_runs)
+		find_cut_run(m, from);
 }
 
 /* The frames of the next run. */
@@ -442,9 +450,9 @@ struct pv_err *pv_merge(const struct pv_event_sample *sample, size_t size,
 	m.native = m.kernel + sample->n_kernel;
 	for (i = 0; i < sample->n_native; i++) {
 		m.n_anchored += !!(m.native[i] & PV_NAT_ANCHOR);
-		m.n_hidden += (m.native[i] & (PV_NAT_EVAL | PV_NAT_ANCHOR)) == PV_NAT_EVAL;
+		m.n_hidden += is_hidden(&m, i);
 	}
-	find_cut_run(&m);
+	find_limit(&m);
 
 	merged->frames.n = 0;
 	merged->complete = merged->truncated = merged->marked = false;
