@@ -23,6 +23,9 @@
 enum {
 	WIDE = 100,        /* columns from which the table has one more number */
 	PROCESSES_MAX = 8, /* rows */
+	/* CPU time of children that is worth a word, and as a share of the wall time */
+	UNWATCHED_NS = 20000000,
+	UNWATCHED_PERCENT = 1,
 };
 
 /* What the parts of the summary share. */
@@ -97,6 +100,38 @@ static struct pv_err *print_note(const struct page *page)
 			&prose.text,
 			"The recording breaks off; what follows is what it holds up to there.\n");
 	}
+	if (!err)
+		pv_prose_print(&prose, page->term);
+	return err;
+}
+
+/*
+ * "2 child processes used 2.0 s of CPU meanwhile, not recorded: ...": said if it is
+ * worth it, of what a program spends in children the rest says nothing.
+ */
+static struct pv_err *print_unwatched(const struct page *page)
+{
+	const struct pv_profile *profile = page->profile;
+	struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
+	double s = profile->unwatched_cpu_ns / 1e9;
+	struct pv_err *err = NULL;
+
+	pv_prose_init(&prose);
+	if (profile->unwatched_cpu_ns < UNWATCHED_NS ||
+	    profile->unwatched_cpu_ns * 100 < profile->duration_ns * UNWATCHED_PERCENT)
+		return NULL;
+	if (profile->n_unwatched && !profile->unwatched_least)
+		err = pv_str_appendf(&prose.text, "%u child process%s used ", profile->n_unwatched,
+				     profile->n_unwatched == 1 ? "" : "es");
+	else
+		err = pv_str_appendf(&prose.text, "Child processes used %s",
+				     profile->unwatched_least ? "at least " : "");
+	if (!err)
+		err = pv_str_appendf(&prose.text, "%.*f s of CPU meanwhile", s < 0.95 ? 2 : 1, s);
+	if (!err)
+		err = pv_prose_ink(&prose, 0, PV_COLOUR_WARN, false);
+	if (!err)
+		err = pv_str_appendf(&prose.text, ", not recorded: --children takes them along.\n");
 	if (!err)
 		pv_prose_print(&prose, page->term);
 	return err;
@@ -426,6 +461,8 @@ struct pv_err *pv_summary_print(const struct pv_profile *profile, const struct p
 	err = print_note(&page);
 	if (!err)
 		err = print_answer(&page);
+	if (!err)
+		err = print_unwatched(&page);
 	if (!err)
 		err = print_problems(&page);
 	if (!err)

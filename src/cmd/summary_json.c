@@ -255,6 +255,9 @@ static void put_quality(struct pv_json *json, const struct pv_profile *profile,
 	if (profile->note)
 		put_string(json, "note", profile, profile->note);
 	pv_json_double(json, "target_cpu_s", seconds(profile->target_cpu_ns));
+	pv_json_int(json, "children", profile->n_unwatched);
+	pv_json_double(json, "children_cpu_s", seconds(profile->unwatched_cpu_ns));
+	pv_json_bool(json, "children_at_least", profile->unwatched_least);
 	pv_json_double(json, "own_cpu_s", seconds(profile->own_cpu_ns));
 	pv_json_double(json, "bpf_run_s", seconds(profile->probe_ns));
 }

@@ -111,6 +111,10 @@ const char *pv_watched_refused(const struct pv_watched *watched, const struct pv
 struct pv_err *pv_watched_describe(const struct pv_watched *watched, struct pv_program_run *run,
 				   bool frame, struct pv_profile *profile);
 
+/* The place of one of its threads in the profile, with its name at its first sample. */
+struct pv_err *pv_watched_thread(const struct pv_watched *watched, const struct pv_program_run *run,
+				 uint32_t tid, struct pv_profile *profile, uint32_t *ret);
+
 /*
  * BPF cannot wait for a page that is not resident; reading it from here brings
  * it in, so that the next sample finds it.

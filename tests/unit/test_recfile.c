@@ -80,6 +80,9 @@ static struct pv_profile *rich_profile(bool ticks)
 	profile->target_cpu_ns = 1;
 	profile->own_cpu_ns = 2;
 	profile->probe_ns = 3;
+	profile->n_unwatched = 5;
+	profile->unwatched_cpu_ns = 6;
+	profile->unwatched_least = true;
 	profile->quality = (struct pv_quality){ UINT64_MAX, 1, 2, 3, 4, 5, 6, 7 };
 	for (size_t i = 0; i < 2; i++) {
 		profile->losses.name[3 * i + 1] = losses[i][0];
