@@ -302,12 +302,34 @@ static void forward_signal(const struct record *record, pid_t pid)
 		kill(pid, record->stopped_by.ssi_signo);
 }
 
+/* As a shell does: its status alone would not tell.  Whoever stopped us knows. */
+static struct pv_err *say_signal(const struct record *record, int number)
+{
+	struct pv_session_facts facts = pv_session_facts(record->session);
+	struct pv_str name PV_CLEANUP(pv_str_deinit) = {};
+	const char *abbreviation = sigabbrev_np(number);
+	struct pv_err *err;
+
+	if (!number || number == (int)record->stopped_by.ssi_signo)
+		return NULL;
+	err = pv_text_append(&name, facts.name, strlen(facts.name));
+	if (err)
+		return err;
+	fprintf(stderr, "pitviper: %s (%d) was ended by ", pv_str_text(&name), facts.pid);
+	if (abbreviation)
+		fprintf(stderr, "SIG%s\n", abbreviation);
+	else
+		fprintf(stderr, "signal %d\n", number);
+	return NULL;
+}
+
 /* pitviper ends as the program does; signals go on to it meanwhile, a second one ends us. */
 static struct pv_err *end_program(struct record *record, int *status_ret)
 {
 	struct pv_session_facts facts = pv_session_facts(record->session);
 	bool ended = facts.ended;
 	struct pv_err *err = NULL;
+	int number;
 
 	fflush(NULL);
 	if (!ended)
@@ -321,7 +343,9 @@ static struct pv_err *end_program(struct record *record, int *status_ret)
 		if (!err && !ended && take_signal(record))
 			forward_signal(record, facts.pid);
 	}
-	return err ? err : pv_session_wait_program(record->session, status_ret);
+	if (!err)
+		err = pv_session_wait_program(record->session, status_ret, &number);
+	return err ? err : say_signal(record, number);
 }
 
 /* "gunicorn: worker [app:app] (4127), CPython 3.12.1, bpf engine, 99 Hz", the name as it is */

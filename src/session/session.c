@@ -783,7 +783,7 @@ struct pv_err *pv_session_wait(struct pv_session *s, int fd, bool *ended_ret)
 	return NULL;
 }
 
-struct pv_err *pv_session_wait_program(struct pv_session *s, int *status_ret)
+struct pv_err *pv_session_wait_program(struct pv_session *s, int *status_ret, int *signal_ret)
 {
-	return pv_launch_wait(s->launched, status_ret);
+	return pv_launch_wait(s->launched, status_ret, signal_ret);
 }
