@@ -762,6 +762,25 @@ static struct pv_wait wait_of(const char *function, const char *place)
 	return wait;
 }
 
+/* Nothing is known of the time behind the break, so it was not idle. */
+START_TEST(answer_of_a_break_before_the_first_sample)
+{
+	struct pv_profile *p = profile_of(0);
+	struct pv_verdict verdict;
+
+	p->cut = true;
+	ok(pv_verdict_of(p, NULL, &verdict));
+	ck_assert_str_eq(pv_str_text(&verdict.answer.text),
+			 "No sample is there before the break.\n");
+	pv_verdict_deinit(&verdict);
+	add(p, 3, "p f /a.py 1");
+	ok(pv_verdict_of(p, NULL, &verdict));
+	ck_assert_ptr_nonnull(strstr(pv_str_text(&verdict.answer.text), "on CPU"));
+	pv_verdict_deinit(&verdict);
+	pv_profile_destroy(p);
+}
+END_TEST
+
 START_TEST(answer_of_an_idle_target)
 {
 	struct pv_profile *p = profile_of(10);
@@ -980,6 +999,7 @@ static TCase *sentence_cases(void)
 	tcase_add_test(tcase, answer_of_a_framework);
 	tcase_add_test(tcase, answer_below_half);
 	tcase_add_test(tcase, answer_of_an_idle_target);
+	tcase_add_test(tcase, answer_of_a_break_before_the_first_sample);
 	tcase_add_test(tcase, answer_with_odd_names);
 	tcase_add_loop_test(tcase, where_it_waits, 0, sizeof(wait_cases) / sizeof(*wait_cases));
 	tcase_add_test(tcase, which_thread_waits);
