@@ -8,38 +8,12 @@
 
 #include <stddef.h>
 
-#include "base/cleanup.h"
-#include "base/map.h"
-
 enum {
 	IDLE_PERCENT = 5,    /* of the wall time */
 	ROUGH_SAMPLES = 100, /* a share of 50 % is then 50 +- 10 (two standard errors) */
 	MISSING_PERCENT = 1, /* of the expected samples */
 	MISSING_ERRORS = 4,  /* standard errors of a count: ticks are by the clock, not by thread */
 };
-
-/* Another program of the same process is the same process. */
-static struct pv_err *count_processes(const struct pv_profile *profile, struct pv_load *load)
-{
-	struct pv_map pids PV_CLEANUP(pv_map_deinit) = {};
-	struct pv_err *err = NULL;
-
-	for (size_t i = 0; !err && i < profile->processes.n; i++) {
-		const struct pv_profile_process *process = pv_vec_at(&profile->processes, i);
-
-		if (process->samples)
-			err = pv_map_set(&pids, process->pid, 1);
-	}
-	load->n_processes = pids.n;
-	return err;
-}
-
-static void count_threads(const struct pv_profile *profile, struct pv_load *load)
-{
-	for (size_t i = 0; i < profile->threads.n; i++)
-		load->n_threads +=
-			!!((struct pv_profile_thread *)pv_vec_at(&profile->threads, i))->samples;
-}
 
 static void count_missing(const struct pv_profile *profile, struct pv_load *load)
 {
@@ -57,27 +31,34 @@ static void count_missing(const struct pv_profile *profile, struct pv_load *load
 		load->missing = missing;
 }
 
+bool pv_load_is_idle(uint64_t cpu_ns, uint64_t wall_ns)
+{
+	return !wall_ns || (double)cpu_ns / wall_ns * 100 < IDLE_PERCENT;
+}
+
 struct pv_err *pv_load_of(const struct pv_profile *profile, struct pv_load *ret)
 {
+	struct pv_tasks tasks;
+	struct pv_err *err = pv_profile_tasks(profile, &tasks);
 	struct pv_load load = {
 		.layers = pv_profile_layers(profile),
 		.wall_ns = profile->duration_ns,
 		.lost = pv_losses_samples(&profile->losses),
 	};
-	struct pv_err *err = count_processes(profile, &load);
 
 	if (err)
 		return err;
 	for (size_t i = 0; i < profile->samples.n; i++)
 		load.samples += ((struct pv_sample *)pv_vec_at(&profile->samples, i))->count;
-	count_threads(profile, &load);
+	load.n_processes = tasks.processes;
+	load.n_threads = tasks.threads;
 	count_missing(profile, &load);
 	load.cpu_ns = load.samples * profile->period_ns;
 	if ((load.missing || load.lost) && load.cpu_ns < profile->target_cpu_ns)
 		load.cpu_ns = profile->target_cpu_ns;
 	if (load.wall_ns)
 		load.cpus = (double)load.cpu_ns / load.wall_ns;
-	load.idle = load.cpus * 100 < IDLE_PERCENT;
+	load.idle = pv_load_is_idle(load.cpu_ns, load.wall_ns);
 	load.rough = load.samples < ROUGH_SAMPLES;
 	*ret = load;
 	return NULL;

@@ -25,4 +25,7 @@ struct pv_load {
 
 struct pv_err *pv_load_of(const struct pv_profile *profile, struct pv_load *ret);
 
+/* So little CPU time that it is the wait that counts. */
+bool pv_load_is_idle(uint64_t cpu_ns, uint64_t wall_ns);
+
 #endif

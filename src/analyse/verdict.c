@@ -38,9 +38,8 @@ struct pv_err *pv_verdict_of(const struct pv_profile *profile, const struct pv_w
 			     struct pv_verdict *ret)
 {
 	struct pv_verdict verdict = {};
-	struct pv_err *err;
+	struct pv_err *err = pv_load_of(profile, &verdict.load);
 
-	err = pv_load_of(profile, &verdict.load);
 	if (!err)
 		err = pv_hottest_of(profile, HOTTEST_MAX, &verdict.hottest, &verdict.n_hottest);
 	if (!err)

@@ -221,6 +221,15 @@ struct pv_hot {
 struct pv_err *pv_profile_hottest(const struct pv_profile *profile, struct pv_hot **ret,
 				  size_t *n_ret);
 
+/*
+ * How many were on a CPU, by whatever number of programs they ran one after the
+ * other: an exec makes neither another process nor another thread.
+ */
+struct pv_tasks {
+	uint32_t processes, threads;
+};
+struct pv_err *pv_profile_tasks(const struct pv_profile *profile, struct pv_tasks *ret);
+
 /* Samples by the kind of their leaf frame: python, native (with inlined), kernel. */
 struct pv_layers {
 	uint64_t python, native, kernel, other;

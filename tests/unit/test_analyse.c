@@ -109,7 +109,7 @@ START_TEST(load_of_processes)
 	ok(pv_profile_add(p, node_of(p, "n main cat 0"), thread, 100));
 	load = load_of(p);
 	ck_assert_uint_eq(load.n_processes, 2);
-	ck_assert_uint_eq(load.n_threads, 4);
+	ck_assert_uint_eq(load.n_threads, 3);
 	ck_assert_double_eq_tol(load.cpus, 1.6, 1e-9);
 	pv_profile_destroy(p);
 }
