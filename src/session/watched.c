@@ -265,6 +265,9 @@ struct pv_err *pv_watched_thread(const struct pv_watched *watched, const struct 
 			name[strcspn(name, "\n")] = '\0';
 		pv_process_harmless(name);
 	}
+	/* it has ended: that it had its creator's name, or which one's, nobody can tell */
+	if (!*name)
+		strcpy(name, "?");
 	return pv_profile_thread(profile, run->process, tid, name, ret);
 }
 

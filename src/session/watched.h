@@ -111,7 +111,8 @@ const char *pv_watched_refused(const struct pv_watched *watched, const struct pv
 struct pv_err *pv_watched_describe(const struct pv_watched *watched, struct pv_program_run *run,
 				   bool frame, struct pv_profile *profile);
 
-/* The place of one of its threads in the profile, with its name at its first sample. */
+/* The place of one of its threads in the profile, with its name at its first sample, "?" if it is
+ * gone. */
 struct pv_err *pv_watched_thread(const struct pv_watched *watched, const struct pv_program_run *run,
 				 uint32_t tid, struct pv_profile *profile, uint32_t *ret);
 

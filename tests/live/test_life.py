@@ -3,6 +3,7 @@
 started; deep stacks; odd names; programs without Python."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess

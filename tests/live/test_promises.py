@@ -123,7 +123,10 @@ def test_short_threads(newest, tmp_path, spawn):
 	samples = live.total([s for s in live.parse_folded(output) if any(f.function == "work" for f in s.python())])
 	# four standard errors of a count, and what clocks differ by
 	assert abs(samples - used * 199) <= 4 * (used * 199) ** 0.5 + 0.03 * used * 199, (samples, used * 199)
-	assert not live.last_json(run.out)["samples_missing"]
+	summary = live.last_json(run.out)
+	assert not summary["samples_missing"]
+	# the name of one that is gone cannot be read
+	assert all(thread["name"] for thread in summary["threads"]), summary["threads"]
 
 
 def test_ended_program_has_used_its_time(newest, tmp_path):
