@@ -273,6 +273,7 @@ static struct pv_err *summarise(struct record *record, FILE *file)
 		.attach_ms = facts.attach_ms,
 		.first_sample_ms = facts.first_sample_ms,
 		.map_bytes = facts.map_bytes,
+		.cut_output = record->outputs.cut,
 		.wait = &wait,
 	};
 	struct pv_err *err = look_where_it_waits(record, &wait);

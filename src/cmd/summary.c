@@ -391,7 +391,8 @@ static struct pv_err *say_quality(const struct page *page, struct pv_prose *pros
 	return err ? err : say_cost(profile, text);
 }
 
-static struct pv_err *say_outputs(const char *const *outputs, size_t n, struct pv_str *str)
+static struct pv_err *say_outputs(const char *const *outputs, size_t n, const char *cut,
+				  struct pv_str *str)
 {
 	struct pv_err *err = NULL;
 
@@ -400,10 +401,17 @@ static struct pv_err *say_outputs(const char *const *outputs, size_t n, struct p
 		if (!err)
 			err = pv_text_append(str, outputs[i], strlen(outputs[i]));
 	}
-	return err;
+	if (err || !cut)
+		return err;
+	if (n)
+		err = pv_str_appendf(str, "; ");
+	if (!err)
+		err = pv_text_append(str, cut, strlen(cut));
+	return err ? err : pv_str_appendf(str, " is cut off");
 }
 
-static struct pv_err *print_quality(const struct page *page, const char *const *outputs, size_t n)
+static struct pv_err *print_quality(const struct page *page, const char *const *outputs, size_t n,
+				    const char *cut)
 {
 	struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
 	struct pv_str wrote PV_CLEANUP(pv_str_deinit) = {};
@@ -413,7 +421,7 @@ static struct pv_err *print_quality(const struct page *page, const char *const *
 	pv_prose_init(&prose);
 	err = say_quality(page, &prose);
 	if (!err)
-		err = say_outputs(outputs, n, &wrote);
+		err = say_outputs(outputs, n, cut, &wrote);
 	if (err)
 		return err;
 	columns = pv_text_width(pv_str_text(&prose.text), prose.text.n) + 2 +
@@ -472,7 +480,7 @@ struct pv_err *pv_summary_print(const struct pv_profile *profile, const struct p
 	if (!err)
 		err = print_hotpath(&page);
 	if (!err)
-		err = print_quality(&page, outputs, n_outputs);
+		err = print_quality(&page, outputs, n_outputs, live ? live->cut_output : NULL);
 	if (!err)
 		print_losses(&page);
 	return err;

@@ -307,6 +307,8 @@ struct pv_err *pv_summary_json(const struct pv_profile *profile, const struct pv
 	for (size_t i = 0; i < n_outputs; i++)
 		pv_json_string(&json, NULL, outputs[i]);
 	pv_json_end(&json, ']');
+	if (live && live->cut_output)
+		pv_json_string(&json, "output_cut_off", live->cut_output);
 	pv_json_end(&json, '}');
 	fputc('\n', file);
 	return NULL;

@@ -187,7 +187,7 @@ def test_signal_after_the_outputs(tmp_path, how):
 		assert live.gone(output.exists, timeout=20)
 		sleeper, = children(proc.pid)
 		run = live.interrupt(proc, how, timeout=10)
-		assert run.status == 128 + how and "was ended by" not in run.err, run
+		assert run.status == 128 + how and b"was ended by" not in run.err, run
 		assert live.gone(lambda: not os.path.exists("/proc/%d" % sleeper))
 		assert live.parse_folded(str(output)) is not None
 	finally:
