@@ -38,13 +38,13 @@ bool pv_load_is_idle(uint64_t cpu_ns, uint64_t wall_ns)
 
 struct pv_err *pv_load_of(const struct pv_profile *profile, struct pv_load *ret)
 {
+	struct pv_tasks tasks;
+	struct pv_err *err = pv_profile_tasks(profile, &tasks);
 	struct pv_load load = {
 		.layers = pv_profile_layers(profile),
 		.wall_ns = profile->duration_ns,
 		.lost = pv_losses_samples(&profile->losses),
 	};
-	struct pv_tasks tasks;
-	struct pv_err *err = pv_profile_tasks(profile, &tasks);
 
 	if (err)
 		return err;

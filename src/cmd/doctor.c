@@ -31,7 +31,8 @@ static const struct pv_usage doctor_usage = {
 	.command = "doctor",
 	.synopsis = "[OPTIONS] [PID|NAME]",
 	.summary = "What works here, what does not, and what would make it work; for a process "
-		   "all that\npitviper knows of it.  Exit status 1 if an engine does not work.",
+		   "all that\npitviper knows of it.  A NAME must fit one process only.  Exit "
+		   "status 1 if an engine does not work.",
 	.example = "  sudo pitviper doctor 4127\n",
 	.options = doctor_option_table,
 };

@@ -17,6 +17,7 @@
 #include "tui/term.h"
 
 #define EVERY_S 0.25
+#define ERASE   "\r\033[J"
 
 enum {
 	INDENT = 2,
@@ -61,7 +62,7 @@ void pv_progress_destroy(struct pv_progress *progress)
 	if (!progress)
 		return;
 	if (progress->shown) {
-		fputs("\r\033[K", progress->file);
+		fputs(ERASE, progress->file);
 		fflush(progress->file);
 	}
 	pv_str_deinit(&progress->line);
@@ -123,7 +124,11 @@ struct pv_err *pv_progress_update(struct pv_progress *progress, double elapsed_s
 			       pv_term_of(progress->file).width - 1, &progress->line);
 	if (err)
 		return err;
-	fprintf(progress->file, "\r%s\033[K", pv_str_text(&progress->line));
+	/*
+	 * The cursor stays at the line's start: where a narrower terminal breaks the line
+	 * into two, it is still at the first, and what is below is the rest of it.
+	 */
+	fprintf(progress->file, "\r%s\033[J\r", pv_str_text(&progress->line));
 	fflush(progress->file);
 	progress->shown = true;
 	return NULL;

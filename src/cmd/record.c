@@ -63,8 +63,9 @@ static const struct pv_option record_option_table[] = {
 	  PV_OPTION_SECONDS, AT(duration) },
 	{ 'F', "frequency", "HZ", "samples a second of CPU time (99)", PV_OPTION_COUNT,
 	  AT(frequency) },
-	{ 'o', "output", "FILE", "write FILE, format by its name; repeatable; - is stdout",
-	  PV_OPTION_LIST, AT(outputs) },
+	{ 'o', "output", "FILE",
+	  "format by its name; repeatable; - is stdout (pitviper-NAME-PID.html)", PV_OPTION_LIST,
+	  AT(outputs) },
 	{ 0, "format", "NAME", "format of all outputs, whatever their names", PV_OPTION_FORMAT,
 	  AT(format) },
 	{ 0, "threads", NULL, "a root frame per thread", PV_OPTION_FLAG, AT(threads) },
@@ -83,7 +84,9 @@ static const struct pv_usage record_usage = {
 	.command = "record",
 	.program = true,
 	.synopsis = "[OPTIONS] -p PID|NAME...\n[OPTIONS] -- PROGRAM ARG...",
-	.summary = "Samples processes and writes their merged Python, native and kernel stacks.",
+	.summary = "Samples processes and writes their merged Python, native and kernel stacks.\n"
+		   "Of a NAME that a process and its descendants have, such as gunicorn, all of "
+		   "them.",
 	.example = "  sudo pitviper record -p 4127 -d 30 -o app.folded\n"
 		   "  sudo pitviper record -p gunicorn --children -d 30\n"
 		   "  sudo pitviper record -F 499 -- python3 app.py\n",

@@ -25,7 +25,7 @@ struct stack_options {
 };
 
 static const struct pv_option stack_option_table[] = {
-	{ 0, "json", NULL, "for machines: one JSON object", PV_OPTION_FLAG,
+	{ 0, "json", NULL, "for machines: one JSON object for each process", PV_OPTION_FLAG,
 	  offsetof(struct stack_options, json) },
 	{},
 };
@@ -34,8 +34,9 @@ static const struct pv_usage stack_usage = {
 	.command = "stack",
 	.synopsis = "[OPTIONS] PID|NAME",
 	.summary = "The merged Python, native and kernel stack of every thread of a process, now, "
-		   "without\nstopping it.",
-	.example = "  sudo pitviper stack 4127\n",
+		   "without\nstopping it.  Of a NAME that a process and its descendants have, such "
+		   "as gunicorn, all\nof them, one after the other.",
+	.example = "  sudo pitviper stack 4127\n  sudo pitviper stack gunicorn\n",
 	.options = stack_option_table,
 };
 
@@ -174,11 +175,43 @@ static struct pv_err *print_text(const struct pv_snapshot *snapshot)
 	return err;
 }
 
+static struct pv_err *show(const struct stack_options *options, pid_t pid)
+{
+	struct pv_snapshot snapshot;
+	struct pv_err *err = pv_session_snapshot(pid, &snapshot);
+
+	if (err)
+		return err;
+	if (options->json)
+		print_json(&snapshot);
+	else
+		err = print_text(&snapshot);
+	pv_snapshot_deinit(&snapshot);
+	return err;
+}
+
+/* A worker that ends meanwhile is no reason not to show the others. */
+static struct pv_err *show_all(const struct stack_options *options, const struct pv_vec *pids)
+{
+	struct pv_err *err = NULL;
+	size_t n_gone = 0;
+
+	for (size_t i = 0; !err && i < pids->n; i++) {
+		if (i && !options->json)
+			putchar('\n');
+		err = show(options, *(pid_t *)pv_vec_at(pids, i));
+		if (err && err->kind == PV_ERR_NOPROC && ++n_gone < pids->n) {
+			fprintf(stderr, "pitviper: %s\n", err->message);
+			pv_err_destroy(pv_steal(err));
+		}
+	}
+	return err;
+}
+
 static struct pv_err *run(int argc, char **argv, int *status_ret)
 {
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec pids = PV_VEC(pid_t);
 	struct stack_options options = {};
-	struct pv_snapshot snapshot;
-	struct pv_vec pids = PV_VEC(pid_t);
 	struct pv_err *err;
 	int first;
 	bool help;
@@ -190,18 +223,8 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 	if (argc - first != 1)
 		return pv_err_create(PV_ERR_USAGE,
 				     "stack wants one process; see `pitviper stack --help`");
-	err = pv_resolve(argv[first], true, &pids);
-	if (!err)
-		err = pv_session_snapshot(*(pid_t *)pv_vec_at(&pids, 0), &snapshot);
-	pv_vec_deinit(&pids);
-	if (err)
-		return err;
-	if (options.json)
-		print_json(&snapshot);
-	else
-		err = print_text(&snapshot);
-	pv_snapshot_deinit(&snapshot);
-	return err;
+	err = pv_resolve(argv[first], false, &pids);
+	return err ? err : show_all(&options, &pids);
 }
 
 const struct pv_command pv_command_stack = {

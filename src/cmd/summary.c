@@ -21,7 +21,8 @@
 #include "tui/term.h"
 
 enum {
-	WIDE = 100,        /* columns from which the table has one more number */
+	WIDE = 100,        /* columns from which the table has one more number, */
+	NARROW = 50,       /* with fewer only one */
 	PROCESSES_MAX = 8, /* rows */
 	/* CPU time of children that is worth a word, and as a share of the wall time */
 	UNWATCHED_NS = 20000000,
@@ -193,8 +194,12 @@ static struct pv_err *add_process(const struct page *page, const struct pv_profi
 	if (err)
 		return err;
 	format_seconds(page, process->samples, time, sizeof(time));
-	snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %% %8s  ",
-		 percent(process->samples, page->verdict->load.samples), time);
+	if (page->term->width < NARROW)
+		snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %%  ",
+			 percent(process->samples, page->verdict->load.samples));
+	else
+		snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %% %8s  ",
+			 percent(process->samples, page->verdict->load.samples), time);
 	err = append_string(page, process->title ? process->title : process->name, &row->name);
 	if (!err)
 		err = pv_str_appendf(&row->name, " (%u)", process->pid);
@@ -256,7 +261,10 @@ static struct pv_err *add_function(const struct page *page, const struct pv_hott
 		return err;
 	format_seconds(page, hottest->self, self, sizeof(self));
 	format_seconds(page, hottest->total, total, sizeof(total));
-	if (page->term->width < WIDE)
+	if (page->term->width < NARROW)
+		snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %%  ",
+			 percent(hottest->self, samples));
+	else if (page->term->width < WIDE)
 		snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %% %7s  %5.1f %%  ",
 			 percent(hottest->self, samples), self, percent(hottest->total, samples));
 	else
@@ -280,7 +288,8 @@ static struct pv_err *print_hottest(const struct page *page)
 		err = add_function(page, &verdict->hottest[i], &rows);
 	if (err)
 		return err;
-	fprintf(page->term->file, "\n    self            total  %sfunction\n",
+	fprintf(page->term->file, "\n    self  %s%sfunction\n",
+		page->term->width < NARROW ? "" : "          total  ",
 		page->term->width < WIDE ? "" : "         ");
 	return pv_rows_print(&rows, page->term);
 }
@@ -440,19 +449,25 @@ static struct pv_err *print_quality(const struct page *page, const char *const *
 }
 
 /* A bridged break or a refused bridge is told, too. */
-static void print_losses(const struct page *page)
+static struct pv_err *print_losses(const struct page *page)
 {
 	const struct pv_losses *losses = &page->profile->losses;
+	struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
+	struct pv_err *err = NULL;
 
+	pv_prose_init(&prose);
 	if (!pv_losses_any(losses))
-		return;
-	fprintf(page->term->file, "Lost or marked, by cause:\n");
-	for (size_t i = 1; i < PV_LOSSES_MAX; i++) {
+		return NULL;
+	err = pv_str_appendf(&prose.text, "Lost or marked, by cause:\n");
+	for (size_t i = 1; !err && i < PV_LOSSES_MAX; i++) {
 		if (losses->count[i])
-			fprintf(page->term->file, "  %7s %s\n",
-				pv_text_number(losses->count[i]).text,
+			err = pv_str_appendf(
+				&prose.text, "  %7s %s\n", pv_text_number(losses->count[i]).text,
 				losses->text[i] ? losses->text[i] : "of an unknown cause");
 	}
+	if (!err)
+		pv_prose_print(&prose, page->term);
+	return err;
 }
 
 struct pv_err *pv_summary_print(const struct pv_profile *profile, const struct pv_live *live,
@@ -481,7 +496,5 @@ struct pv_err *pv_summary_print(const struct pv_profile *profile, const struct p
 		err = print_hotpath(&page);
 	if (!err)
 		err = print_quality(&page, outputs, n_outputs, live ? live->cut_output : NULL);
-	if (!err)
-		print_losses(&page);
-	return err;
+	return err ? err : print_losses(&page);
 }

@@ -29,6 +29,16 @@ const struct pv_format *const pv_formats[] = {
 };
 /* clang-format on */
 
+/* By its name, or by one of its endings, with or without the dot. */
+static bool is_called(const struct pv_format *format, const char *name)
+{
+	for (const char *const *suffix = format->suffixes; *suffix; suffix++) {
+		if (!strcmp(*suffix, name) || !strcmp(*suffix + 1, name))
+			return true;
+	}
+	return !strcmp(format->name, name);
+}
+
 struct pv_err *pv_format_by_name(const char *name, const struct pv_format **ret)
 {
 	struct pv_str names PV_CLEANUP(pv_str_deinit) = { 0 };
@@ -36,7 +46,7 @@ struct pv_err *pv_format_by_name(const char *name, const struct pv_format **ret)
 	for (size_t i = 0; pv_formats[i]; i++) {
 		struct pv_err *err;
 
-		if (!strcmp(pv_formats[i]->name, name)) {
+		if (is_called(pv_formats[i], name)) {
 			*ret = pv_formats[i];
 			return NULL;
 		}

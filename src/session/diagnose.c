@@ -5,12 +5,16 @@
  */
 #include "session/diagnose.h"
 
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "collect/collect.h"
 #include "collect/features.h"
 #include "model/facts.h"
@@ -60,14 +64,55 @@ static long read_sysctl(const char *path)
 	return file && fscanf(file, "%ld", &value) == 1 ? value : -1;
 }
 
+/* The effective capabilities, as bits; 0 if they cannot be read. */
+static uint64_t read_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+
+	if (syscall(SYS_capget, &header, data))
+		return 0;
+	return data[0].effective | (uint64_t)data[1].effective << 32;
+}
+
+/* What somebody who is not root has of what stands for it, and what he lacks. */
+static struct pv_err *add_capabilities(struct pv_vec *facts)
+{
+	static const struct {
+		const char *name;
+		uint64_t bits; /* any of them does */
+	} wanted[] = {
+		{ "CAP_BPF", 1ULL << CAP_BPF | 1ULL << CAP_SYS_ADMIN },
+		{ "CAP_PERFMON", 1ULL << CAP_PERFMON | 1ULL << CAP_SYS_ADMIN },
+		/* for processes of others */
+		{ "CAP_SYS_PTRACE", 1ULL << CAP_SYS_PTRACE },
+	};
+	PV_CLEANUP(pv_str_deinit) struct pv_str has = {}, lacks = {}, hint = {};
+	uint64_t bits = read_capabilities();
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < sizeof(wanted) / sizeof(*wanted); i++) {
+		struct pv_str *list = bits & wanted[i].bits ? &has : &lacks;
+
+		err = pv_str_appendf(list, "%s%s", list->n ? ", " : "", wanted[i].name);
+	}
+	if (!err && lacks.n)
+		err = pv_str_appendf(&hint, "needs root, or %s%s", has.n ? "also " : "",
+				     pv_str_text(&lacks));
+	return err ? err
+		   : pv_facts_add(facts, "privileges", lacks.n ? PV_FACT_INFO : PV_FACT_OK, "user",
+				  pv_str_text(&hint), "not root%s%s", has.n ? ", but has " : "",
+				  pv_str_text(&has));
+}
+
 static struct pv_err *add_privileges(struct pv_vec *facts)
 {
 	struct pv_err *err;
-	bool root = geteuid() == 0;
 
-	err = pv_facts_add(facts, "privileges", root ? PV_FACT_OK : PV_FACT_INFO, "user",
-			   root ? "" : "the bpf engine needs root, or CAP_BPF and CAP_PERFMON",
-			   "%s", root ? "root" : "not root");
+	if (geteuid())
+		err = add_capabilities(facts);
+	else
+		err = pv_facts_add(facts, "privileges", PV_FACT_OK, "user", "", "root");
 	if (!err)
 		err = pv_facts_add(facts, "privileges", PV_FACT_INFO, "perf_event_paranoid", "",
 				   "%ld", read_sysctl("/proc/sys/kernel/perf_event_paranoid"));

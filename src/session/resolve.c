@@ -151,8 +151,8 @@ static bool descends(const struct pv_vec *lines, pid_t pid, pid_t ancestor)
 	return false;
 }
 
-/* Is one of them the ancestor of all others? */
-static bool one_tree(const struct pv_vec *lines, const struct pv_vec *found)
+/* The one that is the ancestor of all others; 0: there is none. */
+static pid_t find_top(const struct pv_vec *lines, const struct pv_vec *found)
 {
 	size_t i, k;
 
@@ -166,9 +166,9 @@ static bool one_tree(const struct pv_vec *lines, const struct pv_vec *found)
 				break;
 		}
 		if (k == found->n)
-			return true;
+			return top->line.pid;
 	}
-	return false;
+	return 0;
 }
 
 /* "3 minutes" */
@@ -190,7 +190,8 @@ static void age_text(uint64_t start_ticks, char *ret, size_t size)
 	snprintf(ret, size, "%lu %s%s", n, units[i].unit, n == 1 ? "" : "s");
 }
 
-static struct pv_err *ambiguous(const char *word, const struct pv_vec *found)
+/* top: as find_top() says. */
+static struct pv_err *ambiguous(const char *word, const struct pv_vec *found, pid_t top)
 {
 	PV_CLEANUP(pv_str_deinit) struct pv_str text = {};
 	struct pv_err *err = NULL;
@@ -201,8 +202,9 @@ static struct pv_err *ambiguous(const char *word, const struct pv_vec *found)
 		char age[32];
 
 		age_text(candidate->line.start_ticks, age, sizeof(age));
-		err = pv_str_appendf(&text, "%s%d (%s, for %s)", i ? ", " : "", candidate->line.pid,
-				     candidate->title, age);
+		err = pv_str_appendf(&text, "%s%d (%s, for %s%s)", i ? ", " : "",
+				     candidate->line.pid, candidate->title, age,
+				     candidate->line.pid == top ? ", parent of the others" : "");
 	}
 	if (!err && found->n > LISTED_MAX)
 		err = pv_str_appendf(&text, " and %zu more", found->n - LISTED_MAX);
@@ -217,6 +219,7 @@ struct pv_err *pv_resolve(const char *word, bool one, struct pv_vec *pids)
 	PV_CLEANUP(pv_vec_deinit) struct pv_vec lines = PV_VEC(struct pv_process_line);
 	PV_CLEANUP(pv_vec_deinit) struct pv_vec found = PV_VEC(struct candidate);
 	struct pv_err *err;
+	pid_t top = 0;
 	size_t i;
 
 	if (is_number(word))
@@ -228,8 +231,10 @@ struct pv_err *pv_resolve(const char *word, bool one, struct pv_vec *pids)
 		err = find(&lines, word, &found);
 	if (!err && !found.n)
 		err = pv_err_create(PV_ERR_NOPROC, "no process is called `%s`", word);
-	if (!err && found.n > 1 && (one || !one_tree(&lines, &found)))
-		err = ambiguous(word, &found);
+	if (!err)
+		top = find_top(&lines, &found);
+	if (!err && found.n > 1 && (one || !top))
+		err = ambiguous(word, &found, top);
 	for (i = 0; !err && i < found.n; i++)
 		err = add_pid(pids, ((struct candidate *)pv_vec_at(&found, i))->line.pid);
 	return err;

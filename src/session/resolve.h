@@ -17,7 +17,7 @@
  * there.  A name is that of the process, of its program, of the script or module
  * that a Python runs, or what stands before the colon of a title.  Several are
  * fine if one is the ancestor of all others, and `one` is false; else
- * PV_ERR_USAGE, with a list of them.  None: PV_ERR_NOPROC.
+ * PV_ERR_USAGE, with a list of them that tells the topmost.  None: PV_ERR_NOPROC.
  */
 struct pv_err *pv_resolve(const char *word, bool one, struct pv_vec *pids);
 

@@ -142,6 +142,8 @@ static void count_quality(struct pv_session *s, const struct pv_event_sample *sa
 	quality->kernel += !!(sample->flags & PV_SAMPLE_KERNEL);
 	quality->gc += s->merged.gc;
 	s->profile->losses.count[PV_LOSS_GC_UNKNOWN] += s->merged.gc_unknown;
+	if (s->merged.bridged && s->merged.loss != PV_LOSS_REANCHOR)
+		s->profile->losses.count[PV_LOSS_REANCHOR]++;
 	if (s->merged.loss < PV_LOSSES_MAX && s->merged.loss)
 		s->profile->losses.count[s->merged.loss]++;
 	s->profile->losses.count[PV_LOSS_NAME_MISSING] += missing;

@@ -248,9 +248,10 @@ static struct pv_err *push_kernel(struct merge *m)
 	return err;
 }
 
+/* A bridge is told by `bridged`, too: what is missing besides has a reason of its own. */
 static void mark_loss(struct merge *m, uint8_t loss)
 {
-	if (!m->out->loss)
+	if (!m->out->loss || (loss && m->out->loss == PV_LOSS_REANCHOR))
 		m->out->loss = loss;
 }
 

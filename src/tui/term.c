@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-	MIN_WIDTH = 40,
+	MIN_WIDTH = 20,
 	MAX_WIDTH = 1000,
 };
 

@@ -67,21 +67,38 @@ def test_zombie(command):
 	sentence(run, "zombie|exited|ended|dead", str(child.pid))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_not_permitted(command, busy, tmp_path):
-	"""Another user without privilege."""
+def as_nobody(capabilities, *args):
+	"""Runs a copy of pitviper as another user with these capabilities."""
 	os.chmod(os.path.dirname(live.PITVIPER), 0o755)
 	copy = "/tmp/pv-live-nobody-%d" % os.getpid()
 	subprocess.run(["install", "-m", "755", live.PITVIPER, copy], check=True)
 	try:
 		start = time.monotonic()
 		proc = subprocess.run(
-			["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", "--inh-caps=-all",
-			 copy, command, *COMMANDS[command], str(busy.pid)],
+			["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups",
+			 "--inh-caps=" + capabilities, "--ambient-caps=" + capabilities, copy, *map(str, args)],
 			stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
-		run = live.Run(proc.returncode, proc.stdout, proc.stderr, time.monotonic() - start)
+		return live.Run(proc.returncode, proc.stdout, proc.stderr, time.monotonic() - start)
 	finally:
 		os.unlink(copy)
+
+
+@pytest.mark.parametrize("has, lacks", [
+	(["CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE"], []), (["CAP_PERFMON"], ["CAP_BPF", "CAP_SYS_PTRACE"]),
+	([], ["CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE"])])
+def test_doctor_tells_capabilities(has, lacks):
+	run = as_nobody(",".join("+" + name[4:].lower() for name in has) or "-all", "doctor", "--json")
+	user, = (fact for fact in live.last_json(run.out)["facts"] if fact["name"] == "user")
+	assert user["value"] == "not root" + (", but has " + ", ".join(has) if has else ""), user
+	assert user["hint"].endswith(", ".join(lacks)) and bool(user["hint"]) == bool(lacks), user
+	assert user["state"] == ("info" if lacks else "ok"), user
+	assert run.status == (0 if {"CAP_BPF", "CAP_PERFMON"} <= set(has) else 1), run
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_not_permitted(command, busy, tmp_path):
+	"""Another user without privilege."""
+	run = as_nobody("-all", command, *COMMANDS[command], busy.pid)
 	assert run.status == 3, run
 	sentence(run, "CAP_|root|sudo|privilege")
 	assert busy.alive()

@@ -397,6 +397,10 @@ def test_name_of_a_tree(uniquely, tmp_path):
 	stacks, summary, _ = live.record("-p", name, "-p", victim.pid, seconds=1, hz=HZ)
 	assert {s.pid for s in stacks} == workers
 	assert {p["pid"] for p in summary["processes"]} == workers | {victim.pid}
+	run = live.pitviper("stack", "--json", name)
+	assert run.status == 0 and {json.loads(line)["pid"] for line in run.out.splitlines()} == workers | {victim.pid}, run
+	run = live.pitviper("doctor", name)
+	assert run.status == 2 and re.search(r"\b%d \([^)]*, parent of the others\)" % victim.pid, run.text()), run
 	for pid in workers:
 		assert of(stacks, pid, "in_fork") > 50
 		os.kill(pid, signal.SIGKILL)

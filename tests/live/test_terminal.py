@@ -18,16 +18,19 @@ import live
 import pytest
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-ERASE = "\r\x1b[K"
-PROGRESS = re.compile(r"\r(  [^\r\n]* samples  [\d,]+ lost)\x1b\[K")
+ERASE = "\r\x1b[J"
+PROGRESS = re.compile(r"\r(  [^\r\n]* samples  [\d,]+ lost)\x1b\[J\r")
 
 
 def columns(text):
 	return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def on_terminal(*args, width=100, env=None, out=None, cwd=None, timeout=60):
-	"""Runs pitviper as a session's foreground job on a terminal; returns what it wrote there."""
+def on_terminal(*args, width=100, env=None, out=None, cwd=None, timeout=60, on_written=None):
+	"""Runs pitviper as a session's foreground job on a terminal; returns what it wrote there.
+
+	on_written: is called with the terminal and all that was written so far, whenever there is more.
+	"""
 	master, slave = pty.openpty()
 	fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
 
@@ -49,6 +52,8 @@ def on_terminal(*args, width=100, env=None, out=None, cwd=None, timeout=60):
 			if not data:
 				break
 			written += data
+			if on_written:
+				on_written(master, written.decode("utf-8", "replace").replace("\r\n", "\n"))
 		assert proc.wait(timeout=10) == 0, written
 	finally:
 		proc.kill()
@@ -57,24 +62,36 @@ def on_terminal(*args, width=100, env=None, out=None, cwd=None, timeout=60):
 	return written.decode("utf-8").replace("\r\n", "\n")
 
 
-def screen(written):
+class Screen:
+	"""A terminal that breaks lines anew when it becomes narrower, as most do; of its commands what pitviper uses."""
+
+	def __init__(self, width):
+		self.width, self.lines, self.line, self.at = width, [""], 0, 0	# the cursor: a line, and where in it
+
+	def play(self, written):
+		for piece in re.findall(r"\x1b\[J|\r|\n|[^\x1b\r\n]+", COLOUR.sub("", written)):
+			text = self.lines[self.line]
+			if piece == "\n":
+				self.line, self.at = self.line + 1, 0
+				self.lines[self.line:] = self.lines[self.line:] or [""]
+			elif piece == "\r":		# of what is a line on the screen
+				self.at -= self.at % self.width
+			elif piece == "\x1b[J":
+				self.lines[self.line:] = [text[:self.at]]
+			else:
+				self.lines[self.line] = text[:self.at].ljust(self.at) + piece + text[self.at + len(piece):]
+				self.at += len(piece)
+		return "\n".join(self.lines)
+
+
+def screen(written, width=100):
 	"""What is left to read at the end."""
-	lines = [""]
-	for piece in re.split(r"(\r\x1b\[K|\x1b\[K|\r|\n)", COLOUR.sub("", written)):
-		if piece == "\n":
-			lines.append("")
-		elif piece == "\r":
-			lines[-1] = ""		# what follows overwrites all of it
-		elif piece == ERASE:
-			lines[-1] = ""
-		elif piece != "\x1b[K":
-			lines[-1] += piece
-	return "\n".join(lines)
+	return Screen(width).play(written)
 
 
 def commands(written):
 	"""What a terminal would obey, but for colours and the erasing of a line."""
-	rest = COLOUR.sub("", written).replace("\r", "").replace("\x1b[K", "")
+	rest = COLOUR.sub("", written).replace("\r", "").replace("\x1b[J", "")
 	return [c for c in rest if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") and c != "\n"]
 
 
@@ -85,6 +102,24 @@ def busy(newest, target):
 
 # ---- the line of progress
 
+def test_narrower_meanwhile(busy, tmp_path):
+	"""The line that was there is broken into two by the terminal: all of it goes."""
+	seen = []		# what had been written when the terminal became narrower
+
+	def shrink(terminal, written):
+		if not seen and PROGRESS.search(written):
+			seen.append(written)
+			fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 50, 0, 0))
+	written = on_terminal("record", "-d", 2, "-o", tmp_path / "a.folded", "-p", busy.pid, on_written=shrink)
+	before, = seen
+	assert PROGRESS.search(written[len(before):]), "no line after that"
+	terminal = Screen(100)
+	assert " 0 lost" in terminal.play(before)
+	terminal.width = 50
+	left = terminal.play(written[len(before):])
+	assert " 0 lost" not in left and left.startswith("\nOn CPU "), left
+
+
 def test_progress(busy, tmp_path):
 	written = on_terminal("record", "-d", 1, "-o", tmp_path / "a.folded", "-p", busy.pid)
 	lines = PROGRESS.findall(written)
@@ -92,7 +127,6 @@ def test_progress(busy, tmp_path):
 	for line in lines:
 		assert re.search(r"\(%d\), CPython 3\.\d+\.\d+, bpf engine, 99 Hz +\d+\.\d / 1 s  [\d,]+ samples  0 lost$" % busy.pid, line), line
 		assert columns(line) < 100
-	assert written.count(ERASE) == 1
 	left = screen(written)
 	assert " 0 lost" not in left and left.startswith("\nOn CPU "), left
 	assert "hottest path" in left and "Wrote " in left

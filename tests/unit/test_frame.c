@@ -174,6 +174,16 @@ START_TEST(formats_table)
 
 		ck_assert_ptr_null(pv_format_by_name(pv_formats[i]->name, &format));
 		ck_assert_ptr_eq(format, pv_formats[i]);
+		/* and by what its files end in, as one might think */
+		for (const char *const *end = pv_formats[i]->suffixes; *end; end++) {
+			format = NULL;
+			ck_assert_ptr_null(pv_format_by_name(*end, &format));
+			ck_assert_ptr_eq(format, pv_formats[i]);
+			format = NULL;
+			ck_assert_ptr_null(pv_format_by_name(*end + 1, &format));
+			ck_assert_ptr_eq(format, pv_formats[i]);
+		}
+		ck_assert_ptr_eq(format, pv_formats[i]);
 		ck_assert_ptr_nonnull(format->help);
 		ck_assert_ptr_nonnull(format->write);
 		ck_assert_ptr_nonnull(format->suffixes[0]);

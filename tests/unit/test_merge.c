@@ -613,6 +613,21 @@ START_TEST(bridge_is_marked_where_it_is)
 }
 END_TEST
 
+/* What is cut short beyond a bridge has its own cause; the bridge is told by itself. */
+START_TEST(bridged_and_truncated)
+{
+	struct sample s = make((BOTH & ~PV_SAMPLE_NAT_END) | PV_SAMPLE_REANCHORED);
+
+	s.head.nat_loss = PV_LOSS_NAT_NOMAP;
+	python(&s, 1, END);
+	native(&s, 1, 0);
+	native(&s, 2, EVAL | BREAK);
+	native(&s, 3, 0);
+	expect(&s, &anchored, "[truncated] N3 P1 [unwind break] N1");
+	expect_state(false, true, false, true, PV_LOSS_NAT_NOMAP);
+}
+END_TEST
+
 START_TEST(threads_without_python)
 {
 	struct sample s = make(PV_SAMPLE_NAT_END | PV_SAMPLE_NO_TSTATE);
@@ -986,6 +1001,7 @@ int main(void)
 	tcase_add_test(tcase, an_eval_frame_at_its_edge_when_cut);
 	tcase_add_test(tcase, python_half_that_is_too_deep_3_10);
 	tcase_add_test(tcase, bridge_is_marked_where_it_is);
+	tcase_add_test(tcase, bridged_and_truncated);
 	tcase_add_test(tcase, threads_without_python);
 	tcase_add_test(tcase, without_native_frames);
 	tcase_add_test(tcase, program_that_was_not_read_yet);

@@ -120,6 +120,7 @@ START_TEST(a_tree_is_taken_whole)
 {
 	struct pv_vec pids = PV_VEC(pid_t);
 	pid_t child = start(true);
+	char text[96];
 
 	for (int i = 0; i < 2; i++) {
 		/* what is there already is not added again */
@@ -129,6 +130,9 @@ START_TEST(a_tree_is_taken_whole)
 	ck_assert(*(pid_t *)pv_vec_at(&pids, 0) == child || *(pid_t *)pv_vec_at(&pids, 1) == child);
 	pv_vec_deinit(&pids);
 	refused(name, true, PV_ERR_USAGE, "name of 2 processes");
+	snprintf(text, sizeof(text), "%d (%s, for ", child, name);
+	refused(name, true, PV_ERR_USAGE, text);
+	refused(name, true, PV_ERR_USAGE, ", parent of the others)");
 	stop(child);
 }
 END_TEST
@@ -143,6 +147,7 @@ START_TEST(siblings_are_told)
 	snprintf(text, sizeof(text), "%d (", second);
 	refused(name, false, PV_ERR_USAGE, text);
 	refused(name, false, PV_ERR_USAGE, "second");
+	refused(name, false, PV_ERR_USAGE, "); name one");
 	stop(first);
 	stop(second);
 }

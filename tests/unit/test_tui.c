@@ -233,7 +233,7 @@ START_TEST(what_a_file_is)
 	setenv("COLUMNS", "120", 1);
 	ck_assert_uint_eq(pv_term_of(file).width, 120);
 	setenv("COLUMNS", "3", 1);
-	ck_assert_uint_eq(pv_term_of(file).width, 40);
+	ck_assert_uint_eq(pv_term_of(file).width, 20);
 	setenv("COLUMNS", "nonsense", 1);
 	ck_assert_uint_eq(pv_term_of(file).width, 100);
 	fclose(file);
