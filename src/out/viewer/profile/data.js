@@ -287,6 +287,11 @@ class Profile {
 		return this.fnKind[fn] === MARKER && this.name(fn) === '[gc]';
 	}
 
+	// A marker with which it is not known what the whole stack was.
+	isGap(fn) {
+		return this.fnKind[fn] === MARKER && !this.isGc(fn) && this.name(fn) !== '[unwind break]';
+	}
+
 	// Samples in words: seconds where it is known how long one stands for.
 	amount(samples) {
 		return this.capture.period_ns ? Text.seconds(samples * this.capture.period_ns / 1e9)
