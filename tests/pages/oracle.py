@@ -26,6 +26,11 @@ def location(frame):
     return (*function(frame), frame.line)
 
 
+def layer(frame):
+    """[gc] stands for the collector's own C, where that is not shown."""
+    return "c" if (frame.kind, frame.function) == ("marker", b"[gc]") else LAYER.get(frame.kind, "-")
+
+
 def thread(sample):
     return sample.process, sample.tid
 
@@ -107,7 +112,7 @@ class View:
     def layers(self):
         sums = collections.Counter()
         for frames, n, _ in self.stacks:
-            sums[LAYER.get(frames[-1].kind, "-") if frames else "-"] += n
+            sums[layer(frames[-1]) if frames else "-"] += n
         return sums
 
     def passing(self, test):

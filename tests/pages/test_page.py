@@ -140,6 +140,14 @@ def test_layers_and_share_of_the_whole(page, mode):
         assert page.text("#chips .left").startswith(f"{view.total / 100:.2f} s of 4.00 s, {percent(view.total, 400)}")
 
 
+def test_the_collector_without_c_frames_is_c(page):
+    text = re.sub(r" \| n gc_collect_main - python3.12 0", "", TEXT)
+    page.open(text + "capture no_native 1\n")
+    sums = oracle.View(golden.read(text)).layers()
+    titles = page.js("return [...document.querySelectorAll('.layer')].map(e => e.title.split('\\n')[0])")
+    assert [seconds(t.split(": ")[1]) for t in titles] == [sums[layer] for layer in "pck-" if sums[layer]]
+
+
 def test_threads(page):
     page.open(TEXT, tab="threads")
     view = oracle.View(RECIPE)

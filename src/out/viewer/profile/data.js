@@ -283,6 +283,13 @@ class Profile {
 		return this.fnKind.includes(PROCESS) ? PROCESS : this.fnKind.includes(THREAD) ? THREAD : 0;
 	}
 
+	// Layer of each function, as an index of LAYERS or OTHER; [gc] stands for the collector's C.
+	get fnLayer() {
+		if (!this.layerFns)
+			this.layerFns = this.fnKind.map((kind, fn) => this.isGc(fn) ? 1 : LAYER_OF_KIND[kind]);
+		return this.layerFns;
+	}
+
 	isGc(fn) {
 		return this.fnKind[fn] === MARKER && this.name(fn) === '[gc]';
 	}

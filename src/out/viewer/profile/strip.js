@@ -23,11 +23,11 @@ class Strip {
 
 	// Samples by slice and layer of what the selection would be without its span.
 	static sums(profile, selection) {
-		const { sampleNode, fn, fnKind, nSlices } = profile, { start, sample: tickSample, count } = profile.ticks;
+		const { sampleNode, fn, fnLayer, nSlices } = profile, { start, sample: tickSample, count } = profile.ticks;
 		const layer = new Uint8Array(profile.nSamples);
 		for (let i = 0; i < layer.length; i++) {
 			const node = sampleNode[i];
-			layer[i] = node ? LAYER_OF_KIND[fnKind[fn[node]]] : OTHER;
+			layer[i] = node ? fnLayer[fn[node]] : OTHER;
 		}
 		const { threads } = selection.what, { sampleThread } = profile;
 		const hidden = selection.what.hidden.size ? Strip.hiddenNodes(profile, selection.what.hidden) : null;
