@@ -383,6 +383,17 @@ def test_a_span_is_dragged(page):
     assert "from" not in page.state() and rows(page) == oracle.outline(oracle.View(RECIPE))
 
 
+def test_the_strip_knows_no_more_cpus_than_there_were(page):
+    """One thread, always on CPU: ticks that fall into one slice, the next is empty, are no second CPU."""
+    at = ",".join(f"{2 * i}:2" for i in range(100))
+    head = ["capture period_ns 10000000", "capture slice_ns 10000000", "capture n_slices 200", "capture duration_ns 2000000000"]
+    page.open("\n".join([*head, f"200 7 main at={at} | p f /srv/a.py - 1"]) + "\n")
+    said = page.js("const drawn = [], of = CanvasRenderingContext2D.prototype, real = of.fillText; of.fillText = function (text) { "
+                   "drawn.push(text); return real.apply(this, arguments); }; window.dispatchEvent(new Event('resize')); "
+                   "return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => { of.fillText = real; done(drawn); })))")
+    assert "up to 1.0 CPU · 2.00 s" in said
+
+
 def test_without_times_the_strip_says_so(page):
     text = "\n".join(" ".join(p for p in line.split(" ") if not p.startswith("at=")) for line in TEXT.splitlines())
     page.open(text.replace("capture n_slices 50", "capture n_slices 0"))
