@@ -250,9 +250,22 @@ def test_source_of_c_is_its_callers(page):
     page.open(TEXT)
     point, _ = frame_point(page, oracle.View(RECIPE), FETCH)
     page.pointer(("click", point))
-    assert page.text("#source h3") == "app.py · report calls it"
+    assert page.text("#source h3") == "app.py · report calls it; its times in all places"
     assert page.js("return document.querySelector('.code .marked .number').textContent") == "6"
     assert "def report(day):" in page.texts(".code .text")
+
+
+@pytest.mark.parametrize("up", [False, True], ids=["flame", "upside down"])
+def test_times_of_lines_are_the_frames(page, up):
+    """Not those of the function in other places, beside which they would stand."""
+    page.open("capture period_ns 10000000\n300 7 main | p a /srv/a.py - 1 | p f /srv/a.py - 5\n"
+              "20 7 main | p a /srv/a.py - 1 | p f /srv/a.py - 6\n200 7 main | p b /srv/a.py - 2 | p f /srv/a.py - 5 | p g /srv/a.py - 9\n",
+              **({"tab": "down"} if up else {}))
+    page.press(*["\ue00c"] + ["\ue015"] * (1 if up else 2))
+    assert page.facts()[""] == "f" and page.code() == {5: "3.00 s", 6: "0.20 s"}
+    assert "in this place" in page.text("#source h3")
+    page.open("capture period_ns 10000000\n320 7 main | p a /srv/a.py - 1 | p f /srv/a.py - 5\n", pick="2")
+    assert page.facts()[""] == "f" and "in this place" not in page.text("#source h3")
 
 
 def test_source_that_was_changed_or_is_not_there(page):

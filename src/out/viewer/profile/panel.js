@@ -30,7 +30,7 @@ class Panel {
 		}
 		const near = sums.neighbours(fn);
 		this.showFacts(fn, what, zoom, near.total);
-		this.source.show(profile, selection, this.sourceOf(fn, what));
+		this.source.show(profile, selection, this.sourceOf(fn, what, near.total));
 		this.showNear(fn, near, what.frame);
 	}
 
@@ -113,10 +113,12 @@ class Panel {
 	}
 
 	// The function itself if it is Python, else the nearest Python caller, the user's own first.
-	sourceOf(fn, { frame, loc }) {
+	sourceOf(fn, { frame, loc }, everywhere) {
 		const { profile, sums } = this;
 		if (profile.fnKind[fn] === PYTHON)
-			return { fn, lines: sums.linesOf(fn), marked: loc >= 0 ? new Set([profile.locLine[loc]]) : null };
+			return { fn, lines: frame ? sums.linesIn(frame) : sums.linesOf(fn),
+				note: frame && everywhere !== frame.total ? 'in this place' : '',
+				marked: loc >= 0 ? new Set([profile.locLine[loc]]) : null };
 		const nodes = frame ? frame.nodes : sums.outermost(fn);
 		if (!nodes.length)
 			return null;
@@ -144,7 +146,7 @@ class Panel {
 				}
 			}
 		}
-		return { fn: caller, lines: sums.linesOf(caller), marked, note: 'calls it' };
+		return { fn: caller, lines: sums.linesOf(caller), marked, note: 'calls it; its times in all places' };
 	}
 
 	showNear(fn, { callers, callees, total, rest }, frame) {
