@@ -505,15 +505,41 @@ def test_light_and_dark(page):
         page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-@pytest.mark.parametrize("width, height", [(1280, 720), (800, 600), (1920, 1080)])
+@pytest.mark.parametrize("width, height", [(1280, 720), (800, 600), (390, 800), (1920, 1080)])
 def test_it_fits(page, width, height):
     page.size(width, height)
     page.open(TEXT)
     for tab in ("flame", "down", "functions", "lines", "threads"):
         page.click("#tab-" + tab)
         assert page.js("return [document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [width, height]
-        for selector in ("#query", "#help-key", "#theme-key", "#sentence", "#layers", "#quality", "#strip canvas", "#content", "#foot"):
+        for selector in ("#query", "#help-key", "#theme-key", "#sentence", "#layers", "#quality", "#strip canvas", "#content", "#foot",
+                         "#tab-flame", "#tab-threads", "#beside-layers"):
             left, top, right, bottom = page.js("const r = document.querySelector(arguments[0]).getBoundingClientRect(); "
                                                "return [r.left, r.top, r.right, r.bottom]", selector)
             assert 0 <= left < right <= width and 0 <= top < bottom <= height, (tab, selector)
-    assert page.js("return document.getElementById('content').clientHeight") >= 150
+    page.click("#tab-flame")
+    assert page.js("return document.getElementById('content').clientHeight") >= 220
+
+
+@pytest.mark.parametrize("width, height", [(1400, 900), (1280, 720), (800, 600)])
+def test_what_can_be_done_with_a_frame_is_in_sight(page, width, height):
+    page.size(width, height)
+    page.open(rooted(TEXT), apart=1)
+    view = oracle.View(golden.read(rooted(TEXT)), apart=True)
+    for n, function in enumerate(FETCH, 1):
+        page.js("document.getElementById('flame').scrollTop = 0")
+        page.pointer(("click", frame_point(page, view, [b"process 41", b"thread MainThread 41"] + FETCH[:n])[0]))
+        inside, bottom = page.js("const r = e => document.querySelector(e).getBoundingClientRect(); "
+                                 "return [r('#facts .acts').bottom, r('#facts').bottom]")
+        assert inside <= bottom, function
+        assert height < 900 or page.js("const f = document.getElementById('facts'); return f.scrollHeight - f.clientHeight") == 0
+
+
+@pytest.mark.parametrize("width", range(390, 1400, 90))
+def test_a_label_of_a_layer_is_whole_or_not_there(page, width):
+    page.size(width, 800)
+    page.open(TEXT, fold="k")
+    for left, right, bottom, text in page.js("""return [...document.querySelectorAll('.layer')].map(e => {
+            const b = e.getBoundingClientRect(), s = e.querySelector('span').getBoundingClientRect();
+            return [s.left - b.left, b.right - s.right, s.top - b.bottom, e.textContent]; })"""):
+        assert (left >= 0 and right >= 0 and bottom < 0) or bottom >= 0, text

@@ -94,13 +94,12 @@ class Panel {
 				.join(' · ')),
 			full && full !== profile.place(fn) ? Dom.el('p.path', { title: full + (module && module.build_id
 				? '\nbuild-id ' + Text.show(module.build_id) : '') }, Text.cut(full, 1000)) : null,
-			Dom.el('dl', null, rows),
 			Dom.el('p.acts', null, frame
 				? [this.act('zoom', 'Zoom to this frame (Enter)', () => this.on.zoom(frame)),
 					this.act('hide', 'Leave out all that passes through this function (x)', () => this.on.hide(fn))]
 				: this.act('show in flame graph', 'Its heaviest place (Enter)', () => this.on.flame(fn)),
 			this.act('find all', 'Mark every place of this function', () => this.on.find(fn))),
-			Panel.hint(profile.name(fn), kind));
+			Panel.hint(profile.name(fn), kind), Dom.el('dl', null, rows));
 	}
 
 	static hint(name, kind) {
