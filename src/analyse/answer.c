@@ -200,19 +200,40 @@ static void say_part(struct writer *w, uint64_t part, uint64_t of)
 	SAY(w, ", ");
 }
 
+static void say_gc(struct writer *w)
+{
+	size_t start = w->answer.text.n;
+
+	SAY(w, "the garbage collector");
+	span(w, start, PV_LOC_NATIVE, false);
+}
+
 static void say_where(struct writer *w, const struct pv_turn *turn)
 {
-	say_call(w, &turn->what);
+	if (turn->in_gc)
+		say_gc(w);
+	else
+		say_call(w, &turn->what);
 	if (turn->has_under) {
-		SAY(w, " under ");
+		SAY(w, turn->in_gc ? ", started under " : " under ");
 		say_call(w, &turn->under);
 	}
+}
+
+/* What the samples do that run no own code, as far as one can know. */
+static const char *foreign_words(const struct pv_turn *turn)
+{
+	if (turn->unreadable)
+		return "is in stacks without Python frames";
+	if (turn->incomplete)
+		return "is in incomplete stacks";
+	return turn->has_own ? "runs no code of your own" : "is in code that is not your own";
 }
 
 static void say_foreign(struct writer *w, const struct pv_load *load, const struct pv_turn *turn)
 {
 	say_part(w, turn->foreign, load->samples);
-	SAY(w, turn->has_own ? "runs no code of your own" : "is in code that is not your own");
+	SAY(w, "%s", foreign_words(turn));
 	if (turn->found) {
 		SAY(w, ": ");
 		say_share(w, turn->what.total, load->samples);
@@ -230,9 +251,20 @@ static void say_turn(struct writer *w, const struct pv_load *load, const struct 
 		say_foreign(w, load, turn);
 		return;
 	}
-	say_part(w, turn->what.total, load->samples);
+	if (turn->foreign > turn->own) {
+		SAY(w, "The largest part of your own code's time, ");
+		say_share(w, turn->what.total, load->samples);
+		SAY(w, ", ");
+	} else {
+		say_part(w, turn->what.total, load->samples);
+	}
 	SAY(w, turn->what.own ? "is in " : "is ");
 	say_where(w, turn);
+	if (turn->foreign > turn->own) {
+		SAY(w, "; ");
+		say_share(w, turn->foreign, load->samples);
+		SAY(w, " %s", foreign_words(turn));
+	}
 	SAY(w, ".\n");
 }
 

@@ -12,12 +12,16 @@
 #include "analyse/lines.h"
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "model/frame.h"
 #include "model/path.h"
 #include "model/profile.h"
 
 enum {
 	LINE_PERCENT = 75, /* of a function's samples: one line that has so much stands for it */
 	MOST_PERCENT = 50, /* of a call's samples: the callee in which its time is spent */
+	/* what an own function has to have so that it is named, and not what runs no own code: */
+	FAIR_PERCENT = 20,         /* of all samples, or */
+	FAIR_FOREIGN_PERCENT = 50, /* of the samples that run no own code */
 };
 
 /* The own function to which most samples belong, and its stack nodes. */
@@ -137,6 +141,15 @@ static struct pv_err *follow(const struct work *work, struct pv_turn *turn)
 
 		if (call->total * 100 < of * MOST_PERCENT)
 			break;
+		turn->in_gc =
+			pv_frame_is_gc(work->profile, pv_vec_at(&work->profile->locs, call->loc));
+		if (turn->in_gc) {
+			turn->found = true;
+			turn->what = *call;
+			turn->under = python;
+			turn->has_under = python.total;
+			break;
+		}
 		if (kind != PV_LOC_MARKER && is_better(turn, call)) {
 			turn->found = true;
 			turn->what = *call;
@@ -150,13 +163,93 @@ static struct pv_err *follow(const struct work *work, struct pv_turn *turn)
 	return err;
 }
 
+static bool has_cpython(const struct pv_profile *profile)
+{
+	if (profile->interpreter || profile->problem)
+		return true;
+	for (size_t i = 0; i < profile->processes.n; i++) {
+		const struct pv_profile_process *process = pv_vec_at(&profile->processes, i);
+
+		if (process->samples && (process->interpreter || process->problem))
+			return true;
+	}
+	return false;
+}
+
+/* What is in a stack, by node: of the node and of those above it. */
+enum {
+	HAS_OWN = 1,
+	HAS_PYTHON = 2,
+	HAS_GAP = 4,
+};
+
+static struct pv_err *stack_traits(const struct work *work, uint8_t **ret)
+{
+	const struct pv_profile *profile = work->profile;
+	_pv_free_ uint8_t *locs = calloc(profile->locs.n + 1, sizeof(*locs));
+	uint8_t *nodes = calloc(profile->nodes.n + 1, sizeof(*nodes));
+
+	if (!locs || !nodes) {
+		free(nodes);
+		return &pv_enomem;
+	}
+	for (size_t i = 0; i < profile->locs.n; i++) {
+		const struct pv_loc *loc = pv_vec_at(&profile->locs, i);
+
+		locs[i] = (pv_loc_is_own(profile, loc) ? HAS_OWN : 0) |
+			  (loc->kind == PV_LOC_PYTHON ? HAS_PYTHON : 0) |
+			  (pv_frame_is_gap(profile, loc) ? HAS_GAP : 0);
+	}
+	for (size_t i = 1; i < profile->nodes.n; i++) {
+		const struct pv_stack_node *node = pv_vec_at(&profile->nodes, i);
+
+		nodes[i] = nodes[node->parent] | locs[node->loc];
+	}
+	*ret = nodes;
+	return NULL;
+}
+
+/* Whether it can be told whose code ran. */
+static struct pv_err *find_doubts(const struct work *work, struct pv_turn *turn)
+{
+	const struct pv_profile *profile = work->profile;
+	_pv_free_ uint8_t *traits = NULL;
+	struct pv_err *err = stack_traits(work, &traits);
+	uint64_t incomplete = 0;
+	bool python = false;
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < profile->samples.n; i++) {
+		const struct pv_sample *sample = pv_vec_at(&profile->samples, i);
+		uint8_t of = traits[sample->node];
+
+		python |= of & HAS_PYTHON;
+		if (!(of & HAS_OWN) && (of & HAS_GAP || !sample->node))
+			incomplete += sample->count;
+	}
+	turn->unreadable = !python && has_cpython(profile);
+	turn->incomplete = incomplete * 2 > turn->foreign;
+	return NULL;
+}
+
+static bool has_fair_share(const struct work *work, const struct pv_turn *turn)
+{
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < work->profile->samples.n; i++)
+		all += ((struct pv_sample *)pv_vec_at(&work->profile->samples, i))->count;
+	return turn->own * 100 >= all * FAIR_PERCENT ||
+	       turn->own * 100 >= turn->foreign * FAIR_FOREIGN_PERCENT;
+}
+
 static struct pv_err *find(struct work *work, struct group *group, struct pv_turn *turn)
 {
-	struct pv_err *err;
+	struct pv_err *err = find_doubts(work, turn);
 
-	turn->foreign = pv_calltree_node_total(work->tree, 0);
-	turn->has_own = find_heaviest(work, group);
-	turn->is_foreign = !turn->has_own || turn->foreign > group->call.total;
+	if (err)
+		return err;
+	turn->is_foreign = !turn->has_own || !has_fair_share(work, turn);
 	if (turn->is_foreign)
 		return follow(work, turn);
 	err = narrow(work, group);
@@ -189,8 +282,12 @@ struct pv_err *pv_turn_of(const struct pv_profile *profile, struct pv_turn *ret)
 		work.samples = calloc(profile->locs.n + 1, sizeof(*work.samples));
 		err = work.samples ? NULL : &pv_enomem;
 	}
-	if (!err)
+	if (!err) {
+		turn.foreign = pv_calltree_node_total(work.tree, 0);
+		turn.has_own = find_heaviest(&work, &group);
+		turn.own = group.call.total;
 		err = find(&work, &group, &turn);
+	}
 	pv_calltree_destroy(work.tree);
 	free(work.function);
 	free(work.samples);

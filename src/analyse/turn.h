@@ -16,10 +16,14 @@
 
 struct pv_turn {
 	bool has_own;    /* there is own code */
-	bool is_foreign; /* what runs none at all is more than any own function */
+	bool is_foreign; /* what runs none at all: no own function has a fair share beside it */
 	bool found;      /* `what` */
 	bool has_under;
+	bool in_gc;           /* `what` is the garbage collector */
+	bool unreadable;      /* CPython is there, but no stack has a Python frame */
+	bool incomplete;      /* most of `foreign` */
 	uint64_t foreign;     /* samples without any own code */
+	uint64_t own;         /* of the own function with most samples */
 	struct pv_call what;  /* where the time goes: other code, or the own call itself */
 	struct pv_call under; /* the own call above; of foreign C code the Python call above */
 };

@@ -24,6 +24,24 @@ bool pv_frame_is_unnamed(const struct pv_profile *profile, const struct pv_loc *
 	       !strncmp(name, unknown, sizeof(unknown) - 1);
 }
 
+static bool is_marker(const struct pv_profile *profile, const struct pv_loc *loc, const char *name)
+{
+	return loc->kind == PV_LOC_MARKER &&
+	       !strcmp(pv_strings_get(profile->strings, loc->function), name);
+}
+
+bool pv_frame_is_gc(const struct pv_profile *profile, const struct pv_loc *loc)
+{
+	return is_marker(profile, loc, "[gc]");
+}
+
+bool pv_frame_is_gap(const struct pv_profile *profile, const struct pv_loc *loc)
+{
+	/* after a break the stack goes on, and its Python frames are all there */
+	return loc->kind == PV_LOC_MARKER && !pv_frame_is_gc(profile, loc) &&
+	       !is_marker(profile, loc, "[unwind break]");
+}
+
 static bool starts_with(const char *text, const char *start)
 {
 	return !strncmp(text, start, strlen(start));

@@ -31,6 +31,12 @@ struct pv_err *pv_frame_function(const struct pv_profile *profile, const struct 
 struct pv_err *pv_frame_place(const struct pv_profile *profile, const struct pv_loc *loc,
 			      int32_t first_line, int32_t last_line, struct pv_str *str);
 
+/* A marker that begins the work of the garbage collector; nothing is missing. */
+bool pv_frame_is_gc(const struct pv_profile *profile, const struct pv_loc *loc);
+
+/* A marker with which it is not known what the whole stack was: frames are missing. */
+bool pv_frame_is_gap(const struct pv_profile *profile, const struct pv_loc *loc);
+
 /*
  * Native code of the interpreter or the C library: where Python code lies below it,
  * it is how Python calls, not what is called.

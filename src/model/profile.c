@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "model/frame.h"
 #include "model/profile.h"
 #include "model/strings.h"
 
@@ -541,12 +542,6 @@ struct pv_err *pv_profile_hottest(const struct pv_profile *profile, struct pv_ho
 	return err;
 }
 
-/* [gc] at the leaf stands for the collector's own frames, which are not shown. */
-static bool is_gc(const struct pv_profile *profile, const struct pv_loc *loc)
-{
-	return !strcmp(pv_strings_get(profile->strings, loc->function), "[gc]");
-}
-
 struct pv_layers pv_profile_layers(const struct pv_profile *profile)
 {
 	struct pv_layers layers = { 0 };
@@ -557,7 +552,8 @@ struct pv_layers pv_profile_layers(const struct pv_profile *profile)
 			sample->node ? node_loc(profile, sample->node) : &(struct pv_loc){ 0 };
 		uint32_t kind = sample->node ? loc->kind : PV_LOC_MARKER;
 
-		if (kind == PV_LOC_MARKER && is_gc(profile, loc))
+		/* at the leaf it stands for the collector's own frames, which are not shown */
+		if (sample->node && pv_frame_is_gc(profile, loc))
 			kind = PV_LOC_NATIVE;
 		switch (kind) {
 		case PV_LOC_PYTHON:

@@ -14,10 +14,12 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "model/frame.h"
 #include "model/path.h"
 #include "model/profile.h"
 #include "model/strings.h"
 #include "out/about.h"
+#include "out/calls.h"
 #include "out/texts.h"
 #include "out/tree.h"
 
@@ -84,6 +86,7 @@ struct svg {
 	struct pv_vec x;     /* uint64_t by depth: where the next box begins */
 	uint64_t total;      /* samples */
 	uint64_t dropped;    /* frames too narrow */
+	uint32_t lifted;     /* nodes that are how the interpreter calls */
 	uint32_t depth;      /* of the deepest box */
 	struct pv_str text;  /* scratch */
 };
@@ -114,7 +117,7 @@ static enum look loc_look(const struct pv_profile *profile, const struct pv_loc 
 	case PV_LOC_PROCESS:
 		return LOOK_MARKER;
 	default:
-		return LOOK_MISSING;
+		return pv_frame_is_gc(profile, loc) ? LOOK_NATIVE : LOOK_MISSING;
 	}
 }
 
@@ -373,19 +376,24 @@ static void put_open(struct svg *svg, int height)
 		WIDTH, height);
 }
 
-static struct pv_err *put_dropped(struct svg *svg, int y)
+/* What is not drawn. */
+static struct pv_err *put_left_out(struct svg *svg, int y)
 {
-	struct pv_err *err;
+	struct pv_err *err = NULL;
 
-	if (!svg->dropped)
-		return NULL;
 	pv_str_clear(&svg->text);
-	err = pv_about_count(&svg->text, svg->dropped);
-	if (!err)
+	if (svg->lifted)
+		err = pv_str_appendf(&svg->text,
+				     "C frames of how the interpreter calls Python are left out, "
+				     "their own time is not%s",
+				     svg->dropped ? "; " : "");
+	if (!err && svg->dropped)
+		err = pv_about_count(&svg->text, svg->dropped);
+	if (!err && svg->dropped)
 		err = pv_str_appendf(&svg->text, " frame%s narrower than half a pixel %s not drawn",
 				     svg->dropped == 1 ? "" : "s",
 				     svg->dropped == 1 ? "is" : "are");
-	if (!err)
+	if (!err && svg->text.n)
 		put_line(svg, y, FONT, " fill=\"#5f6b7a\"", &svg->text);
 	return err;
 }
@@ -410,7 +418,7 @@ static struct pv_err *svg_put(struct svg *svg)
 	for (i = 0; i < svg->boxes.n && !err; i++)
 		err = put_box(svg, pv_vec_at(&svg->boxes, i), top);
 	if (!err)
-		err = put_dropped(svg, bottom);
+		err = put_left_out(svg, bottom);
 	put_line(svg, bottom + LINE, FONT, " fill=\"#5f6b7a\"", &svg->about.origin);
 	fputs("</svg>\n", svg->file);
 	return err;
@@ -421,10 +429,17 @@ static struct pv_err *svg_write(const struct pv_profile *profile, FILE *file)
 	struct svg svg = {
 		.file = file, .profile = profile, .boxes = PV_VEC(struct box), .x = PV_VEC(uint64_t)
 	};
+	struct pv_profile shown = *profile;
+	struct pv_vec nodes PV_CLEANUP(pv_vec_deinit) = PV_VEC(struct pv_stack_node);
+	struct pv_vec samples PV_CLEANUP(pv_vec_deinit) = PV_VEC(struct pv_sample);
 	struct pv_err *err = svg_init(&svg);
 
 	if (!err)
-		err = pv_tree_walk(profile, svg.texts.rank, PV_TREE_BY_TOTAL, svg_enter, &svg);
+		err = pv_calls_lift(profile, &nodes, &samples, &svg.lifted);
+	shown.nodes = nodes;
+	shown.samples = samples;
+	if (!err)
+		err = pv_tree_walk(&shown, svg.texts.rank, PV_TREE_BY_TOTAL, svg_enter, &svg);
 	if (!err)
 		err = svg_put(&svg);
 	svg_deinit(&svg);

@@ -160,3 +160,18 @@ def counts(recipe, text=frame_text):
     for sample in recipe.samples:
         found[tuple(text(frame) for frame in sample.frames or (UNKNOWN,))] += sample.count
     return found
+
+
+# C of the interpreter or the C library.
+CALLERS = re.compile(rb"python|libpython|libc\.so|libc\.musl|libpthread|ld-linux|ld-musl")
+
+
+def leads(recipe):
+    """Stacks up to a frame that have Python further in, anywhere in the capture."""
+    return {sample.frames[:i + 1] for sample in recipe.samples for i in range(len(sample.frames))
+            if any(f.kind == "python" for f in sample.frames[i + 1:])}
+
+
+def is_call(frames, i, leading):
+    """How the interpreter calls, not what is called."""
+    return frames[i].kind in ("native", "inlined") and bool(CALLERS.match(frames[i].module)) and frames[:i + 1] in leading

@@ -94,6 +94,21 @@ def hostile_recipe():
     return "\n".join(lines) + "\n"
 
 
+CALLS = """capture period_ns 10000000
+2 7 main | n _start - python3.12 0 | n Py_Main - python3.12 0 | p f /srv/a.py - 1 | n _PyObject_Call - python3.12 0 | p g /srv/a.py - 2
+3 7 main | n _start - python3.12 0 | n Py_Main - python3.12 0 | p f /srv/a.py - 1 | n _PyObject_Call - python3.12 0
+4 7 main | n _start - python3.12 0 | n Py_Main - python3.12 0 | p f /srv/a.py - 1 | n _PyObject_Call - python3.12 0 | n dict_new - python3.12 0
+5 7 main | n _start - python3.12 0 | n Py_Main - python3.12 0 | p f /srv/a.py - 1 | m [gc] - - 0 | n gc_collect_main - python3.12 0
+6 7 main | n _start - python3.12 0 | n each - libown.so 0 | p f /srv/a.py - 1
+7 8 pool | n start_thread - libc.so.6 0 | n thread_run - python3.12 0
+"""
+
+
+def check_calls():
+    """A picture leaves out how the interpreter calls, but not the time in it; [gc] is nothing that is missing."""
+    check_against("svg", write("svg", CALLS), golden.read(CALLS), "calls: ")
+
+
 def check_hostile():
     text = hostile_recipe()
     for name in HOSTILE:
@@ -150,6 +165,7 @@ def main():
         sys.stdout.buffer.write(shown(sys.argv[3], write(sys.argv[3], (HERE / "profile.txt").read_text())))
         return
     check_golden()
+    check_calls()
     check_hostile()
     check_empty()
     check_large()

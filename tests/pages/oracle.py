@@ -7,14 +7,12 @@ the page: here a stack is a list of frames, and all is counted stack by stack.
 import collections
 import decimal
 import pathlib
-import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "golden"))
 import recipe as golden  # noqa: E402
 
 LAYER = {"python": "p", "native": "c", "inlined": "c", "kernel": "k"}
-CALLERS = re.compile(rb"python|libpython|libc\.so|libc\.musl|libpthread|ld-linux|ld-musl")
 SHOWN, FOLDED, LIFTED = range(3)
 
 
@@ -24,6 +22,11 @@ def function(frame):
 
 def location(frame):
     return (*function(frame), frame.line)
+
+
+def layer(frame):
+    """[gc] stands for the collector's own C, where that is not shown."""
+    return "c" if (frame.kind, frame.function) == ("marker", b"[gc]") else LAYER.get(frame.kind, "-")
 
 
 def thread(sample):
@@ -37,9 +40,7 @@ class View:
                  apart=False):
         self.recipe, self.fold, self.own, self.calls, self.apart = recipe, fold, own, calls, apart
         self.key = location if lines else function
-        # Stacks up to a frame that have Python further in, anywhere in the capture.
-        self.leads = {sample.frames[:i + 1] for sample in recipe.samples for i in range(len(sample.frames))
-                      if any(f.kind == "python" for f in sample.frames[i + 1:])}
+        self.leads = golden.leads(recipe)
         self.stacks = []  # (frames, samples, thread)
         for sample in recipe.samples:
             n = sample.count if span is None else sum(c for at, c in sample.at if span[0] <= at < span[1])
@@ -56,8 +57,7 @@ class View:
             return SHOWN if self.apart else FOLDED
         if self.own and not golden.is_own(frame, self.recipe):
             return FOLDED
-        if not self.calls and frame.kind in ("native", "inlined") and CALLERS.match(frame.module) and \
-                frames[:i + 1] in self.leads:
+        if not self.calls and golden.is_call(frames, i, self.leads):
             return LIFTED
         return SHOWN
 
@@ -107,7 +107,7 @@ class View:
     def layers(self):
         sums = collections.Counter()
         for frames, n, _ in self.stacks:
-            sums[LAYER.get(frames[-1].kind, "-") if frames else "-"] += n
+            sums[layer(frames[-1]) if frames else "-"] += n
         return sums
 
     def passing(self, test):

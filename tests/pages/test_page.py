@@ -140,6 +140,14 @@ def test_layers_and_share_of_the_whole(page, mode):
         assert page.text("#chips .left").startswith(f"{view.total / 100:.2f} s of 4.00 s, {percent(view.total, 400)}")
 
 
+def test_the_collector_without_c_frames_is_c(page):
+    text = re.sub(r" \| n gc_collect_main - python3.12 0", "", TEXT)
+    page.open(text + "capture no_native 1\n")
+    sums = oracle.View(golden.read(text)).layers()
+    titles = page.js("return [...document.querySelectorAll('.layer')].map(e => e.title.split('\\n')[0])")
+    assert [seconds(t.split(": ")[1]) for t in titles] == [sums[layer] for layer in "pck-" if sums[layer]]
+
+
 def test_threads(page):
     page.open(TEXT, tab="threads")
     view = oracle.View(RECIPE)
@@ -242,9 +250,22 @@ def test_source_of_c_is_its_callers(page):
     page.open(TEXT)
     point, _ = frame_point(page, oracle.View(RECIPE), FETCH)
     page.pointer(("click", point))
-    assert page.text("#source h3") == "app.py · report calls it"
+    assert page.text("#source h3") == "app.py · report calls it; its times in all places"
     assert page.js("return document.querySelector('.code .marked .number').textContent") == "6"
     assert "def report(day):" in page.texts(".code .text")
+
+
+@pytest.mark.parametrize("up", [False, True], ids=["flame", "upside down"])
+def test_times_of_lines_are_the_frames(page, up):
+    """Not those of the function in other places, beside which they would stand."""
+    page.open("capture period_ns 10000000\n300 7 main | p a /srv/a.py - 1 | p f /srv/a.py - 5\n"
+              "20 7 main | p a /srv/a.py - 1 | p f /srv/a.py - 6\n200 7 main | p b /srv/a.py - 2 | p f /srv/a.py - 5 | p g /srv/a.py - 9\n",
+              **({"tab": "down"} if up else {}))
+    page.press(*["\ue00c"] + ["\ue015"] * (1 if up else 2))
+    assert page.facts()[""] == "f" and page.code() == {5: "3.00 s", 6: "0.20 s"}
+    assert "in this place" in page.text("#source h3")
+    page.open("capture period_ns 10000000\n320 7 main | p a /srv/a.py - 1 | p f /srv/a.py - 5\n", pick="2")
+    assert page.facts()[""] == "f" and "in this place" not in page.text("#source h3")
 
 
 def test_source_that_was_changed_or_is_not_there(page):
@@ -412,6 +433,17 @@ def test_the_strip_is_of_what_is_selected(page, state, keep):
     assert selected == strip_pixels(page) != whole
 
 
+def test_the_strip_knows_no_more_cpus_than_there_were(page):
+    """One thread, always on CPU: ticks that fall into one slice, the next is empty, are no second CPU."""
+    at = ",".join(f"{2 * i}:2" for i in range(100))
+    head = ["capture period_ns 10000000", "capture slice_ns 10000000", "capture n_slices 200", "capture duration_ns 2000000000"]
+    page.open("\n".join([*head, f"200 7 main at={at} | p f /srv/a.py - 1"]) + "\n")
+    said = page.js("const drawn = [], of = CanvasRenderingContext2D.prototype, real = of.fillText; of.fillText = function (text) { "
+                   "drawn.push(text); return real.apply(this, arguments); }; window.dispatchEvent(new Event('resize')); "
+                   "return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => { of.fillText = real; done(drawn); })))")
+    assert "up to 1.0 CPU · 2.00 s" in said
+
+
 def test_without_times_the_strip_says_so(page):
     text = "\n".join(" ".join(p for p in line.split(" ") if not p.startswith("at=")) for line in TEXT.splitlines())
     page.open(text.replace("capture n_slices 50", "capture n_slices 0"))
@@ -546,15 +578,41 @@ def test_the_browsers_own_search_finds_frames(page):
     assert not page.js("return window.find('copy_from_nowhere')")
 
 
-@pytest.mark.parametrize("width, height", [(1280, 720), (800, 600), (1920, 1080)])
+@pytest.mark.parametrize("width, height", [(1280, 720), (800, 600), (390, 800), (1920, 1080)])
 def test_it_fits(page, width, height):
     page.size(width, height)
     page.open(TEXT)
     for tab in ("flame", "down", "functions", "lines", "threads"):
         page.click("#tab-" + tab)
         assert page.js("return [document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [width, height]
-        for selector in ("#query", "#help-key", "#theme-key", "#sentence", "#layers", "#quality", "#strip canvas", "#content", "#foot"):
+        for selector in ("#query", "#help-key", "#theme-key", "#sentence", "#layers", "#quality", "#strip canvas", "#content", "#foot",
+                         "#tab-flame", "#tab-threads", "#beside-layers"):
             left, top, right, bottom = page.js("const r = document.querySelector(arguments[0]).getBoundingClientRect(); "
                                                "return [r.left, r.top, r.right, r.bottom]", selector)
             assert 0 <= left < right <= width and 0 <= top < bottom <= height, (tab, selector)
-    assert page.js("return document.getElementById('content').clientHeight") >= 150
+    page.click("#tab-flame")
+    assert page.js("return document.getElementById('content').clientHeight") >= 220
+
+
+@pytest.mark.parametrize("width, height", [(1400, 900), (1280, 720), (800, 600)])
+def test_what_can_be_done_with_a_frame_is_in_sight(page, width, height):
+    page.size(width, height)
+    page.open(rooted(TEXT), apart=1)
+    view = oracle.View(golden.read(rooted(TEXT)), apart=True)
+    for n, function in enumerate(FETCH, 1):
+        page.js("document.getElementById('flame').scrollTop = 0")
+        page.pointer(("click", frame_point(page, view, [b"process 41", b"thread MainThread 41"] + FETCH[:n])[0]))
+        inside, bottom = page.js("const r = e => document.querySelector(e).getBoundingClientRect(); "
+                                 "return [r('#facts .acts').bottom, r('#facts').bottom]")
+        assert inside <= bottom, function
+        assert height < 900 or page.js("const f = document.getElementById('facts'); return f.scrollHeight - f.clientHeight") == 0
+
+
+@pytest.mark.parametrize("width", range(390, 1400, 90))
+def test_a_label_of_a_layer_is_whole_or_not_there(page, width):
+    page.size(width, 800)
+    page.open(TEXT, fold="k")
+    for left, right, bottom, text in page.js("""return [...document.querySelectorAll('.layer')].map(e => {
+            const b = e.getBoundingClientRect(), s = e.querySelector('span').getBoundingClientRect();
+            return [s.left - b.left, b.right - s.right, s.top - b.bottom, e.textContent]; })"""):
+        assert (left >= 0 and right >= 0 and bottom < 0) or bottom >= 0, text

@@ -523,12 +523,13 @@ START_TEST(turn_in_threads_of_a_library)
 {
 	struct pv_profile *p = profile_of(10);
 
-	add_of(p, 11, 12, 60,
+	add_of(p, 11, 12, 81,
 	       "n start_thread libc.so.6 0|n worker libblas.so 0|n dgemm libblas.so 0");
-	add(p, 40, "p <module> /a.py 1|p dot /a.py 3|n dgemm libblas.so 0");
-	expect_turn(p, "dgemm 60", NULL);
-	add(p, 30, "p <module> /a.py 1|p dot /a.py 3|n dgemm libblas.so 0");
-	expect_turn(p, "dgemm 70", "dot");
+	add(p, 19, "p <module> /a.py 1|p dot /a.py 3|n dgemm libblas.so 0");
+	expect_turn(p, "dgemm 81", NULL);
+	/* unless own code has a fair share beside them */
+	add(p, 2, "p <module> /a.py 1|p dot /a.py 3|n dgemm libblas.so 0");
+	expect_turn(p, "dgemm 21", "dot");
 	pv_profile_destroy(p);
 }
 END_TEST
@@ -710,17 +711,18 @@ START_TEST(answer_forms)
 	expect_answer(
 		p, NULL,
 		"On CPU 1.00 s of 1.00 s (100 %): 0 % Python, 100 % C, 0 % kernel. 1 thread.\n"
-		"All of it, 100 %, is in code that is not your own.\n");
-	add(p, 30, "p start /a.py 1");
+		"All of it, 100 %, is in stacks without Python frames.\n");
+	add(p, 20, "p start /a.py 1");
 	expect_answer(
 		p, NULL,
-		"On CPU 1.30 s in 1.00 s (1.3 CPUs): 23 % Python, 77 % C, 0 % kernel. 1 thread.\n"
-		"Most of it, 77 %, runs no code of your own.\n");
+		"On CPU 1.20 s in 1.00 s (1.2 CPUs): 17 % Python, 83 % C, 0 % kernel. 1 thread.\n"
+		"Most of it, 83 %, runs no code of your own.\n");
 	pv_profile_destroy(p);
 }
 END_TEST
 
-/* A framework's own time is more than that of any handler: said as it is. */
+/* A framework's own time is more than that of any handler: at what one can do something comes
+ * first. */
 START_TEST(answer_of_a_framework)
 {
 	struct pv_profile *p = profile_of(1);
@@ -731,8 +733,43 @@ START_TEST(answer_of_a_framework)
 	expect_answer(
 		p, NULL,
 		"On CPU 1.00 s of 1.00 s (100 %): 56 % Python, 44 % C, 0 % kernel. 1 thread.\n"
-		"The largest part, 44 %, runs no code of your own: 44 % in send (libc.so.6) "
-		"under run (gunicorn/sync.py:69).\n");
+		"The largest part of your own code's time, 30 %, is in report (a.py:5); 44 % runs "
+		"no code of your own.\n");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* What was not seen whole is not said to be other people's code. */
+START_TEST(answer_of_doubtful_stacks)
+{
+	struct pv_profile *p = profile_of(1);
+
+	add(p, 51, "m [truncated] - 0|n send libc.so.6 0");
+	add(p, 40, "n send libc.so.6 0");
+	add(p, 9, "p run /usr/lib/python3.11/json/decoder.py 3");
+	expect_answer(p, NULL,
+		      "On CPU 1.00 s of 1.00 s (100 %): 9 % Python, 91 % C, 0 % kernel. 1 thread.\n"
+		      "All of it, 100 %, is in incomplete stacks: 51 % in send (libc.so.6).\n");
+	add(p, 2, "p run /usr/lib/python3.11/json/decoder.py 3|m [unwind~break] - 0");
+	expect_answer(
+		p, NULL,
+		"On CPU 1.02 s of 1.00 s (102 %): 9 % Python, 89 % C, 0 % kernel, 2.0 % marked. "
+		"1 thread.\n"
+		"All of it, 100 %, is in code that is not your own: 50 % in send (libc.so.6).\n");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+START_TEST(answer_of_the_collector)
+{
+	struct pv_profile *p = profile_of(1);
+
+	add(p, 60, "p alloc /a.py 10|m [gc] - 0|n gc_collect_main python3.11 0");
+	add(p, 20, "p alloc /a.py 10");
+	expect_answer(
+		p, NULL,
+		"On CPU 0.80 s of 1.00 s (80 %): 25 % Python, 75 % C, 0 % kernel. 1 thread.\n"
+		"Most of it, 75 %, is the garbage collector, started under alloc (a.py:10).\n");
 	pv_profile_destroy(p);
 }
 END_TEST
@@ -997,6 +1034,8 @@ static TCase *sentence_cases(void)
 	tcase_add_test(tcase, answer_of_the_screens);
 	tcase_add_test(tcase, answer_forms);
 	tcase_add_test(tcase, answer_of_a_framework);
+	tcase_add_test(tcase, answer_of_doubtful_stacks);
+	tcase_add_test(tcase, answer_of_the_collector);
 	tcase_add_test(tcase, answer_below_half);
 	tcase_add_test(tcase, answer_of_an_idle_target);
 	tcase_add_test(tcase, answer_of_a_break_before_the_first_sample);

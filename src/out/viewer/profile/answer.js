@@ -84,7 +84,9 @@ class Answer {
 		this.calls = new ForeignCalls(selection);
 		this.foreign = this.calls.total[0];
 		this.own = this.heaviestOwn();
-		this.isForeign = !this.own || this.foreign > this.own.total;
+		this.doubts();
+		this.isForeign = !this.own || (this.own.total * 100 < selection.n * Answer.FAIR &&
+			this.own.total * 100 < this.foreign * Answer.FAIR_FOREIGN);
 		if (this.isForeign) {
 			this.follow({ fn: -1, nodes: [0], total: this.foreign });
 		} else {
@@ -92,6 +94,25 @@ class Answer {
 			this.follow({ fn: -1, nodes: this.own.nodes, total: this.own.total });
 			this.under = this.own;
 		}
+	}
+
+	// Whether it can be told whose code ran.
+	doubts() {
+		const { profile, selection } = this, { parent, fn, fnOwn, fnKind, nNodes, meta, capture } = profile;
+		const OWN = 1, GAP = 2, traits = new Uint8Array(nNodes), gaps = new Uint8Array(profile.nFunctions);
+		for (let f = 0; f < gaps.length; f++)
+			gaps[f] = profile.isGap(f) ? GAP : 0;
+		let incomplete = selection.self[0], python = false;
+		for (let i = 1; i < nNodes; i++) {
+			traits[i] = traits[parent[i]] | (fnOwn[fn[i]] ? OWN : 0) | gaps[fn[i]];
+			if (traits[i] === GAP)
+				incomplete += selection.self[i];
+			if (selection.total[i] && fnKind[fn[i]] === PYTHON)
+				python = true;
+		}
+		this.unreadable = !python && Boolean(capture.interpreter || capture.problem ||
+			meta.processes.some(process => process.interpreter || process.problem));
+		this.incomplete = incomplete * 2 > this.foreign;
 	}
 
 	// The own function to which most samples belong, or null.
@@ -107,7 +128,7 @@ class Answer {
 			if (best < 0 || sums[fn[i]] > sums[best])
 				best = fn[i];
 		}
-		return best < 0 ? null : { fn: best, total: sums[best], nodes: nodes.filter(i => fn[i] === best) };
+		return best < 0 ? null : { fn: best, total: sums[best], whole: sums[best], nodes: nodes.filter(i => fn[i] === best) };
 	}
 
 	// To one of its lines, if that has three quarters of it.
@@ -132,6 +153,10 @@ class Answer {
 			if (!next || next.total * 100 < start.total * 50)
 				return;
 			const kind = fnKind[next.fn];
+			if (profile.isGc(next.fn)) {
+				Object.assign(this, { what: next, under: python, inGc: true });
+				return;
+			}
 			if (kind !== MARKER && (!this.what || profile.isUnnamed(this.what.fn) || !profile.isUnnamed(next.fn))) {
 				this.what = next;
 				this.under = kind === PYTHON ? null : python;
@@ -180,6 +205,8 @@ class Answer {
 		const parts = this.time();
 		if (n >= Answer.TURN)
 			parts.push(...this.turn());
+		if (profile.capture.problem)
+			parts.push(' Python frames are not shown: ' + Text.show(profile.capture.problem) + '.');
 		if (n < Answer.ROUGH)
 			parts.push((n >= Answer.TURN ? ' ' : '') + 'Only ' + Text.plural(n, 'sample') + ': shares are rough.');
 		return parts;
@@ -190,11 +217,16 @@ class Answer {
 		const share = n => ({ bold: (100 * n / all).toFixed(100 * n / all < 10 ? 1 : 0) + ' %' });
 		const part = n => [n === all ? 'All of it, ' : n > all - n ? 'Most of it, ' : 'The largest part, ', share(n), ', '];
 		const link = call => ({ bold: this.calls.label(call), node: this.heaviestNode(call) });
-		const where = () => [link(what), ...(under ? [' under ', link(under)] : [])];
+		const collector = call => ({ bold: 'the garbage collector', node: this.heaviestNode(call) });
+		const where = () => [this.inGc ? collector(what) : link(what),
+			...(under ? [this.inGc ? ', started under ' : ' under ', link(under)] : [])];
+		const words = this.unreadable ? 'is in stacks without Python frames' : this.incomplete ? 'is in incomplete stacks'
+			: own ? 'runs no code of your own' : 'is in code that is not your own';
 		if (this.isForeign)
-			return [...part(this.foreign), own ? 'runs no code of your own' : 'is in code that is not your own',
-				...(what ? [': ', share(what.total), ' in ', ...where()] : []), '.'];
-		return what ? [...part(what.total), 'is ', ...where(), '.'] : [...part(own.total), 'is in ', link(own), '.'];
+			return [...part(this.foreign), words, ...(what ? [': ', share(what.total), ' in ', ...where()] : []), '.'];
+		const total = what ? what.total : own.total, isLess = this.foreign > own.whole;
+		return [...(isLess ? ['The largest part of your own code\'s time, ', share(total), ', '] : part(total)),
+			...(what ? ['is ', ...where()] : ['is in ', link(own)]), ...(isLess ? ['; ', share(this.foreign), ' ' + words] : []), '.'];
 	}
 
 	nothing() {
@@ -205,5 +237,7 @@ class Answer {
 	}
 }
 Answer.IDLE = 0.05; // of the wall time
+Answer.FAIR = 20; // percent of all: an own function that has so much is named, or of what runs no own code
+Answer.FAIR_FOREIGN = 50;
 Answer.TURN = 20; // samples; with fewer there is no path to speak of
 Answer.ROUGH = 100; // samples; a share of 50 % is then 50 +- 10

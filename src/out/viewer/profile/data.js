@@ -283,8 +283,20 @@ class Profile {
 		return this.fnKind.includes(PROCESS) ? PROCESS : this.fnKind.includes(THREAD) ? THREAD : 0;
 	}
 
+	// Layer of each function, as an index of LAYERS or OTHER; [gc] stands for the collector's C.
+	get fnLayer() {
+		if (!this.layerFns)
+			this.layerFns = this.fnKind.map((kind, fn) => this.isGc(fn) ? 1 : LAYER_OF_KIND[kind]);
+		return this.layerFns;
+	}
+
 	isGc(fn) {
 		return this.fnKind[fn] === MARKER && this.name(fn) === '[gc]';
+	}
+
+	// A marker with which it is not known what the whole stack was.
+	isGap(fn) {
+		return this.fnKind[fn] === MARKER && !this.isGc(fn) && this.name(fn) !== '[unwind break]';
 	}
 
 	// Samples in words: seconds where it is known how long one stands for.

@@ -7,14 +7,14 @@ const Paint = (() => {
 	const NAMES = ['python', 'native', 'kernel', 'other'];
 
 	function of(profile, fn) {
-		const kind = profile.fnKind[fn], layer = LAYER_OF_KIND[kind];
+		const kind = profile.fnKind[fn], layer = profile.fnLayer[fn];
 		const own = profile.fnOwn[fn] === 1;
 		return {
 			layer,
 			fill: Theme.colour(NAMES[layer] + (own ? '-own' : '-pale')),
 			text: Theme.colour(own ? NAMES[layer] + '-on-own' : 'on-pale'),
 			edge: Theme.colour(NAMES[layer] + '-edge'),
-			hatched: kind === MARKER && !profile.isGc(fn),
+			hatched: kind === MARKER && layer === OTHER,
 		};
 	}
 

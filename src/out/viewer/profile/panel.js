@@ -30,7 +30,7 @@ class Panel {
 		}
 		const near = sums.neighbours(fn);
 		this.showFacts(fn, what, zoom, near.total);
-		this.source.show(profile, selection, this.sourceOf(fn, what));
+		this.source.show(profile, selection, this.sourceOf(fn, what, near.total));
 		this.showNear(fn, near, what.frame);
 	}
 
@@ -94,13 +94,12 @@ class Panel {
 				.join(' · ')),
 			full && full !== profile.place(fn) ? Dom.el('p.path', { title: full + (module && module.build_id
 				? '\nbuild-id ' + Text.show(module.build_id) : '') }, Text.cut(full, 1000)) : null,
-			Dom.el('dl', null, rows),
 			Dom.el('p.acts', null, frame
 				? [this.act('zoom', 'Zoom to this frame (Enter)', () => this.on.zoom(frame)),
 					this.act('hide', 'Leave out all that passes through this function (x)', () => this.on.hide(fn))]
 				: this.act('show in flame graph', 'Its heaviest place (Enter)', () => this.on.flame(fn)),
 			this.act('find all', 'Mark every place of this function', () => this.on.find(fn))),
-			Panel.hint(profile.name(fn), kind));
+			Panel.hint(profile.name(fn), kind), Dom.el('dl', null, rows));
 	}
 
 	static hint(name, kind) {
@@ -113,10 +112,12 @@ class Panel {
 	}
 
 	// The function itself if it is Python, else the nearest Python caller, the user's own first.
-	sourceOf(fn, { frame, loc }) {
+	sourceOf(fn, { frame, loc }, everywhere) {
 		const { profile, sums } = this;
 		if (profile.fnKind[fn] === PYTHON)
-			return { fn, lines: sums.linesOf(fn), marked: loc >= 0 ? new Set([profile.locLine[loc]]) : null };
+			return { fn, lines: frame ? sums.linesIn(frame) : sums.linesOf(fn),
+				note: frame && everywhere !== frame.total ? 'in this place' : '',
+				marked: loc >= 0 ? new Set([profile.locLine[loc]]) : null };
 		const nodes = frame ? frame.nodes : sums.outermost(fn);
 		if (!nodes.length)
 			return null;
@@ -144,7 +145,7 @@ class Panel {
 				}
 			}
 		}
-		return { fn: caller, lines: sums.linesOf(caller), marked, note: 'calls it' };
+		return { fn: caller, lines: sums.linesOf(caller), marked, note: 'calls it; its times in all places' };
 	}
 
 	showNear(fn, { callers, callees, total, rest }, frame) {

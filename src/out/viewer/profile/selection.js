@@ -61,10 +61,10 @@ class Selection {
 
 	// By the kind of the innermost frame.
 	layerSums() {
-		const { sampleNode, fn, fnKind, nSamples } = this.profile;
+		const { sampleNode, fn, fnLayer, nSamples } = this.profile;
 		const sums = new Array(OTHER + 1).fill(0);
 		for (let i = 0; i < nSamples; i++)
-			sums[sampleNode[i] ? LAYER_OF_KIND[fnKind[fn[sampleNode[i]]]] : OTHER] += this.weight[i];
+			sums[sampleNode[i] ? fnLayer[fn[sampleNode[i]]] : OTHER] += this.weight[i];
 		return sums;
 	}
 

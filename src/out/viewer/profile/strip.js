@@ -23,11 +23,11 @@ class Strip {
 
 	// Samples by slice and layer of what the selection would be without its span.
 	static sums(profile, selection) {
-		const { sampleNode, fn, fnKind, nSlices } = profile, { start, sample: tickSample, count } = profile.ticks;
+		const { sampleNode, fn, fnLayer, nSlices } = profile, { start, sample: tickSample, count } = profile.ticks;
 		const layer = new Uint8Array(profile.nSamples);
 		for (let i = 0; i < layer.length; i++) {
 			const node = sampleNode[i];
-			layer[i] = node ? LAYER_OF_KIND[fnKind[fn[node]]] : OTHER;
+			layer[i] = node ? fnLayer[fn[node]] : OTHER;
 		}
 		const { threads } = selection.what, { sampleThread } = profile;
 		const hidden = selection.what.hidden.size ? Strip.hiddenNodes(profile, selection.what.hidden) : null;
@@ -133,6 +133,41 @@ class Strip {
 		this.canvas.setAttribute('aria-valuetext', this.span ? this.spanText() : 'all');
 	}
 
+	// Slices in which so many samples are expected of one CPU that a few more or less say nothing.
+	get window() {
+		const { capture, nSlices } = this.profile;
+		return Math.max(1, Math.min(nSlices, Math.ceil(Strip.SURE * capture.period_ns / capture.slice_ns)));
+	}
+
+	// CPUs in use between two slices.
+	cpus(from, to) {
+		let n = 0;
+		for (let i = from * (OTHER + 1); i < to * (OTHER + 1); i++)
+			n += this.sums[i];
+		const { period_ns: period, slice_ns: slice } = this.profile.capture;
+		return to > from ? n * period / slice / (to - from) : 0;
+	}
+
+	// The most CPUs in use: a bar may be so short that one tick more makes it high.
+	get most() {
+		if (this.mostOf !== this.sums) {
+			const { nSlices } = this.profile, { window } = this, n = new Float64Array(nSlices + 1);
+			for (let i = 0; i < nSlices; i++) {
+				n[i + 1] = n[i];
+				for (let layer = 0; layer <= OTHER; layer++)
+					n[i + 1] += this.sums[i * (OTHER + 1) + layer];
+			}
+			let best = 0;
+			for (let i = window; i <= nSlices; i++) {
+				if (n[i] - n[i - window] > n[best + window] - n[best])
+					best = i - window;
+			}
+			this.mostOf = this.sums;
+			this.mostCpus = this.cpus(best, best + window);
+		}
+		return this.mostCpus;
+	}
+
 	drawBars(context) {
 		const { profile, sums } = this, inner = this.width - 2 * Strip.SIDE, layers = OTHER + 1;
 		const bars = Math.max(1, Math.min(profile.nSlices, Math.floor(inner / 4)));
@@ -179,7 +214,7 @@ class Strip {
 		const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
 		const step = steps.find(s => s / end * inner >= 90) || 86400 * Math.ceil(end / 86400 / 8);
 		const shown = !Number.isNaN(this.hover) ? this.readout(this.hover) : this.marked ? '■ ' + Text.cut(this.markName, 40)
-			: 'up to ' + this.peak.toFixed(2) + ' CPU · ' + Text.seconds(end);
+			: 'up to ' + this.most.toFixed(1) + ' CPU · ' + Text.seconds(end);
 		context.fillStyle = Theme.colour('dim');
 		for (let i = 0; i * step <= end; i++) {
 			const x = this.x(i * step * 1e9 / this.profile.capture.slice_ns);
@@ -198,15 +233,11 @@ class Strip {
 		}
 	}
 
-	// What went on around a slice: as much as a bar shows.
+	// What went on around a slice: as much as a bar shows, or what says enough.
 	readout(slice) {
-		const { profile, sums } = this, half = Math.ceil(profile.nSlices / (this.width / 4) / 2);
-		const from = Math.max(0, slice - half), to = Math.min(profile.nSlices, slice + half);
-		let n = 0;
-		for (let i = from * (OTHER + 1); i < to * (OTHER + 1); i++)
-			n += sums[i];
-		const cpus = to > from ? n * profile.capture.period_ns / profile.capture.slice_ns / (to - from) : 0;
-		return 'at ' + Text.seconds(this.seconds(slice)) + ': ' + cpus.toFixed(2) + ' CPU';
+		const { nSlices } = this.profile, half = Math.ceil(Math.max(nSlices / (this.width / 4), this.window) / 2);
+		const cpus = this.cpus(Math.max(0, slice - half), Math.min(nSlices, slice + half));
+		return 'at ' + Text.seconds(this.seconds(slice)) + ': ' + cpus.toFixed(1) + ' CPU';
 	}
 
 	spanText() {
@@ -315,6 +346,7 @@ class Strip {
 		event.stopPropagation();
 	}
 }
+Strip.SURE = 50; // samples of one CPU
 Strip.HEIGHT = 46;
 Strip.TOP = 16; // of the bars; the scale stands above
 Strip.SIDE = 16;

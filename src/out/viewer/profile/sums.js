@@ -117,4 +117,23 @@ class Sums {
 		}
 		return lines;
 	}
+
+	// The same of one frame of a tree: what it has here.
+	linesIn({ nodes, leaves }) {
+		const { profile, selection, lens } = this, lines = new Map();
+		nodes.forEach((node, i) => {
+			const line = profile.locLine[profile.loc[node]];
+			let sum = lines.get(line);
+			if (!sum)
+				lines.set(line, sum = { self: 0, total: 0 });
+			if (leaves) {
+				sum.total += lens.own[leaves[i]];
+				sum.self += leaves[i] === node ? selection.self[node] : 0;
+			} else {
+				sum.total += selection.total[node];
+				sum.self += selection.self[node];
+			}
+		});
+		return lines;
+	}
 }

@@ -18,7 +18,7 @@ const Tables = (() => {
 				most = of.reduce((a, b) => Math.max(a, b), 1);
 			}
 			const n = of[key];
-			return [bar(n / most, LAYER_OF_KIND[view.profile.fnKind[fn(key)]]),
+			return [bar(n / most, view.profile.fnLayer[fn(key)]),
 				Dom.el('span', null, n ? view.profile.amount(n) : ''),
 				Dom.el('span.share', null, n ? Text.percent(n, all) : '')];
 		} };
@@ -30,7 +30,7 @@ const Tables = (() => {
 			samples(view, 'self', 'Self', 'time in the code itself, without what it calls', fn, () => sums().self),
 			samples(view, 'total', 'Total', 'time in it and in all that it calls', fn, () => sums().total),
 			{ id: 'name', title: 'Function', value: name, cell: key => [
-				Dom.el('i.dot.' + Paint.NAMES[LAYER_OF_KIND[view.profile.fnKind[fn(key)]]] +
+				Dom.el('i.dot.' + Paint.NAMES[view.profile.fnLayer[fn(key)]] +
 					(view.profile.fnOwn[fn(key)] ? '.own' : ''), { 'aria-hidden': 'true' }),
 				Dom.el('span' + (view.profile.fnOwn[fn(key)] ? '.own' : ''), { title: Text.cut(view.profile.label(fn(key)), 500) },
 					Text.cut(view.profile.name(fn(key)), 300))] },

@@ -13,7 +13,7 @@ class Threads {
 		const layers = OTHER + 1, { threads, processes } = profile.meta;
 		const sums = new Float64Array(threads.length * layers);
 		for (let i = 0; i < profile.nSamples; i++) {
-			const node = profile.sampleNode[i], layer = node ? LAYER_OF_KIND[profile.fnKind[profile.fn[node]]] : OTHER;
+			const node = profile.sampleNode[i], layer = node ? profile.fnLayer[profile.fn[node]] : OTHER;
 			sums[profile.sampleThread[i] * layers + layer] += selection.weight[i];
 		}
 		const of = index => Array.from(sums.subarray(index * layers, (index + 1) * layers));
@@ -59,7 +59,7 @@ class Threads {
 				let times = found.get(thread);
 				if (!times)
 					found.set(thread, times = new Float64Array(bars * layers));
-				times[bar * layers + (node ? LAYER_OF_KIND[profile.fnKind[profile.fn[node]]] : OTHER)] += count[i];
+				times[bar * layers + (node ? profile.fnLayer[profile.fn[node]] : OTHER)] += count[i];
 			}
 		}
 		return found;
