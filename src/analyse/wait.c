@@ -133,6 +133,72 @@ struct pv_err *pv_wait_of(const struct pv_snapshot *snapshot, struct pv_wait *re
 	return NULL;
 }
 
+struct pv_err *pv_wait_put(const struct pv_wait *wait, struct pv_profile *profile)
+{
+	struct pv_waiting *waiting = &profile->waiting;
+	struct pv_err *err;
+
+	if (!wait->found)
+		return NULL;
+	err = pv_strings_add(profile->strings, pv_str_text(&wait->function), wait->function.n,
+			     &waiting->function);
+	if (!err)
+		err = pv_strings_add(profile->strings, pv_str_text(&wait->place), wait->place.n,
+				     &waiting->place);
+	if (!err)
+		err = pv_strings_add(profile->strings, pv_str_text(&wait->thread), wait->thread.n,
+				     &waiting->thread);
+	waiting->tid = wait->tid;
+	waiting->n_others = wait->n_others;
+	waiting->stopped = wait->stopped;
+	return err;
+}
+
+/* Text for people, if it is: its backslashes stay as they are, nothing else may be obeyed. */
+static struct pv_err *take_text(const struct pv_profile *profile, uint32_t id, struct pv_str *str)
+{
+	const char *text = pv_strings_get(profile->strings, id);
+	size_t n = pv_strings_length(profile->strings, id);
+	struct pv_err *err = NULL;
+
+	while (!err && n) {
+		const char *backslash = memchr(text, '\\', n);
+		size_t before = backslash ? (size_t)(backslash - text) : n;
+
+		err = pv_text_append(str, text, before);
+		if (!err && backslash)
+			err = pv_str_append(str, text + before, 1);
+		before += !!backslash;
+		text += before;
+		n -= before;
+	}
+	return err;
+}
+
+struct pv_err *pv_wait_get(const struct pv_profile *profile, struct pv_wait *ret)
+{
+	const struct pv_waiting *waiting = &profile->waiting;
+	struct pv_wait wait = {
+		.found = waiting->tid,
+		.stopped = waiting->stopped,
+		.main = waiting->tid == profile->pid,
+		.tid = waiting->tid,
+		.n_others = waiting->n_others,
+	};
+	struct pv_err *err = take_text(profile, waiting->function, &wait.function);
+
+	if (!err)
+		err = take_text(profile, waiting->place, &wait.place);
+	if (!err)
+		err = take_text(profile, waiting->thread, &wait.thread);
+	if (err) {
+		pv_wait_deinit(&wait);
+		return err;
+	}
+	*ret = wait;
+	return NULL;
+}
+
 void pv_wait_deinit(struct pv_wait *wait)
 {
 	pv_str_deinit(&wait->function);

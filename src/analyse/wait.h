@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
+struct pv_profile;
 struct pv_snapshot;
 
 /* Texts are for people; "" is not known. */
@@ -25,6 +26,10 @@ struct pv_wait {
 
 /* Of the main thread, or if that one runs or was not seen whole, of the first that waits. */
 struct pv_err *pv_wait_of(const struct pv_snapshot *snapshot, struct pv_wait *ret);
+
+/* Into a profile, and back; from a recording it may be anybody's. */
+struct pv_err *pv_wait_put(const struct pv_wait *wait, struct pv_profile *profile);
+struct pv_err *pv_wait_get(const struct pv_profile *profile, struct pv_wait *ret);
 void pv_wait_deinit(struct pv_wait *wait);
 
 #endif

@@ -11,8 +11,6 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
-#include "analyse/load.h"
-#include "analyse/wait.h"
 #include "base/cleanup.h"
 #include "base/output.h"
 #include "base/str.h"
@@ -25,7 +23,6 @@
 #include "cmd/progress.h"
 #include "cmd/summary.h"
 #include "model/profile.h"
-#include "model/snapshot.h"
 #include "model/strings.h"
 #include "out/format.h"
 #include "out/pvr.h"
@@ -232,25 +229,13 @@ static struct pv_err *capture(struct record *record)
 
 /* Where an idle target waits.  That it cannot be seen is told, and no reason not to say the rest.
  */
-static struct pv_err *look_where_it_waits(const struct record *record, struct pv_wait *ret)
+static struct pv_err *look_where_it_waits(const struct record *record)
 {
-	struct pv_session_facts facts = pv_session_facts(record->session);
+	struct pv_err *err = pv_session_look_where_it_waits(record->session);
 	struct pv_str why PV_CLEANUP(pv_str_deinit) = {};
-	struct pv_snapshot snapshot;
 	struct pv_err *say = NULL;
-	struct pv_load load;
-	struct pv_err *err = pv_load_of(pv_session_profile(record->session), &load);
 
-	if (err || !load.idle || facts.ended)
-		return err;
-	err = pv_session_snapshot(facts.pid, &snapshot);
-	if (!err) {
-		err = pv_wait_of(&snapshot, ret);
-		pv_snapshot_deinit(&snapshot);
-		return err;
-	}
-	/* it may have ended in this moment */
-	if (err->kind != PV_ERR_NOPROC)
+	if (err)
 		say = pv_text_append(&why, err->message, strlen(err->message));
 	if (why.n)
 		fprintf(stderr, "pitviper: cannot look where the target waits: %s\n",
@@ -264,19 +249,14 @@ static struct pv_err *summarise(struct record *record, FILE *file)
 	const struct pv_profile *profile = pv_session_profile(record->session);
 	struct pv_session_facts facts = pv_session_facts(record->session);
 	const char *const *paths = pv_outputs_paths(&record->outputs);
-	struct pv_wait wait PV_CLEANUP(pv_wait_deinit) = {};
 	struct pv_live live = {
 		.attach_ms = facts.attach_ms,
 		.first_sample_ms = facts.first_sample_ms,
 		.map_bytes = facts.map_bytes,
 		.cut_output = record->outputs.cut,
-		.wait = &wait,
 	};
-	struct pv_err *err = look_where_it_waits(record, &wait);
 	struct pv_term term = pv_term_of(file);
 
-	if (err)
-		return err;
 	if (record->options.json)
 		return pv_summary_json(profile, &live, paths, record->outputs.paths.n, file);
 	return pv_summary_print(profile, &live, paths, record->outputs.paths.n, &term);
@@ -436,6 +416,8 @@ static struct pv_err *record_run(struct record *record, int *status_ret)
 	/* whatever ended the capture: what there is is written and told */
 	first = capture(record);
 	pv_progress_destroy(pv_steal(record->progress));
+	keep_first(&first, pv_session_end(record->session));
+	keep_first(&first, look_where_it_waits(record));
 	err = pv_session_stop(record->session, &cut);
 	keep_first(&first, cut);
 	if (first)

@@ -155,6 +155,7 @@ static struct pv_err *keep_threads(struct report *report)
 				     filter.thread ? "thread" : "process", report->path);
 	profile->target_cpu_ns = 0;
 	profile->n_unwatched = profile->unwatched_cpu_ns = profile->unwatched_least = 0;
+	profile->waiting = (struct pv_waiting){ 0 };
 	if (filter.pid)
 		err = pv_profile_add_note(profile, "only samples of process %u are shown",
 					  filter.pid);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "analyse/verdict.h"
+#include "analyse/wait.h"
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "base/text.h"
@@ -476,8 +477,11 @@ struct pv_err *pv_summary_print(const struct pv_profile *profile, const struct p
 {
 	struct pv_verdict verdict PV_CLEANUP(pv_verdict_deinit) = {};
 	struct page page = { profile, &verdict, term };
-	struct pv_err *err = pv_verdict_of(profile, live ? live->wait : NULL, &verdict);
+	struct pv_wait wait PV_CLEANUP(pv_wait_deinit) = {};
+	struct pv_err *err = pv_wait_get(profile, &wait);
 
+	if (!err)
+		err = pv_verdict_of(profile, &wait, &verdict);
 	if (err)
 		return err;
 	fputc('\n', term->file);

@@ -186,7 +186,7 @@ static void put_turn(struct pv_json *json, const struct pv_profile *profile,
 
 static void put_wait(struct pv_json *json, const struct pv_wait *wait)
 {
-	if (!wait || !wait->found)
+	if (!wait->found)
 		return;
 	pv_json_begin(json, "waiting", '{');
 	pv_json_bool(json, "stopped", wait->stopped);
@@ -279,9 +279,12 @@ struct pv_err *pv_summary_json(const struct pv_profile *profile, const struct pv
 			       const char *const *outputs, size_t n_outputs, FILE *file)
 {
 	struct pv_verdict verdict PV_CLEANUP(pv_verdict_deinit) = {};
-	struct pv_err *err = pv_verdict_of(profile, live ? live->wait : NULL, &verdict);
+	struct pv_wait wait PV_CLEANUP(pv_wait_deinit) = {};
+	struct pv_err *err = pv_wait_get(profile, &wait);
 	struct pv_json json = { .file = file };
 
+	if (!err)
+		err = pv_verdict_of(profile, &wait, &verdict);
 	if (err)
 		return err;
 	pv_json_begin(&json, NULL, '{');
@@ -291,8 +294,8 @@ struct pv_err *pv_summary_json(const struct pv_profile *profile, const struct pv
 		return err;
 	put_load(&json, profile, &verdict);
 	put_turn(&json, profile, &verdict);
-	if (live)
-		put_wait(&json, live->wait);
+	if (verdict.load.idle)
+		put_wait(&json, &wait);
 	put_quality(&json, profile, &verdict.load);
 	if (live) {
 		pv_json_int(&json, "bpf_map_bytes", live->map_bytes);

@@ -108,6 +108,16 @@ struct pv_quality {
 	uint64_t gc;          /* samples in a collection of the garbage collector */
 };
 
+/* Where an idle target waited at the end; its texts are for people (base/text.h). */
+struct pv_waiting {
+	uint32_t function; /* string id: "epoll_wait" */
+	uint32_t place;    /* string id: "app.py:41", "" if there is no Python */
+	uint32_t thread;   /* string id: the thread's name */
+	uint32_t tid;      /* 0: not known, and so all of it */
+	uint32_t n_others; /* threads of the process but this one */
+	bool stopped;      /* by a signal: it does not wait for anything */
+};
+
 struct pv_profile {
 	struct pv_strings *strings;
 	struct pv_vec locs;      /* struct pv_loc */
@@ -132,11 +142,12 @@ struct pv_profile {
 	uint32_t engine;      /* string id: "bpf" */
 	uint32_t host;        /* string id: name of the machine */
 	uint32_t note;        /* string id: what a recording's reader says of it, ASCII, or "" */
-	bool no_native;       /* C time is counted as its Python caller's */
-	bool no_kernel;       /* kernel time is counted as its caller's */
-	bool children; /* descendants, or several processes: stacks begin with a process frame */
-	bool ended;    /* the target ended, and so the capture */
-	bool cut;      /* read from a recording that breaks off: totals are of what is there */
+	struct pv_waiting waiting;
+	bool no_native; /* C time is counted as its Python caller's */
+	bool no_kernel; /* kernel time is counted as its caller's */
+	bool children;  /* descendants, or several processes: stacks begin with a process frame */
+	bool ended;     /* the target ended, and so the capture */
+	bool cut;       /* read from a recording that breaks off: totals are of what is there */
 	uint64_t start_unix_ns; /* time of day at the start; 0 = not known */
 	uint64_t slice_ns;      /* length of a pv_tick's slice; 0 = times are not known */
 	uint32_t n_slices;

@@ -56,17 +56,21 @@ enum pv_rec_field {
 	PV_REC_TARGET_NAME = 1, /* s */
 	PV_REC_TITLE = 2,       /* s */
 	PV_REC_PID = 3,
-	PV_REC_INTERPRETER = 4, /* s */
-	PV_REC_PROBLEM = 5,     /* s */
-	PV_REC_ENGINE = 6,      /* s */
-	PV_REC_HOST = 7,        /* s */
-	PV_REC_NOTE = 8,        /* s */
+	PV_REC_INTERPRETER = 4,   /* s */
+	PV_REC_PROBLEM = 5,       /* s */
+	PV_REC_ENGINE = 6,        /* s */
+	PV_REC_HOST = 7,          /* s */
+	PV_REC_NOTE = 8,          /* s */
+	PV_REC_WAIT_FUNCTION = 9, /* s */
+	PV_REC_WAIT_PLACE = 10,   /* s */
+	PV_REC_WAIT_THREAD = 11,  /* s */
 	PV_REC_NO_NATIVE = 16,
 	PV_REC_NO_KERNEL = 17,
 	PV_REC_CHILDREN = 18,
 	PV_REC_ENDED = 19,
 	PV_REC_CUT = 20,
 	PV_REC_UNWATCHED_LEAST = 21,
+	PV_REC_WAIT_STOPPED = 22,
 	PV_REC_START_UNIX_NS = 32,
 	PV_REC_SLICE_NS = 33,
 	PV_REC_N_SLICES = 34,
@@ -77,6 +81,8 @@ enum pv_rec_field {
 	PV_REC_PROBE_NS = 39,
 	PV_REC_N_UNWATCHED = 40,
 	PV_REC_UNWATCHED_CPU_NS = 41,
+	PV_REC_WAIT_TID = 42,
+	PV_REC_WAIT_OTHERS = 43,
 	/* of the quality */
 	PV_REC_Q_SAMPLES = 64,
 	PV_REC_Q_COMPLETE = 65,

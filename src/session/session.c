@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "abi/event.h"
+#include "analyse/load.h"
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "collect/collect.h"
@@ -29,6 +30,7 @@
 #include "session/sources.h"
 #include "session/symbolise.h"
 #include "session/unwatched.h"
+#include "session/waiting.h"
 #include "session/watched.h"
 #include "snap/merge.h"
 #include "snap/objects.h"
@@ -52,7 +54,7 @@ struct pv_session {
 	pid_t launched; /* by us; 0: none */
 	bool held;      /* not released yet */
 	bool gone;      /* all that were named have ended */
-	uint64_t start_ns, attached_ns, first_sample_ns;
+	uint64_t start_ns, attached_ns, first_sample_ns, end_ns;
 	uint64_t side_ns; /* when the side-band was last looked at amid samples */
 	uint64_t kernel_losses[PV_LOSS_MAX]; /* those in the profile that the kernel counted */
 
@@ -423,23 +425,6 @@ static struct pv_err *leave_children_out(struct pv_session *s)
 	return err ? err : pv_unwatched_look(s->unwatched, true, &sum);
 }
 
-static struct pv_err *count_children(struct pv_session *s, bool now)
-{
-	struct pv_profile *profile = s->profile;
-	struct pv_unwatched_sum sum;
-	struct pv_err *err;
-
-	if (!s->unwatched)
-		return NULL;
-	err = pv_unwatched_look(s->unwatched, now, &sum);
-	if (err)
-		return err;
-	profile->n_unwatched = sum.n;
-	profile->unwatched_cpu_ns = sum.cpu_ns;
-	profile->unwatched_least = sum.least;
-	return NULL;
-}
-
 static void *load_engine(void *arg)
 {
 	struct pv_session *s = arg;
@@ -663,7 +648,7 @@ static struct pv_err *record_step(struct pv_session *s)
 
 	if (pv_recorder_due(s->recorder, at_ns)) {
 		s->profile->target_cpu_ns = pv_family_cpu_ns(s->family, false);
-		err = count_children(s, false);
+		err = pv_unwatched_count(s->unwatched, false, s->profile);
 		if (!err)
 			err = fill_totals(s, at_ns);
 	}
@@ -726,14 +711,31 @@ static void count_unrecorded(struct pv_session *s)
 	pv_losses_describe(&s->result->losses);
 }
 
-struct pv_err *pv_session_stop(struct pv_session *s, struct pv_err **cut_ret)
+struct pv_err *pv_session_end(struct pv_session *s)
 {
-	struct pv_err *err, *cut = count_children(s, true);
+	struct pv_err *err = pv_unwatched_count(s->unwatched, true, s->profile);
 
 	s->profile->target_cpu_ns = pv_family_cpu_ns(s->family, true);
 	pv_collect_detach(s->collect);
-	if (!cut)
-		cut = finish_recording(s, now_ns());
+	s->end_ns = now_ns();
+	return err;
+}
+
+struct pv_err *pv_session_look_where_it_waits(struct pv_session *s)
+{
+	uint64_t wall_ns = s->end_ns - s->attached_ns;
+	uint64_t sampled_ns = s->profile->quality.samples * s->profile->period_ns;
+
+	if (s->gone || (!pv_load_is_idle(s->profile->target_cpu_ns, wall_ns) &&
+			!pv_load_is_idle(sampled_ns, wall_ns)))
+		return NULL;
+	return pv_waiting_look(pv_family_first(s->family)->pid, s->profile);
+}
+
+struct pv_err *pv_session_stop(struct pv_session *s, struct pv_err **cut_ret)
+{
+	struct pv_err *cut = finish_recording(s, s->end_ns), *err;
+
 	/* what is there is worth having, whatever became of the rest */
 	err = pv_recorder_read(s->recorder, &s->result);
 	if (err) {

@@ -35,7 +35,7 @@ struct pv_session_options {
 enum pv_session_end {
 	PV_SESSION_RUNS,
 	PV_SESSION_TARGET_ENDED,
-	PV_SESSION_STOPPED, /* by pv_session_stop() */
+	PV_SESSION_STOPPED, /* by pv_session_end() */
 };
 
 /* What the start found, for a first line to the user. */
@@ -62,10 +62,16 @@ struct pv_err *pv_session_step(struct pv_session *session, int timeout_ms,
 /* Wakes pv_session_step() when fd is readable. */
 struct pv_err *pv_session_watch(struct pv_session *session, int fd);
 
+/* Detaches: from here on nothing is sampled.  Once, and before what follows. */
+struct pv_err *pv_session_end(struct pv_session *session);
+
+/* Puts into the profile where the first that was named waits, if it was idle and is there. */
+struct pv_err *pv_session_look_where_it_waits(struct pv_session *session);
+
 /*
- * Detaches, takes the rest and fills in the totals of the profile.  What kept the
- * rest from being recorded, such as a full disk, is cut_ret, the caller's to own
- * (NULL: nothing); the profile then has what came before.
+ * Takes the rest and fills in the totals of the profile.  What kept the rest from
+ * being recorded, such as a full disk, is cut_ret, the caller's to own (NULL:
+ * nothing); the profile then has what came before.
  */
 struct pv_err *pv_session_stop(struct pv_session *session, struct pv_err **cut_ret);
 

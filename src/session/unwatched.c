@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "model/profile.h"
 #include "target/process.h"
 
 /* A look is taken when that many times the last one's length have gone by. */
@@ -259,5 +260,19 @@ struct pv_err *pv_unwatched_look(struct pv_unwatched *unwatched, bool now,
 			  (unwatched->left_ns > 0 ? (uint64_t)unwatched->left_ns : 0),
 		.least = unwatched->least,
 	};
+	return NULL;
+}
+
+struct pv_err *pv_unwatched_count(struct pv_unwatched *unwatched, bool now,
+				  struct pv_profile *profile)
+{
+	struct pv_unwatched_sum sum = {};
+	struct pv_err *err = unwatched ? pv_unwatched_look(unwatched, now, &sum) : NULL;
+
+	if (err)
+		return err;
+	profile->n_unwatched = sum.n;
+	profile->unwatched_cpu_ns = sum.cpu_ns;
+	profile->unwatched_least = sum.least;
 	return NULL;
 }

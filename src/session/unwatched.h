@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 
+struct pv_profile;
 struct pv_unwatched;
 
 /* Of the descendants of recorded processes, since the first look. */
@@ -37,5 +38,9 @@ void pv_unwatched_destroy(struct pv_unwatched *unwatched);
  */
 struct pv_err *pv_unwatched_look(struct pv_unwatched *unwatched, bool now,
 				 struct pv_unwatched_sum *ret);
+
+/* The same, into a profile.  NULL: children are recorded. */
+struct pv_err *pv_unwatched_count(struct pv_unwatched *unwatched, bool now,
+				  struct pv_profile *profile);
 
 #endif

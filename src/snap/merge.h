@@ -56,7 +56,7 @@ struct pv_merged {
 	bool python;          /* has at least one Python frame */
 	bool gc;              /* has PV_MARK_GC */
 	bool gc_unknown;      /* might be in a garbage collection, and cannot tell */
-	uint8_t loss;         /* enum pv_loss: the first reason why it is not complete, if not `bridged` alone */
+	uint8_t loss; /* enum pv_loss: the first reason but for a bridge why it is not complete */
 };
 
 /* The code of the garbage collector, which makes native frames its own. */

@@ -99,11 +99,13 @@ static struct pv_profile *processes_profile(void)
 static void show_idle(void)
 {
 	struct pv_wait wait = { .found = true, .main = true, .n_others = 3 };
-	struct pv_live live = { .wait = &wait };
+	struct pv_live live = {};
 	struct pv_profile *p = profile_of(10);
 
 	ok(pv_str_appendf(&wait.function, "epoll_wait"));
 	ok(pv_str_appendf(&wait.place, "app.py:41"));
+	wait.tid = p->pid;
+	ok(pv_wait_put(&wait, p));
 	p->own_cpu_ns = 80000000;
 	show("idle", p, &live, 80, false);
 	p->n_unwatched = 2;

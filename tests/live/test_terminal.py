@@ -224,14 +224,18 @@ def check_idle(interp, spawn, tmp_path, how):
 	"""The answer is where it waits; the outputs are written all the same."""
 	victim = spawn(*interp.command(os.path.join(live.TARGETS, "waits.py"), how), ready=False)
 	place = "waits.py:" + victim.wait_line(b"READY").split()[1]
-	output = tmp_path / "a.folded"
-	run = live.pitviper("record", "-d", 0.3, "-o", output, "-p", victim.pid)
+	output, recording = tmp_path / "a.folded", tmp_path / "a.pvr"
+	run = live.pitviper("record", "-d", 0.3, "-o", output, "-o", recording, "-p", victim.pid)
 	assert run.status == 0 and output.exists(), run
 	said = run.out.decode().split("\n")[1]
 	match = re.fullmatch(r"On CPU (\d+|0\.\d) %% of \d\.\d\d s; waiting in (\S+) under (\S+); "
 			     r"try `pitviper stack %d`\." % victim.pid, said)
 	assert match, said
 	assert match[3] == place and re.fullmatch(WAITS[how], match[2]), said
+	# and the recording knows it, too
+	assert live.pitviper("report", recording).out.decode().split("\n")[1] == said
+	told = live.last_json(live.pitviper("report", "--json", recording).out)["waiting"]
+	assert (told["function"], told["place"], told["tid"]) == (match[2], place, victim.pid), told
 	return victim, match[2], place
 
 

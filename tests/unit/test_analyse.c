@@ -799,6 +799,36 @@ static struct pv_wait wait_of(const char *function, const char *place)
 	return wait;
 }
 
+/* Text for people comes out as it went in; what a file may hold instead is not obeyed. */
+START_TEST(waiting_in_a_profile)
+{
+	struct pv_profile *p = profile_of(10);
+	struct pv_wait wait = wait_of("epoll_wait", "app\\\\x.py:41"), again;
+
+	p->pid = wait.tid = 4127;
+	wait.n_others = 4;
+	wait.main = true;
+	ok(pv_wait_put(&wait, p));
+	ok(pv_wait_get(p, &again));
+	ck_assert_str_eq(pv_str_text(&again.function), "epoll_wait");
+	ck_assert_str_eq(pv_str_text(&again.place), "app\\\\x.py:41");
+	ck_assert_str_eq(pv_str_text(&again.thread), "pool");
+	ck_assert(again.found && again.main && !again.stopped);
+	ck_assert_uint_eq(again.n_others, 4);
+	pv_wait_deinit(&again);
+	pv_wait_deinit(&wait);
+	ok(pv_strings_add(p->strings, "a\033[2J\\\0b\xff", 9, &p->waiting.function));
+	ok(pv_wait_get(p, &again));
+	ck_assert_str_eq(pv_str_text(&again.function), "a\\x1b[2J\\\\x00b\\xff");
+	pv_wait_deinit(&again);
+	p->waiting = (struct pv_waiting){ 0 };
+	ok(pv_wait_get(p, &again));
+	ck_assert(!again.found);
+	pv_wait_deinit(&again);
+	pv_profile_destroy(p);
+}
+END_TEST
+
 /* Nothing is known of the time behind the break, so it was not idle. */
 START_TEST(answer_of_a_break_before_the_first_sample)
 {
@@ -1038,6 +1068,7 @@ static TCase *sentence_cases(void)
 	tcase_add_test(tcase, answer_of_the_collector);
 	tcase_add_test(tcase, answer_below_half);
 	tcase_add_test(tcase, answer_of_an_idle_target);
+	tcase_add_test(tcase, waiting_in_a_profile);
 	tcase_add_test(tcase, answer_of_a_break_before_the_first_sample);
 	tcase_add_test(tcase, answer_with_odd_names);
 	tcase_add_loop_test(tcase, where_it_waits, 0, sizeof(wait_cases) / sizeof(*wait_cases));
