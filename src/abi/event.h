@@ -36,6 +36,7 @@ enum {
 	PV_SAMPLE_UNREAD = 1 << 11,    /* its program was not read yet: kernel frames only */
 	PV_SAMPLE_BORROWED =
 		1 << 12, /* it is in its parent's memory (vfork), Python state included */
+	PV_SAMPLE_EVAL_EDGE = 1 << 13, /* an exact eval frame may run Python frames or may not */
 };
 
 /*

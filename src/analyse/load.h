@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "model/profile.h"
 
 struct pv_load {
@@ -22,6 +23,9 @@ struct pv_load {
 	bool rough;        /* too few samples for more than rough shares */
 };
 
-struct pv_load pv_load_of(const struct pv_profile *profile);
+struct pv_err *pv_load_of(const struct pv_profile *profile, struct pv_load *ret);
+
+/* So little CPU time that it is the wait that counts. */
+bool pv_load_is_idle(uint64_t cpu_ns, uint64_t wall_ns);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/output.h"
+#include "model/profile.h"
 #include "out/format.h"
 #include "out/pvr.h"
 
@@ -99,9 +100,16 @@ struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_prof
 	struct pv_err *err = NULL;
 	size_t n = 0;
 
+	outputs->cut = NULL;
 	for (size_t i = 0; i < outputs->files.n; i++) {
-		struct pv_err *failed = write_one(outputs, i, profile);
+		struct pv_err *failed;
 
+		/* it has its name, and what was written; the rest of it is not to be had */
+		if (file_at(outputs, i) == outputs->recording && profile->cut) {
+			outputs->cut = paths[i];
+			continue;
+		}
+		failed = write_one(outputs, i, profile);
 		/* one that cannot be written is no reason to lose the others */
 		if (!failed)
 			paths[n++] = paths[i];

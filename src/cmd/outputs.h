@@ -21,6 +21,7 @@ struct pv_outputs {
 	struct pv_vec files; /* struct pv_output *, in the order of paths */
 	struct pv_vec formats;
 	struct pv_output *recording; /* one of files, or NULL: grows while a capture runs */
+	const char *cut;             /* its path if it breaks off, after pv_outputs_write() */
 };
 
 void pv_outputs_init(struct pv_outputs *outputs);
@@ -43,7 +44,10 @@ struct pv_err *pv_outputs_add_all(struct pv_outputs *outputs, const struct pv_ve
  */
 struct pv_output *pv_outputs_take_recording(struct pv_outputs *outputs);
 
-/* Each in its format, then under its name; paths are then those that were written. */
+/*
+ * Each in its format, then under its name; paths are then those that were written whole.
+ * profile: read from the recording, if one was taken.
+ */
 struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_profile *profile);
 
 static inline const char *const *pv_outputs_paths(const struct pv_outputs *outputs)

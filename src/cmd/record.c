@@ -3,7 +3,6 @@
  * pitviper record: where does time go.  Input: a process or a program.
  * Output: files by format, and the summary.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include "base/text.h"
 #include "base/vec.h"
 #include "cmd/command.h"
+#include "cmd/filename.h"
 #include "cmd/options.h"
 #include "cmd/outputs.h"
 #include "cmd/progress.h"
@@ -28,6 +28,7 @@
 #include "model/snapshot.h"
 #include "model/strings.h"
 #include "out/format.h"
+#include "out/pvr.h"
 #include "session/resolve.h"
 #include "session/session.h"
 #include "tui/term.h"
@@ -94,7 +95,7 @@ struct record {
 	struct pv_vec pids; /* pid_t */
 	struct pv_session *session;
 	struct pv_outputs outputs;
-	char default_path[128];
+	struct pv_str default_path;
 	struct pv_progress *progress; /* NULL: none is shown */
 	int signal_fd;
 	struct signalfd_siginfo stopped_by; /* ssi_signo 0: none */
@@ -114,6 +115,9 @@ static struct pv_err *check_options(struct record_options *options, int argc, ch
 	if (!options->names.n == !program)
 		return pv_err_create(PV_ERR_USAGE, "record wants either -p PID or -- PROGRAM; see "
 						   "`pitviper record --help`");
+	if (!options->outputs.n && options->format == &pv_format_pvr)
+		return pv_err_create(PV_ERR_USAGE, "a recording grows while it is made and wants "
+						   "its name before: give -o NAME.pvr");
 	if (options->frequency > MAX_HZ)
 		return pv_err_create(PV_ERR_USAGE, "the frequency may be %d at most", MAX_HZ);
 	if (options->engine && strcmp(options->engine, "bpf"))
@@ -132,34 +136,22 @@ static struct pv_err *try_directory(void)
 	return err ? pv_err_wrap(err, "name an output with -o") : NULL;
 }
 
-/* What a shell, a terminal or a file system could take amiss in a process's name. */
-static bool is_plain(char c)
-{
-	return strchr("+-._", c) ? c != '\0'
-				 : (unsigned char)c >= 0x80 || isalnum((unsigned char)c);
-}
-
 /* pitviper-NAME-PID.FORMAT when no -o was given. */
 static struct pv_err *open_default_output(struct record *record)
 {
 	struct pv_session_facts facts = pv_session_facts(record->session);
 	const struct pv_format *format = record->options.format;
 	struct pv_err *err = NULL;
-	char *c;
 
 	if (record->outputs.paths.n)
 		return NULL;
 	if (!format)
 		err = pv_format_by_name(default_format, &format);
-	if (err)
-		return err;
-	snprintf(record->default_path, sizeof(record->default_path), "pitviper-%s-%d%s", facts.name,
-		 facts.pid, format->suffixes[0]);
-	for (c = record->default_path; *c; c++) {
-		if (!is_plain(*c))
-			*c = '_';
-	}
-	return pv_outputs_add(&record->outputs, record->default_path, format);
+	if (!err)
+		err = pv_filename_append(&record->default_path, facts.name, facts.pid,
+					 format->suffixes[0]);
+	return err ? err
+		   : pv_outputs_add(&record->outputs, pv_str_text(&record->default_path), format);
 }
 
 /* SIGINT, SIGTERM and SIGHUP become readable; the second one ends us at once. */
@@ -239,13 +231,15 @@ static struct pv_err *capture(struct record *record)
  */
 static struct pv_err *look_where_it_waits(const struct record *record, struct pv_wait *ret)
 {
-	struct pv_load load = pv_load_of(pv_session_profile(record->session));
 	struct pv_session_facts facts = pv_session_facts(record->session);
+	struct pv_str why PV_CLEANUP(pv_str_deinit) = {};
 	struct pv_snapshot snapshot;
-	struct pv_err *err;
+	struct pv_err *say = NULL;
+	struct pv_load load;
+	struct pv_err *err = pv_load_of(pv_session_profile(record->session), &load);
 
-	if (!load.idle || facts.ended)
-		return NULL;
+	if (err || !load.idle || facts.ended)
+		return err;
 	err = pv_session_snapshot(facts.pid, &snapshot);
 	if (!err) {
 		err = pv_wait_of(&snapshot, ret);
@@ -254,9 +248,12 @@ static struct pv_err *look_where_it_waits(const struct record *record, struct pv
 	}
 	/* it may have ended in this moment */
 	if (err->kind != PV_ERR_NOPROC)
-		fprintf(stderr, "pitviper: cannot look where the target waits: %s\n", err->message);
+		say = pv_text_append(&why, err->message, strlen(err->message));
+	if (why.n)
+		fprintf(stderr, "pitviper: cannot look where the target waits: %s\n",
+			pv_str_text(&why));
 	pv_err_destroy(err);
-	return NULL;
+	return say;
 }
 
 static struct pv_err *summarise(struct record *record, FILE *file)
@@ -269,6 +266,7 @@ static struct pv_err *summarise(struct record *record, FILE *file)
 		.attach_ms = facts.attach_ms,
 		.first_sample_ms = facts.first_sample_ms,
 		.map_bytes = facts.map_bytes,
+		.cut_output = record->outputs.cut,
 		.wait = &wait,
 	};
 	struct pv_err *err = look_where_it_waits(record, &wait);
@@ -298,12 +296,34 @@ static void forward_signal(const struct record *record, pid_t pid)
 		kill(pid, record->stopped_by.ssi_signo);
 }
 
+/* As a shell does: its status alone would not tell.  Whoever stopped us knows. */
+static struct pv_err *say_signal(const struct record *record, int number)
+{
+	struct pv_session_facts facts = pv_session_facts(record->session);
+	struct pv_str name PV_CLEANUP(pv_str_deinit) = {};
+	const char *abbreviation = sigabbrev_np(number);
+	struct pv_err *err;
+
+	if (!number || number == (int)record->stopped_by.ssi_signo)
+		return NULL;
+	err = pv_text_append(&name, facts.name, strlen(facts.name));
+	if (err)
+		return err;
+	fprintf(stderr, "pitviper: %s (%d) was ended by ", pv_str_text(&name), facts.pid);
+	if (abbreviation)
+		fprintf(stderr, "SIG%s\n", abbreviation);
+	else
+		fprintf(stderr, "signal %d\n", number);
+	return NULL;
+}
+
 /* pitviper ends as the program does; signals go on to it meanwhile, a second one ends us. */
 static struct pv_err *end_program(struct record *record, int *status_ret)
 {
 	struct pv_session_facts facts = pv_session_facts(record->session);
 	bool ended = facts.ended;
 	struct pv_err *err = NULL;
+	int number;
 
 	fflush(NULL);
 	if (!ended)
@@ -317,7 +337,9 @@ static struct pv_err *end_program(struct record *record, int *status_ret)
 		if (!err && !ended && take_signal(record))
 			forward_signal(record, facts.pid);
 	}
-	return err ? err : pv_session_wait_program(record->session, status_ret);
+	if (!err)
+		err = pv_session_wait_program(record->session, status_ret, &number);
+	return err ? err : say_signal(record, number);
 }
 
 /* "gunicorn: worker [app:app] (4127), CPython 3.12.1, bpf engine, 99 Hz", the name as it is */
@@ -447,6 +469,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 	pv_progress_destroy(record.progress);
 	pv_session_destroy(record.session);
 	pv_outputs_deinit(&record.outputs);
+	pv_str_deinit(&record.default_path);
 	pv_vec_deinit(&record.options.outputs);
 	pv_vec_deinit(&record.options.names);
 	pv_vec_deinit(&record.pids);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/vec.h"
@@ -152,6 +154,7 @@ static struct pv_err *keep_threads(struct report *report)
 		return pv_err_create(PV_ERR_FAILED, "there is no such %s in %s",
 				     filter.thread ? "thread" : "process", report->path);
 	profile->target_cpu_ns = 0;
+	profile->n_unwatched = profile->unwatched_cpu_ns = profile->unwatched_least = 0;
 	if (filter.pid)
 		err = pv_profile_add_note(profile, "only samples of process %u are shown",
 					  filter.pid);
@@ -181,7 +184,18 @@ static struct pv_err *keep_part(struct report *report)
 	return err ? err : pv_profile_count_quality(profile);
 }
 
-/* On standard error, too: it must not go unseen, whatever becomes of the summary. */
+/* Will the summary say it on the very terminal that standard error is? */
+static bool is_seen_twice(const struct report *report)
+{
+	int summary = fileno(pv_outputs_summary_file(&report->outputs, stdout));
+	struct stat a, b;
+
+	return !report->options.json && !report->options.quiet && isatty(summary) &&
+	       isatty(STDERR_FILENO) && !fstat(summary, &a) && !fstat(STDERR_FILENO, &b) &&
+	       a.st_rdev == b.st_rdev;
+}
+
+/* On standard error: it must not go unseen, whatever becomes of the summary. */
 static void say_note(const struct report *report)
 {
 	const char *note = pv_strings_get(report->profile->strings, report->profile->note);
@@ -220,6 +234,7 @@ static struct pv_err *print_summary(const struct report *report)
 static struct pv_err *report_run(struct report *report)
 {
 	struct pv_err *err;
+	bool twice;
 
 	err = pv_outputs_add_all(&report->outputs, &report->options.outputs,
 				 report->options.format);
@@ -227,11 +242,17 @@ static struct pv_err *report_run(struct report *report)
 		err = read_recording(report);
 	if (err)
 		return err;
-	say_note(report);
+	twice = is_seen_twice(report);
+	if (!twice)
+		say_note(report);
 	err = keep_part(report);
 	if (!err)
 		err = pv_outputs_write(&report->outputs, report->profile);
-	return err ? err : print_summary(report);
+	if (!err)
+		return print_summary(report);
+	if (twice)
+		say_note(report);
+	return err;
 }
 
 static struct pv_err *run(int argc, char **argv, int *status_ret)

@@ -23,6 +23,9 @@
 enum {
 	WIDE = 100,        /* columns from which the table has one more number */
 	PROCESSES_MAX = 8, /* rows */
+	/* CPU time of children that is worth a word, and as a share of the wall time */
+	UNWATCHED_NS = 20000000,
+	UNWATCHED_PERCENT = 1,
 };
 
 /* What the parts of the summary share. */
@@ -97,6 +100,38 @@ static struct pv_err *print_note(const struct page *page)
 			&prose.text,
 			"The recording breaks off; what follows is what it holds up to there.\n");
 	}
+	if (!err)
+		pv_prose_print(&prose, page->term);
+	return err;
+}
+
+/*
+ * "2 child processes used 2.0 s of CPU meanwhile, not recorded: ...": said if it is
+ * worth it, of what a program spends in children the rest says nothing.
+ */
+static struct pv_err *print_unwatched(const struct page *page)
+{
+	const struct pv_profile *profile = page->profile;
+	struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
+	double s = profile->unwatched_cpu_ns / 1e9;
+	struct pv_err *err = NULL;
+
+	pv_prose_init(&prose);
+	if (profile->unwatched_cpu_ns < UNWATCHED_NS ||
+	    profile->unwatched_cpu_ns * 100 < profile->duration_ns * UNWATCHED_PERCENT)
+		return NULL;
+	if (profile->n_unwatched && !profile->unwatched_least)
+		err = pv_str_appendf(&prose.text, "%u child process%s used ", profile->n_unwatched,
+				     profile->n_unwatched == 1 ? "" : "es");
+	else
+		err = pv_str_appendf(&prose.text, "Child processes used %s",
+				     profile->unwatched_least ? "at least " : "");
+	if (!err)
+		err = pv_str_appendf(&prose.text, "%.*f s of CPU meanwhile", s < 0.95 ? 2 : 1, s);
+	if (!err)
+		err = pv_prose_ink(&prose, 0, PV_COLOUR_WARN, false);
+	if (!err)
+		err = pv_str_appendf(&prose.text, ", not recorded: --children takes them along.\n");
 	if (!err)
 		pv_prose_print(&prose, page->term);
 	return err;
@@ -356,7 +391,8 @@ static struct pv_err *say_quality(const struct page *page, struct pv_prose *pros
 	return err ? err : say_cost(profile, text);
 }
 
-static struct pv_err *say_outputs(const char *const *outputs, size_t n, struct pv_str *str)
+static struct pv_err *say_outputs(const char *const *outputs, size_t n, const char *cut,
+				  struct pv_str *str)
 {
 	struct pv_err *err = NULL;
 
@@ -365,10 +401,17 @@ static struct pv_err *say_outputs(const char *const *outputs, size_t n, struct p
 		if (!err)
 			err = pv_text_append(str, outputs[i], strlen(outputs[i]));
 	}
-	return err;
+	if (err || !cut)
+		return err;
+	if (n)
+		err = pv_str_appendf(str, "; ");
+	if (!err)
+		err = pv_text_append(str, cut, strlen(cut));
+	return err ? err : pv_str_appendf(str, " is cut off");
 }
 
-static struct pv_err *print_quality(const struct page *page, const char *const *outputs, size_t n)
+static struct pv_err *print_quality(const struct page *page, const char *const *outputs, size_t n,
+				    const char *cut)
 {
 	struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
 	struct pv_str wrote PV_CLEANUP(pv_str_deinit) = {};
@@ -378,7 +421,7 @@ static struct pv_err *print_quality(const struct page *page, const char *const *
 	pv_prose_init(&prose);
 	err = say_quality(page, &prose);
 	if (!err)
-		err = say_outputs(outputs, n, &wrote);
+		err = say_outputs(outputs, n, cut, &wrote);
 	if (err)
 		return err;
 	columns = pv_text_width(pv_str_text(&prose.text), prose.text.n) + 2 +
@@ -427,6 +470,8 @@ struct pv_err *pv_summary_print(const struct pv_profile *profile, const struct p
 	if (!err)
 		err = print_answer(&page);
 	if (!err)
+		err = print_unwatched(&page);
+	if (!err)
 		err = print_problems(&page);
 	if (!err)
 		err = print_processes(&page);
@@ -435,7 +480,7 @@ struct pv_err *pv_summary_print(const struct pv_profile *profile, const struct p
 	if (!err)
 		err = print_hotpath(&page);
 	if (!err)
-		err = print_quality(&page, outputs, n_outputs);
+		err = print_quality(&page, outputs, n_outputs, live ? live->cut_output : NULL);
 	if (!err)
 		print_losses(&page);
 	return err;

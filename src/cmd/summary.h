@@ -21,6 +21,7 @@ struct pv_live {
 	double attach_ms;           /* from create to the events being on */
 	double first_sample_ms;     /* from create to the first sample's tick; < 0: none */
 	uint64_t map_bytes;         /* of the BPF maps */
+	const char *cut_output;     /* a recording that breaks off; NULL: none */
 	const struct pv_wait *wait; /* where an idle target waits; NULL: not known */
 };
 

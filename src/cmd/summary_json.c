@@ -255,6 +255,9 @@ static void put_quality(struct pv_json *json, const struct pv_profile *profile,
 	if (profile->note)
 		put_string(json, "note", profile, profile->note);
 	pv_json_double(json, "target_cpu_s", seconds(profile->target_cpu_ns));
+	pv_json_int(json, "children", profile->n_unwatched);
+	pv_json_double(json, "children_cpu_s", seconds(profile->unwatched_cpu_ns));
+	pv_json_bool(json, "children_at_least", profile->unwatched_least);
 	pv_json_double(json, "own_cpu_s", seconds(profile->own_cpu_ns));
 	pv_json_double(json, "bpf_run_s", seconds(profile->probe_ns));
 }
@@ -304,6 +307,8 @@ struct pv_err *pv_summary_json(const struct pv_profile *profile, const struct pv
 	for (size_t i = 0; i < n_outputs; i++)
 		pv_json_string(&json, NULL, outputs[i]);
 	pv_json_end(&json, ']');
+	if (live && live->cut_output)
+		pv_json_string(&json, "output_cut_off", live->cut_output);
 	pv_json_end(&json, '}');
 	fputc('\n', file);
 	return NULL;

@@ -246,6 +246,11 @@ bool pv_collect_watched(struct pv_collect *collect, pid_t pid, struct pv_watch *
 	return pv_slots_watched(collect->slots, pid, ret);
 }
 
+struct pv_err *pv_collect_list(struct pv_collect *collect, struct pv_vec *pids)
+{
+	return pv_slots_list(collect->slots, pids);
+}
+
 struct pv_err *pv_collect_put(struct pv_collect *collect, const struct pv_image *image,
 			      const struct pv_objects *objects, uint32_t generation)
 {
@@ -276,6 +281,13 @@ struct pv_err *pv_collect_watch(struct pv_collect *collect, int fd)
 
 	if (epoll_ctl(collect->epoll_fd, EPOLL_CTL_ADD, fd, &watch))
 		return pv_err_errno(errno, "cannot watch a descriptor");
+	return NULL;
+}
+
+struct pv_err *pv_collect_unwatch(struct pv_collect *collect, int fd)
+{
+	if (epoll_ctl(collect->epoll_fd, EPOLL_CTL_DEL, fd, NULL))
+		return pv_err_errno(errno, "cannot stop watching a descriptor");
 	return NULL;
 }
 

@@ -21,6 +21,7 @@
 struct pv_event;
 struct pv_image;
 struct pv_objects;
+struct pv_vec;
 struct pv_watch;
 
 enum pv_side_type {
@@ -82,6 +83,9 @@ void pv_collect_remove(struct pv_collect *collect, pid_t pid);
 /* What the kernel's side knows of a process now; false: it is not watched. */
 bool pv_collect_watched(struct pv_collect *collect, pid_t pid, struct pv_watch *ret);
 
+/* Appends the ids of all that it watches to pids, pid_t. */
+struct pv_err *pv_collect_list(struct pv_collect *collect, struct pv_vec *pids);
+
 /*
  * Hands a process's image to the walkers, or replaces it; tables of objects go
  * up once.  What the walkers learned of the same generation is kept.
@@ -109,6 +113,9 @@ struct pv_err *pv_collect_drain_side(struct pv_collect *collect,
 
 /* A descriptor to be woken by (signals, pidfd); readable = pv_collect_drain() returns. */
 struct pv_err *pv_collect_watch(struct pv_collect *collect, int fd);
+
+/* One that stays readable (a pidfd) is taken out again, or there is no waiting any more. */
+struct pv_err *pv_collect_unwatch(struct pv_collect *collect, int fd);
 
 /* Takes one sample of every thread of snapshot_pid by the iterator. */
 struct pv_err *pv_collect_snapshot(struct pv_collect *collect);

@@ -58,7 +58,7 @@ static enum pv_feature_state probe_cpu_clock(void)
 		.sample_period = 10000000,
 		.disabled = 1,
 	};
-	_pv_close_ int fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	_pv_close_ int fd = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
 
 	if (fd >= 0)
 		return PV_FEATURE_YES;

@@ -145,6 +145,25 @@ bool pv_slots_watched(struct pv_slots *slots, pid_t pid, struct pv_watch *ret)
 	return !bpf_map_lookup_elem(slots->watched_fd, &key, ret);
 }
 
+struct pv_err *pv_slots_list(struct pv_slots *slots, struct pv_vec *pids)
+{
+	uint32_t key, *previous = NULL;
+	struct pv_err *err = NULL;
+	size_t n;
+
+	/* what is deleted meanwhile makes it begin anew: a bound, and doubles do no harm */
+	for (n = 0; !err && n < 2 * PV_WATCHED_MAX; n++) {
+		pid_t pid;
+
+		if (bpf_map_get_next_key(slots->watched_fd, previous, &key))
+			break;
+		previous = &key;
+		pid = (pid_t)key;
+		err = pv_vec_append(pids, &pid, 1, NULL);
+	}
+	return err;
+}
+
 /* Forgets those whose rest is over, so that their mappings are room again. */
 static void end_rests(struct pv_slots *slots)
 {

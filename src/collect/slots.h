@@ -23,6 +23,7 @@ struct pv_arena;
 struct pv_image;
 struct pv_objects;
 struct pv_slots;
+struct pv_vec;
 struct pv_watch;
 
 /* object: loaded, not owned, must outlive the slots. */
@@ -33,6 +34,7 @@ void pv_slots_destroy(struct pv_slots *slots);
 struct pv_err *pv_slots_add(struct pv_slots *slots, pid_t pid, bool follow);
 void pv_slots_remove(struct pv_slots *slots, pid_t pid);
 bool pv_slots_watched(struct pv_slots *slots, pid_t pid, struct pv_watch *ret);
+struct pv_err *pv_slots_list(struct pv_slots *slots, struct pv_vec *pids);
 struct pv_err *pv_slots_put(struct pv_slots *slots, struct pv_arena *arena,
 			    const struct pv_image *image, const struct pv_objects *objects,
 			    uint32_t generation);

@@ -10,7 +10,7 @@
 /* Causes by which nothing of a sample is kept; by all others it is, marked. */
 static bool is_sample(const char *name)
 {
-	static const char *const names[] = { "RING_SAMPLE", "PROC_GONE", "SPARED" };
+	static const char *const names[] = { "RING_SAMPLE", "PROC_GONE", "SPARED", "UNRECORDED" };
 
 	for (size_t i = 0; name && i < sizeof(names) / sizeof(*names); i++) {
 		if (!strcmp(name, names[i]))

@@ -572,3 +572,34 @@ struct pv_layers pv_profile_layers(const struct pv_profile *profile)
 	}
 	return layers;
 }
+
+static struct pv_err *count_once(struct pv_map *seen, uint64_t key, uint32_t *count)
+{
+	uint64_t value;
+
+	if (pv_map_get(seen, key, &value))
+		return NULL;
+	++*count;
+	return pv_map_set(seen, key, 0);
+}
+
+struct pv_err *pv_profile_tasks(const struct pv_profile *profile, struct pv_tasks *ret)
+{
+	PV_CLEANUP(pv_map_deinit) struct pv_map processes = { 0 }, threads = { 0 };
+	struct pv_tasks tasks = { 0 };
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < profile->threads.n; i++) {
+		const struct pv_profile_thread *thread = pv_vec_at(&profile->threads, i);
+
+		if (!thread->samples)
+			continue;
+		err = count_once(&threads, (uint64_t)thread->pid << 32 | thread->tid,
+				 &tasks.threads);
+		if (!err)
+			err = count_once(&processes, thread->pid, &tasks.processes);
+	}
+	if (!err)
+		*ret = tasks;
+	return err;
+}

@@ -143,8 +143,12 @@ struct pv_profile {
 	uint64_t period_ns;     /* time that one sample stands for */
 	uint64_t duration_ns;   /* wall time of the capture */
 	uint64_t target_cpu_ns; /* CPU time of the target meanwhile, as the kernel says */
-	uint64_t own_cpu_ns;    /* pitviper's own CPU time, start-up included */
-	uint64_t probe_ns;      /* run time of the BPF programs, 0 = not measured */
+	/* child processes that are not recorded: their number, their CPU time meanwhile */
+	uint64_t unwatched_cpu_ns;
+	uint32_t n_unwatched;
+	bool unwatched_least; /* both may be more: some have ended, or have lost their parent */
+	uint64_t own_cpu_ns;  /* pitviper's own CPU time, start-up included */
+	uint64_t probe_ns;    /* run time of the BPF programs, 0 = not measured */
 	struct pv_quality quality;
 	struct pv_losses losses;
 };
@@ -216,6 +220,15 @@ struct pv_hot {
 };
 struct pv_err *pv_profile_hottest(const struct pv_profile *profile, struct pv_hot **ret,
 				  size_t *n_ret);
+
+/*
+ * How many were on a CPU, by whatever number of programs they ran one after the
+ * other: an exec makes neither another process nor another thread.
+ */
+struct pv_tasks {
+	uint32_t processes, threads;
+};
+struct pv_err *pv_profile_tasks(const struct pv_profile *profile, struct pv_tasks *ret);
 
 /* Samples by the kind of their leaf frame: python, native (with inlined), kernel. */
 struct pv_layers {

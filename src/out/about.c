@@ -72,6 +72,7 @@ static struct pv_err *append_plural(struct pv_str *str, uint64_t n, const char *
 static struct pv_err *append_time(struct pv_str *str, const struct pv_profile *profile,
 				  uint64_t samples)
 {
+	struct pv_tasks tasks = {};
 	struct pv_err *err = NULL;
 
 	if (profile->period_ns) {
@@ -90,11 +91,15 @@ static struct pv_err *append_time(struct pv_str *str, const struct pv_profile *p
 	if (!err)
 		err = pv_str_append(str, "; ", 2);
 	if (!err)
-		err = append_plural(str, profile->threads.n, "thread", "s");
-	if (!err && profile->processes.n > 1) {
+		err = pv_profile_tasks(profile, &tasks);
+	if (!err)
+		err = append_plural(str, tasks.threads, "thread", "s");
+	if (!err)
+		err = pv_str_appendf(str, " on CPU");
+	if (!err && tasks.processes > 1) {
 		err = pv_str_appendf(str, " in ");
 		if (!err)
-			err = append_plural(str, profile->processes.n, "process", "es");
+			err = append_plural(str, tasks.processes, "process", "es");
 	}
 	return err;
 }

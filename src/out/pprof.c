@@ -20,6 +20,7 @@
 #include "out/about.h"
 #include "out/gzip.h"
 #include "out/pprof.pb-c.h"
+#include "out/tree.h"
 
 typedef Perftools__Profiles__Profile Profile;
 typedef Perftools__Profiles__ValueType ValueType;
@@ -247,17 +248,6 @@ static struct pv_err *put_location(struct pprof *p, uint64_t id, const struct pv
 	return NULL;
 }
 
-static bool any_without_stack(const struct pv_profile *profile)
-{
-	const struct pv_sample *samples = profile->samples.data;
-
-	for (size_t i = 0; i < profile->samples.n; i++) {
-		if (!samples[i].node)
-			return true;
-	}
-	return false;
-}
-
 /* The id is the index + 1; behind them that of samples without any frame. */
 static struct pv_err *put_locations(struct pprof *p)
 {
@@ -266,7 +256,7 @@ static struct pv_err *put_locations(struct pprof *p)
 
 	for (size_t i = 0; i < n && !err; i++)
 		err = put_location(p, i + 1, pv_vec_at(&p->profile->locs, i));
-	if (!err && any_without_stack(p->profile))
+	if (!err && pv_tree_any_without_stack(p->profile))
 		err = put_location(p, n + 1, &(struct pv_loc){ .kind = PV_LOC_MARKER });
 	return err;
 }

@@ -16,6 +16,7 @@
 #include "model/profile.h"
 #include "model/strings.h"
 #include "out/about.h"
+#include "out/tree.h"
 
 /* More entries than this make a file that the page is slow with. */
 enum { TICKS_MAX = 100000 };
@@ -142,17 +143,6 @@ static struct pv_err *put_frame(struct speedscope *s, const struct pv_loc *loc)
 	return err;
 }
 
-static bool any_without_stack(const struct pv_profile *profile)
-{
-	const struct pv_sample *samples = profile->samples.data;
-
-	for (size_t i = 0; i < profile->samples.n; i++) {
-		if (!samples[i].node)
-			return true;
-	}
-	return false;
-}
-
 /* One a location; behind them the frame of samples that have none. */
 static struct pv_err *put_frames(struct speedscope *s)
 {
@@ -162,7 +152,7 @@ static struct pv_err *put_frames(struct speedscope *s)
 	pv_json_begin(&s->json, "frames", '[');
 	for (size_t i = 0; i < s->profile->locs.n && !err; i++)
 		err = put_frame(s, pv_vec_at(&s->profile->locs, i));
-	if (!err && any_without_stack(s->profile))
+	if (!err && pv_tree_any_without_stack(s->profile))
 		err = put_frame(s, &(struct pv_loc){ .kind = PV_LOC_MARKER });
 	pv_json_end(&s->json, ']');
 	pv_json_end(&s->json, '}');

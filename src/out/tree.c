@@ -187,3 +187,14 @@ struct pv_err *pv_tree_walk(const struct pv_profile *profile, const uint32_t *ra
 	walk_deinit(&walk);
 	return err;
 }
+
+bool pv_tree_any_without_stack(const struct pv_profile *profile)
+{
+	const struct pv_sample *samples = profile->samples.data;
+
+	for (size_t i = 0; i < profile->samples.n; i++) {
+		if (!samples[i].node)
+			return true;
+	}
+	return false;
+}

@@ -7,6 +7,7 @@
 #ifndef PV_OUT_TREE_H
 #define PV_OUT_TREE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -32,5 +33,8 @@ typedef struct pv_err *pv_tree_enter(void *ctx, const struct pv_tree_frame *fram
  */
 struct pv_err *pv_tree_walk(const struct pv_profile *profile, const uint32_t *rank,
 			    enum pv_tree_order order, pv_tree_enter *enter, void *ctx);
+
+/* Some samples have no frame at all: the formats that need one give them [unknown]. */
+bool pv_tree_any_without_stack(const struct pv_profile *profile);
 
 #endif

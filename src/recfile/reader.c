@@ -223,6 +223,7 @@ static struct pv_err *take_part(struct pv_rec_reader *r)
 		profile->start_unix_ns += from;
 	/* known of the whole only */
 	profile->target_cpu_ns = profile->own_cpu_ns = profile->probe_ns = 0;
+	profile->n_unwatched = profile->unwatched_cpu_ns = profile->unwatched_least = 0;
 	return NULL;
 }
 

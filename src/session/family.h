@@ -46,8 +46,8 @@ struct pv_err *pv_family_attach(struct pv_family *family);
 /* The first that was named. */
 struct pv_watched *pv_family_first(const struct pv_family *family);
 
-/* True if all that were named have ended. */
-bool pv_family_ended(const struct pv_family *family);
+/* True if all that were named have ended; one that has wakes nobody any more. */
+struct pv_err *pv_family_ended(struct pv_family *family, bool *ret);
 
 /* The process that a sample is of, of this generation; NULL: one that is not watched (any more). */
 struct pv_err *pv_family_find(struct pv_family *family, pid_t pid, uint32_t generation,
@@ -63,6 +63,12 @@ struct pv_err *pv_family_look(struct pv_family *family, struct pv_watched *watch
 
 /* A sample met a page that is not resident. */
 struct pv_err *pv_family_touch(struct pv_family *family, struct pv_watched *watched, uint64_t addr);
+
+/*
+ * Asks for the title of the program that a process runs, if that may have changed and
+ * its frame is not told yet; not another program's, which it may have become.
+ */
+struct pv_err *pv_family_name(struct pv_family *family, struct pv_watched *watched);
 
 /* Reads anew what has changed; cheap if nothing has. */
 struct pv_err *pv_family_refresh(struct pv_family *family);

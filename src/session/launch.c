@@ -159,7 +159,7 @@ struct pv_err *pv_launch_release(pid_t pid)
 	return NULL;
 }
 
-struct pv_err *pv_launch_wait(pid_t pid, int *status_ret)
+struct pv_err *pv_launch_wait(pid_t pid, int *status_ret, int *signal_ret)
 {
 	int status;
 
@@ -167,6 +167,7 @@ struct pv_err *pv_launch_wait(pid_t pid, int *status_ret)
 		if (errno != EINTR)
 			return pv_err_errno(errno, "cannot wait for process %d", pid);
 	}
-	*status_ret = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	*signal_ret = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	*status_ret = *signal_ret ? 128 + *signal_ret : WEXITSTATUS(status);
 	return NULL;
 }

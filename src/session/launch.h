@@ -23,6 +23,6 @@ struct pv_err *pv_launch(char *const *argv, pid_t *ret);
 struct pv_err *pv_launch_release(pid_t pid);
 
 /* Waits for its end: its exit status, 128 + signal if a signal ended it. */
-struct pv_err *pv_launch_wait(pid_t pid, int *status_ret);
+struct pv_err *pv_launch_wait(pid_t pid, int *status_ret, int *signal_ret);
 
 #endif

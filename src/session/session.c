@@ -28,6 +28,7 @@
 #include "session/recorder.h"
 #include "session/sources.h"
 #include "session/symbolise.h"
+#include "session/unwatched.h"
 #include "session/watched.h"
 #include "snap/merge.h"
 #include "snap/objects.h"
@@ -63,7 +64,8 @@ struct pv_session {
 	struct pv_profile *result;    /* everything, read back after the stop; else NULL */
 	struct pv_family *family;
 	struct pv_symboliser *symboliser;
-	struct pv_sources *sources; /* or NULL */
+	struct pv_sources *sources;     /* or NULL */
+	struct pv_unwatched *unwatched; /* NULL: children are recorded */
 	struct pv_merged merged;
 	struct pv_vec pending; /* struct pending */
 };
@@ -104,30 +106,6 @@ static struct pv_err *thread_root(struct pv_session *s, uint32_t thread, uint32_
 	return err ? err : pv_profile_node(s->profile, *node, id, node);
 }
 
-static struct pv_err *find_thread(struct pv_session *s, const struct pv_watched *watched,
-				  const struct pv_program_run *run, uint32_t tid, uint32_t *ret)
-{
-	char path[64], name[32] = "";
-	_pv_fclose_ FILE *file = NULL;
-	uint64_t known;
-
-	/* known already: its name was read at its first sample */
-	if (pv_map_get(&s->profile->thread_index, (uint64_t)run->process << 32 | tid, &known)) {
-		*ret = known;
-		return NULL;
-	}
-	if ((pid_t)tid == watched->pid) {
-		snprintf(name, sizeof(name), "%s", run->name);
-	} else {
-		snprintf(path, sizeof(path), "/proc/%d/task/%u/comm", watched->pid, tid);
-		file = fopen(path, "re");
-		if (file && fgets(name, sizeof(name), file))
-			name[strcspn(name, "\n")] = '\0';
-		pv_process_harmless(name);
-	}
-	return pv_profile_thread(s->profile, run->process, tid, name, ret);
-}
-
 /* Where a sample's frames begin: its thread, and the node below which they stand. */
 static struct pv_err *find_root(struct pv_session *s, struct pv_watched *watched,
 				struct pv_program_run *run, uint32_t tid, uint32_t *thread_ret,
@@ -138,15 +116,15 @@ static struct pv_err *find_root(struct pv_session *s, struct pv_watched *watched
 
 	*node_ret = 0;
 	if (run->process == PV_NOT_IN_PROFILE || (frames && run->loc == PV_NOT_IN_PROFILE)) {
-		if (watched->named_anew && run == pv_watched_now(watched))
-			err = pv_watched_read_title(watched);
+		if (run == pv_watched_now(watched))
+			err = pv_family_name(s->family, watched);
 		if (!err)
 			err = pv_watched_describe(watched, run, frames, s->profile);
 	}
 	if (!err && frames)
 		err = pv_profile_node(s->profile, 0, run->loc, node_ret);
 	if (!err)
-		err = find_thread(s, watched, run, tid, thread_ret);
+		err = pv_watched_thread(watched, run, tid, s->profile, thread_ret);
 	return err ? err : thread_root(s, *thread_ret, node_ret);
 }
 
@@ -428,6 +406,38 @@ static struct pv_err *add_named(struct pv_session *s)
 	return err;
 }
 
+/* From here on the time counts of children that are not recorded. */
+static struct pv_err *leave_children_out(struct pv_session *s)
+{
+	struct pv_unwatched_sum sum;
+	struct pv_err *err;
+
+	if (s->options.children)
+		return NULL;
+	if (s->launched)
+		err = pv_unwatched_create(&s->launched, 1, &s->unwatched);
+	else
+		err = pv_unwatched_create(s->options.pids, s->options.n_pids, &s->unwatched);
+	return err ? err : pv_unwatched_look(s->unwatched, true, &sum);
+}
+
+static struct pv_err *count_children(struct pv_session *s, bool now)
+{
+	struct pv_profile *profile = s->profile;
+	struct pv_unwatched_sum sum;
+	struct pv_err *err;
+
+	if (!s->unwatched)
+		return NULL;
+	err = pv_unwatched_look(s->unwatched, now, &sum);
+	if (err)
+		return err;
+	profile->n_unwatched = sum.n;
+	profile->unwatched_cpu_ns = sum.cpu_ns;
+	profile->unwatched_least = sum.least;
+	return NULL;
+}
+
 static void *load_engine(void *arg)
 {
 	struct pv_session *s = arg;
@@ -474,6 +484,8 @@ static struct pv_err *attach(struct pv_session *s)
 	s->profile->start_unix_ns = unix_ns();
 	if (!err)
 		pv_family_start_cpu(s->family);
+	if (!err)
+		err = leave_children_out(s);
 	/* threads born during the attach are found here, not a drain later */
 	if (!err)
 		err = pv_collect_drain(s->collect, 0, &handlers);
@@ -624,6 +636,7 @@ void pv_session_destroy(struct pv_session *s)
 		free(((struct pending *)pv_vec_at(&s->pending, i))->sample);
 	pv_vec_deinit(&s->pending);
 	pv_sources_destroy(s->sources);
+	pv_unwatched_destroy(s->unwatched);
 	pv_family_destroy(s->family);
 	pv_recorder_destroy(s->recorder);
 	pv_profile_destroy(s->result);
@@ -648,7 +661,9 @@ static struct pv_err *record_step(struct pv_session *s)
 
 	if (pv_recorder_due(s->recorder, at_ns)) {
 		s->profile->target_cpu_ns = pv_family_cpu_ns(s->family, false);
-		err = fill_totals(s, at_ns);
+		err = count_children(s, false);
+		if (!err)
+			err = fill_totals(s, at_ns);
 	}
 	return err ? err : pv_recorder_step(s->recorder, at_ns);
 }
@@ -669,9 +684,10 @@ struct pv_err *pv_session_step(struct pv_session *s, int timeout_ms, enum pv_ses
 		err = pv_family_rest(s->family);
 	if (!err)
 		err = record_step(s);
+	if (!err)
+		err = pv_family_ended(s->family, &s->gone);
 	if (err)
 		return err;
-	s->gone = pv_family_ended(s->family);
 	*end_ret = s->gone ? PV_SESSION_TARGET_ENDED : PV_SESSION_RUNS;
 	return NULL;
 }
@@ -698,20 +714,33 @@ static struct pv_err *finish_recording(struct pv_session *s, uint64_t stop_ns)
 	return err ? err : pv_recorder_stop(s->recorder);
 }
 
+/* What was taken and is not in what was read back. */
+static void count_unrecorded(struct pv_session *s)
+{
+	uint64_t taken = s->profile->quality.samples, have = s->result->quality.samples;
+
+	if (taken > have)
+		s->result->losses.count[PV_LOSS_UNRECORDED] += taken - have;
+	pv_losses_describe(&s->result->losses);
+}
+
 struct pv_err *pv_session_stop(struct pv_session *s, struct pv_err **cut_ret)
 {
-	struct pv_err *err, *cut;
+	struct pv_err *err, *cut = count_children(s, true);
 
 	s->profile->target_cpu_ns = pv_family_cpu_ns(s->family, true);
 	pv_collect_detach(s->collect);
-	cut = finish_recording(s, now_ns());
+	if (!cut)
+		cut = finish_recording(s, now_ns());
 	/* what is there is worth having, whatever became of the rest */
 	err = pv_recorder_read(s->recorder, &s->result);
-	if (err)
+	if (err) {
 		pv_err_destroy(cut);
-	else
-		*cut_ret = cut;
-	return err;
+		return err;
+	}
+	count_unrecorded(s);
+	*cut_ret = cut;
+	return NULL;
 }
 
 const struct pv_profile *pv_session_profile(const struct pv_session *s)
@@ -755,7 +784,7 @@ struct pv_err *pv_session_wait(struct pv_session *s, int fd, bool *ended_ret)
 	return NULL;
 }
 
-struct pv_err *pv_session_wait_program(struct pv_session *s, int *status_ret)
+struct pv_err *pv_session_wait_program(struct pv_session *s, int *status_ret, int *signal_ret)
 {
-	return pv_launch_wait(s->launched, status_ret);
+	return pv_launch_wait(s->launched, status_ret, signal_ret);
 }

@@ -78,8 +78,9 @@ struct pv_err *pv_session_lost(struct pv_session *session, uint64_t *ret);
 /* Waits until the first that was named ends (ended_ret) or fd, if not -1, is readable. */
 struct pv_err *pv_session_wait(struct pv_session *session, int fd, bool *ended_ret);
 
-/* For a program that we started: its exit status, 128 + signal. */
-struct pv_err *pv_session_wait_program(struct pv_session *session, int *status_ret);
+/* For a program that we started: its exit status, 128 + signal; the signal that ended it, or 0. */
+struct pv_err *pv_session_wait_program(struct pv_session *session, int *status_ret,
+				       int *signal_ret);
 
 /* Every thread's stack now; no capture is needed. */
 struct pv_err *pv_session_snapshot(pid_t pid, struct pv_snapshot *ret);

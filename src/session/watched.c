@@ -244,6 +244,33 @@ struct pv_err *pv_watched_describe(const struct pv_watched *watched, struct pv_p
 		       : describe_frame(watched, run, profile);
 }
 
+struct pv_err *pv_watched_thread(const struct pv_watched *watched, const struct pv_program_run *run,
+				 uint32_t tid, struct pv_profile *profile, uint32_t *ret)
+{
+	char path[64], name[32] = "";
+	_pv_fclose_ FILE *file = NULL;
+	uint64_t known;
+
+	/* known already: its name was read at its first sample */
+	if (pv_map_get(&profile->thread_index, (uint64_t)run->process << 32 | tid, &known)) {
+		*ret = known;
+		return NULL;
+	}
+	if ((pid_t)tid == watched->pid) {
+		snprintf(name, sizeof(name), "%s", run->name);
+	} else {
+		snprintf(path, sizeof(path), "/proc/%d/task/%u/comm", watched->pid, tid);
+		file = fopen(path, "re");
+		if (file && fgets(name, sizeof(name), file))
+			name[strcspn(name, "\n")] = '\0';
+		pv_process_harmless(name);
+	}
+	/* it has ended: that it had its creator's name, or which one's, nobody can tell */
+	if (!*name)
+		strcpy(name, "?");
+	return pv_profile_thread(profile, run->process, tid, name, ret);
+}
+
 void pv_watched_touch(struct pv_watched *watched)
 {
 	char object[256]; /* as much as the walkers read at once */

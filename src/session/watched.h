@@ -45,6 +45,7 @@ struct pv_watched {
 	pid_t pid, parent;
 	bool named;             /* asked for, or started by us */
 	int pidfd;              /* of a named one, else -1 */
+	bool gone;              /* the pidfd says so */
 	uint64_t since_ns;      /* execs later than this are counted by the kernel's side, too */
 	struct pv_vec programs; /* struct pv_program_run, oldest first; never empty */
 	uint32_t n_threads;
@@ -110,6 +111,11 @@ const char *pv_watched_refused(const struct pv_watched *watched, const struct pv
  */
 struct pv_err *pv_watched_describe(const struct pv_watched *watched, struct pv_program_run *run,
 				   bool frame, struct pv_profile *profile);
+
+/* The place of one of its threads in the profile, with its name at its first sample, "?" if it is
+ * gone. */
+struct pv_err *pv_watched_thread(const struct pv_watched *watched, const struct pv_program_run *run,
+				 uint32_t tid, struct pv_profile *profile, uint32_t *ret);
 
 /*
  * BPF cannot wait for a page that is not resident; reading it from here brings

@@ -115,6 +115,7 @@ static void set_merge(struct pv_image *image)
 	if (!python->found)
 		return;
 	image->merge.counted = python->proc.py.anchor_kind == PV_ANCHOR_NONE;
+	image->merge.from_root = python->proc.py.anchor_kind == PV_ANCHOR_CFRAME;
 	mapping = find_mapping(image->mappings, image->n_mappings, python->collector[0].start);
 	if (!mapping)
 		return;

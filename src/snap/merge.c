@@ -14,6 +14,9 @@ struct merge {
 	uint32_t next_python;
 	uint32_t n_hidden;   /* native frames in eval's body whose Python frames are not known */
 	uint32_t n_anchored; /* native frames flagged as eval */
+	uint32_t cut_at;     /* index of the native frame that runs the run that is cut, or none */
+	bool cut;            /* the outermost run is not whole: deeper than the limit */
+	bool apart;          /* which eval frames run its Python frames is not known */
 	bool with_idle;      /* idle frames, see is_idle(), have no eval frame */
 };
 
@@ -108,6 +111,76 @@ static uint32_t count_idle(const struct merge *m)
 	return n;
 }
 
+/* Does this native frame run Python frames that are known? */
+static bool runs_python(const struct merge *m, uint32_t i)
+{
+	return m->native[i] & PV_NAT_ANCHOR || i == m->cut_at;
+}
+
+/* In the body of the eval loop, but no Python frames are known for it. */
+static bool is_hidden(const struct merge *m, uint32_t i)
+{
+	return (m->native[i] & (PV_NAT_EVAL | PV_NAT_ANCHOR)) == PV_NAT_EVAL;
+}
+
+/* An eval frame that may just be entered or left, see PV_SAMPLE_EVAL_EDGE. */
+static bool is_edge(const struct merge *m, uint32_t i)
+{
+	return m->native[i] & PV_NAT_EXACT && m->sample->flags & PV_SAMPLE_EVAL_EDGE;
+}
+
+/*
+ * From 3.12 a run's anchor stands at its end, so that the run that is cut has none: it is
+ * run by the first eval frame from `from` on, as the thread state is the one that is active.
+ * One at its edge may be that, or not.
+ */
+static void find_cut_run(struct merge *m, uint32_t from)
+{
+	uint32_t i, eval = m->cut_at, edge = m->cut_at, n_edges = 0;
+
+	for (i = m->sample->n_native; i > from; i--) {
+		if (m->native[i - 1] & PV_NAT_EVAL)
+			eval = i - 1;
+		if (is_edge(m, i - 1)) {
+			edge = i - 1;
+			n_edges++;
+		}
+	}
+	if (!n_edges)
+		m->cut_at = eval;
+	else if (n_edges == 1 && eval == m->sample->n_native &&
+		 m->sample->flags & PV_SAMPLE_NAT_END)
+		m->cut_at = edge;
+	else
+		m->apart = true;
+}
+
+/*
+ * The Python half ends at its limit.  To the root side of the eval frames that are matched
+ * there are those of Python frames that are missing: these are not hidden ones.
+ */
+static void find_limit(struct merge *m)
+{
+	uint32_t i, from = 0;
+
+	if (m->sample->py_loss != PV_LOSS_PY_DEPTH || !m->sample->n_python || m->options->counted)
+		return;
+	m->apart = m->options->from_root;
+	/* an anchor that was not met: what is hidden stands before it */
+	if (m->n_anchored < m->sample->n_runs && !m->apart)
+		return;
+	for (i = 0; i < m->sample->n_native; i++) {
+		if (m->native[i] & PV_NAT_ANCHOR)
+			from = i + 1;
+	}
+	for (m->n_hidden = 0, i = 0; i < from; i++)
+		m->n_hidden += is_hidden(m, i);
+	m->cut = !(m->python[m->sample->n_python - 1].flags & PV_PYFRAME_RUN_END);
+	/* 3.11: the anchor stands at the beginning of a run */
+	if (m->cut && !m->apart && m->n_anchored == m->sample->n_runs)
+		find_cut_run(m, from);
+}
+
 /* The frames of the next run. */
 static struct pv_err *push_run(struct merge *m)
 {
@@ -153,8 +226,7 @@ static struct pv_err *push_natives(struct merge *m, bool with_python, uint32_t s
 			err = push_mark(m, PV_MARK_BREAK);
 		if (err)
 			break;
-		if (!(word & PV_NAT_ANCHOR) || !with_python ||
-		    m->next_python >= m->sample->n_python) {
+		if (!runs_python(m, i) || !with_python || m->next_python >= m->sample->n_python) {
 			err = push_native(m, word);
 		} else if (surplus) {
 			surplus--;
@@ -162,20 +234,6 @@ static struct pv_err *push_natives(struct merge *m, bool with_python, uint32_t s
 		} else {
 			err = push_run(m);
 		}
-	}
-	return err;
-}
-
-/* The native frames leafward of the first eval frame. */
-static struct pv_err *push_leaf_natives(struct merge *m)
-{
-	struct pv_err *err = NULL;
-	uint32_t i;
-
-	for (i = 0; !err && i < m->sample->n_native; i++) {
-		if (m->native[i] & PV_NAT_ANCHOR)
-			break;
-		err = push_native(m, m->native[i]);
 	}
 	return err;
 }
@@ -234,26 +292,41 @@ static struct pv_err *merge_unread(struct merge *m)
 	return err ? err : push_mark(m, PV_MARK_NEW_MAPPING);
 }
 
-/* Both halves are whole, or the native one broke off: match run by run from the leaf. */
+/*
+ * Nothing to count from, or no anchors: the native frames leafward of all eval frames,
+ * then all Python frames.
+ */
+static struct pv_err *merge_apart(struct merge *m)
+{
+	bool nat_end = m->sample->flags & PV_SAMPLE_NAT_END;
+	struct pv_err *err = NULL;
+	uint32_t i, n = 0;
+
+	while (n < m->sample->n_native && !(m->native[n] & (PV_NAT_ANCHOR | PV_NAT_EVAL)) &&
+	       !is_edge(m, n))
+		n++;
+	if (n == m->sample->n_native && nat_end)
+		return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
+	for (i = 0; !err && i < n; i++)
+		err = push_native(m, m->native[i]);
+	if (!err)
+		err = push_mark(m, PV_MARK_BREAK);
+	if (!err)
+		err = push_runs(m);
+	m->out->truncated = true;
+	mark_loss(m, nat_end ? m->sample->py_loss : m->sample->nat_loss);
+	return err ? err : push_mark(m, PV_MARK_TRUNCATED);
+}
+
+/* Both halves are whole, or one is cut short: match run by run from the leaf. */
 static struct pv_err *merge_both(struct merge *m)
 {
 	uint32_t flags = m->sample->flags, runs = m->sample->n_runs, surplus = 0;
 	bool nat_end = flags & PV_SAMPLE_NAT_END, py_end = flags & PV_SAMPLE_PY_END;
 	struct pv_err *err;
 
-	if (m->options->counted && (!nat_end || !py_end)) {
-		/* nothing to count from: leaf natives, then all Python */
-		err = push_leaf_natives(m);
-		if (!err)
-			err = push_mark(m, PV_MARK_BREAK);
-		if (!err)
-			err = push_runs(m);
-		if (!err)
-			err = push_mark(m, PV_MARK_TRUNCATED);
-		m->out->truncated = true;
-		mark_loss(m, nat_end ? m->sample->py_loss : m->sample->nat_loss);
-		return err;
-	}
+	if (m->apart || (m->options->counted && (!nat_end || !py_end)))
+		return merge_apart(m);
 	if (m->options->counted && m->n_anchored < runs && m->n_anchored + count_idle(m) == runs) {
 		m->with_idle = true;
 		runs = m->n_anchored;
@@ -265,6 +338,9 @@ static struct pv_err *merge_both(struct merge *m)
 	}
 	if (m->n_anchored > runs + surplus && py_end)
 		return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
+	/* all native frames are there, but not the one of a run */
+	if (nat_end && !py_end && m->n_anchored + (m->cut_at < m->sample->n_native) < runs + m->cut)
+		return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
 	err = push_natives(m, true, surplus);
 	if (err || (nat_end && py_end)) {
 		m->out->complete = !m->out->bridged;
@@ -273,7 +349,10 @@ static struct pv_err *merge_both(struct merge *m)
 	m->out->truncated = true;
 	mark_loss(m, nat_end ? m->sample->py_loss : m->sample->nat_loss);
 	err = push_mark(m, PV_MARK_TRUNCATED);
-	return err ? err : push_runs(m);
+	if (err || m->next_python >= m->sample->n_python)
+		return err;
+	err = push_runs(m);
+	return err || py_end ? err : push_mark(m, PV_MARK_TRUNCATED);
 }
 
 /*
@@ -288,7 +367,7 @@ static struct pv_err *merge_hidden_natives(struct merge *m)
 	bool agree = m->n_anchored == runs + surplus || (!whole && m->n_anchored < runs);
 	struct pv_err *err = NULL;
 
-	if (m->n_hidden || (m->options->counted && !whole))
+	if (m->n_hidden || m->apart || (m->options->counted && !whole))
 		agree = false;
 	if (agree)
 		err = push_natives(m, true, surplus);
@@ -328,7 +407,8 @@ static struct pv_err *merge_halves(struct merge *m)
 	if (m->n_hidden)
 		return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
 	/* posix_spawn()'s child has a stack of its own: the Python frames are its parent's */
-	if (flags & PV_SAMPLE_BORROWED && flags & PV_SAMPLE_NAT_END && !m->n_anchored)
+	if (flags & PV_SAMPLE_BORROWED && flags & PV_SAMPLE_NAT_END && !m->n_anchored &&
+	    m->cut_at == m->sample->n_native && !m->apart)
 		return merge_native_only(m);
 	if (!m->sample->n_python) {
 		/* an eval frame, but no Python frame: it is being entered or left */
@@ -355,7 +435,9 @@ static void reverse(struct pv_vec *frames)
 struct pv_err *pv_merge(const struct pv_event_sample *sample, size_t size,
 			const struct pv_merge_options *options, struct pv_merged *merged)
 {
-	struct merge m = { .sample = sample, .options = options, .out = merged };
+	struct merge m = {
+		.sample = sample, .options = options, .out = merged, .cut_at = sample->n_native
+	};
 	struct pv_err *err;
 	uint32_t i;
 
@@ -368,8 +450,9 @@ struct pv_err *pv_merge(const struct pv_event_sample *sample, size_t size,
 	m.native = m.kernel + sample->n_kernel;
 	for (i = 0; i < sample->n_native; i++) {
 		m.n_anchored += !!(m.native[i] & PV_NAT_ANCHOR);
-		m.n_hidden += (m.native[i] & (PV_NAT_EVAL | PV_NAT_ANCHOR)) == PV_NAT_EVAL;
+		m.n_hidden += is_hidden(&m, i);
 	}
+	find_limit(&m);
 
 	merged->frames.n = 0;
 	merged->complete = merged->truncated = merged->marked = false;

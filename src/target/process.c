@@ -28,7 +28,7 @@ struct stat_facts {
 	char name[16];
 	char state;
 	pid_t parent;
-	uint64_t flags, cpu_ns, n_threads, start_ticks;
+	uint64_t flags, cpu_ns, waited_ns, n_threads, start_ticks;
 };
 
 static uint64_t ticks_ns(uint64_t ticks)
@@ -49,7 +49,7 @@ void pv_process_harmless(char *name)
 
 /*
  * proc(5), fields from 1: 2 comm, 3 state, 4 ppid, 9 flags, 14 utime, 15 stime,
- * 20 num_threads, 22 starttime.
+ * 16 cutime, 17 cstime, 20 num_threads, 22 starttime.
  */
 static bool stat_parse(const char *text, struct stat_facts *ret)
 {
@@ -81,6 +81,7 @@ static bool stat_parse(const char *text, struct stat_facts *ret)
 	ret->parent = (pid_t)field[4];
 	ret->flags = field[9];
 	ret->cpu_ns = ticks_ns(field[14] + field[15]);
+	ret->waited_ns = ticks_ns(field[16] + field[17]);
 	ret->n_threads = field[20];
 	ret->start_ticks = field[22];
 	return true;
@@ -445,5 +446,18 @@ bool pv_process_cpu_ns(pid_t pid, uint64_t *ret)
 	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &time))
 		return false;
 	*ret = time.tv_sec * 1000000000ULL + time.tv_nsec;
+	return true;
+}
+
+bool pv_process_waited_ns(pid_t pid, uint64_t start_ticks, uint64_t *ret)
+{
+	struct stat_facts facts;
+	struct pv_err *err = stat_read(pid, "stat", &facts);
+
+	if (err || facts.start_ticks != start_ticks) {
+		pv_err_destroy(err);
+		return false;
+	}
+	*ret = facts.waited_ns;
 	return true;
 }

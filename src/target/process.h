@@ -51,6 +51,13 @@ bool pv_process_start_ns(pid_t pid, uint64_t *ret);
 /* CPU time of all threads so far, ended ones included, ns; a zombie's, too; false: it is gone. */
 bool pv_process_cpu_ns(pid_t pid, uint64_t *ret);
 
+/*
+ * CPU time of children that it has waited for, with what those had waited for,
+ * to a clock tick, ns.  False: it is gone, or one that was started at another
+ * time has its number now.
+ */
+bool pv_process_waited_ns(pid_t pid, uint64_t start_ticks, uint64_t *ret);
+
 /* Is all of it gone or a zombie? */
 bool pv_process_over(pid_t pid);
 

@@ -186,12 +186,15 @@ static inline bool pv_nat_hides_python(struct pv_ctx *c, __u64 lookup, __u64 cfa
 {
 	const struct pv_proc *p = c->proc;
 
-	if (!p->has_python || p->py.anchor_kind == PV_ANCHOR_NONE || !pv_nat_in_eval(p, lookup))
+	if (!p->has_python || p->py.anchor_kind == PV_ANCHOR_NONE || !pv_nat_in_eval(p, lookup) ||
+	    pv_nat_at_edge(c, cfa))
 		return false;
 	if (c->w->exact && (lookup - p->eval[0].start < PV_NAT_PROLOGUE ||
-			    (p->eval_row && p->eval_row != pv_nat_cfa_rule(row))))
+			    (p->eval_row && p->eval_row != pv_nat_cfa_rule(row)))) {
+		c->w->sample.flags |= PV_SAMPLE_EVAL_EDGE;
 		return false;
-	return !pv_nat_at_edge(c, cfa);
+	}
+	return true;
 }
 
 /* CFA - anchor is a constant of the binary; a second value forbids bridges. */

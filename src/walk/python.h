@@ -352,6 +352,10 @@ static inline void pv_walk_python(struct pv_ctx *c)
 	pv_loop(PV_PYTHON_FRAMES_MAX + PV_PYTHON_FRAMES_MAX / 2, pv_py_step, c);
 	if (!w->py_done)
 		pv_py_fail(w, PV_LOSS_PY_DEPTH, w->frame);
+	/* 3.11: the run that is cut has its anchor all the same */
+	if (w->sample.py_loss == PV_LOSS_PY_DEPTH && p->py.anchor_kind == PV_ANCHOR_ENTRY &&
+	    w->run_frames)
+		pv_py_push_anchor(w, w->cframe);
 	if (p->py.anchor_kind == PV_ANCHOR_CFRAME)
 		pv_py_align_cframes(c);
 	pv_recover_learn(c);

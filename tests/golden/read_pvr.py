@@ -15,8 +15,9 @@ DEPTH_MAX = 16384
 KINDS = ["python", "native", "inlined", "kernel", "marker", "thread", "process"]
 FIELDS = {
     1: "target_name", 2: "title", 3: "pid", 4: "interpreter", 5: "problem", 6: "engine", 7: "host", 8: "note",
-    16: "no_native", 17: "no_kernel", 18: "children", 19: "ended", 20: "cut", 32: "start_unix_ns", 33: "slice_ns",
-    34: "n_slices", 35: "period_ns", 36: "duration_ns", 37: "target_cpu_ns", 38: "own_cpu_ns", 39: "probe_ns",
+    16: "no_native", 17: "no_kernel", 18: "children", 19: "ended", 20: "cut", 21: "unwatched_least",
+    32: "start_unix_ns", 33: "slice_ns", 34: "n_slices", 35: "period_ns", 36: "duration_ns", 37: "target_cpu_ns",
+    38: "own_cpu_ns", 39: "probe_ns", 40: "n_unwatched", 41: "unwatched_cpu_ns",
     64: "samples", 65: "complete", 66: "truncated", 67: "marked", 68: "bridged", 69: "with_python", 70: "kernel",
     71: "gc"}
 STRING_FIELDS = {1, 2, 4, 5, 6, 7, 8}

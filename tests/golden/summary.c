@@ -106,6 +106,13 @@ static void show_idle(void)
 	ok(pv_str_appendf(&wait.place, "app.py:41"));
 	p->own_cpu_ns = 80000000;
 	show("idle", p, &live, 80, false);
+	p->n_unwatched = 2;
+	p->unwatched_cpu_ns = 2040000000;
+	show("idle, with busy children", p, &live, 80, true);
+	p->unwatched_least = true;
+	p->unwatched_cpu_ns = 520000000;
+	show("idle, with busy children that have ended", p, &live, 80, false);
+	p->unwatched_cpu_ns = 0;
 	add(p, 12, "p tick /srv/app.py 60");
 	show("nearly idle", p, &live, 100, true);
 	pv_wait_deinit(&wait);

@@ -8,6 +8,7 @@ if one failed.
 import json
 import os
 import pathlib
+import pty
 import stat
 import struct
 import subprocess
@@ -135,6 +136,21 @@ def check_parts():
     check("--from, --to: a part says so", got.totals["note"] == b"only 15.00 to 30.50 s are shown")
 
 
+def on_terminal(*arguments):
+    """What stands on a terminal that is both standard output and standard error, on one line."""
+    master, slave = pty.openpty()
+    run = subprocess.Popen([PITVIPER, "report", *arguments], stdin=subprocess.DEVNULL, stdout=slave, stderr=slave)
+    os.close(slave)
+    text = b""
+    try:
+        while chunk := os.read(master, 65536):
+            text += chunk
+    except OSError:  # the other end is closed
+        pass
+    os.close(master)
+    return run.wait(), " ".join(text.decode(errors="replace").split())
+
+
 def check_wrong():
     data = pathlib.Path("x.pvr").read_bytes()
     pathlib.Path("cut.pvr").write_bytes(data[:-5])
@@ -143,6 +159,12 @@ def check_wrong():
     says = f"the recording breaks off after 60.00 s, at byte {len(data) - 14} of {len(data) - 5} (it ends within a chunk)"
     check("cut: status 0, said twice", status == 0 and says in err and err.startswith("pitviper: cut.pvr: ") and
           says in out, (status, out, err))
+    status, out = on_terminal("cut.pvr")
+    check("cut: said once on a terminal", status == 0 and out.count("breaks off") == 1 and "Note: the" in out, out)
+    status, out = on_terminal("-q", "-o", "cut.folded", "cut.pvr")
+    check("cut: said on a terminal without a summary", status == 0 and out.count("breaks off") == 1, out)
+    status, out = on_terminal("-o", "/dev/full", "--format", "folded", "cut.pvr")
+    check("cut: said on a terminal when there is no summary", status == 1 and out.count("breaks off") == 1, out)
     status, out, err = report("--json", "cut.pvr")
     summary = json.loads(out)
     check("cut: for machines", status == 0 and summary["cut"] and says in summary["note"] and

@@ -121,10 +121,9 @@ def test_fork(interp, target, tmp_path):
 
 
 def test_without_children(kin, burn, tmp_path):
-	"""Not asked for: nothing of a child appears, however it was made."""
+	"""Not asked for: nothing of a child appears, however it was made; but that there were some is told."""
 	recording = Recording(tmp_path, "-p", kin.pid, children=False)
-	order(kin, "fork 2 0.2")
-	order(kin, "storm 3 %s 50" % burn)
+	cpu = list(order(kin, "fork 2 0.2").values()) + list(order(kin, "storm 3 %s 50" % burn).values())
 	order(kin, "burn 0.3")
 	kin.say("exit")
 	stacks, summary = recording.end()
@@ -132,6 +131,8 @@ def test_without_children(kin, burn, tmp_path):
 	assert not of(stacks, function="in_fork") and not of(stacks, function="burns")
 	assert {s.pid for s in stacks} == {None} and [p["pid"] for p in summary["processes"]] == [kin.pid]
 	assert not summary["samples_missing"], summary
+	# they have ended: a clock tick of user and one of system time may be missing, and more of their start
+	assert sum(cpu) - 0.04 < summary["children_cpu_s"] < sum(cpu) + 0.3 and summary["children_at_least"], (cpu, summary)
 
 
 def test_daemon(kin, tmp_path):
@@ -303,7 +304,40 @@ def test_storm_of_pythons(newest, target, tmp_path):
 	nothing_lost(summary)
 
 
+def test_events_that_are_lost(kin, burn, tmp_path):
+	"""pitviper does not run while more is born, becomes something else and ends than the side-band can hold."""
+	recording = Recording(tmp_path, "-p", kin.pid)
+	recording.proc.send_signal(signal.SIGSTOP)
+	lost = order(kin, "storm 1500 %s 1" % burn)
+	recording.proc.send_signal(signal.SIGCONT)
+	for name in ("watched", "programs"):
+		assert live.gone(lambda: entries(recording.proc.pid, name) <= 3), "what has ended is kept in " + name
+	after = order(kin, "fork 2 0.5")
+	kin.say("exit")
+	stacks, summary = recording.end()
+	assert summary["lost"]["sideband"], "this test loses nothing"
+	# from here on all is as it was
+	for pid, seconds in after.items():
+		within(of(stacks, pid), seconds, HZ, what="child")
+		assert of(stacks, pid, "in_fork") > 0.9 * of(stacks, pid)
+	# and before, every sample that the ring could hold is of one of these
+	assert {s.pid for s in stacks} <= set(lost) | set(after) | {kin.pid}
+	within(summary["samples"] + summary["lost"]["ring_sample"] + summary["lost"]["spared"] + summary["lost"]["proc_gone"],
+	       summary["target_cpu_s"], HZ, what="the whole")
+
+
 # ---- several, and by name
+
+def waited_for(pid, kind):
+	"""How many descriptors of this kind that process's epoll has."""
+	fd_dir, count = "/proc/%d/fd" % pid, 0
+	for fd in os.listdir(fd_dir):
+		if "eventpoll" in os.readlink(os.path.join(fd_dir, fd)):
+			with open("/proc/%d/fdinfo/%s" % (pid, fd)) as info:
+				held = re.findall(r"^tfd:\s*(\d+)", info.read(), re.M)
+			count += sum(kind in os.readlink(os.path.join(fd_dir, other)) for other in held)
+	return count
+
 
 def test_several(newest, target, tmp_path):
 	"""Two that have nothing to do with each other, one of them named twice."""
@@ -311,9 +345,12 @@ def test_several(newest, target, tmp_path):
 	recording = Recording(tmp_path, "-p", victims[0].pid, "-p", victims[1].pid, "-p", victims[0].pid, children=False)
 	for victim, seconds in zip(victims, (0.6, 0.2)):
 		order(victim, "burn %s" % seconds)
+	assert waited_for(recording.proc.pid, "pidfd") == 2
 	victims[0].say("exit")
 	victims[0].proc.wait()
 	order(victims[1], "burn 0.2")		# the capture goes on
+	# one that has ended would wake it at once for ever
+	assert live.gone(lambda: waited_for(recording.proc.pid, "pidfd") == 1)
 	victims[1].say("exit")
 	stacks, summary = recording.end()
 	for victim, seconds in zip(victims, (0.6, 0.4)):

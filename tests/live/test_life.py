@@ -3,6 +3,7 @@
 started; deep stacks; odd names; programs without Python."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -138,6 +139,7 @@ def test_record_program_ends_by_signal(newest, tmp_path):
 	output = str(tmp_path / "p.folded")
 	run = live.pitviper("record", "-o", output, "--", newest.path, "-c", "import os; os.kill(os.getpid(), 15)")
 	assert run.status == 128 + 15, run
+	assert re.search(r"^pitviper: python\S* \(\d+\) was ended by SIGTERM$", run.err.decode(), re.M), run
 	assert os.path.exists(output)
 
 

@@ -74,13 +74,18 @@ def test_full_disk(newest, target, tmp_path, small_disk):
 	victim = target(newest, "life.py")
 	path, folded = str(small_disk / "x.pvr"), str(tmp_path / "x.folded")
 	victim.say("burn 60")
-	run = live.pitviper("record", "-F", 20000, "-d", 60, "-p", victim.pid, "-o", path, "-o", folded, timeout=90)
+	run = live.pitviper("record", "-F", 20000, "-d", 60, "--json", "-p", victim.pid, "-o", path, "-o", folded, timeout=90)
 	assert run.status == 1 and run.seconds < 50, run
 	assert "the capture ended early: cannot write %s: No space left on device" % path in run.text()
+	assert b"Wrote %s; %s is cut off\n" % (folded.encode(), path.encode()) in run.out, run
 	captured = live.parse_folded(folded)	# the other output has what was recorded until then
 	again, stacks = report(path, str(tmp_path / "y.folded"))
 	assert again.status == 0 and "breaks off" in again.text()
 	assert live.total(stacks) == live.total(captured) > 1000
+	# what did not fit any more is counted: it was taken, and is in no output
+	summary = live.last_json(run.out)
+	assert summary["samples"] == live.total(captured) and summary["lost"]["unrecorded"] > 0
+	assert summary["samples_lost"] >= summary["lost"]["unrecorded"]
 	assert victim.alive()
 
 

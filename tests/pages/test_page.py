@@ -407,6 +407,43 @@ def test_the_strip_knows_no_more_cpus_than_there_were(page):
     assert "up to 1.0 CPU · 2.00 s" in said
 
 
+def strip_pixels(page):
+    """The strip as it is drawn; it comes after the first paint."""
+    page.until(lambda: page.js("return document.querySelector('#strip canvas').hasAttribute('aria-valuetext')"))
+    return page.js("return document.querySelector('#strip canvas').toDataURL()")
+
+
+def only(keep):
+    """The recipe without the samples that are not to be kept."""
+    return "\n".join(line for line in TEXT.splitlines() if "process=" not in line or keep(line)) + "\n"
+
+
+@pytest.mark.parametrize("state, keep", [
+    ({"hide": "report"}, lambda line: "| p report " not in line),
+    ({"hide": "tcp_sendmsg,walk"}, lambda line: "| k tcp_sendmsg " not in line and "| p walk " not in line),
+    ({"thread": "1"}, lambda line: " 43 pool " in line),
+    ({"process": "0", "hide": "report"}, lambda line: "process=41.1" in line and "| p report " not in line),
+], ids=["a function", "functions of two layers", "a thread", "both"])
+def test_the_strip_is_of_what_is_selected(page, state, keep):
+    """It looks as that of a capture that has nothing else."""
+    page.size(1280, 1600)
+    page.open(TEXT)
+    whole = strip_pixels(page)
+    ids = []
+    for name in state.get("hide", "").split(",") if "hide" in state else []:
+        page.open(TEXT, tab="functions")
+        page.js("""[...document.querySelectorAll('#grid-functions .row')].find(row =>
+            [...row.children].some(cell => cell.textContent === arguments[0])).click()""", name)
+        page.settle()
+        page.press("x")
+        ids.append(page.state()["hide"])
+    page.driver.get("about:blank")
+    page.open(TEXT, **{**state, **({"hide": ",".join(ids)} if ids else {})})
+    selected = strip_pixels(page)
+    page.open(only(keep))
+    assert selected == strip_pixels(page) != whole
+
+
 def test_without_times_the_strip_says_so(page):
     text = "\n".join(" ".join(p for p in line.split(" ") if not p.startswith("at=")) for line in TEXT.splitlines())
     page.open(text.replace("capture n_slices 50", "capture n_slices 0"))
@@ -437,6 +474,34 @@ def test_search_follows_the_selection(page):
     view = oracle.View(RECIPE, span=(0, 10), fold="c")
     n = view.passing(lambda f: f.function == b"report")
     assert page.text("#found") == f"{percent(n, view.total)} · {n / 100:.2f} s"
+
+
+RECURSION = {
+    "f calls itself": ("p f /srv/a.py - 3 | p f /srv/a.py - 3 | p g /srv/a.py - 9", {"f": 100, "g": 100, "f|g": 100}),
+    "by way of another": ("p f /srv/a.py - 3 | p g /srv/a.py - 9 | p f /srv/a.py - 4 | p f /srv/a.py - 3",
+                          {"f": 100, "g": 100, "a.py:3$": 100, "a.py:4$": 100}),
+    "under what is lifted": ("p f /srv/a.py - 3 | n _PyObject_Call - python3.12 0 | p f /srv/a.py - 3",
+                             {"f": 100, "_PyObject_Call|f": 100}),
+    "beside others": ("p main /srv/a.py - 1 | p f /srv/a.py - 3 | p f /srv/a.py - 3", {"f": 50, "main": 100, "main|f": 100}),
+}
+
+
+@pytest.mark.parametrize("stack", RECURSION)
+def test_recursion_matches_once(page, stack):
+    """The share is of the samples: however often a stack matches, it is one."""
+    frames, shares = RECURSION[stack]
+    rest, total = ("60 7 main | p main /srv/a.py - 1\n", 120) if "main" in shares else ("", 60)
+    page.open(f"capture period_ns 10000000\n40 7 main | {frames}\n20 7 main | {frames} | p leaf /srv/a.py - 20\n{rest}")
+    for query, share in shares.items():
+        n = total * share // 100
+        assert page.search(query) == f"{percent(n, total)} · {n / 100:.2f} s", query
+
+
+def test_a_collection_within_a_collection_counts_once(page):
+    gc = "m [gc] - - 0 | n gc_collect_main - python3.12 0"
+    page.open(f"capture period_ns 10000000\n40 7 main | p f /srv/a.py - 3 | {gc} | p __del__ /srv/a.py - 9 | {gc}\n"
+              f"20 7 main | p f /srv/a.py - 3 | {gc}\n60 7 main | p f /srv/a.py - 3\n")
+    assert "GC " + percent(60, 120) in page.texts("#beside-layers button")
 
 
 def test_what_is_no_expression_is_said(page):
@@ -503,6 +568,14 @@ def test_light_and_dark(page):
         assert background() == light and page.state()["theme"] == "light"
     finally:
         page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_the_browsers_own_search_finds_frames(page):
+    page.open(TEXT, pick=0)
+    page.outline()
+    assert "copy_from_iter" not in page.text("#panel")  # but in the table that is not seen
+    assert page.js("return window.find('copy_from_iter')")
+    assert not page.js("return window.find('copy_from_nowhere')")
 
 
 @pytest.mark.parametrize("width, height", [(1280, 720), (800, 600), (390, 800), (1920, 1080)])

@@ -10,9 +10,17 @@ NAMES = [b"a;b", b"'\"`", b"<script>window.pwned=1</script>", b"</script><script
          b"\xff\xfe\xc0\xaf", b"\xed\xa0\x80", b"\xe2\x80\xa8\xe2\x80\xa9\xc2\x85", b"back\\slash \\x41", b"\x1b[31mred\x7f",
          b" ", b"%s%n", b"${window.pwned=1}", b"{{DATA}}", "größe 日本 🐍".encode(), b"x" * 10240, b"\xff" * 5000,
          b"a\xcc\x81" * 50, "\u202egpj.exe\u202c".encode(), b"\xef\xbb\xbfbom", b"__proto__", b"constructor", b"toString",
+         # The first and the last of each range of what is obeyed, and their neighbours, which are shown.
+         "\u0600\u0605\u06dd\u070f\u0890\u0891\u08e2\u180b\u180f\u200b\u200f\u2028\u202e\u2060\u206f\u3164".encode(),
+         "\ufff0\ufffb\ufffe\uffff\U000110bd\U000110cd\U00013430\U0001343f\U0001bca0\U0001bca3\U0001d173\U0001d17a".encode(),
+         "\U000e0000\U000e0041\U000e0fff\U0001fffe\U0010ffff".encode(),
+         "\u0606\u06de\u0892\u180a\u1810\u2010\u3163\uffef\ufffc\ufffd\U000110be\U00013440\U0001d172".encode(),
          b"[unknown but not]", b"javascript:window.pwned=1"]
-# What text.js calls strange, beside what is not UTF-8.
-STRANGE = re.compile("[\0-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\udc80-\udcff]")
+# What text.js calls strange (as src/base/text.c does), beside what is not UTF-8.
+STRANGE = re.compile("[\0-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180b-\u180f\u200b-\u200f"
+                     "\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff0-\ufffb\ufffe\uffff\U000110bd\U000110cd\U00013430-\U0001343f"
+                     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\udc80-\udcff" +
+                     "".join(chr(plane << 16 | last) for plane in range(1, 17) for last in (0xfffe, 0xffff)) + "]")
 
 
 def shown(name):

@@ -57,6 +57,14 @@ END_TEST
 
 /* ---- load */
 
+static struct pv_load load_of(const struct pv_profile *p)
+{
+	struct pv_load load;
+
+	ok(pv_load_of(p, &load));
+	return load;
+}
+
 START_TEST(load_of_one_thread)
 {
 	struct pv_profile *p = profile_of(10);
@@ -67,7 +75,7 @@ START_TEST(load_of_one_thread)
 	add(p, 50, "p f /a.py 1|n g libz.so.1 0|k read - 0");
 	add(p, 50, "p f /a.py 1|i h libz.so.1 0");
 	add(p, 6, "m [truncated] - 0");
-	load = pv_load_of(p);
+	load = load_of(p);
 	ck_assert_uint_eq(load.samples, 556);
 	ck_assert_uint_eq(load.cpu_ns, 5560000000);
 	ck_assert_double_eq_tol(load.cpus, 0.556, 1e-9);
@@ -99,9 +107,9 @@ START_TEST(load_of_processes)
 			      &process));
 	ok(pv_profile_thread(p, process, 13, "other", &thread));
 	ok(pv_profile_add(p, node_of(p, "n main cat 0"), thread, 100));
-	load = pv_load_of(p);
+	load = load_of(p);
 	ck_assert_uint_eq(load.n_processes, 2);
-	ck_assert_uint_eq(load.n_threads, 4);
+	ck_assert_uint_eq(load.n_threads, 3);
 	ck_assert_double_eq_tol(load.cpus, 1.6, 1e-9);
 	pv_profile_destroy(p);
 }
@@ -113,9 +121,15 @@ struct missing_case {
 };
 
 static const struct missing_case missing_cases[] = {
-	{ 1000, 1000, 0, 0, 1000 },   { 1000000, 1009000, 0, 0, 1000000 }, /* less than 1 % */
-	{ 4, 14, 0, 0, 4 },           /* a few samples are chance */
-	{ 1000, 1120, 0, 0, 1000 },   /* so are four times the root of them */
+	{ 1000, 1000, 0, 0, 1000 },
+	{ 1000000, 1009000, 0, 0, 1000000 }, /* less than 1 % */
+	{ 990000, 1000000, 0, 0, 990000 },
+	{ 989999, 1000000, 0, 10001, 1000000 },
+	{ 0, 16, 0, 0, 0 }, /* a few samples are chance */
+	{ 0, 17, 0, 17, 17 },
+	{ 1000, 1120, 0, 0, 1000 }, /* so are four times the root of them */
+	{ 1440, 1600, 0, 0, 1440 },
+	{ 1439, 1600, 0, 161, 1600 },
 	{ 1000, 1200, 0, 200, 1200 }, /* the kernel's count is the truth then */
 	{ 1000, 1050, 45, 0, 1050 },  /* what is counted as lost is not missing */
 	{ 1000, 0, 0, 0, 1000 },      /* the target is gone: not known */
@@ -132,7 +146,7 @@ START_TEST(missing_samples)
 	p->target_cpu_ns = c->target_samples * p->period_ns;
 	p->losses.count[48] = c->lost;
 	p->losses.name[48] = "RING_SAMPLE";
-	load = pv_load_of(p);
+	load = load_of(p);
 	ck_assert_uint_eq(load.missing, c->missing);
 	ck_assert_uint_eq(load.lost, c->lost);
 	ck_assert_uint_eq(load.cpu_ns, c->cpu_samples * p->period_ns);
@@ -144,13 +158,13 @@ START_TEST(idle_and_rough)
 {
 	struct pv_profile *p = profile_of(10);
 
-	ck_assert(pv_load_of(p).idle);
+	ck_assert(load_of(p).idle);
 	add(p, 49, "p f /a.py 1");
-	ck_assert(pv_load_of(p).idle && pv_load_of(p).rough);
+	ck_assert(load_of(p).idle && load_of(p).rough);
 	add(p, 1, "p f /a.py 1");
-	ck_assert(!pv_load_of(p).idle && pv_load_of(p).rough);
+	ck_assert(!load_of(p).idle && load_of(p).rough);
 	add(p, 50, "p f /a.py 1");
-	ck_assert(!pv_load_of(p).idle && !pv_load_of(p).rough);
+	ck_assert(!load_of(p).idle && !load_of(p).rough);
 	pv_profile_destroy(p);
 }
 END_TEST
@@ -460,6 +474,27 @@ START_TEST(turn_in_own_code)
 }
 END_TEST
 
+/* Half of it is enough to go down, three quarters to name a line; less is not. */
+START_TEST(turn_at_exactly_half)
+{
+	struct pv_profile *p = profile_of(10);
+
+	add(p, 50, "p f /a.py 1");
+	add(p, 50, "p f /a.py 1|n g x.so 0");
+	expect_turn(p, "g 50", "f");
+	add(p, 1, "p f /a.py 1");
+	expect_turn(p, "in f 101", NULL);
+	pv_profile_destroy(p);
+	p = profile_of(10);
+	add(p, 75, "p f /a.py 1");
+	add(p, 25, "p f /a.py 2");
+	expect_turn(p, "in f 75", NULL);
+	add(p, 1, "p f /a.py 2");
+	expect_turn(p, "in f 101", NULL);
+	pv_profile_destroy(p);
+}
+END_TEST
+
 /* A sample belongs to its innermost own call, whoever called that. */
 START_TEST(turn_in_a_helper_of_many)
 {
@@ -764,6 +799,25 @@ static struct pv_wait wait_of(const char *function, const char *place)
 	return wait;
 }
 
+/* Nothing is known of the time behind the break, so it was not idle. */
+START_TEST(answer_of_a_break_before_the_first_sample)
+{
+	struct pv_profile *p = profile_of(0);
+	struct pv_verdict verdict;
+
+	p->cut = true;
+	ok(pv_verdict_of(p, NULL, &verdict));
+	ck_assert_str_eq(pv_str_text(&verdict.answer.text),
+			 "No sample is there before the break.\n");
+	pv_verdict_deinit(&verdict);
+	add(p, 3, "p f /a.py 1");
+	ok(pv_verdict_of(p, NULL, &verdict));
+	ck_assert_ptr_nonnull(strstr(pv_str_text(&verdict.answer.text), "on CPU"));
+	pv_verdict_deinit(&verdict);
+	pv_profile_destroy(p);
+}
+END_TEST
+
 START_TEST(answer_of_an_idle_target)
 {
 	struct pv_profile *p = profile_of(10);
@@ -961,6 +1015,7 @@ static TCase *verdict_cases(void)
 	tcase_add_test(tcase, path_of_nothing);
 	tcase_add_test(tcase, turn_of_the_screens);
 	tcase_add_test(tcase, turn_in_own_code);
+	tcase_add_test(tcase, turn_at_exactly_half);
 	tcase_add_test(tcase, turn_in_a_helper_of_many);
 	tcase_add_test(tcase, turn_in_threads_of_a_library);
 	tcase_add_test(tcase, turn_without_own_code);
@@ -983,6 +1038,7 @@ static TCase *sentence_cases(void)
 	tcase_add_test(tcase, answer_of_the_collector);
 	tcase_add_test(tcase, answer_below_half);
 	tcase_add_test(tcase, answer_of_an_idle_target);
+	tcase_add_test(tcase, answer_of_a_break_before_the_first_sample);
 	tcase_add_test(tcase, answer_with_odd_names);
 	tcase_add_loop_test(tcase, where_it_waits, 0, sizeof(wait_cases) / sizeof(*wait_cases));
 	tcase_add_test(tcase, which_thread_waits);

@@ -99,7 +99,22 @@ static void expect(const struct sample *s, const struct pv_merge_options *option
 }
 
 static const struct pv_merge_options anchored, counted = { .counted = true },
-					       no_native = { .no_native = true };
+					       no_native = { .no_native = true },
+					       from_root = { .from_root = true };
+
+/* The collector is object 3, where native() puts its frames. */
+#define COLLECTOR                                                                                  \
+	.collector = {                                                                             \
+		.object = 3,                                                                       \
+		.n = 2,                                                                            \
+		.parts = { { 0x100, 0x180 }, { 0x280, 0x300 } },                                   \
+	}
+
+static const struct pv_merge_options with_gc = { COLLECTOR },
+				     counted_gc = { COLLECTOR, .counted = true },
+				     no_native_gc = { COLLECTOR, .no_native = true },
+				     no_native_counted_gc = { COLLECTOR, .no_native = true,
+							      .counted = true };
 
 static void expect_state(bool complete, bool truncated, bool marked, bool bridged, int loss)
 {
@@ -108,6 +123,12 @@ static void expect_state(bool complete, bool truncated, bool marked, bool bridge
 	ck_assert_int_eq(merged.marked, marked);
 	ck_assert_int_eq(merged.bridged, bridged);
 	ck_assert_int_eq(merged.loss, loss);
+}
+
+static void expect_gc(bool gc, bool unknown)
+{
+	ck_assert_int_eq(merged.gc, gc);
+	ck_assert_int_eq(merged.gc_unknown, unknown);
 }
 
 static void setup(void)
@@ -393,6 +414,188 @@ START_TEST(python_half_that_is_too_deep)
 }
 END_TEST
 
+/*
+ * Cut in a run that is deeper than the limit: from 3.12 its anchor, which stands at its
+ * end, was not reached.  It is run by the next eval frame there is.
+ */
+START_TEST(a_run_deeper_than_the_limit)
+{
+	struct sample s = make(PV_SAMPLE_NAT_END);
+
+	s.head.py_loss = PV_LOSS_PY_DEPTH;
+	python(&s, 1, 0);
+	python(&s, 2, 0);
+	native(&s, 1, PV_NAT_EXACT);
+	native(&s, 2, PV_NAT_EVAL);
+	native(&s, 3, 0);
+	expect(&s, &anchored, "[truncated] N3 P2 P1 N1");
+	expect_state(false, true, false, false, PV_LOSS_PY_DEPTH);
+	/* what runs the frames that are missing stays native */
+	native(&s, 4, PV_NAT_EVAL);
+	native(&s, 5, 0);
+	expect(&s, &anchored, "[truncated] N5 N4 N3 P2 P1 N1");
+	expect_state(false, true, false, false, PV_LOSS_PY_DEPTH);
+	/* so it is known where a collection stands */
+	expect(&s, &with_gc, "[truncated] N5 N4 [gc] N3 P2 P1 N1");
+	expect(&s, &no_native_gc, "[truncated] [gc] P2 P1");
+	expect_state(false, true, false, false, PV_LOSS_PY_DEPTH);
+	/* no eval frame at all */
+	s = make(PV_SAMPLE_NAT_END);
+	s.head.py_loss = PV_LOSS_PY_DEPTH;
+	python(&s, 1, 0);
+	native(&s, 1, 0);
+	expect(&s, &anchored, "[mismatch] N1");
+	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+}
+END_TEST
+
+START_TEST(runs_before_the_one_that_is_cut)
+{
+	struct sample s = make(PV_SAMPLE_NAT_END), other;
+
+	s.head.py_loss = PV_LOSS_PY_DEPTH;
+	python(&s, 1, END);
+	python(&s, 2, 0);
+	native(&s, 1, 0);
+	native(&s, 2, EVAL);
+	native(&s, 3, 0);
+	other = s;
+	native(&s, 4, PV_NAT_EVAL);
+	native(&s, 5, 0);
+	native(&s, 6, PV_NAT_EVAL);
+	expect(&s, &anchored, "[truncated] N6 N5 P2 N3 P1 N1");
+	expect_state(false, true, false, false, PV_LOSS_PY_DEPTH);
+	/* 3.11 has the anchor at the beginning of the run */
+	native(&other, 4, EVAL | PV_NAT_EVAL);
+	native(&other, 5, 0);
+	native(&other, 6, PV_NAT_EVAL);
+	expect(&other, &anchored, "[truncated] N6 N5 P2 N3 P1 N1");
+	/* leafward of it a hidden one is of another thread state, as ever */
+	other = s;
+	other.words[6] |= PV_NAT_EVAL;
+	other.words[8] |= EVAL;
+	expect(&other, &anchored, "[mismatch] N6 N5 N4 N3 N2 N1");
+	/* an anchor that no eval frame was found for */
+	s.head.n_runs = 2;
+	s.words[3] |= (uint64_t)END << 32;
+	expect(&s, &anchored, "[mismatch] N6 N5 N4 N3 N2 N1");
+	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+}
+END_TEST
+
+/* The limit falls between two runs. */
+START_TEST(cut_at_the_end_of_a_run)
+{
+	struct sample s = make(PV_SAMPLE_NAT_END);
+
+	s.head.py_loss = PV_LOSS_PY_DEPTH;
+	python(&s, 1, END);
+	native(&s, 1, 0);
+	native(&s, 2, EVAL);
+	native(&s, 3, 0);
+	native(&s, 4, PV_NAT_EVAL);
+	expect(&s, &anchored, "[truncated] N4 N3 P1 N1");
+	expect_state(false, true, false, false, PV_LOSS_PY_DEPTH);
+}
+END_TEST
+
+START_TEST(both_halves_are_too_deep)
+{
+	struct sample s = make(0);
+
+	s.head.py_loss = PV_LOSS_PY_DEPTH;
+	s.head.nat_loss = PV_LOSS_NAT_DEPTH;
+	python(&s, 1, END);
+	python(&s, 2, END);
+	python(&s, 3, 0);
+	native(&s, 1, 0);
+	native(&s, 2, EVAL);
+	native(&s, 3, 0);
+	expect(&s, &anchored, "[truncated] P3 P2 [truncated] N3 P1 N1");
+	expect_state(false, true, false, false, PV_LOSS_NAT_DEPTH);
+	/* an eval frame leafward of the second run's: it is of another thread state */
+	native(&s, 4, PV_NAT_EVAL);
+	expect(&s, &anchored, "[mismatch] N4 N3 N2 N1");
+	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+	s.words[9] |= EVAL;
+	native(&s, 5, PV_NAT_EVAL);
+	expect(&s, &anchored, "[truncated] P3 P2 N3 P1 N1");
+}
+END_TEST
+
+/*
+ * An eval frame at its edge, at an exact pc, may run the run that is cut or may not: only
+ * if there is no other it does.
+ */
+START_TEST(an_eval_frame_at_its_edge_when_cut)
+{
+	struct sample s = make(PV_SAMPLE_NAT_END | PV_SAMPLE_EVAL_EDGE);
+
+	s.head.py_loss = PV_LOSS_PY_DEPTH;
+	python(&s, 1, 0);
+	python(&s, 2, 0);
+	native(&s, 1, PV_NAT_EXACT);
+	native(&s, 3, 0);
+	expect(&s, &anchored, "[truncated] N3 P2 P1");
+	expect_state(false, true, false, false, PV_LOSS_PY_DEPTH);
+	native(&s, 4, PV_NAT_EVAL);
+	native(&s, 5, 0);
+	expect(&s, &anchored, "[truncated] P2 P1 [unwind break]");
+	expect_state(false, true, false, false, PV_LOSS_PY_DEPTH);
+	/* and where the collection is neither */
+	expect(&s, &no_native_gc, "[truncated] P2 P1");
+	expect_gc(false, true);
+	/* the one below is matched: nothing is in doubt */
+	s.head.n_runs = 1;
+	s.words[1] |= (uint64_t)END << 32;
+	s.words[6] |= EVAL;
+	native(&s, 6, PV_NAT_EVAL);
+	expect(&s, &anchored, "[truncated] P2 N5 P1 N3 N1");
+	expect_state(false, true, false, false, PV_LOSS_PY_DEPTH);
+}
+END_TEST
+
+/* 3.10: CFrames are counted from the root, which was not reached: there are no anchors. */
+START_TEST(python_half_that_is_too_deep_3_10)
+{
+	struct sample s = make(0);
+
+	s.head.py_loss = PV_LOSS_PY_DEPTH;
+	s.head.nat_loss = PV_LOSS_NAT_DEPTH;
+	python(&s, 1, END);
+	python(&s, 2, END);
+	native(&s, 1, PV_NAT_EXACT);
+	native(&s, 2, 0);
+	native(&s, 3, PV_NAT_EVAL);
+	native(&s, 4, 0);
+	native(&s, 5, PV_NAT_EVAL);
+	expect(&s, &from_root, "[truncated] P2 P1 [unwind break] N2 N1");
+	expect_state(false, true, false, false, PV_LOSS_NAT_DEPTH);
+	s.head.flags = PV_SAMPLE_NAT_END;
+	s.head.nat_loss = 0;
+	expect(&s, &from_root, "[truncated] P2 P1 [unwind break] N2 N1");
+	expect_state(false, true, false, false, PV_LOSS_PY_DEPTH);
+	/* at its edge: it is not known whether N2 is leafward of P1 */
+	s.head.flags |= PV_SAMPLE_EVAL_EDGE;
+	expect(&s, &from_root, "[truncated] P2 P1 [unwind break]");
+	expect_state(false, true, false, false, PV_LOSS_PY_DEPTH);
+	/* the whole halves are matched as ever */
+	s.head.flags = BOTH;
+	s.head.py_loss = 0;
+	s.words[6] |= EVAL;
+	s.words[8] |= EVAL;
+	expect(&s, &from_root, "P2 N4 P1 N2 N1");
+	/* on a thread's whole stack without an eval frame there is no place for Python */
+	s = make(PV_SAMPLE_NAT_END);
+	s.head.py_loss = PV_LOSS_PY_DEPTH;
+	python(&s, 1, END);
+	native(&s, 1, 0);
+	expect(&s, &from_root, "[mismatch] N1");
+	expect(&s, &counted, "[mismatch] N1");
+	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+}
+END_TEST
+
 START_TEST(bridge_is_marked_where_it_is)
 {
 	struct sample s = make(BOTH | PV_SAMPLE_REANCHORED);
@@ -494,20 +697,6 @@ START_TEST(nothing_at_all)
 }
 END_TEST
 
-/* The collector is object 3, where native() puts its frames. */
-#define COLLECTOR                                                                                  \
-	.collector = {                                                                             \
-		.object = 3,                                                                       \
-		.n = 2,                                                                            \
-		.parts = { { 0x100, 0x180 }, { 0x280, 0x300 } },                                   \
-	}
-
-static const struct pv_merge_options with_gc = { COLLECTOR },
-				     counted_gc = { COLLECTOR, .counted = true },
-				     no_native_gc = { COLLECTOR, .no_native = true },
-				     no_native_counted_gc = { COLLECTOR, .no_native = true,
-							      .counted = true };
-
 /* A finalizer, N1 below its frames, and the collector N3 between the runs. */
 static struct sample finalizer(uint32_t flags)
 {
@@ -523,12 +712,6 @@ static struct sample finalizer(uint32_t flags)
 	native(&s, 5, EVAL);
 	native(&s, 6, 0);
 	return s;
-}
-
-static void expect_gc(bool gc, bool unknown)
-{
-	ck_assert_int_eq(merged.gc, gc);
-	ck_assert_int_eq(merged.gc_unknown, unknown);
 }
 
 START_TEST(a_collection_begins_with_its_marker)
@@ -726,15 +909,21 @@ static bool possible(const struct pv_merge_options *options)
 /* Counts that contradict each other, and flags of all kinds: an answer, and no crash. */
 START_TEST(every_combination_of_flags)
 {
-	const struct pv_merge_options *options[] = {
-		&anchored,   &counted,      &no_native,           &with_gc,
-		&counted_gc, &no_native_gc, &no_native_counted_gc
-	};
+	const struct pv_merge_options *options[] = { &anchored,
+						     &counted,
+						     &no_native,
+						     &with_gc,
+						     &counted_gc,
+						     &no_native_gc,
+						     &no_native_counted_gc,
+						     &from_root };
 	uint32_t flags, k, loss;
 
-	for (flags = 0; flags < 1 << 10; flags++) {
+	for (flags = 0; flags < 1 << 11; flags++) {
 		for (loss = 0; loss < 64; loss++) {
-			struct sample s = two_runs(flags);
+			/* the tenth is none that is used: it stands for the edge */
+			struct sample s =
+				two_runs((flags & 0x3ff) | (flags >> 10) * PV_SAMPLE_EVAL_EDGE);
 
 			s.head.py_loss = loss & 7;
 			s.head.nat_loss = loss >> 3 ? 15 + (loss >> 3) : 0;
@@ -790,6 +979,12 @@ int main(void)
 	tcase_add_test(tcase, native_half_that_breaks_off);
 	tcase_add_test(tcase, broken_off_with_too_many_eval_frames);
 	tcase_add_test(tcase, python_half_that_is_too_deep);
+	tcase_add_test(tcase, a_run_deeper_than_the_limit);
+	tcase_add_test(tcase, runs_before_the_one_that_is_cut);
+	tcase_add_test(tcase, cut_at_the_end_of_a_run);
+	tcase_add_test(tcase, both_halves_are_too_deep);
+	tcase_add_test(tcase, an_eval_frame_at_its_edge_when_cut);
+	tcase_add_test(tcase, python_half_that_is_too_deep_3_10);
 	tcase_add_test(tcase, bridge_is_marked_where_it_is);
 	tcase_add_test(tcase, threads_without_python);
 	tcase_add_test(tcase, without_native_frames);

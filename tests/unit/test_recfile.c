@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "recfile/scan.h"
 #include "recordings.h"
 
 /* Every field set, names of every sort. */
@@ -79,6 +80,9 @@ static struct pv_profile *rich_profile(bool ticks)
 	profile->target_cpu_ns = 1;
 	profile->own_cpu_ns = 2;
 	profile->probe_ns = 3;
+	profile->n_unwatched = 5;
+	profile->unwatched_cpu_ns = 6;
+	profile->unwatched_least = true;
 	profile->quality = (struct pv_quality){ UINT64_MAX, 1, 2, 3, 4, 5, 6, 7 };
 	for (size_t i = 0; i < 2; i++) {
 		profile->losses.name[3 * i + 1] = losses[i][0];
@@ -615,6 +619,55 @@ START_TEST(names_are_told_again)
 }
 END_TEST
 
+static unsigned int count_chunks(const struct memory *memory, unsigned int type)
+{
+	struct pv_rec_scan scan = { .file = fmemopen(memory->data, memory->n, "r"), .name = "x" };
+	struct pv_rec_chunk chunk;
+	unsigned int n = 0;
+	bool more;
+
+	ok(pv_rec_scan_begin(&scan));
+	for (ok(pv_rec_scan_next(&scan, &chunk, &more)); more;
+	     ok(pv_rec_scan_next(&scan, &chunk, &more)))
+		n += chunk.type == type;
+	ck_assert_ptr_null(scan.broken);
+	pv_rec_scan_deinit(&scan);
+	fclose(scan.file);
+	return n;
+}
+
+/* A cause of loss is told when it has come, and once, however often is flushed. */
+START_TEST(causes_are_told_once)
+{
+	struct memory memory = { 0 };
+	FILE *file = open_memstream(&memory.data, &memory.n);
+	struct pv_profile *profile, *read;
+	struct pv_recwriter *writer;
+
+	ok(pv_profile_create(&profile));
+	ok(pv_recwriter_create(file, profile, &writer));
+	ok(pv_recwriter_flush(writer));
+	profile->losses.name[3] = "RING_SAMPLE";
+	profile->losses.text[3] = "no room";
+	for (unsigned int i = 0; i < 3; i++)
+		ok(pv_recwriter_flush(writer));
+	profile->losses.name[2] = "EMPTY";
+	profile->losses.text[2] = "no frame";
+	for (unsigned int i = 0; i < 3; i++)
+		ok(pv_recwriter_flush(writer));
+	ok(pv_recwriter_end(writer));
+	fclose(file);
+	ck_assert_uint_eq(count_chunks(&memory, 8), 2);
+	ok(read_memory(&memory, &read));
+	ck_assert_str_eq(read->losses.text[3], "no room");
+	ck_assert_str_eq(read->losses.text[2], "no frame");
+	pv_profile_destroy(read);
+	pv_recwriter_destroy(writer);
+	pv_profile_destroy(profile);
+	free(memory.data);
+}
+END_TEST
+
 /* ---- slices and parts ---- */
 
 static struct pv_profile *read_part(const struct memory *memory,
@@ -869,6 +922,27 @@ START_TEST(totals_replace_totals)
 }
 END_TEST
 
+/* Samples behind the last totals are counted as what they are: those before it are known of. */
+START_TEST(a_break_behind_totals)
+{
+	struct memory memory = by_hand();
+	struct pv_profile *read;
+
+	CHUNK(&memory, 32, "\0\1\0\2\1\0");
+	CHUNK(&memory, 64, "\100\2\101\2");
+	ok(read_memory(&memory, &read));
+	says(read, "it has no end");
+	ck_assert_msg(!strstr(note_of(read), "of its last"), "%s", note_of(read));
+	pv_profile_destroy(read);
+	CHUNK(&memory, 32, "\0\1\0\2\1\0\2\1\0");
+	ok(read_memory(&memory, &read));
+	ck_assert_uint_eq(total(read), 5);
+	says(read, "of its last 3 samples it is not known how many are complete");
+	pv_profile_destroy(read);
+	free(memory.data);
+}
+END_TEST
+
 struct wrong {
 	unsigned int type, flags;
 	const char *payload;
@@ -955,6 +1029,50 @@ START_TEST(wrong_chunks_end_it)
 }
 END_TEST
 
+/* The payload of a compressed source: n bytes that hardly can be compressed, then zeros. */
+static size_t pack_source(unsigned int n, uLong n_plain, uint8_t *payload, uLongf size)
+{
+	uint8_t *plain = calloc(1, n_plain);
+	uint32_t noise = 1;
+
+	plain[0] = 1; /* the file: string 1; no flags */
+	for (unsigned int i = 2; i < n; i++) {
+		noise = noise * 1664525 + 1013904223;
+		plain[i] = noise >> 24;
+	}
+	for (unsigned int i = 0; i < 4; i++)
+		payload[i] = n_plain >> 8 * i;
+	size -= 4;
+	ck_assert_int_eq(compress2(payload + 4, &size, plain, n_plain, 9), Z_OK);
+	free(plain);
+	return 4 + size;
+}
+
+/* A chunk grows 64 times at most, whatever else is right about it (docs/recording.md). */
+START_TEST(chunks_that_grow_too_much)
+{
+	static const uLong sizes[] = { 10000, 100000 };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct memory memory = by_hand();
+		struct pv_profile *read;
+		uint8_t payload[4096];
+		size_t n = pack_source(300, sizes[i], payload, sizeof(payload));
+
+		ck_assert_int_eq(sizes[i] / 64 > n - 4, i); /* or this tests nothing */
+		put_chunk(&memory, 6, 1, payload, n);
+		CHUNK(&memory, 127, "\0");
+		ok(read_memory(&memory, &read));
+		ck_assert_int_eq(read->cut, i);
+		ck_assert_uint_eq(read->sources.n, i ? 0 : 1);
+		if (i)
+			says(read, "a chunk does not hold what its type says");
+		pv_profile_destroy(read);
+		free(memory.data);
+	}
+}
+END_TEST
+
 START_TEST(deep_stacks)
 {
 	static char nodes[1 + 2 * 16384] = { 2 };
@@ -995,6 +1113,7 @@ int main(void)
 	tcase_add_test(tcase, full_after_every_byte);
 	tcase_add_test(tcase, forgotten_stacks_are_joined_again);
 	tcase_add_test(tcase, names_are_told_again);
+	tcase_add_test(tcase, causes_are_told_once);
 	tcase_add_test(tcase, slices_cover_the_capture);
 	tcase_add_test(tcase, slices_stay);
 	tcase_add_test(tcase, a_part_in_time);
@@ -1005,7 +1124,9 @@ int main(void)
 	tcase_add_test(tcase, unknown_chunks_are_skipped);
 	tcase_add_test(tcase, later_fields_kinds_and_causes);
 	tcase_add_test(tcase, totals_replace_totals);
+	tcase_add_test(tcase, a_break_behind_totals);
 	tcase_add_test(tcase, wrong_chunks_end_it);
+	tcase_add_test(tcase, chunks_that_grow_too_much);
 	tcase_add_test(tcase, deep_stacks);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

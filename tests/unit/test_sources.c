@@ -18,6 +18,7 @@
 #include "model/strings.h"
 #include "session/modules.h"
 #include "session/sources.h"
+#include "target/process.h"
 
 static char dir[64];
 static struct pv_profile *profile;
@@ -105,6 +106,21 @@ START_TEST(texts)
 	expect(see("old.py", 2), "old\xff", false);
 	ck_assert_uint_eq(profile->sources.n, 2);
 	ck_assert_uint_eq(profile->losses.count[PV_LOSS_SOURCE], 0);
+}
+END_TEST
+
+/* Seconds tell: an edit right after the start is one that the process does not run. */
+START_TEST(changed_by_seconds)
+{
+	uint64_t start_ns;
+	time_t start;
+
+	ck_assert(pv_process_start_ns(getpid(), &start_ns));
+	start = start_ns / 1000000000;
+	put("before.py", "before", start - 2);
+	put("after.py", "after", start + 2);
+	expect(see("before.py", 1), "before", false);
+	expect(see("after.py", 1), "after", true);
 }
 END_TEST
 
@@ -245,6 +261,7 @@ int main(void)
 	suite_add_tcase(suite, tcase);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, texts);
+	tcase_add_test(tcase, changed_by_seconds);
 	tcase_add_test(tcase, no_files);
 	tcase_add_test(tcase, a_file_too_large);
 	tcase_add_test(tcase, too_much_in_all);

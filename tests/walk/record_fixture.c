@@ -431,6 +431,7 @@ static void record(struct recorder *r)
 {
 	struct pv_merge_options options = {
 		.counted = r->fixture.proc.py.anchor_kind == PV_ANCHOR_NONE,
+		.from_root = r->fixture.proc.py.anchor_kind == PV_ANCHOR_CFRAME,
 	};
 	struct pv_snap *snap;
 

@@ -151,6 +151,7 @@ static inline void run_source(struct run *run, const struct pv_snap_source *sour
 {
 	struct pv_merge_options options = {
 		.counted = source->proc.py.anchor_kind == PV_ANCHOR_NONE,
+		.from_root = source->proc.py.anchor_kind == PV_ANCHOR_CFRAME,
 	};
 	struct pv_snap_handlers handlers = { .ctx = run, .event = run_event, .lost = run_lost };
 	const struct pv_event_sample *sample;

@@ -66,7 +66,7 @@ const Dom = (() => {
 				cancelIdleCallback(job);
 			timer = setTimeout(() => {
 				if (window.requestIdleCallback)
-					job = requestIdleCallback(() => f(...args), { timeout: 2000 });
+					job = requestIdleCallback(() => f(...args), { timeout: 300 });
 				else
 					f(...args);
 			}, pause);

@@ -5,10 +5,23 @@
 // shown as \xNN, a byte each, as folded output has it (docs/formats.md).
 
 const Text = (() => {
-	// Controls, zero widths, bidirectional marks, separators, halves of surrogate pairs.
-	const STRANGE = new RegExp('[\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b-\\u200f\\u2028-\\u202e' +
-		'\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb]|[\\ud800-\\udbff](?![\\udc00-\\udfff])|' +
-		'(?<![\\ud800-\\udbff])[\\udc00-\\udfff]', 'g');
+	// What is obeyed rather than shown: as pv_text_is_command() in src/base/text.c has it, which
+	// tests/lint/strange.py compares.  And halves of surrogate pairs, which are no characters.
+	const COMMANDS = [
+		[0x00, 0x1f], [0x7f, 0x9f], [0xad, 0xad],
+		[0x600, 0x605], [0x61c, 0x61c], [0x6dd, 0x6dd],
+		[0x70f, 0x70f], [0x890, 0x891], [0x8e2, 0x8e2],
+		[0x180b, 0x180f], [0x200b, 0x200f], [0x2028, 0x202e],
+		[0x2060, 0x206f], [0x3164, 0x3164], [0xfeff, 0xfeff],
+		[0xfff0, 0xfffb], [0x110bd, 0x110bd], [0x110cd, 0x110cd],
+		[0x13430, 0x1343f], [0x1bca0, 0x1bca3], [0x1d173, 0x1d17a],
+		[0xe0000, 0xe0fff],
+	];
+	const HALVES = [0xd800, 0xdfff];
+	// The last two of each plane: never a character.
+	const NEVER = Array.from({ length: 17 }, (_, plane) => [plane * 0x10000 + 0xfffe, plane * 0x10000 + 0xffff]);
+	const STRANGE = new RegExp('[' + [...COMMANDS, HALVES, ...NEVER].map(([first, last]) =>
+		'\\u{' + first.toString(16) + '}-\\u{' + last.toString(16) + '}').join('') + ']', 'gu');
 	const encoder = new TextEncoder();
 	const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

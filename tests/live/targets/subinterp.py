@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A thread of the main interpreter that runs Python code in a sub-interpreter (3.10 to 3.12).
 
-Input: nothing.  Output: READY, then CPU time in sub_leaf(), called by sub_mid(), until its parent ends.  The main
-interpreter's frames below it are outer() and <module>.
+Input: argv[1], how many calls of outer(); 1 if not given.  Output: READY, then CPU time in sub_leaf(), called by
+sub_mid(), until its parent ends.  The main interpreter's frames below it are those of outer() and <module>.
 """
+import sys
+
 import _xxsubinterpreters as interpreters
 
 CODE = """
@@ -20,8 +22,11 @@ sub_mid()
 """
 
 
-def outer():
-	interpreters.run_string(interpreters.create(), CODE)
+def outer(n):
+	if n > 1:
+		return outer(n - 1)
+	return interpreters.run_string(interpreters.create(), CODE)
 
 
-outer()
+sys.setrecursionlimit(1000000)
+outer(int(sys.argv[1]) if len(sys.argv) > 1 else 1)

@@ -32,6 +32,11 @@ class LayerBar {
 	}
 
 	show(profile, selection) {
+		const key = ['fold', 'own', 'calls'].map(State.get).join(';');
+		if (this.shown === selection && this.shownKey === key)
+			return;
+		this.shown = selection;
+		this.shownKey = key;
 		const n = selection.n, folded = State.get('fold'), { capture } = profile;
 		const segments = LAYERS.filter((layer, i) => selection.layers[i] || folded.includes(layer.letter)).map(layer => {
 			const samples = selection.layers[LAYERS.indexOf(layer)];

@@ -172,7 +172,7 @@ Panel.MOST = 40;
 Panel.NAMELESS = 'No symbol is known for this address; with the debug symbols of the file installed it has a name.';
 // What docs/formats.md says of them.
 Panel.MARKERS = {
-	'[truncated]': 'Frames are missing from here to the root: the native stack ended early or is deeper than the limit.',
+	'[truncated]': 'Frames are missing from here to the root: the native stack ended early, or the stack is deeper than the limit of 3,072 Python or 6,144 native frames. The innermost are kept.',
 	'[unwind break]': 'Native frames are missing here; the stack goes on at the next Python frame, which is right.',
 	'[new mapping]': 'The native stack ended in a mapping that was not known yet, such as a library just loaded.',
 	'[torn]': 'The sample fell between two stores with which the interpreter switches frames; its Python frames are not shown.',

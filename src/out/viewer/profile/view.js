@@ -285,12 +285,24 @@ class ProfileView {
 	}
 
 	showSentence() {
+		if (this.said === this.answer)
+			return;
+		this.said = this.answer;
 		const parts = this.answer.sentence();
 		const text = parts.map(part => part.bold || part).join('');
 		this.sentence.title = text;
 		Dom.fill(this.sentence, parts.map(part => typeof part === 'string' ? part
-			: part.node ? Dom.el('a', { title: 'Show it in the flame graph', href: State.link({ tab: '', pick: part.node,
-				zoom: '', sort: '' }) }, Text.cut(part.bold, 120)) : Dom.el('b', null, Text.cut(part.bold, 120))));
+			: part.node ? this.link(part) : Dom.el('b', null, Text.cut(part.bold, 120))));
+	}
+
+	// A real link, for whoever wants to copy it; a click keeps what else was chosen since.
+	link({ bold, node }) {
+		const there = { tab: '', pick: node, zoom: '', sort: '' };
+		return Dom.el('a', { title: 'Show it in the flame graph', href: State.link(there), onclick: event => {
+			event.preventDefault();
+			State.set(there, { step: true });
+			this.flame.reveal(this.picked.frame);
+		} }, Text.cut(bold, 120));
 	}
 
 	sayFound() {
