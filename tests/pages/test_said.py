@@ -205,3 +205,31 @@ def test_bar_and_foot(page):
 def test_without_a_period_all_is_in_samples(page):
     page.open("3 7 main | p f /srv/app/app.py - 3\n2 7 main | p g /srv/app/app.py - 3\n")
     assert [total for _, total, _ in page.outline()] == ["5 samples", "3 samples", "2 samples"]
+
+
+def test_an_idle_target_is_said_where_the_graph_would_be(page):
+    page.open(profile())
+    assert page.is_visible("#nothing") and not page.is_visible("#panel") and not page.is_visible("#layers")
+    assert page.text("#nothing .big") == "No samples in 10.0 s: it was idle. `pitviper stack 7` shows what it waits for."
+    assert "Only time on a CPU is sampled" in page.text("#nothing")
+    page.open(profile(head=["capture ended 1"]), tab="down")
+    assert page.text("#nothing .big") == "No samples in 10.0 s: it ended without using CPU time worth a sample."
+    page.open(TEXT)
+    assert not page.is_visible("#nothing") and page.is_visible("#panel") and page.is_visible("#layers")
+
+
+def test_an_empty_selection_leads_back(page):
+    page.open(TEXT, **{"from": 4.8, "to": 4.9})
+    assert page.text("#nothing .big") == "No sample is in what is selected."
+    assert page.js("return document.getElementById('sentence').title") == "No sample is in what is selected."
+    page.click("#nothing button")
+    assert not page.is_visible("#nothing") and page.is_visible("#flame") and "from" not in page.state()
+
+
+def test_an_exec_is_no_other_process(page):
+    page.open(profile("process 7 1 1 sh sh - -", "process 7 2 1 python3 app.py - -", "process 8 1 7 x x - -",
+                      "30 7 main process=7.2 | p f /srv/app/app.py - 3"))
+    page.click("#quality")
+    assert page.js("return [...document.querySelectorAll('dialog tr')].filter(r => r.cells[0].textContent === 'processes')"
+                   ".map(r => r.cells[1].textContent)") == ["2"]
+    page.press("\ue00c")

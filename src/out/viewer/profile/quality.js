@@ -65,7 +65,7 @@ const Quality = (() => {
 			...text('end', capture.cut ? 'the recording breaks off' : capture.ended ? 'the target ended' : ''),
 			...text('engine', capture.engine && capture.engine +
 				(capture.period_ns ? ', ' + Math.round(1e9 / capture.period_ns) + ' Hz' : '')),
-			...text('processes', meta.processes.length), ...text('threads with samples', meta.threads.length),
+			...text('processes', new Set(meta.processes.map(process => process.pid)).size), ...text('threads with samples', meta.threads.length),
 			...text('without', [capture.no_native && 'C frames', capture.no_kernel && 'kernel frames']
 				.filter(part => part).join(', ')),
 		];

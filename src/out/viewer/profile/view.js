@@ -48,6 +48,7 @@ class ProfileView {
 			hide: frame => this.hide(frame.fn),
 		});
 		this.outline = new Outline(this.content);
+		this.content.append(this.nothing = Dom.el('div', { id: 'nothing' }));
 		const on = key => ({
 			hover: row => this.preview(row === null ? null : { [key]: row }),
 			pick: row => State.set({ pick: key[0] + row }),
@@ -227,6 +228,7 @@ class ProfileView {
 		this.lines.pane.hidden = tab !== 'lines';
 		this.threads.pane.hidden = tab !== 'threads';
 		this.details.forEach(element => { element.hidden = tab === 'threads'; });
+		this.showNothing();
 		this.sayFound();
 		if (this.isFlame) {
 			this.flame.picked = this.picked.frame;
@@ -289,8 +291,7 @@ class ProfileView {
 			return;
 		this.said = this.answer;
 		const parts = this.answer.sentence();
-		const text = parts.map(part => part.bold || part).join('');
-		this.sentence.title = text;
+		this.sentence.title = ProfileView.words(parts);
 		Dom.fill(this.sentence, parts.map(part => typeof part === 'string' ? part
 			: part.node ? this.link(part) : Dom.el('b', null, Text.cut(part.bold, 120))));
 	}
@@ -303,6 +304,29 @@ class ProfileView {
 			State.set(there, { step: true });
 			this.flame.reveal(this.picked.frame);
 		} }, Text.cut(bold, 120));
+	}
+
+	static words(parts) {
+		return parts.map(part => typeof part === 'string' ? part : part.bold).join('');
+	}
+
+	// Where there is nothing to draw: why, and what to do.
+	showNothing() {
+		const { profile, selection } = this, { capture } = profile, isEmpty = !profile.total;
+		this.nothing.hidden = selection.n > 0 || !this.isFlame;
+		this.sentence.hidden = isEmpty && this.isFlame;
+		this.layerRow.hidden = isEmpty;
+		if (isEmpty)
+			this.details.forEach(element => { element.hidden = true; });
+		if (this.nothing.hidden)
+			return;
+		const again = capture.ended ? '`-F 999` takes ten times as many samples as the usual 99 a second.'
+			: 'Record it again while it works; `--children` records the processes that it started, too.';
+		Dom.fill(this.nothing, Dom.el('p.big', null, ProfileView.words(this.answer.sentence())), isEmpty
+			? Dom.el('p.note', null, 'Only time on a CPU is sampled: to sleep, or to wait for a disk, the network or a lock, takes ' +
+				'none. ' + again)
+			: Dom.el('button.link', { type: 'button', title: 'Show all again (r)', onclick: () => State.set(Chips.ALL,
+				{ step: true }) }, 'show all'));
 	}
 
 	sayFound() {
