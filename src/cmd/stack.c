@@ -193,6 +193,7 @@ static struct pv_err *show(const struct stack_options *options, pid_t pid)
 /* A worker that ends meanwhile is no reason not to show the others. */
 static struct pv_err *show_all(const struct stack_options *options, const struct pv_vec *pids)
 {
+	struct pv_str why PV_CLEANUP(pv_str_deinit) = {};
 	struct pv_err *err = NULL;
 	size_t n_gone = 0;
 
@@ -201,8 +202,12 @@ static struct pv_err *show_all(const struct stack_options *options, const struct
 			putchar('\n');
 		err = show(options, *(pid_t *)pv_vec_at(pids, i));
 		if (err && err->kind == PV_ERR_NOPROC && ++n_gone < pids->n) {
-			fprintf(stderr, "pitviper: %s\n", err->message);
-			pv_err_destroy(pv_steal(err));
+			struct pv_err *gone = pv_steal(err);
+
+			pv_str_clear(&why);
+			err = pv_text_append(&why, gone->message, strlen(gone->message));
+			fprintf(stderr, "pitviper: %s\n", pv_str_text(&why));
+			pv_err_destroy(gone);
 		}
 	}
 	return err;
