@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,12 +77,27 @@ static struct pv_err *permission_error(void)
 			     "(and CAP_SYS_PTRACE for other users' processes)");
 }
 
+/* Not a lack of the kernel's: libbpf may have made another error, or an answer, of it. */
+static bool lacks_descriptors(int error)
+{
+	int fd;
+
+	if (error == -EMFILE || error == -ENFILE)
+		return true;
+	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && (errno == EMFILE || errno == ENFILE);
+}
+
 static struct pv_err *load_error(int error)
 {
 	struct pv_err *err;
 
 	if (!pv_features_privileged())
 		return permission_error();
+	if (lacks_descriptors(error))
+		return pv_err_errno(EMFILE, "cannot load the BPF programs");
 	err = pv_features_check();
 	if (err)
 		return err;

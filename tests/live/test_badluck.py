@@ -349,3 +349,15 @@ def test_options_after_the_pid(busy):
 	for command in ("stack", "doctor"):
 		run = live.pitviper(command, busy.pid, "--json")
 		assert run.status == 0 and live.last_json(run.out), run
+
+
+def test_few_descriptors(newest, target):
+	"""Too few descriptors are not a want of privilege, nor of the kernel's."""
+	victim = target(newest, "kin.py")
+	worked = False
+	for limit in list(range(6, 30)) + [256]:
+		run = live.pitviper("record", "-d", "0.1", "-p", victim.pid, "-o", "/dev/null",
+				    prefix=("prlimit", "--nofile=%d" % limit))
+		worked = run.status == 0
+		assert worked or (run.status == 1 and "Too many open files" in run.text()), (limit, run)
+	assert worked
