@@ -27,7 +27,7 @@ struct pv_watch {
 	__u32 origin;     /* tgid whose process entry of this generation a child has; 0: its own */
 	__u32 parent;     /* tgid that it was forked from; 0: added by user space */
 	__u32 follow;     /* its children are watched, too */
-	__u64 ended_ns;   /* CPU time of its threads that are gone */
+	__u64 ended_ns;   /* CPU time of all its threads from its birth on; once it is freed */
 	__u32 freed;      /* its first thread is, and so all of it */
 	__u32 pad;
 };

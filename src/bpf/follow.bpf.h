@@ -62,18 +62,23 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	return 0;
 }
 
-/* Nobody has the task any more: what it has used is final, its end in the kernel included. */
+/*
+ * Nobody has the process any more: what it has used is final, its end in the
+ * kernel included.  The kernel adds up each thread as it is let go, the first last.
+ */
 SEC("tp_btf/sched_process_free")
 int BPF_PROG(on_free, struct task_struct *task)
 {
 	__u32 tgid = task->tgid;
-	struct pv_watch *watch = bpf_map_lookup_elem(&watched, &tgid);
+	struct pv_watch *watch;
 
+	if (task->pid != task->tgid)
+		return 0;
+	watch = bpf_map_lookup_elem(&watched, &tgid);
 	if (!watch)
 		return 0;
-	__sync_fetch_and_add(&watch->ended_ns, task->se.sum_exec_runtime);
-	if (task->pid == task->tgid)
-		watch->freed = 1;
+	watch->ended_ns = task->signal->sum_sched_runtime;
+	watch->freed = 1;
 	return 0;
 }
 

@@ -66,6 +66,10 @@ struct sched_entity {
 	__u64 sum_exec_runtime;
 };
 
+struct signal_struct {
+	unsigned long long sum_sched_runtime;
+};
+
 struct task_struct {
 	unsigned int __state;
 	unsigned int on_cpu; /* int; narrower in 7.2: libbpf adapts the width of unsigned only */
@@ -74,6 +78,7 @@ struct task_struct {
 	struct sched_entity se;
 	struct mm_struct *mm;
 	struct task_struct *real_parent;
+	struct signal_struct *signal;
 	unsigned long nvcsw;
 	unsigned long nivcsw;
 	struct thread_struct thread;

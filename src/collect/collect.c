@@ -257,6 +257,11 @@ void pv_collect_remove(struct pv_collect *collect, pid_t pid)
 	pv_slots_remove(collect->slots, pid);
 }
 
+void pv_collect_forget(struct pv_collect *collect, pid_t pid)
+{
+	pv_slots_forget(collect->slots, pid);
+}
+
 bool pv_collect_watched(struct pv_collect *collect, pid_t pid, struct pv_watch *ret)
 {
 	return pv_slots_watched(collect->slots, pid, ret);

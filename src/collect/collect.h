@@ -80,6 +80,9 @@ struct pv_err *pv_collect_add(struct pv_collect *collect, pid_t pid);
 /* It has ended: its number means nothing any more. */
 void pv_collect_remove(struct pv_collect *collect, pid_t pid);
 
+/* Takes its image from the walkers only: the number is a new child's, which is watched already. */
+void pv_collect_forget(struct pv_collect *collect, pid_t pid);
+
 /* What the kernel's side knows of a process now; false: it is not watched. */
 bool pv_collect_watched(struct pv_collect *collect, pid_t pid, struct pv_watch *ret);
 

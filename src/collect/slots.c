@@ -280,6 +280,11 @@ void pv_slots_remove(struct pv_slots *slots, pid_t pid)
 	drop(slots, pid, true);
 }
 
+void pv_slots_forget(struct pv_slots *slots, pid_t pid)
+{
+	drop(slots, pid, true);
+}
+
 /* What the walkers learned of the same program stays. */
 static void keep_learned(const struct pv_slots *slots, pid_t pid, uint32_t generation,
 			 struct pv_proc *proc)

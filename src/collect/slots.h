@@ -33,6 +33,7 @@ void pv_slots_destroy(struct pv_slots *slots);
 /* See pv_collect_add() and the like. */
 struct pv_err *pv_slots_add(struct pv_slots *slots, pid_t pid, bool follow);
 void pv_slots_remove(struct pv_slots *slots, pid_t pid);
+void pv_slots_forget(struct pv_slots *slots, pid_t pid);
 bool pv_slots_watched(struct pv_slots *slots, pid_t pid, struct pv_watch *ret);
 struct pv_err *pv_slots_list(struct pv_slots *slots, struct pv_vec *pids);
 struct pv_err *pv_slots_put(struct pv_slots *slots, struct pv_arena *arena,

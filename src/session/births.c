@@ -21,10 +21,14 @@ enum {
 
 struct pv_err *pv_kin_set_ended(struct pv_family *family, struct pv_watched *watched)
 {
+	uint64_t cpu_ns;
+
 	if (watched->ended)
 		return NULL;
 	watched->ended = true;
 	watched->ended_ns = pv_kin_now_ns();
+	/* should its number be another's before it has gone, this was most of it */
+	pv_kin_cpu_ns(family, watched, &cpu_ns);
 	return pv_vec_append(&family->ended, &watched->pid, 1, NULL);
 }
 
@@ -71,7 +75,19 @@ static struct pv_err *thread_ended(struct pv_family *family, struct pv_watched *
 	return pv_kin_find_threads(family, watched);
 }
 
-/* The process is forgotten, also by the BPF side. */
+/*
+ * Its number is another process's, or about to be.  One that was named stays, for
+ * what is to be said of it at the end.
+ */
+static struct pv_err *give_up_number(struct pv_family *family, struct pv_watched *watched)
+{
+	watched->settled = true;
+	pv_codes_forget(family->parts.codes, watched->pid);
+	pv_map_remove(&family->by_pid, watched->pid);
+	return pv_map_set(&family->numbers, watched->pid, pv_watched_now(watched)->number);
+}
+
+/* The process is forgotten. */
 static struct pv_err *let_go_of(struct pv_family *family, struct pv_watched *watched)
 {
 	struct pv_program_run *run;
@@ -88,10 +104,7 @@ static struct pv_err *let_go_of(struct pv_family *family, struct pv_watched *wat
 						  family->parts.profile);
 	}
 	if (!err)
-		err = pv_map_set(&family->numbers, watched->pid, pv_watched_now(watched)->number);
-	pv_collect_remove(family->parts.collect, watched->pid);
-	pv_codes_forget(family->parts.codes, watched->pid);
-	pv_map_remove(&family->by_pid, watched->pid);
+		err = give_up_number(family, watched);
 	for (i = 0; pv_kin_at(family, i) != watched; i++)
 		;
 	memmove(pv_vec_at(&family->all, i), pv_vec_at(&family->all, i + 1),
@@ -112,8 +125,11 @@ static struct pv_err *child_born(struct pv_family *family, struct pv_watched *pa
 	/* found in the list of all, or: this number was another process's */
 	if (watched && !watched->ended)
 		return NULL;
-	if (watched)
-		err = let_go_of(family, watched);
+	if (watched) {
+		pv_collect_forget(family->parts.collect, watched->pid);
+		watched->settled = true;
+		err = watched->named ? give_up_number(family, watched) : let_go_of(family, watched);
+	}
 	if (!err)
 		err = pv_watched_create(event->pid, parent->pid, "", &watched);
 	if (!err)
@@ -271,10 +287,12 @@ static struct pv_err *let_go(struct pv_family *family)
 
 		if (!watched || !watched->ended)
 			continue;
-		if (!err && can_go(family, watched, now))
-			err = let_go_of(family, watched);
-		else
+		if (err || !can_go(family, watched, now)) {
 			ended[n++] = ended[i];
+			continue;
+		}
+		pv_collect_remove(family->parts.collect, watched->pid);
+		err = let_go_of(family, watched);
 	}
 	family->ended.n = n;
 	return err;

@@ -87,19 +87,20 @@ struct pv_err *pv_kin_insert(struct pv_family *family, struct pv_watched *watche
 	return pv_map_set(&family->by_pid, watched->pid, (uint64_t)watched);
 }
 
-/* CPU time since the capture began; false: it has just gone, and that is not told yet. */
-bool pv_kin_cpu_ns(const struct pv_family *family, const struct pv_watched *watched, uint64_t *ret)
+bool pv_kin_cpu_ns(const struct pv_family *family, struct pv_watched *watched, uint64_t *ret)
 {
 	struct pv_watch watch = {};
-	uint64_t ns;
+	uint64_t ns = 0;
+	/* in this order: what the BPF side still watches when the time is read is no other's */
+	bool there = pv_process_cpu_ns(watched->pid, &ns);
 
-	if (!pv_process_cpu_ns(watched->pid, &ns)) {
-		pv_collect_watched(family->parts.collect, watched->pid, &watch);
-		ns = watch.ended_ns;
-		if (!watch.freed)
+	if (!watched->settled && pv_collect_watched(family->parts.collect, watched->pid, &watch)) {
+		if (!watch.freed && !there)
 			return false;
+		watched->cpu_ns = watch.freed ? watch.ended_ns : ns;
 	}
-	*ret = ns > watched->start_cpu_ns ? ns - watched->start_cpu_ns : 0;
+	*ret = watched->cpu_ns > watched->start_cpu_ns ? watched->cpu_ns - watched->start_cpu_ns
+						       : 0;
 	return true;
 }
 
@@ -194,9 +195,10 @@ static struct pv_err *add_children(struct pv_family *family, const struct pv_vec
 			err = pv_kin_insert(family, watched);
 		if (!err)
 			err = hand_over(family, watched);
+		if (err)
+			break;
 		watched->named_anew = true;
-		if (!err)
-			err = pv_kin_set_stale(family, watched);
+		err = pv_kin_set_stale(family, watched);
 	}
 	return err;
 }

@@ -88,7 +88,8 @@ struct pv_err *pv_family_name(struct pv_family *family, struct pv_watched *watch
 	char before[PV_TITLE_BYTES];
 	struct pv_err *err;
 
-	if (!watched->named_anew || run->loc != PV_NOT_IN_PROFILE || !is_told(family, watched))
+	if (!watched->named_anew || watched->settled || run->loc != PV_NOT_IN_PROFILE ||
+	    !is_told(family, watched))
 		return NULL;
 	memcpy(before, run->title, sizeof(before));
 	err = pv_watched_read_title(watched);

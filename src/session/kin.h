@@ -42,7 +42,7 @@ struct pv_err *pv_kin_insert(struct pv_family *family, struct pv_watched *watche
 struct pv_err *pv_kin_adopt(struct pv_family *family, pid_t pid, struct pv_watched **ret);
 
 /* CPU time since the capture began; false: it has just gone, and that is not told yet. */
-bool pv_kin_cpu_ns(const struct pv_family *family, const struct pv_watched *watched, uint64_t *ret);
+bool pv_kin_cpu_ns(const struct pv_family *family, struct pv_watched *watched, uint64_t *ret);
 
 /* Its image is to be read again. */
 struct pv_err *pv_kin_set_stale(struct pv_family *family, struct pv_watched *watched);

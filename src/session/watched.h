@@ -50,6 +50,8 @@ struct pv_watched {
 	struct pv_vec programs; /* struct pv_program_run, oldest first; never empty */
 	uint32_t n_threads;
 	uint64_t start_cpu_ns; /* what it had used before the capture */
+	uint64_t cpu_ns;       /* what it had used when it was last asked, that included */
+	bool settled;          /* that is all: its number is another's */
 
 	struct pv_mem *mem; /* NULL: not read yet */
 	struct pv_image image;

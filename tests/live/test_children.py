@@ -3,6 +3,7 @@
 
 The truth is what the children say of themselves: their ids and the CPU time that they have used.
 """
+import ctypes
 import http.client
 import json
 import math
@@ -357,6 +358,64 @@ def test_several(newest, target, tmp_path):
 		within(of(stacks, victim.pid, "in_parent"), seconds, HZ, what="one of two")
 	assert {s.pid for s in stacks} == {v.pid for v in victims}
 	assert len(summary["processes"]) == 2
+	nothing_lost(summary)
+
+
+def test_several_with_a_past(newest, target, tmp_path):
+	"""What it used before, in a thread that is gone, is not taken off what it uses now; not after its end, either."""
+	victims = [target(newest, "kin.py") for _ in range(2)]
+	order(victims[0], "thread 1.5")
+	recording = Recording(tmp_path, "-p", victims[0].pid, "-p", victims[1].pid, children=False)
+	order(victims[0], "burn 1")
+	victims[0].say("exit")
+	victims[0].proc.wait()
+	order(victims[1], "burn 0.1")
+	victims[1].say("exit")
+	stacks, summary = recording.end()
+	assert summary["target_cpu_s"] >= 1.1
+	within(summary["samples"] + summary["lost"]["spared"], summary["target_cpu_s"], HZ, what="the whole")
+	nothing_lost(summary)
+
+
+def run_as(pid, *command):
+	"""Runs a command under a process id that is free now (clone3 with set_tid)."""
+	libc, number = ctypes.CDLL(None, use_errno=True), ctypes.c_int(pid)
+	libc.syscall.restype = ctypes.c_long
+	arguments = struct.pack("=11Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(number), 1, 0)
+	child = libc.syscall(435, arguments, len(arguments))
+	if not child:
+		os.execv(command[0], command)
+	assert child == pid, os.strerror(ctypes.get_errno())
+	return child
+
+
+def test_number_of_one_that_ended(newest, target, burn, tmp_path):
+	"""A stranger with the number of a named process that has ended: its time is not the target's."""
+	victims = [target(newest, "kin.py") for _ in range(2)]
+	recording = Recording(tmp_path, "-p", victims[0].pid, "-p", victims[1].pid, children=False)
+	order(victims[0], "burn 0.3")
+	victims[0].say("exit")
+	victims[0].proc.wait()
+	assert live.gone(lambda: waited_for(recording.proc.pid, "pidfd") == 1)
+	with open(os.devnull, "w") as nothing:
+		kept = os.dup(1)
+		os.dup2(nothing.fileno(), 1)
+		try:
+			stranger = run_as(victims[0].pid, burn, "1500")
+		finally:
+			os.dup2(kept, 1)
+			os.close(kept)
+	os.waitpid(stranger, 0)
+	stranger = run_as(victims[0].pid, "/bin/sleep", "60")
+	try:
+		order(victims[1], "burn 0.1")
+		victims[1].say("exit")
+		stacks, summary = recording.end()
+	finally:
+		os.kill(stranger, signal.SIGKILL)
+		os.waitpid(stranger, 0)
+	within(summary["samples"] + summary["lost"]["spared"], summary["target_cpu_s"], HZ, what="the whole")
+	assert {s.pid for s in stacks} == {v.pid for v in victims}
 	nothing_lost(summary)
 
 

@@ -2,9 +2,10 @@
 """A program that has children in every way there is, when told so, line by line.
 
 Input: commands on standard input.  Output: READY, then for each command the lines that its children
-say of themselves, each "child HOW PID CPU-SECONDS", and "done HOW".
+say of themselves, each "child HOW PID CPU-SECONDS", and "done HOW".  Valid in 2.7 and all of 3.
 fork N S        N children by os.fork() that burn S seconds of CPU in in_fork()
 burn S          the program itself, in in_parent()
+thread S        a thread of the program, in in_thread(), which ends
 daemon S        a grandchild whose parent has ended, in in_daemon()
 storm N COMMAND   posix_spawn of COMMAND, one after the other; each says its own CPU time in 8 bytes
 mp METHOD N S   multiprocessing with fork or spawn, in in_worker()
@@ -16,7 +17,10 @@ import multiprocessing
 import os
 import struct
 import sys
+import threading
 import time
+
+process_time = getattr(time, "process_time", None) or time.clock		# 2.7: CPU time, too
 
 
 def say(*words):
@@ -24,8 +28,8 @@ def say(*words):
 
 
 def spin(seconds):
-	until = time.process_time() + seconds
-	while time.process_time() < until:
+	until = process_time() + seconds
+	while process_time() < until:
 		for _ in range(2000):
 			pass
 
@@ -38,24 +42,28 @@ def in_parent(seconds):
 	spin(seconds)
 
 
+def in_thread(seconds):
+	spin(seconds)
+
+
 def in_daemon(seconds):
 	spin(seconds)
 
 
 def in_worker(seconds):
-	start = time.process_time()
+	start = process_time()
 	spin(seconds)
-	say("child", "mp", os.getpid(), time.process_time() - start)
+	say("child", "mp", os.getpid(), process_time() - start)
 
 
 def after_import(module, seconds):
-	until = time.process_time() + seconds
+	until = process_time() + seconds
 	if module.__name__ == "numpy":
 		values = module.random.rand(300, 300)
-		while time.process_time() < until:
+		while process_time() < until:
 			module.linalg.svd(values)
 	else:
-		while time.process_time() < until:
+		while process_time() < until:
 			module.dumps(list(range(1000)))
 
 
@@ -64,9 +72,9 @@ def child(how, function, *args):
 	pid = os.fork()
 	if pid:
 		return pid
-	start = time.process_time()
+	start = process_time()
 	function(*args)
-	say("child", how, os.getpid(), time.process_time() - start)
+	say("child", how, os.getpid(), process_time() - start)
 	os._exit(0)
 
 
@@ -74,7 +82,7 @@ def double_fork(seconds):
 	if not os.fork():
 		os.setsid()
 		in_daemon(seconds)
-		say("child", "daemon", os.getpid(), time.process_time())
+		say("child", "daemon", os.getpid(), process_time())
 		os._exit(0)
 
 
@@ -97,10 +105,11 @@ def storm(count, command):
 
 LAST = """
 import os, time
+process_time = getattr(time, "process_time", None) or time.clock
 def last_of_chain():
-	while time.process_time() < %r: pass
+	while process_time() < %r: pass
 last_of_chain()
-os.write(1, b"child chain %%d %%f\\n" %% (os.getpid(), time.process_time()))
+os.write(1, ("child chain %%d %%f\\n" %% (os.getpid(), process_time())).encode())
 """
 
 
@@ -123,12 +132,16 @@ def obey(word, rest):
 			os.waitpid(pid, 0)
 	elif word == "burn":
 		in_parent(float(rest[0]))
+	elif word == "thread":
+		thread = threading.Thread(target=in_thread, args=(float(rest[0]),))
+		thread.start()
+		thread.join()
 	elif word == "daemon":
 		os.waitpid(child("between", double_fork, float(rest[0])), 0)
 	elif word == "storm":
 		storm(int(rest[0]), rest[1:])
 	elif word == "mp":
-		context = multiprocessing.get_context(rest[0])
+		context = multiprocessing.get_context(rest[0])		# of 3.4
 		workers = [context.Process(target=in_worker, args=(float(rest[2]),)) for _ in range(int(rest[1]))]
 		for worker in workers:
 			worker.start()
@@ -142,8 +155,9 @@ def obey(word, rest):
 
 def main():
 	say("READY")
-	for line in sys.stdin:
-		word, *rest = line.split()
+	for line in iter(sys.stdin.readline, ""):
+		words = line.split()
+		word, rest = words[0], words[1:]
 		if word == "exit":
 			break
 		obey(word, rest)
