@@ -27,7 +27,14 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
 	config.addinivalue_line("markers", "noroot: needs neither root nor the pitviper binary")
+	config.addinivalue_line("markers", "few: dear; in the short form on some interpreters only, see few_of()")
 	config.addinivalue_line("markers", "minor(*versions): only these Python versions, given as (3, 11)")
+
+
+def few_of(interpreters):
+	"""The oldest, the newest, every third between them, and the stripped ones."""
+	last = len(interpreters) - 1
+	return [interp for i, interp in enumerate(interpreters) if i % 3 == 0 or i == last or not interp.symtab]
 
 
 def pytest_generate_tests(metafunc):
@@ -38,6 +45,9 @@ def pytest_generate_tests(metafunc):
 	chosen = [i for i in INTERPRETERS
 		  if (not wanted or any(w in i.name for w in wanted)) and
 		  (not minors or i.version[:2] in minors[0])]
+	if not wanted and not metafunc.config.getoption("--full") and \
+	   any(metafunc.definition.iter_markers("few")):
+		chosen = few_of(chosen)
 	if not chosen:
 		reason = NOT_WANTED if INTERPRETERS else "no supported Python on this machine"
 		chosen = [pytest.param(None, marks=pytest.mark.skip(reason=reason))]

@@ -44,6 +44,7 @@ def record(interp, target, depth, through_c, *args):
 	return stacks, summary
 
 
+@pytest.mark.few
 @pytest.mark.parametrize("mode", MODES)
 def test_deeper_than_the_limit(interp, target, mode):
 	depth, through_c, args = MODES[mode]
@@ -78,6 +79,7 @@ def check_c(stack, depth, through_c):
 
 
 @pytest.mark.minor((3, 11), (3, 12), (3, 13), (3, 14), (3, 15))
+@pytest.mark.few
 @pytest.mark.parametrize("more", (0, 1))
 def test_at_the_limit(interp, target, more):
 	"""The last depth that is whole, and the first that is not."""

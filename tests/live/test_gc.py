@@ -94,6 +94,7 @@ def check_names(interp, stacks):
 
 
 # off: the share of a collector that never runs
+@pytest.mark.few
 @pytest.mark.parametrize("mode, share, cpu_seconds", [
 	("cycles", 0.3, 3.3), ("auto", 0, 3.3), ("finalizers", 0.8, 3.3), ("released", 0.4, 3.3), ("off", 0, 0.5)])
 def test_share(interp, target, tmp_path, mode, share, cpu_seconds):
