@@ -436,9 +436,7 @@ static void reverse(struct pv_vec *frames)
 struct pv_err *pv_merge(const struct pv_event_sample *sample, size_t size,
 			const struct pv_merge_options *options, struct pv_merged *merged)
 {
-	struct merge m = {
-		.sample = sample, .options = options, .out = merged, .cut_at = sample->n_native
-	};
+	struct merge m = { .sample = sample, .options = options, .out = merged };
 	struct pv_err *err;
 	uint32_t i;
 
@@ -449,6 +447,7 @@ struct pv_err *pv_merge(const struct pv_event_sample *sample, size_t size,
 	m.python = (const struct pv_pyframe *)(sample + 1);
 	m.kernel = (const uint64_t *)(m.python + sample->n_python);
 	m.native = m.kernel + sample->n_kernel;
+	m.cut_at = sample->n_native;
 	for (i = 0; i < sample->n_native; i++) {
 		m.n_anchored += !!(m.native[i] & PV_NAT_ANCHOR);
 		m.n_hidden += is_hidden(&m, i);
