@@ -174,7 +174,7 @@ int main(int argc, char **argv)
 	p = processes_profile();
 	show("processes", p, &(struct pv_live){}, 100, false);
 	show("processes", p, &(struct pv_live){}, 80, true);
-	show("processes", p, &(struct pv_live){}, 30, true);
+	show("processes", p, &(struct pv_live){ .cut_output = "full/x.pvr" }, 30, true);
 	pv_profile_destroy(p);
 	show_idle();
 	show_others();

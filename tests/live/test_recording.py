@@ -77,7 +77,8 @@ def test_full_disk(newest, target, tmp_path, small_disk):
 	run = live.pitviper("record", "-F", 20000, "-d", 60, "--json", "-p", victim.pid, "-o", path, "-o", folded, timeout=90)
 	assert run.status == 1 and run.seconds < 50, run
 	assert "the capture ended early: cannot write %s: No space left on device" % path in run.text()
-	assert b"Wrote %s; %s is cut off\n" % (folded.encode(), path.encode()) in run.out, run
+	told = live.last_json(run.out)
+	assert told["outputs"] == [folded] and told["output_cut_off"] == path, run
 	captured = live.parse_folded(folded)	# the other output has what was recorded until then
 	again, stacks = report(path, str(tmp_path / "y.folded"))
 	assert again.status == 0 and "breaks off" in again.text()
