@@ -11,6 +11,8 @@ import sys
 import threading
 import time
 
+from pv_compat import say
+
 
 def line():
 	"""That of the call below the caller's."""
@@ -18,26 +20,26 @@ def line():
 
 
 def wait_sleep():
-	print("READY", line(), flush=True)
+	say("READY %d" % line())
 	time.sleep(3600)
 
 
 def wait_epoll():
 	poll = select.epoll()
-	print("READY", line(), flush=True)
+	say("READY %d" % line())
 	poll.poll()
 
 
 def wait_lock():
 	lock = threading.Lock()
 	lock.acquire()
-	print("READY", line(), flush=True)
+	say("READY %d" % line())
 	lock.acquire()
 
 
 def wait_read():
 	end, _ = os.pipe()
-	print("READY", line(), flush=True)
+	say("READY %d" % line())
 	os.read(end, 1)
 
 
