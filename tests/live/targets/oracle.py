@@ -20,6 +20,7 @@ import os
 import re
 import sys
 import threading
+import time
 import zlib
 
 from pv_compat import get_ident, monotonic, native_id, say, start_thread
