@@ -255,6 +255,9 @@ def test_idle_in_other_ways(newest, spawn, tmp_path, how):
 
 def test_idle_and_stopped(newest, spawn, tmp_path):
 	victim = spawn(*newest.command(os.path.join(live.TARGETS, "waits.py"), "sleep"))
+	# said, but perhaps not asleep yet: in clock_nanosleep() or select()
+	syscall = "/proc/%d/syscall" % victim.pid
+	assert live.gone(lambda: open(syscall).read().split()[0] in ("230", "23"))
 	os.kill(victim.pid, 19)
 	run = live.pitviper("record", "-d", 0.5, "-o", tmp_path / "a.folded", "-p", victim.pid)
 	assert run.status == 0 and b"; stopped by a signal under waits.py:" in run.out, run
