@@ -52,18 +52,20 @@ static inline const __u64 *pv_env_cell(struct pv_ctx *c, __u32 segment, __u32 in
 	return map ? bpf_map_lookup_elem(map, &index) : NULL;
 }
 
-static inline bool pv_env_code_known(struct pv_ctx *c, __u64 key)
+static inline __u32 pv_env_code_state(struct pv_ctx *c, __u64 key)
 {
+	const __u8 *state = bpf_map_lookup_elem(&codes, &key);
+
 	(void)c;
-	return bpf_map_lookup_elem(&codes, &key) != NULL;
+	return state ? *state : 0;
 }
 
-static inline void pv_env_code_claim(struct pv_ctx *c, __u64 key)
+static inline void pv_env_code_mark(struct pv_ctx *c, __u64 key, __u32 state)
 {
-	__u8 one = 1;
+	__u8 value = (__u8)state;
 
 	(void)c;
-	bpf_map_update_elem(&codes, &key, &one, BPF_ANY);
+	bpf_map_update_elem(&codes, &key, &value, BPF_ANY);
 }
 
 static inline void pv_env_code_forget(struct pv_ctx *c, __u64 key)

@@ -86,7 +86,7 @@ struct {
 	__type(value, struct pv_walk);
 } scratch SEC(".maps");
 
-/* Keys of the code objects whose names are on their way or there. */
+/* States of the code objects whose names were copied, or were tried to be, by key. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 32768);

@@ -19,7 +19,7 @@ struct pv_snap {
 	struct pv_walk walk;
 	struct pv_snap_source source;
 	struct pv_snap_handlers handlers;
-	struct pv_map codes; /* keys of code objects that were copied */
+	struct pv_map codes; /* states of code objects, by key */
 	__u64 cell;          /* the last one that was asked for */
 	struct pv_err *err;  /* the first one of this walk */
 };
@@ -60,12 +60,13 @@ static inline const __u64 *pv_env_cell(struct pv_ctx *c, __u32 segment, __u32 in
 	return &snap->cell;
 }
 
-static inline bool pv_env_code_known(struct pv_ctx *c, __u64 key)
+static inline __u32 pv_env_code_state(struct pv_ctx *c, __u64 key)
 {
 	const struct pv_snap *snap = c->home;
-	uint64_t value;
+	uint64_t state = 0;
 
-	return pv_map_get(&snap->codes, key, &value);
+	pv_map_get(&snap->codes, key, &state);
+	return (__u32)state;
 }
 
 static void keep_first(struct pv_snap *snap, struct pv_err *err)
@@ -76,11 +77,11 @@ static void keep_first(struct pv_snap *snap, struct pv_err *err)
 		pv_err_destroy(err);
 }
 
-static inline void pv_env_code_claim(struct pv_ctx *c, __u64 key)
+static inline void pv_env_code_mark(struct pv_ctx *c, __u64 key, __u32 state)
 {
 	struct pv_snap *snap = c->home;
 
-	keep_first(snap, pv_map_set(&snap->codes, key, 1));
+	keep_first(snap, pv_map_set(&snap->codes, key, state));
 }
 
 static inline void pv_env_code_forget(struct pv_ctx *c, __u64 key)

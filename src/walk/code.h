@@ -21,6 +21,8 @@ enum {
 	PV_CODE_SUM_LINES = 64, /* bytes of the line table in the checksum */
 	PV_CODE_SUM_TEXT = 32,  /* last bytes of a string in the checksum */
 	PV_CODE_COPY_STEPS = 2048,
+	PV_CODE_TRIES = 4,            /* copies that fail before it is given up */
+	PV_CODE_SENT = 255,           /* a state: its copy has begun */
 	PV_CODE_COPY_BYTES = 1 << 18, /* in one sample; what is left is copied when seen again */
 };
 
@@ -158,6 +160,12 @@ static inline __u64 pv_code_key(struct pv_ctx *c, __u64 address)
 	return key ? key : 1;
 }
 
+/* On its way or there, or given up. */
+static inline bool pv_code_known(struct pv_ctx *c, __u64 key)
+{
+	return pv_env_code_state(c, key) >= PV_CODE_TRIES;
+}
+
 /*
  * What this sample knows of the code object at address: within one sample it
  * cannot change, since the thread that runs it stands still.  NULL only where
@@ -185,7 +193,7 @@ static inline struct pv_walk_code *pv_code_see(struct pv_ctx *c, __u64 address)
 	if (py->co_firsttraceable != PV_OFF_NONE)
 		known->first_traceable =
 			2 * PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->co_firsttraceable);
-	if (!pv_env_code_known(c, known->key) && w->n_new < PV_WALK_NEW) {
+	if (!pv_code_known(c, known->key) && w->n_new < PV_WALK_NEW) {
 		/* more than that in one sample: they are copied when seen again */
 		i = w->n_new++ & (PV_WALK_NEW - 1);
 		w->new_code[i] = address;
@@ -243,7 +251,7 @@ static inline long pv_code_copy_begin(struct pv_ctx *c)
 	__u32 i = w->copy_i & (PV_WALK_NEW - 1);
 	struct pv_event_code *code = &w->copy_code;
 
-	if (pv_env_code_known(c, w->new_key[i]) || pv_code_read(c, w->new_code[i]))
+	if (pv_code_known(c, w->new_key[i]) || pv_code_read(c, w->new_code[i]))
 		return -1;
 	code->hdr.type = PV_EVENT_CODE;
 	code->hdr.reserved = 0;
@@ -311,7 +319,8 @@ static inline void pv_code_copy_piece(struct pv_ctx *c)
 /*
  * One step of the copy of all new code objects, flattened into one loop: the
  * start of an object, or one piece.  An object whose bytes could not all be
- * read stays known, marked by the size or the missing piece.
+ * read is marked so by the size or the missing piece, and tried again when seen
+ * again: the thread may have been in the page fault that copies that page after a fork.
  */
 static long pv_code_copy_step(__u32 index, void *arg)
 {
@@ -331,15 +340,18 @@ static long pv_code_copy_step(__u32 index, void *arg)
 			w->copy_piece = PV_PIECE_MAX + 1;
 			return 0;
 		}
-		pv_env_code_claim(c, w->copy_code.key);
+		w->copy_failures = pv_env_code_state(c, w->copy_code.key);
+		pv_env_code_mark(c, w->copy_code.key, PV_CODE_SENT);
 		return 0;
 	}
 	if (w->copy_piece < PV_PIECE_MAX) {
 		pv_code_copy_piece(c);
 		return 0;
 	}
-	if (w->copy_failed)
+	if (w->copy_failed) {
 		pv_env_lost(c, PV_LOSS_CODE_READ);
+		pv_env_code_mark(c, w->copy_code.key, w->copy_failures + 1);
+	}
 	w->copy_i++;
 	w->copy_piece = PV_PIECE_MAX + 1;
 	return 0;

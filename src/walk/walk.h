@@ -16,8 +16,10 @@
  *   const struct pv_mapping *pv_env_mapping(struct pv_ctx *c, __u32 index);
  *   const __u64 *pv_env_cell(struct pv_ctx *c, __u32 segment, __u32 index);
  *	NULL outside the arrays
- *   bool pv_env_code_known(struct pv_ctx *c, __u64 key);
- *   void pv_env_code_claim(struct pv_ctx *c, __u64 key);
+ *   __u32 pv_env_code_state(struct pv_ctx *c, __u64 key);
+ *	what was marked last, 0: nothing or forgotten
+ *   void pv_env_code_mark(struct pv_ctx *c, __u64 key, __u32 state);
+ *	state: how often the copy has failed, or PV_CODE_SENT
  *   void pv_env_code_forget(struct pv_ctx *c, __u64 key);
  *   long pv_env_emit(struct pv_ctx *c, void *record, __u32 size);
  *	negative: lost
@@ -93,7 +95,7 @@ struct pv_walk {
 	__u64 new_code[PV_WALK_NEW];
 	__u64 new_key[PV_WALK_NEW];
 	__u32 n_new;
-	__u32 copy_i, copy_piece, copy_offset, copy_failed, copy_total;
+	__u32 copy_i, copy_piece, copy_offset, copy_failed, copy_failures, copy_total;
 	__u64 copy_data[PV_PIECE_MAX];
 	struct pv_event_code copy_code;
 	struct pv_event_piece copy_header; /* with copy_bytes: the record of a piece */

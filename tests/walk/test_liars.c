@@ -356,6 +356,61 @@ START_TEST(strings_and_tables_that_are_none)
 }
 END_TEST
 
+static struct pv_err *count_event(void *ctx, const struct pv_event *event, size_t size)
+{
+	unsigned int *n = ctx;
+
+	ck_assert_uint_eq(event->size, size);
+	++*n;
+	return NULL;
+}
+
+/* Walks once more with the same walker: how many records came. */
+static unsigned int walk_again(struct world *w, struct pv_snap *snap, unsigned int *n)
+{
+	const struct pv_event_sample *sample;
+
+	*n = 0;
+	w->liar.reads = 0;
+	ok(pv_snap_walk(snap, &w->fixture.thread, &sample));
+	return *n;
+}
+
+/* A page is not there while a fork's copy of it is made: what was missed is copied when seen again.
+ */
+START_TEST(names_that_could_not_be_read_are_tried_again)
+{
+	struct pv_snap_handlers handlers = { .event = count_event };
+	struct pv_snap_source source;
+	struct pv_snap *snap;
+	struct world w;
+	unsigned int n = 0, tries;
+	uint64_t type_at;
+
+	world_init(&w, names[_i]);
+	handlers.ctx = &n;
+	type_at = at(&w.strings, 0) + w.fixture.proc.py.ob_type;
+	source = fixture_source(&w.fixture, &w.liar.mem);
+
+	ok(pv_snap_create(&source, &handlers, &snap));
+	lie(&w, type_at, w.fixture.proc.code_type);
+	ck_assert_uint_gt(walk_again(&w, snap, &n), 0);
+	w.liar.n_patches = 0;
+	ck_assert_uint_gt(walk_again(&w, snap, &n), 0);
+	ck_assert_uint_eq(walk_again(&w, snap, &n), 0);
+	pv_snap_destroy(snap);
+
+	/* and it ends */
+	ok(pv_snap_create(&source, &handlers, &snap));
+	lie(&w, type_at, w.fixture.proc.code_type);
+	for (tries = 0; tries < 10 && walk_again(&w, snap, &n); tries++)
+		;
+	ck_assert_uint_eq(tries, 4);
+	pv_snap_destroy(snap);
+	world_deinit(&w);
+}
+END_TEST
+
 /* All there is to copy is as large as it may be: the copies are bounded. */
 START_TEST(huge_strings_everywhere)
 {
@@ -712,6 +767,7 @@ int main(void)
 	tcase_add_loop_test(tcase, thread_state_of_another_thread, 0, n_names);
 	tcase_add_loop_test(tcase, code_objects_that_are_none, 0, n_names);
 	tcase_add_loop_test(tcase, strings_and_tables_that_are_none, 0, n_names);
+	tcase_add_loop_test(tcase, names_that_could_not_be_read_are_tried_again, 0, n_names);
 	tcase_add_loop_test(tcase, huge_strings_everywhere, 0, n_names);
 	tcase_add_loop_test(tcase, frames_that_have_not_started, 0, n_names);
 	tcase_add_loop_test(tcase, chains_that_end_too_early, 0, n_names);
