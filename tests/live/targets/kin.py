@@ -107,7 +107,8 @@ LAST = """
 import os, time
 process_time = getattr(time, "process_time", None) or time.clock
 def last_of_chain():
-	while process_time() < %r: pass
+	until = process_time() + %r
+	while process_time() < until: pass
 last_of_chain()
 os.write(1, ("child chain %%d %%f\\n" %% (os.getpid(), process_time())).encode())
 """
