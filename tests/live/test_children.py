@@ -84,6 +84,10 @@ def within(samples, seconds, hz, percent=3, what=""):
 
 def nothing_lost(summary):
 	lost = {name: summary["lost"][name] for name in LOST if summary["lost"][name]}
+	# A page is not there while the fault that copies it after a fork is served.  What is seen again is read again;
+	# of a hook of fork() that is never seen again the name is missing: of two or three frames a child at most.
+	if lost.get("name_missing", 0) <= 3 * (len(summary["processes"]) - 1):
+		lost.pop("name_missing", None)
 	assert not lost, summary["lost"]
 	assert not summary["samples_missing"], summary
 
