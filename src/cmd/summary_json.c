@@ -56,6 +56,7 @@ static void put_samples(struct pv_json *json, const char *key, const struct pv_p
 	pv_json_end(json, '}');
 }
 
+/* Of a later version's recording that breaks off, causes may have no names. */
 static void put_losses(struct pv_json *json, const struct pv_losses *losses)
 {
 	size_t i, k;
@@ -64,8 +65,12 @@ static void put_losses(struct pv_json *json, const struct pv_losses *losses)
 	for (i = 1; i < PV_LOSSES_MAX; i++) {
 		char name[64];
 
-		if (!losses->name[i])
+		if (!losses->name[i]) {
+			snprintf(name, sizeof(name), "unknown_%zu", i);
+			if (losses->count[i])
+				pv_json_int(json, name, losses->count[i]);
 			continue;
+		}
 		for (k = 0; losses->name[i][k] && k < sizeof(name) - 1; k++)
 			name[k] = tolower((unsigned char)losses->name[i][k]);
 		name[k] = '\0';

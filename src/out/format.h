@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The table of output formats: a format is one file (out/NAME.c) and one line
- * in formats.c.  Help, man page and completion come from the table.
+ * in formats.c.  Help and completion come from the table; a lint holds the man
+ * page to it.
  */
 #ifndef PV_OUT_FORMAT_H
 #define PV_OUT_FORMAT_H

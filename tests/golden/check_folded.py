@@ -16,3 +16,7 @@ def check(data, recipe, check_that):
     want = golden.counts(recipe, lambda frame: golden.unescape(golden.frame_text(frame)))
     check_that("equals the recipe", dict(pairs) == want, f"{dict(pairs)}\n{dict(want)}")
     check_that("one line each", data.count(b"\n") == len(lines) and data.endswith(b"\n"))
+
+
+def is_empty(data):
+    return data == b""

@@ -182,3 +182,7 @@ def check(page, recipe, check_that):
     check_that("times of the capture are the recipe's", all(meta["capture"][name] == recipe.number(name) for name in
                ("pid", "period_ns", "slice_ns", "duration_ns", "target_cpu_ns", "own_cpu_ns", "probe_ns")))
     check_that("losses are the recipe's", sorted(loss["count"] for loss in meta["losses"]) == sorted(recipe.losses.values()))
+
+
+def is_empty(data):
+    return decode(data)["samples"] == []

@@ -208,3 +208,7 @@ def folded(data):
     for sample in profile["sample"]:
         counts[tuple(locations[i][0] for i in reversed(sample["location_id"]))] += sample["value"][0]
     return counts
+
+
+def is_empty(data):
+    return load(data)[0]["sample"] == [] and not go_pprof(data, "-raw")[1]

@@ -21,3 +21,7 @@ def check(data, recipe, check_that):
         found[tuple(frames) or (golden.UNKNOWN,)] += count
     want = golden.counts(recipe, lambda frame: frame)
     check_that("equals the recipe", found == want, f"{found}\n{want}")
+
+
+def is_empty(data):
+    return show(data) == "period_ns 10000000\nwhole, 0 samples\n"

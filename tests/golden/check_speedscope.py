@@ -109,3 +109,7 @@ def folded(data, period_ns):
             key = tuple(frames[i] for i in stack)
             counts[key] = counts.get(key, 0) + round(weight * 1e9 / period_ns)
     return counts
+
+
+def is_empty(data):
+    return json.loads(data)["profiles"] == []

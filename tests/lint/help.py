@@ -63,6 +63,31 @@ def check_command(command):
     check(f"{command}: the help names each option of the page", sorted(described(man) - helped))
 
 
+def plain(text):
+    """Words alone: how a page or a terminal breaks and quotes them is its own business."""
+    return re.sub(r"[`'\"]", "", " ".join(text.split()))
+
+
+def check_formats(man):
+    """The table's lines, as the help shows them, are those of the page: names, suffixes, first sentences, order."""
+    helped = re.findall(r"^  ([a-z]+) +(\.\S+(?: \.\S+)*) {2,}(\S.*)$", output(PITVIPER, "record", "--help")[0], re.M)
+    # Those whose writers are there; the table of the help is the program's own.
+    formats = re.findall(r'^\s*\.name = "([^"]+)"', "".join(p.read_text() for p in (TOP / "src/out").glob("*.c")), re.M)
+    check("record --help lists each format", sorted(set(formats) ^ {name for name, _, _ in helped}))
+    listed = re.search(r"^   Formats\n(.*?)(?=^   \S)", man, re.M | re.S)[1]
+    entries = re.findall(r"^     ([a-z]+) \((\.[^)]*)\)\s+(.*?)(?=^     \S)", listed, re.M | re.S)
+    check("pitviper-record.1 has the formats of the table, in its order",
+          [] if [(name, suffixes.split()) for name, suffixes, _ in helped] ==
+          [(name, suffixes.split(", ")) for name, suffixes, _ in entries] else [str(entries)])
+    said = {name: plain(text) for name, _, text in entries}
+    check("pitviper-record.1 begins with what the table says of a format",
+          [f"{name}: {text}" for name, _, text in helped
+           if not said.get(name, "").startswith(plain(text[0].upper() + text[1:]) + ".")])
+    check("docs/formats.md has each format", [f for f in formats
+                                              if f"## {f} " not in (TOP / "docs/formats.md").read_text()])
+    check("each format has its golden file", [f for f in formats if not (TOP / f"tests/golden/golden.{f}").exists()])
+
+
 def main():
     if not os.access(PITVIPER, os.X_OK):
         check("pitviper is built", [PITVIPER + " is not there"])
@@ -77,17 +102,7 @@ def main():
     check("each page is of a command", sorted(pages - set(commands)))
     for command in commands:
         check_command(command)
-    # Those whose writers are there; the table of the help is the program's own.
-    formats = re.findall(r'^\s*\.name = "([^"]+)"', "".join(p.read_text() for p in (TOP / "src/out").glob("*.c")), re.M)
-    helped = dict(re.findall(r"^  ([a-z]+) +(\.\S+(?: \.\S+)*) {2,}\S", output(PITVIPER, "record", "--help")[0], re.M))
-    check("record --help lists each format", sorted(set(formats) ^ set(helped)))
-    man = page("pitviper-record")
-    check("pitviper-record.1 names each format and its suffixes",
-          [word for name, suffixes in helped.items() for word in (name, *suffixes.split())
-           if not re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", man)])
-    check("docs/formats.md has each format", [f for f in formats
-                                              if f"## {f} " not in (TOP / "docs/formats.md").read_text()])
-    check("each format has its golden file", [f for f in formats if not (TOP / f"tests/golden/golden.{f}").exists()])
+    check_formats(page("pitviper-record"))
     sys.exit(failed)
 
 

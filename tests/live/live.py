@@ -7,6 +7,7 @@ command line.
 """
 import glob
 import json
+import math
 import os
 import re
 import select
@@ -243,12 +244,12 @@ def perf_fds(pid):
 
 
 def attached(pid):
-	"""Whether that pitviper has threads' events open: its first ones, one a CPU, only tell of new files and threads."""
+	"""Whether that pitviper's timers run: its first events, one a CPU, only tell of mappings, forks, execs and exits."""
 	return perf_fds(pid) > os.sysconf("SC_NPROCESSORS_CONF") and descriptors(pid, "bpf-prog") > 0
 
 
 def wait_attached(proc, timeout=30):
-	"""Until that pitviper has its program loaded and the threads' events open: seen from outside, in /proc."""
+	"""Until that pitviper has its programs loaded and a timer on each CPU: seen from outside, in /proc."""
 	deadline = time.monotonic() + timeout
 	stable = 0
 	while stable < 3:
@@ -382,6 +383,13 @@ def parse_folded(path):
 
 def total(stacks):
 	return sum(s.count for s in stacks)
+
+
+def within(samples, seconds, hz, percent=3, what=""):
+	"""Samples against CPU time: four standard errors of a count, and what clocks and machines differ by."""
+	expected = seconds * hz
+	bound = 4 * math.sqrt(expected) + percent * expected / 100 + 2
+	assert abs(samples - expected) <= bound, "%s: %d samples, %.1f expected, +- %.1f" % (what, samples, expected, bound)
 
 
 def compile_c(source, output, *flags):

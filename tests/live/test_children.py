@@ -75,13 +75,6 @@ def of(stacks, pid=None, function=None):
 			   (function is None or any(f.function == function for f in s.frames))])
 
 
-def within(samples, seconds, hz, percent=3, what=""):
-	"""Samples against CPU time: four standard errors of a count, and what clocks and machines differ by."""
-	expected = seconds * hz
-	bound = 4 * math.sqrt(expected) + percent * expected / 100 + 2
-	assert abs(samples - expected) <= bound, "%s: %d samples, %.1f expected, +- %.1f" % (what, samples, expected, bound)
-
-
 def nothing_lost(summary):
 	lost = {name: summary["lost"][name] for name in LOST if summary["lost"][name]}
 	# A page is not there while the fault that copies it after a fork is served.  What is seen again is read again;
@@ -114,7 +107,7 @@ def test_fork(interp, target, tmp_path):
 	stacks, summary = recording.end()
 	assert len(cpu) == 3 and {p["pid"] for p in summary["processes"]} >= set(cpu) | {victim.pid}
 	for pid, seconds in cpu.items():
-		within(of(stacks, pid), seconds, HZ, what="child")
+		live.within(of(stacks, pid), seconds, HZ, what="child")
 		assert of(stacks, pid, "in_fork") >= 0.9 * of(stacks, pid)
 		assert not of(stacks, pid, "in_parent")
 	assert of(stacks, victim.pid, "in_parent") > 100 and not of(stacks, victim.pid, "in_fork")
@@ -152,7 +145,7 @@ def test_daemon(kin, tmp_path):
 	kin.say("exit")
 	stacks, summary = recording.end()
 	(pid, seconds), = cpu.items()
-	within(of(stacks, pid), seconds, HZ, what="daemon")
+	live.within(of(stacks, pid), seconds, HZ, what="daemon")
 	assert of(stacks, pid, "in_daemon") > 0.9 * of(stacks, pid)
 	nothing_lost(summary)
 
@@ -168,7 +161,7 @@ def test_child_that_was_there_before(newest, target, spawn, tmp_path):
 	stacks, summary = recording.end()
 	assert of(stacks, function="in_parent") > 100
 	for pid, seconds in cpu.items():
-		within(of(stacks, pid, "in_fork"), seconds, HZ, percent=10, what="grandchild")
+		live.within(of(stacks, pid, "in_fork"), seconds, HZ, percent=10, what="grandchild")
 	assert shell.pid not in {s.pid for s in stacks if of([s], function="in_parent")}
 	nothing_lost(summary)
 
@@ -206,7 +199,7 @@ def test_multiprocessing(newest, target, tmp_path, method):
 	stacks, summary = recording.end()
 	assert len(cpu) == 3
 	for pid, seconds in cpu.items():
-		within(of(stacks, pid, "in_worker"), seconds, HZ, percent=6, what="worker")
+		live.within(of(stacks, pid, "in_worker"), seconds, HZ, percent=6, what="worker")
 		# what it took to start is there, too
 		assert of(stacks, pid) >= of(stacks, pid, "in_worker")
 	nothing_lost(summary)
@@ -225,7 +218,7 @@ def test_exec_chain(kin, newest, tmp_path):
 	assert programs[-1][0] == 4, programs
 	last = [s for s in stacks if s.pid == pid and of([s], function="last_of_chain")]
 	assert all(re.match(r"pv-live-chain-\d+\.py$", s.process) for s in last)
-	within(of(stacks, pid), seconds, HZ, percent=6, what="all of the process")
+	live.within(of(stacks, pid), seconds, HZ, percent=6, what="all of the process")
 	# the start of the Python, and the moment until its tables are there, are not in the function
 	assert live.total(last) >= 0.4 * seconds * HZ
 	nothing_lost(summary)
@@ -245,7 +238,7 @@ def test_program_with_children(newest, tmp_path):
 	lines = re.findall(r"cpu (\w) (\d+) ([\d.]+)", run.out.decode())
 	assert len(lines) == 2
 	for name, pid, seconds in lines:
-		within(of(stacks, int(pid)), float(seconds), HZ, percent=6, what=name)
+		live.within(of(stacks, int(pid)), float(seconds), HZ, percent=6, what=name)
 		assert of(stacks, int(pid), "in_" + name) > 0.5 * of(stacks, int(pid))
 		assert {s.process for s in stacks if s.pid == int(pid) and of([s], function="in_" + name)} == {name + ".py"}
 	assert summary["interpreter"].startswith("CPython")
@@ -284,9 +277,9 @@ def test_storm(kin, burn, tmp_path, count, ms):
 	stacks, summary = recording.end()
 	assert len(cpu) == count
 	mine = [s for s in stacks if s.pid in cpu and s.process == "burn"]
-	within(live.total(mine), sum(cpu.values()), 499, percent=8, what="all children")
+	live.within(live.total(mine), sum(cpu.values()), 499, percent=8, what="all children")
 	# the time as the kernel counts it, parent and forks included
-	within(summary["samples"] + summary["lost"]["spared"], summary["target_cpu_s"], 499, what="the whole")
+	live.within(summary["samples"] + summary["lost"]["spared"], summary["target_cpu_s"], 499, what="the whole")
 	if ms >= 8:
 		assert of(mine, function="burns") >= 0.3 * live.total(mine)
 	assert not {s.process for s in stacks} - {"burn", "kin.py"}
@@ -304,7 +297,7 @@ def test_storm_of_pythons(newest, target, tmp_path):
 	victim.say("exit")
 	stacks, summary = recording.end()
 	mine = [s for s in stacks if s.process == "short.py"]
-	within(live.total(mine), sum(cpu.values()), HZ, percent=8, what="all children")
+	live.within(live.total(mine), sum(cpu.values()), HZ, percent=8, what="all children")
 	assert of(mine, function="work") > 0.1 * live.total(mine)
 	nothing_lost(summary)
 
@@ -323,11 +316,11 @@ def test_events_that_are_lost(kin, burn, tmp_path):
 	assert summary["lost"]["sideband"], "this test loses nothing"
 	# from here on all is as it was
 	for pid, seconds in after.items():
-		within(of(stacks, pid), seconds, HZ, what="child")
+		live.within(of(stacks, pid), seconds, HZ, what="child")
 		assert of(stacks, pid, "in_fork") > 0.9 * of(stacks, pid)
 	# and before, every sample that the ring could hold is of one of these
 	assert {s.pid for s in stacks} <= set(lost) | set(after) | {kin.pid}
-	within(summary["samples"] + summary["lost"]["ring_sample"] + summary["lost"]["spared"] + summary["lost"]["proc_gone"],
+	live.within(summary["samples"] + summary["lost"]["ring_sample"] + summary["lost"]["spared"] + summary["lost"]["proc_gone"],
 	       summary["target_cpu_s"], HZ, what="the whole")
 
 
@@ -359,7 +352,7 @@ def test_several(newest, target, tmp_path):
 	victims[1].say("exit")
 	stacks, summary = recording.end()
 	for victim, seconds in zip(victims, (0.6, 0.4)):
-		within(of(stacks, victim.pid, "in_parent"), seconds, HZ, what="one of two")
+		live.within(of(stacks, victim.pid, "in_parent"), seconds, HZ, what="one of two")
 	assert {s.pid for s in stacks} == {v.pid for v in victims}
 	assert len(summary["processes"]) == 2
 	nothing_lost(summary)
@@ -377,7 +370,7 @@ def test_several_with_a_past(newest, target, tmp_path):
 	victims[1].say("exit")
 	stacks, summary = recording.end()
 	assert summary["target_cpu_s"] >= 1.1
-	within(summary["samples"] + summary["lost"]["spared"], summary["target_cpu_s"], HZ, what="the whole")
+	live.within(summary["samples"] + summary["lost"]["spared"], summary["target_cpu_s"], HZ, what="the whole")
 	nothing_lost(summary)
 
 
@@ -419,7 +412,7 @@ def test_number_of_one_that_ended(newest, target, burn, tmp_path):
 	finally:
 		os.kill(stranger, signal.SIGKILL)
 		os.waitpid(stranger, 0)
-	within(summary["samples"] + summary["lost"]["spared"], summary["target_cpu_s"], HZ, what="the whole")
+	live.within(summary["samples"] + summary["lost"]["spared"], summary["target_cpu_s"], HZ, what="the whole")
 	assert {s.pid for s in stacks} == {v.pid for v in victims}
 	nothing_lost(summary)
 
@@ -568,7 +561,7 @@ def test_late_import_in_a_child(target, tmp_path, module):
 	victim.say("exit")
 	stacks, summary = recording.end()
 	(pid, seconds), = cpu.items()
-	within(of(stacks, pid), seconds, HZ, percent=6, what="the child")
+	live.within(of(stacks, pid), seconds, HZ, percent=6, what="the child")
 	after = [s for s in stacks if s.pid == pid and of([s], function="after_import")]
 	assert live.total(after) > 0.5 * HZ
 	if module == "numpy":

@@ -5,12 +5,14 @@ import os
 import re
 import subprocess
 import sys
-import xml.etree.ElementTree
 
 import live
 
-sys.path.insert(0, os.path.join(live.TOP, "tests", "golden"))
+GOLDEN = os.path.join(live.TOP, "tests", "golden")
+sys.path.insert(0, GOLDEN)
 sys.dont_write_bytecode = True
+import check_folded  # noqa: E402
+import check_html  # noqa: E402
 import check_pprof  # noqa: E402
 import check_speedscope  # noqa: E402
 import check_svg  # noqa: E402
@@ -46,47 +48,66 @@ def read_recording(path):
 	return recording
 
 
-def name_stacks(recording):
-	"""Samples by stack of names, as the other readers give them."""
-	counts = {}
-	for (_, stack), count in recording.by_stack().items():
-		key = tuple(golden.name_text(golden.Frame(read_pvr.KINDS[frame.kind], frame.function)) for frame in stack) or ("[unknown]",)
-		counts[key] = counts.get(key, 0) + count
-	return counts
+def recipe_of(recording, slice_ns):
+	"""What the golden tests' checkers compare with: here it is what the recording says, by a reader of its own.
+
+	It has times in ns; slice_ns is how coarse the others are.
+	"""
+	recipe = golden.Recipe(capture=dict(recording.totals), losses={k: n for k, n in recording.lost.items() if n})
+	keys = [(process.pid, process.generation) for process in recording.processes]
+	recipe.processes = {key: process.title or process.name for key, process in zip(keys, recording.processes)}
+	recipe.modules = {name: (path, build) for name, path, build in recording.modules}
+	recipe.capture["slice_ns"] = slice_ns
+	for sample in recording.samples:
+		thread = recording.threads[sample.thread]
+		frames = tuple(golden.Frame(read_pvr.KINDS[loc.kind], *loc[1:]) for loc in read_pvr.stack_of(sample.stack))
+		recipe.samples.append(golden.Sample(sample.count, thread.tid, thread.name, keys[thread.process],
+						    [(sample.time // slice_ns, sample.count)], frames))
+	return recipe
+
+
+# test_golden.py holds that each format has such a file.
+FORMATS = {name[len("golden."):] for name in os.listdir(GOLDEN) if name.startswith("golden.")}
+CHECKERS = {"folded": check_folded, "html": check_html, "svg": check_svg, "speedscope": check_speedscope,
+	    "pprof": check_pprof}
+
+
+def problems(name, data, recipe):
+	"""What the golden tests ask of a format, asked of a real capture."""
+	found, asked = [], []
+
+	def check_that(what, good, detail=""):
+		asked.append(what)
+		if not good:
+			found.append("%s: %s: %s" % (name, what, str(detail)[:1000]))
+	CHECKERS[name].check(data, recipe, check_that)
+	assert asked
+	return found
 
 
 def test_formats_agree(newest, tmp_path):
 	script = tmp_path / "works.py"
 	script.write_text(WORKS)
 	outputs = {name: tmp_path / ("x" + suffix) for name, suffix in
-		   {"folded": ".folded", "svg": ".svg", "speedscope": ".speedscope.json", "pprof": ".pb.gz",
-		    "pvr": ".pvr"}.items()}
+		   {"folded": ".folded", "html": ".html", "svg": ".svg", "speedscope": ".speedscope.json",
+		    "pprof": ".pb.gz", "pvr": ".pvr"}.items()}
+	assert set(CHECKERS) | {"pvr"} == set(outputs) == FORMATS, "a format that nobody asks"
 	run = live.pitviper("record", "-q", "-F", 499, *[word for path in outputs.values() for word in ("-o", path)],
 			    "--", newest.path, script, timeout=120)
 	assert run.status == 0, run
-	recording = read_recording(outputs["pvr"])
-	want = name_stacks(recording)
-	samples = sum(want.values())
-	assert samples > 200
-	assert live.total(live.parse_folded(outputs["folded"])) == samples
-	assert check_pprof.folded(outputs["pprof"].read_bytes()) == want
+	page = check_html.decode(outputs["html"].read_bytes())
+	recipe = recipe_of(read_recording(outputs["pvr"]), page["meta"]["capture"]["slice_ns"])
+	assert recipe.total() > 200 and len({at for sample in recipe.samples for at, _ in sample.at}) > 100
+	# Python that the user wrote, the library's, C of extensions, the kernel: or it asks of little
+	assert {frame.kind for sample in recipe.samples for frame in sample.frames} >= {"python", "native", "kernel"}
 	raw, problem = check_pprof.go_pprof(outputs["pprof"].read_bytes(), "-raw")
 	assert not problem and "samples/count cpu/nanoseconds[dflt]" in raw, problem
-	data = outputs["speedscope"].read_bytes()
-	assert not check_speedscope.schema_problems(check_speedscope.json.loads(data))
-	assert check_speedscope.folded(data, recording.totals["period_ns"]) == want
-	root = xml.etree.ElementTree.fromstring(outputs["svg"].read_bytes())
-	assert next(check_svg.read_boxes(root))[6] == samples
-	# and report makes the same of the recording
-	for name in ("folded", "pprof", "speedscope"):
+	for name in CHECKERS:
+		assert not problems(name, outputs[name].read_bytes(), recipe)
+		# and report makes the same of the recording
 		again = live.pitviper("report", "-q", "--format", name, "-o", "-", outputs["pvr"])
 		assert again.status == 0, again
-		if name == "folded":
-			assert again.out == outputs[name].read_bytes()
-		elif name == "pprof":
-			assert check_pprof.folded(again.out) == want
-		else:
-			assert check_speedscope.folded(again.out, recording.totals["period_ns"]) == want
+		assert not problems(name, again.out, recipe)
 
 
 def build_id(path):

@@ -16,9 +16,11 @@ NATIVE_EVAL = re.compile(r"^_?PyEval_EvalFrame(Default|Ex)\b")
 # ---- how many samples
 
 def test_no_sample_twice(newest, target, tmp_path):
-	"""Threads born while it records, by threads that were there and by those born later: one event each.
+	"""Threads born while it records, by threads that were there and by those born later: as many samples as their
+	CPU time is worth.  A thread that were followed twice would have twice as many.
 
-	A thread with two events, inherited and opened, would give twice as many samples as CPU time allows.
+	They burn before and after the capture, so that only pitviper knows what the kernel's clock said when; that it
+	reads it rightly is test_no_sample_twice_of_grandchildren's.
 	"""
 	victim = target(newest, "life.py")
 	output = str(tmp_path / "x.folded")
@@ -38,7 +40,7 @@ def test_no_sample_twice(newest, target, tmp_path):
 	assert run.status == 0, run
 	summary = live.last_json(run.out)
 	assert summary["samples"] > 500, summary
-	assert 0.7 * summary["samples_expected"] <= summary["samples"] <= 1.1 * summary["samples_expected"] + 20, summary
+	live.within(summary["samples"] + summary["lost"]["spared"], summary["target_cpu_s"], 999, what="all threads")
 	assert {t["tid"] for t in summary["threads"]} >= set(tids)
 
 
@@ -81,8 +83,9 @@ def test_no_sample_twice_of_grandchildren(newest, tmp_path, spawn):
 	assert run.status == 0, run
 	summary = live.last_json(run.out)
 	assert cpu > 1.5
-	assert summary["samples"] <= 1.1 * summary["samples_expected"] + 20, summary
-	assert 0.8 * cpu * 999 <= summary["samples"] <= 1.1 * cpu * 999 + 20, (cpu, summary)
+	taken = summary["samples"] + summary["lost"]["spared"]
+	live.within(taken, cpu, 999, what="by the kernel's clock")
+	live.within(taken, summary["target_cpu_s"], 999, what="by pitviper's account of it")
 
 
 SHORT = """
@@ -121,8 +124,7 @@ def test_short_threads(newest, tmp_path, spawn):
 		proc.communicate()
 	assert run.status == 0, run
 	samples = live.total([s for s in live.parse_folded(output) if any(f.function == "work" for f in s.python())])
-	# four standard errors of a count, and what clocks differ by
-	assert abs(samples - used * 199) <= 4 * (used * 199) ** 0.5 + 0.03 * used * 199, (samples, used * 199)
+	live.within(samples, used, 199, what="short threads")
 	summary = live.last_json(run.out)
 	assert not summary["samples_missing"]
 	# the name of one that is gone cannot be read
@@ -133,14 +135,15 @@ def test_ended_program_has_used_its_time(newest, tmp_path):
 	"""What a program has used is known when it has ended, and by a second account: getrusage() of the one who waited."""
 	run = live.pitviper("record", "--json", "-F", 499, "-o", tmp_path / "x.folded", "--", newest.path, "-c",
 			    "import os, resource, subprocess, sys, time\n"
-			    "while time.process_time() < 0.5: pass\n"
+			    "while time.process_time() < 2: pass\n"
 			    "used = resource.getrusage(resource.RUSAGE_SELF)\n"
 			    "print('used', used.ru_utime + used.ru_stime)")
 	assert run.status == 0, run
 	used = float(re.search(rb"used ([\d.]+)", run.out)[1])
 	summary = live.last_json(run.out[run.out.index(b"{"):])
-	assert used * 0.95 - 0.02 <= summary["target_cpu_s"] <= used * 1.1 + 0.1, (used, summary["target_cpu_s"])
-	assert summary["samples"] >= 0.8 * used * 499, summary
+	# what comes after its own last look is the interpreter's end
+	assert used - 0.02 <= summary["target_cpu_s"] <= used + 0.1, (used, summary["target_cpu_s"])
+	live.within(summary["samples"] + summary["lost"]["spared"], summary["target_cpu_s"], 499, what="all of it")
 
 
 # ---- the GIL
