@@ -8,16 +8,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/output.h"
 #include "base/str.h"
 #include "base/text.h"
 #include "base/vec.h"
 #include "cmd/command.h"
 #include "cmd/filename.h"
+#include "cmd/interrupt.h"
 #include "cmd/options.h"
 #include "cmd/outputs.h"
 #include "cmd/progress.h"
@@ -97,8 +97,9 @@ struct record {
 	struct pv_outputs outputs;
 	struct pv_str default_path;
 	struct pv_progress *progress; /* NULL: none is shown */
-	int signal_fd;
-	struct signalfd_siginfo stopped_by; /* ssi_signo 0: none */
+	bool told_cut;                /* that the recording breaks off */
+	struct pv_interrupt *interrupt;
+	siginfo_t stopped_by; /* si_signo 0: none */
 };
 
 static struct pv_err *check_options(struct record_options *options, int argc, char **argv,
@@ -154,43 +155,9 @@ static struct pv_err *open_default_output(struct record *record)
 		   : pv_outputs_add(&record->outputs, pv_str_text(&record->default_path), format);
 }
 
-/* SIGINT, SIGTERM and SIGHUP become readable; the second one ends us at once. */
-static struct pv_err *block_signals(struct record *record)
-{
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return pv_err_errno(errno, "cannot block signals");
-	record->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return record->signal_fd < 0 ? pv_err_errno(errno, "cannot watch signals") : NULL;
-}
-
-static bool take_signal(struct record *record)
-{
-	sigset_t set;
-
-	if (read(record->signal_fd, &record->stopped_by, sizeof(record->stopped_by)) !=
-	    sizeof(record->stopped_by))
-		return false;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	return true;
-}
-
 static double now_s(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec + now.tv_nsec / 1e9;
+	return pv_now_ns() / 1e9;
 }
 
 static struct pv_err *show_progress(struct record *record, double elapsed_s)
@@ -207,6 +174,44 @@ static struct pv_err *show_progress(struct record *record, double elapsed_s)
 					lost);
 }
 
+/* Tells of an error that is no reason to end; takes it. */
+static struct pv_err *tell(const char *before, struct pv_err *err)
+{
+	struct pv_str why PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_err *failed;
+
+	if (!err)
+		return NULL;
+	failed = pv_text_append(&why, err->message, strlen(err->message));
+	if (!failed)
+		fprintf(stderr, "pitviper: %s%s\n", before, pv_str_text(&why));
+	pv_err_destroy(err);
+	return failed;
+}
+
+static struct pv_err *recording_error(const struct record *record)
+{
+	int errnum = pv_session_facts(record->session).recording_errnum;
+
+	if (!errnum)
+		return NULL;
+	return pv_err_wrap(
+		pv_err_errno(errnum, "cannot write %s", pv_output_path(record->outputs.recording)),
+		"the recording breaks off, the other outputs do not");
+}
+
+/* At once: who watches may end it, or make room for the next one. */
+static struct pv_err *tell_cut(struct record *record)
+{
+	struct pv_err *err = record->told_cut ? NULL : recording_error(record);
+
+	if (!err)
+		return NULL;
+	record->told_cut = true;
+	pv_progress_erase(record->progress);
+	return tell("", err);
+}
+
 static struct pv_err *capture(struct record *record)
 {
 	double start = now_s();
@@ -217,31 +222,23 @@ static struct pv_err *capture(struct record *record)
 	while (!err && state == PV_SESSION_RUNS) {
 		double left_ms = (end - now_s()) * 1000;
 
-		if (left_ms <= 0 || take_signal(record))
+		if (left_ms <= 0 || pv_interrupt_take(record->interrupt, &record->stopped_by))
 			break;
 		err = pv_session_step(record->session,
 				      left_ms < STEP_MS ? (int)left_ms + 1 : STEP_MS, &state);
+		if (!err)
+			err = tell_cut(record);
 		if (!err)
 			err = show_progress(record, now_s() - start);
 	}
 	return err;
 }
 
-/* Where an idle target waits.  That it cannot be seen is told, and no reason not to say the rest.
- */
+/* Where an idle target waits.  That it cannot be seen is no reason not to say the rest. */
 static struct pv_err *look_where_it_waits(const struct record *record)
 {
-	struct pv_err *err = pv_session_look_where_it_waits(record->session);
-	struct pv_str why PV_CLEANUP(pv_str_deinit) = {};
-	struct pv_err *say = NULL;
-
-	if (err)
-		say = pv_text_append(&why, err->message, strlen(err->message));
-	if (why.n)
-		fprintf(stderr, "pitviper: cannot look where the target waits: %s\n",
-			pv_str_text(&why));
-	pv_err_destroy(err);
-	return say;
+	return tell("cannot look where the target waits: ",
+		    pv_session_look_where_it_waits(record->session));
 }
 
 static struct pv_err *summarise(struct record *record, FILE *file)
@@ -275,8 +272,8 @@ static struct pv_err *print_summary(struct record *record)
 /* The program gets the signal that stopped us, unless the terminal sent it to both. */
 static void forward_signal(const struct record *record, pid_t pid)
 {
-	if (record->stopped_by.ssi_signo && record->stopped_by.ssi_code != SI_KERNEL)
-		kill(pid, record->stopped_by.ssi_signo);
+	if (record->stopped_by.si_signo && record->stopped_by.si_code != SI_KERNEL)
+		kill(pid, record->stopped_by.si_signo);
 }
 
 /* As a shell does: its status alone would not tell.  Whoever stopped us knows. */
@@ -287,7 +284,7 @@ static struct pv_err *say_signal(const struct record *record, int number)
 	const char *abbreviation = sigabbrev_np(number);
 	struct pv_err *err;
 
-	if (!number || number == (int)record->stopped_by.ssi_signo)
+	if (!number || number == (int)record->stopped_by.si_signo)
 		return NULL;
 	err = pv_text_append(&name, facts.name, strlen(facts.name));
 	if (err)
@@ -311,13 +308,14 @@ static struct pv_err *end_program(struct record *record, int *status_ret)
 	fflush(NULL);
 	if (!ended)
 		forward_signal(record, facts.pid);
-	if (!ended && !record->options.quiet && !record->stopped_by.ssi_signo)
+	if (!ended && !record->options.quiet && !record->stopped_by.si_signo)
 		fprintf(stderr, "pitviper: waiting for process %d to end\n", facts.pid);
 	while (!err && !ended) {
-		bool stopped = record->stopped_by.ssi_signo;
+		bool stopped = record->stopped_by.si_signo;
 
-		err = pv_session_wait(record->session, stopped ? -1 : record->signal_fd, &ended);
-		if (!err && !ended && take_signal(record))
+		err = pv_session_wait(record->session,
+				      stopped ? -1 : pv_interrupt_fd(record->interrupt), &ended);
+		if (!err && !ended && pv_interrupt_take(record->interrupt, &record->stopped_by))
 			forward_signal(record, facts.pid);
 	}
 	if (!err)
@@ -380,6 +378,31 @@ static void keep_first(struct pv_err **first, struct pv_err *err)
 		pv_err_destroy(err);
 }
 
+/* Whatever ended the capture (first): what there is is written and told. */
+static struct pv_err *finish(struct record *record, struct pv_err *first)
+{
+	struct pv_err *err, *cut = NULL;
+
+	pv_progress_destroy(pv_steal(record->progress));
+	keep_first(&first, pv_session_end(record->session));
+	keep_first(&first, look_where_it_waits(record));
+	err = pv_session_stop(record->session, &cut);
+	keep_first(&first, cut);
+	if (first)
+		first = pv_err_wrap(first, "the capture ended early");
+	keep_first(&first, recording_error(record));
+	if (!err) {
+		const struct pv_profile *profile = pv_session_profile(record->session);
+		struct pv_session_facts facts = pv_session_facts(record->session);
+
+		keep_first(&first, pv_outputs_write(&record->outputs, profile,
+						    profile->cut || facts.recording_errnum));
+		err = print_summary(record);
+	}
+	keep_first(&first, err);
+	return first;
+}
+
 static struct pv_err *record_run(struct record *record, int *status_ret)
 {
 	struct pv_session_options options = {
@@ -393,49 +416,37 @@ static struct pv_err *record_run(struct record *record, int *status_ret)
 		.no_kernel = record->options.no_kernel,
 		.no_source = record->options.no_source,
 	};
-	struct pv_err *err, *first, *cut = NULL;
+	struct pv_err *err;
 
 	err = pv_outputs_add_all(&record->outputs, &record->options.outputs,
 				 record->options.format);
 	if (!err && !record->outputs.paths.n)
 		err = try_directory();
 	options.recording = pv_outputs_take_recording(&record->outputs);
+	options.others = record->outputs.paths.n > 1;
+	signal(SIGPIPE, SIG_IGN);
 	if (!err)
-		err = block_signals(record);
+		err = pv_interrupt_create(&record->interrupt);
 	if (!err)
 		err = pv_session_create(&options, &record->session);
 	if (!err)
 		err = open_default_output(record);
 	if (!err)
-		err = pv_session_watch(record->session, record->signal_fd);
+		err = pv_session_watch(record->session, pv_interrupt_fd(record->interrupt));
 	if (err)
 		return err;
 	err = say_start(record);
 	if (err)
 		return err;
-	/* whatever ended the capture: what there is is written and told */
-	first = capture(record);
-	pv_progress_destroy(pv_steal(record->progress));
-	keep_first(&first, pv_session_end(record->session));
-	keep_first(&first, look_where_it_waits(record));
-	err = pv_session_stop(record->session, &cut);
-	keep_first(&first, cut);
-	if (first)
-		first = pv_err_wrap(first, "the capture ended early");
-	if (!err) {
-		keep_first(&first,
-			   pv_outputs_write(&record->outputs, pv_session_profile(record->session)));
-		err = print_summary(record);
-	}
-	keep_first(&first, err);
+	err = finish(record, capture(record));
 	if (options.argv)
-		keep_first(&first, end_program(record, status_ret));
-	return first;
+		keep_first(&err, end_program(record, status_ret));
+	return err;
 }
 
 static struct pv_err *run(int argc, char **argv, int *status_ret)
 {
-	struct record record = { .options = { .frequency = DEFAULT_HZ }, .signal_fd = -1 };
+	struct record record = { .options = { .frequency = DEFAULT_HZ } };
 	struct pv_err *err;
 	int first;
 	bool help;
@@ -458,8 +469,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 	pv_vec_deinit(&record.options.outputs);
 	pv_vec_deinit(&record.options.names);
 	pv_vec_deinit(&record.pids);
-	if (record.signal_fd >= 0)
-		close(record.signal_fd);
+	pv_interrupt_destroy(record.interrupt);
 	return err;
 }
 

@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "abi/process.h"
 #include "abi/unwind.h"
+#include "base/clock.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "collect/arena.h"
@@ -44,14 +44,6 @@ struct pv_slots {
 	struct pv_vec in_use;  /* uint32_t: slots in use or at rest, by their first mapping */
 	struct pv_map current; /* pid -> generation << 32 | slot */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 static size_t mapped_size(size_t n, size_t element)
 {
@@ -124,18 +116,18 @@ void pv_slots_destroy(struct pv_slots *slots)
 	free(slots);
 }
 
-struct pv_err *pv_slots_add(struct pv_slots *slots, pid_t pid, bool follow)
+struct pv_err *pv_slots_add(struct pv_slots *slots, pid_t pid, bool follow, bool *added_ret)
 {
 	struct pv_watch watch = { .generation = PV_GENERATION_FIRST, .follow = follow };
 	uint32_t key = pid;
+	bool full;
 
 	/* one that the kernel's side has added meanwhile knows better */
-	if (!bpf_map_update_elem(slots->watched_fd, &key, &watch, BPF_NOEXIST) || errno == EEXIST)
-		return NULL;
-	if (errno == E2BIG)
-		return pv_err_create(PV_ERR_FAILED, "cannot watch more than %d processes",
-				     PV_WATCHED_MAX);
-	return pv_err_errno(errno, "cannot hand process %d to the kernel", pid);
+	full = bpf_map_update_elem(slots->watched_fd, &key, &watch, BPF_NOEXIST) && errno != EEXIST;
+	if (full && errno != E2BIG)
+		return pv_err_errno(errno, "cannot hand process %d to the kernel", pid);
+	*added_ret = !full;
+	return NULL;
 }
 
 bool pv_slots_watched(struct pv_slots *slots, pid_t pid, struct pv_watch *ret)
@@ -168,7 +160,7 @@ struct pv_err *pv_slots_list(struct pv_slots *slots, struct pv_vec *pids)
 static void end_rests(struct pv_slots *slots)
 {
 	uint32_t *in_use = slots->in_use.data;
-	uint64_t now = now_ns();
+	uint64_t now = pv_now_ns();
 	size_t i, n = 0;
 
 	for (i = 0; i < slots->in_use.n; i++) {
@@ -226,7 +218,7 @@ static struct pv_err *reserve(struct pv_slots *slots, uint32_t n, uint32_t *ret)
 	memmove(in_use + i + 1, in_use + i, (slots->in_use.n - i) * sizeof(*in_use));
 	in_use[i] = index;
 	slots->in_use.n++;
-	slots->slots[index] = (struct slot){ .rests_ns = now_ns(), .first = first, .n = n };
+	slots->slots[index] = (struct slot){ .rests_ns = pv_now_ns(), .first = first, .n = n };
 	slots->next = index + 1;
 	*ret = index;
 	return NULL;
@@ -247,10 +239,10 @@ static void drop(struct pv_slots *slots, pid_t pid, bool unlink)
 	pv_map_remove(&slots->current, pid);
 	slot = &slots->slots[(uint32_t)value];
 	if (!--slot->users)
-		slot->rests_ns = now_ns();
+		slot->rests_ns = pv_now_ns();
 }
 
-/* Gives a process this entry in place of the one that it has. */
+/* Gives a process this entry in place of the one that it has; errnum E2BIG: there is no room. */
 static struct pv_err *publish(struct pv_slots *slots, pid_t pid, uint32_t generation,
 			      uint32_t index)
 {
@@ -336,6 +328,15 @@ struct pv_err *pv_slots_share(struct pv_slots *slots, pid_t parent, pid_t child,
 {
 	uint64_t value;
 
+	struct pv_err *err;
+
 	*shared_ret = pv_map_get(&slots->current, parent, &value) && value >> 32 == generation;
-	return *shared_ret ? publish(slots, child, generation, (uint32_t)value) : NULL;
+	if (!*shared_ret)
+		return NULL;
+	err = publish(slots, child, generation, (uint32_t)value);
+	if (!err || err->errnum != E2BIG)
+		return err;
+	*shared_ret = false;
+	pv_err_destroy(err);
+	return NULL;
 }

@@ -8,6 +8,7 @@
 
 #include "abi/process.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "collect/collect.h"
 #include "session/kin.h"
 #include "symbol/python.h"
@@ -26,7 +27,7 @@ struct pv_err *pv_kin_set_ended(struct pv_family *family, struct pv_watched *wat
 	if (watched->ended)
 		return NULL;
 	watched->ended = true;
-	watched->ended_ns = pv_kin_now_ns();
+	watched->ended_ns = pv_now_ns();
 	/* should its number be another's before it has gone, this was most of it */
 	pv_kin_cpu_ns(family, watched, &cpu_ns);
 	return pv_vec_append(&family->ended, &watched->pid, 1, NULL);
@@ -39,6 +40,8 @@ struct pv_err *pv_kin_thread_born(struct pv_family *family, struct pv_watched *w
 	if (pv_map_get(&family->threads, tid, &pid) && (pid_t)pid == watched->pid)
 		return NULL;
 	watched->n_threads++;
+	/* the number had another thread's name */
+	pv_map_remove(&watched->names, tid);
 	return pv_map_set(&family->threads, tid, watched->pid);
 }
 
@@ -145,8 +148,7 @@ static struct pv_err *child_born(struct pv_family *family, struct pv_watched *pa
 	watched->since_ns = event->time_ns;
 	if (event->time_ns < parent->since_ns) {
 		pv_watched_now(watched)->generation = PV_GENERATION_FIRST;
-		err = pv_collect_add(family->parts.collect, watched->pid);
-		watched->since_ns = pv_kin_now_ns();
+		err = pv_kin_hand_over(family, watched);
 	}
 	if (!err)
 		err = pv_collect_share(family->parts.collect, parent->pid, watched->pid,
@@ -211,6 +213,8 @@ struct pv_err *pv_family_side(struct pv_family *family, const struct pv_side_eve
 	case PV_SIDE_NAME:
 		if (event->tid == watched->pid)
 			pv_watched_rename(watched, event->name);
+		err = pv_watched_name_thread(watched, event->tid, event->name,
+					     family->parts.profile);
 		break;
 	default:
 		break;
@@ -278,7 +282,7 @@ static bool can_go(const struct pv_family *family, struct pv_watched *watched, u
 static struct pv_err *let_go(struct pv_family *family)
 {
 	pid_t *ended = family->ended.data;
-	uint64_t now = family->ended.n ? pv_kin_now_ns() : 0;
+	uint64_t now = family->ended.n ? pv_now_ns() : 0;
 	struct pv_err *err = NULL;
 	size_t i, n = 0;
 

@@ -15,20 +15,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/loss.h"
 #include "abi/process.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "collect/collect.h"
 #include "model/profile.h"
 #include "session/kin.h"
 #include "target/process.h"
-
-uint64_t pv_kin_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 struct pv_err *pv_family_create(const struct pv_family_parts *parts, struct pv_family **ret)
 {
@@ -153,12 +147,29 @@ struct pv_err *pv_family_read(struct pv_family *family)
 	return err;
 }
 
-/* Makes a process known to the BPF side, from where on that counts its execs. */
-static struct pv_err *hand_over(struct pv_family *family, struct pv_watched *watched)
+struct pv_err *pv_kin_hand_over(struct pv_family *family, struct pv_watched *watched)
 {
-	struct pv_err *err = pv_collect_add(family->parts.collect, watched->pid);
+	bool added = false;
+	struct pv_err *err = pv_collect_add(family->parts.collect, watched->pid, &added);
 
-	watched->since_ns = pv_kin_now_ns();
+	watched->since_ns = pv_now_ns();
+	if (err || added)
+		return err;
+	if (watched->named)
+		return pv_err_create(PV_ERR_FAILED,
+				     "cannot watch process %d: %d others are watched already, "
+				     "which is the limit",
+				     watched->pid, PV_WATCHED_MAX);
+	/* nothing of it will be seen, and nothing of what it starts */
+	family->parts.profile->losses.count[PV_LOSS_CHILD]++;
+	return NULL;
+}
+
+/* One that was there before the capture. */
+static struct pv_err *take_over(struct pv_family *family, struct pv_watched *watched)
+{
+	struct pv_err *err = pv_kin_hand_over(family, watched);
+
 	pv_process_cpu_ns(watched->pid, &watched->start_cpu_ns);
 	return err ? err : pv_kin_find_threads(family, watched);
 }
@@ -194,7 +205,7 @@ static struct pv_err *add_children(struct pv_family *family, const struct pv_vec
 		if (!err)
 			err = pv_kin_insert(family, watched);
 		if (!err)
-			err = hand_over(family, watched);
+			err = take_over(family, watched);
 		if (err)
 			break;
 		watched->named_anew = true;
@@ -235,7 +246,7 @@ struct pv_err *pv_family_attach(struct pv_family *family)
 	for (i = 0; !err && i < n; i++) {
 		struct pv_watched *watched = pv_kin_at(family, i);
 
-		err = hand_over(family, watched);
+		err = take_over(family, watched);
 		if (!err)
 			err = pv_collect_put(family->parts.collect, &watched->image,
 					     family->parts.objects, PV_GENERATION_FIRST);
@@ -288,7 +299,7 @@ struct pv_err *pv_kin_adopt(struct pv_family *family, pid_t pid, struct pv_watch
 	if (parent)
 		err = pv_watched_inherit(watched, parent);
 	pv_watched_now(watched)->generation = watch.generation;
-	watched->since_ns = pv_kin_now_ns();
+	watched->since_ns = pv_now_ns();
 	watched->named_anew = true;
 	if (!err)
 		err = pv_kin_set_stale(family, watched);
@@ -359,14 +370,14 @@ void pv_family_start_cpu(struct pv_family *family)
 uint64_t pv_family_cpu_ns(const struct pv_family *family, bool wait)
 {
 	struct timespec moment = { .tv_nsec = 5000000 };
-	uint64_t sum = family->ended_cpu_ns, until = pv_kin_now_ns() + PV_KIN_FREED_NS;
+	uint64_t sum = family->ended_cpu_ns, until = pv_now_ns() + PV_KIN_FREED_NS;
 	size_t i;
 
 	for (i = 0; i < family->all.n; i++) {
 		uint64_t ns = 0;
 
 		while (!pv_kin_cpu_ns(family, pv_kin_at(family, i), &ns) && wait &&
-		       pv_kin_now_ns() < until)
+		       pv_now_ns() < until)
 			nanosleep(&moment, NULL);
 		sum += ns;
 	}

@@ -14,11 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "abi/event.h"
 #include "analyse/load.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/map.h"
 #include "base/vec.h"
 #include "collect/collect.h"
 #include "model/profile.h"
@@ -69,42 +70,35 @@ struct pv_session {
 	struct pv_sources *sources;     /* or NULL */
 	struct pv_unwatched *unwatched; /* NULL: children are recorded */
 	struct pv_merged merged;
-	struct pv_vec pending; /* struct pending */
+	struct pv_vec pending;      /* struct pending */
+	struct pv_map thread_roots; /* index of a thread -> location of its root frame */
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
-static uint64_t unix_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
-/* Puts a thread's root frame below node if the user wants one. */
+/*
+ * Puts a thread's root frame below node if the user wants one.  It keeps the name of the
+ * thread's first sample: one thread is one frame.
+ */
 static struct pv_err *thread_root(struct pv_session *s, uint32_t thread, uint32_t *node)
 {
 	const struct pv_profile_thread *info = pv_vec_at(&s->profile->threads, thread);
 	struct pv_loc loc = { .kind = PV_LOC_THREAD };
 	struct pv_err *err;
 	char text[64];
+	uint64_t known;
 	uint32_t id;
 	int n;
 
 	if (!s->options.threads)
 		return NULL;
+	if (pv_map_get(&s->thread_roots, thread, &known))
+		return pv_profile_node(s->profile, *node, known, node);
 	n = snprintf(text, sizeof(text), "thread %s (%u)",
 		     pv_strings_get(s->profile->strings, info->name), info->tid);
 	err = pv_strings_add(s->profile->strings, text, n, &loc.function);
 	if (!err)
 		err = pv_profile_loc(s->profile, &loc, &id);
+	if (!err)
+		err = pv_map_set(&s->thread_roots, thread, id);
 	return err ? err : pv_profile_node(s->profile, *node, id, node);
 }
 
@@ -174,41 +168,15 @@ static struct pv_err *add_sample(struct pv_session *s, const struct pv_event_sam
 	return err;
 }
 
-/* A sample without its user half, in room for a header and all kernel frames. */
-static const struct pv_event_sample *kernel_half(const struct pv_event_sample *sample,
-						 struct pv_event_sample *room)
-{
-	const uint64_t *words = (const uint64_t *)(sample + 1);
-	uint32_t n = sample->n_kernel;
-
-	if (n > PV_KERNEL_FRAMES_MAX ||
-	    sample->hdr.size < sizeof(*sample) + 16UL * sample->n_python + 8UL * n)
-		n = 0;
-	*room = *sample;
-	memcpy(room + 1, words + 2UL * sample->n_python, 8UL * n);
-	room->flags = (sample->flags & PV_SAMPLE_KERNEL) | PV_SAMPLE_UNREAD;
-	room->n_python = room->n_native = room->n_runs = 0;
-	room->n_kernel = n;
-	room->hdr.size = sizeof(*room) + 8UL * n;
-	return room;
-}
-
 /* Merges a sample; its process and program, or NULL: that is gone. */
 static struct pv_err *merge(struct pv_session *s, const struct pv_event_sample *sample,
 			    struct pv_watched *watched, struct pv_program_run **run_ret)
 {
-	union {
-		struct pv_event_sample sample;
-		uint64_t words[sizeof(struct pv_event_sample) / 8 + PV_KERNEL_FRAMES_MAX];
-	} room;
-	const struct pv_program_run *next;
-	struct pv_program_run *run = pv_watched_at(watched, sample->generation, &next);
+	struct pv_program_run *run = pv_watched_at(watched, sample->generation);
 	struct pv_merge_options options = run->merge;
 
 	options.no_native = s->options.no_native;
-	/* the old program's memory is gone, but the new one does not count yet */
-	if (next && sample->time_ns >= next->exec_ns)
-		sample = kernel_half(sample, &room.sample);
+	options.kernel_only = pv_watched_replaced(watched, run, sample->time_ns);
 	*run_ret = run;
 	return pv_merge(sample, sample->hdr.size, &options, &s->merged);
 }
@@ -241,7 +209,7 @@ static struct pv_err *keep_up(struct pv_session *s)
 {
 	struct pv_collect_handlers handlers = { .ctx = s, .side = on_side };
 	struct pv_err *err = NULL;
-	uint64_t now = now_ns();
+	uint64_t now = pv_now_ns();
 
 	if (now - s->side_ns > SIDE_NS) {
 		s->side_ns = now;
@@ -387,7 +355,8 @@ static struct pv_err *create_parts(struct pv_session *s)
 		return err;
 	err = describe_capture(s);
 	if (!err)
-		err = pv_recorder_create(s->options.recording, s->profile, 0, &s->recorder);
+		err = pv_recorder_create(s->options.recording, s->options.others, s->profile, 0,
+					 &s->recorder);
 	if (err)
 		return err;
 	parts.collect = s->collect;
@@ -467,8 +436,14 @@ static struct pv_err *attach(struct pv_session *s)
 		err = pv_family_attach(s->family);
 	if (!err)
 		err = pv_collect_start(s->collect);
-	s->attached_ns = now_ns();
-	s->profile->start_unix_ns = unix_ns();
+	s->attached_ns = pv_now_ns();
+	s->profile->start_unix_ns = pv_clock_ns(CLOCK_REALTIME);
+	/*
+	 * Not when the first sample needs them: that comes when the target does something
+	 * new, such as an import, and the tables of its libraries would have to wait.
+	 */
+	if (!err && !s->options.no_kernel)
+		err = pv_symboliser_begin_kernel(s->symboliser);
 	if (!err)
 		pv_family_start_cpu(s->family);
 	if (!err)
@@ -583,7 +558,7 @@ static struct pv_err *create(struct pv_session *s)
 	if (!err && s->held)
 		err = load_program(s);
 	if (!err)
-		err = fill_totals(s, now_ns());
+		err = fill_totals(s, pv_now_ns());
 	return err ? err : pv_recorder_begin(s->recorder);
 }
 
@@ -595,7 +570,7 @@ struct pv_err *pv_session_create(const struct pv_session_options *options, struc
 	if (!s)
 		return &pv_enomem;
 	s->options = *options;
-	s->start_ns = now_ns();
+	s->start_ns = pv_now_ns();
 	s->merged.frames = (struct pv_vec)PV_VEC(struct pv_frame_ref);
 	s->pending = (struct pv_vec)PV_VEC(struct pending);
 	err = create(s);
@@ -622,6 +597,7 @@ void pv_session_destroy(struct pv_session *s)
 	for (i = 0; i < s->pending.n; i++)
 		free(((struct pending *)pv_vec_at(&s->pending, i))->sample);
 	pv_vec_deinit(&s->pending);
+	pv_map_deinit(&s->thread_roots);
 	pv_sources_destroy(s->sources);
 	pv_unwatched_destroy(s->unwatched);
 	pv_family_destroy(s->family);
@@ -643,7 +619,7 @@ struct pv_err *pv_session_watch(struct pv_session *s, int fd)
 /* What a kill -9 must not take away reaches the recording once a second. */
 static struct pv_err *record_step(struct pv_session *s)
 {
-	uint64_t at_ns = now_ns();
+	uint64_t at_ns = pv_now_ns();
 	struct pv_err *err = NULL;
 
 	if (pv_recorder_due(s->recorder, at_ns)) {
@@ -717,7 +693,7 @@ struct pv_err *pv_session_end(struct pv_session *s)
 
 	s->profile->target_cpu_ns = pv_family_cpu_ns(s->family, true);
 	pv_collect_detach(s->collect);
-	s->end_ns = now_ns();
+	s->end_ns = pv_now_ns();
 	return err;
 }
 
@@ -766,6 +742,7 @@ struct pv_session_facts pv_session_facts(const struct pv_session *s)
 		.attach_ms = (s->attached_ns - s->start_ns) / 1e6,
 		.first_sample_ms = -1,
 		.map_bytes = pv_collect_map_bytes(s->collect),
+		.recording_errnum = pv_recorder_broken(s->recorder),
 	};
 
 	/* after the stop: a shell has none, its children may have */
