@@ -35,8 +35,8 @@ enum {
 
 enum {
 	SAMPLES_MIN = 10,
-	SPIN_NS = 30000000,
-	BUFFER = 8 << 20, /* more than most caches that a CPU has for itself */
+	SPIN_NS = 120000000,
+	BUFFER = 32 << 20, /* more than a CPU has in caches of its own */
 	STEP = 64,
 };
 

@@ -27,7 +27,7 @@ struct pv_calibration {
  * use afterwards.  This thread works for a moment meanwhile.
  */
 struct pv_err *pv_calibrate(struct pv_collect *collect, struct pv_calibration *ret);
-enum { PV_CALIBRATION_HZ = 1997 };
+enum { PV_CALIBRATION_HZ = 199 };
 
 /*
  * facts: struct pv_fact.  summed: its code objects are known by checksums (CPython before
