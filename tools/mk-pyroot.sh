@@ -3,6 +3,7 @@
 # usage: mk-pyroot.sh SUITE VERSION [DEST] [PACKAGE...]
 #   e.g. mk-pyroot.sh trixie 3.13            -> ${PYROOTS:-./pyroots}/3.13
 #        mk-pyroot.sh trixie 3.13 /tmp/r python3.13-dbg
+#        mk-pyroot.sh bookworm pypy3             -> ${PYROOTS:-./pyroots}/pypy3
 #
 # Makes a root with one Debian Python in it: the interpreter, its standard library and what they
 # depend on, unpacked, not configured.  Used for chroots in tests/live and as a guest's root by vm-run.sh.
@@ -10,7 +11,7 @@
 # Needs: root (device nodes, chroot).  Packages are kept in ${PYROOT_CACHE:-~/.cache/pitviper/suites}.
 set -euo pipefail
 if [ $# -lt 2 ]; then
-	sed -n '3,5s/^# //p' "$0" >&2
+	sed -n '3,6s/^# //p' "$0" >&2
 	exit 2
 fi
 suite=$1 version=$2 dest=${3:-${PYROOTS:-./pyroots}/$2}
@@ -22,7 +23,11 @@ cache=${PYROOT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pitviper/suites}/$suite
 . "$here/suite-apt.sh"
 suite_apt_init "$suite" "$cache"
 
-want=(base-files dash libc6 libc-bin "python$version" "libpython$version-stdlib" "libpython$version" "$@")
+case $version in
+pypy*) program=$version packages=("$version") ;;
+*) program=python$version packages=("python$version" "libpython$version-stdlib" "libpython$version") ;;
+esac
+want=(base-files dash libc6 libc-bin "${packages[@]}" "$@")
 rm -rf "$dest"
 mkdir -p "$dest"/{proc,dev,tmp,sys,root,etc,out}
 chmod 1777 "$dest/tmp"
@@ -34,7 +39,7 @@ suite_apt install --yes --print-uris "${want[@]}" | while read -r uri file _; do
 	[[ $name =~ $unneeded ]] && continue
 	echo "$name $file ${uri//\'/}"
 done | sort >"$dest/.packages"
-[ -s "$dest/.packages" ] || { echo "mk-pyroot: $suite has no python$version" >&2; exit 1; }
+[ -s "$dest/.packages" ] || { echo "mk-pyroot: $suite has no $program" >&2; exit 1; }
 
 mapfile -t names < <(cut -d' ' -f1 "$dest/.packages")
 mkdir -p "$cache/debs"
@@ -50,5 +55,5 @@ for node in null:3 zero:5 random:8 urandom:9; do
 done
 [ -e "$dest/bin/sh" ] || ln -s dash "$dest/bin/sh"
 /sbin/ldconfig -r "$dest"
-LC_ALL=C chroot "$dest" "/usr/bin/python$version" -c 'import sys; print(sys.version)'
-echo "start it with: chroot $dest /usr/bin/python$version"
+LC_ALL=C chroot "$dest" "/usr/bin/$program" -c 'import sys; print(sys.version)'
+echo "start it with: chroot $dest /usr/bin/$program"

@@ -93,6 +93,9 @@ struct pv_proc {
 	__u64 tls_module;
 	__s64 tls_offset;
 
+	/* Counts up with each entry that is ever written: whose rows walk/native.h remembers. */
+	__u64 serial;
+
 	struct pv_pylayout py;
 };
 

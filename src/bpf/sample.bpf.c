@@ -18,6 +18,31 @@ static inline long pv_read(struct pv_ctx *c, void *dst, __u32 n, __u64 addr)
 	return bpf_probe_read_user(dst, n, (const void *)addr);
 }
 
+/*
+ * Native frames are small, and a read costs as much as walking the frame does: the stack is
+ * read a block at a time.  It stands still, since its thread is what we have interrupted;
+ * blocks are aligned, so that none reaches into a page that addr is not in.
+ */
+static inline long pv_read_stack(struct pv_ctx *c, __u64 *pair, __u64 addr)
+{
+	struct pv_walk *w = c->w;
+	__u64 at = addr & ~(__u64)(PV_WALK_STACK - 1);
+	__u32 offset = addr - at;
+
+	if (offset > PV_WALK_STACK - 16)
+		return pv_read(c, pair, 16, addr);
+	if (w->stack_at != at || w->stack_serial != w->serial) {
+		w->stack_serial = 0;
+		if (pv_read(c, w->stack_bytes, PV_WALK_STACK, at))
+			return -1;
+		w->stack_at = at;
+		w->stack_serial = w->serial;
+	}
+	pair[0] = PV_FIELD(__u64, w->stack_bytes, PV_WALK_STACK, offset);
+	pair[1] = PV_FIELD(__u64, w->stack_bytes, PV_WALK_STACK, offset + 8);
+	return 0;
+}
+
 #include "bpf/home.bpf.h"
 #include "bpf/follow.bpf.h"
 #include "walk/native.h"

@@ -15,6 +15,7 @@
 #include "cmd/options.h"
 #include "model/facts.h"
 #include "session/diagnose.h"
+#include "session/predict.h"
 #include "session/resolve.h"
 
 struct doctor_options {
@@ -122,6 +123,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 {
 	struct pv_vec facts = PV_VEC(struct pv_fact);
 	struct doctor_options options = {};
+	struct pv_calibration calibration = {};
 	struct pv_vec pids = PV_VEC(pid_t);
 	struct pv_err *err, *print_err = NULL;
 	int first;
@@ -135,9 +137,9 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 	if (first < argc)
 		err = pv_resolve(argv[first], true, &pids);
 	if (!err)
-		err = pv_diagnose_machine(&facts);
+		err = pv_diagnose_machine(&facts, &calibration);
 	if (!err && pids.n)
-		err = pv_diagnose_process(*(pid_t *)pv_vec_at(&pids, 0), &facts);
+		err = pv_diagnose_process(*(pid_t *)pv_vec_at(&pids, 0), &calibration, &facts);
 	pv_vec_deinit(&pids);
 	if (!err && options.json)
 		print_json(&facts);

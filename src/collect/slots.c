@@ -41,6 +41,7 @@ struct pv_slots {
 	uint32_t n_procs, n_mappings;
 	struct slot *slots;
 	uint32_t next;         /* where to look for a free one */
+	uint64_t serial;       /* of the last entry that was written */
 	struct pv_vec in_use;  /* uint32_t: slots in use or at rest, by their first mapping */
 	struct pv_map current; /* pid -> generation << 32 | slot */
 };
@@ -318,6 +319,7 @@ struct pv_err *pv_slots_put(struct pv_slots *slots, struct pv_arena *arena,
 	proc.maps_first = slots->slots[index].first;
 	proc.maps_n = image->n_mappings;
 	proc.has_python = image->python.found;
+	proc.serial = ++slots->serial;
 	keep_learned(slots, image->pid, generation, &proc);
 	slots->procs[index] = proc;
 	return publish(slots, image->pid, generation, index);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -18,8 +19,10 @@
 #include "collect/collect.h"
 #include "collect/features.h"
 #include "model/facts.h"
+#include "session/predict.h"
 #include "snap/image.h"
 #include "snap/objects.h"
+#include "symbol/perfmap.h"
 #include "target/mem.h"
 #include "target/process.h"
 
@@ -126,42 +129,110 @@ static struct pv_err *add_privileges(struct pv_vec *facts)
 }
 
 /* The proof of it all: load the very programs. */
-static struct pv_err *add_engine(struct pv_vec *facts, const char *name, bool snapshot)
+static struct pv_err *load_engine(const struct pv_collect_options *options, struct pv_collect **ret)
 {
-	struct pv_collect_options options = { .frequency = 99,
-					      .snapshot = snapshot,
-					      .snapshot_pid = getpid() };
-	struct pv_collect *collect = NULL;
-	struct pv_err *err = pv_collect_create(&options, &collect), *added;
+	struct pv_err *err = pv_collect_create(options, ret);
 
-	if (!err)
-		err = pv_collect_load(collect);
-	added = pv_facts_add(facts, "engines", err ? PV_FACT_MISSING : PV_FACT_OK, name, "", "%s",
-			     err ? err->message : "loads");
+	return err ? err : pv_collect_load(*ret);
+}
+
+static struct pv_err *add_engine(struct pv_vec *facts, const char *name, struct pv_err *err)
+{
+	struct pv_err *added = pv_facts_add(facts, "engines", err ? PV_FACT_MISSING : PV_FACT_OK,
+					    name, "", "%s", err ? err->message : "loads");
+
 	pv_err_destroy(err);
-	pv_collect_destroy(collect);
 	return added;
 }
 
-struct pv_err *pv_diagnose_machine(struct pv_vec *facts)
+/* What sampling costs here: measured on ourselves. */
+static struct pv_err *add_calibration(struct pv_vec *facts, struct pv_collect *sampler,
+				      struct pv_calibration *ret)
+{
+	struct pv_err *err = pv_calibrate(sampler, ret), *added;
+
+	if (err == &pv_enomem)
+		return err;
+	if (!err)
+		return pv_facts_add(facts, "engines", PV_FACT_INFO, "a sample of pitviper itself",
+				    "", "%.1f us, %.0f native frames (mean of %llu)",
+				    ret->ns / 1000, ret->frames, (unsigned long long)ret->n);
+	added = pv_facts_add(facts, "engines", PV_FACT_UNKNOWN, "a sample of pitviper itself", "",
+			     "not measured: %s", err->message);
+	pv_err_destroy(err);
+	return added;
+}
+
+static struct pv_err *add_sampler(struct pv_vec *facts, struct pv_calibration *ret)
+{
+	struct pv_collect_options options = { .frequency = PV_CALIBRATION_HZ };
+	struct pv_collect *collect = NULL;
+	struct pv_err *err = load_engine(&options, &collect);
+	bool loads = !err;
+
+	err = add_engine(facts, "bpf sampler (record)", err);
+	if (!err && loads)
+		err = add_calibration(facts, collect, ret);
+	pv_collect_destroy(collect);
+	return err;
+}
+
+static struct pv_err *add_iterator(struct pv_vec *facts)
+{
+	struct pv_collect_options options = { .snapshot = true, .snapshot_pid = getpid() };
+	struct pv_collect *collect = NULL;
+	struct pv_err *err = load_engine(&options, &collect);
+
+	err = add_engine(facts, "bpf task iterator (stack)", err);
+	pv_collect_destroy(collect);
+	return err;
+}
+
+struct pv_err *pv_diagnose_machine(struct pv_vec *facts, struct pv_calibration *ret)
 {
 	struct pv_err *err = add_kernel(facts);
 
 	if (!err)
 		err = add_privileges(facts);
 	if (!err)
-		err = add_engine(facts, "bpf sampler (record)", false);
-	return err ? err : add_engine(facts, "bpf task iterator (stack)", true);
+		err = add_sampler(facts, ret);
+	if (!err)
+		err = add_iterator(facts);
+	return err ? err
+		   : pv_facts_add(
+			     facts, "engines", PV_FACT_INFO, "remote reader", "",
+			     "not in this version: where BPF does not work nothing is recorded");
+}
+
+/* What kind of build it is. */
+static struct pv_err *add_build(struct pv_vec *facts, const struct pv_python *python)
+{
+	const struct pv_pylayout *py = &python->proc.py;
+	const char *slash = strrchr(python->module_path, '/');
+	bool shared = !strncmp(slash ? slash + 1 : python->module_path, "libpython", 9);
+
+	return pv_facts_add(facts, "interpreter", PV_FACT_INFO, "build", "", "%s%s, %s, %s",
+			    python->debug ? "Py_DEBUG" : "release",
+			    py->free_threaded ? ", free-threaded" : "",
+			    shared ? "shared libpython" : "in the executable",
+			    python->stripped ? "stripped" : "with symbols");
 }
 
 static struct pv_err *add_python(struct pv_vec *facts, const struct pv_image *image)
 {
 	const struct pv_python *python = &image->python;
 	const struct pv_python_sources *sources = &python->sources;
+	const struct {
+		const char *name, *value;
+	} rest[] = {
+		{ "module", python->module_path },    { "layout", sources->layout },
+		{ "eval loop", sources->eval },       { "frame-switch window", sources->torn },
+		{ "thread state key", sources->tss },
+	};
 	struct pv_err *err;
 
 	if (image->python_error)
-		return pv_facts_add(facts, "interpreter", PV_FACT_MISSING, "CPython", "", "%s",
+		return pv_facts_add(facts, "interpreter", PV_FACT_MISSING, "Python", "", "%s",
 				    image->python_error);
 	if (!python->found)
 		return pv_facts_add(facts, "interpreter", PV_FACT_INFO, "CPython",
@@ -170,63 +241,175 @@ static struct pv_err *add_python(struct pv_vec *facts, const struct pv_image *im
 			   python->version, python->stripped ? ", stripped" : "",
 			   python->initialized ? "" : ", not initialised yet", sources->version);
 	if (!err)
-		err = pv_facts_add(facts, "interpreter", PV_FACT_INFO, "module", "", "%s",
-				   python->module_path);
+		err = add_build(facts, python);
 	if (!err)
 		err = pv_facts_add(facts, "interpreter", PV_FACT_INFO, "runtime state", "",
 				   "0x%llx, from %s", (unsigned long long)python->proc.runtime,
 				   sources->runtime);
-	if (!err)
-		err = pv_facts_add(facts, "interpreter", PV_FACT_INFO, "layout", "", "%s",
-				   sources->layout);
-	if (!err)
-		err = pv_facts_add(facts, "interpreter", PV_FACT_INFO, "eval loop", "", "%s",
-				   sources->eval);
-	if (!err)
-		err = pv_facts_add(facts, "interpreter",
-				   python->collector[0].end ? PV_FACT_INFO : PV_FACT_MISSING,
-				   "garbage collector",
-				   python->collector[0].end ? "" : "its share is not known", "%s",
-				   sources->collector);
-	if (!err && *sources->torn)
-		err = pv_facts_add(facts, "interpreter", PV_FACT_INFO, "frame-switch window", "",
-				   "%s", sources->torn);
+	for (size_t i = 0; !err && i < sizeof(rest) / sizeof(*rest); i++) {
+		if (*rest[i].value)
+			err = pv_facts_add(facts, "interpreter", PV_FACT_INFO, rest[i].name, "",
+					   "%s", rest[i].value);
+	}
 	return err ? err
-		   : pv_facts_add(facts, "interpreter", PV_FACT_INFO, "thread state key", "", "%s",
-				  sources->tss);
+		   : pv_facts_add(facts, "interpreter",
+				  python->collector[0].end ? PV_FACT_INFO : PV_FACT_MISSING,
+				  "garbage collector",
+				  python->collector[0].end ? "" : "its share is not known", "%s",
+				  sources->collector);
+}
+
+static uint64_t total(const struct pv_unwind_coverage *coverage)
+{
+	return coverage->covered + coverage->unsupported + coverage->bare;
+}
+
+/* Rounded down: not 100 % unless it is all. */
+static double percent(const struct pv_unwind_coverage *coverage)
+{
+	uint64_t all = total(coverage);
+
+	return all ? coverage->covered * 10000 / all / 100.0 : 0;
+}
+
+static struct pv_err *add_object(struct pv_vec *facts, const struct pv_object *object,
+				 struct pv_unwind_coverage *sum)
+{
+	struct pv_unwind_coverage coverage;
+
+	if (object->error)
+		return pv_facts_add(facts, "unwinding", PV_FACT_MISSING, object->path,
+				    "stacks through it end there", "%s", object->error);
+	coverage = pv_object_cover(object);
+	sum->covered += coverage.covered;
+	sum->unsupported += coverage.unsupported;
+	sum->bare += coverage.bare;
+	if (!object->unwind.nrows)
+		return pv_facts_add(facts, "unwinding", PV_FACT_MISSING, object->path,
+				    "stacks through it end there", "no .eh_frame");
+	return pv_facts_add(facts, "unwinding", PV_FACT_OK, object->path, "",
+			    "%.2f %% of %.1f kB of code, %u rows of %u FDEs, %u unsupported%s",
+			    percent(&coverage), total(&coverage) / 1e3, object->unwind.nrows,
+			    object->unwind.n_fdes, object->unwind.n_unsupported,
+			    object->deleted ? ", file deleted" : "");
 }
 
 static struct pv_err *add_objects(struct pv_vec *facts, const struct pv_objects *objects)
 {
+	struct pv_unwind_coverage sum = {};
 	struct pv_err *err = NULL;
 	uint32_t id;
 
-	for (id = 1; !err && id <= pv_objects_n(objects); id++) {
-		const struct pv_object *object = pv_objects_get(objects, id);
+	for (id = 1; !err && id <= pv_objects_n(objects); id++)
+		err = add_object(facts, pv_objects_get(objects, id), &sum);
+	if (err || id == 1)
+		return err;
+	return pv_facts_add(facts, "unwinding", PV_FACT_INFO, "all objects", "",
+			    "%.2f %% of %.1f MB of code", percent(&sum), total(&sum) / 1e6);
+}
 
-		if (object->error)
-			err = pv_facts_add(facts, "unwinding", PV_FACT_MISSING, object->path,
-					   "stacks through it end there", "%s", object->error);
-		else if (!object->unwind.nrows)
-			err = pv_facts_add(facts, "unwinding", PV_FACT_MISSING, object->path,
-					   "stacks through it end there", "no .eh_frame");
-		else
-			err = pv_facts_add(facts, "unwinding", PV_FACT_OK, object->path, "",
-					   "%u rows of %u FDEs, %u unsupported%s",
-					   object->unwind.nrows, object->unwind.n_fdes,
-					   object->unwind.n_unsupported,
-					   object->deleted ? ", file deleted" : "");
+/* Code that no file is behind, and where its names come from. */
+static struct pv_err *add_jit(struct pv_vec *facts, const struct pv_image *image)
+{
+	static const char *const states[] = {
+		[PV_PERFMAP_NONE] = "no perf map of it",
+		[PV_PERFMAP_READ] = "names from its perf map",
+		[PV_PERFMAP_FOREIGN] = "its perf map belongs to somebody else and is not read",
+		[PV_PERFMAP_FULL] = "names from its perf map, which is too large to be read whole",
+	};
+	enum pv_perfmap_state state = PV_PERFMAP_NONE;
+	struct pv_perfmap *perfmap;
+	uint64_t bytes = 0;
+	size_t n = 0, i;
+	struct pv_err *err;
+
+	for (i = 0; i < image->n_mappings; i++) {
+		if (image->mappings[i].object)
+			continue;
+		n++;
+		bytes += image->mappings[i].end - image->mappings[i].start;
 	}
+	if (!n)
+		return pv_facts_add(facts, "unwinding", PV_FACT_INFO, "code made at run time", "",
+				    "none");
+	err = pv_perfmap_create(image->pid, &perfmap);
+	if (err)
+		return err;
+	err = pv_perfmap_read(perfmap, &state);
+	if (!err)
+		err = pv_facts_add(
+			facts, "unwinding", PV_FACT_INFO, "code made at run time",
+			"frames in it are shown as [JIT] or by that name; what called it is "
+			"known where the code itself or Python's frames tell",
+			"%zu area%s, %.1f MB, %zu ranges named: %s", n, n == 1 ? "" : "s",
+			bytes / 1e6, pv_perfmap_n(perfmap), states[state]);
+	pv_perfmap_destroy(perfmap);
 	return err;
 }
 
-struct pv_err *pv_diagnose_process(pid_t pid, struct pv_vec *facts)
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+/* Which engines can look at this process, and how long finding it all out took. */
+static struct pv_err *add_reach(struct pv_vec *facts, const struct pv_image *image,
+				const struct pv_objects *objects, uint64_t took_ns)
+{
+	const char *why = NULL;
+	bool any = false;
+	struct pv_err *err;
+	uint32_t id;
+
+	for (id = 1; id <= pv_objects_n(objects); id++) {
+		const struct pv_object *object = pv_objects_get(objects, id);
+
+		any |= object->elf && *object->path == '/';
+		if (object->error && *object->path == '/' && !why)
+			why = object->error;
+	}
+	err = pv_facts_add(facts, "process", PV_FACT_INFO, "looked into", "",
+			   "in %.1f ms: %zu executable mappings, %zu objects", took_ns / 1e6,
+			   image->n_mappings, pv_objects_n(objects));
+	return err ? err
+		   : pv_facts_add(facts, "process", any ? PV_FACT_OK : PV_FACT_MISSING,
+				  "bpf engines", "", "%s",
+				  any   ? "can look at it, where they load"
+				  : why ? why
+					: "it has no code that could be read");
+}
+
+static struct pv_err *add_image(struct pv_vec *facts, const struct pv_image *image,
+				const struct pv_objects *objects, uint64_t took_ns,
+				const struct pv_calibration *calibration)
+{
+	struct pv_err *err = add_reach(facts, image, objects, took_ns);
+
+	if (!err)
+		err = add_python(facts, image);
+	if (!err)
+		err = add_objects(facts, objects);
+	if (!err)
+		err = add_jit(facts, image);
+	return err ? err
+		   : pv_predict(image->pid,
+				image->python.found &&
+					image->python.proc.py.co_version == PV_OFF_NONE,
+				calibration, facts);
+}
+
+struct pv_err *pv_diagnose_process(pid_t pid, const struct pv_calibration *calibration,
+				   struct pv_vec *facts)
 {
 	_pv_free_ char *cache = pv_objects_default_cache();
 	struct pv_objects *objects = NULL;
 	struct pv_image image = {};
 	struct pv_mem *mem = NULL;
 	struct pv_process process;
+	uint64_t start;
 	struct pv_err *err = pv_process_read(pid, &process);
 
 	if (err)
@@ -241,12 +424,11 @@ struct pv_err *pv_diagnose_process(pid_t pid, struct pv_vec *facts)
 		err = pv_objects_create(cache, &objects);
 	if (!err)
 		err = pv_mem_live_create(pid, &mem);
+	start = now_ns();
 	if (!err)
 		err = pv_image_build(pid, objects, mem, NULL, &image);
 	if (!err)
-		err = add_python(facts, &image);
-	if (!err)
-		err = add_objects(facts, objects);
+		err = add_image(facts, &image, objects, now_ns() - start, calibration);
 	pv_image_deinit(&image);
 	pv_mem_destroy(mem);
 	pv_objects_destroy(objects);

@@ -11,10 +11,16 @@
 #include "base/err.h"
 #include "base/vec.h"
 
-/* facts: struct pv_fact, initialised.  Really loads every BPF program. */
-struct pv_err *pv_diagnose_machine(struct pv_vec *facts);
+struct pv_calibration;
+
+/*
+ * facts: struct pv_fact, initialised.  Really loads every BPF program, and samples this very
+ * process for a moment; ret: what that cost.
+ */
+struct pv_err *pv_diagnose_machine(struct pv_vec *facts, struct pv_calibration *ret);
 
 /* PV_ERR_NOPROC and others as for a capture. */
-struct pv_err *pv_diagnose_process(pid_t pid, struct pv_vec *facts);
+struct pv_err *pv_diagnose_process(pid_t pid, const struct pv_calibration *calibration,
+				   struct pv_vec *facts);
 
 #endif

@@ -156,7 +156,7 @@ static struct pv_err *add_sample(struct pv_session *s, const struct pv_event_sam
 	struct pv_err *err;
 
 	err = find_root(s, watched, run, sample->tid, &thread, &parent);
-	pv_symboliser_use_image(s->symboliser, same ? &watched->image : NULL);
+	pv_symboliser_use_image(s->symboliser, same ? &watched->image : NULL, watched->perfmap);
 	if (!err)
 		err = pv_symbolise(s->symboliser, &s->merged, parent, &node, &missing);
 	if (!err)

@@ -24,6 +24,7 @@
 #include "snap/image.h"
 #include "snap/merge.h"
 #include "snap/objects.h"
+#include "symbol/perfmap.h"
 #include "symbol/python.h"
 #include "target/mem.h"
 #include "target/process.h"
@@ -42,6 +43,7 @@ struct snapper {
 	struct pv_image image;
 	struct pv_codes *codes;
 	struct pv_symboliser *symboliser;
+	struct pv_perfmap *perfmap;
 	struct pv_merged merged;
 	struct pv_snapshot *out;
 	struct pv_vec samples; /* struct pv_event_sample *, owned, by thread of out; NULL = none */
@@ -208,6 +210,7 @@ static struct pv_err *symbolise(struct snapper *s)
 	struct pv_err *err = NULL;
 	size_t i;
 
+	pv_symboliser_use_image(s->symboliser, &s->image, s->perfmap);
 	for (i = 0; !err && i < s->out->n_threads; i++) {
 		struct pv_event_sample *sample =
 			*(struct pv_event_sample **)pv_vec_at(&s->samples, i);
@@ -260,6 +263,8 @@ static struct pv_err *prepare(struct snapper *s)
 	if (!err)
 		err = pv_symboliser_create(s->objects, s->codes, s->out->profile, &s->symboliser);
 	if (!err)
+		err = pv_perfmap_create(s->pid, &s->perfmap);
+	if (!err)
 		err = pv_mem_live_create(s->pid, &s->mem);
 	return err ? err : pv_image_build(s->pid, s->objects, s->mem, NULL, &s->image);
 }
@@ -291,6 +296,7 @@ static void snapper_deinit(struct snapper *s)
 	pv_vec_deinit(&s->merged.frames);
 	pv_image_deinit(&s->image);
 	pv_symboliser_destroy(s->symboliser);
+	pv_perfmap_destroy(s->perfmap);
 	pv_codes_destroy(s->codes);
 	pv_objects_destroy(s->objects);
 	pv_mem_destroy(s->mem);

@@ -18,9 +18,16 @@
 #include "snap/objects.h"
 #include "symbol/kernel.h"
 #include "symbol/native.h"
+#include "symbol/perfmap.h"
 #include "symbol/python.h"
 
-enum { LOCS_MAX = 1 << 18 }; /* then the cache begins anew */
+enum {
+	LOCS_MAX = 1 << 18,    /* then the cache begins anew */
+	LOC_NONE = UINT32_MAX, /* a frame that is not shown */
+};
+
+/* Code that was made at run time: its name without a perf map, its module with one. */
+static const char jit[] = "[JIT]";
 
 /* What is known of an object's code; made at the first use of each. */
 struct native {
@@ -35,6 +42,8 @@ struct pv_symboliser {
 	struct pv_vec natives; /* struct native, by object id - 1 */
 	struct pv_kernel_symbols *kernel;
 	const struct pv_image *image; /* or NULL */
+	struct pv_perfmap *perfmap;   /* or NULL */
+	bool with_python;             /* the stack at hand shows Python frames */
 	struct pv_map locs;           /* hash of the frame -> loc */
 };
 
@@ -127,6 +136,68 @@ static struct pv_err *unknown_loc(struct pv_symboliser *s, const struct native *
 	return add_loc(s, PV_LOC_NATIVE, text, native ? native->module : 0, ret);
 }
 
+/*
+ * Code that a runtime has made, at an address: by its perf map, or "[JIT]".  What CPython's
+ * -X perf puts there calls one Python function each, and is named after it ("py::", CPython
+ * 3.12 Python/perf_trampoline.c): beside that function's own frame it is left out.
+ */
+static struct pv_err *jit_loc(struct pv_symboliser *s, uint64_t address, uint32_t *ret)
+{
+	static const char trampoline[] = "py::";
+	struct pv_loc loc = { .kind = PV_LOC_NATIVE };
+	const char *name = jit;
+	size_t n = sizeof(jit) - 1;
+	bool named = false;
+	struct pv_err *err = NULL;
+
+	if (s->perfmap)
+		err = pv_perfmap_at(s->perfmap, address, &name, &n, &named);
+	if (err)
+		return err;
+	if (named && s->with_python && s->image->python.found &&
+	    !strncmp(name, trampoline, sizeof(trampoline) - 1)) {
+		*ret = LOC_NONE;
+		return NULL;
+	}
+	err = pv_strings_add(s->profile->strings, name, n, &loc.function);
+	if (!err && named)
+		err = pv_modules_add(s->profile, jit, "", &loc.module);
+	return err ? err : pv_profile_loc(s->profile, &loc, ret);
+}
+
+/* The address in the process of what stands in an object, by the image. */
+static bool object_address(const struct pv_symboliser *s, const struct pv_object *object,
+			   uint64_t vaddr, uint64_t *ret)
+{
+	size_t i;
+
+	for (i = 0; s->image && i < s->image->n_mappings; i++) {
+		const struct pv_mapping *mapping = &s->image->mappings[i];
+
+		*ret = vaddr + mapping->bias;
+		if (mapping->object == object->id && *ret >= mapping->start && *ret < mapping->end)
+			return true;
+	}
+	return false;
+}
+
+/* Code in a file that is no ELF file (a memfd, shared memory) may be a runtime's. */
+static struct pv_err *data_loc(struct pv_symboliser *s, const struct pv_object *object,
+			       const struct native *native, uint64_t vaddr, uint32_t *ret)
+{
+	const char *name;
+	uint64_t address;
+	size_t n;
+	bool named = false;
+	struct pv_err *err = NULL;
+
+	if (s->perfmap && object_address(s, object, vaddr, &address))
+		err = pv_perfmap_at(s->perfmap, address, &name, &n, &named);
+	if (err)
+		return err;
+	return named ? jit_loc(s, address, ret) : unknown_loc(s, native, vaddr, ret);
+}
+
 static struct pv_err *native_loc(struct pv_symboliser *s, const struct pv_frame_ref *ref,
 				 uint32_t *ret)
 {
@@ -143,21 +214,24 @@ static struct pv_err *native_loc(struct pv_symboliser *s, const struct pv_frame_
 	if (err)
 		return err;
 	if (!native->symbols)
-		return unknown_loc(s, native, vaddr, ret);
+		return data_loc(s, object, native, vaddr, ret);
 	if (pv_native_symbol_at(native->symbols, vaddr, &name, &start))
 		return add_loc(s, PV_LOC_NATIVE, name, native->module, ret);
 	return unknown_loc(s, native, pv_native_function_start(native->symbols, vaddr), ret);
 }
 
-void pv_symboliser_use_image(struct pv_symboliser *s, const struct pv_image *image)
+void pv_symboliser_use_image(struct pv_symboliser *s, const struct pv_image *image,
+			     struct pv_perfmap *perfmap)
 {
 	s->image = image;
+	s->perfmap = image ? perfmap : NULL;
 }
 
 /* An address without an object when it was sampled: in a mapping that is known by now? */
 static struct pv_err *raw_loc(struct pv_symboliser *s, const struct pv_frame_ref *ref,
 			      uint32_t *ret)
 {
+	uint64_t address = ref->exact ? ref->value : ref->value - 1;
 	char text[64];
 	size_t i;
 
@@ -165,14 +239,16 @@ static struct pv_err *raw_loc(struct pv_symboliser *s, const struct pv_frame_ref
 		const struct pv_mapping *mapping = &s->image->mappings[i];
 		struct pv_frame_ref mapped = *ref;
 
-		if (ref->value < mapping->start || ref->value >= mapping->end || !mapping->object)
+		if (address < mapping->start || address >= mapping->end)
 			continue;
+		if (!mapping->object)
+			return jit_loc(s, address, ret);
 		mapped.kind = PV_REF_NATIVE;
 		mapped.value = ref->value - mapping->bias;
 		mapped.detail = mapping->object;
 		return native_loc(s, &mapped, ret);
 	}
-	/* by page: code made at run time has a great many addresses */
+	/* by page: what is no code at all has a great many addresses */
 	snprintf(text, sizeof(text), "[unknown anonymous+0x%llx]",
 		 (unsigned long long)ref->value & ~0xfffULL);
 	return add_loc(s, PV_LOC_NATIVE, text, 0, ret);
@@ -217,6 +293,15 @@ static struct pv_err *python_loc(struct pv_symboliser *s, const struct pv_frame_
 	return pv_profile_loc(s->profile, &loc, ret);
 }
 
+/* In an object that is no ELF file. */
+static bool is_data(const struct pv_symboliser *s, const struct pv_frame_ref *ref)
+{
+	const struct pv_object *object =
+		ref->kind == PV_REF_NATIVE ? pv_objects_get(s->objects, ref->detail) : NULL;
+
+	return object && !object->elf;
+}
+
 /* What a frame's location depends on. */
 static uint64_t ref_key(const struct pv_frame_ref *ref)
 {
@@ -254,7 +339,7 @@ static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_r
 		break;
 	}
 	/* not kept: what is not known yet, and addresses that may mean something else later */
-	if (err || !*known_ret || ref->kind == PV_REF_RAW)
+	if (err || !*known_ret || ref->kind == PV_REF_RAW || is_data(s, ref))
 		return err;
 	if (s->locs.n >= LOCS_MAX) {
 		pv_map_deinit(&s->locs);
@@ -288,11 +373,12 @@ struct pv_err *pv_symbolise(struct pv_symboliser *s, const struct pv_merged *mer
 	struct pv_err *err = NULL;
 	size_t i;
 
+	s->with_python = merged->python;
 	for (i = 0; !err && i < merged->frames.n; i++) {
 		bool known;
 
 		err = frame_loc(s, pv_vec_at(&merged->frames, i), &known, &loc);
-		if (!err)
+		if (!err && loc != LOC_NONE)
 			err = pv_profile_node(s->profile, node, loc, &node);
 		missing += !known;
 	}

@@ -27,12 +27,15 @@ void pv_symboliser_destroy(struct pv_symboliser *symboliser);
 struct pv_err *pv_symboliser_begin_kernel(struct pv_symboliser *symboliser);
 
 struct pv_image;
+struct pv_perfmap;
 
 /*
  * Frames in a mapping that the walkers did not know yet are named by this image,
- * as it is at that time; not owned, NULL = none.
+ * as it is at that time, and code that no file is behind by the process's perf map;
+ * neither is owned, NULL = none.
  */
-void pv_symboliser_use_image(struct pv_symboliser *symboliser, const struct pv_image *image);
+void pv_symboliser_use_image(struct pv_symboliser *symboliser, const struct pv_image *image,
+			     struct pv_perfmap *perfmap);
 
 /* True if the names of all Python frames have arrived. */
 bool pv_symboliser_ready(struct pv_symboliser *symboliser, const struct pv_merged *merged);

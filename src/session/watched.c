@@ -14,6 +14,7 @@
 #include "model/profile.h"
 #include "model/strings.h"
 #include "snap/objects.h"
+#include "symbol/perfmap.h"
 #include "target/mem.h"
 #include "target/process.h"
 
@@ -55,6 +56,7 @@ void pv_watched_destroy(struct pv_watched *watched)
 	pv_vec_deinit(&watched->programs);
 	pv_map_deinit(&watched->names);
 	pv_image_deinit(&watched->image);
+	pv_perfmap_destroy(watched->perfmap);
 	pv_mem_destroy(watched->mem);
 	if (watched->pidfd >= 0)
 		close(watched->pidfd);
@@ -164,6 +166,22 @@ struct pv_err *pv_watched_read_title(struct pv_watched *watched)
 	return NULL;
 }
 
+/* Another program writes another file. */
+static struct pv_err *renew_perfmap(struct pv_watched *watched, uint32_t generation)
+{
+	struct pv_perfmap *perfmap;
+	struct pv_err *err;
+
+	if (watched->perfmap && watched->image_generation == generation)
+		return NULL;
+	err = pv_perfmap_create(watched->pid, &perfmap);
+	if (err)
+		return err;
+	pv_perfmap_destroy(watched->perfmap);
+	watched->perfmap = perfmap;
+	return NULL;
+}
+
 struct pv_err *pv_watched_read(struct pv_watched *watched, uint32_t generation,
 			       const struct pv_image *known, struct pv_objects *objects)
 {
@@ -172,6 +190,8 @@ struct pv_err *pv_watched_read(struct pv_watched *watched, uint32_t generation,
 
 	if (!watched->mem)
 		err = pv_mem_live_create(watched->pid, &watched->mem);
+	if (!err)
+		err = renew_perfmap(watched, generation);
 	if (!err)
 		err = pv_image_build(watched->pid, objects, watched->mem, known, &image);
 	if (err)

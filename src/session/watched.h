@@ -21,6 +21,7 @@
 
 struct pv_mem;
 struct pv_objects;
+struct pv_perfmap;
 struct pv_profile;
 
 enum {
@@ -57,10 +58,11 @@ struct pv_watched {
 
 	struct pv_mem *mem; /* NULL: not read yet */
 	struct pv_image image;
-	uint32_t image_generation; /* 0: there is no image */
-	bool stale;                /* it has mapped or become something new */
-	bool named_anew;           /* its title is to be asked for at its first sample */
-	uint64_t looked_ns;        /* when a sample last made us look for a mapping */
+	uint32_t image_generation;  /* 0: there is no image */
+	struct pv_perfmap *perfmap; /* of that program; NULL with it */
+	bool stale;                 /* it has mapped or become something new */
+	bool named_anew;            /* its title is to be asked for at its first sample */
+	uint64_t looked_ns;         /* when a sample last made us look for a mapping */
 
 	uint64_t touch[PV_TOUCH_MAX]; /* addresses that BPF could not read */
 	size_t n_touch;

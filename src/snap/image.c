@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "elf/elf.h"
+#include "python/other.h"
 #include "snap/objects.h"
 #include "target/maps.h"
 
@@ -190,6 +191,25 @@ static struct pv_err *find_python(struct pv_objects *objects, struct pv_mem *mem
 	return err ? err : remember(objects, mappings, ret);
 }
 
+/* Where there is no CPython: is there another Python? */
+static struct pv_err *find_other(struct pv_image *image, const struct pv_vec *modules)
+{
+	const char *why = NULL;
+	size_t i;
+
+	if (image->python.found || image->python_error)
+		return NULL;
+	for (i = 0; !why && i < modules->n; i++) {
+		const struct pv_python_module *module = pv_vec_at(modules, i);
+
+		why = pv_python_other(module->elf, module->path);
+	}
+	if (!why)
+		return NULL;
+	image->python_error = strdup(why);
+	return image->python_error ? NULL : &pv_enomem;
+}
+
 struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_mem *mem,
 			      const struct pv_image *known, struct pv_image *ret)
 {
@@ -212,6 +232,8 @@ struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_m
 		pv_err_destroy(err);
 		err = image.python_error ? NULL : &pv_enomem;
 	}
+	if (!err)
+		err = find_other(&image, &modules);
 	if (err)
 		goto out;
 	image.mappings = mappings.data;

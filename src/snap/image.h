@@ -25,7 +25,7 @@ struct pv_image {
 	struct pv_mapping *mappings; /* sorted; segment and cell are still 0 */
 	size_t n_mappings;
 	struct pv_python python;       /* python.found */
-	char *python_error;            /* CPython is there but cannot be read: why; owned */
+	char *python_error;            /* a Python is there but cannot be read: why; owned */
 	struct pv_merge_options merge; /* for samples of this process */
 };
 

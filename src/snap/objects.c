@@ -211,3 +211,29 @@ char *pv_objects_default_cache(void)
 		n = asprintf(&path, "%s/.cache/pitviper/unwind", home);
 	return n < 0 ? NULL : path;
 }
+
+struct pv_unwind_coverage pv_object_cover(const struct pv_object *object)
+{
+	static const char *const names[] = { ".init",    ".plt",  ".plt.got",
+					     ".plt.sec", ".text", ".fini" };
+	struct pv_unwind_coverage coverage = {};
+	struct pv_elf_section section;
+	bool found = false;
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (!pv_elf_section(object->elf, names[i], &section))
+			continue;
+		pv_unwind_cover(&object->unwind, section.vaddr, section.vaddr + section.size,
+				&coverage);
+		found = true;
+	}
+	for (i = 0; !found && i < pv_elf_n_loads(object->elf); i++) {
+		const struct pv_elf_load *load = pv_elf_load_at(object->elf, i);
+
+		if (load->executable)
+			pv_unwind_cover(&object->unwind, load->vaddr, load->vaddr + load->mem_size,
+					&coverage);
+	}
+	return coverage;
+}

@@ -55,6 +55,12 @@ struct pv_err *pv_objects_find(struct pv_objects *objects, pid_t pid,
 struct pv_object *pv_objects_get(const struct pv_objects *objects, uint32_t id);
 size_t pv_objects_n(const struct pv_objects *objects);
 
+/*
+ * How much of an object's code its table covers: of the sections that linkers make for code,
+ * or without section headers of its executable segments.  Of one that could be opened.
+ */
+struct pv_unwind_coverage pv_object_cover(const struct pv_object *object);
+
 /* Where unwind tables are cached for this user; NULL if there is no such place.  Owned by the
  * caller. */
 char *pv_objects_default_cache(void);

@@ -31,6 +31,11 @@ static inline long pv_read(struct pv_ctx *c, void *dst, __u32 n, __u64 addr)
 	return pv_mem_read(snap->source.mem, dst, n, addr);
 }
 
+static inline long pv_read_stack(struct pv_ctx *c, __u64 *pair, __u64 addr)
+{
+	return pv_read(c, pair, 16, addr);
+}
+
 static inline long pv_loop(__u32 n, long (*fn)(__u32 i, void *ctx), struct pv_ctx *c)
 {
 	__u32 i;
@@ -126,6 +131,7 @@ struct pv_err *pv_snap_create(const struct pv_snap_source *source,
 	snap->source = *source;
 	snap->source.proc.maps_first = 0;
 	snap->source.proc.maps_n = source->n_mappings;
+	snap->source.proc.serial = 1;
 	if (handlers)
 		snap->handlers = *handlers;
 	*ret = snap;

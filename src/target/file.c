@@ -113,6 +113,17 @@ static bool set_ids(const struct identity *identity)
 	return (gid_t)setfsgid(-1) == identity->gid && (uid_t)setfsuid(-1) == identity->uid;
 }
 
+/* What is asked of a file, and what was found. */
+struct wanted {
+	const char *path;
+	bool owned;    /* by the process's user or root, and no symbolic link */
+	uint64_t from; /* first byte */
+	size_t n_max;
+	struct stat st;
+	int fd; /* -1: not to be opened */
+	bool foreign;
+};
+
 /* The root, or the working directory: no path of the process leads out of it. */
 static int open_base(pid_t pid, const char *path)
 {
@@ -133,31 +144,41 @@ static bool is_plain_file(int fd, struct stat *st)
 }
 
 /* Looks at the file before it opens it: to open a device can do something. */
-static int open_plain(int base, const char *path, struct stat *st)
+static void open_plain(int base, uid_t owner, struct wanted *wanted)
 {
 	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC,
+		.flags = O_PATH | O_CLOEXEC | (wanted->owned ? O_NOFOLLOW : 0),
 		/* an absolute symbolic link leads to the process's root, not to ours */
-		.resolve =
-			RESOLVE_NO_MAGICLINKS | (*path == '/' ? RESOLVE_IN_ROOT : RESOLVE_BENEATH),
+		.resolve = RESOLVE_NO_MAGICLINKS |
+			   (*wanted->path == '/' ? RESOLVE_IN_ROOT : RESOLVE_BENEATH),
 	};
-	_pv_close_ int handle = syscall(SYS_openat2, base, path, &how, sizeof(how));
+	_pv_close_ int handle = syscall(SYS_openat2, base, wanted->path, &how, sizeof(how));
 	char self[64];
 
-	if (handle < 0 || !is_plain_file(handle, st))
-		return -1;
+	if (handle < 0 || !is_plain_file(handle, &wanted->st))
+		return;
+	wanted->foreign = wanted->owned && wanted->st.st_uid && wanted->st.st_uid != owner;
+	if (wanted->foreign)
+		return;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", handle);
-	return open(self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	wanted->fd = open(self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 /* As much as there was when it was looked at: what is being written to grows no further. */
-static struct pv_err *read_text(int fd, const struct stat *st, size_t n_max, struct pv_file *ret)
+static struct pv_err *read_text(const struct wanted *wanted, struct pv_file *ret)
 {
+	const struct stat *st = &wanted->st;
 	_pv_free_ char *text = NULL;
-	size_t n = 0, size = st->st_size;
+	size_t n = 0, size;
 
 	ret->mtime_ns = st->st_mtim.tv_sec * 1000000000ULL + st->st_mtim.tv_nsec;
-	if (size > n_max) {
+	ret->device = st->st_dev;
+	ret->inode = st->st_ino;
+	ret->size = st->st_size;
+	size = ret->size > wanted->from ? ret->size - wanted->from : 0;
+	if (size > wanted->n_max && wanted->owned)
+		size = wanted->n_max;
+	if (size > wanted->n_max) {
 		ret->state = PV_FILE_LARGE;
 		return NULL;
 	}
@@ -165,7 +186,7 @@ static struct pv_err *read_text(int fd, const struct stat *st, size_t n_max, str
 	if (!text)
 		return &pv_enomem;
 	while (n < size) {
-		ssize_t step = read(fd, text + n, size - n);
+		ssize_t step = pread(wanted->fd, text + n, size - n, wanted->from + n);
 
 		if (step < 0 && errno == EINTR)
 			continue;
@@ -182,8 +203,7 @@ static struct pv_err *read_text(int fd, const struct stat *st, size_t n_max, str
 }
 
 /* Opens with the rights of the process instead of root's. */
-static struct pv_err *open_as(const struct identity *target, int base, const char *path,
-			      struct stat *st, int *ret)
+static struct pv_err *open_as(const struct identity *target, int base, struct wanted *wanted)
 {
 	struct identity own PV_CLEANUP(identity_deinit) = { 0 };
 	struct pv_err *err = own_identity(&own);
@@ -193,7 +213,7 @@ static struct pv_err *open_as(const struct identity *target, int base, const cha
 	if (err || !set_groups(target))
 		return err;
 	if (set_ids(target))
-		*ret = open_plain(base, path, st);
+		open_plain(base, target->uid, wanted);
 	back = set_ids(&own);
 	if (!set_groups(&own) || !back)
 		return pv_err_create(PV_ERR_FAILED, "cannot take our own rights again after "
@@ -201,8 +221,8 @@ static struct pv_err *open_as(const struct identity *target, int base, const cha
 	return NULL;
 }
 
-/* ret stays as it is if the process could not open it. */
-static struct pv_err *open_file(pid_t pid, int base, const char *path, struct stat *st, int *ret)
+/* wanted->fd stays as it is if the process could not open it. */
+static struct pv_err *open_file(pid_t pid, int base, struct wanted *wanted)
 {
 	struct identity target PV_CLEANUP(identity_deinit) = { .groups = PV_VEC(gid_t) };
 	struct pv_err *err = identity_of(pid, &target);
@@ -210,32 +230,51 @@ static struct pv_err *open_file(pid_t pid, int base, const char *path, struct st
 	if (err)
 		return err;
 	if (target.uid == geteuid())
-		*ret = open_plain(base, path, st);
+		open_plain(base, target.uid, wanted);
 	else if (!geteuid())
-		return open_as(&target, base, path, st, ret);
+		return open_as(&target, base, wanted);
 	return NULL;
 }
 
-struct pv_err *pv_file_read(pid_t pid, const char *path, size_t n_max, struct pv_file *ret)
+static struct pv_err *read_wanted(pid_t pid, struct wanted *wanted, struct pv_file *ret)
 {
 	struct pv_file file = { .state = PV_FILE_NONE };
-	_pv_close_ int base = open_base(pid, path), fd = -1;
+	_pv_close_ int base = open_base(pid, wanted->path);
 	struct pv_err *err = NULL;
-	struct stat st;
 
+	wanted->fd = -1;
 	if (base < 0)
 		file.state = errno == ENOENT || errno == ESRCH ? PV_FILE_GONE : PV_FILE_NONE;
 	else
-		err = open_file(pid, base, path, &st, &fd);
+		err = open_file(pid, base, wanted);
 	if (err && err->kind == PV_ERR_NOPROC) {
 		pv_err_destroy(err);
 		err = NULL;
 		file.state = PV_FILE_GONE;
 	}
-	if (!err && fd >= 0)
-		err = read_text(fd, &st, n_max, &file);
+	if (wanted->foreign)
+		file.state = PV_FILE_FOREIGN;
+	if (!err && wanted->fd >= 0)
+		err = read_text(wanted, &file);
+	if (wanted->fd >= 0)
+		close(wanted->fd);
 	if (err)
 		return err;
 	*ret = file;
 	return NULL;
+}
+
+struct pv_err *pv_file_read(pid_t pid, const char *path, size_t n_max, struct pv_file *ret)
+{
+	struct wanted wanted = { .path = path, .n_max = n_max };
+
+	return read_wanted(pid, &wanted, ret);
+}
+
+struct pv_err *pv_file_read_owned(pid_t pid, const char *path, uint64_t from, size_t n_max,
+				  struct pv_file *ret)
+{
+	struct wanted wanted = { .path = path, .owned = true, .from = from, .n_max = n_max };
+
+	return read_wanted(pid, &wanted, ret);
 }

@@ -424,6 +424,30 @@ bool pv_process_alive(pid_t pid)
 	return false;
 }
 
+bool pv_process_inner_pid(pid_t pid, pid_t *ret)
+{
+	static const char key[] = "\nNSpid:";
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
+	struct pv_err *err = pv_procfs_read(pid, "status", &text);
+	const char *line = err ? NULL : strstr(pv_str_text(&text), key);
+	long number, last = 0;
+	char *end;
+
+	pv_err_destroy(err);
+	if (!line)
+		return false;
+	/* one for each namespace, ours first, its own last */
+	for (line += strlen(key); *line != '\n'; line = end) {
+		number = strtol(line, &end, 10);
+		if (end == line)
+			break;
+		last = number;
+		end += strspn(end, " \t");
+	}
+	*ret = (pid_t)last;
+	return last > 0;
+}
+
 bool pv_process_over(pid_t pid)
 {
 	struct stat_facts facts;

@@ -58,6 +58,10 @@ bool pv_process_cpu_ns(pid_t pid, uint64_t *ret);
  */
 bool pv_process_waited_ns(pid_t pid, uint64_t start_ticks, uint64_t *ret);
 
+/* The number that it has in its own PID namespace; false: it is gone, or the kernel is older
+ * than 4.1. */
+bool pv_process_inner_pid(pid_t pid, pid_t *ret);
+
 /* Is all of it gone or a zombie? */
 bool pv_process_over(pid_t pid);
 

@@ -43,6 +43,22 @@ void pv_unwind_table_deinit(struct pv_unwind_table *table);
 struct pv_err *pv_unwind_load(const struct pv_elf *elf, const char *cache_dir,
 			      struct pv_unwind_table *ret);
 
+/* Bytes of code. */
+struct pv_unwind_coverage {
+	uint64_t covered;     /* under a row that finds the caller, or the outermost frame */
+	uint64_t unsupported; /* under one that we do not compile */
+	uint64_t bare;        /* under none */
+};
+
+enum { PV_UNWIND_PADDING = 15 }; /* bytes at most by which linkers and compilers align functions */
+
+/*
+ * What becomes of the ELF vaddrs [start, end), added to ret.  Gaps between functions that
+ * may be padding are not counted at all.
+ */
+void pv_unwind_cover(const struct pv_unwind_table *table, uint64_t start, uint64_t end,
+		     struct pv_unwind_coverage *ret);
+
 /* The row in effect at an ELF vaddr, or NULL; for tests and doctor. */
 const struct pv_unwind_row *pv_unwind_row_at(const struct pv_unwind_table *table, uint64_t vaddr);
 

@@ -59,17 +59,17 @@ static inline __u64 pv_py_string_data(struct pv_ctx *c, __u64 addr, __u32 state)
 	return data;
 }
 
-/* Adds length and last characters of a string, or the hash that CPython keeps of them. */
-static inline __u64 pv_code_sum_string(struct pv_ctx *c, __u64 sum, __u64 addr)
+/* Of length and last characters of a string, or of the hash that CPython keeps of them. */
+static inline __u64 pv_code_sum_string(struct pv_ctx *c, __u64 addr)
 {
 	struct pv_py_string string = {};
 	__u64 tail[PV_CODE_SUM_TEXT / 8] = {};
-	__u64 data, bytes;
+	__u64 data, bytes, sum;
 	__u32 n, i;
 
 	if (pv_read(c, &string, sizeof(string), addr + c->proc->py.ob_type))
-		return pv_mix(sum, 1);
-	sum = pv_mix(sum, string.length);
+		return 1;
+	sum = pv_mix(0, string.length);
 	if (string.hash != ~0ULL)
 		return pv_mix(sum, string.hash);
 	data = pv_py_string_data(c, addr, string.state);
@@ -82,22 +82,61 @@ static inline __u64 pv_code_sum_string(struct pv_ctx *c, __u64 sum, __u64 addr)
 	return sum;
 }
 
+/* Neighbours on a stack are often of one file. */
+static inline __u64 pv_code_sum_file(struct pv_ctx *c, __u64 addr)
+{
+	struct pv_walk *w = c->w;
+
+	if (w->file_sum_of != addr || w->file_sum_serial != w->serial) {
+		w->file_sum = pv_code_sum_string(c, addr);
+		w->file_sum_of = addr;
+		w->file_sum_serial = w->serial;
+	}
+	return w->file_sum;
+}
+
+/*
+ * Copies size and first bytes of a line table to line_bytes, as they stand in the bytes
+ * object from ob_size on.  In one read where that cannot reach into another page; what is
+ * behind the object is not looked at.
+ */
+static inline long pv_code_read_lines(struct pv_ctx *c, __u64 addr, __u32 head)
+{
+	const struct pv_pylayout *py = &c->proc->py;
+	struct pv_walk *w = c->w;
+	__u32 n = head + PV_CODE_SUM_LINES;
+
+	addr += py->var_size;
+	if (n > PV_WALK_LINES)
+		return -1;
+	if ((addr & 4095) + n <= 4096 && !pv_read(c, w->line_bytes, n, addr))
+		return 0;
+	if (pv_read(c, w->line_bytes, 8, addr))
+		return -1;
+	n = pv_bounded(PV_FIELD(__u64, w->line_bytes, PV_WALK_LINES, 0), PV_CODE_SUM_LINES);
+	if (head > PV_WALK_LINES - PV_CODE_SUM_LINES)
+		return -1;
+	return pv_read(c, &w->line_bytes[head], n, addr + head);
+}
+
 /* Adds length and first bytes of the line table. */
 static inline __u64 pv_code_sum_lines(struct pv_ctx *c, __u64 sum, __u64 addr)
 {
-	const struct pv_pylayout *py = &c->proc->py;
-	__u64 head[PV_CODE_SUM_LINES / 8] = {};
-	__u64 size = 0;
-	__u32 n, i;
+	struct pv_walk *w = c->w;
+	__u32 head = c->proc->py.bytes_data - c->proc->py.var_size, n, i;
+	__u64 size, word;
 
-	if (pv_read(c, &size, 8, addr + py->var_size))
+	if (pv_code_read_lines(c, addr, head))
 		return pv_mix(sum, 3);
+	size = PV_FIELD(__u64, w->line_bytes, PV_WALK_LINES, 0);
 	sum = pv_mix(sum, size);
 	n = pv_bounded(size, PV_CODE_SUM_LINES);
-	if (!n || pv_read(c, head, n, addr + py->bytes_data))
-		return pv_mix(sum, 4);
-	for (i = 0; i < PV_CODE_SUM_LINES / 8; i++)
-		sum = pv_mix(sum, head[i]);
+	for (i = 0; i < PV_CODE_SUM_LINES / 8 && 8 * i < n; i++) {
+		word = PV_FIELD(__u64, w->line_bytes, PV_WALK_LINES, head + 8 * i);
+		if (n - 8 * i < 8)
+			word &= (1ULL << 8 * (n - 8 * i)) - 1;
+		sum = pv_mix(sum, word);
+	}
 	return sum;
 }
 
@@ -154,8 +193,8 @@ static inline __u64 pv_code_key(struct pv_ctx *c, __u64 address)
 		key = pv_mix(key, serial);
 	} else {
 		key = pv_code_sum_lines(c, key, lines);
-		key = pv_code_sum_string(c, key, filename);
-		key = pv_code_sum_string(c, key, name);
+		key = pv_mix(key, pv_code_sum_file(c, filename));
+		key = pv_mix(key, pv_code_sum_string(c, name));
 	}
 	return key ? key : 1;
 }

@@ -103,23 +103,26 @@ static inline bool pv_nat_find_row(struct pv_ctx *c, __u64 pc, struct pv_unwind_
 	return ret->pc <= rel;
 }
 
+/* Object and ELF virtual address of pc, or that it is raw. */
+static inline __u64 pv_nat_word(const struct pv_walk *w, __u64 pc, bool mapped)
+{
+	if (mapped && w->mapping.object)
+		return (__u64)w->mapping.object << PV_NAT_REL_BITS |
+		       ((pc - w->mapping.bias) & ((1ULL << PV_NAT_REL_BITS) - 1));
+	return PV_NAT_RAW | (pc & PV_NAT_ADDRESS);
+}
+
 /* Appends the frame at pc; its flags can be completed later through the last word. */
-static inline void pv_nat_push(struct pv_walk *w, __u64 pc, bool mapped, __u64 flags)
+static inline void pv_nat_push(struct pv_walk *w, __u64 pc, __u64 word)
 {
 	__u32 i = w->sample.n_native;
-	__u64 word;
 
 	if (i >= PV_NATIVE_FRAMES_MAX) {
 		pv_nat_fail(w, PV_LOSS_NAT_DEPTH, pc);
 		return;
 	}
-	if (mapped && w->mapping.object)
-		word = (__u64)w->mapping.object << PV_NAT_REL_BITS |
-		       ((pc - w->mapping.bias) & ((1ULL << PV_NAT_REL_BITS) - 1));
-	else
-		word = PV_NAT_RAW | (pc & PV_NAT_ADDRESS);
 	i += 2 * (__u32)w->sample.n_python + w->sample.n_kernel;
-	w->words[i & (PV_WALK_WORDS - 1)] = word | flags;
+	w->words[i & (PV_WALK_WORDS - 1)] = word;
 	w->sample.n_native++;
 }
 
@@ -182,11 +185,12 @@ static inline bool pv_nat_at_edge(struct pv_ctx *c, __u64 cfa)
  * being taken down, it has none yet, or no more.
  */
 static inline bool pv_nat_hides_python(struct pv_ctx *c, __u64 lookup, __u64 cfa,
-				       const struct pv_unwind_row *row)
+				       const struct pv_walk_row *place)
 {
+	const struct pv_unwind_row *row = &place->row;
 	const struct pv_proc *p = c->proc;
 
-	if (!p->has_python || p->py.anchor_kind == PV_ANCHOR_NONE || !pv_nat_in_eval(p, lookup) ||
+	if (!p->has_python || p->py.anchor_kind == PV_ANCHOR_NONE || !(place->word & PV_NAT_EVAL) ||
 	    pv_nat_at_edge(c, cfa))
 		return false;
 	if (c->w->exact && (lookup - p->eval[0].start < PV_NAT_PROLOGUE ||
@@ -245,7 +249,7 @@ static inline long pv_nat_up(struct pv_ctx *c, __u64 cfa, __u32 rbp_kind, __s32 
 	__u64 pair[2] = {}; /* the two words below the CFA: mostly rbp and return address */
 	__u64 bp = w->bp;
 
-	if (pv_read(c, pair, sizeof(pair), cfa - 16))
+	if (pv_read_stack(c, pair, cfa - 16))
 		return -1;
 	if (rbp_kind == PV_RBP_CFA && rbp_off == -2) {
 		bp = pair[0];
@@ -343,7 +347,7 @@ static inline void pv_nat_break(struct pv_ctx *c, __u32 loss, __u64 addr)
 		return;
 	}
 	mapped = pv_nat_find_mapping(c, pc);
-	pv_nat_push(w, pc, mapped, PV_NAT_BREAK | PV_NAT_ANCHOR);
+	pv_nat_push(w, pc, pv_nat_word(w, pc, mapped) | PV_NAT_BREAK | PV_NAT_ANCHOR);
 	if (w->nat_done)
 		return;
 	w->next_anchor++;
@@ -352,48 +356,122 @@ static inline void pv_nat_break(struct pv_ctx *c, __u32 loss, __u64 addr)
 		pv_nat_fail(w, PV_LOSS_NAT_READ, cfa);
 }
 
+/*
+ * The row of code that was made at run time, by the code itself: what comes next puts
+ * the stack back and returns, so that the caller's frame is certain.  That is how the
+ * trampolines of -X perf look where they have called (CPython 3.12 to 3.15
+ * Python/asm_trampoline.S).
+ */
+static inline bool pv_nat_epilogue_row(struct pv_ctx *c, __u64 pc, struct pv_unwind_row *ret)
+{
+	__u64 code = 0;
+
+	if (pv_read(c, &code, sizeof(code), pc))
+		return false;
+	ret->pc = 0;
+	if ((code & 0xffff) == 0xc35d) { /* pop %rbp; ret */
+		ret->kinds = PV_CFA_RSP | PV_RBP_CFA << 4;
+		ret->cfa_off = 2;
+		ret->rbp_off = -2;
+		return true;
+	}
+	/* add $8,%rsp; ret */
+	if ((code & 0xffffffffffULL) != 0xc308c48348ULL)
+		return false;
+	ret->kinds = PV_CFA_RSP | PV_RBP_SAME << 4;
+	ret->cfa_off = 2;
+	ret->rbp_off = 0;
+	return true;
+}
+
+/*
+ * What is known of the place at lookup: remembered, or looked up.  Returns NULL if it has no
+ * row; word_ret is there all the same.
+ */
+static inline const struct pv_walk_row *pv_nat_place(struct pv_ctx *c, __u64 lookup,
+						     __u64 *word_ret, __u32 *loss_ret)
+{
+	struct pv_walk *w = c->w;
+	struct pv_walk_row *place = &w->rows[(lookup ^ lookup >> 9) & (PV_WALK_ROWS - 1)];
+	bool mapped;
+
+	if (place->lookup == lookup && place->serial == c->proc->serial && place->serial) {
+		*word_ret = place->word & ~PV_NAT_EVAL;
+		return place;
+	}
+	mapped = pv_nat_find_mapping(c, lookup);
+	place->serial = 0;
+	place->lookup = lookup;
+	place->word = pv_nat_word(w, lookup, mapped);
+	*word_ret = place->word;
+	*loss_ret = mapped ? PV_LOSS_NAT_NOROW : PV_LOSS_NAT_NOMAP;
+	if (!mapped)
+		return NULL;
+	if (!w->mapping.object)
+		return pv_nat_epilogue_row(c, w->pc, &place->row) ? place : NULL;
+	if (!pv_nat_find_row(c, lookup, &place->row))
+		return NULL;
+	if (c->proc->has_python && pv_nat_in_eval(c->proc, lookup))
+		place->word |= PV_NAT_EVAL;
+	place->serial = c->proc->serial;
+	return place;
+}
+
+/* The word of a frame, given that of its lookup, which may be one byte before it. */
+static inline __u64 pv_nat_frame_word(const struct pv_walk *w, __u64 word)
+{
+	const __u64 vaddr = (1ULL << PV_NAT_REL_BITS) - 1;
+
+	if (w->exact)
+		return word | PV_NAT_EXACT;
+	if (word & PV_NAT_RAW)
+		return PV_NAT_RAW | (w->pc & PV_NAT_ADDRESS);
+	return (word & ~vaddr) | ((word + 1) & vaddr);
+}
+
 /* One frame; returns 1 at the thread's start or when nothing more can be known. */
 static long pv_nat_step(__u32 index, void *arg)
 {
 	struct pv_ctx *c = arg;
 	struct pv_walk *w = c->w;
-	struct pv_unwind_row row = {};
-	__u64 pc = w->pc, lookup, cfa;
+	const struct pv_walk_row *place;
+	__u64 pc = w->pc, lookup, cfa, word = 0;
 	__u32 loss = PV_LOSS_NAT_NOROW;
-	bool mapped;
 
 	(void)index;
 	if (w->nat_done)
 		return 1;
 	/* a return address belongs to the call before it */
 	lookup = w->exact ? pc : pc - 1;
-	mapped = pv_nat_find_mapping(c, lookup);
-	pv_nat_push(w, pc, mapped, w->exact ? PV_NAT_EXACT : 0);
+	place = pv_nat_place(c, lookup, &word, &loss);
+	pv_nat_push(w, pc, pv_nat_frame_word(w, word));
 	if (w->nat_done)
 		return 1;
-	if (pv_nat_by_range(c) && pv_nat_in_eval(c->proc, lookup))
+	if (pv_nat_by_range(c) &&
+	    (place ? !!(place->word & PV_NAT_EVAL) : pv_nat_in_eval(c->proc, lookup)))
 		pv_nat_flag_last(w, PV_NAT_ANCHOR);
-	if (!mapped || !pv_nat_find_row(c, lookup, &row)) {
-		pv_nat_break(c, mapped ? PV_LOSS_NAT_NOROW : PV_LOSS_NAT_NOMAP, pc);
+	if (!place) {
+		pv_nat_break(c, loss, pc);
 		return w->nat_done != 0;
 	}
-	if ((row.kinds & 15) == PV_CFA_END) {
+	if ((place->row.kinds & 15) == PV_CFA_END) {
 		w->sample.flags |= PV_SAMPLE_NAT_END;
 		w->nat_done = 1;
 		return 1;
 	}
-	if ((row.kinds & 15) == PV_CFA_SIGRETURN) {
+	if ((place->row.kinds & 15) == PV_CFA_SIGRETURN) {
 		pv_nat_sigreturn(c);
 		return w->nat_done != 0;
 	}
-	cfa = pv_nat_cfa(c, &row, pc, &loss);
+	cfa = pv_nat_cfa(c, &place->row, pc, &loss);
 	if (!cfa || cfa <= w->sp) {
 		pv_nat_break(c, cfa ? PV_LOSS_NAT_BADCFA : loss, pc);
 		return w->nat_done != 0;
 	}
-	if (!pv_nat_match_anchor(c, cfa, pc, &row) && pv_nat_hides_python(c, lookup, cfa, &row))
+	if (!pv_nat_match_anchor(c, cfa, pc, &place->row) &&
+	    pv_nat_hides_python(c, lookup, cfa, place))
 		pv_nat_flag_last(w, PV_NAT_EVAL);
-	if (pv_nat_up(c, cfa, row.kinds >> 4, row.rbp_off))
+	if (pv_nat_up(c, cfa, place->row.kinds >> 4, place->row.rbp_off))
 		pv_nat_break(c, PV_LOSS_NAT_READ, cfa);
 	return w->nat_done != 0;
 }

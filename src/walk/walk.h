@@ -11,6 +11,8 @@
  *
  *   long pv_read(struct pv_ctx *c, void *dst, __u32 n, __u64 addr);
  *	0, or negative: nothing usable in dst
+ *   long pv_read_stack(struct pv_ctx *c, __u64 *pair, __u64 addr);
+ *	the same for two words of the thread's native stack, which a home may have read before
  *   long pv_loop(__u32 n, long (*fn)(__u32 i, void *ctx), struct pv_ctx *c);
  *	calls fn until it returns 1, n times at most
  *   const struct pv_mapping *pv_env_mapping(struct pv_ctx *c, __u32 index);
@@ -46,6 +48,9 @@ enum {
 	PV_WALK_CODE = 256,         /* power of two, bytes copied of a code object */
 	PV_WALK_CODES = 32,         /* power of two, code objects remembered within a sample */
 	PV_WALK_NEW = 256,          /* power of two, code objects first seen in one sample */
+	PV_WALK_ROWS = 512,         /* power of two, places in native code remembered */
+	PV_WALK_STACK = 1024,       /* power of two below a page, bytes of stack read at once */
+	PV_WALK_LINES = 128,        /* power of two, bytes copied of a line table's head */
 	PV_WALK_COST_MAX = 2000000, /* ns */
 	PV_WALK_PAD = 8,            /* room for an 8-byte load at the last masked offset */
 };
@@ -63,6 +68,18 @@ struct pv_walk_code {
 	__s32 first_traceable; /* bytes */
 	__u32 bad;
 };
+
+/*
+ * A place in native code that was met before.  Its process entry never changes, and
+ * neither do its mappings and their tables (collect/slots.h).
+ */
+struct pv_walk_row {
+	__u64 lookup;
+	__u64 serial; /* of the process entry; 0: void */
+	__u64 word;   /* object and ELF virtual address of lookup; PV_NAT_EVAL: in the eval loop */
+	struct pv_unwind_row row;
+};
+PV_STATIC_ASSERT(sizeof(struct pv_walk_row) == 32, "two of them in a cache line");
 
 struct pv_walk {
 	struct pv_event_sample sample; /* with words: the record as it is emitted */
@@ -89,6 +106,8 @@ struct pv_walk {
 	__u8 tstate_bytes[PV_WALK_TSTATE + PV_WALK_PAD];
 	__u8 frame_bytes[PV_WALK_FRAME + PV_WALK_PAD];
 	__u8 code_bytes[PV_WALK_CODE + PV_WALK_PAD];
+	__u8 line_bytes[PV_WALK_LINES + PV_WALK_PAD];
+	__u64 file_sum, file_sum_of, file_sum_serial; /* of walk/code.h: of the last file name */
 	struct pv_walk_code codes[PV_WALK_CODES];
 
 	/* code objects to be copied after the walk */
@@ -107,6 +126,9 @@ struct pv_walk {
 	__u32 nat_done;
 	__u32 next_anchor;
 	__u32 in_window; /* of walk/window.h */
+	struct pv_walk_row rows[PV_WALK_ROWS];
+	__u64 stack_at, stack_serial; /* of pv_read_stack(): where stack_bytes are from, and when */
+	__u8 stack_bytes[PV_WALK_STACK + PV_WALK_PAD];
 };
 
 /* What every function of a walk needs; lives on the (BPF) stack. */

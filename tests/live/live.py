@@ -321,6 +321,9 @@ class Frame:
 		if text == "[gc]":
 			self.kind, self.function = "gc", text	# nothing is missing: here a collection begins
 			return
+		if text == "[JIT]":
+			self.kind, self.function = "native", text	# code that no file is behind, without a name
+			return
 		if MARKER.match(text):
 			self.kind, self.function = "marker", text
 			return

@@ -472,6 +472,49 @@ START_TEST(entry)
 }
 END_TEST
 
+/* --- how much of the code is covered --- */
+
+static void cover(const struct pv_unwind_row *rows, uint32_t n, uint64_t start, uint64_t end,
+		  uint64_t covered, uint64_t unsupported, uint64_t bare)
+{
+	uint64_t cells[16] = { 0 };
+	struct pv_unwind_table table = { .base = 0x1000, .npages = 1, .nrows = n, .cells = cells };
+	struct pv_unwind_coverage coverage = { 0 };
+
+	ck_assert_uint_lt(n, 15);
+	memcpy(&cells[1], rows, n * sizeof(*rows));
+	pv_unwind_cover(&table, start, end, &coverage);
+	ck_assert_uint_eq(coverage.covered, covered);
+	ck_assert_uint_eq(coverage.unsupported, unsupported);
+	ck_assert_uint_eq(coverage.bare, bare);
+}
+
+START_TEST(coverage)
+{
+	static const struct pv_unwind_row rows[] = {
+		{ .pc = 0, .kinds = PV_CFA_NONE },
+		{ .pc = 0x100, .kinds = PV_CFA_RSP },
+		{ .pc = 0x180, .kinds = PV_CFA_NONE },
+		{ .pc = 0x18f, .kinds = PV_CFA_END },
+		{ .pc = 0x200, .kinds = PV_CFA_NONE },
+		{ .pc = 0x210, .kinds = PV_CFA_RBP },
+		{ .pc = 0x220, .kinds = PV_CFA_UNSUPPORTED },
+		{ .pc = 0x280, .kinds = PV_CFA_NONE },
+	};
+	enum { N = sizeof(rows) / sizeof(*rows) };
+
+	/* 15 bytes between two functions are padding, 16 are not */
+	cover(rows, N, 0x1100, 0x1280, 0x80 + 0x71 + 0x10, 0x60, 0x10);
+	cover(rows, N, 0x1000, 0x1300, 0x80 + 0x71 + 0x10, 0x60, 0x100 + 0x10 + 0x80);
+	cover(rows, N, 0x800, 0x1000, 0, 0, 0x800);
+	cover(rows, N, 0x800, 0x1110, 0x10, 0, 0x800 + 0x100);
+	cover(rows, N, 0x1140, 0x1150, 0x10, 0, 0);
+	cover(rows, N, 0x1230, 0x1240, 0, 0x10, 0);
+	cover(rows, N, 0x2000, 0x2010, 0, 0, 0x10);
+	cover(rows, 0, 0x1000, 0x1100, 0, 0, 0x100);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("unwind");
@@ -486,6 +529,7 @@ int main(void)
 	tcase_add_test(by_hand, odd_records);
 	tcase_add_test(by_hand, only_code_counts);
 	tcase_add_test(by_hand, entry);
+	tcase_add_test(by_hand, coverage);
 	suite_add_tcase(suite, by_hand);
 
 	SRunner *runner = srunner_create(suite);

@@ -8,14 +8,16 @@
  */
 #include "run.h"
 
-enum { TEXT = 0x400000, STACK = 0x7000, WORDS = 64, CELLS = 64 };
+enum { TEXT = 0x400000, STACK = 0x7000, WORDS = 64, CELLS = 64, MADE = 0x500000 };
 
 struct machine {
 	struct pv_mem mem;
 	uint64_t stack[WORDS];
 	uint64_t cells[CELLS];
 	uint32_t n_cells;
-	struct pv_mapping mapping;
+	uint32_t n_asked;                /* for cells */
+	struct pv_mapping mapping, made; /* made: code of no file, at MADE; end 0: none */
+	unsigned char code[64];          /* of it */
 	struct fixture fixture;
 };
 
@@ -23,6 +25,10 @@ static int machine_read(struct pv_mem *mem, void *dst, size_t n, uint64_t addr)
 {
 	struct machine *m = (struct machine *)mem;
 
+	if (addr >= MADE && addr + n <= MADE + sizeof(m->code)) {
+		memcpy(dst, m->code + (addr - MADE), n);
+		return 0;
+	}
 	if (addr < STACK || addr + n > STACK + sizeof(m->stack))
 		return -EFAULT;
 	memcpy(dst, (char *)m->stack + (addr - STACK), n);
@@ -34,6 +40,7 @@ static bool machine_cell(void *ctx, uint32_t segment, uint32_t index, uint64_t *
 	struct machine *m = ctx;
 
 	ck_assert_uint_eq(segment, 7);
+	m->n_asked++;
 	if (index < 10 || index - 10 >= m->n_cells)
 		return false;
 	*ret = m->cells[index - 10];
@@ -78,11 +85,12 @@ static void machine_init(struct machine *m)
 
 static void walk(struct machine *m, struct run *run)
 {
+	struct pv_mapping mappings[] = { m->mapping, m->made };
 	struct pv_snap_source source = {
 		.mem = &m->mem,
 		.proc = m->fixture.proc,
-		.mappings = &m->mapping,
-		.n_mappings = 1,
+		.mappings = mappings,
+		.n_mappings = 1 + !!m->made.end,
 		.cell = machine_cell,
 		.cell_ctx = m,
 	};
@@ -320,6 +328,78 @@ START_TEST(rules_that_are_none)
 }
 END_TEST
 
+/* Code that was made at run time says by what comes next how its caller is found. */
+START_TEST(code_of_no_file)
+{
+	static const unsigned char add[] = { 0x48, 0x83, 0xc4, 0x08, 0xc3 }, /* add $8,%rsp; ret */
+		pop[] = { 0x5d, 0xc3 },                                      /* pop %rbp; ret */
+		other[] = { 0x48, 0x83, 0xc4, 0x10, 0xc3 }, half[] = { 0x5d, 0x5d, 0xc3 };
+	struct machine m;
+
+	machine_init(&m);
+	m.made = (struct pv_mapping){ .start = MADE, .end = MADE + 0x1000 };
+	memcpy(m.code + 16, add, sizeof(add));
+	memcpy(m.code + 32, pop, sizeof(pop));
+	m.stack[1] = MADE + 16; /* f was called by it */
+	m.stack[3] = TEXT + 0x180;
+	m.stack[5] = TEXT + 0x20;
+	expect(&m, "110! raw 500010 180 20", 0);
+	m.stack[1] = MADE + 32;
+	expect(&m, "110! raw 500020 180 20", 0);
+	/* the frame pointer that it kept is its caller's */
+	row(&m, 0x300, 2, PV_CFA_RBP, PV_RBP_CFA, -2);
+	m.stack[2] = STACK + 8 * 20;
+	m.stack[3] = TEXT + 0x310;
+	m.stack[21] = TEXT + 0x20;
+	expect(&m, "110! raw 500020 310 20", 0);
+	/* its own pc, and anything else */
+	m.fixture.thread.pc = MADE + 16;
+	m.stack[1] = TEXT + 0x20;
+	expect(&m, "raw 500010! 20", 0);
+	memcpy(m.code + 16, other, sizeof(other));
+	expect(&m, "raw 500010!", PV_LOSS_NAT_NOROW);
+	memcpy(m.code + 16, half, sizeof(half));
+	expect(&m, "raw 500010!", PV_LOSS_NAT_NOROW);
+	m.fixture.thread.pc = MADE + sizeof(m.code) + 8;
+	expect(&m, "raw 500048!", PV_LOSS_NAT_NOROW);
+}
+END_TEST
+
+/* What was looked up once is remembered, with what it is. */
+START_TEST(places_are_remembered)
+{
+	const struct pv_event_sample *sample;
+	struct pv_snap *snap;
+	struct machine m;
+	uint32_t first;
+
+	machine_init(&m);
+	m.stack[1] = m.stack[3] = m.stack[5] = TEXT + 0x180;
+	m.stack[7] = TEXT + 0x20;
+	struct pv_snap_source source = {
+		.mem = &m.mem,
+		.proc = m.fixture.proc,
+		.mappings = &m.mapping,
+		.n_mappings = 1,
+		.cell = machine_cell,
+		.cell_ctx = &m,
+	};
+
+	ok(pv_snap_create(&source, NULL, &snap));
+	ok(pv_snap_walk(snap, &m.fixture.thread, &sample));
+	first = m.n_asked;
+	ck_assert_uint_eq(sample->n_native, 5);
+	ok(pv_snap_walk(snap, &m.fixture.thread, &sample));
+	ck_assert_uint_eq(sample->n_native, 5);
+	ck_assert_uint_eq(m.n_asked, first);
+	ck_assert_uint_eq(sample_natives(sample)[1] & ((1ULL << PV_NAT_REL_BITS) - 1), 0x180);
+	m.stack[3] = TEXT + 0x210;
+	ok(pv_snap_walk(snap, &m.fixture.thread, &sample));
+	ck_assert_int_eq(sample->nat_loss, PV_LOSS_NAT_NOROW);
+	pv_snap_destroy(snap);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("rules");
@@ -337,6 +417,8 @@ int main(void)
 	tcase_add_test(tcase, signal_frames);
 	tcase_add_test(tcase, frames_that_do_not_lie_above);
 	tcase_add_test(tcase, rules_that_are_none);
+	tcase_add_test(tcase, code_of_no_file);
+	tcase_add_test(tcase, places_are_remembered);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

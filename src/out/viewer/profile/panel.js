@@ -103,7 +103,7 @@ class Panel {
 	}
 
 	static hint(name, kind) {
-		const text = kind === MARKER ? Panel.MARKERS[name] : (kind === NATIVE || kind === INLINED) && name.startsWith('[unknown') ? Panel.NAMELESS : '';
+		const text = kind === MARKER ? Panel.MARKERS[name] : kind === NATIVE && name === '[JIT]' ? Panel.MADE : (kind === NATIVE || kind === INLINED) && name.startsWith('[unknown') ? Panel.NAMELESS : '';
 		return text ? Dom.el('p.hint', null, text) : null;
 	}
 
@@ -170,6 +170,7 @@ class Panel {
 }
 Panel.MOST = 40;
 Panel.NAMELESS = 'No symbol is known for this address; with the debug symbols of the file installed it has a name.';
+Panel.MADE = 'Code that a runtime made while it ran: no file is behind it, and no perf map named it.';
 // What docs/formats.md says of them.
 Panel.MARKERS = {
 	'[truncated]': 'Frames are missing from here to the root: the native stack ended early, or the stack is deeper than the limit of 3,072 Python or 6,144 native frames. The innermost are kept.',
