@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "collect/collect.h"
 #include "collect/features.h"
@@ -347,14 +348,6 @@ static struct pv_err *add_jit(struct pv_vec *facts, const struct pv_image *image
 	return err;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
 /* Which engines can look at this process, and how long finding it all out took. */
 static struct pv_err *add_reach(struct pv_vec *facts, const struct pv_image *image,
 				const struct pv_objects *objects, uint64_t took_ns)
@@ -424,11 +417,11 @@ struct pv_err *pv_diagnose_process(pid_t pid, const struct pv_calibration *calib
 		err = pv_objects_create(cache, &objects);
 	if (!err)
 		err = pv_mem_live_create(pid, &mem);
-	start = now_ns();
+	start = pv_now_ns();
 	if (!err)
 		err = pv_image_build(pid, objects, mem, NULL, &image);
 	if (!err)
-		err = add_image(facts, &image, objects, now_ns() - start, calibration);
+		err = add_image(facts, &image, objects, pv_now_ns() - start, calibration);
 	pv_image_deinit(&image);
 	pv_mem_destroy(mem);
 	pv_objects_destroy(objects);

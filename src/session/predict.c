@@ -8,12 +8,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "abi/event.h"
 #include "abi/process.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "collect/collect.h"
 #include "model/facts.h"
 #include "model/snapshot.h"
@@ -45,20 +45,12 @@ struct depth {
 	uint32_t native, python, threads, whole;
 };
 
-static uint64_t cpu_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
 /* As a program does that uses memory: a sample finds little of its own in the caches. */
 static void spin(volatile char *buffer)
 {
-	uint64_t end = cpu_ns() + SPIN_NS;
+	uint64_t end = pv_clock_ns(CLOCK_THREAD_CPUTIME_ID) + SPIN_NS;
 
-	while (cpu_ns() < end) {
+	while (pv_clock_ns(CLOCK_THREAD_CPUTIME_ID) < end) {
 		for (size_t i = 0; i < BUFFER; i += STEP)
 			buffer[i]++;
 	}
@@ -119,6 +111,7 @@ struct pv_err *pv_calibrate(struct pv_collect *collect, struct pv_calibration *r
 	struct pv_image image = {};
 	struct pv_mem *mem = NULL;
 	struct pv_err *err;
+	bool added;
 
 	err = pv_objects_create(cache, &objects);
 	if (!err)
@@ -127,8 +120,9 @@ struct pv_err *pv_calibrate(struct pv_collect *collect, struct pv_calibration *r
 		err = pv_image_build(getpid(), objects, mem, NULL, &image);
 	if (!err)
 		err = pv_collect_put(collect, &image, objects, PV_GENERATION_FIRST);
+	/* the only one: there is room */
 	if (!err)
-		err = pv_collect_add(collect, getpid());
+		err = pv_collect_add(collect, getpid(), &added);
 	if (!err)
 		err = sample_self(collect, &calibration);
 	if (!err)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/vec.h"
 #include "model/strings.h"
 #include "target/file.h"
@@ -48,14 +49,6 @@ struct pv_perfmap {
 	enum pv_perfmap_state state;
 	uint64_t look_ns; /* not before that */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 struct pv_err *pv_perfmap_create(pid_t pid, struct pv_perfmap **ret)
 {
@@ -369,7 +362,7 @@ static struct pv_err *find(struct pv_perfmap *map, uint64_t address, const struc
 static struct pv_err *look_again(struct pv_perfmap *map, uint64_t address, const struct part **ret)
 {
 	enum pv_perfmap_state state;
-	uint64_t start = now_ns(), cost;
+	uint64_t start = pv_now_ns(), cost;
 	struct pv_err *err;
 
 	if (!map->pid || start < map->look_ns)
@@ -377,7 +370,7 @@ static struct pv_err *look_again(struct pv_perfmap *map, uint64_t address, const
 	err = pv_perfmap_read(map, &state);
 	if (!err)
 		err = find(map, address, ret);
-	cost = LOOK_SHARE * (now_ns() - start);
+	cost = LOOK_SHARE * (pv_now_ns() - start);
 	map->look_ns = start + (cost > LOOK_NS ? cost : LOOK_NS);
 	return err;
 }
