@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/output.h"
 #include "base/str.h"
 #include "base/text.h"
@@ -187,10 +187,7 @@ static bool take_signal(struct record *record)
 
 static double now_s(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec + now.tv_nsec / 1e9;
+	return pv_now_ns() / 1e9;
 }
 
 static struct pv_err *show_progress(struct record *record, double elapsed_s)

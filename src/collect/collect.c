@@ -19,6 +19,7 @@
 #include "abi/event.h"
 #include "abi/process.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "collect/arena.h"
 #include "collect/features.h"
 #include "collect/sampler.h"
@@ -318,14 +319,6 @@ struct pv_err *pv_collect_drain_side(struct pv_collect *collect,
 	return collect->sideband ? pv_sideband_drain(collect->sideband, handlers) : NULL;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
 /*
  * Anything wakes us at once, but not again at once: a program that starts has
  * half a dozen side-band records in a millisecond, on all of the machine.
@@ -333,13 +326,13 @@ static uint64_t now_ns(void)
 static void wait_for_any(struct pv_collect *collect, int timeout_ms)
 {
 	struct epoll_event events[EVENTS_MAX];
-	uint64_t since_ns = now_ns() - collect->woken_ns;
+	uint64_t since_ns = pv_now_ns() - collect->woken_ns;
 	struct timespec rest = { .tv_nsec = PACE_NS - since_ns };
 
 	if (since_ns < PACE_NS)
 		nanosleep(&rest, NULL);
 	if (epoll_wait(collect->epoll_fd, events, EVENTS_MAX, timeout_ms) > 0)
-		collect->woken_ns = now_ns();
+		collect->woken_ns = pv_now_ns();
 }
 
 struct pv_err *pv_collect_drain(struct pv_collect *collect, int timeout_ms,

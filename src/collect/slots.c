@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "abi/process.h"
 #include "abi/unwind.h"
+#include "base/clock.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "collect/arena.h"
@@ -44,14 +44,6 @@ struct pv_slots {
 	struct pv_vec in_use;  /* uint32_t: slots in use or at rest, by their first mapping */
 	struct pv_map current; /* pid -> generation << 32 | slot */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 static size_t mapped_size(size_t n, size_t element)
 {
@@ -168,7 +160,7 @@ struct pv_err *pv_slots_list(struct pv_slots *slots, struct pv_vec *pids)
 static void end_rests(struct pv_slots *slots)
 {
 	uint32_t *in_use = slots->in_use.data;
-	uint64_t now = now_ns();
+	uint64_t now = pv_now_ns();
 	size_t i, n = 0;
 
 	for (i = 0; i < slots->in_use.n; i++) {
@@ -226,7 +218,7 @@ static struct pv_err *reserve(struct pv_slots *slots, uint32_t n, uint32_t *ret)
 	memmove(in_use + i + 1, in_use + i, (slots->in_use.n - i) * sizeof(*in_use));
 	in_use[i] = index;
 	slots->in_use.n++;
-	slots->slots[index] = (struct slot){ .rests_ns = now_ns(), .first = first, .n = n };
+	slots->slots[index] = (struct slot){ .rests_ns = pv_now_ns(), .first = first, .n = n };
 	slots->next = index + 1;
 	*ret = index;
 	return NULL;
@@ -247,7 +239,7 @@ static void drop(struct pv_slots *slots, pid_t pid, bool unlink)
 	pv_map_remove(&slots->current, pid);
 	slot = &slots->slots[(uint32_t)value];
 	if (!--slot->users)
-		slot->rests_ns = now_ns();
+		slot->rests_ns = pv_now_ns();
 }
 
 /* Gives a process this entry in place of the one that it has. */

@@ -8,6 +8,7 @@
 
 #include "abi/process.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "collect/collect.h"
 #include "session/kin.h"
 #include "symbol/python.h"
@@ -26,7 +27,7 @@ struct pv_err *pv_kin_set_ended(struct pv_family *family, struct pv_watched *wat
 	if (watched->ended)
 		return NULL;
 	watched->ended = true;
-	watched->ended_ns = pv_kin_now_ns();
+	watched->ended_ns = pv_now_ns();
 	/* should its number be another's before it has gone, this was most of it */
 	pv_kin_cpu_ns(family, watched, &cpu_ns);
 	return pv_vec_append(&family->ended, &watched->pid, 1, NULL);
@@ -146,7 +147,7 @@ static struct pv_err *child_born(struct pv_family *family, struct pv_watched *pa
 	if (event->time_ns < parent->since_ns) {
 		pv_watched_now(watched)->generation = PV_GENERATION_FIRST;
 		err = pv_collect_add(family->parts.collect, watched->pid);
-		watched->since_ns = pv_kin_now_ns();
+		watched->since_ns = pv_now_ns();
 	}
 	if (!err)
 		err = pv_collect_share(family->parts.collect, parent->pid, watched->pid,
@@ -278,7 +279,7 @@ static bool can_go(const struct pv_family *family, struct pv_watched *watched, u
 static struct pv_err *let_go(struct pv_family *family)
 {
 	pid_t *ended = family->ended.data;
-	uint64_t now = family->ended.n ? pv_kin_now_ns() : 0;
+	uint64_t now = family->ended.n ? pv_now_ns() : 0;
 	struct pv_err *err = NULL;
 	size_t i, n = 0;
 

@@ -17,18 +17,11 @@
 
 #include "abi/process.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "collect/collect.h"
 #include "model/profile.h"
 #include "session/kin.h"
 #include "target/process.h"
-
-uint64_t pv_kin_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 struct pv_err *pv_family_create(const struct pv_family_parts *parts, struct pv_family **ret)
 {
@@ -158,7 +151,7 @@ static struct pv_err *hand_over(struct pv_family *family, struct pv_watched *wat
 {
 	struct pv_err *err = pv_collect_add(family->parts.collect, watched->pid);
 
-	watched->since_ns = pv_kin_now_ns();
+	watched->since_ns = pv_now_ns();
 	pv_process_cpu_ns(watched->pid, &watched->start_cpu_ns);
 	return err ? err : pv_kin_find_threads(family, watched);
 }
@@ -288,7 +281,7 @@ struct pv_err *pv_kin_adopt(struct pv_family *family, pid_t pid, struct pv_watch
 	if (parent)
 		err = pv_watched_inherit(watched, parent);
 	pv_watched_now(watched)->generation = watch.generation;
-	watched->since_ns = pv_kin_now_ns();
+	watched->since_ns = pv_now_ns();
 	watched->named_anew = true;
 	if (!err)
 		err = pv_kin_set_stale(family, watched);
@@ -359,14 +352,14 @@ void pv_family_start_cpu(struct pv_family *family)
 uint64_t pv_family_cpu_ns(const struct pv_family *family, bool wait)
 {
 	struct timespec moment = { .tv_nsec = 5000000 };
-	uint64_t sum = family->ended_cpu_ns, until = pv_kin_now_ns() + PV_KIN_FREED_NS;
+	uint64_t sum = family->ended_cpu_ns, until = pv_now_ns() + PV_KIN_FREED_NS;
 	size_t i;
 
 	for (i = 0; i < family->all.n; i++) {
 		uint64_t ns = 0;
 
 		while (!pv_kin_cpu_ns(family, pv_kin_at(family, i), &ns) && wait &&
-		       pv_kin_now_ns() < until)
+		       pv_now_ns() < until)
 			nanosleep(&moment, NULL);
 		sum += ns;
 	}

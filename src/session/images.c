@@ -10,6 +10,7 @@
 
 #include "abi/loss.h"
 #include "abi/process.h"
+#include "base/clock.h"
 #include "collect/collect.h"
 #include "model/profile.h"
 #include "session/kin.h"
@@ -113,7 +114,7 @@ static struct pv_err *renew(struct pv_family *family, struct pv_watched *watched
 	}
 	if (before.generation < generation) {
 		/* in the midst of its exec: the new program is not all there yet */
-		if (pv_kin_now_ns() - pv_watched_now(watched)->exec_ns < EXEC_NS)
+		if (pv_now_ns() - pv_watched_now(watched)->exec_ns < EXEC_NS)
 			return NULL;
 		pv_watched_now(watched)->generation = before.generation;
 	}
@@ -166,7 +167,7 @@ bool pv_family_hurry(const struct pv_family *family)
 
 struct pv_err *pv_family_look(struct pv_family *family, struct pv_watched *watched)
 {
-	uint64_t now = pv_kin_now_ns();
+	uint64_t now = pv_now_ns();
 
 	/* a mapping without a file, or a wild address, stays what it is */
 	if (now - watched->looked_ns < LOOK_NS)

@@ -33,8 +33,6 @@ static inline struct pv_watched *pv_kin_at(const struct pv_family *family, size_
 	return *(struct pv_watched **)pv_vec_at(&family->all, i);
 }
 
-uint64_t pv_kin_now_ns(void);
-
 /* Takes ownership, also on failure. */
 struct pv_err *pv_kin_insert(struct pv_family *family, struct pv_watched *watched);
 

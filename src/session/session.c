@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "abi/event.h"
 #include "analyse/load.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/vec.h"
 #include "collect/collect.h"
 #include "model/profile.h"
@@ -71,22 +71,6 @@ struct pv_session {
 	struct pv_merged merged;
 	struct pv_vec pending; /* struct pending */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
-static uint64_t unix_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 /* Puts a thread's root frame below node if the user wants one. */
 static struct pv_err *thread_root(struct pv_session *s, uint32_t thread, uint32_t *node)
@@ -241,7 +225,7 @@ static struct pv_err *keep_up(struct pv_session *s)
 {
 	struct pv_collect_handlers handlers = { .ctx = s, .side = on_side };
 	struct pv_err *err = NULL;
-	uint64_t now = now_ns();
+	uint64_t now = pv_now_ns();
 
 	if (now - s->side_ns > SIDE_NS) {
 		s->side_ns = now;
@@ -467,8 +451,8 @@ static struct pv_err *attach(struct pv_session *s)
 		err = pv_family_attach(s->family);
 	if (!err)
 		err = pv_collect_start(s->collect);
-	s->attached_ns = now_ns();
-	s->profile->start_unix_ns = unix_ns();
+	s->attached_ns = pv_now_ns();
+	s->profile->start_unix_ns = pv_clock_ns(CLOCK_REALTIME);
 	if (!err)
 		pv_family_start_cpu(s->family);
 	if (!err)
@@ -583,7 +567,7 @@ static struct pv_err *create(struct pv_session *s)
 	if (!err && s->held)
 		err = load_program(s);
 	if (!err)
-		err = fill_totals(s, now_ns());
+		err = fill_totals(s, pv_now_ns());
 	return err ? err : pv_recorder_begin(s->recorder);
 }
 
@@ -595,7 +579,7 @@ struct pv_err *pv_session_create(const struct pv_session_options *options, struc
 	if (!s)
 		return &pv_enomem;
 	s->options = *options;
-	s->start_ns = now_ns();
+	s->start_ns = pv_now_ns();
 	s->merged.frames = (struct pv_vec)PV_VEC(struct pv_frame_ref);
 	s->pending = (struct pv_vec)PV_VEC(struct pending);
 	err = create(s);
@@ -643,7 +627,7 @@ struct pv_err *pv_session_watch(struct pv_session *s, int fd)
 /* What a kill -9 must not take away reaches the recording once a second. */
 static struct pv_err *record_step(struct pv_session *s)
 {
-	uint64_t at_ns = now_ns();
+	uint64_t at_ns = pv_now_ns();
 	struct pv_err *err = NULL;
 
 	if (pv_recorder_due(s->recorder, at_ns)) {
@@ -717,7 +701,7 @@ struct pv_err *pv_session_end(struct pv_session *s)
 
 	s->profile->target_cpu_ns = pv_family_cpu_ns(s->family, true);
 	pv_collect_detach(s->collect);
-	s->end_ns = now_ns();
+	s->end_ns = pv_now_ns();
 	return err;
 }
 

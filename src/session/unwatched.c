@@ -11,10 +11,10 @@
 #include "session/unwatched.h"
 
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "model/profile.h"
@@ -53,14 +53,6 @@ struct look {
 	struct pv_vec kin;     /* struct kin */
 	struct pv_map by_pid;  /* pid -> index of kin */
 };
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 struct pv_err *pv_unwatched_create(const pid_t *pids, size_t n_pids, struct pv_unwatched **ret)
 {
@@ -211,7 +203,7 @@ static void take_off(struct look *look, uint64_t at_ns)
 static struct pv_err *look_at_all(struct pv_unwatched *unwatched)
 {
 	PV_CLEANUP(look_deinit) struct look look = { .unwatched = unwatched };
-	uint64_t start_ns = now_ns(CLOCK_MONOTONIC);
+	uint64_t start_ns = pv_now_ns();
 	struct pv_err *err = pv_process_list(&look.lines);
 
 	if (err)
@@ -232,7 +224,7 @@ static struct pv_err *look_at_all(struct pv_unwatched *unwatched)
 	take_off(&look, start_ns);
 	if (!unwatched->looked)
 		unwatched->first_ticks =
-			now_ns(CLOCK_BOOTTIME) / 1000000 * sysconf(_SC_CLK_TCK) / 1000;
+			pv_clock_ns(CLOCK_BOOTTIME) / 1000000 * sysconf(_SC_CLK_TCK) / 1000;
 	unwatched->looked = true;
 	pv_vec_deinit(&unwatched->kin);
 	pv_map_deinit(&unwatched->by_pid);
@@ -240,7 +232,7 @@ static struct pv_err *look_at_all(struct pv_unwatched *unwatched)
 	look.kin = (struct pv_vec)PV_VEC(struct kin);
 	unwatched->by_pid = look.by_pid;
 	look.by_pid = (struct pv_map){};
-	unwatched->looked_ns = now_ns(CLOCK_MONOTONIC);
+	unwatched->looked_ns = pv_now_ns();
 	unwatched->length_ns = unwatched->looked_ns - start_ns;
 	return NULL;
 }
@@ -250,7 +242,7 @@ struct pv_err *pv_unwatched_look(struct pv_unwatched *unwatched, bool now,
 {
 	struct pv_err *err = NULL;
 
-	if (now || now_ns(CLOCK_MONOTONIC) - unwatched->looked_ns >= SPARE * unwatched->length_ns)
+	if (now || pv_now_ns() - unwatched->looked_ns >= SPARE * unwatched->length_ns)
 		err = look_at_all(unwatched);
 	if (err)
 		return err;

@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/map.h"
 #include "snap/image.h"
 #include "snap/objects.h"
@@ -146,11 +146,9 @@ struct pv_err *pv_snap_walk(struct pv_snap *snap, const struct pv_snap_thread *t
 	struct pv_walk *w = &snap->walk;
 	struct pv_ctx c = { .w = w, .proc = &snap->source.proc, .home = snap };
 	struct pv_err *err;
-	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	pv_walk_begin(w);
-	w->sample.time_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
+	w->sample.time_ns = pv_now_ns();
 	w->sample.pid = thread->pid;
 	w->sample.tid = thread->tid;
 	w->sample.generation = snap->source.proc.generation;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "target/procfs.h"
@@ -376,7 +377,6 @@ struct pv_err *pv_process_check(const struct pv_process *process)
 
 bool pv_process_start_ns(pid_t pid, uint64_t *ret)
 {
-	struct timespec now, boot;
 	struct stat_facts facts;
 	struct pv_err *err = stat_read(pid, "stat", &facts);
 
@@ -384,9 +384,7 @@ bool pv_process_start_ns(pid_t pid, uint64_t *ret)
 		pv_err_destroy(err);
 		return false;
 	}
-	clock_gettime(CLOCK_REALTIME, &now);
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	*ret = (now.tv_sec - boot.tv_sec) * 1000000000ULL + now.tv_nsec - boot.tv_nsec +
+	*ret = pv_clock_ns(CLOCK_REALTIME) - pv_clock_ns(CLOCK_BOOTTIME) +
 	       ticks_ns(facts.start_ticks + 1);
 	return true;
 }

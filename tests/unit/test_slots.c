@@ -50,7 +50,7 @@ static uint32_t take(uint32_t n)
 static void give_back(uint32_t index, bool rested)
 {
 	slots.slots[index].users = 0;
-	slots.slots[index].rests_ns = now_ns() - (rested ? REST_NS : 0);
+	slots.slots[index].rests_ns = pv_now_ns() - (rested ? REST_NS : 0);
 }
 
 static void refused(uint32_t n, const char *words)
