@@ -248,9 +248,9 @@ struct pv_err *pv_collect_follow(struct pv_collect *collect)
 	return sample->links.on_free ? NULL : pv_err_errno(errno, "cannot follow exits");
 }
 
-struct pv_err *pv_collect_add(struct pv_collect *collect, pid_t pid)
+struct pv_err *pv_collect_add(struct pv_collect *collect, pid_t pid, bool *added_ret)
 {
-	return pv_slots_add(collect->slots, pid, collect->options.children);
+	return pv_slots_add(collect->slots, pid, collect->options.children, added_ret);
 }
 
 void pv_collect_remove(struct pv_collect *collect, pid_t pid)

@@ -74,8 +74,11 @@ struct pv_err *pv_collect_load(struct pv_collect *collect);
 /* From here on the kernel's side takes in forks, execs and ends of watched processes at once. */
 struct pv_err *pv_collect_follow(struct pv_collect *collect);
 
-/* A process that is to be sampled; until its image is put its samples are marked. */
-struct pv_err *pv_collect_add(struct pv_collect *collect, pid_t pid);
+/*
+ * A process that is to be sampled; until its image is put its samples are marked.
+ * added_ret: false, PV_WATCHED_MAX others are.
+ */
+struct pv_err *pv_collect_add(struct pv_collect *collect, pid_t pid, bool *added_ret);
 
 /* It has ended: its number means nothing any more. */
 void pv_collect_remove(struct pv_collect *collect, pid_t pid);
@@ -96,7 +99,7 @@ struct pv_err *pv_collect_list(struct pv_collect *collect, struct pv_vec *pids);
 struct pv_err *pv_collect_put(struct pv_collect *collect, const struct pv_image *image,
 			      const struct pv_objects *objects, uint32_t generation);
 
-/* Gives a forked child its parent's image; shared_ret: false, that one has none. */
+/* Gives a forked child its parent's image; shared_ret: false, that one has none, or all are taken. */
 struct pv_err *pv_collect_share(struct pv_collect *collect, pid_t parent, pid_t child,
 				uint32_t generation, bool *shared_ret);
 

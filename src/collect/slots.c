@@ -116,18 +116,18 @@ void pv_slots_destroy(struct pv_slots *slots)
 	free(slots);
 }
 
-struct pv_err *pv_slots_add(struct pv_slots *slots, pid_t pid, bool follow)
+struct pv_err *pv_slots_add(struct pv_slots *slots, pid_t pid, bool follow, bool *added_ret)
 {
 	struct pv_watch watch = { .generation = PV_GENERATION_FIRST, .follow = follow };
 	uint32_t key = pid;
+	bool full;
 
 	/* one that the kernel's side has added meanwhile knows better */
-	if (!bpf_map_update_elem(slots->watched_fd, &key, &watch, BPF_NOEXIST) || errno == EEXIST)
-		return NULL;
-	if (errno == E2BIG)
-		return pv_err_create(PV_ERR_FAILED, "cannot watch more than %d processes",
-				     PV_WATCHED_MAX);
-	return pv_err_errno(errno, "cannot hand process %d to the kernel", pid);
+	full = bpf_map_update_elem(slots->watched_fd, &key, &watch, BPF_NOEXIST) && errno != EEXIST;
+	if (full && errno != E2BIG)
+		return pv_err_errno(errno, "cannot hand process %d to the kernel", pid);
+	*added_ret = !full;
+	return NULL;
 }
 
 bool pv_slots_watched(struct pv_slots *slots, pid_t pid, struct pv_watch *ret)
@@ -242,7 +242,7 @@ static void drop(struct pv_slots *slots, pid_t pid, bool unlink)
 		slot->rests_ns = pv_now_ns();
 }
 
-/* Gives a process this entry in place of the one that it has. */
+/* Gives a process this entry in place of the one that it has; errnum E2BIG: there is no room. */
 static struct pv_err *publish(struct pv_slots *slots, pid_t pid, uint32_t generation,
 			      uint32_t index)
 {
@@ -328,6 +328,15 @@ struct pv_err *pv_slots_share(struct pv_slots *slots, pid_t parent, pid_t child,
 {
 	uint64_t value;
 
+	struct pv_err *err;
+
 	*shared_ret = pv_map_get(&slots->current, parent, &value) && value >> 32 == generation;
-	return *shared_ret ? publish(slots, child, generation, (uint32_t)value) : NULL;
+	if (!*shared_ret)
+		return NULL;
+	err = publish(slots, child, generation, (uint32_t)value);
+	if (!err || err->errnum != E2BIG)
+		return err;
+	*shared_ret = false;
+	pv_err_destroy(err);
+	return NULL;
 }

@@ -31,7 +31,7 @@ struct pv_err *pv_slots_create(struct bpf_object *object, struct pv_slots **ret)
 void pv_slots_destroy(struct pv_slots *slots);
 
 /* See pv_collect_add() and the like. */
-struct pv_err *pv_slots_add(struct pv_slots *slots, pid_t pid, bool follow);
+struct pv_err *pv_slots_add(struct pv_slots *slots, pid_t pid, bool follow, bool *added_ret);
 void pv_slots_remove(struct pv_slots *slots, pid_t pid);
 void pv_slots_forget(struct pv_slots *slots, pid_t pid);
 bool pv_slots_watched(struct pv_slots *slots, pid_t pid, struct pv_watch *ret);

@@ -146,8 +146,7 @@ static struct pv_err *child_born(struct pv_family *family, struct pv_watched *pa
 	watched->since_ns = event->time_ns;
 	if (event->time_ns < parent->since_ns) {
 		pv_watched_now(watched)->generation = PV_GENERATION_FIRST;
-		err = pv_collect_add(family->parts.collect, watched->pid);
-		watched->since_ns = pv_now_ns();
+		err = pv_kin_hand_over(family, watched);
 	}
 	if (!err)
 		err = pv_collect_share(family->parts.collect, parent->pid, watched->pid,

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/loss.h"
 #include "abi/process.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -146,12 +147,29 @@ struct pv_err *pv_family_read(struct pv_family *family)
 	return err;
 }
 
-/* Makes a process known to the BPF side, from where on that counts its execs. */
-static struct pv_err *hand_over(struct pv_family *family, struct pv_watched *watched)
+struct pv_err *pv_kin_hand_over(struct pv_family *family, struct pv_watched *watched)
 {
-	struct pv_err *err = pv_collect_add(family->parts.collect, watched->pid);
+	bool added = false;
+	struct pv_err *err = pv_collect_add(family->parts.collect, watched->pid, &added);
 
 	watched->since_ns = pv_now_ns();
+	if (err || added)
+		return err;
+	if (watched->named)
+		return pv_err_create(PV_ERR_FAILED,
+				     "cannot watch process %d: %d others are watched already, "
+				     "which is the limit",
+				     watched->pid, PV_WATCHED_MAX);
+	/* nothing of it will be seen, and nothing of what it starts */
+	family->parts.profile->losses.count[PV_LOSS_CHILD]++;
+	return NULL;
+}
+
+/* One that was there before the capture. */
+static struct pv_err *take_over(struct pv_family *family, struct pv_watched *watched)
+{
+	struct pv_err *err = pv_kin_hand_over(family, watched);
+
 	pv_process_cpu_ns(watched->pid, &watched->start_cpu_ns);
 	return err ? err : pv_kin_find_threads(family, watched);
 }
@@ -187,7 +205,7 @@ static struct pv_err *add_children(struct pv_family *family, const struct pv_vec
 		if (!err)
 			err = pv_kin_insert(family, watched);
 		if (!err)
-			err = hand_over(family, watched);
+			err = take_over(family, watched);
 		if (err)
 			break;
 		watched->named_anew = true;
@@ -228,7 +246,7 @@ struct pv_err *pv_family_attach(struct pv_family *family)
 	for (i = 0; !err && i < n; i++) {
 		struct pv_watched *watched = pv_kin_at(family, i);
 
-		err = hand_over(family, watched);
+		err = take_over(family, watched);
 		if (!err)
 			err = pv_collect_put(family->parts.collect, &watched->image,
 					     family->parts.objects, PV_GENERATION_FIRST);

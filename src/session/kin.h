@@ -39,6 +39,12 @@ struct pv_err *pv_kin_insert(struct pv_family *family, struct pv_watched *watche
 /* One that the BPF side watches, and that no event has told of; NULL: it does not. */
 struct pv_err *pv_kin_adopt(struct pv_family *family, pid_t pid, struct pv_watched **ret);
 
+/*
+ * Makes a process known to the BPF side, from where on that counts its execs.  Where
+ * that has no room a named one is an error, any other is counted.
+ */
+struct pv_err *pv_kin_hand_over(struct pv_family *family, struct pv_watched *watched);
+
 /* CPU time since the capture began; false: it has just gone, and that is not told yet. */
 bool pv_kin_cpu_ns(const struct pv_family *family, struct pv_watched *watched, uint64_t *ret);
 

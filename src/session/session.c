@@ -158,41 +158,15 @@ static struct pv_err *add_sample(struct pv_session *s, const struct pv_event_sam
 	return err;
 }
 
-/* A sample without its user half, in room for a header and all kernel frames. */
-static const struct pv_event_sample *kernel_half(const struct pv_event_sample *sample,
-						 struct pv_event_sample *room)
-{
-	const uint64_t *words = (const uint64_t *)(sample + 1);
-	uint32_t n = sample->n_kernel;
-
-	if (n > PV_KERNEL_FRAMES_MAX ||
-	    sample->hdr.size < sizeof(*sample) + 16UL * sample->n_python + 8UL * n)
-		n = 0;
-	*room = *sample;
-	memcpy(room + 1, words + 2UL * sample->n_python, 8UL * n);
-	room->flags = (sample->flags & PV_SAMPLE_KERNEL) | PV_SAMPLE_UNREAD;
-	room->n_python = room->n_native = room->n_runs = 0;
-	room->n_kernel = n;
-	room->hdr.size = sizeof(*room) + 8UL * n;
-	return room;
-}
-
 /* Merges a sample; its process and program, or NULL: that is gone. */
 static struct pv_err *merge(struct pv_session *s, const struct pv_event_sample *sample,
 			    struct pv_watched *watched, struct pv_program_run **run_ret)
 {
-	union {
-		struct pv_event_sample sample;
-		uint64_t words[sizeof(struct pv_event_sample) / 8 + PV_KERNEL_FRAMES_MAX];
-	} room;
-	const struct pv_program_run *next;
-	struct pv_program_run *run = pv_watched_at(watched, sample->generation, &next);
+	struct pv_program_run *run = pv_watched_at(watched, sample->generation);
 	struct pv_merge_options options = run->merge;
 
 	options.no_native = s->options.no_native;
-	/* the old program's memory is gone, but the new one does not count yet */
-	if (next && sample->time_ns >= next->exec_ns)
-		sample = kernel_half(sample, &room.sample);
+	options.kernel_only = pv_watched_replaced(watched, run, sample->time_ns);
 	*run_ret = run;
 	return pv_merge(sample, sample->hdr.size, &options, &s->merged);
 }

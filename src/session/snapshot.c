@@ -174,6 +174,7 @@ static struct pv_err *take(struct snapper *s)
 	struct pv_collect_handlers handlers = { .ctx = s, .event = on_event, .side = on_side };
 	struct pv_collect *iterator = NULL, *sampler = NULL;
 	struct pv_err *err;
+	bool added;
 	int round;
 
 	err = create_engine(s, true, &iterator);
@@ -185,8 +186,9 @@ static struct pv_err *take(struct snapper *s)
 			break;
 		if (!sampler) {
 			err = create_engine(s, false, &sampler);
+			/* the only one: there is room */
 			if (!err)
-				err = pv_collect_add(sampler, s->pid);
+				err = pv_collect_add(sampler, s->pid, &added);
 			if (!err)
 				err = pv_collect_start(sampler);
 		}

@@ -65,27 +65,26 @@ struct pv_program_run *pv_watched_now(const struct pv_watched *watched)
 	return pv_vec_at(&watched->programs, watched->programs.n - 1);
 }
 
-struct pv_program_run *pv_watched_at(const struct pv_watched *watched, uint32_t generation,
-				     const struct pv_program_run **next_ret)
+struct pv_program_run *pv_watched_at(const struct pv_watched *watched, uint32_t generation)
 {
-	size_t i = watched->programs.n;
-	struct pv_program_run *run;
+	struct pv_program_run *run = pv_watched_now(watched), *first = watched->programs.data;
 
-	*next_ret = NULL;
-	for (;;) {
-		run = pv_vec_at(&watched->programs, --i);
-		if (run->generation <= generation || !i)
-			return run;
-		*next_ret = run;
-	}
+	while (run > first && run->generation > generation)
+		run--;
+	return run;
+}
+
+bool pv_watched_replaced(const struct pv_watched *watched, const struct pv_program_run *run,
+			 uint64_t time_ns)
+{
+	return run != pv_watched_now(watched) && time_ns >= run[1].exec_ns;
 }
 
 /* What the image says of the program. */
 static struct pv_err *take_facts(struct pv_watched *watched)
 {
 	const struct pv_image *image = &watched->image;
-	const struct pv_program_run *next;
-	struct pv_program_run *run = pv_watched_at(watched, watched->image_generation, &next);
+	struct pv_program_run *run = pv_watched_at(watched, watched->image_generation);
 
 	if (run->generation != watched->image_generation)
 		return NULL;

@@ -77,9 +77,15 @@ void pv_watched_destroy(struct pv_watched *watched);
 /* The program that runs now, as far as side-band events have told. */
 struct pv_program_run *pv_watched_now(const struct pv_watched *watched);
 
-/* The program that a sample is of; next_ret: the one after it, or NULL. */
-struct pv_program_run *pv_watched_at(const struct pv_watched *watched, uint32_t generation,
-				     const struct pv_program_run **next_ret);
+/* The program that a sample is of. */
+struct pv_program_run *pv_watched_at(const struct pv_watched *watched, uint32_t generation);
+
+/*
+ * Was the program gone by then, though the next one did not count yet?  In the midst of
+ * an exec the old one's memory is gone, or partly the new one's.
+ */
+bool pv_watched_replaced(const struct pv_watched *watched, const struct pv_program_run *run,
+			 uint64_t time_ns);
 
 /* It is another program now. */
 struct pv_err *pv_watched_exec(struct pv_watched *watched, uint32_t generation, uint64_t time_ns,

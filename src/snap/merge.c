@@ -433,10 +433,21 @@ static void reverse(struct pv_vec *frames)
 	}
 }
 
+/* Of a sample whose user half does not count. */
+static struct pv_event_sample kernel_head(const struct pv_event_sample *sample)
+{
+	struct pv_event_sample head = *sample;
+
+	head.flags = (sample->flags & PV_SAMPLE_KERNEL) | PV_SAMPLE_UNREAD;
+	head.n_python = head.n_native = head.n_runs = 0;
+	return head;
+}
+
 struct pv_err *pv_merge(const struct pv_event_sample *sample, size_t size,
 			const struct pv_merge_options *options, struct pv_merged *merged)
 {
 	struct merge m = { .sample = sample, .options = options, .out = merged };
+	struct pv_event_sample head;
 	struct pv_err *err;
 	uint32_t i;
 
@@ -447,6 +458,10 @@ struct pv_err *pv_merge(const struct pv_event_sample *sample, size_t size,
 	m.python = (const struct pv_pyframe *)(sample + 1);
 	m.kernel = (const uint64_t *)(m.python + sample->n_python);
 	m.native = m.kernel + sample->n_kernel;
+	if (options->kernel_only) {
+		head = kernel_head(sample);
+		m.sample = sample = &head;
+	}
 	m.cut_at = sample->n_native;
 	for (i = 0; i < sample->n_native; i++) {
 		m.n_anchored += !!(m.native[i] & PV_NAT_ANCHOR);

@@ -72,6 +72,8 @@ struct pv_merge_options {
 	 * garbage collection, whose place they tell; they are not shown.
 	 */
 	bool no_native;
+	/* the program whose memory was walked is no more: kernel frames only, marked as unread */
+	bool kernel_only;
 	bool counted;   /* no anchors (<= 3.9): eval frames are counted from the root */
 	bool from_root; /* anchors counted from the root (3.10): none if that was not reached */
 	struct pv_merge_collector collector;

@@ -679,6 +679,33 @@ START_TEST(program_that_was_not_read_yet)
 }
 END_TEST
 
+/* Walked in the midst of its exec: neither program's frames, nor what the walkers say of them. */
+START_TEST(program_that_is_no_more)
+{
+	static const struct pv_merge_options kernel_only = { .kernel_only = true };
+	struct sample s = make(BOTH | PV_SAMPLE_KERNEL | PV_SAMPLE_TORN | PV_SAMPLE_REANCHORED);
+	struct pv_err *err;
+
+	python(&s, 1, END);
+	kernel(&s, 1);
+	kernel(&s, 2);
+	native(&s, 3, 0);
+	native(&s, 4, EVAL);
+	s.head.py_loss = PV_LOSS_PY_READ;
+	s.head.nat_loss = PV_LOSS_NAT_NOROW;
+	expect(&s, &kernel_only, "[new mapping] K2 K1");
+	expect_state(false, true, false, false, PV_LOSS_UNREAD);
+	ck_assert(!merged.python && !merged.gc && !merged.bridged);
+	/* the sample itself is as it was */
+	ck_assert_uint_eq(s.head.n_native, 2);
+	/* and has to be whole all the same */
+	s.size -= 8;
+	err = pv_merge(&s.head, s.size, &kernel_only, &merged);
+	ck_assert_ptr_nonnull(err);
+	pv_err_destroy(err);
+}
+END_TEST
+
 /* Between vfork() and exec: on the parent's stack its Python frames are true, else they are not. */
 START_TEST(child_in_its_parents_memory)
 {
@@ -1005,6 +1032,7 @@ int main(void)
 	tcase_add_test(tcase, threads_without_python);
 	tcase_add_test(tcase, without_native_frames);
 	tcase_add_test(tcase, program_that_was_not_read_yet);
+	tcase_add_test(tcase, program_that_is_no_more);
 	tcase_add_test(tcase, child_in_its_parents_memory);
 	tcase_add_test(tcase, nothing_at_all);
 	tcase_add_test(tcase, sizes_that_cannot_be);
