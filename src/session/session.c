@@ -427,6 +427,12 @@ static struct pv_err *attach(struct pv_session *s)
 		err = pv_collect_start(s->collect);
 	s->attached_ns = pv_now_ns();
 	s->profile->start_unix_ns = pv_clock_ns(CLOCK_REALTIME);
+	/*
+	 * Not when the first sample needs them: that comes when the target does something
+	 * new, such as an import, and the tables of its libraries would have to wait.
+	 */
+	if (!err && !s->options.no_kernel)
+		err = pv_symboliser_begin_kernel(s->symboliser);
 	if (!err)
 		pv_family_start_cpu(s->family);
 	if (!err)

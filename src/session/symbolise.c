@@ -74,6 +74,11 @@ void pv_symboliser_destroy(struct pv_symboliser *symboliser)
 	free(symboliser);
 }
 
+struct pv_err *pv_symboliser_begin_kernel(struct pv_symboliser *symboliser)
+{
+	return pv_kernel_symbols_begin(symboliser->kernel);
+}
+
 static struct pv_err *add_string(struct pv_symboliser *s, const char *text, uint32_t *ret)
 {
 	return pv_strings_add(s->profile->strings, text, strlen(text), ret);

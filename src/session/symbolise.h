@@ -23,6 +23,9 @@ struct pv_err *pv_symboliser_create(struct pv_objects *objects, struct pv_codes 
 				    struct pv_profile *profile, struct pv_symboliser **ret);
 void pv_symboliser_destroy(struct pv_symboliser *symboliser);
 
+/* Begins to read the names of the kernel, which takes long; else the first kernel frame does. */
+struct pv_err *pv_symboliser_begin_kernel(struct pv_symboliser *symboliser);
+
 struct pv_image;
 
 /*

@@ -7,6 +7,7 @@
 #include "symbol/kernel.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,8 @@ struct kernel_symbol {
 
 struct pv_kernel_symbols {
 	char *path;
+	bool reading; /* the thread is to be joined; what follows is its own until then */
+	pthread_t reader;
 	bool loaded;
 	struct pv_vec symbols; /* struct kernel_symbol, sorted by addr, one for each */
 	struct pv_str names;   /* each with its NUL */
@@ -58,6 +61,8 @@ void pv_kernel_symbols_destroy(struct pv_kernel_symbols *symbols)
 {
 	if (!symbols)
 		return;
+	if (symbols->reading)
+		pthread_join(symbols->reader, NULL);
 	pv_vec_deinit(&symbols->symbols);
 	pv_str_deinit(&symbols->names);
 	free(symbols->path);
@@ -143,7 +148,7 @@ static void symbols_sort(struct pv_kernel_symbols *symbols)
 	}
 }
 
-static struct pv_err *symbols_load(struct pv_kernel_symbols *symbols)
+static struct pv_err *read_all(struct pv_kernel_symbols *symbols)
 {
 	_pv_fclose_ FILE *file = fopen(symbols->path, "re");
 	_pv_free_ char *line = NULL;
@@ -162,14 +167,34 @@ static struct pv_err *symbols_load(struct pv_kernel_symbols *symbols)
 	return NULL;
 }
 
+static void *load(void *arg)
+{
+	struct pv_kernel_symbols *symbols = arg;
+
+	symbols->loaded = true;
+	/* What was read before a failure still holds; the rest has no name. */
+	pv_err_destroy(read_all(symbols));
+	symbols_sort(symbols);
+	return NULL;
+}
+
+struct pv_err *pv_kernel_symbols_begin(struct pv_kernel_symbols *symbols)
+{
+	int error = pthread_create(&symbols->reader, NULL, load, symbols);
+
+	if (error)
+		return pv_err_errno(error, "cannot start a thread");
+	symbols->reading = true;
+	return NULL;
+}
+
 bool pv_kernel_symbol_at(struct pv_kernel_symbols *symbols, uint64_t addr, const char **name_ret)
 {
-	if (!symbols->loaded) {
-		symbols->loaded = true;
-		/* What was read before a failure still holds; the rest has no name. */
-		pv_err_destroy(symbols_load(symbols));
-		symbols_sort(symbols);
-	}
+	if (symbols->reading)
+		pthread_join(symbols->reader, NULL);
+	symbols->reading = false;
+	if (!symbols->loaded)
+		load(symbols);
 
 	size_t low = 0, high = symbols->symbols.n;
 

@@ -14,6 +14,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -21,6 +22,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 TARGETS = os.path.join(HERE, "targets")
 PITVIPER = os.environ.get("PITVIPER") or os.path.join(TOP, "build", "src", "pitviper")
+sys.path.insert(0, os.path.join(TOP, "tests", "golden"))
+import read_pvr  # noqa: E402
+
 SUPPORTED = [(2, 7)] + [(3, minor) for minor in range(6, 16)]
 
 # 2.7 has no such statement: the same in one line, up to a mark of oracle.py
@@ -430,6 +434,23 @@ def gone(check, timeout=10):
 			return False
 		time.sleep(0.02)
 	return True
+
+
+def recorded(path):
+	"""Samples in a recording that may still grow."""
+	try:
+		with open(path, "rb") as file:
+			return read_pvr.Recording(file.read()).total
+	except (FileNotFoundError, read_pvr.NotARecording):
+		return 0
+
+
+def wait_recorded(proc, path, n, timeout=60):
+	deadline = time.monotonic() + timeout
+	while recorded(path) < n:
+		assert proc.poll() is None, proc.stderr.read()
+		assert time.monotonic() < deadline, "no %d samples in %d s" % (n, timeout)
+		time.sleep(0.05)
 
 
 def interrupt(proc, how=signal.SIGINT, timeout=30):

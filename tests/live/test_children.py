@@ -571,6 +571,84 @@ def test_late_import_in_a_child(target, tmp_path, module):
 	nothing_lost(summary)
 
 
+HELD_BACK = """
+import time
+def burn(seconds):
+	until = time.thread_time() + seconds
+	while time.thread_time() < until: numpy.sort(many)
+def while_held():
+	burn(0.3)
+def afterwards():
+	burn(0.5)
+print("READY", flush=True)
+input()
+import numpy
+many = numpy.random.rand(30000)
+while_held()
+print("held", flush=True)
+input()
+afterwards()
+"""
+
+
+def test_held_back_while_a_library_is_mapped(spawn, tmp_path):
+	"""pitviper gets no CPU for a while: what it did not know of then is marked, and nothing after that."""
+	if subprocess.run([SYSTEM_PYTHON, "-c", "import numpy"]).returncode:
+		pytest.skip("no numpy for " + SYSTEM_PYTHON)
+	script, path, output = tmp_path / "late.py", str(tmp_path / "x.pvr"), str(tmp_path / "x.folded")
+	script.write_text(HELD_BACK)
+	victim = spawn(SYSTEM_PYTHON, script)
+	proc = live.start_pitviper("record", "-q", "-F", HZ, "-p", victim.pid, "-o", path, "-o", output)
+	try:
+		live.wait_attached(proc)
+		proc.send_signal(signal.SIGSTOP)
+		victim.say("go")
+		victim.wait_line(b"held")
+		proc.send_signal(signal.SIGCONT)
+		# what is written was taken in
+		live.wait_recorded(proc, path, 0.2 * HZ)
+		victim.say("go")
+		_out, err = proc.communicate(timeout=60)
+	finally:
+		proc.kill()
+		proc.wait()
+	assert proc.returncode == 0, err
+	late = {function: [s for s in live.parse_folded(output) if of([s], function=function)]
+		for function in ("while_held", "afterwards")}
+	marked = {function: live.total([s for s in late[function] if {"[unwind break]", "[new mapping]"} & {
+		f.text for f in s.frames}]) for function in late}
+	assert live.total(late["while_held"]) > 0.2 * HZ and live.total(late["afterwards"]) > 0.4 * HZ
+	assert marked["while_held"] > 0.5 * live.total(late["while_held"]), marked
+	assert marked["afterwards"] == 0, marked
+
+
+def test_kernel_names_are_read_before_they_are_needed(kin, tmp_path):
+	"""A program that begins to import makes its first system calls then: no library waits for names of the kernel.
+
+	They come from a pipe here, in place of /proc/kallsyms, which can be read once.
+	"""
+	pipe, output = str(tmp_path / "kallsyms"), str(tmp_path / "out.folded")
+	os.mkfifo(pipe)
+	feeder = subprocess.Popen(["sh", "-c", "exec cat /proc/kallsyms > '%s'" % pipe])
+	command = [live.PITVIPER, "record", "--json", "--children", "-F", str(HZ), "-o", output, "-p", str(kin.pid)]
+	proc = subprocess.Popen(["unshare", "-m", "sh", "-c", 'mount --bind "$0" /proc/kallsyms && exec "$@"', pipe, *command],
+				stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+	try:
+		live.wait_attached(proc)
+		# the target sleeps: there has been no sample yet
+		assert feeder.wait(timeout=20) == 0
+		order(kin, "late 0.5 json")
+		kin.say("exit")
+		_out, err = proc.communicate(timeout=60)
+		assert proc.returncode == 0, err
+	finally:
+		for one in (proc, feeder):
+			one.kill()
+			one.wait()
+	kernel = [f.function for s in live.parse_folded(output) for f in s.frames if f.kind == "kernel"]
+	assert kernel and not [name for name in kernel if "unknown" in name]
+
+
 JIT = """
 import ctypes, mmap, time
 code = bytes.fromhex("48ffcf75fbc3")		# dec %rdi; jne -5; ret

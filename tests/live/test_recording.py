@@ -6,30 +6,10 @@ import re
 import shutil
 import stat
 import subprocess
-import sys
-import time
 
 import live
 import pytest
-
-sys.path.insert(0, os.path.join(live.TOP, "tests", "golden"))
-import read_pvr  # noqa: E402
-
-
-def samples(path):
-	"""Samples in a recording that may still grow."""
-	try:
-		return read_pvr.Recording(pathlib.Path(path).read_bytes()).total
-	except (FileNotFoundError, read_pvr.NotARecording):
-		return 0
-
-
-def wait_samples(proc, path, n, timeout=60):
-	deadline = time.monotonic() + timeout
-	while samples(path) < n:
-		assert proc.poll() is None, proc.stderr.read()
-		assert time.monotonic() < deadline, "no %d samples in %d s" % (n, timeout)
-		time.sleep(0.05)
+from live import read_pvr
 
 
 def report(path, output, *args, **kw):
@@ -43,12 +23,12 @@ def test_killed(newest, target, tmp_path):
 	victim.say("burn 30")
 	proc = live.start_pitviper("record", "-F", 999, "-p", victim.pid, "-o", path)
 	try:
-		wait_samples(proc, path, 1500)
+		live.wait_recorded(proc, path, 1500)
 		# it is there while it grows, and for its owner alone
 		assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
 		run, stacks = report(path, folded)
 		assert run.status == 0 and "breaks off" in run.text() and live.total(stacks) >= 1500
-		before = samples(path)
+		before = live.recorded(path)
 	finally:
 		proc.kill()
 		proc.communicate()

@@ -18,6 +18,8 @@ static void ok(struct pv_err *err)
 	ck_assert_msg(!err, "%s", err ? err->message : "");
 }
 
+static bool in_thread;
+
 static struct pv_kernel_symbols *symbols_from(const char *text)
 {
 	char path[] = "/tmp/pv-kernel-XXXXXX";
@@ -29,6 +31,8 @@ static struct pv_kernel_symbols *symbols_from(const char *text)
 	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	close(fd);
 	ok(pv_kernel_symbols_create(path, &symbols));
+	if (in_thread)
+		ok(pv_kernel_symbols_begin(symbols));
 	pv_kernel_symbol_at(symbols, 0, &name); /* loads it */
 	unlink(path);
 	return symbols;
@@ -48,17 +52,19 @@ static void expect(struct pv_kernel_symbols *symbols, uint64_t addr, const char 
 
 START_TEST(text_modules_and_programs)
 {
-	struct pv_kernel_symbols *symbols =
-		symbols_from("0000000000000000 A fixed_percpu_data\n"
-			     "ffffffff81000000 T _stext\n"
-			     "ffffffff81001000 t helper\n"
-			     "ffffffff81001100 D some_data\n"
-			     "ffffffff81001ff0 t __pfx_schedule\n"
-			     "ffffffff81002000 T schedule\n"
-			     "ffffffff81002100 W weak_one\n"
-			     "ffffffff81002200 r table\n"
-			     "ffffffffc0300000 t ext4_read\t[ext4]\n"
-			     "ffffffffc0100000 t bpf_prog_6deef7357e7b4530_on_sample\t[bpf]\n");
+	struct pv_kernel_symbols *symbols;
+
+	in_thread = _i;
+	symbols = symbols_from("0000000000000000 A fixed_percpu_data\n"
+			       "ffffffff81000000 T _stext\n"
+			       "ffffffff81001000 t helper\n"
+			       "ffffffff81001100 D some_data\n"
+			       "ffffffff81001ff0 t __pfx_schedule\n"
+			       "ffffffff81002000 T schedule\n"
+			       "ffffffff81002100 W weak_one\n"
+			       "ffffffff81002200 r table\n"
+			       "ffffffffc0300000 t ext4_read\t[ext4]\n"
+			       "ffffffffc0100000 t bpf_prog_6deef7357e7b4530_on_sample\t[bpf]\n");
 
 	expect(symbols, 0, NULL);
 	expect(symbols, 0xffffffff80ffffff, NULL);
@@ -161,7 +167,7 @@ int main(void)
 	Suite *suite = suite_create("kernel");
 	TCase *tcase = tcase_create("kernel");
 
-	tcase_add_test(tcase, text_modules_and_programs);
+	tcase_add_loop_test(tcase, text_modules_and_programs, 0, 2);
 	tcase_add_test(tcase, aliases_do_not_depend_on_their_order);
 	tcase_add_test(tcase, hidden_absent_and_damaged);
 	tcase_add_test(tcase, this_kernel);
