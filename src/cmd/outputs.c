@@ -94,7 +94,8 @@ static struct pv_err *write_one(const struct pv_outputs *outputs, size_t i,
 		   : pv_output_commit(file);
 }
 
-struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_profile *profile)
+struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_profile *profile,
+				bool recording_cut)
 {
 	const char **paths = outputs->paths.data;
 	struct pv_err *err = NULL;
@@ -105,7 +106,7 @@ struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_prof
 		struct pv_err *failed;
 
 		/* it has its name, and what was written; the rest of it is not to be had */
-		if (file_at(outputs, i) == outputs->recording && profile->cut) {
+		if (file_at(outputs, i) == outputs->recording && recording_cut) {
 			outputs->cut = paths[i];
 			continue;
 		}

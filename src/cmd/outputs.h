@@ -6,6 +6,7 @@
 #ifndef PV_CMD_OUTPUTS_H
 #define PV_CMD_OUTPUTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -46,9 +47,10 @@ struct pv_output *pv_outputs_take_recording(struct pv_outputs *outputs);
 
 /*
  * Each in its format, then under its name; paths are then those that were written whole.
- * profile: read from the recording, if one was taken.
+ * recording_cut: the one that was taken breaks off.
  */
-struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_profile *profile);
+struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_profile *profile,
+				bool recording_cut);
 
 static inline const char *const *pv_outputs_paths(const struct pv_outputs *outputs)
 {

@@ -57,14 +57,20 @@ struct pv_err *pv_progress_create(FILE *file, const char *title, double duration
 	return NULL;
 }
 
+void pv_progress_erase(struct pv_progress *progress)
+{
+	if (!progress || !progress->shown)
+		return;
+	fputs(ERASE, progress->file);
+	fflush(progress->file);
+	progress->shown = false;
+}
+
 void pv_progress_destroy(struct pv_progress *progress)
 {
 	if (!progress)
 		return;
-	if (progress->shown) {
-		fputs(ERASE, progress->file);
-		fflush(progress->file);
-	}
+	pv_progress_erase(progress);
 	pv_str_deinit(&progress->line);
 	free(progress->title);
 	free(progress);

@@ -24,6 +24,9 @@ struct pv_err *pv_progress_create(FILE *file, const char *title, double duration
 /* Erases the line. */
 void pv_progress_destroy(struct pv_progress *progress);
 
+/* The same until the next update, for something else to be said. */
+void pv_progress_erase(struct pv_progress *progress);
+
 /*
  * To be called as often as one likes: a line is written four times a second, and
  * none while another job has the terminal.

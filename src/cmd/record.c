@@ -97,6 +97,7 @@ struct record {
 	struct pv_outputs outputs;
 	struct pv_str default_path;
 	struct pv_progress *progress; /* NULL: none is shown */
+	bool told_cut;                /* that the recording breaks off */
 	int signal_fd;
 	struct signalfd_siginfo stopped_by; /* ssi_signo 0: none */
 };
@@ -204,6 +205,44 @@ static struct pv_err *show_progress(struct record *record, double elapsed_s)
 					lost);
 }
 
+/* Tells of an error that is no reason to end; takes it. */
+static struct pv_err *tell(const char *before, struct pv_err *err)
+{
+	struct pv_str why PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_err *failed;
+
+	if (!err)
+		return NULL;
+	failed = pv_text_append(&why, err->message, strlen(err->message));
+	if (!failed)
+		fprintf(stderr, "pitviper: %s%s\n", before, pv_str_text(&why));
+	pv_err_destroy(err);
+	return failed;
+}
+
+static struct pv_err *recording_error(const struct record *record)
+{
+	int errnum = pv_session_facts(record->session).recording_errnum;
+
+	if (!errnum)
+		return NULL;
+	return pv_err_wrap(
+		pv_err_errno(errnum, "cannot write %s", pv_output_path(record->outputs.recording)),
+		"the recording breaks off, the other outputs do not");
+}
+
+/* At once: who watches may end it, or make room for the next one. */
+static struct pv_err *tell_cut(struct record *record)
+{
+	struct pv_err *err = record->told_cut ? NULL : recording_error(record);
+
+	if (!err)
+		return NULL;
+	record->told_cut = true;
+	pv_progress_erase(record->progress);
+	return tell("", err);
+}
+
 static struct pv_err *capture(struct record *record)
 {
 	double start = now_s();
@@ -219,26 +258,18 @@ static struct pv_err *capture(struct record *record)
 		err = pv_session_step(record->session,
 				      left_ms < STEP_MS ? (int)left_ms + 1 : STEP_MS, &state);
 		if (!err)
+			err = tell_cut(record);
+		if (!err)
 			err = show_progress(record, now_s() - start);
 	}
 	return err;
 }
 
-/* Where an idle target waits.  That it cannot be seen is told, and no reason not to say the rest.
- */
+/* Where an idle target waits.  That it cannot be seen is no reason not to say the rest. */
 static struct pv_err *look_where_it_waits(const struct record *record)
 {
-	struct pv_err *err = pv_session_look_where_it_waits(record->session);
-	struct pv_str why PV_CLEANUP(pv_str_deinit) = {};
-	struct pv_err *say = NULL;
-
-	if (err)
-		say = pv_text_append(&why, err->message, strlen(err->message));
-	if (why.n)
-		fprintf(stderr, "pitviper: cannot look where the target waits: %s\n",
-			pv_str_text(&why));
-	pv_err_destroy(err);
-	return say;
+	return tell("cannot look where the target waits: ",
+		    pv_session_look_where_it_waits(record->session));
 }
 
 static struct pv_err *summarise(struct record *record, FILE *file)
@@ -377,6 +408,31 @@ static void keep_first(struct pv_err **first, struct pv_err *err)
 		pv_err_destroy(err);
 }
 
+/* Whatever ended the capture (first): what there is is written and told. */
+static struct pv_err *finish(struct record *record, struct pv_err *first)
+{
+	struct pv_err *err, *cut = NULL;
+
+	pv_progress_destroy(pv_steal(record->progress));
+	keep_first(&first, pv_session_end(record->session));
+	keep_first(&first, look_where_it_waits(record));
+	err = pv_session_stop(record->session, &cut);
+	keep_first(&first, cut);
+	if (first)
+		first = pv_err_wrap(first, "the capture ended early");
+	keep_first(&first, recording_error(record));
+	if (!err) {
+		const struct pv_profile *profile = pv_session_profile(record->session);
+		struct pv_session_facts facts = pv_session_facts(record->session);
+
+		keep_first(&first, pv_outputs_write(&record->outputs, profile,
+						    profile->cut || facts.recording_errnum));
+		err = print_summary(record);
+	}
+	keep_first(&first, err);
+	return first;
+}
+
 static struct pv_err *record_run(struct record *record, int *status_ret)
 {
 	struct pv_session_options options = {
@@ -390,13 +446,14 @@ static struct pv_err *record_run(struct record *record, int *status_ret)
 		.no_kernel = record->options.no_kernel,
 		.no_source = record->options.no_source,
 	};
-	struct pv_err *err, *first, *cut = NULL;
+	struct pv_err *err;
 
 	err = pv_outputs_add_all(&record->outputs, &record->options.outputs,
 				 record->options.format);
 	if (!err && !record->outputs.paths.n)
 		err = try_directory();
 	options.recording = pv_outputs_take_recording(&record->outputs);
+	options.others = record->outputs.paths.n > 1;
 	if (!err)
 		err = block_signals(record);
 	if (!err)
@@ -410,24 +467,10 @@ static struct pv_err *record_run(struct record *record, int *status_ret)
 	err = say_start(record);
 	if (err)
 		return err;
-	/* whatever ended the capture: what there is is written and told */
-	first = capture(record);
-	pv_progress_destroy(pv_steal(record->progress));
-	keep_first(&first, pv_session_end(record->session));
-	keep_first(&first, look_where_it_waits(record));
-	err = pv_session_stop(record->session, &cut);
-	keep_first(&first, cut);
-	if (first)
-		first = pv_err_wrap(first, "the capture ended early");
-	if (!err) {
-		keep_first(&first,
-			   pv_outputs_write(&record->outputs, pv_session_profile(record->session)));
-		err = print_summary(record);
-	}
-	keep_first(&first, err);
+	err = finish(record, capture(record));
 	if (options.argv)
-		keep_first(&first, end_program(record, status_ret));
-	return first;
+		keep_first(&err, end_program(record, status_ret));
+	return err;
 }
 
 static struct pv_err *run(int argc, char **argv, int *status_ret)

@@ -248,7 +248,7 @@ static struct pv_err *report_run(struct report *report)
 		say_note(report);
 	err = keep_part(report);
 	if (!err)
-		err = pv_outputs_write(&report->outputs, report->profile);
+		err = pv_outputs_write(&report->outputs, report->profile, false);
 	if (!err)
 		return print_summary(report);
 	if (twice)

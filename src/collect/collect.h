@@ -99,7 +99,8 @@ struct pv_err *pv_collect_list(struct pv_collect *collect, struct pv_vec *pids);
 struct pv_err *pv_collect_put(struct pv_collect *collect, const struct pv_image *image,
 			      const struct pv_objects *objects, uint32_t generation);
 
-/* Gives a forked child its parent's image; shared_ret: false, that one has none, or all are taken. */
+/* Gives a forked child its parent's image; shared_ret: false, that one has none, or all are taken.
+ */
 struct pv_err *pv_collect_share(struct pv_collect *collect, pid_t parent, pid_t child,
 				uint32_t generation, bool *shared_ret);
 

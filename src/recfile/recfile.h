@@ -48,9 +48,6 @@ struct pv_err *pv_recwriter_forget_stacks(struct pv_recwriter *writer);
 /* The last flush, and the mark that the recording is whole. */
 struct pv_err *pv_recwriter_end(struct pv_recwriter *writer);
 
-/* Bytes written so far. */
-uint64_t pv_recwriter_bytes(const struct pv_recwriter *writer);
-
 /* A whole profile as a recording. */
 struct pv_err *pv_recfile_write(const struct pv_profile *profile, FILE *file);
 

@@ -26,7 +26,6 @@ struct pv_recwriter {
 	bool failed;
 	int errnum; /* of the first failure, which is the last attempt */
 	bool whole; /* a finished profile: its times are slices */
-	uint64_t bytes;
 
 	/* how much of the profile's vectors is in the file */
 	size_t n_strings, n_modules, n_locs, n_nodes, n_sources;
@@ -60,7 +59,6 @@ static struct pv_err *write_bytes(struct pv_recwriter *w, const void *data, size
 	errno = 0;
 	if (n && fwrite(data, 1, n, w->file) != n)
 		return fail(w);
-	w->bytes += n;
 	return NULL;
 }
 
@@ -474,11 +472,6 @@ struct pv_err *pv_recwriter_end(struct pv_recwriter *w)
 	if (!err)
 		err = write_chunk(w, PV_REC_END, 0, &w->chunk);
 	return err ? err : flush_file(w);
-}
-
-uint64_t pv_recwriter_bytes(const struct pv_recwriter *w)
-{
-	return w->bytes;
 }
 
 /* The samples of a whole profile that have a time; left: of each stack, those that have none. */

@@ -6,17 +6,12 @@
  */
 #include "session/recorder.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/output.h"
 #include "model/profile.h"
 #include "recfile/recfile.h"
+#include "session/sink.h"
 
 enum { DEFAULT_NODES = 1000000 };
 #define FLUSH_NS 1000000000ULL
@@ -24,8 +19,8 @@ enum { DEFAULT_NODES = 1000000 };
 
 struct pv_recorder {
 	struct pv_output *output; /* or NULL */
-	FILE *own;                /* without one: the file that has no name */
-	char *name;               /* for messages */
+	bool others;
+	struct pv_sink *sink;
 	struct pv_profile *profile;
 	struct pv_recwriter *writer;
 	uint32_t max_nodes;
@@ -35,72 +30,22 @@ struct pv_recorder {
 	bool failed;
 };
 
-static FILE *recorder_file(const struct pv_recorder *recorder)
-{
-	return recorder->output ? pv_output_file(recorder->output) : recorder->own;
-}
-
-/* A file that goes away with us, whatever happens. */
-static int open_unnamed(const char *dir)
-{
-	_pv_free_ char *path = NULL;
-	int fd = open(dir, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
-		return fd;
-	if (asprintf(&path, "%s/pitviper-XXXXXX", dir) < 0) {
-		path = NULL;
-		errno = ENOMEM;
-		return -1;
-	}
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0)
-		unlink(path);
-	return fd;
-}
-
-static struct pv_err *open_own(struct pv_recorder *recorder)
-{
-	const char *dir = getenv("TMPDIR");
-	int fd;
-
-	if (!dir || !*dir)
-		dir = "/var/tmp";
-	if (asprintf(&recorder->name, "the temporary recording in %s (TMPDIR names another place)",
-		     dir) < 0) {
-		recorder->name = NULL;
-		return &pv_enomem;
-	}
-	fd = open_unnamed(dir);
-	if (fd < 0)
-		return pv_err_errno(errno, "cannot write %s", recorder->name);
-	recorder->own = fdopen(fd, "w+");
-	if (recorder->own)
-		return NULL;
-	close(fd);
-	return &pv_enomem;
-}
-
-struct pv_err *pv_recorder_create(struct pv_output *output, struct pv_profile *profile,
+struct pv_err *pv_recorder_create(struct pv_output *output, bool others, struct pv_profile *profile,
 				  uint32_t max_nodes, struct pv_recorder **ret)
 {
 	struct pv_recorder *recorder = calloc(1, sizeof(*recorder));
-	struct pv_err *err = NULL;
+	struct pv_err *err;
 
 	if (!recorder)
 		return &pv_enomem;
 	recorder->output = output;
+	recorder->others = others;
 	recorder->profile = profile;
 	recorder->max_nodes = max_nodes ? max_nodes : DEFAULT_NODES;
-	if (!output) {
-		err = open_own(recorder);
-	} else {
-		recorder->name = strdup(pv_output_path(output));
-		if (!recorder->name)
-			err = &pv_enomem;
-	}
+	err = pv_sink_create(output, &recorder->sink);
 	if (!err)
-		err = pv_recwriter_create(recorder_file(recorder), profile, &recorder->writer);
+		err = pv_recwriter_create(pv_sink_stream(recorder->sink), profile,
+					  &recorder->writer);
 	if (err) {
 		pv_recorder_destroy(recorder);
 		return err;
@@ -114,9 +59,7 @@ void pv_recorder_destroy(struct pv_recorder *recorder)
 	if (!recorder)
 		return;
 	pv_recwriter_destroy(recorder->writer);
-	if (recorder->own)
-		fclose(recorder->own);
-	free(recorder->name);
+	pv_sink_destroy(recorder->sink);
 	free(recorder);
 }
 
@@ -129,7 +72,7 @@ static struct pv_err *fail(struct pv_recorder *recorder, struct pv_err *err)
 	if (err == &pv_enomem || !errnum)
 		return err;
 	pv_err_destroy(err);
-	return pv_err_errno(errnum, "cannot write %s", recorder->name);
+	return pv_err_errno(errnum, "cannot write %s", pv_sink_name(recorder->sink));
 }
 
 static struct pv_err *flush(struct pv_recorder *recorder)
@@ -145,6 +88,8 @@ struct pv_err *pv_recorder_begin(struct pv_recorder *recorder)
 
 	if (!err && recorder->output)
 		err = pv_output_show(recorder->output);
+	if (!err && recorder->others)
+		pv_sink_let_move(recorder->sink);
 	return err;
 }
 
@@ -199,16 +144,14 @@ struct pv_err *pv_recorder_stop(struct pv_recorder *recorder)
 	return err ? fail(recorder, err) : NULL;
 }
 
-struct pv_err *pv_recorder_read(struct pv_recorder *recorder, struct pv_profile **ret)
+int pv_recorder_broken(const struct pv_recorder *recorder)
 {
-	FILE *file = recorder_file(recorder);
-
-	/* a failed write is behind us, and was told */
-	clearerr(file);
-	return pv_recfile_read(file, recorder->name, 0, ret);
+	return pv_sink_moved(recorder->sink);
 }
 
-uint64_t pv_recorder_bytes(const struct pv_recorder *recorder)
+struct pv_err *pv_recorder_read(struct pv_recorder *recorder, struct pv_profile **ret)
 {
-	return pv_recwriter_bytes(recorder->writer);
+	/* a write that failed is behind us, and was told */
+	return pv_recfile_read(pv_sink_reader(recorder->sink), pv_sink_name(recorder->sink), 0,
+			       ret);
 }

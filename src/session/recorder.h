@@ -27,11 +27,12 @@ struct pv_recorder;
 
 /*
  * output: where the user wants the recording, one that pv_output_can_show(); NULL:
- * a file without a name, in $TMPDIR or else in /var/tmp.  profile: the capture's
+ * a file without a name (session/sink.h).  others: there are other outputs, which
+ * shall have everything even if that one breaks off.  profile: the capture's
  * strings, locations, nodes and so on.  Neither is owned; both must outlive the
  * recorder.  max_nodes: stacks are forgotten when the tree has more (0: 1,000,000).
  */
-struct pv_err *pv_recorder_create(struct pv_output *output, struct pv_profile *profile,
+struct pv_err *pv_recorder_create(struct pv_output *output, bool others, struct pv_profile *profile,
 				  uint32_t max_nodes, struct pv_recorder **ret);
 void pv_recorder_destroy(struct pv_recorder *recorder);
 
@@ -68,7 +69,10 @@ struct pv_err *pv_recorder_stop(struct pv_recorder *recorder);
 /* Everything as a profile of the caller's own.  After pv_recorder_stop() only. */
 struct pv_err *pv_recorder_read(struct pv_recorder *recorder, struct pv_profile **ret);
 
-/* Bytes of the file so far. */
-uint64_t pv_recorder_bytes(const struct pv_recorder *recorder);
+/*
+ * Not 0: the user's recording breaks off, by this errno, and the rest went elsewhere
+ * for the others.
+ */
+int pv_recorder_broken(const struct pv_recorder *recorder);
 
 #endif

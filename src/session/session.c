@@ -345,7 +345,8 @@ static struct pv_err *create_parts(struct pv_session *s)
 		return err;
 	err = describe_capture(s);
 	if (!err)
-		err = pv_recorder_create(s->options.recording, s->profile, 0, &s->recorder);
+		err = pv_recorder_create(s->options.recording, s->options.others, s->profile, 0,
+					 &s->recorder);
 	if (err)
 		return err;
 	parts.collect = s->collect;
@@ -730,6 +731,7 @@ struct pv_session_facts pv_session_facts(const struct pv_session *s)
 		.attach_ms = (s->attached_ns - s->start_ns) / 1e6,
 		.first_sample_ms = -1,
 		.map_bytes = pv_collect_map_bytes(s->collect),
+		.recording_errnum = pv_recorder_broken(s->recorder),
 	};
 
 	/* after the stop: a shell has none, its children may have */

@@ -29,6 +29,7 @@ struct pv_session_options {
 	bool no_source; /* no text of the source files */
 	/* grows into the recording while the capture runs; not owned; NULL = none is kept */
 	struct pv_output *recording;
+	bool others; /* outputs that shall have everything even if the recording breaks off */
 };
 
 /* How the end of a capture came about. */
@@ -49,6 +50,7 @@ struct pv_session_facts {
 	double attach_ms;         /* from create to the events being on */
 	double first_sample_ms;   /* from create to the first sample's tick; < 0: none */
 	uint64_t map_bytes;       /* of the BPF maps */
+	int recording_errnum;     /* the recording broke off by this, but not the capture; else 0 */
 };
 
 /* Checks the targets, builds their tables, loads, attaches.  The capture runs. */

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Recordings of real captures: killed, on a full disk, reported where nothing of the capture is left."""
+import errno
 import os
 import pathlib
 import re
 import shutil
+import signal
 import stat
 import subprocess
 
@@ -42,31 +44,81 @@ def test_killed(newest, target, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-	"""A file system of 64 kB."""
+	"""A file system of 4 MB."""
 	path = tmp_path / "small"
 	path.mkdir()
-	subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(path)], check=True)
+	subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(path)], check=True)
 	yield path
 	subprocess.run(["umount", str(path)], check=True)
 
 
+def fill(disk):
+	"""Leaves no room; what is open there may still grow by the rest of a page."""
+	with open(disk / "filler", "wb", buffering=0) as out:
+		try:
+			while True:
+				out.write(bytes(4096))
+		except OSError as full:
+			assert full.errno == errno.ENOSPC
+
+
+def on_a_full_disk(victim, disk, *outputs, **kw):
+	"""A capture whose recording has 1000 samples when its disk is full."""
+	path = str(disk / "x.pvr")
+	proc = live.start_pitviper("record", "-F", 999, "-d", 60, "--json", "-p", victim.pid, "-o", path, *outputs, **kw)
+	try:
+		live.wait_recorded(proc, path, 1000)
+		fill(disk)
+	except BaseException:
+		proc.kill()
+		proc.communicate()
+		raise
+	return proc, path
+
+
 def test_full_disk(newest, target, tmp_path, small_disk):
+	"""The recording breaks off, which is said at once; the other output has everything."""
 	victim = target(newest, "life.py")
-	path, folded = str(small_disk / "x.pvr"), str(tmp_path / "x.folded")
-	victim.say("burn 60")
-	run = live.pitviper("record", "-F", 20000, "-d", 60, "--json", "-p", victim.pid, "-o", path, "-o", folded, timeout=90)
-	assert run.status == 1 and run.seconds < 50, run
-	assert "the capture ended early: cannot write %s: No space left on device" % path in run.text()
-	told = live.last_json(run.out)
-	assert told["outputs"] == [folded] and told["output_cut_off"] == path, run
-	captured = live.parse_folded(folded)	# the other output has what was recorded until then
-	again, stacks = report(path, str(tmp_path / "y.folded"))
-	assert again.status == 0 and "breaks off" in again.text()
-	assert live.total(stacks) == live.total(captured) > 1000
-	# what did not fit any more is counted: it was taken, and is in no output
-	summary = live.last_json(run.out)
-	assert summary["samples"] == live.total(captured) and summary["lost"]["unrecorded"] > 0
-	assert summary["samples_lost"] >= summary["lost"]["unrecorded"]
+	folded = str(tmp_path / "x.folded")
+	proc, path = on_a_full_disk(victim, small_disk, "-o", folded)
+	told = "the recording breaks off, the other outputs do not: cannot write %s: No space left on device" % path
+	try:
+		assert proc.stderr.readline().decode() == "pitviper: %s\n" % told
+		# and it goes on
+		victim.say("burn 1")
+		victim.wait_line(b"burnt")
+	finally:
+		proc.send_signal(signal.SIGINT)
+		out, err = proc.communicate(timeout=60)
+	assert proc.returncode == 1 and told in err.decode()
+	summary, captured = live.last_json(out), live.parse_folded(folded)
+	assert summary["outputs"] == [folded] and summary["output_cut_off"] == path
+	assert summary["samples"] == live.total(captured) and not summary["lost"]["unrecorded"]
+	assert live.total([s for s in captured if any(f.function == "work_of_main" for f in s.python())]) > 100
+	run, stacks = report(path, str(tmp_path / "y.folded"))
+	assert run.status == 0 and "breaks off" in run.text()
+	assert 1000 <= live.total(stacks) < live.total(captured)
+	assert victim.alive()
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_full_disk_and_no_other_place(newest, target, tmp_path, small_disk, other):
+	"""With no output that wants the rest, or no room for it, the capture ends: what there is is kept, what is not is counted."""
+	victim = target(newest, "life.py")
+	folded = str(tmp_path / "x.folded")
+	outputs = ["-o", folded] if other else []
+	proc, path = on_a_full_disk(victim, small_disk, *outputs, env=dict(os.environ, TMPDIR=str(small_disk)))
+	out, err = proc.communicate(timeout=50)
+	assert proc.returncode == 1
+	assert "the capture ended early: cannot write %s: No space left on device" % path in err.decode()
+	summary = live.last_json(out)
+	assert summary["outputs"] == ([folded] if other else []) and summary["output_cut_off"] == path
+	# it was taken, and is in no output
+	assert summary["lost"]["unrecorded"] > 0 and summary["samples_lost"] >= summary["lost"]["unrecorded"]
+	run, stacks = report(path, str(tmp_path / "y.folded"))
+	assert run.status == 0 and "breaks off" in run.text()
+	assert live.total(stacks) == summary["samples"] >= 1000
+	assert not other or live.total(live.parse_folded(folded)) == summary["samples"]
 	assert victim.alive()
 
 

@@ -72,7 +72,7 @@ START_TEST(all_are_written)
 	pv_outputs_init(&outputs);
 	for (size_t i = 0; i < 2; i++)
 		ok(pv_outputs_add(&outputs, paths[i], NULL));
-	ok(pv_outputs_write(&outputs, p));
+	ok(pv_outputs_write(&outputs, p, false));
 	expect_paths(&outputs, paths, 2);
 	expect_file("a.folded", "f (a.py:1) 7\n");
 	expect_file("b.folded", "f (a.py:1) 7\n");
@@ -93,7 +93,7 @@ START_TEST(one_that_fails_is_no_loss_of_the_others)
 	for (int i = 0; i < 3; i++)
 		ok(pv_outputs_add(&outputs, i == _i ? "/dev/full" : written[i - (i > _i)],
 				  &pv_format_folded));
-	expect_error(pv_outputs_write(&outputs, p), ENOSPC, "/dev/full");
+	expect_error(pv_outputs_write(&outputs, p, false), ENOSPC, "/dev/full");
 	expect_paths(&outputs, written, 2);
 	expect_file("a.folded", "f (a.py:1) 7\n");
 	expect_file("b.folded", "f (a.py:1) 7\n");
@@ -122,7 +122,7 @@ START_TEST(one_that_breaks_off_is_not_there)
 	ok(pv_outputs_add(&outputs, "a.odd", &odd));
 	ok(pv_outputs_add(&outputs, "b.folded", NULL));
 	ok(pv_outputs_add(&outputs, "/dev/full", NULL));
-	expect_error(pv_outputs_write(&outputs, p), 0, "cannot write a.odd: too odd");
+	expect_error(pv_outputs_write(&outputs, p, false), 0, "cannot write a.odd: too odd");
 	expect_paths(&outputs, written, 1);
 	pv_outputs_deinit(&outputs);
 	ck_assert_int_ne(access("a.odd", F_OK), 0);

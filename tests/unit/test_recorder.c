@@ -6,7 +6,9 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -95,12 +97,20 @@ static struct pv_profile *read_file(const char *path)
 	return profile;
 }
 
+static uint64_t size_of(const char *path)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(path, &st), 0);
+	return st.st_size;
+}
+
 START_TEST(through_a_file_without_a_name)
 {
 	struct pv_profile *profile = new_profile(), *read;
 	struct pv_recorder *recorder;
 
-	ok(pv_recorder_create(NULL, profile, 0, &recorder));
+	ok(pv_recorder_create(NULL, false, profile, 0, &recorder));
 	ok(pv_recorder_begin(recorder));
 	for (unsigned int i = 0; i < 1000; i++) {
 		sample(recorder, profile, i, 10);
@@ -131,7 +141,7 @@ START_TEST(in_sight_from_the_start)
 
 	umask(0);
 	ok(pv_output_create("x.pvr", &output));
-	ok(pv_recorder_create(output, profile, 0, &recorder));
+	ok(pv_recorder_create(output, false, profile, 0, &recorder));
 	ck_assert_int_eq(count_entries(), 0);
 	ok(pv_recorder_begin(recorder));
 	ck_assert_int_eq(stat("x.pvr", &st), 0);
@@ -165,7 +175,7 @@ START_TEST(flushed_once_a_second)
 	uint64_t before;
 
 	ok(pv_output_create("x.pvr", &output));
-	ok(pv_recorder_create(output, profile, 0, &recorder));
+	ok(pv_recorder_create(output, false, profile, 0, &recorder));
 	ok(pv_recorder_begin(recorder));
 	ok(pv_recorder_step(recorder, 5 * SECOND));
 	sample(recorder, profile, 0, 1);
@@ -180,11 +190,11 @@ START_TEST(flushed_once_a_second)
 	ck_assert_uint_eq(total(read), 1);
 	pv_profile_destroy(read);
 	/* nothing sampled: nothing to hurry for */
-	before = pv_recorder_bytes(recorder);
+	before = size_of("x.pvr");
 	ok(pv_recorder_step(recorder, 8 * SECOND));
-	ck_assert_uint_eq(pv_recorder_bytes(recorder), before);
+	ck_assert_uint_eq(size_of("x.pvr"), before);
 	ok(pv_recorder_step(recorder, 16 * SECOND));
-	ck_assert_uint_gt(pv_recorder_bytes(recorder), before);
+	ck_assert_uint_gt(size_of("x.pvr"), before);
 	pv_recorder_destroy(recorder);
 	pv_output_destroy(output);
 	pv_profile_destroy(profile);
@@ -197,7 +207,7 @@ START_TEST(stacks_are_forgotten)
 	struct pv_profile *profile = new_profile(), *read;
 	struct pv_recorder *recorder;
 
-	ok(pv_recorder_create(NULL, profile, MAX_NODES, &recorder));
+	ok(pv_recorder_create(NULL, false, profile, MAX_NODES, &recorder));
 	ok(pv_recorder_begin(recorder));
 	for (unsigned int i = 0; i < SAMPLES; i++) {
 		sample(recorder, profile, i, STACKS);
@@ -239,7 +249,10 @@ static struct pv_err *step_when_full(struct pv_recorder *recorder, rlim_t bytes,
 	return err;
 }
 
-static void full(bool named)
+static const char own[] = "the temporary recording in ";
+
+/* told: in what the only error is. */
+static void full(bool named, bool others, const char *told, const char *where)
 {
 	struct pv_profile *profile = new_profile(), *read;
 	struct pv_output *output = NULL;
@@ -250,10 +263,9 @@ static void full(bool named)
 
 	if (named)
 		ok(pv_output_create("x.pvr", &output));
-	snprintf(expected, sizeof(expected), "cannot write %s%s%s: File too large",
-		 named ? "x.pvr" : "the temporary recording in ", named ? "" : dir,
-		 named ? "" : " (TMPDIR names another place)");
-	ok(pv_recorder_create(output, profile, 0, &recorder));
+	snprintf(expected, sizeof(expected), "cannot write %s%s%s: File too large", told, where,
+		 told == own ? " (TMPDIR names another place)" : "");
+	ok(pv_recorder_create(output, others, profile, 0, &recorder));
 	ok(pv_recorder_begin(recorder));
 	for (i = 0; i < 2000; i++) {
 		sample(recorder, profile, i, 100);
@@ -267,6 +279,7 @@ static void full(bool named)
 		pv_err_destroy(err);
 	}
 	ck_assert_uint_eq(errors, 1);
+	ck_assert_int_eq(pv_recorder_broken(recorder), others && told == own ? EFBIG : 0);
 	ok(pv_recorder_stop(recorder));
 	ok(pv_recorder_read(recorder, &read));
 	ck_assert(read->cut);
@@ -282,8 +295,70 @@ static void full(bool named)
 
 START_TEST(a_full_disk)
 {
-	full(true);
-	full(false);
+	full(true, false, "x.pvr", "");
+	full(false, false, own, dir);
+	/* where it goes on there is no room either */
+	full(true, true, own, dir);
+	setenv("TMPDIR", "absent", 1);
+	full(true, true, "x.pvr", "");
+}
+END_TEST
+
+/* What the output writes to is from here on a file that cannot grow. */
+static void end_growth(struct pv_output *output)
+{
+	int fd = fileno(pv_output_file(output)), full = memfd_create("full", MFD_ALLOW_SEALING);
+	char bytes[4096];
+	ssize_t n;
+	off_t at;
+
+	for (at = 0; (n = pread(fd, bytes, sizeof(bytes), at)) > 0; at += n)
+		ck_assert_int_eq(write(full, bytes, n), n);
+	ck_assert_int_eq(fcntl(full, F_ADD_SEALS, F_SEAL_GROW), 0);
+	ck_assert_int_eq(dup2(full, fd), fd);
+	close(full);
+}
+
+/* The user's recording breaks off; nothing is missing of what the others are made of. */
+START_TEST(it_goes_on_elsewhere)
+{
+	struct pv_profile *profile = new_profile(), *read;
+	struct pv_recorder *recorder;
+	struct pv_output *output;
+	unsigned int i;
+	FILE *old;
+
+	ok(pv_output_create("x.pvr", &output));
+	ok(pv_recorder_create(output, true, profile, 50, &recorder));
+	ok(pv_recorder_begin(recorder));
+	for (i = 0; i < 100; i++) {
+		sample(recorder, profile, i, 100);
+		ok(pv_recorder_step(recorder, (i + 1) * SECOND));
+	}
+	ck_assert_int_eq(pv_recorder_broken(recorder), 0);
+	end_growth(output);
+	for (; i < 3000; i++) {
+		sample(recorder, profile, i, 100);
+		ok(pv_recorder_step(recorder, (i + 1) * SECOND));
+	}
+	ck_assert_int_eq(pv_recorder_broken(recorder), EPERM);
+	ok(pv_recorder_stop(recorder));
+	ok(pv_recorder_read(recorder, &read));
+	ck_assert(!read->cut);
+	ck_assert_uint_eq(total(read), 3000);
+	pv_profile_destroy(read);
+	old = fdopen(dup(fileno(pv_output_file(output))), "r");
+	pv_recorder_destroy(recorder);
+	pv_output_destroy(output);
+	pv_profile_destroy(profile);
+	ok(pv_recfile_read(old, "x.pvr", 0, &read));
+	fclose(old);
+	ck_assert(read->cut);
+	ck_assert_uint_eq(total(read), 100);
+	pv_profile_destroy(read);
+	/* without a name, as one of its own */
+	ck_assert_int_eq(unlink("x.pvr"), 0);
+	ck_assert_int_eq(count_entries(), 0);
 }
 END_TEST
 
@@ -291,14 +366,16 @@ START_TEST(a_full_disk_at_the_end)
 {
 	struct pv_profile *profile = new_profile(), *read;
 	struct pv_recorder *recorder;
+	struct pv_output *output;
 	struct pv_err *err;
 
-	ok(pv_recorder_create(NULL, profile, 0, &recorder));
+	ok(pv_output_create("x.pvr", &output));
+	ok(pv_recorder_create(output, false, profile, 0, &recorder));
 	ok(pv_recorder_begin(recorder));
 	sample(recorder, profile, 0, 1);
 	ok(pv_recorder_step(recorder, SECOND));
 	sample(recorder, profile, 1, 1);
-	err = step_when_full(recorder, pv_recorder_bytes(recorder), 0);
+	err = step_when_full(recorder, size_of("x.pvr"), 0);
 	ck_assert_ptr_nonnull(err);
 	ck_assert_int_eq(err->errnum, EFBIG);
 	pv_err_destroy(err);
@@ -307,6 +384,7 @@ START_TEST(a_full_disk_at_the_end)
 	ck_assert_uint_eq(total(read), 1);
 	pv_profile_destroy(read);
 	pv_recorder_destroy(recorder);
+	pv_output_destroy(output);
 	pv_profile_destroy(profile);
 }
 END_TEST
@@ -319,7 +397,7 @@ static void record_for_ever(int fd)
 	struct pv_output *output;
 
 	ok(pv_output_create("x.pvr", &output));
-	ok(pv_recorder_create(output, profile, 50, &recorder));
+	ok(pv_recorder_create(output, false, profile, 50, &recorder));
 	ok(pv_recorder_begin(recorder));
 	for (unsigned int i = 0;; i++) {
 		sample(recorder, profile, i, 100);
@@ -363,7 +441,7 @@ START_TEST(no_place_for_it)
 	struct pv_err *err;
 
 	setenv("TMPDIR", "absent", 1);
-	err = pv_recorder_create(NULL, profile, 0, &recorder);
+	err = pv_recorder_create(NULL, false, profile, 0, &recorder);
 	ck_assert_ptr_nonnull(err);
 	ck_assert_ptr_null(recorder);
 	ck_assert_str_eq(err->message, "cannot write the temporary recording in absent (TMPDIR "
@@ -388,6 +466,7 @@ int main(void)
 	tcase_add_test(tcase, flushed_once_a_second);
 	tcase_add_test(tcase, stacks_are_forgotten);
 	tcase_add_test(tcase, a_full_disk);
+	tcase_add_test(tcase, it_goes_on_elsewhere);
 	tcase_add_test(tcase, a_full_disk_at_the_end);
 	tcase_add_test(tcase, killed);
 	tcase_add_test(tcase, no_place_for_it);

@@ -19,7 +19,7 @@ static int no_ioctl(int fd, unsigned long request, ...);
 static long no_sysconf(int name);
 
 #define syscall no_syscall
-#define ioctl	no_ioctl
+#define ioctl   no_ioctl
 #define sysconf no_sysconf
 #include "collect/sampler.c"
 #undef syscall
