@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -18,6 +17,7 @@
 #include "base/vec.h"
 #include "cmd/command.h"
 #include "cmd/filename.h"
+#include "cmd/interrupt.h"
 #include "cmd/options.h"
 #include "cmd/outputs.h"
 #include "cmd/progress.h"
@@ -98,8 +98,8 @@ struct record {
 	struct pv_str default_path;
 	struct pv_progress *progress; /* NULL: none is shown */
 	bool told_cut;                /* that the recording breaks off */
-	int signal_fd;
-	struct signalfd_siginfo stopped_by; /* ssi_signo 0: none */
+	struct pv_interrupt *interrupt;
+	siginfo_t stopped_by; /* si_signo 0: none */
 };
 
 static struct pv_err *check_options(struct record_options *options, int argc, char **argv,
@@ -153,37 +153,6 @@ static struct pv_err *open_default_output(struct record *record)
 					 format->suffixes[0]);
 	return err ? err
 		   : pv_outputs_add(&record->outputs, pv_str_text(&record->default_path), format);
-}
-
-/* SIGINT, SIGTERM and SIGHUP become readable; the second one ends us at once. */
-static struct pv_err *block_signals(struct record *record)
-{
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return pv_err_errno(errno, "cannot block signals");
-	record->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return record->signal_fd < 0 ? pv_err_errno(errno, "cannot watch signals") : NULL;
-}
-
-static bool take_signal(struct record *record)
-{
-	sigset_t set;
-
-	if (read(record->signal_fd, &record->stopped_by, sizeof(record->stopped_by)) !=
-	    sizeof(record->stopped_by))
-		return false;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	return true;
 }
 
 static double now_s(void)
@@ -253,7 +222,7 @@ static struct pv_err *capture(struct record *record)
 	while (!err && state == PV_SESSION_RUNS) {
 		double left_ms = (end - now_s()) * 1000;
 
-		if (left_ms <= 0 || take_signal(record))
+		if (left_ms <= 0 || pv_interrupt_take(record->interrupt, &record->stopped_by))
 			break;
 		err = pv_session_step(record->session,
 				      left_ms < STEP_MS ? (int)left_ms + 1 : STEP_MS, &state);
@@ -303,8 +272,8 @@ static struct pv_err *print_summary(struct record *record)
 /* The program gets the signal that stopped us, unless the terminal sent it to both. */
 static void forward_signal(const struct record *record, pid_t pid)
 {
-	if (record->stopped_by.ssi_signo && record->stopped_by.ssi_code != SI_KERNEL)
-		kill(pid, record->stopped_by.ssi_signo);
+	if (record->stopped_by.si_signo && record->stopped_by.si_code != SI_KERNEL)
+		kill(pid, record->stopped_by.si_signo);
 }
 
 /* As a shell does: its status alone would not tell.  Whoever stopped us knows. */
@@ -315,7 +284,7 @@ static struct pv_err *say_signal(const struct record *record, int number)
 	const char *abbreviation = sigabbrev_np(number);
 	struct pv_err *err;
 
-	if (!number || number == (int)record->stopped_by.ssi_signo)
+	if (!number || number == (int)record->stopped_by.si_signo)
 		return NULL;
 	err = pv_text_append(&name, facts.name, strlen(facts.name));
 	if (err)
@@ -339,13 +308,14 @@ static struct pv_err *end_program(struct record *record, int *status_ret)
 	fflush(NULL);
 	if (!ended)
 		forward_signal(record, facts.pid);
-	if (!ended && !record->options.quiet && !record->stopped_by.ssi_signo)
+	if (!ended && !record->options.quiet && !record->stopped_by.si_signo)
 		fprintf(stderr, "pitviper: waiting for process %d to end\n", facts.pid);
 	while (!err && !ended) {
-		bool stopped = record->stopped_by.ssi_signo;
+		bool stopped = record->stopped_by.si_signo;
 
-		err = pv_session_wait(record->session, stopped ? -1 : record->signal_fd, &ended);
-		if (!err && !ended && take_signal(record))
+		err = pv_session_wait(
+			record->session, stopped ? -1 : pv_interrupt_fd(record->interrupt), &ended);
+		if (!err && !ended && pv_interrupt_take(record->interrupt, &record->stopped_by))
 			forward_signal(record, facts.pid);
 	}
 	if (!err)
@@ -454,14 +424,15 @@ static struct pv_err *record_run(struct record *record, int *status_ret)
 		err = try_directory();
 	options.recording = pv_outputs_take_recording(&record->outputs);
 	options.others = record->outputs.paths.n > 1;
+	signal(SIGPIPE, SIG_IGN);
 	if (!err)
-		err = block_signals(record);
+		err = pv_interrupt_create(&record->interrupt);
 	if (!err)
 		err = pv_session_create(&options, &record->session);
 	if (!err)
 		err = open_default_output(record);
 	if (!err)
-		err = pv_session_watch(record->session, record->signal_fd);
+		err = pv_session_watch(record->session, pv_interrupt_fd(record->interrupt));
 	if (err)
 		return err;
 	err = say_start(record);
@@ -475,7 +446,7 @@ static struct pv_err *record_run(struct record *record, int *status_ret)
 
 static struct pv_err *run(int argc, char **argv, int *status_ret)
 {
-	struct record record = { .options = { .frequency = DEFAULT_HZ }, .signal_fd = -1 };
+	struct record record = { .options = { .frequency = DEFAULT_HZ } };
 	struct pv_err *err;
 	int first;
 	bool help;
@@ -498,8 +469,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 	pv_vec_deinit(&record.options.outputs);
 	pv_vec_deinit(&record.options.names);
 	pv_vec_deinit(&record.pids);
-	if (record.signal_fd >= 0)
-		close(record.signal_fd);
+	pv_interrupt_destroy(record.interrupt);
 	return err;
 }
 

@@ -265,6 +265,37 @@ def test_second_interrupt_quits(busy, tmp_path):
 	assert not [name for name in os.listdir(tmp_path) if name != "x.folded"]
 
 
+def signals(pid, field):
+	"""A set of signals of a process's first thread, or of all of it."""
+	with open("/proc/%d/status" % pid) as status:
+		mask = int(next(line for line in status if line.startswith(field)).split()[1], 16)
+	return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+
+
+def test_second_interrupt_quits_while_it_attaches(busy, tmp_path):
+	"""The attach has no end here: the target's maps come from a pipe that nobody writes to."""
+	pipe = str(tmp_path / "maps")
+	os.mkfifo(pipe)
+	proc = subprocess.Popen(["unshare", "-m", "sh", "-c", 'mount --bind "$0" /proc/%d/maps && exec "$@"' % busy.pid, pipe,
+				 live.PITVIPER, "record", "-o", str(tmp_path / "x.folded"), "-p", str(busy.pid)],
+				stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+	try:
+		assert live.gone(lambda: os.path.realpath("/proc/%d/exe" % proc.pid) == os.path.realpath(live.PITVIPER))
+		assert live.gone(lambda: signal.SIGINT in signals(proc.pid, "SigBlk"))
+		proc.send_signal(signal.SIGINT)
+		# it is taken, though we are not done
+		assert live.gone(lambda: signal.SIGINT not in signals(proc.pid, "ShdPnd"))
+		assert proc.poll() is None
+		proc.send_signal(signal.SIGINT)
+		proc.communicate(timeout=20)
+	finally:
+		proc.kill()
+		proc.wait()
+	assert proc.returncode == -signal.SIGINT
+	assert os.listdir(tmp_path) == ["maps"]
+	assert busy.alive()
+
+
 @pytest.mark.parametrize("command", ["attach", "program"])
 def test_killed(newest, target, tmp_path, command):
 	"""kill -9 in the midst: the target runs on at full speed, and nothing of pitviper is left."""
