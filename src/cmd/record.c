@@ -313,8 +313,8 @@ static struct pv_err *end_program(struct record *record, int *status_ret)
 	while (!err && !ended) {
 		bool stopped = record->stopped_by.si_signo;
 
-		err = pv_session_wait(
-			record->session, stopped ? -1 : pv_interrupt_fd(record->interrupt), &ended);
+		err = pv_session_wait(record->session,
+				      stopped ? -1 : pv_interrupt_fd(record->interrupt), &ended);
 		if (!err && !ended && pv_interrupt_take(record->interrupt, &record->stopped_by))
 			forward_signal(record, facts.pid);
 	}

@@ -40,6 +40,8 @@ struct pv_err *pv_kin_thread_born(struct pv_family *family, struct pv_watched *w
 	if (pv_map_get(&family->threads, tid, &pid) && (pid_t)pid == watched->pid)
 		return NULL;
 	watched->n_threads++;
+	/* the number had another thread's name */
+	pv_map_remove(&watched->names, tid);
 	return pv_map_set(&family->threads, tid, watched->pid);
 }
 
@@ -211,6 +213,8 @@ struct pv_err *pv_family_side(struct pv_family *family, const struct pv_side_eve
 	case PV_SIDE_NAME:
 		if (event->tid == watched->pid)
 			pv_watched_rename(watched, event->name);
+		err = pv_watched_name_thread(watched, event->tid, event->name,
+					     family->parts.profile);
 		break;
 	default:
 		break;

@@ -19,6 +19,7 @@
 #include "analyse/load.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/map.h"
 #include "base/vec.h"
 #include "collect/collect.h"
 #include "model/profile.h"
@@ -69,26 +70,35 @@ struct pv_session {
 	struct pv_sources *sources;     /* or NULL */
 	struct pv_unwatched *unwatched; /* NULL: children are recorded */
 	struct pv_merged merged;
-	struct pv_vec pending; /* struct pending */
+	struct pv_vec pending;      /* struct pending */
+	struct pv_map thread_roots; /* index of a thread -> location of its root frame */
 };
 
-/* Puts a thread's root frame below node if the user wants one. */
+/*
+ * Puts a thread's root frame below node if the user wants one.  It keeps the name of the
+ * thread's first sample: one thread is one frame.
+ */
 static struct pv_err *thread_root(struct pv_session *s, uint32_t thread, uint32_t *node)
 {
 	const struct pv_profile_thread *info = pv_vec_at(&s->profile->threads, thread);
 	struct pv_loc loc = { .kind = PV_LOC_THREAD };
 	struct pv_err *err;
 	char text[64];
+	uint64_t known;
 	uint32_t id;
 	int n;
 
 	if (!s->options.threads)
 		return NULL;
+	if (pv_map_get(&s->thread_roots, thread, &known))
+		return pv_profile_node(s->profile, *node, known, node);
 	n = snprintf(text, sizeof(text), "thread %s (%u)",
 		     pv_strings_get(s->profile->strings, info->name), info->tid);
 	err = pv_strings_add(s->profile->strings, text, n, &loc.function);
 	if (!err)
 		err = pv_profile_loc(s->profile, &loc, &id);
+	if (!err)
+		err = pv_map_set(&s->thread_roots, thread, id);
 	return err ? err : pv_profile_node(s->profile, *node, id, node);
 }
 
@@ -587,6 +597,7 @@ void pv_session_destroy(struct pv_session *s)
 	for (i = 0; i < s->pending.n; i++)
 		free(((struct pending *)pv_vec_at(&s->pending, i))->sample);
 	pv_vec_deinit(&s->pending);
+	pv_map_deinit(&s->thread_roots);
 	pv_sources_destroy(s->sources);
 	pv_unwatched_destroy(s->unwatched);
 	pv_family_destroy(s->family);

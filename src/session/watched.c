@@ -53,6 +53,7 @@ void pv_watched_destroy(struct pv_watched *watched)
 	for (i = 0; i < watched->programs.n; i++)
 		free(((struct pv_program_run *)pv_vec_at(&watched->programs, i))->problem);
 	pv_vec_deinit(&watched->programs);
+	pv_map_deinit(&watched->names);
 	pv_image_deinit(&watched->image);
 	pv_mem_destroy(watched->mem);
 	if (watched->pidfd >= 0)
@@ -111,6 +112,7 @@ struct pv_err *pv_watched_exec(struct pv_watched *watched, uint32_t generation, 
 	};
 	struct pv_err *err;
 
+	pv_map_deinit(&watched->names);
 	run.number = watched->programs.n ? pv_watched_now(watched)->number + 1 : 1;
 	set_name(&run, name);
 	err = pv_vec_append(&watched->programs, &run, 1, NULL);
@@ -243,27 +245,58 @@ struct pv_err *pv_watched_describe(const struct pv_watched *watched, struct pv_p
 		       : describe_frame(watched, run, profile);
 }
 
+static uint64_t thread_key(const struct pv_program_run *run, uint32_t tid)
+{
+	return (uint64_t)run->process << 32 | tid;
+}
+
+struct pv_err *pv_watched_name_thread(struct pv_watched *watched, uint32_t tid, const char *name,
+				      struct pv_profile *profile)
+{
+	const struct pv_program_run *run = pv_watched_now(watched);
+	uint32_t id = 0, thread;
+	struct pv_err *err;
+	uint64_t known;
+	char text[16];
+
+	snprintf(text, sizeof(text), "%s", name);
+	pv_process_harmless(text);
+	err = add_text(profile, text, &id);
+	if (!err)
+		err = pv_map_set(&watched->names, tid, id);
+	if (err || !pv_map_get(&profile->thread_index, thread_key(run, tid), &known))
+		return err;
+	return pv_profile_thread(profile, run->process, tid, text, &thread);
+}
+
+static void ask_name(pid_t pid, uint32_t tid, char *ret, size_t size)
+{
+	char path[64];
+	_pv_fclose_ FILE *file = NULL;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%u/comm", pid, tid);
+	file = fopen(path, "re");
+	if (file && fgets(ret, size, file))
+		ret[strcspn(ret, "\n")] = '\0';
+	pv_process_harmless(ret);
+}
+
 struct pv_err *pv_watched_thread(const struct pv_watched *watched, const struct pv_program_run *run,
 				 uint32_t tid, struct pv_profile *profile, uint32_t *ret)
 {
-	char path[64], name[32] = "";
-	_pv_fclose_ FILE *file = NULL;
+	char name[32] = "";
 	uint64_t known;
 
-	/* known already: its name was read at its first sample */
-	if (pv_map_get(&profile->thread_index, (uint64_t)run->process << 32 | tid, &known)) {
+	if (pv_map_get(&profile->thread_index, thread_key(run, tid), &known)) {
 		*ret = known;
 		return NULL;
 	}
-	if ((pid_t)tid == watched->pid) {
+	if (pv_map_get(&watched->names, tid, &known))
+		snprintf(name, sizeof(name), "%s", pv_strings_get(profile->strings, known));
+	else if ((pid_t)tid == watched->pid)
 		snprintf(name, sizeof(name), "%s", run->name);
-	} else {
-		snprintf(path, sizeof(path), "/proc/%d/task/%u/comm", watched->pid, tid);
-		file = fopen(path, "re");
-		if (file && fgets(name, sizeof(name), file))
-			name[strcspn(name, "\n")] = '\0';
-		pv_process_harmless(name);
-	}
+	else
+		ask_name(watched->pid, tid, name, sizeof(name));
 	/* it has ended: that it had its creator's name, or which one's, nobody can tell */
 	if (!*name)
 		strcpy(name, "?");

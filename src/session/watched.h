@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/map.h"
 #include "base/vec.h"
 #include "snap/image.h"
 #include "snap/merge.h"
@@ -49,6 +50,7 @@ struct pv_watched {
 	uint64_t since_ns;      /* execs later than this are counted by the kernel's side, too */
 	struct pv_vec programs; /* struct pv_program_run, oldest first; never empty */
 	uint32_t n_threads;
+	struct pv_map names;   /* tid -> what it last called itself: string id of the profile */
 	uint64_t start_cpu_ns; /* what it had used before the capture */
 	uint64_t cpu_ns;       /* what it had used when it was last asked, that included */
 	bool settled;          /* that is all: its number is another's */
@@ -120,8 +122,14 @@ const char *pv_watched_refused(const struct pv_watched *watched, const struct pv
 struct pv_err *pv_watched_describe(const struct pv_watched *watched, struct pv_program_run *run,
 				   bool frame, struct pv_profile *profile);
 
-/* The place of one of its threads in the profile, with its name at its first sample, "?" if it is
- * gone. */
+/* A thread calls itself name from now on. */
+struct pv_err *pv_watched_name_thread(struct pv_watched *watched, uint32_t tid, const char *name,
+				      struct pv_profile *profile);
+
+/*
+ * The place of one of its threads in the profile, made at its first sample with the name
+ * that it has then, or had last; "?" if it is gone and never told.
+ */
 struct pv_err *pv_watched_thread(const struct pv_watched *watched, const struct pv_program_run *run,
 				 uint32_t tid, struct pv_profile *profile, uint32_t *ret);
 

@@ -60,6 +60,73 @@ def test_threads_born_later(interp, target, tmp_path):
 	assert {t["tid"] for t in summary["threads"]} >= set(tids)
 
 
+RENAMED = """
+import ctypes, threading, time
+libc = ctypes.CDLL(None)
+def call_me(name):
+	libc.prctl(15, name, 0, 0, 0)		# PR_SET_NAME
+def burn(seconds):
+	until = time.thread_time() + seconds
+	while time.thread_time() < until: pass
+def renamed_later():
+	call_me(b"first")
+	burn(0.3)
+	go.wait()
+	call_me(b"second")
+	burn(0.1)
+	call_me(b"last")
+	go.wait()
+def short():
+	call_me(b"short")
+	burn(0.1)
+def main():
+	one = threading.Thread(target=renamed_later)
+	one.start()
+	go.wait()
+	call_me(b"head")
+	two = threading.Thread(target=short)
+	two.start()
+	two.join()
+	print(one.native_id, two.native_id, flush=True)
+	input()
+	go.wait()
+	one.join()
+go = threading.Barrier(2)
+print("READY", flush=True)
+input()
+main()
+"""
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_thread_has_its_last_name(newest, spawn, tmp_path, late):
+	"""Whenever it got it, and though it is gone when its first sample is taken in (late)."""
+	script = tmp_path / "renamed.py"
+	script.write_text(RENAMED)
+	victim = spawn(newest.path, script)
+	output = str(tmp_path / "x.folded")
+	proc = live.start_pitviper("record", "--json", "--threads", "-F", 997, "-p", victim.pid, "-o", output)
+	try:
+		live.wait_attached(proc)
+		if late:
+			proc.send_signal(signal.SIGSTOP)
+		victim.say("go")
+		one, two = (int(word) for word in victim.wait_line(b"").split())
+		proc.send_signal(signal.SIGCONT)
+		victim.say("go")
+		out, err = proc.communicate(timeout=60)
+	finally:
+		proc.kill()
+		proc.wait()
+	assert proc.returncode == 0, err
+	names = {thread["tid"]: thread["name"] for thread in live.last_json(out)["threads"]}
+	assert names[one] == "last" and names[two] == "short", names
+	assert names.get(victim.pid, "head") == "head", names
+	# and one frame, whatever its name was at its first sample
+	roots = {s.thread for s in live.parse_folded(output) if s.tid == one}
+	assert len(roots) == 1, roots
+
+
 def test_target_exits(newest, target, tmp_path):
 	victim = target(newest, "life.py")
 	proc, output = background(tmp_path, "-p", victim.pid, "-d", 60)

@@ -398,6 +398,30 @@ START_TEST(a_process_ends_with_its_last_thread)
 }
 END_TEST
 
+START_TEST(a_thread_that_calls_itself_something)
+{
+	struct pv_watched *top = name_one(TOP, 0);
+	struct pv_side_event event = { .type = PV_SIDE_NAME, .pid = TOP, .name = "pool" };
+	uint64_t id;
+
+	thread_born(TOP, TOP + 50);
+	event.tid = TOP + 50;
+	tell(&event);
+	ck_assert(pv_map_get(&top->names, TOP + 50, &id));
+	ck_assert_str_eq(pv_strings_get(parts.profile->strings, id), "pool");
+	ck_assert_str_eq(now(TOP)->name, "top");
+	/* it is gone, its samples may still come; another has its number then */
+	thread_gone(TOP, TOP + 50);
+	ck_assert(pv_map_get(&top->names, TOP + 50, &id));
+	thread_born(TOP, TOP + 50);
+	ck_assert(!pv_map_get(&top->names, TOP + 50, &id));
+	/* the first one's is the process's, too */
+	event.tid = TOP;
+	tell(&event);
+	ck_assert_str_eq(now(TOP)->name, "pool");
+}
+END_TEST
+
 /* What the profile has of it is brought up to date before it is forgotten. */
 START_TEST(what_has_ended_is_described)
 {
@@ -648,6 +672,7 @@ int main(void)
 	tcase_add_test(tcase, no_room_for_a_child);
 	tcase_add_test(tcase, no_room_for_one_that_was_named);
 	tcase_add_test(tcase, a_process_ends_with_its_last_thread);
+	tcase_add_test(tcase, a_thread_that_calls_itself_something);
 	tcase_add_test(tcase, what_has_ended_is_described);
 	tcase_add_test(tcase, one_that_was_named_stays);
 	tcase_add_test(tcase, a_number_that_another_process_had);
