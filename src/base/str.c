@@ -9,8 +9,7 @@
 #include <string.h>
 
 #include "base/str.h"
-
-enum { STR_FIRST_CAPACITY = 64 };
+#include "base/vec.h"
 
 void pv_str_deinit(struct pv_str *str)
 {
@@ -21,23 +20,15 @@ void pv_str_deinit(struct pv_str *str)
 /* Room for n more bytes and the NUL. */
 static struct pv_err *str_reserve(struct pv_str *str, size_t n)
 {
-	size_t need, capacity = str->capacity ? str->capacity : STR_FIRST_CAPACITY;
-	char *data;
+	struct pv_vec bytes = {
+		.data = str->data, .n = str->n, .capacity = str->capacity, .element_size = 1
+	};
+	struct pv_err *err =
+		__builtin_add_overflow(n, 1, &n) ? &pv_enomem : pv_vec_reserve(&bytes, n);
 
-	if (__builtin_add_overflow(str->n, n, &need) || __builtin_add_overflow(need, 1, &need))
-		return &pv_enomem;
-	if (need <= str->capacity)
-		return NULL;
-	while (capacity < need) {
-		if (__builtin_mul_overflow(capacity, 2, &capacity))
-			return &pv_enomem;
-	}
-	data = realloc(str->data, capacity);
-	if (!data)
-		return &pv_enomem;
-	str->data = data;
-	str->capacity = capacity;
-	return NULL;
+	str->data = bytes.data;
+	str->capacity = bytes.capacity;
+	return err;
 }
 
 struct pv_err *pv_str_append(struct pv_str *str, const char *bytes, size_t n)

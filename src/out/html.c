@@ -32,7 +32,7 @@ static void html_deinit(struct html *html)
 }
 
 /* Writes the section and empties bytes. */
-static struct pv_err *flush_section(struct html *html, const char *tag, struct pv_bytes *bytes)
+static struct pv_err *flush_section(struct html *html, const char *tag, struct pv_vec *bytes)
 {
 	struct pv_err *err = pv_viewer_section(html->viewer, tag, bytes->data, bytes->n);
 
@@ -41,12 +41,12 @@ static struct pv_err *flush_section(struct html *html, const char *tag, struct p
 }
 
 /* Appends numbers; each section is made of these and of texts. */
-static struct pv_err *put(struct pv_bytes *bytes, const uint64_t *numbers, size_t n)
+static struct pv_err *put(struct pv_vec *bytes, const uint64_t *numbers, size_t n)
 {
-	struct pv_err *err = pv_bytes_reserve(bytes, n * PV_VARINT_BYTES);
+	struct pv_err *err = pv_vec_reserve(bytes, n * PV_VARINT_BYTES);
 
 	for (size_t i = 0; i < n && !err; i++)
-		pv_bytes_varint(bytes, numbers[i]);
+		pv_put_varint(bytes, numbers[i]);
 	return err;
 }
 
@@ -184,7 +184,7 @@ static struct pv_err *write_meta(struct html *html)
 }
 
 /* Number of strings, their lengths, their bytes. */
-static struct pv_err *write_strings(struct html *html, struct pv_bytes *bytes)
+static struct pv_err *write_strings(struct html *html, struct pv_vec *bytes)
 {
 	const struct pv_strings *strings = html->profile->strings;
 	size_t n = pv_strings_n(strings);
@@ -193,8 +193,8 @@ static struct pv_err *write_strings(struct html *html, struct pv_bytes *bytes)
 	for (size_t i = 0; i < n && !err; i++)
 		err = PUT(bytes, pv_strings_length(strings, i));
 	for (size_t i = 0; i < n && !err; i++)
-		err = pv_bytes_append(bytes, pv_strings_get(strings, i),
-				      pv_strings_length(strings, i));
+		err = pv_vec_append(bytes, pv_strings_get(strings, i),
+				    pv_strings_length(strings, i), NULL);
 	return err ? err : flush_section(html, "STRS", bytes);
 }
 
@@ -204,7 +204,7 @@ static struct pv_err *write_strings(struct html *html, struct pv_bytes *bytes)
  * shown.
  */
 static struct pv_err *write_function(const struct pv_profile *profile, const struct pv_loc *loc,
-				     struct pv_bytes *bytes)
+				     struct pv_vec *bytes)
 {
 	const char *file = pv_strings_get(profile->strings, loc->file);
 	size_t n = pv_strings_length(profile->strings, loc->file);
@@ -217,7 +217,7 @@ static struct pv_err *write_function(const struct pv_profile *profile, const str
 }
 
 /* Functions in the order of their first locations; function and line of each location. */
-static struct pv_err *write_locs(struct html *html, struct pv_bytes *bytes)
+static struct pv_err *write_locs(struct html *html, struct pv_vec *bytes)
 {
 	const struct pv_profile *profile = html->profile;
 	size_t n = profile->locs.n, n_functions = 0;
@@ -252,7 +252,7 @@ static struct pv_err *write_locs(struct html *html, struct pv_bytes *bytes)
  * root how many levels its parent stands above the node before it, and its
  * location.  Fills in place.
  */
-static struct pv_err *write_nodes(struct html *html, struct pv_bytes *ups, struct pv_bytes *locs)
+static struct pv_err *write_nodes(struct html *html, struct pv_vec *ups, struct pv_vec *locs)
 {
 	const struct pv_stack_node *nodes = html->profile->nodes.data;
 	size_t n = html->profile->nodes.n;
@@ -304,7 +304,7 @@ static int compare_place(const void *a, const void *b)
 }
 
 /* In the order of the nodes: how many nodes further, thread, count.  Fills in rank. */
-static struct pv_err *write_samples(struct html *html, struct pv_bytes *bytes)
+static struct pv_err *write_samples(struct html *html, struct pv_vec *bytes)
 {
 	const struct pv_sample *samples = html->profile->samples.data;
 	size_t n = html->profile->samples.n;
@@ -340,7 +340,7 @@ static int compare_rank(const void *a, const void *b)
 }
 
 /* The ticks of one slice: their number, then samples upwards with "more than one" in bit 0. */
-static struct pv_err *write_slice(struct pv_vec *ticks, struct pv_bytes *bytes)
+static struct pv_err *write_slice(struct pv_vec *ticks, struct pv_vec *bytes)
 {
 	struct pv_err *err = PUT(bytes, ticks->n);
 	const struct ranked_tick *tick = ticks->data;
@@ -358,7 +358,7 @@ static struct pv_err *write_slice(struct pv_vec *ticks, struct pv_bytes *bytes)
 	return err;
 }
 
-static struct pv_err *write_ticks(struct html *html, struct pv_bytes *bytes)
+static struct pv_err *write_ticks(struct html *html, struct pv_vec *bytes)
 {
 	const struct pv_profile *profile = html->profile;
 	const struct pv_tick *ticks = profile->ticks.data;
@@ -380,7 +380,7 @@ static struct pv_err *write_ticks(struct html *html, struct pv_bytes *bytes)
 }
 
 /* File, changed, length of each source, then the texts. */
-static struct pv_err *write_sources(struct html *html, struct pv_bytes *bytes)
+static struct pv_err *write_sources(struct html *html, struct pv_vec *bytes)
 {
 	const struct pv_source *sources = html->profile->sources.data;
 	size_t n = html->profile->sources.n;
@@ -389,15 +389,15 @@ static struct pv_err *write_sources(struct html *html, struct pv_bytes *bytes)
 	for (size_t i = 0; i < n && !err; i++)
 		err = PUT(bytes, sources[i].file, sources[i].changed, sources[i].n);
 	for (size_t i = 0; i < n && !err; i++)
-		err = pv_bytes_append(bytes, sources[i].text, sources[i].n);
+		err = pv_vec_append(bytes, sources[i].text, sources[i].n, NULL);
 	return err ? err : flush_section(html, "SRCS", bytes);
 }
 
 static struct pv_err *html_write(const struct pv_profile *profile, FILE *file)
 {
 	struct html html PV_CLEANUP(html_deinit) = { .profile = profile };
-	struct pv_bytes bytes PV_CLEANUP(pv_bytes_deinit) = { 0 };
-	struct pv_bytes more PV_CLEANUP(pv_bytes_deinit) = { 0 };
+	struct pv_vec bytes PV_CLEANUP(pv_vec_deinit) = PV_VEC(uint8_t);
+	struct pv_vec more PV_CLEANUP(pv_vec_deinit) = PV_VEC(uint8_t);
 	struct pv_err *err = pv_viewer_create(&pv_viewer_profile, file, &html.viewer);
 
 	if (!err)

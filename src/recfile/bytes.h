@@ -16,22 +16,14 @@
 
 enum { PV_VARINT_BYTES = 10 };
 
-/* Bytes to write: room is made for several numbers at once. */
-struct pv_bytes {
-	uint8_t *data;
-	size_t n, capacity;
-};
-
-void pv_bytes_deinit(struct pv_bytes *bytes);
-struct pv_err *pv_bytes_reserve(struct pv_bytes *bytes, size_t n);
-struct pv_err *pv_bytes_append(struct pv_bytes *bytes, const void *data, size_t n);
-
-/* The rest needs a pv_bytes_reserve() of PV_VARINT_BYTES for each number. */
-static inline void pv_bytes_varint(struct pv_bytes *bytes, uint64_t value)
+/* bytes: a PV_VEC(uint8_t) with room for PV_VARINT_BYTES more. */
+static inline void pv_put_varint(struct pv_vec *bytes, uint64_t value)
 {
+	uint8_t *data = bytes->data;
+
 	for (; value >= 0x80; value >>= 7)
-		bytes->data[bytes->n++] = value | 0x80;
-	bytes->data[bytes->n++] = value;
+		data[bytes->n++] = value | 0x80;
+	data[bytes->n++] = value;
 }
 
 static inline uint64_t pv_zigzag(uint64_t value)
@@ -64,6 +56,11 @@ struct pv_cursor {
 	const uint8_t *at, *end;
 	bool bad;
 };
+
+static inline struct pv_cursor pv_cursor_on(const uint8_t *data, size_t n)
+{
+	return (struct pv_cursor){ .at = data, .end = data + n };
+}
 
 static inline uint64_t pv_cursor_varint(struct pv_cursor *cursor)
 {

@@ -300,7 +300,7 @@ struct pv_err *pv_recfile_read_part(FILE *file, const char *name,
 				    const struct pv_recfile_options *options,
 				    struct pv_profile **ret)
 {
-	struct pv_rec_reader r = { .scan = { .file = file, .name = name }, .options = options };
+	struct pv_rec_reader r = { .scan = pv_rec_scan_of(file, name), .options = options };
 	struct pv_err *err = reader_init(&r);
 
 	if (!err)

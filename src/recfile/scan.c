@@ -25,6 +25,16 @@ static struct pv_err *read_bytes(struct pv_rec_scan *scan, void *data, size_t n,
 	return ferror(scan->file) ? read_error(scan) : NULL;
 }
 
+struct pv_rec_scan pv_rec_scan_of(FILE *file, const char *name)
+{
+	return (struct pv_rec_scan){
+		.file = file,
+		.name = name,
+		.payload = PV_VEC(uint8_t),
+		.plain = PV_VEC(uint8_t),
+	};
+}
+
 struct pv_err *pv_rec_scan_begin(struct pv_rec_scan *scan)
 {
 	char magic[PV_REC_MAGIC_BYTES];
@@ -66,8 +76,8 @@ struct pv_err *pv_rec_scan_begin(struct pv_rec_scan *scan)
 
 void pv_rec_scan_deinit(struct pv_rec_scan *scan)
 {
-	pv_bytes_deinit(&scan->payload);
-	pv_bytes_deinit(&scan->plain);
+	pv_vec_deinit(&scan->payload);
+	pv_vec_deinit(&scan->plain);
 }
 
 struct pv_err *pv_rec_scan_next(struct pv_rec_scan *scan, struct pv_rec_chunk *chunk,
@@ -90,7 +100,7 @@ struct pv_err *pv_rec_scan_next(struct pv_rec_scan *scan, struct pv_rec_chunk *c
 	if (err || !whole || n > left - sizeof(header))
 		return err;
 	scan->payload.n = 0;
-	err = pv_bytes_reserve(&scan->payload, n + 1);
+	err = pv_vec_reserve(&scan->payload, n + 1);
 	if (!err)
 		err = read_bytes(scan, scan->payload.data, n, &whole);
 	if (err || !whole)
@@ -105,7 +115,7 @@ struct pv_err *pv_rec_scan_next(struct pv_rec_scan *scan, struct pv_rec_chunk *c
 		.at = scan->at,
 		.type = pv_get_le(header, 2),
 		.flags = pv_get_le(header + 2, 2),
-		.payload = { .at = scan->payload.data, .end = scan->payload.data + n },
+		.payload = pv_cursor_on(scan->payload.data, n),
 	};
 	scan->at += sizeof(header) + n;
 	scan->broken = NULL;
@@ -128,15 +138,14 @@ struct pv_err *pv_rec_scan_unpack(struct pv_rec_scan *scan, struct pv_cursor *cu
 	if (plain / PV_REC_RATIO_MAX > n)
 		return NULL;
 	scan->plain.n = 0;
-	err = pv_bytes_reserve(&scan->plain, plain + 1);
+	err = pv_vec_reserve(&scan->plain, plain + 1);
 	if (err)
 		return err;
 	got = plain;
 	status = uncompress(scan->plain.data, &got, cursor->at + PV_REC_RAW_BYTES, n);
 	if (status == Z_MEM_ERROR)
 		return &pv_enomem;
-	*cursor = (struct pv_cursor){ .at = scan->plain.data,
-				      .end = scan->plain.data + plain,
-				      .bad = status != Z_OK || got != plain };
+	*cursor = pv_cursor_on(scan->plain.data, plain);
+	cursor->bad = status != Z_OK || got != plain;
 	return NULL;
 }

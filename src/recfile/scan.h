@@ -19,7 +19,7 @@ struct pv_rec_scan {
 	uint64_t size;      /* of the file */
 	uint64_t at;        /* where the next chunk begins */
 	const char *broken; /* why there is no next chunk; NULL: the file ends here */
-	struct pv_bytes payload, plain;
+	struct pv_vec payload, plain;
 };
 
 struct pv_rec_chunk {
@@ -28,9 +28,12 @@ struct pv_rec_chunk {
 	struct pv_cursor payload; /* valid until the next chunk is asked for */
 };
 
+/* Of a file that outlives it, called name in messages. */
+struct pv_rec_scan pv_rec_scan_of(FILE *file, const char *name);
+void pv_rec_scan_deinit(struct pv_rec_scan *scan);
+
 /* Goes to the first chunk; what is not a recording is PV_ERR_FAILED. */
 struct pv_err *pv_rec_scan_begin(struct pv_rec_scan *scan);
-void pv_rec_scan_deinit(struct pv_rec_scan *scan);
 
 /* The next whole chunk with a right checksum; false: there is none. */
 struct pv_err *pv_rec_scan_next(struct pv_rec_scan *scan, struct pv_rec_chunk *chunk,

@@ -32,11 +32,11 @@ struct pv_recwriter {
 	struct pv_vec processes, threads; /* as they were last written */
 	bool causes[PV_LOSSES_MAX];
 
-	uint64_t n_samples;      /* all that were taken */
-	uint64_t last_ns;        /* of the last one in pending */
-	struct pv_bytes pending; /* samples whose chunk is not full yet */
-	struct pv_bytes chunk;   /* the payload that is being made */
-	struct pv_bytes packed;
+	uint64_t n_samples;    /* all that were taken */
+	uint64_t last_ns;      /* of the last one in pending */
+	struct pv_vec pending; /* samples whose chunk is not full yet */
+	struct pv_vec chunk;   /* the payload that is being made */
+	struct pv_vec packed;
 };
 
 static struct pv_err *write_error(const struct pv_recwriter *w)
@@ -69,7 +69,7 @@ static struct pv_err *flush_file(struct pv_recwriter *w)
 }
 
 static struct pv_err *write_chunk(struct pv_recwriter *w, enum pv_rec_type type, unsigned int flags,
-				  const struct pv_bytes *payload)
+				  const struct pv_vec *payload)
 {
 	uint8_t header[PV_REC_HEADER_BYTES];
 	struct pv_err *err;
@@ -95,28 +95,28 @@ static struct pv_err *begin_dictionary(struct pv_recwriter *w, size_t first)
 	struct pv_err *err;
 
 	w->chunk.n = 0;
-	err = pv_bytes_reserve(&w->chunk, PV_VARINT_BYTES);
+	err = pv_vec_reserve(&w->chunk, PV_VARINT_BYTES);
 	if (!err)
-		pv_bytes_varint(&w->chunk, first);
+		pv_put_varint(&w->chunk, first);
 	return err;
 }
 
-static struct pv_err *put_text(struct pv_bytes *bytes, const char *text, size_t n)
+static struct pv_err *put_text(struct pv_vec *bytes, const char *text, size_t n)
 {
-	struct pv_err *err = pv_bytes_reserve(bytes, PV_VARINT_BYTES);
+	struct pv_err *err = pv_vec_reserve(bytes, PV_VARINT_BYTES);
 
 	if (err)
 		return err;
-	pv_bytes_varint(bytes, n);
-	return pv_bytes_append(bytes, text, n);
+	pv_put_varint(bytes, n);
+	return pv_vec_append(bytes, text, n, NULL);
 }
 
-static struct pv_err *put_numbers(struct pv_bytes *bytes, const uint64_t *numbers, size_t n)
+static struct pv_err *put_numbers(struct pv_vec *bytes, const uint64_t *numbers, size_t n)
 {
-	struct pv_err *err = pv_bytes_reserve(bytes, n * PV_VARINT_BYTES);
+	struct pv_err *err = pv_vec_reserve(bytes, n * PV_VARINT_BYTES);
 
 	for (size_t i = 0; !err && i < n; i++)
-		pv_bytes_varint(bytes, numbers[i]);
+		pv_put_varint(bytes, numbers[i]);
 	return err;
 }
 #define PUT_NUMBERS(bytes, ...)                                                                    \
@@ -240,7 +240,7 @@ static struct pv_err *write_changing(struct pv_recwriter *w, enum pv_rec_type ty
 /* Compresses the chunk into packed; packed_ret: that it was worth it. */
 static struct pv_err *compress_chunk(struct pv_recwriter *w, bool *packed_ret)
 {
-	const struct pv_bytes *chunk = &w->chunk;
+	const struct pv_vec *chunk = &w->chunk;
 	uLongf n = compressBound(chunk->n);
 	struct pv_err *err;
 
@@ -248,7 +248,7 @@ static struct pv_err *compress_chunk(struct pv_recwriter *w, bool *packed_ret)
 	if (chunk->n < COMPRESS_BYTES || chunk->n > UINT32_MAX)
 		return NULL;
 	w->packed.n = 0;
-	err = pv_bytes_reserve(&w->packed, PV_REC_RAW_BYTES + n);
+	err = pv_vec_reserve(&w->packed, PV_REC_RAW_BYTES + n);
 	if (err)
 		return err;
 	pv_put_le(w->packed.data, chunk->n, PV_REC_RAW_BYTES);
@@ -268,7 +268,7 @@ static struct pv_err *write_source(struct pv_recwriter *w, const struct pv_sourc
 	w->chunk.n = 0;
 	err = PUT_NUMBERS(&w->chunk, source->file, source->changed ? PV_REC_SOURCE_CHANGED : 0);
 	if (!err)
-		err = pv_bytes_append(&w->chunk, source->text, source->n);
+		err = pv_vec_append(&w->chunk, source->text, source->n, NULL);
 	if (!err)
 		err = compress_chunk(w, &packed);
 	if (err)
@@ -391,6 +391,7 @@ struct pv_err *pv_recwriter_create(FILE *file, const struct pv_profile *profile,
 	w->profile = profile;
 	w->processes = (struct pv_vec)PV_VEC(struct pv_profile_process);
 	w->threads = (struct pv_vec)PV_VEC(struct pv_profile_thread);
+	w->pending = w->chunk = w->packed = (struct pv_vec)PV_VEC(uint8_t);
 	w->n_strings = w->n_nodes = 1; /* "" and the root need no saying */
 	err = write_bytes(w, PV_REC_MAGIC, PV_REC_MAGIC_BYTES);
 	if (err) {
@@ -407,28 +408,28 @@ void pv_recwriter_destroy(struct pv_recwriter *w)
 		return;
 	pv_vec_deinit(&w->processes);
 	pv_vec_deinit(&w->threads);
-	pv_bytes_deinit(&w->pending);
-	pv_bytes_deinit(&w->chunk);
-	pv_bytes_deinit(&w->packed);
+	pv_vec_deinit(&w->pending);
+	pv_vec_deinit(&w->chunk);
+	pv_vec_deinit(&w->packed);
 	free(w);
 }
 
 static struct pv_err *add_sample(struct pv_recwriter *w, uint64_t time_ns, uint32_t node,
 				 uint32_t thread, uint32_t count)
 {
-	struct pv_bytes *pending = &w->pending;
+	struct pv_vec *pending = &w->pending;
 	struct pv_err *err;
 
 	if (w->failed)
 		return write_error(w);
-	err = pv_bytes_reserve(pending, 4 * PV_VARINT_BYTES);
+	err = pv_vec_reserve(pending, 4 * PV_VARINT_BYTES);
 	if (err)
 		return err;
-	pv_bytes_varint(pending, pv_zigzag(time_ns - w->last_ns));
-	pv_bytes_varint(pending, node);
-	pv_bytes_varint(pending, (uint64_t)thread << 1 | (count != 1));
+	pv_put_varint(pending, pv_zigzag(time_ns - w->last_ns));
+	pv_put_varint(pending, node);
+	pv_put_varint(pending, (uint64_t)thread << 1 | (count != 1));
 	if (count != 1)
-		pv_bytes_varint(pending, count);
+		pv_put_varint(pending, count);
 	w->last_ns = time_ns;
 	w->n_samples += count;
 	return pending->n < CHUNK_BYTES ? NULL : write_pending(w);
@@ -454,7 +455,7 @@ struct pv_err *pv_recwriter_forget_stacks(struct pv_recwriter *w)
 	struct pv_err *err = write_pending(w);
 
 	if (!err)
-		err = write_chunk(w, PV_REC_FORGET, 0, &(struct pv_bytes){ 0 });
+		err = write_chunk(w, PV_REC_FORGET, 0, &(struct pv_vec){ 0 });
 	if (!err)
 		w->n_nodes = 1;
 	return err;
@@ -494,7 +495,7 @@ static struct pv_err *write_ticks(struct pv_recwriter *w, uint64_t *left)
 static struct pv_err *write_counts(struct pv_recwriter *w, const uint64_t *left)
 {
 	const struct pv_profile *profile = w->profile;
-	struct pv_bytes *counts = &w->pending;
+	struct pv_vec *counts = &w->pending;
 	struct pv_err *err = NULL;
 
 	for (size_t i = 0; !err && i < profile->samples.n; i++) {

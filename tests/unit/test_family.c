@@ -450,6 +450,7 @@ START_TEST(one_that_was_named_stays)
 		top->ended_ns = 1;
 		ok(pv_family_rest(family));
 	}
+	ck_assert_uint_eq(family->all.n, 1);
 	ck_assert_ptr_eq(pv_family_first(family), top);
 }
 END_TEST

@@ -622,7 +622,7 @@ END_TEST
 
 static unsigned int count_chunks(const struct memory *memory, unsigned int type)
 {
-	struct pv_rec_scan scan = { .file = fmemopen(memory->data, memory->n, "r"), .name = "x" };
+	struct pv_rec_scan scan = pv_rec_scan_of(fmemopen(memory->data, memory->n, "r"), "x");
 	struct pv_rec_chunk chunk;
 	unsigned int n = 0;
 	bool more;
