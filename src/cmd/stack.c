@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
+#include "model/frame.h"
 #include "model/profile.h"
 #include "model/snapshot.h"
 #include "model/strings.h"
@@ -39,20 +40,6 @@ static const struct pv_usage stack_usage = {
 	.example = "  sudo pitviper stack 4127\n  sudo pitviper stack gunicorn\n",
 	.options = stack_option_table,
 };
-
-static const char *kind_name(uint32_t kind)
-{
-	switch (kind) {
-	case PV_LOC_PYTHON:
-		return "python";
-	case PV_LOC_KERNEL:
-		return "kernel";
-	case PV_LOC_MARKER:
-		return "marker";
-	default:
-		return "native";
-	}
-}
 
 static const struct pv_loc *node_loc(const struct pv_profile *profile, uint32_t node,
 				     uint32_t *parent_ret)
@@ -81,7 +68,7 @@ static void print_thread_json(struct pv_json *json, const struct pv_profile *pro
 		const struct pv_loc *loc = node_loc(profile, node, &node);
 
 		pv_json_begin(json, NULL, '{');
-		pv_json_string(json, "kind", kind_name(loc->kind));
+		pv_json_string(json, "kind", pv_frame_kind(loc->kind));
 		pv_json_bytes(json, "function", pv_strings_get(profile->strings, loc->function),
 			      pv_strings_length(profile->strings, loc->function));
 		pv_json_bytes(json, "file", pv_strings_get(profile->strings, loc->file),

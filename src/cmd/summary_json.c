@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "cmd/summary.h"
+#include "model/frame.h"
 #include "model/profile.h"
 #include "model/strings.h"
 
@@ -31,18 +32,6 @@ static void put_string(struct pv_json *json, const char *key, const struct pv_pr
 {
 	pv_json_bytes(json, key, pv_strings_get(profile->strings, id),
 		      pv_strings_length(profile->strings, id));
-}
-
-static const char *kind_name(uint32_t kind)
-{
-	static const char *const names[] = {
-		[PV_LOC_PYTHON] = "python",   [PV_LOC_NATIVE] = "native",
-		[PV_LOC_INLINED] = "inlined", [PV_LOC_KERNEL] = "kernel",
-		[PV_LOC_MARKER] = "marker",   [PV_LOC_THREAD] = "thread",
-		[PV_LOC_PROCESS] = "process",
-	};
-
-	return kind < sizeof(names) / sizeof(*names) ? names[kind] : "unknown";
 }
 
 /* Samples with what they are in seconds and as a share of all. */
@@ -122,7 +111,7 @@ static void put_frame(struct pv_json *json, const struct pv_profile *profile, ui
 {
 	const struct pv_loc *loc = pv_vec_at(&profile->locs, loc_id);
 
-	pv_json_string(json, "kind", kind_name(loc->kind));
+	pv_json_string(json, "kind", pv_frame_kind(loc->kind));
 	put_string(json, "function", profile, loc->function);
 	put_string(json, "file", profile, loc->file);
 	put_string(json, "module", profile, loc->module);

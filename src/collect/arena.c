@@ -6,17 +6,16 @@
 #include "collect/arena.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "abi/unwind.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "collect/array.h"
 #include "snap/objects.h"
 
 enum {
@@ -41,25 +40,9 @@ struct pv_arena {
 	struct pv_map places;   /* object id -> segment << 32 | cell */
 };
 
-static size_t mapped_size(size_t n, size_t element)
-{
-	size_t page = sysconf(_SC_PAGESIZE);
-
-	return (n * element + page - 1) / page * page;
-}
-
-static int map_fd(struct bpf_object *object, const char *name, uint32_t *max_ret)
-{
-	struct bpf_map *map = bpf_object__find_map_by_name(object, name);
-
-	*max_ret = bpf_map__max_entries(map);
-	return bpf_map__fd(map);
-}
-
 static void segment_unmap(struct segment *segment)
 {
-	if (segment->cells)
-		munmap(segment->cells, mapped_size(segment->capacity, 8));
+	pv_array_unmap(segment->cells, segment->capacity, sizeof(*segment->cells));
 	segment->cells = NULL;
 }
 
@@ -80,63 +63,55 @@ void pv_arena_destroy(struct pv_arena *arena)
 	free(arena);
 }
 
-static struct pv_err *map_segment(struct segment *segment)
+/* Takes fd, also on failure. */
+static struct pv_err *append_segment(struct pv_arena *arena, int fd, uint32_t capacity)
 {
-	void *cells = mmap(NULL, mapped_size(segment->capacity, 8), PROT_READ | PROT_WRITE,
-			   MAP_SHARED, segment->fd, 0);
+	struct segment segment = { .fd = fd, .capacity = capacity };
+	struct pv_err *err;
 
-	if (cells == MAP_FAILED)
-		return pv_err_errno(errno, "cannot map %u unwind rows", segment->capacity);
-	segment->cells = cells;
-	return NULL;
+	segment.cells = pv_array_map(fd, capacity, sizeof(*segment.cells));
+	if (segment.cells)
+		err = pv_vec_append(&arena->segments, &segment, 1, NULL);
+	else
+		err = pv_err_errno(errno, "cannot map %u unwind rows", capacity);
+	if (err) {
+		segment_unmap(&segment);
+		close(fd);
+	}
+	return err;
 }
 
 /* Segment 0 is a map of its own that is there from the start. */
 static struct pv_err *add_first_segment(struct pv_arena *arena, struct bpf_object *object)
 {
-	struct segment segment = { .cells = NULL };
-	struct pv_err *err;
-
+	uint32_t capacity;
 	/* a descriptor of our own, as the other segments have */
-	segment.fd = fcntl(map_fd(object, "cells", &segment.capacity), F_DUPFD_CLOEXEC, 3);
-	if (segment.fd < 0)
+	int fd = fcntl(pv_array_find(object, "cells", &capacity), F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0)
 		return pv_err_errno(errno, "cannot use the map of unwind rows");
-	err = map_segment(&segment);
-	if (!err)
-		err = pv_vec_append(&arena->segments, &segment, 1, NULL);
-	if (err) {
-		segment_unmap(&segment);
-		close(segment.fd);
-	}
-	return err;
+	return append_segment(arena, fd, capacity);
 }
 
 /* A new segment for at least need cells, known to the BPF side. */
 static struct pv_err *add_segment(struct pv_arena *arena, uint32_t need)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP);
-	struct segment segment = { .cells = NULL };
-	uint32_t index = arena->segments.n;
+	uint32_t index = arena->segments.n, capacity = need > SEGMENT_CELLS ? need : SEGMENT_CELLS;
 	struct pv_err *err;
+	int fd;
 
 	if (index >= arena->segments_max)
 		return pv_err_create(PV_ERR_FAILED, "the unwind tables do not fit into %u segments",
 				     index);
-	segment.capacity = need > SEGMENT_CELLS ? need : SEGMENT_CELLS;
-	segment.fd =
-		bpf_map_create(BPF_MAP_TYPE_ARRAY, "pv_segment", 4, 8, segment.capacity, &opts);
-	if (segment.fd < 0)
-		return pv_err_errno(errno, "cannot make a map for %u unwind rows",
-				    segment.capacity);
-	err = map_segment(&segment);
-	if (!err && bpf_map_update_elem(arena->segments_fd, &index, &segment.fd, BPF_ANY))
-		err = pv_err_errno(errno, "cannot hand an unwind table to the kernel");
-	if (!err)
-		err = pv_vec_append(&arena->segments, &segment, 1, NULL);
-	if (err) {
-		segment_unmap(&segment);
-		close(segment.fd);
-	}
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "pv_segment", 4, 8, capacity, &opts);
+	if (fd < 0)
+		return pv_err_errno(errno, "cannot make a map for %u unwind rows", capacity);
+	/* no mapping tells the walkers of it yet */
+	if (!bpf_map_update_elem(arena->segments_fd, &index, &fd, BPF_ANY))
+		return append_segment(arena, fd, capacity);
+	err = pv_err_errno(errno, "cannot hand an unwind table to the kernel");
+	close(fd);
 	return err;
 }
 
@@ -148,7 +123,7 @@ struct pv_err *pv_arena_create(struct bpf_object *object, struct pv_arena **ret)
 	if (!arena)
 		return &pv_enomem;
 	arena->segments = (struct pv_vec)PV_VEC(struct segment);
-	arena->segments_fd = map_fd(object, "segments", &arena->segments_max);
+	arena->segments_fd = pv_array_find(object, "segments", &arena->segments_max);
 	err = add_first_segment(arena, object);
 	if (err) {
 		pv_arena_destroy(arena);

@@ -6,12 +6,9 @@
 #include "collect/slots.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "abi/process.h"
 #include "abi/unwind.h"
@@ -19,6 +16,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "collect/arena.h"
+#include "collect/array.h"
 #include "snap/image.h"
 
 enum {
@@ -46,29 +44,13 @@ struct pv_slots {
 	struct pv_map current; /* pid -> generation << 32 | slot */
 };
 
-static size_t mapped_size(size_t n, size_t element)
-{
-	size_t page = sysconf(_SC_PAGESIZE);
-
-	return (n * element + page - 1) / page * page;
-}
-
-static int find_fd(struct bpf_object *object, const char *name, uint32_t *max_ret)
-{
-	struct bpf_map *map = bpf_object__find_map_by_name(object, name);
-
-	*max_ret = bpf_map__max_entries(map);
-	return bpf_map__fd(map);
-}
-
 static struct pv_err *map_array(struct bpf_object *object, const char *name, size_t element,
 				uint32_t *n_ret, void **ret)
 {
-	int fd = find_fd(object, name, n_ret);
-	void *array =
-		mmap(NULL, mapped_size(*n_ret, element), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int fd = pv_array_find(object, name, n_ret);
+	void *array = pv_array_map(fd, *n_ret, element);
 
-	if (array == MAP_FAILED)
+	if (!array)
 		return pv_err_errno(errno, "cannot map the %s of the walkers", name);
 	*ret = array;
 	return NULL;
@@ -83,8 +65,8 @@ struct pv_err *pv_slots_create(struct bpf_object *object, struct pv_slots **ret)
 	if (!slots)
 		return &pv_enomem;
 	slots->in_use = (struct pv_vec)PV_VEC(uint32_t);
-	slots->watched_fd = find_fd(object, "watched", &max);
-	slots->programs_fd = find_fd(object, "programs", &max);
+	slots->watched_fd = pv_array_find(object, "watched", &max);
+	slots->programs_fd = pv_array_find(object, "programs", &max);
 	err = map_array(object, "procs", sizeof(struct pv_proc), &slots->n_procs,
 			(void **)&slots->procs);
 	if (!err)
@@ -107,10 +89,8 @@ void pv_slots_destroy(struct pv_slots *slots)
 {
 	if (!slots)
 		return;
-	if (slots->procs)
-		munmap(slots->procs, mapped_size(slots->n_procs, sizeof(struct pv_proc)));
-	if (slots->mappings)
-		munmap(slots->mappings, mapped_size(slots->n_mappings, sizeof(struct pv_mapping)));
+	pv_array_unmap(slots->procs, slots->n_procs, sizeof(struct pv_proc));
+	pv_array_unmap(slots->mappings, slots->n_mappings, sizeof(struct pv_mapping));
 	free(slots->slots);
 	pv_vec_deinit(&slots->in_use);
 	pv_map_deinit(&slots->current);

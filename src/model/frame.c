@@ -16,6 +16,18 @@
 
 static const char unknown[] = "[unknown";
 
+const char *pv_frame_kind(uint32_t kind)
+{
+	static const char *const names[] = {
+		[PV_LOC_PYTHON] = "python",   [PV_LOC_NATIVE] = "native",
+		[PV_LOC_INLINED] = "inlined", [PV_LOC_KERNEL] = "kernel",
+		[PV_LOC_MARKER] = "marker",   [PV_LOC_THREAD] = "thread",
+		[PV_LOC_PROCESS] = "process",
+	};
+
+	return kind < sizeof(names) / sizeof(*names) ? names[kind] : "unknown";
+}
+
 bool pv_frame_is_unnamed(const struct pv_profile *profile, const struct pv_loc *loc)
 {
 	const char *name = pv_strings_get(profile->strings, loc->function);

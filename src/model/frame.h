@@ -15,6 +15,10 @@ struct pv_loc;
 struct pv_profile;
 struct pv_str;
 
+/* For machines, of PV_LOC_PYTHON and so on: "python", "native", "inlined", "kernel", "marker" ...
+ */
+const char *pv_frame_kind(uint32_t kind);
+
 /* It has no name: "[unknown libfoo.so+0x12]". */
 bool pv_frame_is_unnamed(const struct pv_profile *profile, const struct pv_loc *loc);
 

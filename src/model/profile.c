@@ -65,24 +65,29 @@ void pv_profile_destroy(struct pv_profile *profile)
 	free(profile);
 }
 
+/* Room for one more, so that what leads to it is there only if it is. */
+static struct pv_err *make_room(struct pv_vec *vec)
+{
+	if (vec->n >= UINT32_MAX)
+		return pv_err_create(PV_ERR_FAILED, "cannot keep more than 2^32 profile entries");
+	return pv_vec_reserve(vec, 1);
+}
+
+static struct pv_err *append(struct pv_vec *vec, const void *element, uint32_t *ret)
+{
+	*ret = vec->n;
+	return pv_vec_append(vec, element, 1, NULL);
+}
+
 /* Appends an element that key leads to from now on; both or nothing. */
 static struct pv_err *append_indexed(struct pv_vec *vec, struct pv_map *index, uint64_t key,
 				     const void *element, uint32_t *ret)
 {
-	struct pv_err *err;
-	size_t id = vec->n;
+	struct pv_err *err = make_room(vec);
 
-	if (id >= UINT32_MAX)
-		return pv_err_create(PV_ERR_FAILED, "cannot keep more than 2^32 profile entries");
-	err = pv_vec_reserve(vec, 1);
 	if (!err)
-		err = pv_map_set(index, key, id);
-	if (!err)
-		err = pv_vec_append(vec, element, 1, NULL);
-	if (err)
-		return err;
-	*ret = id;
-	return NULL;
+		err = pv_map_set(index, key, vec->n);
+	return err ? err : append(vec, element, ret);
 }
 
 static bool loc_equal(const struct pv_loc *a, const struct pv_loc *b)
@@ -117,20 +122,11 @@ struct pv_err *pv_profile_loc(struct pv_profile *profile, const struct pv_loc *l
 static struct pv_err *append_large(struct pv_vec *vec, struct pv_index *index, uint64_t hash,
 				   const void *element, uint32_t *ret)
 {
-	struct pv_err *err;
-	size_t id = vec->n;
+	struct pv_err *err = make_room(vec);
 
-	if (id >= UINT32_MAX)
-		return pv_err_create(PV_ERR_FAILED, "cannot keep more than 2^32 profile entries");
-	err = pv_vec_reserve(vec, 1);
 	if (!err)
-		err = pv_index_add(index, hash, id);
-	if (!err)
-		err = pv_vec_append(vec, element, 1, NULL);
-	if (err)
-		return err;
-	*ret = id;
-	return NULL;
+		err = pv_index_add(index, hash, vec->n);
+	return err ? err : append(vec, element, ret);
 }
 
 static uint64_t node_hash(uint32_t parent, uint32_t loc)
