@@ -302,6 +302,19 @@ def test_double_click_zooms_and_escape_goes_back(page):
     assert tree[()][0] == 400
 
 
+def test_steps_within_a_frame_are_all_in_the_history(page):
+    """The address is written when the graph is painted; what comes sooner is not lost."""
+    page.open(TEXT)
+    page.js("for (const id of ['tab-down', 'theme-key', 'tab-functions', 'tab-lines', 'theme-key'])"
+            "document.getElementById(id).click()")
+    page.settle()
+    assert page.state() == {"tab": "lines"}
+    for before in ({"tab": "functions", "theme": "dark"}, {"tab": "down", "theme": "dark"}, {}):
+        page.driver.back()
+        page.settle()
+        assert page.state() == before
+
+
 def test_keys_move_zoom_hide(page):
     page.open(TEXT)
     page.press("\ue00c")  # what is kept

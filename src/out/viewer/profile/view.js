@@ -64,9 +64,14 @@ class ProfileView {
 			flame: fn => this.toFlame(fn),
 			find: fn => State.set({ q: '^' + this.profile.label(fn).replace(/[.*+?^${}()|[\]\\]/g, '\\$&') + '$' }),
 		});
-		this.preview = Dom.afterPaint(what => this.panel.show(this.profile, this.selection, this.sums,
-			what || this.picked, this.zoom));
+		// First the graph, in the next frame the panel, in the one after that the strip's marks.
 		this.markLater = Dom.afterPaint(() => this.markStrip());
+		this.preview = Dom.afterPaint(what => {
+			this.panel.show(this.profile, this.selection, this.sums, what || this.picked, this.zoom);
+			if (this.areMarksDue)
+				this.markLater();
+			this.areMarksDue = false;
+		});
 	}
 
 	// The upper edge of the panel: drag it.
@@ -244,9 +249,8 @@ class ProfileView {
 				State.get('hide'), () => selection.what.threads ? new Selection(profile, { ...selection.what, threads: null })
 				: selection));
 		}
+		this.areMarksDue = profile.hasTimes;
 		this.preview(null);
-		if (profile.hasTimes)
-			this.markLater();
 	}
 
 	// When what is kept, or else what is found, was on CPU.
