@@ -6,6 +6,7 @@ Input: text as in profile.txt, whose head says how it reads.  Output: a Recipe; 
 import collections
 import dataclasses
 import re
+import unicodedata
 
 KINDS = {"p": "python", "n": "native", "i": "inlined", "k": "kernel", "m": "marker", "t": "thread", "P": "process"}
 # Where the system and its packages put native code: nobody's own.
@@ -95,13 +96,23 @@ def read(text):
     return recipe
 
 
+# Not assigned, letters or marks, but like the characters of category Cf they show nothing or act on what is beside
+# them: Mongolian variation selectors, one of the invisible operators, the Hangul filler, specials, Egyptian
+# hieroglyph controls (of Unicode 15), all of the plane of tags.
+HIDDEN = {0x2065, 0x3164, *range(0x180b, 0x1810), *range(0xfff0, 0xfffc), *range(0x13430, 0x13440), *range(0xe0000, 0xe1000)}
+
+
+def is_obeyed(code):
+    """Rather than shown: controls, format characters, line ends, never a character."""
+    return code in HIDDEN or code & 0xfffe == 0xfffe or unicodedata.category(chr(code)) in ("Cc", "Cf", "Zl", "Zp")
+
+
 def escape(data, separators=""):
-    """docs/formats.md: what is not printable UTF-8 as \\xNN for each byte, a backslash as two."""
+    """docs/formats.md: what is not shown as it is, and what is not as \\xNN for each byte, a backslash as two."""
     out = []
     for char in data.decode("utf-8", "surrogateescape"):
         code = ord(char)
-        control = code < 0x20 or 0x7f <= code < 0xa0 or code in (0x2028, 0x2029, 0xfffe, 0xffff)
-        if control or 0xdc80 <= code <= 0xdcff or char in separators:
+        if is_obeyed(code) or 0xdc80 <= code <= 0xdcff or char in separators:
             out += [f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape")]
         else:
             out.append("\\\\" if char == "\\" else char)
