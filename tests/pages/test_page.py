@@ -206,7 +206,7 @@ def test_a_click_keeps_a_frame(page):
     assert facts[""] == "_mysql_fetch"
     assert facts["total"] == f"{total / 100:.2f} s · {percent(total, 400)}"
     assert facts["self"] == f"{own / 100:.2f} s · {percent(own, 400)}"
-    assert facts["samples"] == f"{total} on 1 thread"
+    assert facts["samples"] == f"{total} in 1 thread"
     # and it stays while the pointer is elsewhere
     other, _ = frame_point(page, view, FETCH[:2])
     page.pointer(("move", other))

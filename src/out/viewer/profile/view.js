@@ -326,10 +326,10 @@ class ProfileView {
 			return;
 		const again = capture.ended ? '`-F 999` takes ten times as many samples as the usual 99 a second.'
 			: 'Record it again while it works; `--children` records the processes that it started, too.';
+		const why = capture.cut ? 'The recording was cut off before one was written: what ran until then is not known.'
+			: 'Only time on a CPU is sampled: to sleep, or to wait for a disk, the network or a lock, takes none. ' + again;
 		Dom.fill(this.nothing, Dom.el('p.big', null, ProfileView.words(this.answer.sentence())), isEmpty
-			? Dom.el('p.note', null, 'Only time on a CPU is sampled: to sleep, or to wait for a disk, the network or a lock, takes ' +
-				'none. ' + again)
-			: Dom.el('button.link', { type: 'button', title: 'Show all again (r)', onclick: () => State.set(Chips.ALL,
+			? Dom.el('p.note', null, why) : Dom.el('button.link', { type: 'button', title: 'Show all again (r)', onclick: () => State.set(Chips.ALL,
 				{ step: true }) }, 'show all'));
 	}
 
