@@ -128,7 +128,7 @@ def shown_file(path):
     """A library's file from its package on, __init__.py with its directory, all else by its base name."""
     if path.startswith(b"<") or b"/" not in path or path.endswith(b"/"):
         return path
-    for cut in (rb".*-packages/(.+)", rb".*/lib/python[^/]*/(.+)"):
+    for cut in (rb".*/(?:site|dist)-packages/(.+)", rb".*/lib(?:64)?/python[^/]*/(.+)"):
         match = re.fullmatch(cut, path, re.S)
         if match:
             return match[1]
@@ -151,6 +151,14 @@ def frame_text(frame, separators=""):
     return name_text(frame, separators) + (f" ({escape(place, separators)}{line})" if place else "")
 
 
+def is_command(path, recipe):
+    """PREFIX/bin/NAME, without a suffix, of a PREFIX with an interpreter's library that the profile has code of."""
+    place = re.fullmatch(rb"(.+)/bin/[^/]+", path, re.S)
+    return bool(place) and not path.endswith(b".py") and any(
+        re.match(re.escape(place[1]) + rb"/lib(64)?/python\d", frame.file, re.S)
+        for sample in recipe.samples for frame in sample.frames if frame.kind == "python")
+
+
 def is_own(frame, recipe):
     """The user's own code: not in the interpreter's library, -packages, or the system's directories."""
     if frame.kind == "python":
@@ -159,7 +167,9 @@ def is_own(frame, recipe):
         path = recipe.modules[frame.module][0]
     else:
         return False
-    if not path or re.search(rb"-packages/|/lib/python[^/]*/", path, re.S) or path.startswith(b"<frozen "):
+    if not path or re.search(rb"/(site|dist)-packages/|/lib(64)?/python[^/]*/", path, re.S) or path.startswith(b"<frozen "):
+        return False
+    if re.match(rb"/(usr/)?s?bin/", path) or (frame.kind == "python" and is_command(path, recipe)):
         return False
     return frame.kind == "python" or not (path.startswith(SYSTEM) or
                                           re.match(rb"python|libpython", path.split(b"/")[-1]))

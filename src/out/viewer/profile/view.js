@@ -134,7 +134,7 @@ class ProfileView {
 		Keys.add('Page', [['Escape', 'Esc']], 'back: zoom, then search, then what is kept', () => this.back());
 		Keys.explain(() => Dom.el('p', null, 'On CPU time only: while a thread waits, it has no samples. A frame’s width is the ' +
 			'time in it and in all that it calls, not when it ran; the strip shows when. Your own code is what lies neither ' +
-			'in the interpreter’s library nor in site-packages: it is saturated, libraries are pale. A line at the lower ' +
+			'in the interpreter’s library nor in site-packages, and is no installed command: it is saturated, libraries are pale. A line at the lower ' +
 			'edge means C, a broken line the kernel, hatching that something is missing. Equal stacks ' +
 			'of all processes and threads are one; if they were recorded with --children or --threads, p sets them apart. The ' +
 			'address of the page holds all that you chose: copy it to show just this view.'));
