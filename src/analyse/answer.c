@@ -87,18 +87,18 @@ static void say_layers(struct writer *w, const struct pv_load *load)
 	}
 	if (layers->other)
 		SAY(w, ", %.1f %% marked", percent(layers->other, load->samples));
-	SAY(w, ".");
 }
 
+/* Those that the time is of: how many more there are that slept through it is not known. */
 static void say_tasks(struct writer *w, const struct pv_load *load)
 {
 	uint64_t gc = w->profile->quality.gc;
 
+	SAY(w, ", in %u thread%s", load->n_threads, load->n_threads == 1 ? "" : "s");
 	if (load->n_processes > 1)
-		SAY(w, " %u processes,", load->n_processes);
-	SAY(w, " %u thread%s", load->n_threads, load->n_threads == 1 ? "" : "s");
+		SAY(w, " of %u processes", load->n_processes);
 	if (gc)
-		SAY(w, ", GC %.1f %%", percent(gc, load->samples));
+		SAY(w, "; GC %.1f %%", percent(gc, load->samples));
 	SAY(w, ".");
 }
 
@@ -142,7 +142,11 @@ static void say_idle(struct writer *w, const struct pv_load *load, const struct 
 	say_seconds(w, load->wall_ns);
 	if (wait && wait->found) {
 		say_wait(w, wait);
-		SAY(w, "; try `pitviper stack %u`.\n", w->profile->pid);
+		/* of a recording nobody knows whether it still runs */
+		SAY(w,
+		    wait->is_there ? "; try `pitviper stack %u`.\n"
+				   : "; while it runs, `pitviper stack %u` shows more.\n",
+		    w->profile->pid);
 	} else if (w->profile->ended && !load->samples) {
 		SAY(w, ": it ended without using CPU time worth a sample.\n");
 	} else {

@@ -22,6 +22,7 @@ struct pv_wait {
 	bool main;              /* it is the main thread */
 	uint32_t tid;
 	uint32_t n_others; /* threads but this one */
+	bool is_there;     /* it has just been looked at, so that one can look again */
 };
 
 /* Of the main thread, or if that one runs or was not seen whole, of the first that waits. */

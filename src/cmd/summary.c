@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "base/text.h"
+#include "model/doubts.h"
 #include "model/frame.h"
 #include "model/profile.h"
 #include "model/strings.h"
@@ -25,9 +26,6 @@ enum {
 	WIDE = 100,        /* columns from which the table has one more number, */
 	NARROW = 50,       /* with fewer only one */
 	PROCESSES_MAX = 8, /* rows */
-	/* CPU time of children that is worth a word, and as a share of the wall time */
-	UNWATCHED_NS = 20000000,
-	UNWATCHED_PERCENT = 1,
 };
 
 /* What the parts of the summary share. */
@@ -107,31 +105,16 @@ static struct pv_err *print_note(const struct page *page)
 	return err;
 }
 
-/*
- * "2 child processes used 2.0 s of CPU meanwhile, not recorded: ...": said if it is
- * worth it, of what a program spends in children the rest says nothing.
- */
 static struct pv_err *print_unwatched(const struct page *page)
 {
-	const struct pv_profile *profile = page->profile;
 	struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
-	double s = profile->unwatched_cpu_ns / 1e9;
-	struct pv_err *err = NULL;
+	struct pv_err *err;
 
 	pv_prose_init(&prose);
-	if (profile->unwatched_cpu_ns < UNWATCHED_NS ||
-	    profile->unwatched_cpu_ns * 100 < profile->duration_ns * UNWATCHED_PERCENT)
-		return NULL;
-	if (profile->n_unwatched && !profile->unwatched_least)
-		err = pv_str_appendf(&prose.text, "%u child process%s used ", profile->n_unwatched,
-				     profile->n_unwatched == 1 ? "" : "es");
-	else
-		err = pv_str_appendf(&prose.text, "Child processes used %s",
-				     profile->unwatched_least ? "at least " : "");
-	if (!err)
-		err = pv_str_appendf(&prose.text, "%.*f s of CPU meanwhile", s < 0.95 ? 2 : 1, s);
-	if (!err)
-		err = pv_prose_ink(&prose, 0, PV_COLOUR_WARN, false);
+	err = pv_unwatched_text(page->profile, &prose.text);
+	if (err || !prose.text.n)
+		return err;
+	err = pv_prose_ink(&prose, 0, PV_COLOUR_WARN, false);
 	if (!err)
 		err = pv_str_appendf(&prose.text, ", not recorded: --children takes them along.\n");
 	if (!err)
@@ -462,9 +445,9 @@ static struct pv_err *print_losses(const struct page *page)
 	err = pv_str_appendf(&prose.text, "Lost or marked, by cause:\n");
 	for (size_t i = 1; !err && i < PV_LOSSES_MAX; i++) {
 		if (losses->count[i])
-			err = pv_str_appendf(
-				&prose.text, "  %7s %s\n", pv_text_number(losses->count[i]).text,
-				losses->text[i] ? losses->text[i] : "of an unknown cause");
+			err = pv_str_appendf(&prose.text, "  %7s %s\n",
+					     pv_text_number(losses->count[i]).text,
+					     pv_losses_text(losses, i));
 	}
 	if (!err)
 		pv_prose_print(&prose, page->term);
@@ -480,6 +463,7 @@ struct pv_err *pv_summary_print(const struct pv_profile *profile, const struct p
 	struct pv_wait wait PV_CLEANUP(pv_wait_deinit) = {};
 	struct pv_err *err = pv_wait_get(profile, &wait);
 
+	wait.is_there = live && !profile->ended;
 	if (!err)
 		err = pv_verdict_of(profile, &wait, &verdict);
 	if (err)

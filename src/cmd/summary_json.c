@@ -4,7 +4,6 @@
  * Input: a profile and the verdicts of analyse/ on it.
  * Output: one JSON object.
  */
-#include <ctype.h>
 #include <string.h>
 
 #include "analyse/verdict.h"
@@ -42,29 +41,6 @@ static void put_samples(struct pv_json *json, const char *key, const struct pv_p
 	pv_json_int(json, "samples", samples);
 	pv_json_double(json, "seconds", seconds(samples * profile->period_ns));
 	pv_json_double(json, "share", share(samples, of));
-	pv_json_end(json, '}');
-}
-
-/* Of a later version's recording that breaks off, causes may have no names. */
-static void put_losses(struct pv_json *json, const struct pv_losses *losses)
-{
-	size_t i, k;
-
-	pv_json_begin(json, "lost", '{');
-	for (i = 1; i < PV_LOSSES_MAX; i++) {
-		char name[64];
-
-		if (!losses->name[i]) {
-			snprintf(name, sizeof(name), "unknown_%zu", i);
-			if (losses->count[i])
-				pv_json_int(json, name, losses->count[i]);
-			continue;
-		}
-		for (k = 0; losses->name[i][k] && k < sizeof(name) - 1; k++)
-			name[k] = tolower((unsigned char)losses->name[i][k]);
-		name[k] = '\0';
-		pv_json_int(json, name, losses->count[i]);
-	}
 	pv_json_end(json, '}');
 }
 
@@ -244,7 +220,7 @@ static void put_quality(struct pv_json *json, const struct pv_profile *profile,
 	pv_json_int(json, "with_python", quality->with_python);
 	pv_json_int(json, "kernel", quality->kernel);
 	pv_json_int(json, "gc", quality->gc);
-	put_losses(json, &profile->losses);
+	pv_losses_json(&profile->losses, json);
 	pv_json_bool(json, "cut", profile->cut);
 	if (profile->note)
 		put_string(json, "note", profile, profile->note);
@@ -277,6 +253,7 @@ struct pv_err *pv_summary_json(const struct pv_profile *profile, const struct pv
 	struct pv_err *err = pv_wait_get(profile, &wait);
 	struct pv_json json = { .file = file };
 
+	wait.is_there = live && !profile->ended;
 	if (!err)
 		err = pv_verdict_of(profile, &wait, &verdict);
 	if (err)

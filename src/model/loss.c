@@ -4,8 +4,11 @@
  */
 #include "model/loss.h"
 
-#include <stddef.h>
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "base/json.h"
 
 /* Causes by which nothing of a sample is kept; by all others it is, marked. */
 static bool is_sample(const char *name)
@@ -37,4 +40,31 @@ bool pv_losses_any(const struct pv_losses *losses)
 			return true;
 	}
 	return false;
+}
+
+const char *pv_losses_text(const struct pv_losses *losses, size_t cause)
+{
+	return losses->text[cause] ? losses->text[cause] : "of an unknown cause";
+}
+
+struct pv_loss_name pv_losses_name(const struct pv_losses *losses, size_t cause)
+{
+	const char *name = losses->name[cause];
+	struct pv_loss_name ret = {};
+
+	if (!name)
+		snprintf(ret.text, sizeof(ret.text), "unknown_%zu", cause);
+	for (size_t i = 0; name && name[i] && i < sizeof(ret.text) - 1; i++)
+		ret.text[i] = tolower((unsigned char)name[i]);
+	return ret;
+}
+
+void pv_losses_json(const struct pv_losses *losses, struct pv_json *json)
+{
+	pv_json_begin(json, "lost", '{');
+	for (size_t i = 1; i < PV_LOSSES_MAX; i++) {
+		if (losses->name[i] || losses->count[i])
+			pv_json_int(json, pv_losses_name(losses, i).text, losses->count[i]);
+	}
+	pv_json_end(json, '}');
 }

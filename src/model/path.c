@@ -23,13 +23,41 @@ static size_t after_last(const char *path, size_t n, const char *needle)
 	return found;
 }
 
+/* The same of whichever stands last. */
+static size_t after_last_of(const char *path, size_t n, const char *const needles[2])
+{
+	size_t a = after_last(path, n, needles[0]), b = after_last(path, n, needles[1]);
+
+	return a > b ? a : b;
+}
+
+static const char *const packages[2] = { "/site-packages/", "/dist-packages/" };
+
+/* Where an interpreter's library is in its prefix; 64: Fedora and its kin. */
+static const char *const stdlibs[2] = { "/lib/python", "/lib64/python" };
+
 /* After ".../lib/python3.N/", 0 if path is not in a standard library. */
 static size_t after_stdlib(const char *path, size_t n)
 {
-	size_t at = after_last(path, n, "/lib/python");
+	size_t at = after_last_of(path, n, stdlibs);
 	const char *slash = at ? memchr(path + at, '/', n - at) : NULL;
 
 	return slash ? (size_t)(slash + 1 - path) : 0;
+}
+
+size_t pv_path_prefix(const char *path, size_t n)
+{
+	size_t first = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *at = memmem(path, n, stdlibs[i], strlen(stdlibs[i]));
+		const char *version = at ? at + strlen(stdlibs[i]) : NULL;
+
+		if (version && version < path + n && *version >= '0' && *version <= '9' &&
+		    (!first || (size_t)(at - path) < first))
+			first = at - path;
+	}
+	return first;
 }
 
 /* Where the base name begins; "<string>" and the like are no paths. */
@@ -46,7 +74,7 @@ size_t pv_path_skip(const char *path, size_t n)
 
 	if (!base)
 		return 0;
-	skip = after_last(path, n, "-packages/"); /* site- and dist-packages */
+	skip = after_last_of(path, n, packages);
 	if (!skip)
 		skip = after_stdlib(path, n);
 	if (skip && skip < n)
@@ -79,8 +107,37 @@ static bool is_generated(const char *path, size_t n)
 
 bool pv_path_is_library(const char *path, size_t n)
 {
-	return after_last(path, n, "-packages/") || after_stdlib(path, n) ||
-	       is_generated(path, n) || starts_with(path, n, "/usr/bin/");
+	static const char *const bins[] = { "/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/" };
+
+	for (size_t i = 0; i < sizeof(bins) / sizeof(*bins); i++) {
+		if (starts_with(path, n, bins[i]))
+			return true;
+	}
+	return after_last_of(path, n, packages) || after_stdlib(path, n) || is_generated(path, n);
+}
+
+/*
+ * What an installer put beside an interpreter: PREFIX/bin/NAME of a PREFIX whose
+ * library the profile has code of.  It has no suffix, as console scripts do not
+ * (Python Packaging: entry points); a script of one's own, elsewhere or with one,
+ * stays one's own.
+ */
+static bool is_installed_script(const struct pv_profile *profile, const char *path, size_t n)
+{
+	static const char bin[] = "/bin/";
+	size_t base = base_name(path, n), length = sizeof(bin) - 1;
+
+	if (base < length || memcmp(path + base - length, bin, length) ||
+	    (n > 3 && !memcmp(path + n - 3, ".py", 3)))
+		return false;
+	for (size_t i = 0; i < profile->prefixes.n; i++) {
+		const struct pv_prefix *prefix = pv_vec_at(&profile->prefixes, i);
+
+		if (prefix->n == base - length &&
+		    !memcmp(pv_strings_get(profile->strings, prefix->file), path, prefix->n))
+			return true;
+	}
+	return false;
 }
 
 /* Where the system and its packages put native code. */
@@ -105,7 +162,7 @@ bool pv_loc_is_own(const struct pv_profile *profile, const struct pv_loc *loc)
 	if (loc->kind == PV_LOC_PYTHON) {
 		path = pv_strings_get(profile->strings, loc->file);
 		n = pv_strings_length(profile->strings, loc->file);
-		return n && !pv_path_is_library(path, n);
+		return n && !pv_path_is_library(path, n) && !is_installed_script(profile, path, n);
 	}
 	if (loc->kind != PV_LOC_NATIVE && loc->kind != PV_LOC_INLINED)
 		return false;

@@ -22,10 +22,14 @@ size_t pv_path_skip(const char *path, size_t n);
  */
 bool pv_path_is_library(const char *path, size_t n);
 
+/* Bytes of the directory that has an interpreter's library in it, 0: none ("/usr", "/srv/venv"). */
+size_t pv_path_prefix(const char *path, size_t n);
+
 /*
  * The user's own code: Python files outside the interpreter's library and
- * -packages; native code neither there nor in the system's directories nor the
- * interpreter itself.  Kernel frames and markers are nobody's.
+ * -packages, but not the commands that those brought along (/srv/venv/bin/flask); native code
+ * neither there nor in the system's directories nor the interpreter itself.  Kernel frames and
+ * markers are nobody's.
  */
 bool pv_loc_is_own(const struct pv_profile *profile, const struct pv_loc *loc);
 

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "model/frame.h"
+#include "model/path.h"
 #include "model/profile.h"
 #include "model/strings.h"
 
@@ -29,6 +30,7 @@ struct pv_err *pv_profile_create(struct pv_profile **ret)
 	profile->ticks = (struct pv_vec)PV_VEC(struct pv_tick);
 	profile->modules = (struct pv_vec)PV_VEC(struct pv_module);
 	profile->sources = (struct pv_vec)PV_VEC(struct pv_source);
+	profile->prefixes = (struct pv_vec)PV_VEC(struct pv_prefix);
 	err = pv_strings_create(&profile->strings);
 	if (!err)
 		err = pv_vec_append(&profile->nodes, NULL, 1, NULL);
@@ -55,6 +57,7 @@ void pv_profile_destroy(struct pv_profile *profile)
 	for (size_t i = 0; i < profile->sources.n; i++)
 		free(((struct pv_source *)pv_vec_at(&profile->sources, i))->text);
 	pv_vec_deinit(&profile->sources);
+	pv_vec_deinit(&profile->prefixes);
 	pv_index_deinit(&profile->node_index);
 	pv_index_deinit(&profile->sample_index);
 	pv_map_deinit(&profile->loc_index);
@@ -104,9 +107,32 @@ static uint64_t loc_hash(const struct pv_loc *loc)
 	return pv_hash(hash ^ loc->kind);
 }
 
+/* More than a few are made up, and would take time. */
+enum { PREFIXES_MAX = 64 };
+
+static struct pv_err *note_prefix(struct pv_profile *profile, const struct pv_loc *loc)
+{
+	const char *path = pv_strings_get(profile->strings, loc->file);
+	struct pv_prefix prefix = { .file = loc->file };
+
+	if (loc->kind == PV_LOC_PYTHON)
+		prefix.n = pv_path_prefix(path, pv_strings_length(profile->strings, loc->file));
+	if (!prefix.n || profile->prefixes.n == PREFIXES_MAX)
+		return NULL;
+	for (size_t i = profile->prefixes.n; i; i--) {
+		const struct pv_prefix *known = pv_vec_at(&profile->prefixes, i - 1);
+
+		if (known->n == prefix.n &&
+		    !memcmp(pv_strings_get(profile->strings, known->file), path, prefix.n))
+			return NULL;
+	}
+	return pv_vec_append(&profile->prefixes, &prefix, 1, NULL);
+}
+
 struct pv_err *pv_profile_loc(struct pv_profile *profile, const struct pv_loc *loc, uint32_t *ret)
 {
 	uint64_t key = loc_hash(loc), id;
+	struct pv_err *err;
 
 	while (pv_map_get(&profile->loc_index, key, &id)) {
 		if (loc_equal(pv_vec_at(&profile->locs, id), loc)) {
@@ -115,7 +141,8 @@ struct pv_err *pv_profile_loc(struct pv_profile *profile, const struct pv_loc *l
 		}
 		key = pv_hash(key + 1);
 	}
-	return append_indexed(&profile->locs, &profile->loc_index, key, loc, ret);
+	err = note_prefix(profile, loc);
+	return err ? err : append_indexed(&profile->locs, &profile->loc_index, key, loc, ret);
 }
 
 /* The same with an index that does not keep the keys. */

@@ -88,6 +88,12 @@ struct pv_module {
 	uint32_t build_id; /* string id: hexadecimal, "" if it has none */
 };
 
+/* Where an interpreter's library is, as code of it says: "/usr", "/srv/venv". */
+struct pv_prefix {
+	uint32_t file; /* string id of a path that begins with it */
+	uint32_t n;    /* so many bytes */
+};
+
 /* The text of a source file, as it was when it was first seen in a stack. */
 struct pv_source {
 	uint32_t file; /* string id, as in pv_loc.file */
@@ -128,6 +134,7 @@ struct pv_profile {
 	struct pv_vec ticks;     /* struct pv_tick; empty: times are not known */
 	struct pv_vec modules;   /* struct pv_module */
 	struct pv_vec sources;   /* struct pv_source */
+	struct pv_vec prefixes;  /* struct pv_prefix, each once */
 
 	/* private indices of the functions below */
 	struct pv_index node_index, sample_index;

@@ -6,24 +6,19 @@
  */
 #include "out/about.h"
 
-#include <inttypes.h>
 #include <time.h>
 
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "base/text.h"
+#include "model/doubts.h"
 #include "model/profile.h"
 #include "model/strings.h"
 #include "out/format.h"
 
 struct pv_err *pv_about_count(struct pv_str *str, uint64_t n)
 {
-	char digits[32], text[48];
-	size_t n_digits = snprintf(digits, sizeof(digits), "%" PRIu64, n), at = 0;
-
-	for (size_t i = 0; i < n_digits; i++) {
-		if (i && (n_digits - i) % 3 == 0)
-			text[at++] = ',';
-		text[at++] = digits[i];
-	}
-	return pv_str_append(str, text, at);
+	return pv_str_appendf(str, "%s", pv_text_number(n).text);
 }
 
 struct pv_err *pv_about_seconds(struct pv_str *str, const struct pv_profile *profile,
@@ -89,15 +84,13 @@ static struct pv_err *append_time(struct pv_str *str, const struct pv_profile *p
 	if (!err && profile->period_ns)
 		err = pv_str_appendf(str, " at %.0f Hz", 1e9 / profile->period_ns);
 	if (!err)
-		err = pv_str_append(str, "; ", 2);
+		err = pv_str_append(str, ", in ", 5);
 	if (!err)
 		err = pv_profile_tasks(profile, &tasks);
 	if (!err)
 		err = append_plural(str, tasks.threads, "thread", "s");
-	if (!err)
-		err = pv_str_appendf(str, " on CPU");
 	if (!err && tasks.processes > 1) {
-		err = pv_str_appendf(str, " in ");
+		err = pv_str_appendf(str, " of ");
 		if (!err)
 			err = append_plural(str, tasks.processes, "process", "es");
 	}
@@ -164,9 +157,7 @@ static struct pv_err *add_losses(struct pv_about *about, const struct pv_losses 
 		if (!err)
 			err = pv_about_count(note, losses->count[i]);
 		if (!err)
-			err = pv_str_appendf(note, " %s",
-					     losses->text[i] ? losses->text[i]
-							     : "of an unknown cause");
+			err = pv_str_appendf(note, " %s", pv_losses_text(losses, i));
 	}
 	return err;
 }
@@ -207,6 +198,27 @@ static struct pv_err *add_limits(struct pv_about *about, const struct pv_profile
 	return err;
 }
 
+/* What the profile does not hold, and the terminal and the page say, too. */
+static struct pv_err *add_doubts(struct pv_about *about, const struct pv_profile *profile)
+{
+	struct pv_missing missing = pv_missing_of(profile);
+	struct pv_str text PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_err *err = pv_unwatched_text(profile, &text);
+	struct pv_str *note;
+
+	if (!err && missing.missing) {
+		err = add_note(about, &note);
+		if (!err)
+			err = append_plural(note, missing.missing, "sample", "s");
+		if (!err)
+			err = pv_str_appendf(note, " fewer than its CPU time is worth");
+	}
+	if (err || !text.n)
+		return err;
+	err = add_note(about, &note);
+	return err ? err : pv_str_appendf(note, "%s, not recorded", pv_str_text(&text));
+}
+
 struct pv_err *pv_about_init(struct pv_about *about, const struct pv_profile *profile)
 {
 	const struct pv_sample *samples = profile->samples.data;
@@ -227,6 +239,8 @@ struct pv_err *pv_about_init(struct pv_about *about, const struct pv_profile *pr
 		err = add_losses(about, &profile->losses);
 	if (!err)
 		err = add_limits(about, profile);
+	if (!err)
+		err = add_doubts(about, profile);
 	if (err)
 		pv_about_deinit(about);
 	return err;

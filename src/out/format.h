@@ -48,9 +48,10 @@ struct pv_loc;
 
 /*
  * Names come from the target and may be any bytes.  Escaped, a text is valid
- * UTF-8 and one line, and its bytes can be had back: bytes of invalid UTF-8,
- * control characters (line ends of every kind among them) and U+FFFE, U+FFFF,
- * which XML forbids, become \xNN for each byte, a backslash becomes two.
+ * UTF-8 and one line, and its bytes can be had back: bytes of invalid UTF-8 and
+ * what pv_text_is_command() of base/text.h knows (line ends of every kind, what
+ * XML forbids and what hides or reorders its neighbours) become \xNN for each
+ * byte, a backslash becomes two.
  */
 enum pv_escape {
 	PV_ESCAPE_NONE = 0,

@@ -14,16 +14,6 @@
 #include "model/strings.h"
 #include "out/format.h"
 
-/*
- * C0, C1, DEL, the separators at which Unicode-aware readers break a line, and
- * what no XML 1.0 document may hold (section 2.2).
- */
-static bool is_unsafe(unsigned int c)
-{
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfffe ||
-	       c == 0xffff;
-}
-
 /* Bytes at the start of text that stand for themselves. */
 static size_t plain_length(const char *s, size_t n, enum pv_escape escape)
 {
@@ -32,7 +22,8 @@ static size_t plain_length(const char *s, size_t n, enum pv_escape escape)
 
 	for (; length < n; length += step) {
 		step = pv_text_decode(s + length, n - length, &c);
-		if (!step || is_unsafe(c) || c == '\\' || (c == ';' && escape == PV_ESCAPE_LINE))
+		if (!step || pv_text_is_command(c) || c == '\\' ||
+		    (c == ';' && escape == PV_ESCAPE_LINE))
 			break;
 	}
 	return length;

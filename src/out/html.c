@@ -9,6 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/str.h"
+#include "model/doubts.h"
 #include "model/frame.h"
 #include "model/path.h"
 #include "model/profile.h"
@@ -61,6 +63,22 @@ static void meta_string(struct pv_json *json, const struct pv_profile *profile, 
 		      pv_strings_length(profile->strings, id));
 }
 
+static void meta_waiting(struct pv_json *json, const struct pv_profile *profile)
+{
+	const struct pv_waiting *waiting = &profile->waiting;
+
+	if (!waiting->tid)
+		return;
+	pv_json_begin(json, "waiting", '{');
+	meta_string(json, profile, "function", waiting->function);
+	meta_string(json, profile, "place", waiting->place);
+	meta_string(json, profile, "thread", waiting->thread);
+	pv_json_bool(json, "main", waiting->tid == profile->pid);
+	pv_json_bool(json, "stopped", waiting->stopped);
+	pv_json_int(json, "other_threads", waiting->n_others);
+	pv_json_end(json, '}');
+}
+
 static void meta_capture(struct pv_json *json, const struct pv_profile *profile)
 {
 	pv_json_begin(json, "capture", '{');
@@ -85,14 +103,21 @@ static void meta_capture(struct pv_json *json, const struct pv_profile *profile)
 	pv_json_int(json, "target_cpu_ns", (int64_t)profile->target_cpu_ns);
 	pv_json_int(json, "own_cpu_ns", (int64_t)profile->own_cpu_ns);
 	pv_json_int(json, "probe_ns", (int64_t)profile->probe_ns);
+	meta_waiting(json, profile);
 	pv_json_end(json, '}');
 }
 
-static void meta_quality(struct pv_json *json, const struct pv_profile *profile)
+/* What is missing, and what is to be said of it, is decided in model/. */
+static struct pv_err *meta_quality(struct pv_json *json, const struct pv_profile *profile)
 {
 	const struct pv_quality *quality = &profile->quality;
 	const struct pv_losses *losses = &profile->losses;
+	struct pv_missing missing = pv_missing_of(profile);
+	struct pv_str children PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_err *err = pv_unwatched_text(profile, &children);
 
+	if (err)
+		return err;
 	pv_json_begin(json, "quality", '{');
 	pv_json_int(json, "samples", (int64_t)quality->samples);
 	pv_json_int(json, "complete", (int64_t)quality->complete);
@@ -100,19 +125,19 @@ static void meta_quality(struct pv_json *json, const struct pv_profile *profile)
 	pv_json_int(json, "marked", (int64_t)quality->marked);
 	pv_json_int(json, "bridged", (int64_t)quality->bridged);
 	pv_json_int(json, "lost", (int64_t)pv_losses_samples(losses));
+	pv_json_int(json, "expected", (int64_t)missing.expected);
+	pv_json_int(json, "missing", (int64_t)missing.missing);
+	pv_json_bytes(json, "children", pv_str_text(&children), children.n);
 	pv_json_end(json, '}');
-	pv_json_begin(json, "losses", '[');
+	pv_losses_json(losses, json);
+	pv_json_begin(json, "causes", '{');
 	for (size_t i = 1; i < PV_LOSSES_MAX; i++) {
-		if (!losses->count[i])
-			continue;
-		pv_json_begin(json, NULL, '{');
-		pv_json_string(json, "name", losses->name[i] ? losses->name[i] : "");
-		pv_json_string(json, "text",
-			       losses->text[i] ? losses->text[i] : "of an unknown cause");
-		pv_json_int(json, "count", (int64_t)losses->count[i]);
-		pv_json_end(json, '}');
+		if (losses->count[i])
+			pv_json_string(json, pv_losses_name(losses, i).text,
+				       pv_losses_text(losses, i));
 	}
-	pv_json_end(json, ']');
+	pv_json_end(json, '}');
+	return NULL;
 }
 
 static void meta_processes(struct pv_json *json, const struct pv_profile *profile)
@@ -167,6 +192,7 @@ static struct pv_err *write_meta(struct html *html)
 	size_t n = 0;
 	_pv_fclose_ FILE *file = open_memstream(&text, &n);
 	struct pv_json json = { .file = file };
+	struct pv_err *err;
 
 	if (!file)
 		return &pv_enomem;
@@ -174,7 +200,9 @@ static struct pv_err *write_meta(struct html *html)
 	pv_json_string(&json, "view", "profile");
 	pv_json_string(&json, "pitviper", PV_VERSION);
 	meta_capture(&json, html->profile);
-	meta_quality(&json, html->profile);
+	err = meta_quality(&json, html->profile);
+	if (err)
+		return err;
 	meta_processes(&json, html->profile);
 	meta_modules(&json, html->profile);
 	pv_json_end(&json, '}');

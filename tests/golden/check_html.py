@@ -181,7 +181,8 @@ def check(page, recipe, check_that):
     check_that("files are shown as in folded output", not wrong, wrong)
     check_that("times of the capture are the recipe's", all(meta["capture"][name] == recipe.number(name) for name in
                ("pid", "period_ns", "slice_ns", "duration_ns", "target_cpu_ns", "own_cpu_ns", "probe_ns")))
-    check_that("losses are the recipe's", sorted(loss["count"] for loss in meta["losses"]) == sorted(recipe.losses.values()))
+    check_that("losses are the recipe's", sorted(n for n in meta["lost"].values() if n) == sorted(recipe.losses.values())
+               and {name for name, n in meta["lost"].items() if n} == set(meta["causes"]))
 
 
 def is_empty(data):

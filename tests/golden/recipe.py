@@ -6,6 +6,7 @@ Input: text as in profile.txt, whose head says how it reads.  Output: a Recipe; 
 import collections
 import dataclasses
 import re
+import unicodedata
 
 KINDS = {"p": "python", "n": "native", "i": "inlined", "k": "kernel", "m": "marker", "t": "thread", "P": "process"}
 # Where the system and its packages put native code: nobody's own.
@@ -95,13 +96,23 @@ def read(text):
     return recipe
 
 
+# Not assigned, letters or marks, but like the characters of category Cf they show nothing or act on what is beside
+# them: Mongolian variation selectors, one of the invisible operators, the Hangul filler, specials, Egyptian
+# hieroglyph controls (of Unicode 15), all of the plane of tags.
+HIDDEN = {0x2065, 0x3164, *range(0x180b, 0x1810), *range(0xfff0, 0xfffc), *range(0x13430, 0x13440), *range(0xe0000, 0xe1000)}
+
+
+def is_obeyed(code):
+    """Rather than shown: controls, format characters, line ends, never a character."""
+    return code in HIDDEN or code & 0xfffe == 0xfffe or unicodedata.category(chr(code)) in ("Cc", "Cf", "Zl", "Zp")
+
+
 def escape(data, separators=""):
-    """docs/formats.md: what is not printable UTF-8 as \\xNN for each byte, a backslash as two."""
+    """docs/formats.md: what is not shown as it is, and what is not as \\xNN for each byte, a backslash as two."""
     out = []
     for char in data.decode("utf-8", "surrogateescape"):
         code = ord(char)
-        control = code < 0x20 or 0x7f <= code < 0xa0 or code in (0x2028, 0x2029, 0xfffe, 0xffff)
-        if control or 0xdc80 <= code <= 0xdcff or char in separators:
+        if is_obeyed(code) or 0xdc80 <= code <= 0xdcff or char in separators:
             out += [f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape")]
         else:
             out.append("\\\\" if char == "\\" else char)
@@ -117,7 +128,7 @@ def shown_file(path):
     """A library's file from its package on, __init__.py with its directory, all else by its base name."""
     if path.startswith(b"<") or b"/" not in path or path.endswith(b"/"):
         return path
-    for cut in (rb".*-packages/(.+)", rb".*/lib/python[^/]*/(.+)"):
+    for cut in (rb".*/(?:site|dist)-packages/(.+)", rb".*/lib(?:64)?/python[^/]*/(.+)"):
         match = re.fullmatch(cut, path, re.S)
         if match:
             return match[1]
@@ -140,6 +151,14 @@ def frame_text(frame, separators=""):
     return name_text(frame, separators) + (f" ({escape(place, separators)}{line})" if place else "")
 
 
+def is_command(path, recipe):
+    """PREFIX/bin/NAME, without a suffix, of a PREFIX with an interpreter's library that the profile has code of."""
+    place = re.fullmatch(rb"(.+)/bin/[^/]+", path, re.S)
+    return bool(place) and not path.endswith(b".py") and any(
+        re.match(re.escape(place[1]) + rb"/lib(64)?/python\d", frame.file, re.S)
+        for sample in recipe.samples for frame in sample.frames if frame.kind == "python")
+
+
 def is_own(frame, recipe):
     """The user's own code: not in the interpreter's library, -packages, or the system's directories."""
     if frame.kind == "python":
@@ -148,7 +167,9 @@ def is_own(frame, recipe):
         path = recipe.modules[frame.module][0]
     else:
         return False
-    if not path or re.search(rb"-packages/|/lib/python[^/]*/", path, re.S) or path.startswith(b"<frozen "):
+    if not path or re.search(rb"/(site|dist)-packages/|/lib(64)?/python[^/]*/", path, re.S) or path.startswith(b"<frozen "):
+        return False
+    if re.match(rb"/(usr/)?s?bin/", path) or (frame.kind == "python" and is_command(path, recipe)):
         return False
     return frame.kind == "python" or not (path.startswith(SYSTEM) or
                                           re.match(rb"python|libpython", path.split(b"/")[-1]))

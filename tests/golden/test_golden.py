@@ -11,10 +11,18 @@ Update a golden file only after reading the difference:
 """
 import difflib
 import importlib
+import importlib.util
+import os
 import pathlib
 import re
 import subprocess
 import sys
+
+SYSTEM_PYTHON = "/usr/bin/python3"  # has Debian's python3-jsonschema
+if not importlib.util.find_spec("jsonschema"):
+    if sys.executable == SYSTEM_PYTHON:
+        sys.exit("test_golden.py: needs Debian's python3-jsonschema; tools/install-deps --tests")
+    os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON, *sys.argv])
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))

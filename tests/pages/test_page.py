@@ -206,7 +206,7 @@ def test_a_click_keeps_a_frame(page):
     assert facts[""] == "_mysql_fetch"
     assert facts["total"] == f"{total / 100:.2f} s · {percent(total, 400)}"
     assert facts["self"] == f"{own / 100:.2f} s · {percent(own, 400)}"
-    assert facts["samples"] == f"{total} on 1 thread"
+    assert facts["samples"] == f"{total} in 1 thread"
     # and it stays while the pointer is elsewhere
     other, _ = frame_point(page, view, FETCH[:2])
     page.pointer(("move", other))
@@ -300,6 +300,19 @@ def test_double_click_zooms_and_escape_goes_back(page):
     page.settle()
     assert page.state()["zoom"] == zoomed
     assert tree[()][0] == 400
+
+
+def test_steps_within_a_frame_are_all_in_the_history(page):
+    """The address is written when the graph is painted; what comes sooner is not lost."""
+    page.open(TEXT)
+    page.js("for (const id of ['tab-down', 'theme-key', 'tab-functions', 'tab-lines', 'theme-key'])"
+            "document.getElementById(id).click()")
+    page.settle()
+    assert page.state() == {"tab": "lines"}
+    for before in ({"tab": "functions", "theme": "dark"}, {"tab": "down", "theme": "dark"}, {}):
+        page.driver.back()
+        page.settle()
+        assert page.state() == before
 
 
 def test_keys_move_zoom_hide(page):

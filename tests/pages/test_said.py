@@ -18,6 +18,10 @@ def profile(*lines, head=()):
     return "\n".join([*HEAD, *head, *lines]) + "\n"
 
 
+WAITING = ["capture waiting.function epoll_wait", "capture waiting.place app.py:41", "capture waiting.thread MainThread",
+           "capture waiting.tid 7", "capture waiting.n_others 3"]
+CHILDREN = ["capture n_unwatched 2", "capture unwatched_cpu_ns 2040000000"]
+
 SENTENCES = {
     "a driver under one line of own code": (
         TEXT, "On CPU 4.00 s of 5.00 s (80 %). The largest part, 30 %, is PyUnicode_Decode (python3.12) under report (app.py:6)."),
@@ -102,8 +106,41 @@ SENTENCES = {
         profile("900 7 main | P process~a~(7) - - 0 | p f /srv/app/app.py - 3",
                 "900 8 pool process=8.1 | P process~b~(8) - - 0 | p f /srv/app/app.py - 3"),
         "On CPU 18.0 s in 10.0 s (1.8 CPUs). All of it, 100 %, is in f (app.py:3)."),
+    "idle, and it is known where it waits": (
+        profile("40 7 main | p f /srv/app/app.py - 3", head=WAITING),
+        "On CPU 4 % of 10.0 s; waiting in epoll_wait under app.py:41 (main thread, 3 more); while it runs, `pitviper stack 7` "
+        "shows more. All of it, 100 %, is in f (app.py:3). Only 40 samples: shares are rough."),
+    "idle in another thread than the first": (
+        profile("1 7 main | p f /srv/app/app.py - 3", head=[*WAITING, "capture waiting.tid 9", "capture waiting.thread a~\\x1b~b"]),
+        "On CPU 0.1 % of 10.0 s; waiting in epoll_wait under app.py:41 (thread a \\x1b b, 3 more); while it runs, "
+        "`pitviper stack 7` shows more. Only 1 sample: shares are rough."),
+    "stopped": (
+        profile("1 7 main | p f /srv/app/app.py - 3", head=[*WAITING, "capture waiting.stopped 1", "capture waiting.n_others 0",
+                                                            "capture waiting.place -"]),
+        "On CPU 0.1 % of 10.0 s; stopped by a signal; while it runs, `pitviper stack 7` shows more. Only 1 sample: shares are rough."),
+    "idle for its children": (
+        profile("40 7 main | p f /srv/app/app.py - 3", head=[*WAITING, *CHILDREN]),
+        "On CPU 4 % of 10.0 s; waiting in epoll_wait under app.py:41 (main thread, 3 more); while it runs, `pitviper stack 7` "
+        "shows more. All of it, 100 %, is in f (app.py:3). Only 40 samples: shares are rough. 2 child processes used 2.0 s of CPU "
+        "meanwhile, not recorded: --children takes them along."),
+    "busy children of which some have ended": (
+        profile("900 7 main | p f /srv/app/app.py - 3", head=[*CHILDREN, "capture unwatched_least 1"]),
+        "On CPU 9.00 s of 10.0 s (90 %). All of it, 100 %, is in f (app.py:3). Child processes used at least 2.0 s of CPU "
+        "meanwhile, not recorded: --children takes them along."),
+    "children not worth a word": (
+        profile("900 7 main | p f /srv/app/app.py - 3", head=["capture n_unwatched 1", "capture unwatched_cpu_ns 90000000"]),
+        "On CPU 9.00 s of 10.0 s (90 %). All of it, 100 %, is in f (app.py:3)."),
+    "missing samples": (
+        profile("500 7 main | p f /srv/app/app.py - 3", head=["capture target_cpu_ns 9000000000"]),
+        "On CPU 9.00 s of 10.0 s (90 %). All of it, 100 %, is in f (app.py:3)."),
     "no sample": (
-        profile(), "No samples in 10.0 s: it was idle. `pitviper stack 7` shows what it waits for."),
+        profile(), "No samples in 10.0 s: it was idle. While it runs, `pitviper stack 7` shows what it waits for."),
+    "no sample, and it is known where it waits": (
+        profile(head=[*WAITING, *CHILDREN]),
+        "On CPU 0 % of 10.0 s; waiting in epoll_wait under app.py:41 (main thread, 3 more); while it runs, `pitviper stack 7` "
+        "shows more. 2 child processes used 2.0 s of CPU meanwhile, not recorded: --children takes them along."),
+    "no sample before the break": (
+        profile(head=["capture cut 1"]), "No sample is there before the break."),
     "no sample, and it ended": (
         profile(head=["capture ended 1"]), "No samples in 10.0 s: it ended without using CPU time worth a sample."),
     "only markers": (
@@ -122,7 +159,8 @@ def test_answer(page, name):
     assert page.text("#sentence") == want
 
 
-@pytest.mark.parametrize("name", [name for name in SENTENCES if not name.startswith(("no sample", "neither"))])
+@pytest.mark.parametrize("name", [name for name in SENTENCES if name not in ("no sample", "no sample, and it ended")
+                                  and not name.startswith("neither")])
 def test_answer_is_the_terminals(page, name, tmp_path):
     """The same words as `pitviper report` says; the layers are in the bar."""
     recipe, _ = SENTENCES[name]
@@ -130,12 +168,23 @@ def test_answer_is_the_terminals(page, name, tmp_path):
     said = subprocess.run([PITVIPER, "report", str(tmp_path / "it.pvr")], capture_output=True, text=True, check=True,
                           env={**os.environ, "LC_ALL": "C.UTF-8", "COLUMNS": "400"})
     lines = [line for line in (said.stdout + said.stderr).splitlines() if line]
-    first = re.sub(r"\): .*", ").", lines[0])
+    first = re.sub(r"\): .*", ").", next(line for line in lines if not line.startswith("The recording breaks off")))
     turn = next((line for line in lines if line.startswith(("All of it", "Most of it", "The largest part"))), "")
     page.open(recipe)
     # What hinders is said in both, on the terminal by the summary.
-    turn = " ".join([turn, *(line for line in lines if line.startswith("Python frames are not shown"))])
-    assert re.sub(r" ?Only \d+ samples?: shares are rough\.", "", page.text("#sentence")).strip() == (first + " " + turn.strip()).strip()
+    turn = " ".join([turn, *(line for line in lines if line.startswith("Python frames are not shown")),
+                     *(line for line in lines if "--children" in line)])
+    assert re.sub(r" ?Only \d+ samples?: shares are rough\.", "", page.text("#sentence")).split() == (first + " " + turn).split()
+
+
+def test_what_is_known_of_the_whole_is_not_said_of_a_part(page):
+    page.open("\n".join(["capture slice_ns 100000000", "capture n_slices 100", profile(
+        "20 7 main at=5:10,50:10 | p f /srv/app/app.py - 3", head=[*WAITING, *CHILDREN])]))
+    assert "epoll_wait" in page.text("#sentence") and "2 child processes" in page.text("#sentence")
+    page.open("\n".join(["capture slice_ns 100000000", "capture n_slices 100", profile(
+        "20 7 main at=5:10,50:10 | p f /srv/app/app.py - 3", head=[*WAITING, *CHILDREN])]), **{"from": 0, "to": 4})
+    assert page.text("#sentence").startswith("On CPU 3 % of 4.00 s: it was idle.")
+    assert "child" not in page.text("#sentence")
 
 
 @pytest.mark.parametrize("state, want", [
@@ -164,7 +213,9 @@ QUALITY = {
     "marked": (["capture quality.marked 20"], False, "400 samples, none lost", "5.00 % of the stacks are marked"),
     "cut": (["capture cut 1"], False, "400 samples, none lost", "The recording breaks off"),
     "costly": (["capture probe_ns 250000000"], False, "400 samples, none lost", "cost the target 5.0 % of one CPU"),
-    "fewer samples than time": (["capture target_cpu_ns 5000000000"], False, "400 samples, none lost", "stand for 80 % of the CPU time"),
+    "fewer samples than time": (["capture target_cpu_ns 5000000000"], False, "400 samples, none lost", "100 samples (20.0 %) fewer"),
+    "hardly fewer samples than time": (["capture target_cpu_ns 4800000000"], True, "400 samples, none lost", ""),
+    "children": (CHILDREN, False, "400 samples, none lost", "2 child processes used 2.0 s of CPU meanwhile, not recorded"),
     "unreadable Python": (["capture problem its~Python~is~too~old"], False, "400 samples, none lost", "its Python is too old"),
     "changed source": (["source /srv/shop/net.py 1 x"], False, "400 samples, none lost", "/srv/shop/net.py"),
 }
@@ -210,7 +261,7 @@ def test_without_a_period_all_is_in_samples(page):
 def test_an_idle_target_is_said_where_the_graph_would_be(page):
     page.open(profile())
     assert page.is_visible("#nothing") and not page.is_visible("#panel") and not page.is_visible("#layers")
-    assert page.text("#nothing .big") == "No samples in 10.0 s: it was idle. `pitviper stack 7` shows what it waits for."
+    assert page.text("#nothing .big") == "No samples in 10.0 s: it was idle. While it runs, `pitviper stack 7` shows what it waits for."
     assert "Only time on a CPU is sampled" in page.text("#nothing")
     page.open(profile(head=["capture ended 1"]), tab="down")
     assert page.text("#nothing .big") == "No samples in 10.0 s: it ended without using CPU time worth a sample."

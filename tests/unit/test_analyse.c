@@ -667,7 +667,7 @@ START_TEST(answer_of_the_screens)
 
 	expect_answer(
 		p, NULL,
-		"On CPU 28.4 s of 30.0 s (95 %): 48 % Python, 41 % C, 12 % kernel. 3 threads, "
+		"On CPU 28.4 s of 30.0 s (95 %): 48 % Python, 41 % C, 12 % kernel, in 3 threads; "
 		"GC 0.8 %.\n"
 		"The largest part, 41 %, is _mysql_ResultObject_fetch_row (_mysql.so) under "
 		"report (app.py:52).\n");
@@ -681,15 +681,16 @@ START_TEST(answer_forms)
 
 	add(p, 60, "p f /a.py 1");
 	add(p, 36, "p f /a.py 1|k read - 0");
-	expect_answer(p, NULL,
-		      "On CPU 0.96 s of 1.00 s (96 %): 62 % Python, 0 % C, 38 % kernel. 1 thread.\n"
-		      "All of it, 100 %, is in f (a.py:1).\n");
+	expect_answer(
+		p, NULL,
+		"On CPU 0.96 s of 1.00 s (96 %): 62 % Python, 0 % C, 38 % kernel, in 1 thread.\n"
+		"All of it, 100 %, is in f (a.py:1).\n");
 	p->no_kernel = true;
 	p->no_native = true;
 	add_of(p, 12, 12, 224, "p f /a.py 1|n g x.so 0");
 	expect_answer(p, NULL,
 		      "On CPU 3.20 s in 1.00 s (3.2 CPUs): 89 % Python and the C code it calls, "
-		      "the kernel's time included. 2 processes, 2 threads.\n"
+		      "the kernel's time included, in 2 threads of 2 processes.\n"
 		      "Most of it, 70 %, is g (x.so) under f (a.py:1).\n");
 	pv_profile_destroy(p);
 	/* no CPython: no share of Python; hours without decimals */
@@ -698,7 +699,7 @@ START_TEST(answer_forms)
 	add(p, 300000, "n main prog 0");
 	add(p, 700, "n main prog 0|k read - 0");
 	expect_answer(p, NULL,
-		      "On CPU 3007 s of 3600 s (84 %): 100 % C, 0 % kernel. 1 thread.\n"
+		      "On CPU 3007 s of 3600 s (84 %): 100 % C, 0 % kernel, in 1 thread.\n"
 		      "All of it, 100 %, is in code that is not your own: 100 % in main (prog).\n");
 	pv_profile_destroy(p);
 	p = profile_of(1);
@@ -710,13 +711,13 @@ START_TEST(answer_forms)
 	}
 	expect_answer(
 		p, NULL,
-		"On CPU 1.00 s of 1.00 s (100 %): 0 % Python, 100 % C, 0 % kernel. 1 thread.\n"
+		"On CPU 1.00 s of 1.00 s (100 %): 0 % Python, 100 % C, 0 % kernel, in 1 thread.\n"
 		"All of it, 100 %, is in stacks without Python frames.\n");
 	add(p, 20, "p start /a.py 1");
-	expect_answer(
-		p, NULL,
-		"On CPU 1.20 s in 1.00 s (1.2 CPUs): 17 % Python, 83 % C, 0 % kernel. 1 thread.\n"
-		"Most of it, 83 %, runs no code of your own.\n");
+	expect_answer(p, NULL,
+		      "On CPU 1.20 s in 1.00 s (1.2 CPUs): 17 % Python, 83 % C, 0 % kernel, in 1 "
+		      "thread.\n"
+		      "Most of it, 83 %, runs no code of your own.\n");
 	pv_profile_destroy(p);
 }
 END_TEST
@@ -732,7 +733,7 @@ START_TEST(answer_of_a_framework)
 	add(p, 26, "p run /usr/lib/python3/dist-packages/gunicorn/sync.py 69|p other /a.py 9");
 	expect_answer(
 		p, NULL,
-		"On CPU 1.00 s of 1.00 s (100 %): 56 % Python, 44 % C, 0 % kernel. 1 thread.\n"
+		"On CPU 1.00 s of 1.00 s (100 %): 56 % Python, 44 % C, 0 % kernel, in 1 thread.\n"
 		"The largest part of your own code's time, 30 %, is in report (a.py:5); 44 % runs "
 		"no code of your own.\n");
 	pv_profile_destroy(p);
@@ -747,14 +748,15 @@ START_TEST(answer_of_doubtful_stacks)
 	add(p, 51, "m [truncated] - 0|n send libc.so.6 0");
 	add(p, 40, "n send libc.so.6 0");
 	add(p, 9, "p run /usr/lib/python3.11/json/decoder.py 3");
-	expect_answer(p, NULL,
-		      "On CPU 1.00 s of 1.00 s (100 %): 9 % Python, 91 % C, 0 % kernel. 1 thread.\n"
-		      "All of it, 100 %, is in incomplete stacks: 51 % in send (libc.so.6).\n");
+	expect_answer(
+		p, NULL,
+		"On CPU 1.00 s of 1.00 s (100 %): 9 % Python, 91 % C, 0 % kernel, in 1 thread.\n"
+		"All of it, 100 %, is in incomplete stacks: 51 % in send (libc.so.6).\n");
 	add(p, 2, "p run /usr/lib/python3.11/json/decoder.py 3|m [unwind~break] - 0");
 	expect_answer(
 		p, NULL,
-		"On CPU 1.02 s of 1.00 s (102 %): 9 % Python, 89 % C, 0 % kernel, 2.0 % marked. "
-		"1 thread.\n"
+		"On CPU 1.02 s of 1.00 s (102 %): 9 % Python, 89 % C, 0 % kernel, 2.0 % marked, "
+		"in 1 thread.\n"
 		"All of it, 100 %, is in code that is not your own: 50 % in send (libc.so.6).\n");
 	pv_profile_destroy(p);
 }
@@ -768,7 +770,7 @@ START_TEST(answer_of_the_collector)
 	add(p, 20, "p alloc /a.py 10");
 	expect_answer(
 		p, NULL,
-		"On CPU 0.80 s of 1.00 s (80 %): 25 % Python, 75 % C, 0 % kernel. 1 thread.\n"
+		"On CPU 0.80 s of 1.00 s (80 %): 25 % Python, 75 % C, 0 % kernel, in 1 thread.\n"
 		"Most of it, 75 %, is the garbage collector, started under alloc (a.py:10).\n");
 	pv_profile_destroy(p);
 }
@@ -783,7 +785,7 @@ START_TEST(answer_below_half)
 	add(p, 42, "p rest /a.py 7|k read - 0");
 	expect_answer(
 		p, NULL,
-		"On CPU 1.00 s of 1.00 s (100 %): 17 % Python, 41 % C, 42 % kernel. 1 thread.\n"
+		"On CPU 1.00 s of 1.00 s (100 %): 17 % Python, 41 % C, 42 % kernel, in 1 thread.\n"
 		"The largest part, 41 %, is g (x.so) under f (a.py:1).\n");
 	pv_profile_destroy(p);
 }
@@ -854,6 +856,7 @@ START_TEST(answer_of_an_idle_target)
 	struct pv_wait wait = wait_of("epoll_wait", "app.py:41");
 
 	p->pid = 4127;
+	wait.is_there = true;
 	expect_answer(p, NULL, "On CPU 0 % of 10.0 s: it was idle.\n");
 	expect_answer(p, &(struct pv_wait){}, "On CPU 0 % of 10.0 s: it was idle.\n");
 	expect_answer(p, &wait,
@@ -863,7 +866,7 @@ START_TEST(answer_of_an_idle_target)
 	expect_answer(p, &wait,
 		      "On CPU 3 % of 10.0 s; waiting in epoll_wait under app.py:41; "
 		      "try `pitviper stack 4127`.\n"
-		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel. 1 thread.\n"
+		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel, in 1 thread.\n"
 		      "All of it, 100 %, is in f (a.py:1).\n");
 	wait.n_others = 4;
 	wait.main = false;
@@ -871,12 +874,19 @@ START_TEST(answer_of_an_idle_target)
 	expect_answer(p, &wait,
 		      "On CPU 3 % of 10.0 s; stopped by a signal under app.py:41 "
 		      "(thread pool, 4 more); try `pitviper stack 4127`.\n"
-		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel. 1 thread.\n"
+		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel, in 1 thread.\n"
+		      "All of it, 100 %, is in f (a.py:1).\n");
+	/* a recording's process may be gone */
+	wait.is_there = false;
+	expect_answer(p, &wait,
+		      "On CPU 3 % of 10.0 s; stopped by a signal under app.py:41 "
+		      "(thread pool, 4 more); while it runs, `pitviper stack 4127` shows more.\n"
+		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel, in 1 thread.\n"
 		      "All of it, 100 %, is in f (a.py:1).\n");
 	p->ended = true;
 	expect_answer(p, NULL,
 		      "On CPU 3 % of 10.0 s: it was idle, and has ended.\n"
-		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel. 1 thread.\n"
+		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel, in 1 thread.\n"
 		      "All of it, 100 %, is in f (a.py:1).\n");
 	pv_wait_deinit(&wait);
 	pv_profile_destroy(p);
@@ -889,7 +899,7 @@ START_TEST(answer_of_an_idle_target)
 	add(p, 3, "p f /a.py 1");
 	expect_answer(p, NULL,
 		      "On CPU 0.3 % of 10.0 s: it was idle.\n"
-		      "Its 0.03 s on CPU: 100 % Python, 0 % C, 0 % kernel. 1 thread.\n");
+		      "Its 0.03 s on CPU: 100 % Python, 0 % C, 0 % kernel, in 1 thread.\n");
 	pv_profile_destroy(p);
 }
 END_TEST
@@ -915,7 +925,7 @@ START_TEST(answer_with_odd_names)
 	ok(pv_profile_add(p, node, thread, 100));
 	expect_answer(
 		p, NULL,
-		"On CPU 1.00 s of 1.00 s (100 %): 100 % Python, 0 % C, 0 % kernel. 1 thread.\n"
+		"On CPU 1.00 s of 1.00 s (100 %): 100 % Python, 0 % C, 0 % kernel, in 1 thread.\n"
 		"All of it, 100 %, is in "
 		"\\x1b[31m\\x0a\\xe2\\x80\\xaexxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"
 		" (\\x1b[31m\\x0a\\xe2\\x80\\xaexxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…).\n");

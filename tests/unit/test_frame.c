@@ -79,6 +79,9 @@ static const struct frame_case cases[] = {
 	  "\\xed\\xb2\\x80 (f:1)" },
 	{ PV_LOC_PYTHON, "\xf4\x90\x80\x80", "f", "", 1, "\xf4\x90\x80\x80 (f:1)",
 	  "\\xf4\\x90\\x80\\x80 (f:1)" },
+	/* what hides or reorders its neighbours, as on a terminal */
+	{ PV_LOC_PYTHON, "a\u202eb", "c\u200b.py", "", 1, "a\u202eb (c\u200b.py:1)",
+	  "a\\xe2\\x80\\xaeb (c\\xe2\\x80\\x8b.py:1)" },
 	{ PV_LOC_PYTHON, "\xc3(", "f", "", 1, "\xc3( (f:1)", "\\xc3( (f:1)" },
 };
 

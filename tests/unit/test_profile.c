@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "model/path.h"
 #include "model/profile.h"
 #include "model/strings.h"
@@ -374,8 +375,62 @@ START_TEST(modules_and_sources_are_kept_once)
 }
 END_TEST
 
+/* Names are the target's: many made-up prefixes must not make each look-up long. */
+START_TEST(prefixes_are_few)
+{
+	struct pv_profile *profile;
+
+	ok(pv_profile_create(&profile));
+	for (int i = 0; i < 1000; i++) {
+		struct pv_loc loc = { .kind = PV_LOC_PYTHON };
+		char path[64];
+		uint32_t id;
+
+		snprintf(path, sizeof(path), "/srv/%d/lib/python3/a.py", i);
+		loc.file = string(profile->strings, path);
+		ok(pv_profile_loc(profile, &loc, &id));
+	}
+	ck_assert_uint_eq(profile->locs.n, 1000);
+	ck_assert_uint_eq(profile->prefixes.n, 64);
+	pv_profile_destroy(profile);
+}
+END_TEST
+
+/* One function for --json and the page; a cause of a later version is not left out. */
+START_TEST(losses_in_json)
+{
+	struct pv_losses losses = {};
+	char *text = NULL;
+	size_t n = 0;
+	FILE *file = open_memstream(&text, &n);
+	struct pv_json json = { .file = file };
+
+	losses.name[1] = "PY_READ";
+	losses.name[2] = "RING_SAMPLE";
+	losses.text[2] = "samples dropped";
+	losses.count[2] = 7;
+	losses.count[60] = 3;
+	pv_json_begin(&json, NULL, '{');
+	pv_losses_json(&losses, &json);
+	pv_json_end(&json, '}');
+	fclose(file);
+	ck_assert_str_eq(text, "{\"lost\":{\"py_read\":0,\"ring_sample\":7,\"unknown_60\":3}}");
+	free(text);
+	ck_assert_str_eq(pv_losses_text(&losses, 2), "samples dropped");
+	ck_assert_str_eq(pv_losses_text(&losses, 60), "of an unknown cause");
+}
+END_TEST
+
 START_TEST(whose_code_it_is)
 {
+	static const char *const libraries[] = {
+		"/srv/venv/lib/python3.12/site-packages/flask/app.py",
+		"/srv/venv/lib/python3.12/site-packages/x/lib/python3.9/y.py",
+		"/opt/py/lib64/python3.13/os.py",
+		"/usr/lib/python3/dist-packages/flask/app.py",
+		"/bad/lib/pythonic/os.py",
+		"/lib/python3.12/os.py",
+	};
 	static const struct {
 		enum pv_loc_kind kind;
 		const char *path;
@@ -387,8 +442,22 @@ START_TEST(whose_code_it_is)
 		{ PV_LOC_PYTHON, "", false },
 		{ PV_LOC_PYTHON, "<frozen importlib._bootstrap>", false },
 		{ PV_LOC_PYTHON, "<__array_function__ internals>", false },
+		{ PV_LOC_PYTHON, "/srv/my-packages/app.py", true },
 		{ PV_LOC_PYTHON, "/usr/bin/gunicorn", false },
-		{ PV_LOC_PYTHON, "/srv/venv/bin/serve", true },
+		{ PV_LOC_PYTHON, "/usr/sbin/job.py", false },
+		{ PV_LOC_PYTHON, "/bin/job", false },
+		{ PV_LOC_PYTHON, "/usr/lib64/python3.11/json/decoder.py", false },
+		/* what an installer put beside an interpreter that the profile knows */
+		{ PV_LOC_PYTHON, "/srv/venv/bin/flask", false },
+		{ PV_LOC_PYTHON, "/srv/venv/bin/mine.py", true },
+		{ PV_LOC_PYTHON, "/srv/venv/bin/tools/mine", true },
+		{ PV_LOC_PYTHON, "/srv/venv/sbin/mine", true },
+		{ PV_LOC_PYTHON, "/opt/py/bin/gunicorn", false },
+		{ PV_LOC_PYTHON, "/srv/other/bin/serve", true },
+		{ PV_LOC_PYTHON, "/srv/bin/serve", true },
+		{ PV_LOC_PYTHON, "/opt/mine/bin/serve", true },
+		{ PV_LOC_PYTHON, "/bad/bin/serve", true }, /* no version: /bad/lib/pythonic/ */
+		{ PV_LOC_PYTHON, "bin/serve", true },
 		{ PV_LOC_PYTHON, "/usr/lib/python3.11/json/decoder.py", false },
 		{ PV_LOC_PYTHON, "/srv/venv/lib/python3.12/site-packages/flask/app.py", false },
 		{ PV_LOC_PYTHON, "/usr/lib/python3/dist-packages/flask/app.py", false },
@@ -408,6 +477,15 @@ START_TEST(whose_code_it_is)
 		uint32_t id;
 
 		ok(pv_profile_create(&profile));
+		for (size_t k = 0; k < sizeof(libraries) / sizeof(*libraries); k++) {
+			struct pv_loc loc = { .kind = PV_LOC_PYTHON };
+
+			loc.file = string(profile->strings, libraries[k]);
+			ok(pv_profile_loc(profile, &loc, &id));
+			loc.line++;
+			ok(pv_profile_loc(profile, &loc, &id));
+		}
+		ck_assert_uint_eq(profile->prefixes.n, 3);
 		if (at.kind == PV_LOC_PYTHON) {
 			at.file = string(profile->strings, cases[i].path);
 		} else {
@@ -442,6 +520,8 @@ int main(void)
 	tcase_add_test(tcase, new_nodes_are_found);
 	tcase_add_test(tcase, modules_and_sources_are_kept_once);
 	tcase_add_test(tcase, whose_code_it_is);
+	tcase_add_test(tcase, prefixes_are_few);
+	tcase_add_test(tcase, losses_in_json);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

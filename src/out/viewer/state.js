@@ -38,19 +38,26 @@ const State = (() => {
 	}
 
 	// Browsers refuse too many changes of the address, and a drag makes one a frame.
-	let written = 0, waiting = 0;
+	let written = 0, waiting = 0, isStep = false;
 	function write() {
 		clearTimeout(waiting);
 		waiting = 0;
 		written = performance.now();
-		history.replaceState(null, '', text(values));
+		if (isStep)
+			history.pushState(null, '', text(values));
+		else
+			history.replaceState(null, '', text(values));
+		isStep = false;
 	}
+
+	// A new address takes milliseconds, and nobody waits for it: what is to be seen comes first.
+	const stepLater = Dom.afterPaint(() => isStep && write());
 
 	function writeSoon() {
 		if (!waiting)
 			waiting = setTimeout(write, Math.max(0, PAUSE - (performance.now() - written)));
 	}
-	window.addEventListener('pagehide', () => waiting && write());
+	window.addEventListener('pagehide', () => (waiting || isStep) && write());
 
 	const tell = changed => listeners.forEach(listener => listener(changed));
 
@@ -60,10 +67,11 @@ const State = (() => {
 		if (!changed.size)
 			return;
 		if (step) {
-			if (waiting)
+			if (waiting || isStep)
 				write();
 			values = next;
-			history.pushState(null, '', text(values));
+			isStep = true;
+			stepLater();
 		} else {
 			values = next;
 			writeSoon();
@@ -73,6 +81,7 @@ const State = (() => {
 
 	function reread() {
 		const before = values;
+		isStep = false;
 		values = read();
 		const changed = new Set();
 		for (const key of new Set([...Object.keys(before), ...Object.keys(values)])) {

@@ -179,17 +179,37 @@ class Answer {
 		return this.heaviestNode(this.isForeign || this.profile.fnKind[this.what.fn] !== PYTHON ? this.what : this.own);
 	}
 
+	// Nothing is left out: what is known of the capture as a whole can be said.
+	get isWhole() {
+		const { what, hasSpan } = this.selection;
+		return !hasSpan && !what.threads && !what.hidden.size;
+	}
+
+	// "; waiting in epoll_wait under app.py:41", "" if it is not known
+	waiting() {
+		const { waiting } = this.profile.capture;
+		if (!waiting || !this.isWhole)
+			return '';
+		const { function: call, place, thread, main, stopped, other_threads: others } = waiting;
+		return (stopped ? '; stopped by a signal' : '; waiting in ' + Text.show(call)) + (place ? ' under ' + Text.show(place) : '') +
+			(others ? ' (' + (main ? 'main thread' : 'thread ' + Text.show(thread)) + ', ' + others + ' more)' : '') +
+			'; while it runs, `pitviper stack ' + this.profile.capture.pid + '` shows more. ';
+	}
+
 	// How long on CPU, and of what.
 	time() {
-		const { profile, selection } = this, { what, n } = selection, { capture } = profile;
+		const { profile, selection } = this, { what, n } = selection, { capture, meta } = profile;
 		const wall = selection.hasSpan ? (what.to - what.from) * capture.slice_ns / 1e9 : profile.duration;
 		const said = s => s.toFixed(s < 9.995 ? 2 : s < 99.95 ? 1 : 0) + ' s';
 		if (!capture.period_ns || !wall)
 			return ['On CPU for ', { bold: profile.amount(n) }, '. '];
-		const used = profile.seconds(n), share = used / wall, percent = 100 * share;
+		// The kernel's count is the truth where samples are missing.
+		const isShort = this.isWhole && (meta.quality.missing || meta.quality.lost);
+		const used = Math.max(profile.seconds(n), isShort ? capture.target_cpu_ns / 1e9 : 0);
+		const share = used / wall, percent = 100 * share;
 		if (share < Answer.IDLE)
 			return ['On CPU ', { bold: percent.toFixed(percent > 0 && percent < 0.95 ? 1 : 0) + ' % of ' + said(wall) },
-				': it was idle', capture.ended && !selection.hasSpan ? ', and has ended. ' : '. '];
+				this.waiting() || (capture.ended && !selection.hasSpan ? ': it was idle, and has ended. ' : ': it was idle. ')];
 		const several = share >= 1.05;
 		return ['On CPU ', { bold: said(used) + (several ? ' in ' : ' of ') + said(wall) },
 			' (' + (several ? share.toFixed(1) + ' CPUs' : percent.toFixed(0) + ' %') + '). '];
@@ -199,7 +219,7 @@ class Answer {
 	sentence() {
 		const { profile, selection } = this, { n } = selection;
 		if (!profile.total)
-			return this.nothing();
+			return [...this.nothing(), ...this.children()];
 		if (!n)
 			return ['No sample is in what is selected.'];
 		const parts = this.time();
@@ -209,7 +229,13 @@ class Answer {
 			parts.push(' Python frames are not shown: ' + Text.show(profile.capture.problem) + '.');
 		if (n < Answer.ROUGH)
 			parts.push((n >= Answer.TURN ? ' ' : '') + 'Only ' + Text.plural(n, 'sample') + ': shares are rough.');
-		return parts;
+		return this.isWhole ? [...parts, ...this.children()] : parts;
+	}
+
+	// What ran in children and is not here.
+	children() {
+		const { children } = this.profile.meta.quality;
+		return children ? [' ', { bold: Text.show(children) }, ', not recorded: --children takes them along.'] : [];
 	}
 
 	turn() {
@@ -231,9 +257,15 @@ class Answer {
 
 	nothing() {
 		const { duration, capture } = this.profile;
+		if (capture.cut)
+			return ['No sample is there before the break.'];
+		if (capture.waiting) {
+			const parts = this.time(), last = parts.pop();
+			return [...parts, last.trimEnd()];
+		}
 		const time = duration ? ' in ' + Text.seconds(duration) : '';
 		return ['No samples' + time + ': ', capture.ended ? 'it ended without using CPU time worth a sample.'
-			: 'it was idle. `pitviper stack ' + capture.pid + '` shows what it waits for.'];
+			: 'it was idle. While it runs, `pitviper stack ' + capture.pid + '` shows what it waits for.'];
 	}
 }
 Answer.IDLE = 0.05; // of the wall time

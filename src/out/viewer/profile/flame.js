@@ -17,7 +17,10 @@ class Flame {
 		this.rows = [];
 		this.widths = new Map(); // text -> pixels
 		this.hovered = this.picked = null;
-		this.paintSoon = Dom.atFrame(() => this.paint());
+		this.paintSoon = Dom.atFrame(() => {
+			this.measure();
+			this.paint();
+		});
 		this.pane.addEventListener('scroll', () => this.paintSoon(), { passive: true });
 		this.canvas.addEventListener('pointermove', event => this.hover(this.at(event)));
 		this.canvas.addEventListener('pointerleave', () => this.hover(null));
@@ -41,20 +44,33 @@ class Flame {
 		this.tree = tree;
 		this.zoom = zoom;
 		this.matches = matches;
+		this.measure();
 		this.layout();
 		this.paint();
 	}
 
+	// Only if it is not what was painted: show() knew already what became of the rows above it.
 	resize() {
-		if (this.tree && !this.pane.hidden) {
-			this.layout();
-			this.paint();
-		}
+		if (!this.tree || this.pane.hidden)
+			return;
+		const { width, height } = this;
+		this.measure();
+		if (this.width === width && this.height === height)
+			return;
+		this.layout();
+		this.paint();
+	}
+
+	// The browser lays out the page to say what size something has: asked once, and remembered.
+	measure() {
+		this.width = this.pane.clientWidth;
+		this.height = this.pane.clientHeight;
+		this.top = this.pane.scrollTop;
 	}
 
 	// Rows from the root on; a frame knows its x and w.
 	layout() {
-		const width = this.pane.clientWidth - 2 * Flame.SIDE, scale = this.zoom.total ? width / this.zoom.total : 0;
+		const width = this.width - 2 * Flame.SIDE, scale = this.zoom.total ? width / this.zoom.total : 0;
 		this.rows = [];
 		for (let frame = this.zoom.parent; frame; frame = frame.parent) {
 			frame.x = 0;
@@ -83,11 +99,13 @@ class Flame {
 			}
 			level = next;
 		}
-		this.spacer.style.height = Flame.TOP + this.rows.length * Flame.ROW + 6 + 'px';
+		const all = Flame.TOP + this.rows.length * Flame.ROW + 6;
+		this.spacer.style.height = all + 'px';
+		this.top = Math.min(this.top, Math.max(0, all - this.height)); // where the browser will scroll to
 	}
 
 	paint() {
-		const width = this.pane.clientWidth, height = this.pane.clientHeight, top = this.pane.scrollTop;
+		const { width, height, top } = this;
 		const context = Dom.sizeCanvas(this.canvas, width, height);
 		context.clearRect(0, 0, width, height);
 		context.font = Flame.FONT + ' ' + Theme.colour('sans');
@@ -105,10 +123,13 @@ class Flame {
 	}
 
 	sayMore(above, below) {
-		this.above.hidden = this.pane.hidden || above <= 0;
-		this.below.hidden = this.pane.hidden || below <= 0;
-		this.above.textContent = '▴ ' + Text.plural(above, 'row') + ' above';
-		this.below.textContent = '▾ ' + Text.plural(below, 'row') + ' below';
+		const say = (button, n, text) => {
+			button.hidden = this.pane.hidden || n <= 0;
+			if (!button.hidden && button.textContent !== text)
+				button.textContent = text;
+		};
+		say(this.above, above, '▴ ' + Text.plural(above, 'row') + ' above');
+		say(this.below, below, '▾ ' + Text.plural(below, 'row') + ' below');
 	}
 
 	// Rows are whole at the upper edge.
@@ -168,7 +189,7 @@ class Flame {
 		return row !== undefined && row.includes(frame);
 	}
 
-	width(context, text) {
+	textWidth(context, text) {
 		let width = this.widths.get(text);
 		if (width === undefined) {
 			if (this.widths.size > 50000)
@@ -198,10 +219,10 @@ class Flame {
 
 	// The place goes first, then the end of the name.
 	label(context, frame, x, y, room) {
-		const [name, place] = this.texts(frame), nameWidth = this.width(context, name);
+		const [name, place] = this.texts(frame), nameWidth = this.textWidth(context, name);
 		if (nameWidth <= room) {
 			context.fillText(name, x, y);
-			const placeWidth = place ? this.width(context, place) : 0;
+			const placeWidth = place ? this.textWidth(context, place) : 0;
 			if (place && nameWidth + placeWidth <= room) {
 				context.globalAlpha *= 0.75;
 				context.fillText(place, x + nameWidth, y);
@@ -209,7 +230,7 @@ class Flame {
 			return;
 		}
 		let n = Math.floor(name.length * (room - 8) / nameWidth);
-		while (n > 0 && this.width(context, name.slice(0, n) + '…') > room)
+		while (n > 0 && this.textWidth(context, name.slice(0, n) + '…') > room)
 			n--;
 		if (n > 0)
 			context.fillText(name.slice(0, n) + '…', x, y);
@@ -255,11 +276,11 @@ class Flame {
 
 	// Scrolls so that a frame can be seen.
 	reveal(frame) {
-		const y = Flame.TOP + frame.depth * Flame.ROW, { scrollTop, clientHeight } = this.pane;
-		if (y < scrollTop)
+		const y = Flame.TOP + frame.depth * Flame.ROW, { height, top } = this;
+		if (y < top)
 			this.scroll(y - Flame.ROW);
-		else if (y + Flame.ROW > scrollTop + clientHeight)
-			this.scroll(y + 4 * Flame.ROW - clientHeight);
+		else if (y + Flame.ROW > top + height)
+			this.scroll(y + 4 * Flame.ROW - height);
 	}
 
 	// The frame beside one, in its row.

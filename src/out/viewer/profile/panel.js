@@ -49,7 +49,7 @@ class Panel {
 			Dom.el('p.place', null, [Text.show(capture.interpreter), capture.host && 'on ' + Text.show(capture.host)]
 				.filter(part => part).join(' · ')),
 			Dom.el('dl', null, this.row('total', this.of(selection.n)),
-				this.row('samples', Text.count(selection.n) + ' on ' + Text.plural(threads, 'thread'))));
+				this.row('samples', Text.count(selection.n) + ' in ' + Text.plural(threads, 'thread'))));
 		Dom.fill(this.code, Dom.el('p.hint', null, profile.total ? 'Point at a frame to see what it costs, its source ' +
 			'and who calls it; click to keep it here, double click to zoom in.' : ''));
 		Dom.fill(this.near);
@@ -83,7 +83,7 @@ class Panel {
 		const nodes = frame && !frame.leaves ? frame.nodes : sums.outermost(fn);
 		const threads = this.selection.threadsBelow(nodes);
 		const samples = frame ? frame.total : loc >= 0 ? sums.locations.total[loc] : everywhere;
-		rows.push(this.row('samples', Text.count(samples) + ' on ' + Text.plural(threads.size, 'thread'),
+		rows.push(this.row('samples', Text.count(samples) + ' in ' + Text.plural(threads.size, 'thread'),
 			[...threads].sort((a, b) => b[1] - a[1]).slice(0, 12).map(([thread, n]) =>
 				profile.threadName(thread) + ': ' + profile.amount(n)).join('\n')));
 		const name = loc >= 0 ? profile.name(fn) + ':' + profile.locLine[loc] : profile.name(fn);

@@ -9,13 +9,16 @@ const Quality = (() => {
 	const UNSURE = 0.01; // of the samples marked
 	const CHEAP = 0.02; // of one CPU
 
+	// What was lost, marked or delayed: [{ name, text, count }]
+	const lossesOf = ({ meta }) => Object.entries(meta.lost).filter(([, count]) => count)
+		.map(([name, count]) => ({ name, count, text: meta.causes[name] }));
+
 	function judge(profile) {
-		const { capture, meta } = profile, { quality, losses } = meta;
+		const { capture, meta } = profile, { quality } = meta, losses = lossesOf(profile);
 		const samples = quality.samples || profile.total;
 		const gaps = losses.filter(loss => !MARKS.test(loss.name));
 		const changed = [...profile.sources].filter(([, source]) => source.changed).map(([file]) => profile.text(file));
 		const cost = capture.duration_ns ? capture.probe_ns / capture.duration_ns : 0;
-		const expected = capture.period_ns ? capture.target_cpu_ns / capture.period_ns : 0;
 		const problems = [capture.problem, ...meta.processes.map(process => process.problem)].filter(text => text);
 		const bad = [];
 		const say = (is, text) => is && bad.push(text);
@@ -29,8 +32,9 @@ const Quality = (() => {
 		say(quality.marked > UNSURE * samples, Text.percent(quality.marked, samples, 2) +
 			' of the stacks are marked: their Python half could be wrong, so it is not shown.');
 		say(cost > CHEAP, 'Watching cost the target ' + Text.percent(capture.probe_ns, capture.duration_ns, 1) + ' of one CPU.');
-		say(expected > 100 && samples < 0.95 * expected, 'The samples stand for ' + Text.percent(samples, expected, 0) +
-			' of the CPU time that the kernel counted.');
+		say(quality.missing, Text.plural(quality.missing, 'sample') + ' (' + Text.percent(quality.missing, quality.expected) +
+			') fewer than the CPU time that the kernel counted is worth.');
+		say(quality.children, Text.show(quality.children) + ', not recorded: --children takes them along.');
 		say(changed.length, 'Sources changed since the process read them, so lines may not be those that ran: ' +
 			Text.cut(changed.join(', '), 400) + '.');
 		return { bad, samples, cost };
@@ -72,7 +76,7 @@ const Quality = (() => {
 	}
 
 	function open(profile, verdict) {
-		const { losses } = profile.meta;
+		const losses = lossesOf(profile);
 		Popup.open('quality', 'This capture', [
 			verdict.bad.length ? Dom.el('ul.causes', null, verdict.bad.map(text => Dom.el('li', null, text)))
 				: Dom.el('p.well', null, '✓ Nothing was lost, and the stacks are what they seem.'),
@@ -94,6 +98,8 @@ const Quality = (() => {
 			Text.count(quality.marked) + ' marked'] : [];
 		if (capture.probe_ns && capture.duration_ns)
 			details.push('cost ' + Text.percent(capture.probe_ns, capture.duration_ns));
+		if (quality.missing)
+			details.unshift(Text.count(quality.missing) + ' missing');
 		if (capture.cut)
 			details.unshift('cut off');
 		const button = Dom.el('button', { id: 'quality', type: 'button', onclick: () => open(profile, verdict),

@@ -214,7 +214,7 @@ class Strip {
 		const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
 		const step = steps.find(s => s / end * inner >= 90) || 86400 * Math.ceil(end / 86400 / 8);
 		const shown = !Number.isNaN(this.hover) ? this.readout(this.hover) : this.marked ? '■ ' + Text.cut(this.markName, 40)
-			: 'up to ' + this.most.toFixed(1) + ' CPU · ' + Text.seconds(end);
+			: 'up to ' + this.most.toFixed(this.most < 0.095 ? 2 : 1) + ' CPU · ' + Text.seconds(end);
 		context.fillStyle = Theme.colour('dim');
 		for (let i = 0; i * step <= end; i++) {
 			const x = this.x(i * step * 1e9 / this.profile.capture.slice_ns);

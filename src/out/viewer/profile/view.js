@@ -64,9 +64,14 @@ class ProfileView {
 			flame: fn => this.toFlame(fn),
 			find: fn => State.set({ q: '^' + this.profile.label(fn).replace(/[.*+?^${}()|[\]\\]/g, '\\$&') + '$' }),
 		});
-		this.preview = Dom.afterPaint(what => this.panel.show(this.profile, this.selection, this.sums,
-			what || this.picked, this.zoom));
+		// First the graph, in the next frame the panel, in the one after that the strip's marks.
 		this.markLater = Dom.afterPaint(() => this.markStrip());
+		this.preview = Dom.afterPaint(what => {
+			this.panel.show(this.profile, this.selection, this.sums, what || this.picked, this.zoom);
+			if (this.areMarksDue)
+				this.markLater();
+			this.areMarksDue = false;
+		});
 	}
 
 	// The upper edge of the panel: drag it.
@@ -129,7 +134,7 @@ class ProfileView {
 		Keys.add('Page', [['Escape', 'Esc']], 'back: zoom, then search, then what is kept', () => this.back());
 		Keys.explain(() => Dom.el('p', null, 'On CPU time only: while a thread waits, it has no samples. A frame’s width is the ' +
 			'time in it and in all that it calls, not when it ran; the strip shows when. Your own code is what lies neither ' +
-			'in the interpreter’s library nor in site-packages: it is saturated, libraries are pale. A line at the lower ' +
+			'in the interpreter’s library nor in site-packages, and is no installed command: it is saturated, libraries are pale. A line at the lower ' +
 			'edge means C, a broken line the kernel, hatching that something is missing. Equal stacks ' +
 			'of all processes and threads are one; if they were recorded with --children or --threads, p sets them apart. The ' +
 			'address of the page holds all that you chose: copy it to show just this view.'));
@@ -244,9 +249,8 @@ class ProfileView {
 				State.get('hide'), () => selection.what.threads ? new Selection(profile, { ...selection.what, threads: null })
 				: selection));
 		}
+		this.areMarksDue = profile.hasTimes;
 		this.preview(null);
-		if (profile.hasTimes)
-			this.markLater();
 	}
 
 	// When what is kept, or else what is found, was on CPU.
@@ -322,10 +326,10 @@ class ProfileView {
 			return;
 		const again = capture.ended ? '`-F 999` takes ten times as many samples as the usual 99 a second.'
 			: 'Record it again while it works; `--children` records the processes that it started, too.';
+		const why = capture.cut ? 'The recording was cut off before one was written: what ran until then is not known.'
+			: 'Only time on a CPU is sampled: to sleep, or to wait for a disk, the network or a lock, takes none. ' + again;
 		Dom.fill(this.nothing, Dom.el('p.big', null, ProfileView.words(this.answer.sentence())), isEmpty
-			? Dom.el('p.note', null, 'Only time on a CPU is sampled: to sleep, or to wait for a disk, the network or a lock, takes ' +
-				'none. ' + again)
-			: Dom.el('button.link', { type: 'button', title: 'Show all again (r)', onclick: () => State.set(Chips.ALL,
+			? Dom.el('p.note', null, why) : Dom.el('button.link', { type: 'button', title: 'Show all again (r)', onclick: () => State.set(Chips.ALL,
 				{ step: true }) }, 'show all'));
 	}
 
