@@ -355,6 +355,8 @@ struct pv_err *pv_python_move(struct pv_mem *mem, const struct pv_python *known,
 	proc->unicode_type += delta;
 	for (i = 0; i < PV_EVAL_RANGES_MAX; i++)
 		move_range(&proc->eval[i], delta);
+	if (proc->reanchor_pc)
+		proc->reanchor_pc += delta;
 	move_range(&proc->torn, delta);
 	for (i = 0; i < PV_INLINED_MAX; i++)
 		move_range(&proc->inlined[i], delta);
