@@ -105,9 +105,12 @@ static struct pv_err *find_build_kind(const struct pv_elf *elf, struct pv_python
 				     "layout, is not supported");
 	ret->debug = has_symbol(elf, "_Py_NegativeRefcount");
 	ret->unverified = pv_pylayout_is_unverified(&ret->proc.py);
+	/* 3.14 Python/ceval_macros.h, --with-tail-call-interp: a local function a bytecode */
+	ret->tail_calls = has_symbol(elf, "_TAIL_CALL_RESUME");
 	n = strlen(ret->version);
-	snprintf(ret->version + n, sizeof(ret->version) - n, "%s%s%s",
+	snprintf(ret->version + n, sizeof(ret->version) - n, "%s%s%s%s",
 		 ret->proc.py.free_threaded ? " free-threaded" : "", ret->debug ? " debug" : "",
+		 ret->tail_calls ? ", tail-calling interpreter (unverified)" : "",
 		 ret->unverified ? ", unverified layout" : "");
 	return NULL;
 }

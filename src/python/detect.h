@@ -36,11 +36,12 @@ enum { PV_COLLECTOR_PARTS_MAX = 8 };
 
 struct pv_python {
 	bool found;              /* false: no CPython here; all else is then zero */
-	char version[64];        /* "3.11.2", "3.14.10 free-threaded debug, unverified layout" */
+	char version[96];        /* "3.11.2", "3.14.10 free-threaded debug, unverified layout" */
 	char *module_path;       /* of the executable or libpython; owned */
 	bool stripped;           /* no .symtab */
 	bool debug;              /* Py_DEBUG */
 	bool unverified;         /* its layout is from headers alone */
+	bool tail_calls;         /* its eval loop is many functions; stripped, it does not show */
 	bool initialized;        /* an interpreter with a main thread exists already */
 	bool exact;              /* its version is known to the last digit */
 	uint64_t initialized_at; /* int: Py_Initialize() is done */

@@ -287,7 +287,7 @@ static struct pv_err *describe(struct snapper *s)
 {
 	struct pv_profile *profile = s->out->profile;
 	struct pv_err *err;
-	char text[80] = "";
+	char text[112] = "";
 
 	if (s->image.python.found)
 		snprintf(text, sizeof(text), "CPython %s", s->image.python.version);

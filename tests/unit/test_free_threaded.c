@@ -43,7 +43,27 @@ START_TEST(is_told)
 	ck_assert(python.found && python.initialized && !python.debug);
 	ck_assert_str_eq(python.version, "3.13.5 free-threaded");
 	ck_assert(python.proc.py.free_threaded);
-	ck_assert(!python.unverified);
+	ck_assert(!python.unverified && !python.tail_calls);
+	pv_python_deinit(&python);
+	process_destroy(p);
+}
+END_TEST
+
+/* --with-tail-call-interp of 3.14 and younger; the version here does not matter. */
+START_TEST(tail_calls)
+{
+	struct process *p = python_3_13t();
+	struct object *o = &p->objects[0];
+	struct pv_python python;
+
+	pv_elf_close(o->elf);
+	o->symtab = true; /* they are local */
+	symbol(o, "_TAIL_CALL_RESUME", HOT, 0x80, STT_FUNC);
+	object_open(p, o, "/usr/bin/python3.13t");
+	python = detect(p);
+	ck_assert(python.tail_calls);
+	ck_assert_str_eq(python.version,
+			 "3.13.5 free-threaded, tail-calling interpreter (unverified)");
 	pv_python_deinit(&python);
 	process_destroy(p);
 }
@@ -91,6 +111,7 @@ int main(void)
 
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, is_told);
+	tcase_add_test(tcase, tail_calls);
 	tcase_add_test(tcase, gil);
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);
