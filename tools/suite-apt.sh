@@ -4,9 +4,9 @@
 # Input: SUITE.  The mirror is the one this machine's apt uses, or $PYROOT_MIRROR.
 # Output: suite_apt COMMAND..., with signatures checked; state and packages stay under $1.
 
-# suite_apt_init SUITE STATEDIR
+# suite_apt_init SUITE STATEDIR [deb-src]
 suite_apt_init() {
-	local suite=$1 state=$2 mirror
+	local suite=$1 state=$2 types=${3:-deb} mirror
 	# shellcheck disable=SC2016 # apt's own variable
 	mirror=${PYROOT_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
 		grep '/debian/\?$' | head -1)}
@@ -17,7 +17,7 @@ suite_apt_init() {
 	mkdir -p "$state"/{lists/partial,cache/archives/partial,etc/parts}
 	: >"$state/etc/status"
 	cat >"$state/etc/parts/suite.sources" <<-SOURCES
-		Types: deb
+		Types: $types
 		URIs: ${mirror%/}
 		Suites: $suite
 		Components: main

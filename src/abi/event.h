@@ -28,7 +28,7 @@ enum {
 	PV_SAMPLE_NAT_END = 1 << 1,    /* native walk reached the thread's start */
 	PV_SAMPLE_PY_END = 1 << 2,     /* Python walk reached the outermost frame */
 	PV_SAMPLE_NO_TSTATE = 1 << 3,  /* this thread has no Python thread state */
-	PV_SAMPLE_ATTACHED = 1 << 4,   /* the thread state holds the GIL (is attached) */
+	PV_SAMPLE_ATTACHED = 1 << 4,   /* the thread state is attached: holds the GIL, if any */
 	PV_SAMPLE_TORN = 1 << 5,       /* taken in the 3.11/3.12 frame-switch window */
 	PV_SAMPLE_REANCHORED = 1 << 6, /* a native break was bridged */
 	PV_SAMPLE_RUNNING = 1 << 7,    /* snapshot: the thread ran meanwhile, do not trust */
@@ -37,6 +37,7 @@ enum {
 	PV_SAMPLE_BORROWED =
 		1 << 12, /* it is in its parent's memory (vfork), Python state included */
 	PV_SAMPLE_EVAL_EDGE = 1 << 13, /* an exact eval frame may run Python frames or may not */
+	PV_SAMPLE_SUSPENDED = 1 << 14, /* free-threaded: waits until the world goes on */
 };
 
 /*
@@ -60,7 +61,10 @@ struct pv_pyframe {
 	__u32 lasti; /* bytes from the start of the bytecode; PV_LASTI_NONE: not started */
 	__u32 flags;
 };
-enum { PV_LASTI_NONE = 0xffffffff };
+enum {
+	PV_LASTI_NONE = 0xffffffff,
+	PV_LASTI_UNKNOWN = 0x7fffffff, /* beyond any code: the line is not known */
+};
 enum {
 	PV_PYFRAME_RUN_END = 1 << 0, /* outermost of a run: the eval frame goes here */
 	PV_PYFRAME_EMPTY = 1 << 2,   /* stands for a run without any complete frame */

@@ -48,6 +48,13 @@ enum pv_own_kind {
 	PV_OWN_LIST = 3, /* 2.7: the one of the interpreters' lists that has this pthread_self() */
 };
 
+/* PyThreadState.state: 3.13 Include/internal/pycore_pystate.h */
+enum pv_thread_state {
+	PV_THREAD_DETACHED = 0,  /* outside of Python: blocked, or in C code */
+	PV_THREAD_ATTACHED = 1,  /* may run Python */
+	PV_THREAD_SUSPENDED = 2, /* another one stops the world */
+};
+
 struct pv_pylayout {
 	__u32 version_hex;   /* PY_VERSION_HEX, e.g. 0x030d00f0 */
 	__u8 frame_kind;     /* enum pv_frame_kind */
@@ -55,8 +62,8 @@ struct pv_pylayout {
 	__u8 instr_kind;     /* enum pv_instr_kind */
 	__u8 linetable_kind; /* enum pv_linetable_kind */
 	__u8 code_tag_mask;  /* low bits to clear in a code pointer: 3 from 3.14 */
-	__u8 free_threaded;
-	__u8 owner_boundary;  /* owner >= this is a boundary frame (3), 0xff: none */
+	__u8 free_threaded;  /* PEP 703: built without the GIL, which may be enabled all the same */
+	__u8 owner_boundary; /* owner >= this is a boundary frame (3), 0xff: none */
 	__u8 owner_generator; /* 1, 0xff: none */
 
 	/*
@@ -110,6 +117,15 @@ struct pv_pylayout {
 	__u16 ts_base_frame; /* 3.15+: pointer to the frame that ends every chain and runs nothing
 			      */
 	__u16 own_kind;      /* enum pv_own_kind */
+
+	/* free-threaded builds only (but for str_kind_shift); from 3.13 */
+	__u16 ob_ref_local, ob_ref_shared; /* u32 and s64: what is there instead of ob_refcnt */
+	__u16 ts_state;                    /* int, enum pv_thread_state */
+	__u16 gil_enabled;                 /* in the GIL: int, 0 = there is none */
+	__u16 co_tlbc;        /* 3.14+: pointer to {size, entries[]}, copies of the bytecode */
+	__u16 fr_tlbc_index;  /* 3.14+: s32, which of them instr_ptr points into */
+	__u16 str_kind_shift; /* lowest bit of kind in str_state: 2; 8 from 3.14t on */
+	__u16 reserved;
 };
 
 #endif

@@ -77,7 +77,7 @@ struct pv_proc {
 	__u16 pthread_key_data;  /* offset of .data in it = 8 */
 	__u16 pthread_key_block; /* keys in one second-level block = 32 */
 
-	/* learned by the native walker, see PV_LOSS_REANCHOR */
+	/* from eval's code, or learned by the native walker, see PV_LOSS_REANCHOR */
 	__s32 reanchor_cfa;    /* CFA - anchor, 0 = not learned, -1 = refused */
 	__s32 reanchor_rbp;    /* offset of the saved rbp from the CFA, in words; 0: unchanged */
 	__u64 reanchor_pc;     /* a pc of that eval frame */

@@ -61,6 +61,8 @@ static void print_thread_json(struct pv_json *json, const struct pv_profile *pro
 	pv_json_string(json, "state", thread->state);
 	pv_json_bool(json, "python", thread->has_python);
 	pv_json_bool(json, "gil", thread->holds_gil);
+	if (thread->attachment)
+		pv_json_string(json, "attachment", thread->attachment);
 	pv_json_bool(json, "complete", thread->complete);
 	pv_json_bool(json, "consistent", thread->consistent);
 	pv_json_begin(json, "frames", '[');
@@ -94,6 +96,8 @@ static void print_json(const struct pv_snapshot *snapshot)
 		       pv_strings_get(profile->strings, profile->interpreter));
 	if (snapshot->python_error)
 		pv_json_string(&json, "python_error", snapshot->python_error);
+	if (snapshot->has_gil || snapshot->no_gil)
+		pv_json_bool(&json, "gil_enabled", snapshot->has_gil);
 	pv_json_begin(&json, "threads", '[');
 	for (i = 0; i < snapshot->n_threads; i++)
 		print_thread_json(&json, profile, &snapshot->threads[i]);
@@ -123,7 +127,8 @@ static struct pv_err *print_thread(const struct pv_profile *profile,
 
 	if (err)
 		return err;
-	printf("\nthread %u \"%s\"  %s%s%s\n", thread->tid, pv_str_text(&name), thread->state,
+	printf("\nthread %u \"%s\"  %s%s%s%s%s\n", thread->tid, pv_str_text(&name), thread->state,
+	       thread->attachment ? ", " : "", thread->attachment ? thread->attachment : "",
 	       thread->holds_gil ? ", holds the GIL" : "",
 	       thread->consistent ? thread->complete ? "" : ", stack not complete"
 				  : ", ran while we looked: no stack; try again");
@@ -154,6 +159,8 @@ static struct pv_err *print_text(const struct pv_snapshot *snapshot)
 	       snapshot->n_threads == 1 ? "" : "s");
 	if (holder)
 		printf(", GIL held by %u", holder);
+	else if (snapshot->no_gil)
+		printf(", no GIL");
 	printf("\n");
 	if (snapshot->python_error)
 		printf("Python frames are not shown: %s\n", snapshot->python_error);

@@ -14,6 +14,7 @@ enum {
 	PROLOGUE_BYTES = 0x400, /* as far as the publication of &cframe is looked for */
 	N_GPR = 16,
 	STORES_MAX = 64,
+	ARGUMENT = 1 << 30, /* an origin: not rsp but the function's second argument */
 };
 
 /* A register that holds a stack address: origin names the rsp that offset counts from. */
@@ -268,6 +269,62 @@ static bool is_store(const ZydisDecodedInstruction *insn, const ZydisDecodedOper
 	return insn->mnemonic == ZYDIS_MNEMONIC_MOV && insn->operand_count_visible == 2 &&
 	       ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[0].size == 64 &&
 	       ops[0].mem.index == ZYDIS_REGISTER_NONE && is_gpr64(ops[0].mem.base);
+}
+
+/* frame->previous = &entry_frame, frame being the second argument, wherever it is by now. */
+static bool is_link(const struct window_scan *scan, const ZydisDecodedInstruction *insn,
+		    const ZydisDecodedOperand *ops, unsigned int previous)
+{
+	const struct stack_reg *base, *value;
+
+	if (!is_store(insn, ops) || ops[0].mem.disp.value != (int64_t)previous ||
+	    ops[1].type != ZYDIS_OPERAND_TYPE_REGISTER || !is_gpr64(ops[1].reg.value))
+		return false;
+	base = &scan->regs[gpr_index(ops[0].mem.base)];
+	value = &scan->regs[gpr_index(ops[1].reg.value)];
+	return base->known && base->origin == ARGUMENT && !base->offset && value->known &&
+	       value->origin == 0;
+}
+
+bool pv_insn_boundary_frame(const uint8_t *code, size_t n, uint64_t vaddr, unsigned int previous,
+			    int32_t *cfa_ret, int32_t *rbp_ret, uint64_t *pc_ret)
+{
+	struct window_scan scan = { 0 };
+	struct stack_reg *rsp = &scan.regs[ZYDIS_REGISTER_RSP - ZYDIS_REGISTER_RAX];
+	struct stack_reg *rsi = &scan.regs[ZYDIS_REGISTER_RSI - ZYDIS_REGISTER_RAX];
+	int64_t rbp_at = 0; /* from the rsp at the function's start, where the return address is */
+	ZydisDecoder decoder;
+
+	decoder_init(&decoder);
+	rsp->known = true;
+	*rsi = (struct stack_reg){ .known = true, .origin = ARGUMENT };
+	if (n > PROLOGUE_BYTES)
+		n = PROLOGUE_BYTES;
+	for (size_t i = 0; i < n;) {
+		ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+		ZydisDecodedInstruction insn;
+
+		if (ZYAN_FAILED(ZydisDecoderDecodeFull(&decoder, code + i, n - i, &insn, ops)))
+			return false;
+		i += insn.length;
+		if (insn.meta.category == ZYDIS_CATEGORY_UNCOND_BR ||
+		    insn.meta.category == ZYDIS_CATEGORY_RET)
+			return false;
+		if (insn.meta.category == ZYDIS_CATEGORY_CALL)
+			forget_caller_saved(&scan);
+		if (rbp_at && is_link(&scan, &insn, ops, previous)) {
+			*cfa_ret = 8 - scan.regs[gpr_index(ops[1].reg.value)].offset;
+			*rbp_ret = (rbp_at - 8) / 8;
+			*pc_ret = vaddr + i;
+			return *cfa_ret > 0;
+		}
+		track_registers(&scan, &insn, ops);
+		if (insn.mnemonic == ZYDIS_MNEMONIC_PUSH && !rbp_at && rsp->origin == 0 &&
+		    ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		    ops[0].reg.value == ZYDIS_REGISTER_RBP)
+			rbp_at = rsp->offset;
+	}
+	return false;
 }
 
 bool pv_insn_inlined_windows(const uint8_t *prologue, size_t n_prologue, const uint8_t *code,

@@ -39,6 +39,15 @@ bool pv_insn_inlined_windows(const uint8_t *prologue, size_t n_prologue, const u
 			     unsigned int cf_current_frame, unsigned int cf_previous,
 			     bool (*fn)(void *ctx, uint64_t start, uint64_t end), void *ctx);
 
+/*
+ * Where _PyEval_EvalFrameDefault of 3.12 and younger keeps its boundary frame: the prologue
+ * stores the address of that local variable into its second argument, at offset previous
+ * (frame->previous = &entry_frame).  *cfa_ret: the CFA less that address; *rbp_ret: where rbp
+ * is saved, in words from the CFA; *pc_ret: just after the store.  False: not found.
+ */
+bool pv_insn_boundary_frame(const uint8_t *code, size_t n, uint64_t vaddr, unsigned int previous,
+			    int32_t *cfa_ret, int32_t *rbp_ret, uint64_t *pc_ret);
+
 /* Calls fn for every direct jump or conditional jump in code with its target; decoding resyncs at
  * bad bytes. */
 void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,

@@ -15,6 +15,7 @@ struct pv_snapshot_thread {
 	const char *state; /* static: "running", "sleeping", "disk sleep", ... */
 	bool has_python;   /* it has a Python thread state */
 	bool holds_gil;
+	const char *attachment; /* static: "attached", "detached", "suspended"; NULL: has a GIL */
 	bool complete;
 	bool consistent; /* false: it ran while we looked, the stack is not to be trusted */
 	uint32_t node;   /* leaf in profile->nodes */
@@ -24,7 +25,9 @@ struct pv_snapshot {
 	struct pv_profile *profile;         /* strings, locs, nodes; owned */
 	struct pv_snapshot_thread *threads; /* sorted by tid; owned */
 	size_t n_threads;
-	char *python_error; /* CPython is there but not readable: why; or NULL; owned */
+	bool free_threaded;   /* its CPython is a free-threaded build */
+	bool has_gil, no_gil; /* what it runs with now; neither: not known */
+	char *python_error;   /* CPython is there but not readable: why; or NULL; owned */
 };
 
 void pv_snapshot_deinit(struct pv_snapshot *snapshot);

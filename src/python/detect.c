@@ -97,13 +97,21 @@ static void version_text(uint32_t version, bool exact, char *ret, size_t size)
  */
 static struct pv_err *find_build_kind(const struct pv_elf *elf, struct pv_python *ret)
 {
+	size_t n;
+
 	if (has_symbol(elf, "_Py_PrintReferences"))
 		return pv_err_create(PV_ERR_NOPROC,
 				     "a build with Py_TRACE_REFS, whose objects have another "
 				     "layout, is not supported");
 	ret->debug = has_symbol(elf, "_Py_NegativeRefcount");
-	if (ret->debug)
-		strncat(ret->version, " debug", sizeof(ret->version) - strlen(ret->version) - 1);
+	ret->unverified = pv_pylayout_is_unverified(&ret->proc.py);
+	/* 3.14 Python/ceval_macros.h, --with-tail-call-interp: a local function a bytecode */
+	ret->tail_calls = has_symbol(elf, "_TAIL_CALL_RESUME");
+	n = strlen(ret->version);
+	snprintf(ret->version + n, sizeof(ret->version) - n, "%s%s%s%s",
+		 ret->proc.py.free_threaded ? " free-threaded" : "", ret->debug ? " debug" : "",
+		 ret->tail_calls ? ", tail-calling interpreter (unverified)" : "",
+		 ret->unverified ? ", unverified layout" : "");
 	return NULL;
 }
 
@@ -182,7 +190,8 @@ static struct pv_err *find_variables(const struct pv_interpreter *interpreter,
 	if (!interpreter->runtime)
 		return pv_python_variables(interpreter->code, &ret->proc, &ret->initialized_at);
 	ret->initialized_at =
-		interpreter->runtime + pv_pylayout_initialized_offset(ret->proc.py.version_hex);
+		interpreter->runtime + pv_pylayout_initialized_offset(ret->proc.py.version_hex,
+								      ret->proc.py.free_threaded);
 	return NULL;
 }
 
@@ -349,6 +358,8 @@ struct pv_err *pv_python_move(struct pv_mem *mem, const struct pv_python *known,
 	proc->unicode_type += delta;
 	for (i = 0; i < PV_EVAL_RANGES_MAX; i++)
 		move_range(&proc->eval[i], delta);
+	if (proc->reanchor_pc)
+		proc->reanchor_pc += delta;
 	move_range(&proc->torn, delta);
 	for (i = 0; i < PV_INLINED_MAX; i++)
 		move_range(&proc->inlined[i], delta);

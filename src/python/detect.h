@@ -36,10 +36,12 @@ enum { PV_COLLECTOR_PARTS_MAX = 8 };
 
 struct pv_python {
 	bool found;              /* false: no CPython here; all else is then zero */
-	char version[32];        /* "3.11.2", "3.11.2 debug" */
+	char version[96];        /* "3.11.2", "3.14.10 free-threaded debug, unverified layout" */
 	char *module_path;       /* of the executable or libpython; owned */
 	bool stripped;           /* no .symtab */
 	bool debug;              /* Py_DEBUG */
+	bool unverified;         /* its layout is from headers alone */
+	bool tail_calls;         /* its eval loop is many functions; stripped, it does not show */
 	bool initialized;        /* an interpreter with a main thread exists already */
 	bool exact;              /* its version is known to the last digit */
 	uint64_t initialized_at; /* int: Py_Initialize() is done */
@@ -68,6 +70,18 @@ void pv_python_deinit(struct pv_python *python);
 struct pv_err *pv_python_move(struct pv_mem *mem, const struct pv_python *known, uint64_t delta,
 			      const struct pv_python_module *modules, size_t n_modules,
 			      struct pv_python *ret);
+
+enum pv_gil {
+	PV_GIL_UNKNOWN, /* not to be read */
+	PV_GIL_NONE,    /* a free-threaded build that runs without */
+	PV_GIL_THERE,
+};
+
+/*
+ * Has this interpreter a GIL now?  A free-threaded one gets it for PYTHON_GIL=1 or for an
+ * extension module that needs it.  That of the main interpreter counts.
+ */
+enum pv_gil pv_python_gil(struct pv_mem *mem, const struct pv_proc *proc);
 
 /* Cheap: may this object hold CPython's runtime?  (_PyRuntime in .dynsym or .symtab) */
 bool pv_python_is_runtime(const struct pv_elf *elf);

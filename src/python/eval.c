@@ -167,6 +167,25 @@ static void find_torn(const struct parts *parts, uint64_t bias, struct pv_python
 	python->proc.torn.end = end + bias;
 }
 
+/*
+ * 3.12 and younger: the anchor is a local of eval, its boundary frame, so that its distance from
+ * the CFA can be read from the code.  Else the native walker learns it from the first eval frame
+ * that it meets, which may never come: the code that CPython's JIT makes has no unwind
+ * information, and a loop may never leave it.
+ */
+static void find_anchor(const struct parts *parts, uint64_t bias, struct pv_python *python)
+{
+	struct pv_proc *proc = &python->proc;
+	uint64_t size = parts->hot.end - parts->hot.start;
+	const void *code = pv_elf_data(parts->elf, parts->hot.start, size);
+	uint64_t pc;
+
+	if (proc->py.anchor_kind == PV_ANCHOR_SHIM && code &&
+	    pv_insn_boundary_frame(code, size, parts->hot.start, proc->py.fr_previous,
+				   &proc->reanchor_cfa, &proc->reanchor_rbp, &pc))
+		proc->reanchor_pc = pc + bias;
+}
+
 struct windows {
 	struct pv_python *python;
 	uint64_t bias;
@@ -255,6 +274,7 @@ struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_p
 		 parts.named    ? " by symbol"
 		 : parts.n == 1 ? ""
 				: " by its jumps");
+	find_anchor(&parts, module->bias, python);
 	find_torn(&parts, module->bias, python);
 	/* compiled without optimisation it may be anywhere */
 	if (python->debug && proc->torn.end && strstr(sources->torn, "not recognised"))

@@ -56,6 +56,8 @@ struct pv_pyversion {
 	uint8_t frame_kind, anchor_kind, instr_kind, linetable_kind;
 	uint8_t code_tag_mask, owner_boundary, owner_generator;
 	uint8_t own_kind;
+	bool free_threaded;
+	bool unverified; /* from headers alone: no such interpreter was at hand */
 	const struct pv_pyoffsets *offsets;
 	const struct debug_field *debug; /* NULL: has no _Py_DebugOffsets */
 	uint16_t n_debug;
@@ -63,33 +65,40 @@ struct pv_pyversion {
 
 #define DEBUG(list) (list), sizeof(list) / sizeof((list)[0])
 #define NO_DEBUG    NULL, 0
+#define LOCKED      false, false
 
 /* clang-format off */
 static const struct pv_pyversion versions[] = {
 	{ 0x0207, 0, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB_UNSIGNED,
-	  0, 0xff, 0xff, PV_OWN_LIST, &offsets_2_7, NO_DEBUG },
+	  0, 0xff, 0xff, PV_OWN_LIST, LOCKED, &offsets_2_7, NO_DEBUG },
 	{ 0x0306, 0, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB,
-	  0, 0xff, 0xff, PV_OWN_KEY, &offsets_3_6, NO_DEBUG },
+	  0, 0xff, 0xff, PV_OWN_KEY, LOCKED, &offsets_3_6, NO_DEBUG },
 	{ 0x0307, 0, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB,
-	  0, 0xff, 0xff, PV_OWN_TSS, &offsets_3_7, NO_DEBUG },
+	  0, 0xff, 0xff, PV_OWN_TSS, LOCKED, &offsets_3_7, NO_DEBUG },
 	{ 0x0307, 4, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB,
-	  0, 0xff, 0xff, PV_OWN_TSS, &offsets_3_7_4, NO_DEBUG },
+	  0, 0xff, 0xff, PV_OWN_TSS, LOCKED, &offsets_3_7_4, NO_DEBUG },
 	{ 0x0308, 0, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB,
-	  0, 0xff, 0xff, PV_OWN_TSS, &offsets_3_8, NO_DEBUG },
+	  0, 0xff, 0xff, PV_OWN_TSS, LOCKED, &offsets_3_8, NO_DEBUG },
 	{ 0x0309, 0, PV_FRAME_OBJECT, PV_ANCHOR_NONE, PV_INSTR_LASTI_BYTES, PV_LINES_LNOTAB,
-	  0, 0xff, 0xff, PV_OWN_TSS, &offsets_3_9, NO_DEBUG },
+	  0, 0xff, 0xff, PV_OWN_TSS, LOCKED, &offsets_3_9, NO_DEBUG },
 	{ 0x030a, 0, PV_FRAME_OBJECT, PV_ANCHOR_CFRAME, PV_INSTR_LASTI_UNITS, PV_LINES_PEP626,
-	  0, 0xff, 0xff, PV_OWN_TSS, &offsets_3_10, NO_DEBUG },
+	  0, 0xff, 0xff, PV_OWN_TSS, LOCKED, &offsets_3_10, NO_DEBUG },
 	{ 0x030b, 0, PV_FRAME_INTERP, PV_ANCHOR_ENTRY, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
-	  0, 0xff, 1, PV_OWN_TSS, &offsets_3_11, NO_DEBUG },
+	  0, 0xff, 1, PV_OWN_TSS, LOCKED, &offsets_3_11, NO_DEBUG },
 	{ 0x030c, 0, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
-	  0, 3, 1, PV_OWN_TSS, &offsets_3_12, NO_DEBUG },
+	  0, 3, 1, PV_OWN_TSS, LOCKED, &offsets_3_12, NO_DEBUG },
 	{ 0x030d, 0, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
-	  0, 3, 1, PV_OWN_TSS, &offsets_3_13, DEBUG(debug_3_13) },
+	  0, 3, 1, PV_OWN_TSS, LOCKED, &offsets_3_13, DEBUG(debug_3_13) },
 	{ 0x030e, 0, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
-	  3, 3, 1, PV_OWN_TSS, &offsets_3_14, DEBUG(debug_3_14) },
+	  3, 3, 1, PV_OWN_TSS, LOCKED, &offsets_3_14, DEBUG(debug_3_14) },
 	{ 0x030f, 0, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
-	  3, 3, 1, PV_OWN_TLS, &offsets_3_15, DEBUG(debug_3_15) },
+	  3, 3, 1, PV_OWN_TLS, LOCKED, &offsets_3_15, DEBUG(debug_3_15) },
+	{ 0x030d, 0, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
+	  0, 3, 1, PV_OWN_TSS, true, false, &offsets_3_13t, DEBUG(debug_3_13) },
+	{ 0x030e, 0, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
+	  3, 3, 1, PV_OWN_TSS, true, true, &offsets_3_14t, DEBUG(debug_3_14) },
+	{ 0x030f, 0, PV_FRAME_INTERP, PV_ANCHOR_SHIM, PV_INSTR_POINTER, PV_LINES_LOCATIONS,
+	  3, 3, 1, PV_OWN_TLS, true, true, &offsets_3_15t, DEBUG(debug_3_15) },
 };
 /* clang-format on */
 
@@ -100,12 +109,13 @@ struct debug_head {
 	uint64_t free_threaded;
 };
 
-static const struct pv_pyversion *version_find(uint32_t version_hex)
+static const struct pv_pyversion *version_find(uint32_t version_hex, bool free_threaded)
 {
 	const struct pv_pyversion *found = NULL;
 
 	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
 		if (versions[i].version == version_hex >> 16 &&
+		    versions[i].free_threaded == free_threaded &&
 		    versions[i].micro <= ((version_hex >> 8) & 0xff))
 			found = &versions[i];
 	}
@@ -117,8 +127,16 @@ bool pv_pylayout_needs_micro(uint32_t version_hex)
 	size_t lines = 0;
 
 	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
-		lines += versions[i].version == version_hex >> 16;
+		lines += versions[i].version == version_hex >> 16 && !versions[i].free_threaded;
 	return lines > 1;
+}
+
+bool pv_pylayout_is_unverified(const struct pv_pylayout *layout)
+{
+	const struct pv_pyversion *version =
+		version_find(layout->version_hex, layout->free_threaded);
+
+	return version && version->unverified;
 }
 
 /* "3.13" */
@@ -194,6 +212,29 @@ static struct pv_err *debug_read(const struct pv_pyversion *version, const void 
 	return NULL;
 }
 
+/*
+ * What the list does not tell of a free-threaded build stands where the table has it only if
+ * what it does tell stands there too.
+ */
+static struct pv_err *check_free_threaded(const struct pv_pylayout *table,
+					  struct pv_pylayout *layout)
+{
+	if (!layout->free_threaded) {
+		/* entries of 0: these builds have no such fields */
+		layout->co_tlbc = layout->fr_tlbc_index = PV_OFF_NONE;
+		return NULL;
+	}
+	if (layout->ob_type != table->ob_type || layout->str_state != table->str_state ||
+	    layout->str_ascii_data != table->str_ascii_data)
+		return pv_err_create(PV_ERR_NOPROC,
+				     "its objects are not those of a free-threaded build that is "
+				     "known here: ob_type is at %u, not %u",
+				     layout->ob_type, table->ob_type);
+	if (layout->ts_status != table->ts_status || layout->ts_frame != table->ts_frame)
+		layout->ts_state = PV_OFF_NONE;
+	return NULL;
+}
+
 static struct pv_err *debug_apply(const struct pv_pyversion *version, uint32_t version_hex,
 				  const void *debug_offsets, size_t n, struct pv_pylayout *layout)
 {
@@ -211,8 +252,6 @@ static struct pv_err *debug_apply(const struct pv_pyversion *version, uint32_t v
 				     "_Py_DebugOffsets is of version 0x%llx, the interpreter of "
 				     "0x%08x",
 				     (unsigned long long)head.version, version_hex);
-	if (head.free_threaded)
-		return pv_err_create(PV_ERR_NOPROC, "a free-threaded build is not supported yet");
 	err = debug_read(version, debug_offsets, n, layout, &code_size);
 	if (err)
 		return err;
@@ -223,7 +262,18 @@ static struct pv_err *debug_apply(const struct pv_pyversion *version, uint32_t v
 				     "PyCodeObject has %llu bytes, not the known %u: an unknown "
 				     "build of this version",
 				     (unsigned long long)code_size, version->offsets->co_size);
-	return NULL;
+	return check_free_threaded(&version->offsets->py, layout);
+}
+
+/* Whether it is a list at all is for later. */
+static bool says_free_threaded(const void *debug_offsets, size_t n)
+{
+	struct debug_head head;
+
+	if (n < sizeof(head))
+		return false;
+	memcpy(&head, debug_offsets, sizeof(head));
+	return head.free_threaded != 0;
 }
 
 static void span(uint16_t offset, uint16_t bytes, uint16_t *start, uint16_t *end)
@@ -246,6 +296,7 @@ static bool lengths_set(struct pv_pylayout *py)
 	span(py->fr_instr, py->instr_kind == PV_INSTR_POINTER ? 8 : 4, &start, &end);
 	span(py->fr_owner, 1, &start, &end);
 	span(py->fr_is_entry, 1, &start, &end);
+	span(py->fr_tlbc_index, 4, &start, &end);
 	py->fr_start = start;
 	py->fr_len = end - start;
 
@@ -258,6 +309,7 @@ static bool lengths_set(struct pv_pylayout *py)
 	span(py->ts_cframe, 8, &start, &end);
 	span(py->ts_status, 4, &start, &end);
 	span(py->ts_base_frame, 8, &start, &end);
+	span(py->ts_state, 4, &start, &end);
 	py->ts_len = end; /* root_cframe: only its address counts */
 
 	end = 0;
@@ -269,13 +321,16 @@ static bool lengths_set(struct pv_pylayout *py)
 	span(py->co_firstlineno, 4, &start, &end);
 	span(py->co_firsttraceable, 4, &start, &end);
 	span(py->co_version, 4, &start, &end);
+	span(py->co_tlbc, 8, &start, &end);
+	span(py->ob_ref_local, 4, &start, &end);
+	span(py->ob_ref_shared, 8, &start, &end);
 	py->co_len = end;
 	return py->fr_len <= 128 && py->ts_len <= 256 && py->co_len <= 256;
 }
 
-uint32_t pv_pylayout_initialized_offset(uint32_t version_hex)
+uint32_t pv_pylayout_initialized_offset(uint32_t version_hex, bool free_threaded)
 {
-	const struct pv_pyversion *version = version_find(version_hex);
+	const struct pv_pyversion *version = version_find(version_hex, free_threaded);
 
 	return version ? version->offsets->rt_initialized : 0;
 }
@@ -283,7 +338,8 @@ uint32_t pv_pylayout_initialized_offset(uint32_t version_hex)
 struct pv_err *pv_pylayout_find(uint32_t version_hex, const void *debug_offsets, size_t n,
 				struct pv_pylayout *ret, char *source, size_t source_size)
 {
-	const struct pv_pyversion *version = version_find(version_hex);
+	bool free_threaded = says_free_threaded(debug_offsets, n);
+	const struct pv_pyversion *version = version_find(version_hex, free_threaded);
 	struct pv_pylayout layout;
 	struct pv_err *err;
 	char name[16];
@@ -306,6 +362,7 @@ struct pv_err *pv_pylayout_find(uint32_t version_hex, const void *debug_offsets,
 	layout.owner_boundary = version->owner_boundary;
 	layout.owner_generator = version->owner_generator;
 	layout.own_kind = version->own_kind;
+	layout.free_threaded = version->free_threaded;
 	if (version->debug) {
 		err = debug_apply(version, version_hex, debug_offsets, n, &layout);
 		if (err)
@@ -315,7 +372,9 @@ struct pv_err *pv_pylayout_find(uint32_t version_hex, const void *debug_offsets,
 		return pv_err_create(PV_ERR_NOPROC,
 				     "CPython %s: its structs are larger than expected", name);
 	*ret = layout;
-	snprintf(source, source_size,
-		 version->debug ? "_Py_DebugOffsets, completed from table %s" : "table %s", name);
+	snprintf(source, source_size, "%stable %s%s%s",
+		 version->debug ? "_Py_DebugOffsets, completed from " : "", name,
+		 free_threaded ? "t" : "",
+		 version->unverified ? "; unverified layout (from headers only)" : "");
 	return NULL;
 }

@@ -15,17 +15,21 @@
 #include "base/err.h"
 
 /*
- * The layout for a PY_VERSION_HEX of a release, GIL build.  debug_offsets: the first bytes of
- * _PyRuntime (NULL, 0 before 3.13).  Unknown or not validating: PV_ERR_NOPROC
- * with the reason.  source gets a short text ("table 3.11", "_Py_DebugOffsets").
+ * The layout for a PY_VERSION_HEX of a release.  debug_offsets: the first bytes of
+ * _PyRuntime (NULL, 0 before 3.13), which also tell a free-threaded build.  Unknown or
+ * not validating: PV_ERR_NOPROC with the reason.  source gets a short text ("table 3.11",
+ * "_Py_DebugOffsets"), with "unverified layout" where no such interpreter was ever read.
  */
 struct pv_err *pv_pylayout_find(uint32_t version_hex, const void *debug_offsets, size_t n,
 				struct pv_pylayout *ret, char *source, size_t source_size);
 
-/* Do the layouts of this minor version differ between its micro releases? */
+/* Was no interpreter of this kind ever read?  Then its layout is from headers alone. */
+bool pv_pylayout_is_unverified(const struct pv_pylayout *layout);
+
+/* Do the layouts of this minor version (with the GIL) differ between its micro releases? */
 bool pv_pylayout_needs_micro(uint32_t version_hex);
 
 /* Where _PyRuntime.initialized (int: Py_Initialize is done) is; of a version with a _PyRuntime. */
-uint32_t pv_pylayout_initialized_offset(uint32_t version_hex);
+uint32_t pv_pylayout_initialized_offset(uint32_t version_hex, bool free_threaded);
 
 #endif

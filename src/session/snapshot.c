@@ -110,8 +110,12 @@ static struct pv_err *on_sample(struct snapper *s, const struct pv_event_sample 
 	thread->consistent = true;
 	/* the state that belongs to this very stack */
 	thread->state = task_state_text(sample->task_state);
-	thread->holds_gil = sample->flags & PV_SAMPLE_ATTACHED;
 	thread->has_python = s->image.python.found && !(sample->flags & PV_SAMPLE_NO_TSTATE);
+	thread->holds_gil = s->out->has_gil && sample->flags & PV_SAMPLE_ATTACHED;
+	if (thread->has_python && s->out->free_threaded)
+		thread->attachment = sample->flags & PV_SAMPLE_ATTACHED    ? "attached"
+				     : sample->flags & PV_SAMPLE_SUSPENDED ? "suspended"
+									   : "detached";
 	return NULL;
 }
 
@@ -266,7 +270,16 @@ static struct pv_err *prepare(struct snapper *s)
 		err = pv_perfmap_create(s->pid, &s->perfmap);
 	if (!err)
 		err = pv_mem_live_create(s->pid, &s->mem);
-	return err ? err : pv_image_build(s->pid, s->objects, s->mem, NULL, &s->image);
+	if (!err)
+		err = pv_image_build(s->pid, s->objects, s->mem, NULL, &s->image);
+	if (!err && s->image.python.found) {
+		enum pv_gil gil = pv_python_gil(s->mem, &s->image.python.proc);
+
+		s->out->free_threaded = s->image.python.proc.py.free_threaded;
+		s->out->has_gil = gil == PV_GIL_THERE;
+		s->out->no_gil = gil == PV_GIL_NONE;
+	}
+	return err;
 }
 
 /* What the header of the snapshot says. */
@@ -274,7 +287,7 @@ static struct pv_err *describe(struct snapper *s)
 {
 	struct pv_profile *profile = s->out->profile;
 	struct pv_err *err;
-	char text[48] = "";
+	char text[112] = "";
 
 	if (s->image.python.found)
 		snprintf(text, sizeof(text), "CPython %s", s->image.python.version);

@@ -35,7 +35,7 @@ struct pv_program_run {
 	uint64_t exec_ns;    /* since when; 0: before we looked */
 	char name[16];
 	char title[PV_TITLE_BYTES];
-	char interpreter[48];          /* "CPython 3.11.2", "" */
+	char interpreter[112];         /* "CPython 3.11.2", "" */
 	char *problem;                 /* why it, or its Python, cannot be read; owned, or NULL */
 	bool refused;                  /* it: it is counted */
 	struct pv_merge_options merge; /* for its samples */

@@ -401,6 +401,8 @@ static int code_line(const struct pv_codes *codes, const struct code *code, uint
 	size_t n;
 	const char *table = part_text(codes, &code->parts[PV_PIECE_LINETABLE], &n);
 
+	if (lasti == PV_LASTI_UNKNOWN)
+		return 0;
 	if (table)
 		return pv_python_line(code->linetable_kind, (const uint8_t *)table, n,
 				      code->firstlineno, lasti);

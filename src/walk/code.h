@@ -34,14 +34,16 @@ struct pv_py_string {
 	__u64 type;
 	__u64 length; /* code points */
 	__u64 hash;   /* all ones: not computed yet */
-	__u32 state;  /* interned:2 kind:3 compact:1 ascii:1 */
+	__u32 state;  /* interned:2 kind:3 compact:1 ascii:1; 3.14t: interned:8 */
 	__u32 pad;
 };
 
 /* Bytes a character. */
 static inline __u32 pv_py_string_kind(const struct pv_ctx *c, __u32 state)
 {
-	return c->proc->py.str_state == PV_OFF_NONE ? 1 : state >> 2 & 7;
+	const struct pv_pylayout *py = &c->proc->py;
+
+	return py->str_state == PV_OFF_NONE ? 1 : state >> (py->str_kind_shift & 15) & 7;
 }
 
 /* Address of the characters of the string object at addr; 0 = unreadable. */
@@ -52,8 +54,9 @@ static inline __u64 pv_py_string_data(struct pv_ctx *c, __u64 addr, __u32 state)
 
 	if (py->str_state == PV_OFF_NONE)
 		return addr + py->bytes_data;
-	if (state >> 5 & 1)
-		return addr + (state >> 6 & 1 ? py->str_ascii_data : py->str_compact_data);
+	state >>= py->str_kind_shift & 15;
+	if (state >> 3 & 1)
+		return addr + (state >> 4 & 1 ? py->str_ascii_data : py->str_compact_data);
 	if (pv_read(c, &data, 8, addr + py->str_compact_data))
 		return 0;
 	return data;
@@ -140,24 +143,38 @@ static inline __u64 pv_code_sum_lines(struct pv_ctx *c, __u64 sum, __u64 addr)
 	return sum;
 }
 
+/*
+ * Does the object in code_bytes live?  Free-threaded: the owner's and the others' references,
+ * the lowest two bits of which are flags (3.13 Include/internal/pycore_object.h,
+ * _Py_MergeZeroLocalRefcount(); deferred ones count there); both are 0 in one that is freed.
+ */
+static inline bool pv_code_lives(const struct pv_walk *w, const struct pv_pylayout *py)
+{
+	__u64 refcnt;
+
+	if (py->free_threaded)
+		return PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->ob_ref_local) ||
+		       PV_FIELD(__u64, w->code_bytes, PV_WALK_CODE, py->ob_ref_shared) >> 2;
+	/*
+	 * A freed pymalloc block begins with a pointer or NULL: obmalloc.c.  From 3.14
+	 * the upper 16 bits are flags: Include/refcount.h.
+	 */
+	refcnt = PV_FIELD(__u64, w->code_bytes, PV_WALK_CODE, py->ob_refcnt);
+	return refcnt && (refcnt >> 33 & 0x7fff) == 0;
+}
+
 /* Reads a code object into code_bytes and checks that it is one that lives. */
 static inline long pv_code_read(struct pv_ctx *c, __u64 address)
 {
 	struct pv_walk *w = c->w;
 	const struct pv_pylayout *py = &c->proc->py;
 	__u32 n = py->co_len;
-	__u64 refcnt;
 
 	if (n > PV_WALK_CODE || pv_read(c, w->code_bytes, n, address))
 		return -1;
 	if (PV_FIELD(__u64, w->code_bytes, PV_WALK_CODE, py->ob_type) != c->proc->code_type)
 		return -1;
-	/*
-	 * A freed pymalloc block begins with a pointer or NULL: obmalloc.c.  From 3.14
-	 * the upper 16 bits are flags: Include/refcount.h.
-	 */
-	refcnt = PV_FIELD(__u64, w->code_bytes, PV_WALK_CODE, py->ob_refcnt);
-	return refcnt && (refcnt >> 33 & 0x7fff) == 0 ? 0 : -1;
+	return pv_code_lives(w, py) ? 0 : -1;
 }
 
 static inline __u64 pv_code_pointer(const struct pv_walk *w, __u32 offset)
@@ -206,6 +223,25 @@ static inline bool pv_code_known(struct pv_ctx *c, __u64 key)
 }
 
 /*
+ * 3.14t: where the copy of the bytecode with this index is, 0 = unreadable
+ * (Include/cpython/code.h: _PyCodeArray, a size and pointers; the first one is
+ * co_code_adaptive).
+ */
+static inline __u64 pv_code_copy_of(struct pv_ctx *c, struct pv_walk_code *known, __s32 index)
+{
+	__u64 size = 0, copy = 0;
+
+	if (index == known->tlbc_index)
+		return known->tlbc_code;
+	if (index < 0 || pv_read(c, &size, 8, known->tlbc) || (__u32)index >= size ||
+	    pv_read(c, &copy, 8, known->tlbc + 8 + 8 * (__u64)(__u32)index))
+		return 0;
+	known->tlbc_index = index;
+	known->tlbc_code = copy;
+	return copy;
+}
+
+/*
  * What this sample knows of the code object at address: within one sample it
  * cannot change, since the thread that runs it stands still.  NULL only where
  * the verifier needs it.
@@ -229,6 +265,11 @@ static inline struct pv_walk_code *pv_code_see(struct pv_ctx *c, __u64 address)
 		return known;
 	known->bad = 0;
 	known->key = pv_code_key(c, address);
+	known->tlbc_index = 0;
+	if (py->co_tlbc != PV_OFF_NONE) {
+		known->tlbc = pv_code_pointer(w, py->co_tlbc);
+		known->n_bytes = 2 * PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->var_size);
+	}
 	if (py->co_firsttraceable != PV_OFF_NONE)
 		known->first_traceable =
 			2 * PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->co_firsttraceable);

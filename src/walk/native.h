@@ -208,9 +208,9 @@ static inline void pv_nat_learn(struct pv_ctx *c, __u64 cfa, __u64 anchor, __u64
 	struct pv_proc *p = c->proc;
 	__s32 distance = cfa - anchor;
 
-	if (p->reanchor_cfa == distance || p->reanchor_cfa < 0)
+	if ((p->reanchor_cfa == distance && p->eval_row) || p->reanchor_cfa < 0)
 		return;
-	if (p->reanchor_cfa) {
+	if (p->reanchor_cfa && p->reanchor_cfa != distance) {
 		p->reanchor_cfa = -1;
 		pv_env_lost(c, PV_LOSS_REANCHOR_CONFLICT);
 		return;

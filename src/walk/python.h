@@ -98,7 +98,28 @@ static inline void pv_py_next_cframe(struct pv_ctx *c, __u64 next)
 	w->cframe = previous;
 }
 
-/* Bytecode position of the frame in frame_bytes, bytes; PV_LASTI_NONE = not started. */
+/*
+ * 3.14t: instr_ptr points into the copy of the bytecode that tlbc_index names.  A thread that
+ * is about to use its own copy changes one after the other (bytecodes.c, _LOAD_BYTECODE).
+ */
+static inline __s32 pv_py_lasti_in_copy(struct pv_ctx *c, struct pv_walk_code *known, __u64 code)
+{
+	struct pv_walk *w = c->w;
+	const struct pv_pylayout *py = &c->proc->py;
+	__u64 start = code + py->co_code_adaptive, delta;
+	__s32 index =
+		PV_FIELD(__s32, w->frame_bytes, PV_WALK_FRAME, py->fr_tlbc_index - py->fr_start);
+
+	if (index)
+		start = pv_code_copy_of(c, known, index);
+	delta = PV_FIELD(__u64, w->frame_bytes, PV_WALK_FRAME, py->fr_instr - py->fr_start) - start;
+	if (start && delta < known->n_bytes && delta < 1 << 28)
+		return delta;
+	pv_env_lost(c, PV_LOSS_PY_LINE);
+	return PV_LASTI_UNKNOWN;
+}
+
+/* Bytecode position of the frame in frame_bytes, bytes; -1 = not started. */
 static inline __s32 pv_py_lasti(const struct pv_walk *w, const struct pv_pylayout *py, __u64 code)
 {
 	__u32 at = py->fr_instr - py->fr_start;
@@ -171,11 +192,14 @@ static long pv_py_step(__u32 index, void *arg)
 		pv_py_fail(w, PV_LOSS_PY_BADCODE, code);
 		return 1;
 	}
-	lasti = pv_py_lasti(w, py, code);
 	if (known->bad) {
 		pv_py_fail(w, PV_LOSS_PY_BADCODE, code);
 		return 1;
 	}
+	if (py->fr_tlbc_index != PV_OFF_NONE)
+		lasti = pv_py_lasti_in_copy(c, known, code);
+	else
+		lasti = pv_py_lasti(w, py, code);
 	/* as _PyFrame_IsIncomplete: a frame that is still being set up */
 	if (py->frame_kind == PV_FRAME_OBJECT || owner == py->owner_generator ||
 	    lasti >= known->first_traceable) {
@@ -256,7 +280,16 @@ static inline long pv_py_read_tstate(struct pv_ctx *c)
 		pv_py_fail(w, PV_LOSS_PY_BADSTATE, w->tstate);
 		return -1;
 	}
-	if (py->ts_status != PV_OFF_NONE) {
+	if (py->ts_state != PV_OFF_NONE) {
+		/* free-threaded: several may be attached at once */
+		switch (PV_FIELD(__u32, w->tstate_bytes, PV_WALK_TSTATE, py->ts_state)) {
+		case PV_THREAD_ATTACHED:
+			w->sample.flags |= PV_SAMPLE_ATTACHED;
+			break;
+		case PV_THREAD_SUSPENDED:
+			w->sample.flags |= PV_SAMPLE_SUSPENDED;
+		}
+	} else if (py->ts_status != PV_OFF_NONE) {
 		/* 3.12+: PyThreadState._status.active */
 		if (PV_FIELD(__u32, w->tstate_bytes, PV_WALK_TSTATE, py->ts_status) & 1 << 4)
 			w->sample.flags |= PV_SAMPLE_ATTACHED;

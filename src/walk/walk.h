@@ -67,6 +67,11 @@ struct pv_walk_code {
 	__u64 serial;          /* of the sample: an entry of an older one is void */
 	__s32 first_traceable; /* bytes */
 	__u32 bad;
+	/* 3.14t: threads have copies of the bytecode; the one seen last */
+	__u64 tlbc; /* _PyCodeArray */
+	__u64 tlbc_code;
+	__s32 tlbc_index; /* 0: none yet */
+	__u32 n_bytes;    /* of the bytecode */
 };
 
 /*

@@ -28,13 +28,22 @@ def pytest_addoption(parser):
 def pytest_configure(config):
 	config.addinivalue_line("markers", "noroot: needs neither root nor the pitviper binary")
 	config.addinivalue_line("markers", "few: dear; in the short form on some interpreters only, see few_of()")
+	config.addinivalue_line("markers", "free_threaded: only builds without the GIL")
+	config.addinivalue_line("markers", "gil: only builds with it")
 	config.addinivalue_line("markers", "minor(*versions): only these Python versions, given as (3, 11)")
 
 
 def few_of(interpreters):
-	"""The oldest, the newest, every third between them, and the stripped ones."""
+	"""The oldest, the newest, every third between them, the stripped and the free-threaded ones."""
 	last = len(interpreters) - 1
-	return [interp for i, interp in enumerate(interpreters) if i % 3 == 0 or i == last or not interp.symtab]
+	return [interp for i, interp in enumerate(interpreters)
+		if i % 3 == 0 or i == last or not interp.symtab or interp.free_threaded]
+
+
+def is_for(metafunc, interp):
+	"""Does the test's mark ask for this kind of build?"""
+	marks = {mark.name for mark in metafunc.definition.iter_markers()}
+	return "gil" not in marks if interp.free_threaded else "free_threaded" not in marks
 
 
 def pytest_generate_tests(metafunc):
@@ -44,7 +53,8 @@ def pytest_generate_tests(metafunc):
 	minors = [m.args for m in metafunc.definition.iter_markers("minor")]
 	chosen = [i for i in INTERPRETERS
 		  if (not wanted or any(w in i.name for w in wanted)) and
-		  (not minors or i.version[:2] in minors[0])]
+		  (not minors or i.version[:2] in minors[0]) and
+		  is_for(metafunc, i)]
 	if not wanted and not metafunc.config.getoption("--full") and \
 	   any(metafunc.definition.iter_markers("few")):
 		chosen = few_of(chosen)
@@ -144,7 +154,7 @@ def newest():
 	"""One interpreter for tests of pitviper's own conduct: any Python will do."""
 	if not INTERPRETERS:
 		pytest.skip("no supported Python on this machine")
-	plain = [i for i in INTERPRETERS if not i.root]
+	plain = [i for i in INTERPRETERS if not i.root and not i.free_threaded]
 	return (plain or INTERPRETERS)[-1]
 
 

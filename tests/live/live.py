@@ -26,6 +26,7 @@ sys.path.insert(0, os.path.join(TOP, "tests", "golden"))
 import read_pvr  # noqa: E402
 
 SUPPORTED = [(2, 7)] + [(3, minor) for minor in range(6, 16)]
+FREE_THREADED = [(3, 13)]		# of 3.14 and 3.15 no build is to be had: tests/walk/made_interpreter.c
 
 # 2.7 has no such statement: the same in one line, up to a mark of oracle.py
 YIELD_FROM = re.compile(r"\byield from ([^#\n]+?)(?=\s*(?:#|$))", re.M)
@@ -33,7 +34,8 @@ ENTER = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
 
 
 class Interp:
-	"""One Python that can run a target: plain, or inside a root made by tools/mk-pyroot.sh."""
+	"""One Python that can run a target: plain, or inside a root made by tools/mk-pyroot.sh.  Free-threaded
+	ones are made by tools/mk-freethreaded.sh."""
 
 	def __init__(self, name, path, root=None):
 		self.name, self.path, self.root = name, path, root
@@ -42,6 +44,7 @@ class Interp:
 			self.prefix() + [path, "-c", "import sys; print(sys.version_info[:3])"],
 			stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60).stdout.decode()
 		self.version = tuple(int(n) for n in re.findall(r"\d+", out))
+		self.free_threaded = path.endswith("t")
 		self.symtab = self.has_symtab()
 
 	def prefix(self):
@@ -107,6 +110,9 @@ def find_interpreters():
 			path = "/usr/bin/python" + os.path.basename(root) + kind
 			if os.path.exists(root + path) and os.getuid() == 0:
 				found.append(("root-" + os.path.basename(root) + kind, path, root))
+		path = os.path.join(root, "bin", "python" + os.path.basename(root))
+		if root.endswith("t") and os.path.exists(path):
+			found.append(("built-" + os.path.basename(root), path, None))
 	out = []
 	for name, path, root in found:
 		interp = Interp(name, path, root)

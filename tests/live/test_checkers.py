@@ -40,7 +40,8 @@ def with_native(stack, name="anything (lib.so)"):
 	return live.Stack(frames, stack.count, stack.thread, stack.tid)
 
 
-# 2.7 has no switch interval in which a sweep over its own frames is whole
+# 2.7 has no switch interval in which a sweep over its own frames is whole, and without the GIL none ever is
+@pytest.mark.gil
 @pytest.mark.minor(*((3, minor) for minor in range(6, 16)))
 def test_true_stacks_are_possible(interp, honest):
 	truth, stacks = honest(interp)
@@ -100,6 +101,7 @@ MUTATIONS = {
 }
 
 
+@pytest.mark.gil
 @pytest.mark.minor((3, 8), (3, 11), (3, 13))
 @pytest.mark.parametrize("kind", sorted(MUTATIONS))
 def test_broken_stacks_are_found(interp, honest, kind):
@@ -119,6 +121,7 @@ def test_broken_stacks_are_found(interp, honest, kind):
 		assert (oracle.check(collects) is None) == possible, collects
 
 
+@pytest.mark.gil
 @pytest.mark.minor((3, 8), (3, 11), (3, 13))
 def test_threads_do_not_mix(interp, honest):
 	truth, stacks = honest(interp)
@@ -128,6 +131,7 @@ def test_threads_do_not_mix(interp, honest):
 		assert oracle_check.Oracle(truth).check(moved) is not None, moved
 
 
+@pytest.mark.gil
 @pytest.mark.minor((3, 11), (3, 13))
 def test_callbacks_need_their_native_caller(interp, honest):
 	truth, _ = honest(interp)
@@ -142,6 +146,7 @@ def test_callbacks_need_their_native_caller(interp, honest):
 	assert oracle.check(changed(stack, lambda f: f.insert(-1, live.Frame(via)))) is None
 
 
+@pytest.mark.gil
 @pytest.mark.minor((3, 11), (3, 13))
 def test_recursion_has_a_known_depth(interp, honest):
 	truth, _ = honest(interp)
@@ -154,6 +159,7 @@ def test_recursion_has_a_known_depth(interp, honest):
 		assert oracle_check.Oracle(truth).check(broken) is not None
 
 
+@pytest.mark.gil
 @pytest.mark.minor((3, 11), (3, 13))
 def test_marks_excuse_only_what_they_hide(interp, honest):
 	truth, _ = honest(interp)

@@ -152,7 +152,8 @@ def test_gil_is_held(interp, tmp_path, spawn):
 	"""The one thread of a program that only runs bytecode holds it whenever it is looked at."""
 	script = tmp_path / "spins.py"
 	script.write_text(SPINS)
-	victim = spawn(*interp.prefix(), interp.path, interp.stage(str(script)))
+	# a free-threaded one has it only if it is told to; others do not look at this
+	victim = spawn(*interp.prefix(), interp.path, interp.stage(str(script)), env={"PYTHON_GIL": "1"})
 	run = live.pitviper("stack", victim.pid)
 	assert run.status == 0 and b"GIL held by %d" % victim.pid in run.out, run
 	assert b"holds the GIL" in run.out

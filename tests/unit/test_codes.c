@@ -135,6 +135,7 @@ START_TEST(whole_code_in_any_order)
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
 		ck_assert_int_eq(place(codes, 7, (uint32_t)lines[i][0]).line, lines[i][1]);
+	ck_assert_int_eq(place(codes, 7, PV_LASTI_UNKNOWN).line, 0);
 	ck_assert(!pv_codes_place(codes, 8, 0, &got));
 	pv_codes_destroy(codes);
 	pv_codes_destroy(NULL);

@@ -348,16 +348,6 @@ START_TEST(refuses_builds)
 	strcpy((char *)o->image + TEXT, "3.4.18 (default, Nov 23 2026, 10:00:00) \n[GCC 12.2.0]");
 	object_open(p, o, "/usr/bin/python3.4");
 	refused(p, "CPython 3.4 is not supported");
-
-	p = process_create();
-	o = object_add(p);
-	add_symbols(o);
-	add_version(o, 0x030d00f0);
-	put(o->image + RUNTIME, 0x7970677562656478, 8);
-	put(o->image + RUNTIME + 8, 0x030d00f0, 8);
-	put(o->image + RUNTIME + 16, 1, 8);
-	object_open(p, o, "/usr/bin/python3.13t");
-	refused(p, "free-threaded");
 }
 END_TEST
 

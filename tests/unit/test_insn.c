@@ -21,6 +21,10 @@ extern const uint8_t code_clear[], start_clear[], stop_clear[], end_clear[];
 extern const uint8_t code_inlined[], start_inlined[], stop_inlined[], second_inlined[],
 	end_inlined[];
 extern const uint8_t code_jumps[], in_jumps[], end_jumps[];
+extern const uint8_t code_entry[], linked_entry[], end_entry[];
+extern const uint8_t code_entry_rbp[], linked_entry_rbp[], end_entry_rbp[];
+extern const uint8_t entry_other[], entry_heap[], entry_aligned[], entry_called[], entry_moved[],
+	entry_unsaved[], entry_jump[], entry_end[];
 
 __asm__(".pushsection .rodata\n"
 	/* pyenv 3.11.7, gcc 12 -O3: cframe at 0xa0(%rsp) */
@@ -85,6 +89,30 @@ __asm__(".pushsection .rodata\n"
 	/* jumps: short, near, conditional; an indirect one and a call do not count; bad bytes */
 	"code_jumps: jmp in_jumps\n call in_jumps\n jmp *%rax\n .byte 0x06, 0x06\n"
 	"in_jumps: je code_jumps\n jne . + 0x1000\n ret\n end_jumps:\n"
+	/* Debian 3.13.5: the boundary frame at 0x110(%rsp) */
+	"code_entry: push %r15\n push %r14\n push %r13\n push %r12\n push %rbp\n push %rbx\n"
+	"sub $0x168,%rsp\n test %rdi,%rdi\n je code_entry\n mov 0x48(%rdi),%rax\n"
+	"mov %rsi,%rbx\n movq $0x1000,0x110(%rsp)\n mov %rax,0x118(%rsp)\n"
+	"lea 0x110(%rsp),%rax\n mov %rax,0x8(%rsi)\n"
+	"linked_entry: mov %rsi,0x48(%rdi)\n ret\n end_entry:\n"
+	/* Debian 3.14.10: with a frame pointer, at -0x90(%rbp); here through a copy of rsi */
+	"code_entry_rbp: push %rbp\n mov %rsp,%rbp\n sub $0x2d0,%rsp\n mov %rbx,-0x28(%rbp)\n"
+	"mov %rsi,%rbx\n lea -0x38(%rbp),%rcx\n mov %rcx,-0x50(%rbp)\n call code_entry\n"
+	"lea -0x90(%rbp),%rax\n mov %rax,0x8(%rbx)\n"
+	"linked_entry_rbp: ret\n end_entry_rbp:\n"
+	/* into what the first argument points to; a pointer that is none to the stack */
+	"entry_other: push %rbp\n lea 0x40(%rsp),%rax\n mov %rax,0x8(%rdi)\n ret\n"
+	"entry_heap: push %rbp\n mov 0x40(%rsp),%rax\n mov %rax,0x8(%rsi)\n ret\n"
+	/* where the CFA is cannot be told; the argument is lost; another field of it */
+	"entry_aligned: push %rbp\n and $-32,%rsp\n lea 0x40(%rsp),%rax\n mov %rax,0x8(%rsi)\n "
+	"ret\n"
+	"entry_called: push %rbp\n call entry_heap\n lea 0x40(%rsp),%rax\n mov %rax,0x8(%rsi)\n "
+	"ret\n"
+	"entry_moved: push %rbp\n lea 0x40(%rsp),%rax\n add $8,%rsi\n mov %rax,0x8(%rsi)\n ret\n"
+	/* the caller's rbp is nowhere; a jump before it */
+	"entry_unsaved: sub $0x80,%rsp\n lea 0x40(%rsp),%rax\n mov %rax,0x8(%rsi)\n ret\n"
+	"entry_jump: push %rbp\n lea -0x40(%rsp),%rax\n jmp entry_end\n mov %rax,0x8(%rsi)\n ret\n"
+	"entry_end:\n"
 	".popsection\n");
 
 enum { TS_CFRAME = 0x38, VADDR = 0x500000 };
@@ -147,6 +175,7 @@ START_TEST(garbage)
 	uint8_t code[256];
 	uint32_t seed = 7;
 	uint64_t from, to;
+	int32_t cfa, rbp;
 
 	for (int round = 0; round < 5000; round++) {
 		for (size_t i = 0; i < sizeof(code); i++) {
@@ -155,9 +184,43 @@ START_TEST(garbage)
 		}
 		if (window(code, code + sizeof(code), 8, 16, &from, &to))
 			ck_assert_uint_le(from, to);
+		(void)pv_insn_boundary_frame(code, sizeof(code), VADDR, code[0], &cfa, &rbp, &from);
 	}
 	for (const uint8_t *end = code_3_12; end < stop_3_12; end++)
 		ck_assert(!window(code_3_12, end, 0, 8, &from, &to));
+}
+END_TEST
+
+static bool entry(const uint8_t *code, const uint8_t *end, int32_t *cfa, int32_t *rbp, uint64_t *pc)
+{
+	*cfa = *rbp = 77;
+	*pc = 77;
+	return pv_insn_boundary_frame(code, (size_t)(end - code), VADDR, 8, cfa, rbp, pc);
+}
+
+START_TEST(boundary_frames)
+{
+	const uint8_t *const none[] = { entry_other, entry_heap,    entry_aligned, entry_called,
+					entry_moved, entry_unsaved, entry_jump,    entry_end };
+	int32_t cfa, rbp;
+	uint64_t pc;
+
+	ck_assert(entry(code_entry, end_entry, &cfa, &rbp, &pc));
+	ck_assert_int_eq(cfa, 144);
+	ck_assert_int_eq(rbp, -6);
+	ck_assert_uint_eq(pc - VADDR, (uint64_t)(linked_entry - code_entry));
+	ck_assert(entry(code_entry_rbp, end_entry_rbp, &cfa, &rbp, &pc));
+	ck_assert_int_eq(cfa, 160);
+	ck_assert_int_eq(rbp, -2);
+	ck_assert_uint_eq(pc - VADDR, (uint64_t)(linked_entry_rbp - code_entry_rbp));
+	for (size_t i = 0; i + 1 < sizeof(none) / sizeof(*none); i++) {
+		ck_assert_msg(!entry(none[i], none[i + 1], &cfa, &rbp, &pc), "%zu", i);
+		ck_assert_int_eq(cfa, 77);
+		ck_assert_int_eq(rbp, 77);
+		ck_assert_uint_eq(pc, 77);
+	}
+	for (const uint8_t *end = code_entry; end < linked_entry; end++)
+		ck_assert(!entry(code_entry, end, &cfa, &rbp, &pc));
 }
 END_TEST
 
@@ -304,6 +367,7 @@ int main(void)
 	tcase_add_test(tcase, complete_before);
 	tcase_add_test(tcase, no_pattern);
 	tcase_add_test(tcase, garbage);
+	tcase_add_test(tcase, boundary_frames);
 	tcase_add_test(tcase, inlined_windows);
 	tcase_add_test(tcase, each_jump);
 	tcase_add_test(tcase, each_address);

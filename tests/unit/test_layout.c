@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "offsets_free_threaded.h"
 #include "python/layout.h"
 
 /* As read from a live 3.13.0, in order; the structs' sizes begin the lines. */
@@ -484,9 +485,11 @@ START_TEST(lengths)
 		ck_assert_uint_le(py.ts_len, 256);
 		ck_assert_uint_le(py.co_len, 256);
 		if (versions[i] >= 0x03080000)
-			ck_assert_uint_ne(pv_pylayout_initialized_offset(versions[i]), 0);
+			ck_assert_uint_ne(pv_pylayout_initialized_offset(versions[i], false), 0);
 	}
-	ck_assert_uint_eq(pv_pylayout_initialized_offset(0x030200f0), 0);
+	ck_assert_uint_eq(pv_pylayout_initialized_offset(0x030200f0, false), 0);
+	ck_assert_uint_ne(pv_pylayout_initialized_offset(0x030d00f0, true), 0);
+	ck_assert_uint_eq(pv_pylayout_initialized_offset(0x030c00f0, true), 0);
 }
 END_TEST
 
@@ -570,6 +573,72 @@ START_TEST(debug_offsets_3_15)
 }
 END_TEST
 
+START_TEST(free_threaded)
+{
+	char source[96];
+	uint64_t debug[N_DEBUG];
+	struct pv_pylayout py = find(0x030d05f0, debug_3_13t, sizeof(debug_3_13t));
+
+	ck_assert(py.free_threaded);
+	ck_assert_uint_eq(py.ob_refcnt, PV_OFF_NONE);
+	ck_assert_uint_eq(py.ob_ref_local, 12);
+	ck_assert_uint_eq(py.ob_ref_shared, 16);
+	ck_assert_uint_eq(py.ob_type, 24);
+	ck_assert_uint_eq(py.ts_state, 40);
+	ck_assert_uint_eq(py.gil_enabled, 0);
+	ck_assert_uint_eq(py.co_filename, 128);
+	ck_assert_uint_eq(py.co_firsttraceable, 200);
+	ck_assert_uint_eq(py.co_version, 108);
+	ck_assert_uint_eq(py.co_tlbc, PV_OFF_NONE);
+	ck_assert_uint_eq(py.fr_tlbc_index, PV_OFF_NONE);
+	ck_assert_uint_eq(py.code_tag_mask, 0);
+	ck_assert_uint_eq(py.str_kind_shift, 2);
+	ck_assert_uint_eq(py.str_compact_data, 72);
+	ck_assert_int_eq(py.own_kind, PV_OWN_TSS);
+
+	py = find(0x030e0af0, debug_3_14t, sizeof(debug_3_14t));
+	ck_assert(py.free_threaded);
+	ck_assert_uint_eq(py.co_tlbc, 224);
+	ck_assert_uint_eq(py.fr_tlbc_index, 72);
+	ck_assert_uint_eq(py.fr_owner, 78);
+	ck_assert_uint_eq(py.code_tag_mask, 3);
+	ck_assert_uint_eq(py.str_kind_shift, 8);
+	ck_assert_uint_eq(py.ts_state, 44);
+	inside(py.fr_tlbc_index, 4, py.fr_start, py.fr_len);
+	inside(py.co_tlbc, 8, 0, py.co_len);
+	inside(py.ts_state, 4, 0, py.ts_len);
+
+	py = find(0x030f02f0, debug_3_15t, sizeof(debug_3_15t));
+	ck_assert(py.free_threaded);
+	ck_assert_uint_eq(py.ts_state, 48);
+	ck_assert_uint_eq(py.str_kind_shift, 8);
+	ck_assert_int_eq(py.own_kind, PV_OWN_TLS);
+
+	/* those with the GIL have none of it */
+	py = find(0x030e0af0, debug_3_14, sizeof(debug_3_14));
+	ck_assert(!py.free_threaded);
+	ck_assert_uint_eq(py.co_tlbc, PV_OFF_NONE);
+	ck_assert_uint_eq(py.fr_tlbc_index, PV_OFF_NONE);
+	ck_assert_uint_eq(py.ts_state, PV_OFF_NONE);
+	ck_assert_uint_eq(py.ob_ref_local, PV_OFF_NONE);
+	ck_assert_uint_eq(py.str_kind_shift, 2);
+
+	/* a thread state in which fields have moved: what the list does not tell is not known */
+	memcpy(debug, debug_3_13t, sizeof(debug));
+	debug[27] += 8; /* thread_state.status */
+	py = find(0x030d05f0, debug, sizeof(debug));
+	ck_assert_uint_eq(py.ts_state, PV_OFF_NONE);
+
+	ck_assert_ptr_null(pv_pylayout_find(0x030d05f0, debug_3_13t, sizeof(debug_3_13t), &py,
+					    source, sizeof(source)));
+	ck_assert_str_eq(source, "_Py_DebugOffsets, completed from table 3.13t");
+	ck_assert_ptr_null(pv_pylayout_find(0x030e0af0, debug_3_14t, sizeof(debug_3_14t), &py,
+					    source, sizeof(source)));
+	ck_assert_ptr_nonnull(strstr(source, "table 3.14t; unverified layout"));
+	ck_assert_ptr_nonnull(strstr(source, "(from headers only)"));
+}
+END_TEST
+
 /* Each offset in turn is too large for its struct, each size in turn impossible. */
 START_TEST(debug_offsets_lie)
 {
@@ -623,8 +692,19 @@ START_TEST(refusals)
 	refused(0x030d00f0, debug, sizeof(debug), "cookie");
 	memcpy(debug, debug_3_13, sizeof(debug));
 	refused(0x030d05f0, debug, sizeof(debug), "of version 0x30d00f0");
+	/* a build with the GIL that says that it has none */
 	debug[2] = 1;
-	refused(0x030d00f0, debug, sizeof(debug), "free-threaded");
+	refused(0x030d00f0, debug, sizeof(debug), "PyCodeObject has 208 bytes");
+	memcpy(debug, debug_3_13t, sizeof(debug));
+	debug[2] = 0;
+	refused(0x030d05f0, debug, sizeof(debug), "PyCodeObject has 224 bytes");
+	/* its objects are not as the table has them */
+	memcpy(debug, debug_3_13t, sizeof(debug));
+	debug[45] = 8; /* pyobject.ob_type */
+	refused(0x030d05f0, debug, sizeof(debug), "not those of a free-threaded build");
+	memcpy(debug, debug_3_13t, sizeof(debug));
+	debug[N_DEBUG - 5] += 8; /* unicode_object.state */
+	refused(0x030d05f0, debug, sizeof(debug), "not those of a free-threaded build");
 	memcpy(debug, debug_3_13, sizeof(debug));
 	debug[34] += 8; /* code_object.size */
 	refused(0x030d00f0, debug, sizeof(debug), "PyCodeObject has 216 bytes");
@@ -643,6 +723,7 @@ int main(void)
 	tcase_add_test(tcase, debug_offsets);
 	tcase_add_test(tcase, debug_offsets_3_14);
 	tcase_add_test(tcase, debug_offsets_3_15);
+	tcase_add_test(tcase, free_threaded);
 	tcase_add_test(tcase, debug_offsets_lie);
 	tcase_add_test(tcase, refusals);
 	srunner_run_all(runner, CK_ENV);

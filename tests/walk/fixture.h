@@ -173,6 +173,14 @@ static const struct field py_fields[] = {
 	PY(rt_gc),
 	PY(ts_base_frame),
 	PY(own_kind),
+	PY(ob_ref_local),
+	PY(ob_ref_shared),
+	PY(ts_state),
+	PY(gil_enabled),
+	PY(co_tlbc),
+	PY(fr_tlbc_index),
+	PY(str_kind_shift),
+	PY(reserved),
 };
 
 /* Names that older fixtures may still have: their lines are passed over. */
@@ -203,6 +211,7 @@ static inline void fixture_init(struct fixture *fixture)
 		if (py_fields[i].size == 2)
 			memset((char *)&fixture->proc.py + py_fields[i].offset, 0xff, 2);
 	}
+	fixture->proc.py.str_kind_shift = 2;
 }
 
 static inline void fixture_deinit(struct fixture *fixture)
@@ -451,10 +460,11 @@ static inline struct pv_err *status_text(const struct pv_event_sample *sample,
 					 const struct pv_merged *merged, struct pv_str *ret)
 {
 	return pv_str_appendf(
-		ret, "status%s%s%s%s%s%s loss %u/%u/%u", merged->complete ? " complete" : "",
+		ret, "status%s%s%s%s%s%s%s loss %u/%u/%u", merged->complete ? " complete" : "",
 		merged->truncated ? " truncated" : "", merged->marked ? " marked" : "",
 		merged->bridged ? " bridged" : "", merged->python ? " python" : "",
-		sample->flags & PV_SAMPLE_ATTACHED ? " attached" : "", merged->loss,
+		sample->flags & PV_SAMPLE_ATTACHED ? " attached" : "",
+		sample->flags & PV_SAMPLE_SUSPENDED ? " suspended" : "", merged->loss,
 		sample->py_loss, sample->nat_loss);
 }
 

@@ -267,6 +267,14 @@ START_TEST(code_objects_that_are_none)
 	for (i = 0; i < w.codes.n; i++) {
 		lie(&w, at(&w.codes, i) + py->ob_type, w.fixture.proc.unicode_type);
 		walk_marked(&w, "type", PV_LOSS_PY_BADCODE, PV_LOSS_PY_BADCODE);
+		if (py->free_threaded) {
+			/* ob_ref_local is the upper half of a word; the flags of ob_ref_shared stay
+			 */
+			lie(&w, at(&w.codes, i) + py->ob_ref_local - 4, 0);
+			lie(&w, at(&w.codes, i) + py->ob_ref_shared, 3);
+			walk_marked(&w, "freed", PV_LOSS_PY_BADCODE, PV_LOSS_PY_BADCODE);
+			continue;
+		}
 		lie(&w, at(&w.codes, i) + py->ob_refcnt, 0);
 		walk_marked(&w, "freed", PV_LOSS_PY_BADCODE, PV_LOSS_PY_BADCODE);
 		/* pymalloc's next free block: in an arena, which is mapped high */
@@ -318,16 +326,18 @@ START_TEST(strings_and_tables_that_are_none)
 	world_init(&w, names[_i]);
 	py = &w.fixture.proc.py;
 	for (i = 0; i < w.strings.n; i++) {
-		uint64_t string = at(&w.strings, i), state = word(&w, string + 32);
+		uint64_t string = at(&w.strings, i), kind = 7ULL << py->str_kind_shift;
+		uint64_t state =
+			py->str_state == PV_OFF_NONE ? 0 : word(&w, string + py->str_state);
 
 		/*
 		 * kinds that there are not; 0 is a string that is not compact and not ready;
 		 * bytes (2.7) have none
 		 */
 		if (py->str_state != PV_OFF_NONE) {
-			lie(&w, string + py->str_state, (state & ~0x1cULL) | 7 << 2);
+			lie(&w, string + py->str_state, state | kind);
 			walk_nameless(&w, "kind 7");
-			lie(&w, string + py->str_state, state & ~0x1cULL);
+			lie(&w, string + py->str_state, state & ~kind);
 			walk_nameless(&w, "kind 0");
 		}
 		lie(&w, string + py->ob_type, w.fixture.proc.code_type);
@@ -469,6 +479,29 @@ START_TEST(chains_that_end_too_early)
 }
 END_TEST
 
+/* tlbc_index and what of its word is read with it. */
+static uint64_t index_word(struct world *w, uint64_t frame)
+{
+	const struct pv_pylayout *py = &w->fixture.proc.py;
+	size_t n = py->fr_start + py->fr_len - py->fr_tlbc_index;
+	uint64_t value = 0;
+
+	ck_assert_int_eq(
+		pv_mem_read(w->liar.inner, &value, n < 8 ? n : 8, frame + py->fr_tlbc_index), 0);
+	return value;
+}
+
+/* Where the bytecode of a frame of 3.11 or younger begins. */
+static uint64_t bytecode_of(struct world *w, uint64_t frame)
+{
+	const struct pv_pylayout *py = &w->fixture.proc.py;
+	uint64_t code = word(w, frame + py->fr_code) & ~(uint64_t)py->code_tag_mask;
+
+	if (py->fr_tlbc_index == PV_OFF_NONE)
+		return code + py->co_code_adaptive;
+	return word(w, word(w, code + py->co_tlbc) + 8 + 8 * (uint32_t)index_word(w, frame));
+}
+
 /* As sys._getframe(): a frame that is still being set up is not there, unless a generator's. */
 START_TEST(frames_that_have_not_started)
 {
@@ -482,7 +515,6 @@ START_TEST(frames_that_have_not_started)
 	py = &w.fixture.proc.py;
 	for (i = 0; py->frame_kind == PV_FRAME_INTERP && i < w.frames.n; i++) {
 		uint64_t frame = at(&w.frames, i);
-		uint64_t code = word(&w, frame + py->fr_code) & ~(uint64_t)py->code_tag_mask;
 		uint8_t owner;
 
 		if (py->anchor_kind == PV_ANCHOR_SHIM && is_boundary(&w, i))
@@ -490,7 +522,8 @@ START_TEST(frames_that_have_not_started)
 		ck_assert_int_eq(pv_mem_read(w.liar.inner, &owner, 1, frame + py->fr_owner), 0);
 		generators += owner == py->owner_generator;
 		/* 3.11 and 3.12 begin at the instruction before the first */
-		lie(&w, frame + py->fr_instr, code + py->co_code_adaptive - 2);
+		lie(&w, frame + py->fr_instr,
+		    bytecode_of(&w, frame) - (py->fr_tlbc_index == PV_OFF_NONE ? 2 : 0));
 		walk(&w, &run);
 		w.liar.n_patches = 0;
 		ck_assert_msg(run.merged.complete, "%s", run.status);
@@ -498,6 +531,73 @@ START_TEST(frames_that_have_not_started)
 		run_deinit(&run);
 	}
 	ck_assert(generators == 1 || py->frame_kind == PV_FRAME_OBJECT);
+	world_deinit(&w);
+}
+END_TEST
+
+/* The frame is there, its line is not, and that is counted. */
+static void walk_lineless(struct world *w, const char *what)
+{
+	struct run run;
+	size_t i, lost = 0;
+
+	walk(w, &run);
+	w->liar.n_patches = 0;
+	ck_assert_msg(run.merged.complete, "%s: %s", what, run.status);
+	ck_assert_uint_eq(run.n_lines, w->truth.n_lines);
+	for (i = 0; i < run.n_lines; i++) {
+		if (strcmp(run.lines[i], w->truth.lines[i]) == 0)
+			continue;
+		ck_assert_msg(strstr(run.lines[i], ":0)"), "%s: %s", what, run.lines[i]);
+		lost++;
+	}
+	ck_assert_msg(lost, "%s changes nothing", what);
+	ck_assert_uint_ge(run.losses[PV_LOSS_PY_LINE], lost);
+	run_deinit(&run);
+}
+
+/*
+ * 3.14t: a thread that gets its own copy of the bytecode changes tlbc_index and instr_ptr one
+ * after the other, and another one may be about to replace the list of copies.
+ */
+START_TEST(copies_of_bytecode_that_are_none)
+{
+	const struct pv_pylayout *py;
+	struct world w;
+	size_t i;
+
+	world_init(&w, names[_i]);
+	py = &w.fixture.proc.py;
+	for (i = 0; py->fr_tlbc_index != PV_OFF_NONE && i < w.frames.n; i++) {
+		uint64_t index_at = at(&w.frames, i) + py->fr_tlbc_index, rest;
+		uint64_t instr_at = at(&w.frames, i) + py->fr_instr;
+
+		if (is_boundary(&w, i))
+			continue;
+		rest = index_word(&w, at(&w.frames, i)) & ~0xffffffffULL;
+		lie(&w, index_at, rest);
+		walk_lineless(&w, "the main copy");
+		lie(&w, index_at, rest | 1);
+		walk_lineless(&w, "no copy");
+		lie(&w, index_at, rest | 3);
+		walk_lineless(&w, "more than there are");
+		lie(&w, index_at, rest | 0xffffffff);
+		walk_lineless(&w, "negative");
+		lie(&w, instr_at, word(&w, instr_at) + 16);
+		walk_lineless(&w, "behind the end");
+		lie(&w, instr_at, bytecode_of(&w, at(&w.frames, i)) - 2);
+		walk_lineless(&w, "before the start");
+	}
+	for (i = 0; py->fr_tlbc_index != PV_OFF_NONE && i < w.codes.n; i++) {
+		uint64_t copies = word(&w, at(&w.codes, i) + py->co_tlbc);
+
+		lie(&w, at(&w.codes, i) + py->co_tlbc, 0xdead0000);
+		walk_lineless(&w, "list that is nowhere");
+		lie(&w, copies, 2);
+		walk_lineless(&w, "short list");
+		lie(&w, copies + 8 + 8 * 2, 0xdead0000);
+		walk_lineless(&w, "copy that is nowhere");
+	}
 	world_deinit(&w);
 }
 END_TEST
@@ -770,6 +870,7 @@ int main(void)
 	tcase_add_loop_test(tcase, names_that_could_not_be_read_are_tried_again, 0, n_names);
 	tcase_add_loop_test(tcase, huge_strings_everywhere, 0, n_names);
 	tcase_add_loop_test(tcase, frames_that_have_not_started, 0, n_names);
+	tcase_add_loop_test(tcase, copies_of_bytecode_that_are_none, 0, n_names);
 	tcase_add_loop_test(tcase, chains_that_end_too_early, 0, n_names);
 	tcase_add_loop_test(tcase, anchors_that_lie_elsewhere, 0, n_names);
 	tcase_add_loop_test(tcase, distances_that_differ, 0, n_names);

@@ -370,9 +370,11 @@ END_TEST
 START_TEST(fixtures_of_all_interpreters_are_there)
 {
 	static const char *const wanted[] = {
-		"2.7-blocked",  "3.6-blocked",         "3.7-blocked",         "3.8-blocked",
-		"3.9-blocked",  "3.10-blocked",        "3.11-blocked",        "3.12-blocked",
-		"3.13-blocked", "debian-3.11-blocked", "debian-3.14-blocked", "debian-3.15-blocked",
+		"2.7-blocked",         "3.6-blocked",         "3.7-blocked",
+		"3.8-blocked",         "3.9-blocked",         "3.10-blocked",
+		"3.11-blocked",        "3.12-blocked",        "3.13-blocked",
+		"debian-3.11-blocked", "debian-3.14-blocked", "debian-3.15-blocked",
+		"3.13t-blocked",       "made-3.14t-blocked",  "made-3.15t-blocked",
 	};
 	size_t i;
 	int n;
