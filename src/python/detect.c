@@ -270,12 +270,22 @@ static void keep_better(struct pv_python *best, struct pv_python *other)
 	pv_python_deinit(&worse);
 }
 
+/* What runs in one must not pass for what runs in the other: neither is shown. */
+static struct pv_err *refuse_two(const struct pv_python *a, const struct pv_python *b)
+{
+	return pv_err_create(PV_ERR_NOPROC,
+			     "two CPythons run in this process, %s in %s and %s in %s: only one "
+			     "could be read, so neither is, and Python code shows as C code",
+			     a->version, a->module_path, b->version, b->module_path);
+}
+
 struct pv_err *pv_python_detect(struct pv_mem *mem, const struct pv_python_module *modules,
 				size_t n_modules, struct pv_python *ret)
 {
 	const struct pv_python_module *copy = find_copy(modules, n_modules);
 	struct pv_python best = { 0 };
-	struct pv_err *first = NULL;
+	struct pv_err *first = NULL, *two = NULL;
+	bool several;
 
 	for (size_t i = 0; i < n_modules; i++) {
 		struct pv_interpreter interpreter = { .code = &modules[i], .copy = copy };
@@ -300,10 +310,20 @@ struct pv_err *pv_python_detect(struct pv_mem *mem, const struct pv_python_modul
 				first = err;
 			continue;
 		}
+		several = best.found;
+		if (best.initialized && one.initialized && !two)
+			two = refuse_two(&best, &one);
 		keep_better(&best, &one);
+		best.several |= several;
+	}
+	if (two) {
+		pv_err_destroy(first);
+		pv_python_deinit(&best);
+		return two;
 	}
 	/* A second copy that nobody initialised may fail; one that works decides. */
 	if (best.found && (best.initialized || !first)) {
+		best.several |= first != NULL;
 		pv_err_destroy(first);
 		*ret = best;
 		return NULL;

@@ -42,6 +42,7 @@ struct pv_python {
 	bool debug;              /* Py_DEBUG */
 	bool initialized;        /* an interpreter with a main thread exists already */
 	bool exact;              /* its version is known to the last digit */
+	bool several;            /* other CPythons are mapped, which may be initialised later */
 	uint64_t initialized_at; /* int: Py_Initialize() is done */
 	bool apart;          /* its data are copies in the executable: they move by themselves */
 	struct pv_proc proc; /* everything but generation and maps_* filled in */

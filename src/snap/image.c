@@ -94,7 +94,7 @@ static struct pv_err *take_over(const struct pv_image *known, const struct pv_ve
 	const struct pv_mapping *old, *now;
 	uint64_t eval;
 
-	if (!known || !known->python.found || !known->python.initialized)
+	if (!known || !known->python.found || !known->python.initialized || known->python.several)
 		return NULL;
 	eval = known->python.proc.eval[0].start;
 	old = find_mapping(known->mappings, known->n_mappings, eval);
@@ -142,7 +142,7 @@ static struct pv_err *find_known(struct pv_objects *objects, struct pv_mem *mem,
 		const struct pv_mapping *mapping = pv_vec_at(mappings, i);
 		const struct pv_object *object = pv_objects_get(objects, mapping->object);
 
-		if (!object || !object->has_runtime || object == only)
+		if (!object || !object->has_runtime || (object == only && mapping->bias == bias))
 			continue;
 		/* which of several is used is for the detection to find out */
 		if (only)
