@@ -25,6 +25,7 @@ struct pv_python_module {
 	const struct pv_elf *elf;
 	uint64_t bias;
 	const char *path;
+	bool bare; /* it has no symbols, but what is in every CPython */
 };
 
 /* Where each fact came from, for doctor: short static or owned text. */
@@ -44,6 +45,7 @@ struct pv_python {
 	bool exact;              /* its version is known to the last digit */
 	bool several;            /* other CPythons are mapped, which may be initialised later */
 	uint64_t initialized_at; /* int: Py_Initialize() is done */
+	bool bare;               /* found without symbols */
 	bool apart;          /* its data are copies in the executable: they move by themselves */
 	struct pv_proc proc; /* everything but generation and maps_* filled in */
 	/* the garbage collector's function, as addresses in the process; empty = unused */
@@ -72,5 +74,11 @@ struct pv_err *pv_python_move(struct pv_mem *mem, const struct pv_python *known,
 
 /* Cheap: may this object hold CPython's runtime?  (_PyRuntime in .dynsym or .symtab) */
 bool pv_python_is_runtime(const struct pv_elf *elf);
+
+/*
+ * Does an object without those symbols hold CPython all the same?  Looks through its
+ * constants, some ms a 10 MB: to be asked once of an object, and only where no other has them.
+ */
+bool pv_python_is_bare(const struct pv_elf *elf);
 
 #endif

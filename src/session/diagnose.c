@@ -314,6 +314,16 @@ static struct pv_err *add_object(struct pv_vec *facts, const struct pv_object *o
 			    object->deleted ? ", file deleted" : "");
 }
 
+/* What is known of the interpreter, and what it took to find out. */
+static struct pv_err *add_interpreter(struct pv_vec *facts, const struct pv_image *image)
+{
+	struct pv_err *err = add_python(facts, image);
+
+	return err ? err
+		   : pv_facts_add(facts, "interpreter", PV_FACT_INFO, "detection", "",
+				  "%.1f ms of CPU", image->python_ns / 1e6);
+}
+
 static struct pv_err *add_objects(struct pv_vec *facts, const struct pv_objects *objects)
 {
 	struct pv_unwind_coverage sum = {};
@@ -401,7 +411,7 @@ static struct pv_err *add_image(struct pv_vec *facts, const struct pv_image *ima
 	struct pv_err *err = add_reach(facts, image, objects, took_ns);
 
 	if (!err)
-		err = add_python(facts, image);
+		err = add_interpreter(facts, image);
 	if (!err)
 		err = add_objects(facts, objects);
 	if (!err)

@@ -8,10 +8,12 @@ import glob
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sysconfig
 import threading
 
+import conftest
 import live
 import pytest
 
@@ -200,3 +202,103 @@ def test_two_running(spawn, tmp_path):
 	assert b"two CPythons run" in live.pitviper("doctor", victim.pid).out
 	answer = live.pitviper("stack", victim.pid)
 	assert b"two CPythons run" in answer.out + answer.err, answer
+
+
+# ---- no symbols at all
+
+def sections(image):
+	"""The section headers of an ELF file, by name: (offset in the file, size)."""
+	offset, = struct.unpack_from("<Q", image, 0x28)
+	size, n, names = struct.unpack_from("<HHH", image, 0x3a)
+	headers = [struct.unpack_from("<IIQQQQ", image, offset + i * size) for i in range(n)]
+	text = headers[names][4]
+	return {bytes(image[text + h[0]:image.index(0, text + h[0])]).decode(): (h[4], h[5]) for h in headers}
+
+
+def make_bare(source, copy, headers):
+	"""A copy of a static, stripped interpreter in which no symbol has its name any more; without headers
+	nothing says where its sections are either."""
+	with open(source, "rb") as whole:
+		image = bytearray(whole.read())
+	found = sections(image)
+	assert ".symtab" not in found
+	start, size = found[".dynstr"]
+	names = bytes(image[start:start + size]).replace(b"Py", b"Qx")
+	image[start:start + size] = names
+	if not headers:
+		struct.pack_into("<Q", image, 0x28, 0)
+		struct.pack_into("<HHH", image, 0x3a, 0, 0, 0)
+	with open(copy, "wb") as out:
+		out.write(image)
+	os.chmod(copy, 0o755)
+	return copy
+
+
+def static_pythons():
+	return [i for i in conftest.INTERPRETERS if not i.symtab]
+
+
+# nothing that would load an extension module: it could not find the names that it needs
+BARE = """
+import posix
+def inner():
+	n = 0
+	while n < 100000:
+		n += 1
+def outer():
+	while True:
+		inner()
+posix.write(1, b"READY\\n")
+outer()
+"""
+
+
+@pytest.mark.parametrize("headers", [True, False], ids=["sections", "nothing"])
+@pytest.mark.parametrize("python", static_pythons(), ids=str)
+def test_bare(python, headers, spawn, tmp_path):
+	"""By its data alone, or refused with the reason; never taken for no Python."""
+	outside, within = python.tempfile(suffix="-bare")
+	try:
+		make_bare(os.path.realpath(python.outside(python.path)), outside, headers)
+		victim = spawn(*python.prefix(), within, "-E", "-S", "-c", BARE)
+		stacks, summary, _ = live.record("-p", victim.pid, seconds=1, hz=499)
+		doctor = live.pitviper("doctor", victim.pid).out.decode()
+	finally:
+		os.unlink(outside)
+	if python.version < (3, 7) or python.version >= (3, 15) or (python.version >= (3, 13) and not headers):
+		assert not functions(stacks) and "cannot read the CPython" in summary["python_error"], summary
+		assert summary["python_error"] in doctor
+		return
+	assert functions(stacks) == {"<module>", "outer", "inner"}
+	assert ".".join(map(str, python.version)) in doctor and "no symbols" in doctor, doctor
+	whole(summary)
+
+
+def test_bare_program(spawn, tmp_path):
+	"""libpython.a linked into a program and stripped: names go, Python's stacks stay."""
+	program = live.compile_c(os.path.join(live.TARGETS, "embed.c"), str(tmp_path / "bare"), "-no-pie", "-s",
+				 libraries=[LIBPYTHON + ".a", *LIBRARIES])
+	code = BARE.replace("while True:", "for _ in range(100):") + "raise SystemExit(7)"
+	stacks, summary, _ = live.record("--", program, code, hz=499, check=7)
+	assert functions(stacks) >= {"outer", "inner"}
+	assert summary["interpreter"].startswith("CPython " + SYSTEM)
+
+
+def test_bare_later(spawn, tmp_path):
+	"""One that is not to be found before it is initialised is found as soon as it is."""
+	program = live.compile_c(os.path.join(live.TARGETS, "embed.c"), str(tmp_path / "bare"), "-no-pie", "-s",
+				 libraries=[LIBPYTHON + ".a", *LIBRARIES])
+	make_bare(program, str(tmp_path / "barer"), headers=False)
+	victim = spawn(tmp_path / "barer", BARE.replace("READY", "NOW"), "later")
+	output = str(tmp_path / "out.folded")
+	record = live.start_pitviper("record", "--json", "-F", "499", "-p", victim.pid, "-o", output)
+	live.wait_attached(record)
+	victim.say("now")
+	victim.wait_line(b"NOW")
+	until = victim.cpu() + 1
+	assert live.gone(lambda: victim.cpu() > until, 30)
+	run = live.interrupt(record)
+	assert run.status == 0, run
+	assert {"outer", "inner"} <= functions(live.parse_folded(output)), run
+	summary = live.last_json(run.out)
+	assert summary["interpreter"].startswith("CPython " + SYSTEM) and not summary.get("python_error"), summary
