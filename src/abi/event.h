@@ -74,7 +74,7 @@ enum {
 struct pv_event_sample {
 	struct pv_event hdr;
 	__u64 time_ns;    /* CLOCK_MONOTONIC */
-	__u32 pid, tid;   /* as in the initial PID namespace */
+	__u32 pid, tid;   /* as in pitviper's own PID namespace */
 	__u32 generation; /* of the process: counts up with each exec */
 	__u32 flags;
 	__u16 n_kernel, n_native, n_python, n_runs;

@@ -9,6 +9,7 @@
 #define PV_BPF_FOLLOW_BPF_H
 
 #include "bpf/maps.bpf.h"
+#include "bpf/pids.bpf.h"
 
 #include <bpf/bpf_tracing.h>
 
@@ -27,10 +28,12 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	struct pv_program program = {};
 	struct pv_watch *above, watch = {};
-	__u32 tgid = parent->tgid, child_tgid = child->tgid;
+	__u32 tgid, child_tgid;
 
-	if (tgid == child_tgid)
+	if (parent->tgid == child->tgid)
 		return 0;
+	tgid = pv_tgid(parent);
+	child_tgid = pv_tgid(child);
 	above = bpf_map_lookup_elem(&watched, &tgid);
 	if (!above || !above->follow) {
 		/* what is left of a process that had this number before is not this one's */
@@ -52,7 +55,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
-	__u32 tgid = task->tgid;
+	__u32 tgid = pv_tgid(task);
 	struct pv_watch *watch = bpf_map_lookup_elem(&watched, &tgid);
 
 	if (!watch)
@@ -63,17 +66,56 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 }
 
 /*
+ * When a process is freed it has lost the numbers of its namespaces: they are
+ * kept from the end of a thread of it on, while it still has them.  Only loaded
+ * inside a namespace.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_WATCHED_MAX);
+	__type(key, __u32); /* the host's tgid */
+	__type(value, __u32);
+} ending SEC(".maps");
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	__u32 outer = task->tgid, tgid = pv_tgid(task);
+
+	/* where there is no room user space reads its clock in time, or says that it did not */
+	if (bpf_map_lookup_elem(&watched, &tgid))
+		bpf_map_update_elem(&ending, &outer, &tgid, BPF_ANY);
+	return 0;
+}
+
+/* The number of a process that is being freed; 0: it is none of ours. */
+static inline __u32 pv_freed_tgid(const struct task_struct *task)
+{
+	__u32 outer = task->tgid, tgid = 0, *number;
+
+	if (!in_namespace)
+		return outer;
+	number = bpf_map_lookup_elem(&ending, &outer);
+	if (!number)
+		return 0;
+	tgid = *number;
+	bpf_map_delete_elem(&ending, &outer);
+	return tgid;
+}
+
+/*
  * Nobody has the process any more: what it has used is final, its end in the
  * kernel included.  The kernel adds up each thread as it is let go, the first last.
  */
 SEC("tp_btf/sched_process_free")
 int BPF_PROG(on_free, struct task_struct *task)
 {
-	__u32 tgid = task->tgid;
 	struct pv_watch *watch;
+	__u32 tgid;
 
 	if (task->pid != task->tgid)
 		return 0;
+	tgid = pv_freed_tgid(task);
 	watch = bpf_map_lookup_elem(&watched, &tgid);
 	if (!watch)
 		return 0;

@@ -107,10 +107,9 @@ static inline void walk(struct bpf_perf_event_data *ctx, struct pv_ctx *c, struc
 SEC("perf_event")
 int on_tick(struct bpf_perf_event_data *ctx)
 {
-	__u64 pid_tid = bpf_get_current_pid_tgid();
-	__u32 pid = pid_tid >> 32, cpu = bpf_get_smp_processor_id();
-	struct pv_watch *watch = bpf_map_lookup_elem(&watched, &pid);
 	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 pid = pv_tgid(task), cpu = bpf_get_smp_processor_id();
+	struct pv_watch *watch = bpf_map_lookup_elem(&watched, &pid);
 	struct pv_ctx c = {};
 	bool read = false;
 	__u64 now_ns;
@@ -129,7 +128,7 @@ int on_tick(struct bpf_perf_event_data *ctx)
 	pv_walk_begin(c.w);
 	c.w->sample.time_ns = now_ns;
 	c.w->sample.pid = pid;
-	c.w->sample.tid = (__u32)pid_tid;
+	c.w->sample.tid = pv_tid(task);
 	c.w->sample.generation = watch->generation;
 	c.w->sample.cpu = cpu;
 	if (!task->mm) {

@@ -23,6 +23,7 @@ static inline long pv_read_stack(struct pv_ctx *c, __u64 *pair, __u64 addr)
 }
 
 #include "bpf/home.bpf.h"
+#include "bpf/pids.bpf.h"
 #include "walk/native.h"
 #include "walk/python.h"
 
@@ -50,9 +51,11 @@ int on_task(struct bpf_iter__task *ctx)
 	__u32 zero = 0, pid;
 	bool read = false;
 
-	if (!task || (__u32)task->tgid != target_pid)
+	if (!task)
 		return 0;
-	pid = task->tgid;
+	pid = pv_tgid(task);
+	if (pid != target_pid)
+		return 0;
 	c.home = task;
 	c.proc = pv_find_proc(pid, PV_GENERATION_FIRST, 0, &read);
 	c.w = bpf_map_lookup_elem(&scratch, &zero);
@@ -61,7 +64,7 @@ int on_task(struct bpf_iter__task *ctx)
 	pv_walk_begin(c.w);
 	c.w->sample.time_ns = bpf_ktime_get_ns();
 	c.w->sample.pid = pid;
-	c.w->sample.tid = task->pid;
+	c.w->sample.tid = pv_tid(task);
 	c.w->sample.generation = PV_GENERATION_FIRST;
 	c.w->sample.cpu = 0;
 	c.w->sample.task_state = task->__state;

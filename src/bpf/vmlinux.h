@@ -61,6 +61,17 @@ struct thread_struct {
 };
 
 struct mm_struct;
+struct pid_namespace;
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1]; /* as many as levels */
+};
 
 struct sched_entity {
 	__u64 sum_exec_runtime;
@@ -79,6 +90,8 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct task_struct *real_parent;
 	struct signal_struct *signal;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
 	unsigned long nvcsw;
 	unsigned long nivcsw;
 	struct thread_struct thread;

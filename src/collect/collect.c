@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "abi/event.h"
@@ -26,6 +25,7 @@
 #include "collect/sideband.h"
 #include "collect/slots.h"
 #include "snap/image.h"
+#include "target/place.h"
 
 #include "sample.skel.h"
 #include "stack.skel.h"
@@ -45,6 +45,7 @@ struct pv_collect {
 	struct pv_slots *slots;
 	struct pv_sideband *sideband; /* or NULL */
 	struct pv_sampler *sampler;   /* or NULL */
+	bool in_namespace;            /* a PID namespace that is not the host's */
 	int epoll_fd;
 	uint64_t woken_ns;
 	const struct pv_collect_handlers *handlers; /* while draining */
@@ -73,6 +74,11 @@ static int on_record(void *ctx, void *data, size_t size)
 
 static struct pv_err *permission_error(void)
 {
+	if (pv_features_privileged() && pv_place_own_users())
+		return pv_err_create(PV_ERR_PERMISSION,
+				     "cannot load BPF programs from inside a user namespace (a "
+				     "rootless container): its root has no rights over the kernel; "
+				     "run pitviper on the host");
 	return pv_err_create(PV_ERR_PERMISSION,
 			     "cannot load BPF programs: needs root, or CAP_BPF and CAP_PERFMON "
 			     "(and CAP_SYS_PTRACE for other users' processes)");
@@ -95,7 +101,7 @@ static struct pv_err *load_error(int error)
 {
 	struct pv_err *err;
 
-	if (!pv_features_privileged())
+	if (!pv_features_privileged() || (error == -EPERM && pv_place_own_users()))
 		return permission_error();
 	if (lacks_descriptors(error))
 		return pv_err_errno(EMFILE, "cannot load the BPF programs");
@@ -110,23 +116,17 @@ static struct pv_err *load_error(int error)
 	return pv_err_errno(-error, "cannot load the BPF programs");
 }
 
-/* The kernel's PROC_PID_INIT_INO (include/linux/proc_ns.h). */
-enum { INIT_PID_NAMESPACE = 0xEFFFFFFCU };
-
-/*
- * The BPF programs see process ids of the initial PID namespace; in another one
- * ours are different numbers, and nothing would ever be found.
- */
-static struct pv_err *check_namespace(void)
+/* In a PID namespace (a container): the BPF side learns whose numbers to speak in. */
+static struct pv_err *find_namespace(const struct bpf_program *program)
 {
-	struct stat st;
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	int error = bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
 
-	if (stat("/proc/self/ns/pid", &st) || st.st_ino == INIT_PID_NAMESPACE)
-		return NULL;
-	return pv_err_create(
-		PV_ERR_FAILED,
-		"cannot sample from inside a PID namespace (a container): run pitviper "
-		"on the host, or in a container that shares its PID namespace");
+	if (error)
+		return pv_err_errno(-error, "cannot ask the kernel for our PID namespace");
+	if (opts.retval)
+		return pv_err_create(PV_ERR_FAILED, "the kernel does not tell our PID namespace");
+	return NULL;
 }
 
 static struct pv_err *open_object(struct pv_collect *collect)
@@ -136,6 +136,9 @@ static struct pv_err *open_object(struct pv_collect *collect)
 		if (!collect->stack)
 			return pv_err_errno(errno, "cannot open the BPF iterator");
 		collect->stack->rodata->target_pid = collect->options.snapshot_pid;
+		collect->stack->rodata->in_namespace = collect->in_namespace;
+		bpf_program__set_autoload(collect->stack->progs.find_namespace,
+					  collect->in_namespace);
 		collect->object = collect->stack->obj;
 	} else {
 		collect->sample = sample_bpf__open();
@@ -143,6 +146,10 @@ static struct pv_err *open_object(struct pv_collect *collect)
 			return pv_err_errno(errno, "cannot open the BPF sampler");
 		collect->sample->rodata->with_kernel = !collect->options.no_kernel;
 		collect->sample->rodata->with_native = !collect->options.no_native;
+		collect->sample->rodata->in_namespace = collect->in_namespace;
+		bpf_program__set_autoload(collect->sample->progs.find_namespace,
+					  collect->in_namespace);
+		bpf_program__set_autoload(collect->sample->progs.on_exit, collect->in_namespace);
 		collect->object = collect->sample->obj;
 	}
 	return NULL;
@@ -158,7 +165,12 @@ static struct pv_err *load_object(struct pv_collect *collect)
 	if (!error)
 		error = collect->stack ? stack_bpf__load(collect->stack)
 				       : sample_bpf__load(collect->sample);
-	return error ? load_error(error) : NULL;
+	if (error)
+		return load_error(error);
+	if (!collect->in_namespace)
+		return NULL;
+	return find_namespace(collect->stack ? collect->stack->progs.find_namespace
+					     : collect->sample->progs.find_namespace);
 }
 
 static struct pv_err *open_ring(struct pv_collect *collect)
@@ -179,11 +191,16 @@ static struct pv_err *open_ring(struct pv_collect *collect)
 
 struct pv_err *pv_collect_create(const struct pv_collect_options *options, struct pv_collect **ret)
 {
-	struct pv_collect *collect = calloc(1, sizeof(*collect));
+	struct pv_collect *collect;
+	struct pv_err *err = pv_place_check();
 
+	if (err)
+		return err;
+	collect = calloc(1, sizeof(*collect));
 	if (!collect)
 		return &pv_enomem;
 	collect->options = *options;
+	collect->in_namespace = pv_place_own_pids();
 	collect->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (collect->epoll_fd < 0) {
 		free(collect);
@@ -195,11 +212,10 @@ struct pv_err *pv_collect_create(const struct pv_collect_options *options, struc
 
 struct pv_err *pv_collect_load(struct pv_collect *collect)
 {
-	struct pv_err *err = check_namespace();
+	struct pv_err *err;
 
 	libbpf_set_print(quiet);
-	if (!err)
-		err = open_object(collect);
+	err = open_object(collect);
 	if (!err)
 		err = load_object(collect);
 	if (!err)
@@ -229,9 +245,15 @@ void pv_collect_destroy(struct pv_collect *collect)
 
 struct pv_err *pv_collect_open_side(struct pv_collect *collect)
 {
+	struct pv_err *err;
+
 	if (!pv_features_privileged())
 		return permission_error();
-	return pv_sideband_create(collect->epoll_fd, &collect->sideband);
+	err = pv_sideband_create(collect->epoll_fd, &collect->sideband);
+	if (!err || (err->errnum != EPERM && err->errnum != EACCES) || !pv_place_own_users())
+		return err;
+	pv_err_destroy(err);
+	return permission_error();
 }
 
 struct pv_err *pv_collect_follow(struct pv_collect *collect)
@@ -245,6 +267,11 @@ struct pv_err *pv_collect_follow(struct pv_collect *collect)
 	if (!sample->links.on_exec)
 		return pv_err_errno(errno, "cannot follow execs");
 	sample->links.on_free = bpf_program__attach(sample->progs.on_free);
+	if (sample->links.on_free && collect->in_namespace) {
+		sample->links.on_exit = bpf_program__attach(sample->progs.on_exit);
+		if (!sample->links.on_exit)
+			return pv_err_errno(errno, "cannot follow ends of threads");
+	}
 	return sample->links.on_free ? NULL : pv_err_errno(errno, "cannot follow exits");
 }
 

@@ -405,6 +405,27 @@ static bool is_rip_lea(const uint8_t *code, size_t i)
 	       (code[i - 1] & 0xc7) == 0x05;
 }
 
+/*
+ * Is it the operand of mov $imm32, 64-bit register or memory?  Intel SDM 2.1: REX.W, C7 /0,
+ * then ModRM and what it asks for before the immediate.
+ */
+static bool is_wide_immediate(const uint8_t *code, size_t i)
+{
+	for (size_t k = 1; k <= 6 && i >= k + 2; k++) {
+		uint8_t modrm = code[i - k], mod = modrm >> 6, rm = modrm & 7;
+		size_t length = 1 + (rm == 4 && mod != 3);
+
+		if (mod == 1)
+			length += 1;
+		else if (mod == 2 || (mod == 0 && rm == 5))
+			length += 4;
+		if (length == k && !(modrm & 0x38) && code[i - k - 1] == 0xc7 &&
+		    (code[i - k - 2] & 0xfc) == 0x48)
+			return true;
+	}
+	return false;
+}
+
 void pv_insn_each_address(const uint8_t *code, size_t n, uint64_t vaddr, uint64_t target,
 			  bool (*fn)(void *ctx, uint64_t at), void *ctx)
 {
@@ -419,7 +440,8 @@ void pv_insn_each_address(const uint8_t *code, size_t n, uint64_t vaddr, uint64_
 			if (vaddr + i + 4 + (uint64_t)(int32_t)value != target ||
 			    !is_rip_lea(code, i))
 				continue;
-		} else if (value != target || !i || (code[i - 1] & 0xf8) != 0xb8) {
+		} else if (value != target || !i ||
+			   ((code[i - 1] & 0xf8) != 0xb8 && !is_wide_immediate(code, i))) {
 			continue;
 		}
 		if (!fn(ctx, vaddr + i))

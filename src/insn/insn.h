@@ -54,9 +54,9 @@ void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,
 		       bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx);
 
 /*
- * Calls fn for every place in code that takes the address target into a register: the
- * operand of lea disp(%rip),%reg, or of mov $imm32,%reg where code is not
- * position-independent.  Found by the bytes and not by decoding, so that
+ * Calls fn for every place in code that takes the address target: the operand of
+ * lea disp(%rip),%reg, or where code is not position-independent of mov $imm32 to a
+ * register or to memory.  Found by the bytes and not by decoding, so that
  * megabytes of code take milliseconds.  Returns early when fn returns false.
  */
 void pv_insn_each_address(const uint8_t *code, size_t n, uint64_t vaddr, uint64_t target,

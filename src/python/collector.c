@@ -15,19 +15,36 @@
 #include "insn/insn.h"
 #include "python/internal.h"
 
-/* With its NUL: a longer text may begin alike. */
-static const char text[] = "gc: collecting generation %d...\n";
+/*
+ * Texts are put together here: a program that held them whole, such as this one, would
+ * be taken for a CPython without symbols.
+ */
+static const char *const pieces[][2] = {
+	[PV_TEXT_COLLECTOR] = { "gc: collecting", " generation %d...\n" },
+	[PV_TEXT_OPCODE] = { "XXX lineno: %d,", " opcode: %d\n" },
+	[PV_TEXT_OPCODE_3_12] = { "%U:%d: unknown", " opcode %d" },
+};
+
+enum { TEXT_BYTES = 64 };
+
+static void text_make(enum pv_python_text which, char ret[TEXT_BYTES])
+{
+	snprintf(ret, TEXT_BYTES, "%s%s", pieces[which][0], pieces[which][1]);
+}
 
 enum {
-	BYTES_MAX = 1 << 28, /* to look through; a hostile file may name its bytes many times */
-	PART_MAX = 1 << 16,  /* bytes; it has 5 kB in all builds seen */
-	LOOKS_MAX = 64,      /* at functions that the collector jumps to: a few tail calls */
+	BYTES_MAX = 1 << 28,  /* to look through; a hostile file may name its bytes many times */
+	PART_MAX = 1 << 16,   /* bytes; the collector has 5 kB in all builds seen */
+	GATE_BYTES = 1 << 26, /* to look through of an object that may be anything */
+	LOOKS_MAX = 64,       /* at functions that the collector jumps to: a few tail calls */
 };
 
 struct search {
 	const struct pv_elf *elf;
 	const struct pv_fde_range *fdes;
 	size_t n_fdes;
+	char text[TEXT_BYTES]; /* n_text bytes with its NUL: a longer text may begin alike */
+	size_t n_text, part_max;
 	struct pv_fde_range found[PV_COLLECTOR_PARTS_MAX];
 	size_t n, looks;
 	uint64_t bytes; /* looked through so far */
@@ -70,7 +87,8 @@ static uint64_t text_find(struct search *search)
 		if (load->writable)
 			continue;
 		data = at = load_data(search, load);
-		while (at && (at = memmem(at, load->file_size - (at - data), text, sizeof(text)))) {
+		while (at && (at = memmem(at, load->file_size - (at - data), search->text,
+					  search->n_text))) {
 			if (ret)
 				return 0;
 			ret = load->vaddr + (at - data);
@@ -85,7 +103,7 @@ static const struct pv_fde_range *part_at(const struct search *search, uint64_t 
 {
 	const struct pv_fde_range *fde = pv_elf_fde_find(search->fdes, search->n_fdes, vaddr);
 
-	return fde && fde->end - fde->start <= PART_MAX ? fde : NULL;
+	return fde && fde->end - fde->start <= search->part_max ? fde : NULL;
 }
 
 static bool on_address(void *ctx, uint64_t at)
@@ -198,27 +216,64 @@ static const char *search_all(struct search *search)
 	return search->too_many ? "it has too many parts or jumps" : NULL;
 }
 
+const char *pv_python_by_text(const struct pv_elf *elf, const struct pv_fde_range *fdes,
+			      size_t n_fdes, enum pv_python_text which, size_t part_max,
+			      struct pv_fde_range *parts, size_t *n_ret)
+{
+	struct search search = {
+		.elf = elf,
+		.fdes = fdes,
+		.n_fdes = n_fdes,
+		.part_max = part_max,
+	};
+	const char *why;
+
+	text_make(which, search.text);
+	search.n_text = strlen(search.text) + 1;
+	why = search_all(&search);
+	if (why)
+		return why;
+	memcpy(parts, search.found, search.n * sizeof(*parts));
+	*n_ret = search.n;
+	return NULL;
+}
+
+static bool has_text(const struct pv_elf *elf, enum pv_python_text which)
+{
+	struct search search = { .elf = elf, .bytes = BYTES_MAX - GATE_BYTES };
+
+	text_make(which, search.text);
+	search.n_text = strlen(search.text) + 1;
+	return text_find(&search);
+}
+
+bool pv_python_has_texts(const struct pv_elf *elf)
+{
+	return has_text(elf, PV_TEXT_COLLECTOR) &&
+	       (has_text(elf, PV_TEXT_OPCODE) || has_text(elf, PV_TEXT_OPCODE_3_12));
+}
+
 struct pv_err *pv_python_collector(const struct pv_python_module *module, struct pv_python *python)
 {
-	struct search search = { .elf = module->elf };
+	struct pv_fde_range parts[PV_COLLECTOR_PARTS_MAX];
+	size_t n_fdes, n = 0;
 	_pv_free_ struct pv_fde_range *fdes = NULL;
-	struct pv_err *err = pv_elf_fde_ranges(module->elf, &fdes, &search.n_fdes);
+	struct pv_err *err = pv_elf_fde_ranges(module->elf, &fdes, &n_fdes);
 	char *source = python->sources.collector;
 	const char *why;
 
 	if (err)
 		return pv_err_wrap(err, "cannot find the garbage collector in %s", module->path);
-	search.fdes = fdes;
-	why = search_all(&search);
+	why = pv_python_by_text(module->elf, fdes, n_fdes, PV_TEXT_COLLECTOR, PART_MAX, parts, &n);
 	if (why) {
 		snprintf(source, sizeof(python->sources.collector), "not found: %s", why);
 		return NULL;
 	}
-	for (size_t i = 0; i < search.n; i++) {
-		python->collector[i].start = search.found[i].start + module->bias;
-		python->collector[i].end = search.found[i].end + module->bias;
+	for (size_t i = 0; i < n; i++) {
+		python->collector[i].start = parts[i].start + module->bias;
+		python->collector[i].end = parts[i].end + module->bias;
 	}
-	snprintf(source, sizeof(python->sources.collector), "%zu part%s by its text", search.n,
-		 search.n == 1 ? "" : "s");
+	snprintf(source, sizeof(python->sources.collector), "%zu part%s by its text", n,
+		 n == 1 ? "" : "s");
 	return NULL;
 }

@@ -6,6 +6,7 @@
  */
 #include "python/detect.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -27,6 +28,11 @@ static bool has_symbol(const struct pv_elf *elf, const char *name)
 bool pv_python_is_runtime(const struct pv_elf *elf)
 {
 	return has_symbol(elf, "_PyRuntime") || has_symbol(elf, "_PyThreadState_Current");
+}
+
+bool pv_python_is_bare(const struct pv_elf *elf)
+{
+	return !pv_python_is_runtime(elf) && pv_python_has_texts(elf);
 }
 
 void pv_python_deinit(struct pv_python *python)
@@ -95,9 +101,11 @@ static void version_text(uint32_t version, bool exact, char *ret, size_t size)
  * Objects/object.c: these exist only under Py_TRACE_REFS, which puts two words before each
  * object (Py_DEBUG implied it up to 3.7), and under Py_REF_DEBUG, so Py_DEBUG.
  */
-static struct pv_err *find_build_kind(const struct pv_elf *elf, struct pv_python *ret)
+static struct pv_err *find_build_kind(const struct pv_interpreter *interpreter,
+				      struct pv_python *ret)
 {
 	size_t n;
+	const struct pv_elf *elf = interpreter->code->elf;
 
 	if (has_symbol(elf, "_Py_PrintReferences"))
 		return pv_err_create(PV_ERR_NOPROC,
@@ -141,7 +149,7 @@ static struct pv_err *find_layout(struct pv_mem *mem, const struct pv_interprete
 			       &ret->proc.py, ret->sources.layout, sizeof(ret->sources.layout));
 	if (err)
 		return err;
-	return find_build_kind(interpreter->code->elf, ret);
+	return find_build_kind(interpreter, ret);
 }
 
 static struct pv_err *find_types(const struct pv_interpreter *interpreter, struct pv_proc *proc)
@@ -149,9 +157,16 @@ static struct pv_err *find_types(const struct pv_interpreter *interpreter, struc
 	bool bytes_only = proc->py.str_state == PV_OFF_NONE; /* 2.7 */
 	const char *const names[] = { "PyCode_Type", bytes_only ? "PyString_Type" : "PyBytes_Type",
 				      bytes_only ? "PyString_Type" : "PyUnicode_Type" };
+	const struct pv_python_bare *bare = interpreter->bare;
 	struct pv_elf_symbol symbol;
 	uint64_t address[3];
 
+	if (bare) {
+		proc->code_type = interpreter->code->bias + bare->code_type;
+		proc->bytes_type = interpreter->code->bias + bare->bytes_type;
+		proc->unicode_type = interpreter->code->bias + bare->unicode_type;
+		return NULL;
+	}
 	for (size_t i = 0; i < 3; i++) {
 		if (!data_address(interpreter, names[i], &address[i], &symbol))
 			return pv_err_create(PV_ERR_NOPROC, "its type %s has no symbol", names[i]);
@@ -215,7 +230,7 @@ static struct pv_err *detect_steps(struct pv_mem *mem, const struct pv_interpret
 	if (!err)
 		err = find_types(interpreter, &ret->proc);
 	if (!err)
-		err = pv_python_eval(interpreter->code, ret);
+		err = pv_python_eval(interpreter, ret);
 	if (!err)
 		err = pv_python_collector(interpreter->code, ret);
 	if (!err)
@@ -232,10 +247,12 @@ static struct pv_err *detect_one(struct pv_mem *mem, const struct pv_interpreter
 {
 	const struct pv_python_module *code = interpreter->code;
 	const struct pv_python_module *data = interpreter->copy ? interpreter->copy : code;
+	struct pv_elf_section section;
 	struct pv_elf_symbol symbol;
 	struct pv_err *err;
 
 	ret->found = true;
+	ret->bare = interpreter->bare;
 	ret->proc.has_python = 1;
 	ret->proc.runtime = interpreter->runtime;
 	ret->stripped = is_stripped(code->elf);
@@ -245,6 +262,11 @@ static struct pv_err *detect_one(struct pv_mem *mem, const struct pv_interpreter
 		return &pv_enomem;
 	if (!interpreter->runtime)
 		snprintf(ret->sources.runtime, sizeof(ret->sources.runtime), "variables of %s",
+			 file_name(code->path));
+	else if (interpreter->bare)
+		snprintf(ret->sources.runtime, sizeof(ret->sources.runtime), "%s of %s, no symbols",
+			 pv_elf_section(code->elf, ".PyRuntime", &section) ? ".PyRuntime"
+									   : "the data",
 			 file_name(code->path));
 	else if (pv_elf_find_symbol(data->elf, "_PyRuntime", &symbol))
 		snprintf(ret->sources.runtime, sizeof(ret->sources.runtime), "%s of %s",
@@ -279,28 +301,73 @@ static void keep_better(struct pv_python *best, struct pv_python *other)
 	pv_python_deinit(&worse);
 }
 
+/* One without symbols; what its file and its data tell stands for them.  ret: as detect_one(). */
+static struct pv_err *detect_bare(struct pv_mem *mem, const struct pv_python_module *module,
+				  const struct pv_python_module *modules, size_t n_modules,
+				  struct pv_python *ret)
+{
+	struct pv_python_bare bare = { 0 };
+	struct pv_interpreter interpreter = { .code = module, .bare = &bare };
+	bool pending;
+	struct pv_err *err = pv_python_bare(mem, module, &bare, &pending);
+
+	if (err && err != &pv_enomem) {
+		err = pv_err_wrap(err, "cannot read the CPython without symbols in %s",
+				  module->path);
+		if (pending && err != &pv_enomem)
+			err->errnum = EAGAIN;
+	}
+	if (err)
+		return err;
+	interpreter.runtime = module->bias + bare.runtime;
+	return detect_one(mem, &interpreter, modules, n_modules, ret);
+}
+
+/* One that has symbols; copy: an executable that has its data. */
+static struct pv_err *detect_named(struct pv_mem *mem, const struct pv_python_module *module,
+				   const struct pv_python_module *copy,
+				   const struct pv_python_module *modules, size_t n_modules,
+				   struct pv_python *ret)
+{
+	struct pv_interpreter interpreter = { .code = module, .copy = copy };
+	struct pv_elf_symbol symbol;
+
+	if (!has_symbol(module->elf, "_PyRuntime"))
+		interpreter.copy = NULL;
+	else
+		data_address(&interpreter, "_PyRuntime", &interpreter.runtime, &symbol);
+	return detect_one(mem, &interpreter, modules, n_modules, ret);
+}
+
+/* What runs in one must not pass for what runs in the other: neither is shown. */
+static struct pv_err *refuse_two(const struct pv_python *a, const struct pv_python *b)
+{
+	return pv_err_create(PV_ERR_NOPROC,
+			     "two CPythons run in this process, %s in %s and %s in %s: only one "
+			     "could be read, so neither is, and Python code shows as C code",
+			     a->version, a->module_path, b->version, b->module_path);
+}
+
 struct pv_err *pv_python_detect(struct pv_mem *mem, const struct pv_python_module *modules,
 				size_t n_modules, struct pv_python *ret)
 {
 	const struct pv_python_module *copy = find_copy(modules, n_modules);
 	struct pv_python best = { 0 };
-	struct pv_err *first = NULL;
+	struct pv_err *first = NULL, *two = NULL;
+	bool several;
 
 	for (size_t i = 0; i < n_modules; i++) {
-		struct pv_interpreter interpreter = { .code = &modules[i], .copy = copy };
 		struct pv_python one = { 0 };
-		struct pv_elf_symbol symbol;
 		struct pv_err *err;
 
 		if (&modules[i] == copy)
 			continue;
-		if (!pv_python_is_runtime(modules[i].elf))
+		if (pv_python_is_runtime(modules[i].elf))
+			err = detect_named(mem, &modules[i], copy, modules, n_modules, &one);
+		else if (modules[i].bare)
+			err = detect_bare(mem, &modules[i], modules, n_modules, &one);
+		else
 			continue;
-		if (!has_symbol(modules[i].elf, "_PyRuntime"))
-			interpreter.copy = NULL;
-		else if (!data_address(&interpreter, "_PyRuntime", &interpreter.runtime, &symbol))
-			continue;
-		err = detect_one(mem, &interpreter, modules, n_modules, &one);
 		if (err) {
 			pv_python_deinit(&one);
 			if (first)
@@ -309,10 +376,20 @@ struct pv_err *pv_python_detect(struct pv_mem *mem, const struct pv_python_modul
 				first = err;
 			continue;
 		}
+		several = best.found;
+		if (best.initialized && one.initialized && !two)
+			two = refuse_two(&best, &one);
 		keep_better(&best, &one);
+		best.several |= several;
+	}
+	if (two) {
+		pv_err_destroy(first);
+		pv_python_deinit(&best);
+		return two;
 	}
 	/* A second copy that nobody initialised may fail; one that works decides. */
 	if (best.found && (best.initialized || !first)) {
+		best.several |= first != NULL;
 		pv_err_destroy(first);
 		*ret = best;
 		return NULL;

@@ -25,6 +25,7 @@ struct pv_python_module {
 	const struct pv_elf *elf;
 	uint64_t bias;
 	const char *path;
+	bool bare; /* it has no symbols, but what is in every CPython */
 };
 
 /* Where each fact came from, for doctor: short static or owned text. */
@@ -44,7 +45,9 @@ struct pv_python {
 	bool tail_calls;         /* its eval loop is many functions; stripped, it does not show */
 	bool initialized;        /* an interpreter with a main thread exists already */
 	bool exact;              /* its version is known to the last digit */
+	bool several;            /* other CPythons are mapped, which may be initialised later */
 	uint64_t initialized_at; /* int: Py_Initialize() is done */
+	bool bare;               /* found without symbols */
 	bool apart;          /* its data are copies in the executable: they move by themselves */
 	struct pv_proc proc; /* everything but generation and maps_* filled in */
 	/* the garbage collector's function, as addresses in the process; empty = unused */
@@ -85,5 +88,11 @@ enum pv_gil pv_python_gil(struct pv_mem *mem, const struct pv_proc *proc);
 
 /* Cheap: may this object hold CPython's runtime?  (_PyRuntime in .dynsym or .symtab) */
 bool pv_python_is_runtime(const struct pv_elf *elf);
+
+/*
+ * Does an object without those symbols hold CPython all the same?  Looks through its
+ * constants, some ms a 10 MB: to be asked once of an object, and only where no other has them.
+ */
+bool pv_python_is_bare(const struct pv_elf *elf);
 
 #endif

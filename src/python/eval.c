@@ -232,18 +232,21 @@ static void find_inlined(const struct parts *parts, uint64_t bias, struct pv_pyt
 			 windows.n > PV_INLINED_MAX ? ", too many" : "");
 }
 
-struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_python *python)
+struct pv_err *pv_python_eval(const struct pv_interpreter *interpreter, struct pv_python *python)
 {
+	const struct pv_python_module *module = interpreter->code;
 	struct pv_proc *proc = &python->proc;
 	struct pv_python_sources *sources = &python->sources;
 	const char *eval_name = eval_name_of(&proc->py);
 	struct parts parts = { .elf = module->elf, .eval_name = eval_name };
 	_pv_free_ struct pv_fde_range *fdes = NULL;
-	struct pv_elf_symbol symbol;
+	struct pv_elf_symbol symbol = { 0 };
 	struct pv_err *err;
 	const void *code;
 
-	if (!pv_elf_find_symbol(module->elf, eval_name, &symbol))
+	if (interpreter->bare)
+		symbol.vaddr = interpreter->bare->eval;
+	else if (!pv_elf_find_symbol(module->elf, eval_name, &symbol))
 		return pv_err_create(PV_ERR_NOPROC, "%s has no symbol %s", module->path, eval_name);
 	err = pv_elf_fde_ranges(module->elf, &fdes, &parts.n_fdes);
 	if (err)
@@ -277,9 +280,11 @@ struct pv_err *pv_python_eval(const struct pv_python_module *module, struct pv_p
 	find_anchor(&parts, module->bias, python);
 	find_torn(&parts, module->bias, python);
 	/* compiled without optimisation it may be anywhere */
-	if (python->debug && proc->torn.end && strstr(sources->torn, "not recognised"))
+	if ((python->debug || interpreter->bare) && proc->torn.end &&
+	    strstr(sources->torn, "not recognised"))
 		return pv_err_create(PV_ERR_NOPROC,
-				     "where this debug build switches frames is not recognised");
+				     "where this %sbuild switches frames is not recognised",
+				     python->debug ? "debug " : "");
 	find_inlined(&parts, module->bias, python);
 	return NULL;
 }

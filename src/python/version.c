@@ -233,6 +233,11 @@ struct pv_err *pv_python_version(struct pv_mem *mem, const struct pv_interpreter
 	uint32_t tag, code;
 
 	*exact_ret = true;
+	if (interpreter->bare && interpreter->bare->version) {
+		*ret = interpreter->bare->version;
+		snprintf(source, source_size, "_Py_DebugOffsets");
+		return NULL;
+	}
 	if (pv_elf_find_symbol(module->elf, "Py_Version", &symbol)) {
 		data = pv_elf_data(module->elf, symbol.vaddr, sizeof(*ret));
 		if (!data)

@@ -25,6 +25,7 @@
 #include "snap/objects.h"
 #include "symbol/perfmap.h"
 #include "target/mem.h"
+#include "target/place.h"
 #include "target/process.h"
 
 static struct pv_err *add_kernel(struct pv_vec *facts)
@@ -109,6 +110,22 @@ static struct pv_err *add_capabilities(struct pv_vec *facts)
 				  pv_str_text(&has));
 }
 
+/* Where we are ourselves, if it is not the host. */
+static struct pv_err *add_our_place(struct pv_vec *facts)
+{
+	struct pv_err *err = NULL;
+
+	if (pv_place_own_pids())
+		err = pv_facts_add(facts, "privileges", PV_FACT_INFO, "PID namespace",
+				   "other processes cannot be seen from here",
+				   "that of a container, all numbers are its own");
+	if (!err && pv_place_own_users())
+		err = pv_facts_add(facts, "privileges", PV_FACT_MISSING, "user namespace",
+				   "run pitviper on the host",
+				   "not the host's: no rights over the kernel");
+	return err;
+}
+
 static struct pv_err *add_privileges(struct pv_vec *facts)
 {
 	struct pv_err *err;
@@ -117,6 +134,8 @@ static struct pv_err *add_privileges(struct pv_vec *facts)
 		err = add_capabilities(facts);
 	else
 		err = pv_facts_add(facts, "privileges", PV_FACT_OK, "user", "", "root");
+	if (!err)
+		err = add_our_place(facts);
 	if (!err)
 		err = pv_facts_add(facts, "privileges", PV_FACT_INFO, "perf_event_paranoid", "",
 				   "%ld", read_sysctl("/proc/sys/kernel/perf_event_paranoid"));
@@ -295,6 +314,16 @@ static struct pv_err *add_object(struct pv_vec *facts, const struct pv_object *o
 			    object->deleted ? ", file deleted" : "");
 }
 
+/* What is known of the interpreter, and what it took to find out. */
+static struct pv_err *add_interpreter(struct pv_vec *facts, const struct pv_image *image)
+{
+	struct pv_err *err = add_python(facts, image);
+
+	return err ? err
+		   : pv_facts_add(facts, "interpreter", PV_FACT_INFO, "detection", "",
+				  "%.1f ms of CPU", image->python_ns / 1e6);
+}
+
 static struct pv_err *add_objects(struct pv_vec *facts, const struct pv_objects *objects)
 {
 	struct pv_unwind_coverage sum = {};
@@ -382,7 +411,7 @@ static struct pv_err *add_image(struct pv_vec *facts, const struct pv_image *ima
 	struct pv_err *err = add_reach(facts, image, objects, took_ns);
 
 	if (!err)
-		err = add_python(facts, image);
+		err = add_interpreter(facts, image);
 	if (!err)
 		err = add_objects(facts, objects);
 	if (!err)
@@ -392,6 +421,31 @@ static struct pv_err *add_image(struct pv_vec *facts, const struct pv_image *ima
 				image->python.found &&
 					image->python.proc.py.co_version == PV_OFF_NONE,
 				calibration, facts);
+}
+
+/* A container, or anything else that makes its numbers and paths others than ours. */
+static struct pv_err *add_place(struct pv_vec *facts, pid_t pid)
+{
+	struct pv_place place;
+	struct pv_err *err = NULL;
+
+	pv_place_of(pid, &place);
+	if (place.other_pids && place.inner_pid)
+		err = pv_facts_add(facts, "process", PV_FACT_INFO, "PID namespace", "",
+				   "another than ours, where it is number %d", place.inner_pid);
+	else if (place.other_pids)
+		err = pv_facts_add(facts, "process", PV_FACT_INFO, "PID namespace", "",
+				   "another than ours");
+	if (!err && (place.other_mounts || place.other_root))
+		err = pv_facts_add(facts, "process", PV_FACT_INFO, "files",
+				   "paths are those that it sees", "%s%s%s",
+				   place.other_root ? "another root directory" : "",
+				   place.other_root && place.other_mounts ? ", " : "",
+				   place.other_mounts ? "another mount namespace" : "");
+	if (!err && place.other_users)
+		err = pv_facts_add(facts, "process", PV_FACT_INFO, "user namespace", "",
+				   "another than ours");
+	return err;
 }
 
 struct pv_err *pv_diagnose_process(pid_t pid, const struct pv_calibration *calibration,
@@ -413,6 +467,8 @@ struct pv_err *pv_diagnose_process(pid_t pid, const struct pv_calibration *calib
 				   "%s, %zu thread%s%s%s", process.name, process.n_threads,
 				   process.n_threads == 1 ? "" : "s", *process.exe ? ", " : "",
 				   process.exe);
+	if (!err)
+		err = add_place(facts, pid);
 	if (!err)
 		err = pv_objects_create(cache, &objects);
 	if (!err)

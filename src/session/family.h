@@ -61,6 +61,12 @@ struct pv_err *pv_family_side(struct pv_family *family, const struct pv_side_eve
 /* A sample met a mapping that no event has told of. */
 struct pv_err *pv_family_look(struct pv_family *family, struct pv_watched *watched);
 
+/*
+ * It has run: if its interpreter was not to be found because it was not initialised yet,
+ * the process is to be read again, at ever longer intervals.
+ */
+struct pv_err *pv_family_wait(struct pv_family *family, struct pv_watched *watched);
+
 /* A sample met a page that is not resident. */
 struct pv_err *pv_family_touch(struct pv_family *family, struct pv_watched *watched, uint64_t addr);
 

@@ -17,6 +17,7 @@
 
 enum {
 	LOOK_NS = 100000000,  /* between looks for a mapping that no event has told of */
+	LOOKS_SHIFT = 6,      /* the longest pause between looks for an interpreter: 6.4 s */
 	EXEC_NS = 1000000000, /* that long an exec is believed to be under way */
 };
 
@@ -172,6 +173,19 @@ struct pv_err *pv_family_look(struct pv_family *family, struct pv_watched *watch
 	/* a mapping without a file, or a wild address, stays what it is */
 	if (now - watched->looked_ns < LOOK_NS)
 		return NULL;
+	watched->looked_ns = now;
+	return pv_kin_set_stale(family, watched);
+}
+
+struct pv_err *pv_family_wait(struct pv_family *family, struct pv_watched *watched)
+{
+	uint64_t now = pv_now_ns();
+
+	if (!watched->image.python_pending || now - watched->looked_ns < (uint64_t)LOOK_NS
+										 << watched->looks)
+		return NULL;
+	if (watched->looks < LOOKS_SHIFT)
+		watched->looks++;
 	watched->looked_ns = now;
 	return pv_kin_set_stale(family, watched);
 }

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "target/place.h"
 #include "target/process.h"
 #include "target/title.h"
 
@@ -222,8 +223,9 @@ struct pv_err *pv_resolve(const char *word, bool one, struct pv_vec *pids)
 	pid_t top = 0;
 	size_t i;
 
-	if (is_number(word))
-		return add_number(word, pids);
+	err = pv_place_check();
+	if (err || is_number(word))
+		return err ? err : add_number(word, pids);
 	if (!*word)
 		return pv_err_create(PV_ERR_USAGE, "an empty word names no process");
 	err = pv_process_list(&lines);

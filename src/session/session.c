@@ -240,6 +240,8 @@ static struct pv_err *on_sample(struct pv_session *s, const struct pv_event_samp
 		err = pv_family_touch(s->family, watched, sample->fail_addr);
 	if (!err && sample->nat_loss == PV_LOSS_NAT_NOMAP && !(sample->flags & PV_SAMPLE_UNREAD))
 		err = pv_family_look(s->family, watched);
+	if (!err)
+		err = pv_family_wait(s->family, watched);
 	/* what is new is known before the samples in it are named */
 	if (!err)
 		err = pv_family_refresh(s->family);
@@ -475,7 +477,7 @@ static struct pv_err *fill_target(struct pv_session *s)
 	struct pv_profile *profile = s->profile;
 	const struct pv_watched *first = pv_family_first(s->family);
 	const struct pv_program_run *run = pv_watched_now(first);
-	const char *interpreter = run->interpreter;
+	const char *interpreter = run->interpreter, *problem = run->problem ? run->problem : "";
 	struct pv_err *err;
 	size_t i;
 
@@ -483,9 +485,9 @@ static struct pv_err *fill_target(struct pv_session *s)
 	if (!err)
 		err = pv_strings_add(profile->strings, run->title, strlen(run->title),
 				     &profile->title);
-	if (!err && run->problem)
-		err = pv_strings_add(profile->strings, run->problem, strlen(run->problem),
-				     &profile->problem);
+	/* also where there is none any more */
+	if (!err)
+		err = pv_strings_add(profile->strings, problem, strlen(problem), &profile->problem);
 	if (!err)
 		err = pv_strings_add(profile->strings, interpreter, strlen(interpreter),
 				     &profile->interpreter);

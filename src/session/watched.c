@@ -117,6 +117,7 @@ struct pv_err *pv_watched_exec(struct pv_watched *watched, uint32_t generation, 
 	pv_map_deinit(&watched->names);
 	run.number = watched->programs.n ? pv_watched_now(watched)->number + 1 : 1;
 	set_name(&run, name);
+	watched->looks = 0;
 	err = pv_vec_append(&watched->programs, &run, 1, NULL);
 	return err ? err : take_facts(watched);
 }

@@ -63,6 +63,7 @@ struct pv_watched {
 	bool stale;                 /* it has mapped or become something new */
 	bool named_anew;            /* its title is to be asked for at its first sample */
 	uint64_t looked_ns;         /* when a sample last made us look for a mapping */
+	unsigned int looks;         /* for an interpreter that was not initialised yet */
 
 	uint64_t touch[PV_TOUCH_MAX]; /* addresses that BPF could not read */
 	size_t n_touch;

@@ -5,10 +5,12 @@
  */
 #include "snap/image.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/vec.h"
 #include "elf/elf.h"
 #include "python/other.h"
@@ -94,7 +96,7 @@ static struct pv_err *take_over(const struct pv_image *known, const struct pv_ve
 	const struct pv_mapping *old, *now;
 	uint64_t eval;
 
-	if (!known || !known->python.found || !known->python.initialized)
+	if (!known || !known->python.found || !known->python.initialized || known->python.several)
 		return NULL;
 	eval = known->python.proc.eval[0].start;
 	old = find_mapping(known->mappings, known->n_mappings, eval);
@@ -142,7 +144,7 @@ static struct pv_err *find_known(struct pv_objects *objects, struct pv_mem *mem,
 		const struct pv_mapping *mapping = pv_vec_at(mappings, i);
 		const struct pv_object *object = pv_objects_get(objects, mapping->object);
 
-		if (!object || !object->has_runtime || object == only)
+		if (!object || !object->has_runtime || (object == only && mapping->bias == bias))
 			continue;
 		/* which of several is used is for the detection to find out */
 		if (only)
@@ -177,9 +179,43 @@ static struct pv_err *remember(struct pv_objects *objects, const struct pv_vec *
 	return NULL;
 }
 
+/*
+ * Where no object has an interpreter's symbols, one may hold an interpreter all the
+ * same.  Marks such modules; each object is looked through once.
+ */
+static void find_bare(struct pv_objects *objects, const struct pv_vec *mappings,
+		      struct pv_vec *modules)
+{
+	size_t i, k;
+
+	for (i = 0; i < mappings->n; i++) {
+		const struct pv_mapping *mapping = pv_vec_at(mappings, i);
+		const struct pv_object *object = pv_objects_get(objects, mapping->object);
+
+		if (object && object->has_runtime && !object->bare)
+			return;
+	}
+	for (i = 0; i < mappings->n; i++) {
+		const struct pv_mapping *mapping = pv_vec_at(mappings, i);
+		struct pv_object *object = pv_objects_get(objects, mapping->object);
+
+		if (!object || !object->elf || *object->path != '/')
+			continue;
+		if (!object->asked)
+			object->bare = object->has_runtime = pv_python_is_bare(object->elf);
+		object->asked = true;
+		for (k = 0; object->bare && k < modules->n; k++) {
+			struct pv_python_module *module = pv_vec_at(modules, k);
+
+			if (module->elf == object->elf)
+				module->bare = true;
+		}
+	}
+}
+
 static struct pv_err *find_python(struct pv_objects *objects, struct pv_mem *mem,
 				  const struct pv_image *known, const struct pv_vec *mappings,
-				  const struct pv_vec *modules, struct pv_python *ret)
+				  struct pv_vec *modules, struct pv_python *ret)
 {
 	struct pv_err *err = take_over(known, mappings, ret);
 
@@ -187,6 +223,7 @@ static struct pv_err *find_python(struct pv_objects *objects, struct pv_mem *mem
 		err = find_known(objects, mem, mappings, modules, ret);
 	if (err || ret->found)
 		return err;
+	find_bare(objects, mappings, modules);
 	err = pv_python_detect(mem, modules->data, modules->n, ret);
 	return err ? err : remember(objects, mappings, ret);
 }
@@ -226,9 +263,12 @@ struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_m
 	pv_maps_deinit(&maps);
 	if (err)
 		goto out;
+	image.python_ns = pv_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	err = find_python(objects, mem, known, &mappings, &modules, &image.python);
+	image.python_ns = pv_clock_ns(CLOCK_THREAD_CPUTIME_ID) - image.python_ns;
 	if (err && err != &pv_enomem) {
 		image.python_error = strdup(err->message);
+		image.python_pending = err->errnum == EAGAIN;
 		pv_err_destroy(err);
 		err = image.python_error ? NULL : &pv_enomem;
 	}

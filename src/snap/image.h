@@ -26,6 +26,8 @@ struct pv_image {
 	size_t n_mappings;
 	struct pv_python python;       /* python.found */
 	char *python_error;            /* a Python is there but cannot be read: why; owned */
+	uint64_t python_ns;            /* CPU time that it took to find it, or to find none */
+	bool python_pending;           /* because it is not initialised yet: look again */
 	struct pv_merge_options merge; /* for samples of this process */
 };
 

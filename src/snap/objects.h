@@ -30,6 +30,8 @@ struct pv_object {
 	char build_id[65];  /* hexadecimal; "" if it has none */
 	struct pv_unwind_table unwind;
 	bool has_runtime; /* may hold CPython's _PyRuntime */
+	/* without symbols, but it holds CPython; `asked`: that has been looked at */
+	bool bare, asked;
 	/* the interpreter in it, as it was last found in a process, where its bias was that */
 	struct pv_python python;
 	uint64_t python_bias;

@@ -405,9 +405,9 @@ def within(samples, seconds, hz, percent=3, what=""):
 	assert abs(samples - expected) <= bound, "%s: %d samples, %.1f expected, +- %.1f" % (what, samples, expected, bound)
 
 
-def compile_c(source, output, *flags):
+def compile_c(source, output, *flags, libraries=()):
 	"""Compiles a C target beside its test; cc is a dependency of building pitviper anyway."""
-	subprocess.run(["cc", "-O1", "-g", "-pthread", *flags, "-o", output, source, "-ldl"], check=True)
+	subprocess.run(["cc", "-O1", "-g", "-pthread", *flags, "-o", output, source, *libraries, "-ldl"], check=True)
 	return output
 
 

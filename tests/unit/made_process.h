@@ -190,7 +190,7 @@ static inline void object_open(struct process *p, struct object *o, const char *
 			.sh_type = SHT_STRTAB, .sh_offset = 0x1c0, .sh_size = sizeof(names) });
 	err = pv_elf_open_memory(o->image, sizeof(o->image), &o->elf);
 	ck_assert_msg(!err, "%s", err ? err->message : "");
-	p->modules[i] = (struct pv_python_module){ o->elf, o->bias, path };
+	p->modules[i] = (struct pv_python_module){ .elf = o->elf, .bias = o->bias, .path = path };
 }
 
 /* One CIE and an FDE per range (LSB 5.0, 10.6): pc-relative, 4 bytes. */

@@ -43,7 +43,7 @@ START_TEST(finds)
 	struct pv_python python = detect(p);
 	uint64_t bias = p->objects[0].bias;
 
-	ck_assert(python.found && python.initialized && python.stripped);
+	ck_assert(python.found && python.initialized && python.stripped && !python.several);
 	ck_assert_str_eq(python.version, "3.12.1");
 	ck_assert_str_eq(python.module_path, "/usr/lib/libpython3.12.so.1.0");
 	ck_assert_uint_eq(python.proc.has_python, 1);
@@ -433,11 +433,29 @@ START_TEST(two_interpreters)
 		add_libc(p);
 		struct pv_python python = detect(p);
 
-		ck_assert(python.initialized);
+		ck_assert(python.initialized && python.several);
 		ck_assert_str_eq(python.module_path, used ? "second" : "first");
 		pv_python_deinit(&python);
 		process_destroy(p);
 	}
+}
+END_TEST
+
+/* Both run: one of them shown as C code, with nothing that says so, would be a lie. */
+START_TEST(two_running)
+{
+	struct process *p = process_create();
+
+	for (int i = 0; i < 2; i++) {
+		struct object *o = object_add(p);
+
+		add_symbols(o);
+		add_version(o, 0x030c01f0);
+		start_3_12(p, o, RUNTIME);
+		object_open(p, o, i ? "second" : "first");
+	}
+	add_libc(p);
+	refused(p, "two CPythons run in this process, 3.12.1 in first and 3.12.1 in second");
 }
 END_TEST
 
@@ -693,6 +711,7 @@ int main(void)
 	tcase_add_test(tcase, copy_relocation);
 	tcase_add_test(tcase, not_loaded_yet);
 	tcase_add_test(tcase, two_interpreters);
+	tcase_add_test(tcase, two_running);
 	tcase_add_test(tcase, cold_part);
 	tcase_add_test(tcase, collector);
 	tcase_add_test(tcase, collector_copies);

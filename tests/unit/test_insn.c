@@ -356,6 +356,32 @@ START_TEST(each_address)
 }
 END_TEST
 
+/* Code at fixed addresses also stores an address as it is, or sign-extends it into a register. */
+START_TEST(each_stored_address)
+{
+	static const uint8_t code[] = {
+		0x48, 0xc7, 0x40, 0x10, 0x00, 0x20, 0x40, 0, /* movq $0x402000,0x10(%rax) */
+		0x49, 0xc7, 0x84, 0x24, 0x50, 0x03, 0,    0, /* movq ..., 0x350(%r12) */
+		0x00, 0x20, 0x40, 0,    0x90, 0x48, 0xc7, 0xc7,
+		0x00, 0x20, 0x40, 0,                   /* mov $0x402000,%rdi */
+		0x48, 0xc7, 0x05, 1,    2,    3,    4, /* movq ..., 0x4030201(%rip) */
+		0x00, 0x20, 0x40, 0,    0x48, 0xc7, 0x78, 0x10,
+		0x00, 0x20, 0x40, 0,                         /* C7 /7: none */
+		0x48, 0xc6, 0x40, 0x10, 0x00, 0x20, 0x40, 0, /* movb, and what follows it */
+		0xc7, 0x40, 0x10, 0x00, 0x20, 0x40, 0,       /* movl: half an address */
+	};
+	enum { CODE = 0x401000 };
+	struct addresses addresses = { .stop_at = 100 };
+
+	pv_insn_each_address(code, sizeof(code), CODE, CODE + 0x1000, on_address, &addresses);
+	ck_assert_uint_eq(addresses.n, 4);
+	ck_assert_uint_eq(addresses.at[0], CODE + 4);
+	ck_assert_uint_eq(addresses.at[1], CODE + 16);
+	ck_assert_uint_eq(addresses.at[2], CODE + 24);
+	ck_assert_uint_eq(addresses.at[3], CODE + 35);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("insn");
@@ -371,6 +397,7 @@ int main(void)
 	tcase_add_test(tcase, inlined_windows);
 	tcase_add_test(tcase, each_jump);
 	tcase_add_test(tcase, each_address);
+	tcase_add_test(tcase, each_stored_address);
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);
 
