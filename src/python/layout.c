@@ -194,6 +194,43 @@ static struct pv_err *debug_read(const struct pv_pyversion *version, const void 
 	return NULL;
 }
 
+/*
+ * What code objects, frames, strings and bytes are has never changed within a minor version,
+ * in any micro release, distribution or debug build (tools/gen-layouts checks that): a process
+ * that says otherwise is none, or lies, and what it says could not be told from the truth, as
+ * when two pointers to strings have changed places.
+ */
+static struct pv_err *check_frozen(const struct pv_pylayout *known, const struct pv_pylayout *got)
+{
+	static const struct {
+		size_t member;
+		const char *name;
+	} frozen[] = {
+#define FROZEN(member) { offsetof(struct pv_pylayout, member), #member }
+		FROZEN(fr_previous),    FROZEN(fr_code),          FROZEN(fr_instr),
+		FROZEN(fr_owner),       FROZEN(co_filename),      FROZEN(co_name),
+		FROZEN(co_qualname),    FROZEN(co_linetable),     FROZEN(co_firstlineno),
+		FROZEN(ob_type),        FROZEN(co_code_adaptive), FROZEN(var_size),
+		FROZEN(bytes_data),     FROZEN(str_length),       FROZEN(str_state),
+		FROZEN(str_ascii_data),
+#undef FROZEN
+	};
+
+	for (size_t i = 0; i < sizeof(frozen) / sizeof(*frozen); i++) {
+		uint16_t want, have;
+
+		memcpy(&want, (const char *)known + frozen[i].member, sizeof(want));
+		memcpy(&have, (const char *)got + frozen[i].member, sizeof(have));
+		if (want != have)
+			return pv_err_create(
+				PV_ERR_NOPROC,
+				"_Py_DebugOffsets has %s at %u, but no CPython of this "
+				"version has it elsewhere than at %u",
+				frozen[i].name, have, want);
+	}
+	return NULL;
+}
+
 static struct pv_err *debug_apply(const struct pv_pyversion *version, uint32_t version_hex,
 				  const void *debug_offsets, size_t n, struct pv_pylayout *layout)
 {
@@ -223,7 +260,7 @@ static struct pv_err *debug_apply(const struct pv_pyversion *version, uint32_t v
 				     "PyCodeObject has %llu bytes, not the known %u: an unknown "
 				     "build of this version",
 				     (unsigned long long)code_size, version->offsets->co_size);
-	return NULL;
+	return check_frozen(&version->offsets->py, layout);
 }
 
 static void span(uint16_t offset, uint16_t bytes, uint16_t *start, uint16_t *end)
