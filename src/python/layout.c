@@ -224,14 +224,45 @@ static struct pv_err *check_free_threaded(const struct pv_pylayout *table,
 		layout->co_tlbc = layout->fr_tlbc_index = PV_OFF_NONE;
 		return NULL;
 	}
-	if (layout->ob_type != table->ob_type || layout->str_state != table->str_state ||
-	    layout->str_ascii_data != table->str_ascii_data)
-		return pv_err_create(PV_ERR_NOPROC,
-				     "its objects are not those of a free-threaded build that is "
-				     "known here: ob_type is at %u, not %u",
-				     layout->ob_type, table->ob_type);
 	if (layout->ts_status != table->ts_status || layout->ts_frame != table->ts_frame)
 		layout->ts_state = PV_OFF_NONE;
+	return NULL;
+}
+
+/*
+ * What code objects, frames, strings and bytes are has never changed within a minor version,
+ * in any micro release, distribution or debug build (tools/gen-layouts checks that): a process
+ * that says otherwise is none, or lies, and what it says could not be told from the truth, as
+ * when two pointers to strings have changed places.
+ */
+static struct pv_err *check_frozen(const struct pv_pylayout *known, const struct pv_pylayout *got)
+{
+	static const struct {
+		size_t member;
+		const char *name;
+	} frozen[] = {
+#define FROZEN(member) { offsetof(struct pv_pylayout, member), #member }
+		FROZEN(fr_previous),    FROZEN(fr_code),          FROZEN(fr_instr),
+		FROZEN(fr_owner),       FROZEN(co_filename),      FROZEN(co_name),
+		FROZEN(co_qualname),    FROZEN(co_linetable),     FROZEN(co_firstlineno),
+		FROZEN(ob_type),        FROZEN(co_code_adaptive), FROZEN(var_size),
+		FROZEN(bytes_data),     FROZEN(str_length),       FROZEN(str_state),
+		FROZEN(str_ascii_data),
+#undef FROZEN
+	};
+
+	for (size_t i = 0; i < sizeof(frozen) / sizeof(*frozen); i++) {
+		uint16_t want, have;
+
+		memcpy(&want, (const char *)known + frozen[i].member, sizeof(want));
+		memcpy(&have, (const char *)got + frozen[i].member, sizeof(have));
+		if (want != have)
+			return pv_err_create(
+				PV_ERR_NOPROC,
+				"_Py_DebugOffsets has %s at %u, but no CPython of this "
+				"version has it elsewhere than at %u",
+				frozen[i].name, have, want);
+	}
 	return NULL;
 }
 
@@ -262,7 +293,8 @@ static struct pv_err *debug_apply(const struct pv_pyversion *version, uint32_t v
 				     "PyCodeObject has %llu bytes, not the known %u: an unknown "
 				     "build of this version",
 				     (unsigned long long)code_size, version->offsets->co_size);
-	return check_free_threaded(&version->offsets->py, layout);
+	err = check_frozen(&version->offsets->py, layout);
+	return err ? err : check_free_threaded(&version->offsets->py, layout);
 }
 
 /* Whether it is a list at all is for later. */

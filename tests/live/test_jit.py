@@ -136,7 +136,7 @@ def test_jit_x_perf(interp, target):
 		with open(interp.outside("/tmp/perf-%d.map" % victim.pid), "rb") as lines:
 			assert b"py::" in lines.read(), "the trampolines are there"
 		stacks, summary, _ = live.record("-p", victim.pid, seconds=2, hz=997)
-		assert summary["with_python"] >= 0.98 * summary["samples"] > 100, summary
+		assert summary["with_python"] >= 0.98 * summary["samples"] > 50, summary
 		# through the trampolines as through any code
 		assert summary["complete"] >= 0.98 * summary["samples"], (summary["complete"], summary["lost"])
 		doubled = [s for s in stacks if s.python() and any("py::" in f.text for f in s.frames)]
@@ -185,4 +185,4 @@ def test_jit_node(spawn, perf_map, tmp_path):
 			os.unlink("/tmp/perf-%d.map" % victim.pid)
 	named = live.total(s for s in stacks if any("busy" in f.text and "[JIT]" in f.text for f in s.frames))
 	plain = live.total(s for s in stacks if any(f.text == "[JIT]" for f in s.frames))
-	assert named + plain >= 0.9 * summary["samples"] > 50, (named, plain, summary)
+	assert named + plain >= 0.9 * summary["samples"] > 10, (named, plain, summary)

@@ -663,9 +663,41 @@ START_TEST(debug_offsets_lie)
 			refuses = err != NULL;
 			pv_err_destroy(err);
 		}
-		sizes += refuses; /* offset 0 is possible, size 0 is not */
+		sizes += refuses;
 	}
-	ck_assert_uint_eq(sizes, 15);
+	/* offset 0 is possible, size 0 is not; nor are the 15 where a release has another one */
+	ck_assert_uint_eq(sizes, 15 + 15);
+}
+END_TEST
+
+/*
+ * Offsets that are possible and wrong: of structs that no release of a minor version changes.
+ * Two pointers to strings changed places would make a name of a file.
+ */
+START_TEST(debug_offsets_change_places)
+{
+	static const struct {
+		int a, b;
+	} swaps[] = {
+		{ 35, 36 }, /* code_object.filename, name */
+		{ 35, 37 }, /* filename, qualname */
+		{ 37, 38 }, /* qualname, linetable */
+		{ 39, 40 }, /* firstlineno, argcount */
+		{ 29, 30 }, /* interpreter_frame.previous, executable */
+	};
+	uint64_t debug[N_DEBUG], kept;
+
+	for (size_t i = 0; i < sizeof(swaps) / sizeof(*swaps); i++) {
+		memcpy(debug, debug_3_13, sizeof(debug));
+		kept = debug[swaps[i].a];
+		debug[swaps[i].a] = debug[swaps[i].b];
+		debug[swaps[i].b] = kept;
+		refused(0x030d00f0, debug, sizeof(debug), "no CPython of this version");
+	}
+	/* those of a thread state and an interpreter are the process's word, and proved on it */
+	memcpy(debug, debug_3_13, sizeof(debug));
+	debug[23] += 8;
+	find(0x030d00f0, debug, sizeof(debug));
 }
 END_TEST
 
@@ -701,10 +733,10 @@ START_TEST(refusals)
 	/* its objects are not as the table has them */
 	memcpy(debug, debug_3_13t, sizeof(debug));
 	debug[45] = 8; /* pyobject.ob_type */
-	refused(0x030d05f0, debug, sizeof(debug), "not those of a free-threaded build");
+	refused(0x030d05f0, debug, sizeof(debug), "has it elsewhere than at");
 	memcpy(debug, debug_3_13t, sizeof(debug));
 	debug[N_DEBUG - 5] += 8; /* unicode_object.state */
-	refused(0x030d05f0, debug, sizeof(debug), "not those of a free-threaded build");
+	refused(0x030d05f0, debug, sizeof(debug), "has it elsewhere than at");
 	memcpy(debug, debug_3_13, sizeof(debug));
 	debug[34] += 8; /* code_object.size */
 	refused(0x030d00f0, debug, sizeof(debug), "PyCodeObject has 216 bytes");
@@ -725,6 +757,7 @@ int main(void)
 	tcase_add_test(tcase, debug_offsets_3_15);
 	tcase_add_test(tcase, free_threaded);
 	tcase_add_test(tcase, debug_offsets_lie);
+	tcase_add_test(tcase, debug_offsets_change_places);
 	tcase_add_test(tcase, refusals);
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);

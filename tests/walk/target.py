@@ -44,6 +44,20 @@ def blocked():
 	Größe().größe(2)
 
 
+# many frames, every second one called by C
+
+def deep():
+	down(20)
+
+
+def down(n):
+	return across(n - 1) if n else hold()
+
+
+def across(n):
+	return list(map(down, (n,)))
+
+
 class Number:
 	__neg__ = hold
 
@@ -116,8 +130,18 @@ def callback(_n):
 
 def through_anonymous_code():
 	import ctypes
-	# sub $8, %rsp; call *%rdi; add $8, %rsp; ret
-	page, address = anonymous_code(b"\x48\x83\xec\x08\xff\xd7\x48\x83\xc4\x08\xc3")
+	# sub $8, %rsp; call *%rdi; nop; add $8, %rsp; ret: behind the call it does not say at once how it returns
+	call_through(b"\x48\x83\xec\x08\xff\xd7\x90\x48\x83\xc4\x08\xc3")
+
+
+def through_trampoline():
+	# push %rbp; mov %rsp, %rbp; call *%rdi; pop %rbp; ret: as the trampolines of -X perf
+	call_through(b"\x55\x48\x89\xe5\xff\xd7\x5d\xc3")
+
+
+def call_through(code):
+	import ctypes
+	page, address = anonymous_code(code)
 	function = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: callback(1))
 	ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(address)(ctypes.cast(function, ctypes.c_void_p))
 
@@ -156,8 +180,8 @@ def start_native():
 	return int((set(os.listdir("/proc/self/task")) - before).pop())
 
 
-MODES = {f.__name__: f for f in (blocked, between_lines, sleep, zip_forever, spin, spin_inlined, spin_to_signal, in_signal_handler,
-				 through_anonymous_code, in_anonymous_code)}
+MODES = {f.__name__: f for f in (blocked, deep, between_lines, sleep, zip_forever, spin, spin_inlined, spin_to_signal, in_signal_handler,
+				 through_anonymous_code, through_trampoline, in_anonymous_code)}
 
 
 def start(mode):

@@ -37,6 +37,18 @@ def blocked():
 	Old().down(2)
 
 
+def deep():
+	down(18)
+
+
+def down(n):
+	return across(n - 1) if n else hold()
+
+
+def across(n):
+	return list(map(down, (n,)))
+
+
 def sleep():
 	for _i in (time.sleep(n) for n in (10 ** 6,)):
 		pass
@@ -57,7 +69,7 @@ def start_native():
 	return int((set(os.listdir("/proc/self/task")) - before).pop())
 
 
-MODES = {f.__name__: f for f in (blocked, sleep, spin)}
+MODES = {f.__name__: f for f in (blocked, deep, sleep, spin)}
 
 
 def start(mode):
