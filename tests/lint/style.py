@@ -55,7 +55,7 @@ def main():
         except UnicodeDecodeError:
             pass  # fixtures and corpora
     sources = [path for path in texts if is_source(path)]
-    own = [path for path in sources if path.suffix in (".c", ".h", ".py", ".sh", "")]
+    own = [path for path in sources if path.suffix in (".c", ".h", ".py", ".sh", ".js", ".css", "")]
     check("SPDX line", [p for p in (spdx_problem(path, texts[path]) for path in sources) if p])
     check(f"no file over {LINES_MAX} lines", [f"{path} has {texts[path].count(chr(10))}" for path in own
                                               if texts[path].count("\n") > LINES_MAX])

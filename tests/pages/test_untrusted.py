@@ -47,26 +47,69 @@ def is_unharmed(page):
     return page.js("return window.pwned === undefined && document.querySelectorAll('img, iframe, script:not(#data)').length === 1")
 
 
-@pytest.mark.parametrize("tab", ["", "down", "functions", "lines", "threads"])
-def test_names_do_not_run(page, tab):
+def missing(names, texts):
+    """Names that none of the texts shows: whole, or if they are long from their beginning to the dots."""
+    texts = set(texts)
+    cut = [text[:-1] for text in texts if text.endswith("…") and len(text) > 100]
+    return [name for name in names if shown(name) not in texts and not any(
+        shown(name).startswith(start) for start in cut)]
+
+
+def outline_names(page):
+    """Names in the flame graph's table, whose places stand behind them in brackets: "f (a.py:3)" is f, or all of it."""
+    texts = {path[-1] for path, _, _ in page.outline() if path}
+    return texts | {text[:at.start()] for text in texts for at in re.finditer(r" \(", text)}
+
+
+TABS = {
+    "": lambda page: [outline_names(page)],
+    "down": lambda page: [outline_names(page)],
+    # the places of native functions are their modules
+    "functions": lambda page: [{row[column] for row in page.grid("functions")} for column in ("name", "place")],
+    "lines": lambda page: [{row["name"] for row in page.grid("lines")}],
+    # a process by its title, and in the tip with its interpreter
+    "threads": lambda page: zip(*page.js("""return [...document.querySelectorAll('#threads tbody .name')].map(e =>
+        [e.textContent.replace(/ \\d+$/, ''), e.title.split('\\n')[1]])""")),
+}
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_names_are_shown_and_do_not_run(page, tab):
     page.size(1280, 4000)
     page.open(hostile(), tab=tab)
     assert is_unharmed(page)
     assert page.text("#status") == "Reading the data of this page…" and not page.is_visible("#status")
+    for texts in TABS[tab](page):
+        assert missing(NAMES, texts) == []
     text = page.js("return document.body.textContent")
-    if tab == "functions":
-        names = {r["name"] for r in page.grid("functions")}
-        assert {shown(name)[:299] for name in NAMES} <= {name[:299].replace("…", "") if len(name) < 300 else name[:299] for name in names} | {shown(name)[:299] for name in NAMES if len(shown(name)) > 300}
-    elif tab == "":
-        rows = {path[-1].split(" (")[0] for path, _, _ in page.outline() if path}
-        assert {shown(name) for name in NAMES if len(shown(name)) < 300 and b" (" not in name} <= rows
     assert not re.search("[\u202a-\u202e\0-\x08\ufeff]", text)
 
 
+def test_source_text_is_shown(page):
+    page.size(1280, 4000)
+    page.open(hostile(), tab="lines")
+    # its second line is the name again; what is a line end in it makes other lines
+    plain = [name for name in NAMES if shown(name).encode() == name.strip() and name]
+    assert len(plain) > 10 and missing(plain, {row["text"] for row in page.grid("lines")}) == []
+
+
 def test_every_name_can_be_looked_at(page):
-    page.open(hostile())
-    frames = page.js("return document.querySelectorAll('#outline tbody tr').length")
-    assert frames > len(NAMES)
+    """The panel of each function has its name, and those of its callers and callees."""
+    page.size(1280, 4000)
+    page.open(hostile(), tab="functions")
+    rows = page.grid("functions")
+    assert len(rows) > 3 * len(NAMES)
+    names, near = set(), set()
+    for number, row in enumerate(rows, 1):
+        page.click(f"#grid-functions .row:nth-child({number}) .name")
+        name = page.facts()[""]
+        # both are cut, each at its own length
+        length = min(len(name), len(row["name"])) - 1
+        assert name[:length] == row["name"][:length], row
+        names.add(name)
+        near |= {text for side in page.near() for _, text in side}
+    assert missing(NAMES, names) == [] and missing(NAMES, near) == []
+    assert is_unharmed(page)
     page.press("\ue00c", "\ue015")
     for _ in range(4):
         page.press(*["\ue015", "\ue013", "\ue014"] * 8)
