@@ -109,6 +109,41 @@ bool pv_insn_thread_local(const uint8_t *code, size_t n, uint64_t vaddr, uint64_
 	return false;
 }
 
+bool pv_insn_thread_array(const uint8_t *code, size_t n, uint64_t vaddr, int64_t *offset_ret)
+{
+	ZydisRegister self = ZYDIS_REGISTER_NONE, array = ZYDIS_REGISTER_NONE;
+	struct steps steps;
+	struct step step;
+	int64_t offset = 0;
+
+	steps_init(&steps, code, n, vaddr);
+	while (steps_next(&steps, &step)) {
+		const ZydisDecodedOperand *ops = step.ops;
+		const ZydisDecodedOperandMem *mem = &ops[1].mem;
+
+		if (!is_load(&step))
+			continue; /* mov %edi,%edi: the key is 32 bits wide */
+		if (ops[0].size != 64)
+			return false;
+		if (mem->segment == ZYDIS_REGISTER_FS && mem->base == ZYDIS_REGISTER_NONE &&
+		    mem->index == ZYDIS_REGISTER_NONE && !mem->disp.value) {
+			self = ops[0].reg.value;
+		} else if (self != ZYDIS_REGISTER_NONE && array == ZYDIS_REGISTER_NONE &&
+			   mem->base == self && mem->index == ZYDIS_REGISTER_NONE) {
+			array = ops[0].reg.value;
+			offset = mem->disp.value;
+		} else if (array != ZYDIS_REGISTER_NONE && mem->base == array &&
+			   mem->index == ZYDIS_REGISTER_RDI && mem->scale == 8 &&
+			   !mem->disp.value) {
+			*offset_ret = offset;
+			return true;
+		} else {
+			return false;
+		}
+	}
+	return false;
+}
+
 void pv_insn_each_constant(const uint8_t *code, size_t n, uint64_t vaddr,
 			   bool (*fn)(void *ctx, uint64_t address), void *ctx)
 {

@@ -84,4 +84,10 @@ void pv_insn_each_constant(const uint8_t *code, size_t n, uint64_t vaddr,
 bool pv_insn_thread_local(const uint8_t *code, size_t n, uint64_t vaddr, uint64_t *slot_ret,
 			  int64_t *offset_ret);
 
+/*
+ * An accessor of the current thread's array of words, as musl's pthread_getspecific() is:
+ * mov %fs:0,%a; mov OFFSET(%a),%b; mov (%b,%rdi,8),%c; ret.  False: it is another.
+ */
+bool pv_insn_thread_array(const uint8_t *code, size_t n, uint64_t vaddr, int64_t *offset_ret);
+
 #endif

@@ -40,6 +40,34 @@ static bool read_constant(const struct pv_elf *elf, const char *name, void *ret,
 	return data != NULL;
 }
 
+/*
+ * musl (src/internal/pthread_impl.h): void **tsd in struct pthread, an array by key, and
+ * its self is the first word, as glibc's.  The one number is in the code that reads it.
+ */
+static bool find_musl(const struct pv_python_module *modules, size_t n_modules,
+		      struct pv_proc *proc)
+{
+	for (size_t i = 0; i < n_modules; i++) {
+		const struct pv_elf *elf = modules[i].elf;
+		struct pv_elf_symbol symbol;
+		const void *code;
+		int64_t offset;
+
+		if (!pv_elf_find_symbol(elf, "pthread_getspecific", &symbol))
+			continue;
+		code = pv_elf_data(elf, symbol.vaddr, symbol.size);
+		if (!code || !pv_insn_thread_array(code, symbol.size, symbol.vaddr, &offset) ||
+		    offset <= 0 || offset >= 0x4000 || offset % 8)
+			continue;
+		proc->pthread_specific = (uint16_t)offset;
+		proc->pthread_key_size = 8;
+		proc->pthread_key_data = 0;
+		proc->pthread_key_block = KEYS_MAX; /* musl has 128 */
+		return true;
+	}
+	return false;
+}
+
 /* The thread-specific data of the C library among the modules. */
 static struct pv_err *find_pthread(const struct pv_python_module *modules, size_t n_modules,
 				   struct pv_proc *proc, char *source, size_t source_size)
@@ -71,10 +99,15 @@ static struct pv_err *find_pthread(const struct pv_python_module *modules, size_
 			 proc->py.own_kind == PV_OWN_KEY ? "autoTLSkey" : "autoTSSkey");
 		return NULL;
 	}
+	if (find_musl(modules, n_modules, proc)) {
+		snprintf(source, source_size, "%s, musl's pthread_getspecific()",
+			 proc->py.own_kind == PV_OWN_KEY ? "autoTLSkey" : "autoTSSkey");
+		return NULL;
+	}
 	return pv_err_create(PV_ERR_NOPROC,
-			     "no glibc in the process (musl or linked statically?): how it keeps "
-			     "thread-specific data is not known, so that threads cannot be told "
-			     "apart");
+			     "neither glibc nor musl in the process (linked statically?): how it "
+			     "keeps thread-specific data is not known, so that threads cannot be "
+			     "told apart");
 }
 
 /* Is there a glibc whose dtv (dynamic thread vector) is as the walkers read it? */

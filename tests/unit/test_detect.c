@@ -144,7 +144,7 @@ START_TEST(refuses_nonsense)
 	struct object *libc = &p->objects[1];
 	struct pv_elf *elf = libc->elf;
 
-	refused(p, "no glibc in the process");
+	refused(p, "neither glibc nor musl in the process");
 	pv_elf_close(elf);
 }
 END_TEST
@@ -348,6 +348,59 @@ START_TEST(refuses_builds)
 	strcpy((char *)o->image + TEXT, "3.4.18 (default, Nov 23 2026, 10:00:00) \n[GCC 12.2.0]");
 	object_open(p, o, "/usr/bin/python3.4");
 	refused(p, "CPython 3.4 is not supported");
+}
+END_TEST
+
+/* musl 1.2.3, x86-64: all that it says of its thread-specific data is this function. */
+static const uint8_t musl_getspecific[] = {
+	0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0, /* mov %fs:0,%rax */
+	0x48, 0x8b, 0x80, 0x80, 0,    0, 0,       /* mov 0x80(%rax),%rax */
+	0x89, 0xff,                               /* mov %edi,%edi */
+	0x48, 0x8b, 0x04, 0xf8, 0xc3,             /* mov (%rax,%rdi,8),%rax; ret */
+};
+
+static struct process *python_musl(size_t at, uint8_t byte)
+{
+	struct process *p = process_create();
+	struct object *o = object_add(p);
+
+	add_symbols(o);
+	add_version(o, 0x030c01f0);
+	start_3_12(p, o, RUNTIME);
+	object_open(p, o, "/usr/lib/libpython3.12.so.1.0");
+	o = object_add(p);
+	memcpy(o->image + HOT, musl_getspecific, sizeof(musl_getspecific));
+	o->image[HOT + at] = byte;
+	symbol(o, "pthread_getspecific", HOT, sizeof(musl_getspecific), STT_FUNC);
+	object_open(p, o, "/lib/ld-musl-x86_64.so.1");
+	/* an array by key, where glibc has blocks of pairs */
+	heap_put(p, PTHREAD + 0x510 + 8, 0);
+	heap_put(p, BLOCK + 16 + 8, 0);
+	heap_put(p, PTHREAD + 0x80, HEAP + BLOCK);
+	heap_put(p, BLOCK + 8 * KEY, HEAP + TSTATE);
+	return p;
+}
+
+START_TEST(musl)
+{
+	struct process *p = python_musl(0, musl_getspecific[0]);
+	struct pv_python python = detect(p);
+
+	ck_assert(python.initialized);
+	ck_assert_uint_eq(python.proc.pthread_specific, 0x80);
+	ck_assert_uint_eq(python.proc.pthread_key_size, 8);
+	ck_assert_uint_eq(python.proc.pthread_key_data, 0);
+	ck_assert_uint_gt(python.proc.pthread_key_block, 128);
+	ck_assert_msg(strstr(python.sources.tss, "musl's pthread_getspecific()"), "%s",
+		      python.sources.tss);
+	pv_python_deinit(&python);
+	process_destroy(p);
+	/* not quite: another segment, 32 bits, an offset that none has, another index, bytes */
+	refused(python_musl(0, 0x65), "neither glibc nor musl");
+	refused(python_musl(10, 0x63), "neither glibc nor musl");
+	refused(python_musl(12, 0x81), "neither glibc nor musl");
+	refused(python_musl(21, 0xf0), "neither glibc nor musl");
+	refused(python_musl(21, 0xb8), "neither glibc nor musl");
 }
 END_TEST
 
@@ -710,6 +763,7 @@ int main(void)
 	tcase_add_test(tcase, refuses_builds);
 	tcase_add_test(tcase, copy_relocation);
 	tcase_add_test(tcase, not_loaded_yet);
+	tcase_add_test(tcase, musl);
 	tcase_add_test(tcase, two_interpreters);
 	tcase_add_test(tcase, two_running);
 	tcase_add_test(tcase, cold_part);

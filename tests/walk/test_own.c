@@ -196,6 +196,31 @@ START_TEST(a_key_that_is_an_int)
 }
 END_TEST
 
+/* musl keeps an array of words by key, and no blocks. */
+START_TEST(a_key_in_an_array)
+{
+	enum { KEY = 0x20 };
+	struct world w;
+	struct pv_proc *p = &w.fixture.proc;
+
+	world_2_7(&w);
+	p->py.own_kind = PV_OWN_TSS;
+	p->py.rt_tss_key = KEY;
+	p->pthread_specific = 0x80;
+	p->pthread_key_size = 8;
+	p->pthread_key_data = 0;
+	p->pthread_key_block = 1024;
+	state(&w, 0, INTERP, THREAD, FRAME);
+	put(&w, THREAD + 0x80, BLOCK);
+	put(&w, BLOCK + 37 * 8, STATE);
+	put(&w, RUNTIME + KEY, 1 | 37ULL << 32);
+	expect(&w, 0, PV_LOSS_PY_READ, FRAME);
+	put(&w, RUNTIME + KEY, 1 | 36ULL << 32);
+	put(&w, BLOCK + 36 * 8, 0); /* another thread's state */
+	expect(&w, PV_SAMPLE_NO_TSTATE, 0, 0);
+}
+END_TEST
+
 /* CPython 3.15's way. */
 static void world_3_15(struct world *w)
 {
@@ -290,6 +315,7 @@ int main(void)
 	tcase_add_test(tcase, without_the_gil_by_the_lists);
 	tcase_add_test(tcase, lists_that_do_not_tell);
 	tcase_add_test(tcase, a_key_that_is_an_int);
+	tcase_add_test(tcase, a_key_in_an_array);
 	tcase_add_test(tcase, tagged_code_pointers);
 	tcase_add_test(tcase, thread_local_storage);
 	tcase_add_test(tcase, base_frames);
