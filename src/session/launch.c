@@ -105,7 +105,8 @@ static struct pv_err *file_range(pid_t pid, uint64_t pc, uint64_t *start_ret, ui
 	return NULL;
 }
 
-static bool is_dynamic(pid_t pid, uint64_t start, uint64_t end)
+/* Where the program itself begins; 0: not known, or there is no loader before it. */
+static uint64_t entry_after_loader(pid_t pid, uint64_t start, uint64_t end)
 {
 	char path[64];
 	_pv_fclose_ FILE *file = NULL;
@@ -115,23 +116,42 @@ static bool is_dynamic(pid_t pid, uint64_t start, uint64_t end)
 	file = fopen(path, "re");
 	while (file && fread(pair, sizeof(pair), 1, file) == 1) {
 		if (pair[0] == AT_ENTRY)
-			return pair[1] < start || pair[1] >= end;
+			return pair[1] < start || pair[1] >= end ? pair[1] : 0;
 	}
-	return false;
+	return 0;
+}
+
+/*
+ * A breakpoint in a debug register, so that the program's memory stays as it is (Intel SDM 3B
+ * 17.2.4: L0, execution, one byte); at = 0 takes it away.
+ */
+static bool set_breakpoint(pid_t pid, uint64_t at)
+{
+	const size_t registers = offsetof(struct user, u_debugreg);
+
+	if (!at)
+		return !ptrace(PTRACE_POKEUSER, pid, registers + 7 * sizeof(long), 0);
+	return !ptrace(PTRACE_POKEUSER, pid, registers, at) &&
+	       !ptrace(PTRACE_POKEUSER, pid, registers + 7 * sizeof(long), 1);
 }
 
 struct pv_err *pv_launch_load(pid_t pid)
 {
 	struct user_regs_struct regs;
-	uint64_t start, end;
+	uint64_t start, end, entry;
 	int status, signal_number = 0;
+	bool loading = true;
 	struct pv_err *err;
 
 	if (ptrace(PTRACE_GETREGS, pid, NULL, &regs))
 		return pv_err_errno(errno, "cannot read the registers of process %d", pid);
 	err = file_range(pid, regs.rip, &start, &end);
-	if (err || !is_dynamic(pid, start, end))
+	if (err)
 		return err;
+	entry = entry_after_loader(pid, start, end);
+	/* musl's loader is its C library: its system calls would not end with the loading */
+	if (!entry || !set_breakpoint(pid, entry))
+		return NULL;
 	if (ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD))
 		return pv_err_errno(errno, "cannot hold process %d", pid);
 	do {
@@ -144,11 +164,17 @@ struct pv_err *pv_launch_load(pid_t pid)
 			err->errnum = ECHILD;
 			return err;
 		}
-		/* a signal is passed on; TRACESYSGOOD tells system calls by bit 7 */
-		signal_number = WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : WSTOPSIG(status);
 		if (ptrace(PTRACE_GETREGS, pid, NULL, &regs))
 			return pv_err_errno(errno, "cannot read the registers of process %d", pid);
-	} while (signal_number || (regs.rip >= start && regs.rip < end));
+		/* a signal is passed on; TRACESYSGOOD tells system calls by bit 7 */
+		signal_number = WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : WSTOPSIG(status);
+		if (signal_number == SIGTRAP && regs.rip == entry)
+			loading = false;
+		else if (!signal_number)
+			loading = regs.rip >= start && regs.rip < end;
+	} while (loading);
+	if (!set_breakpoint(pid, 0))
+		return pv_err_errno(errno, "cannot let process %d go on", pid);
 	return NULL;
 }
 

@@ -13,7 +13,8 @@
 
 /*
  * Lets it run until the dynamic loader has mapped the program's libraries: to
- * the first system call that does not come from the loader.  A static program
+ * the program's own beginning (a hardware breakpoint), or before it the first system
+ * call that does not come from the loader.  A static program
  * stays where it is.  It is still held after that; errnum ECHILD: it has ended.
  */
 struct pv_err *pv_launch_load(pid_t pid);

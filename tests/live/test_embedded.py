@@ -63,7 +63,7 @@ def build(tmp_path, how):
 def test_program(how, spawn, tmp_path):
 	"""A C program with an interpreter in it, whatever it is called and however linked."""
 	victim = spawn(build(tmp_path, how), BURN)
-	stacks, summary, _ = live.record("-p", victim.pid, seconds=1, hz=499)
+	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.5, hz=499)
 	assert {"<module>", "outer", "inner"} <= functions(stacks)
 	assert any(f.function == "main" for s in stacks for f in s.frames) or how == "static-pie"	# stripped
 	whole(summary)
@@ -76,7 +76,7 @@ def test_renamed(newest, spawn, tmp_path):
 	copy = str(tmp_path / "backupd")
 	shutil.copy(os.path.realpath(newest.path), copy)
 	victim = spawn(copy, "-c", BURN, env={"PYTHONHOME": os.path.dirname(os.path.dirname(newest.path))})
-	stacks, summary, _ = live.record("-p", victim.pid, seconds=1, hz=499)
+	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.5, hz=499)
 	assert {"outer", "inner"} <= functions(stacks)
 	whole(summary)
 
@@ -188,7 +188,7 @@ def two(spawn, tmp_path, *modes):
 def test_two_mapped(used, spawn, tmp_path):
 	"""Of two libpythons the one that runs is read."""
 	victim = two(spawn, tmp_path, *(["run", "map"] if used == 0 else ["map", "run"]))
-	stacks, summary, _ = live.record("-p", victim.pid, seconds=1, hz=499)
+	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.5, hz=499)
 	assert functions(stacks) == {"<module>", "of_%d" % used, "inner"}
 	whole(summary)
 
@@ -196,8 +196,8 @@ def test_two_mapped(used, spawn, tmp_path):
 def test_two_running(spawn, tmp_path):
 	"""Both run: neither is shown for the other, and it is told why."""
 	victim = two(spawn, tmp_path, "run", "run")
-	stacks, summary, run = live.record("-p", victim.pid, seconds=1, hz=499)
-	assert not functions(stacks) and live.total(stacks) > 100
+	stacks, summary, run = live.record("-p", victim.pid, seconds=0.5, hz=499)
+	assert not functions(stacks) and live.total(stacks) > 20
 	assert "two CPythons run in this process" in summary["python_error"], summary["python_error"]
 	assert b"two CPythons run" in live.pitviper("doctor", victim.pid).out
 	answer = live.pitviper("stack", victim.pid)
@@ -235,7 +235,8 @@ def make_bare(source, copy, headers):
 
 
 def static_pythons():
-	return [i for i in conftest.INTERPRETERS if not i.symtab]
+	"""One of each minor version."""
+	return list({i.version[:2]: i for i in conftest.INTERPRETERS if not i.symtab}.values())
 
 
 # nothing that would load an extension module: it could not find the names that it needs
@@ -261,7 +262,7 @@ def test_bare(python, headers, spawn, tmp_path):
 	try:
 		make_bare(os.path.realpath(python.outside(python.path)), outside, headers)
 		victim = spawn(*python.prefix(), within, "-E", "-S", "-c", BARE)
-		stacks, summary, _ = live.record("-p", victim.pid, seconds=1, hz=499)
+		stacks, summary, _ = live.record("-p", victim.pid, seconds=0.5, hz=499)
 		doctor = live.pitviper("doctor", victim.pid).out.decode()
 	finally:
 		os.unlink(outside)

@@ -110,7 +110,7 @@ def test_from_outside(python, spawn, tmp_path):
 	victim = spawn(*container(tmp_path, python.path, "-c", LIFE, root=python.root or "/"))
 	pid = only_child(victim.pid)
 	assert number_inside(pid) == 1
-	stacks, summary, _ = live.record("-p", pid, seconds=1, hz=499)
+	stacks, summary, _ = live.record("-p", pid, seconds=0.5, hz=499)
 	assert "early" in functions(stacks) and summary["with_python"] >= 0.98 * summary["samples"], summary
 	assert summary["complete"] >= 0.95 * summary["samples"], summary["lost"]
 	answer = live.loads(live.pitviper("stack", "--json", pid).out)
@@ -146,7 +146,7 @@ def test_inside(newest, spawn, inside, tmp_path, rights):
 	pid = number_inside(outer)
 	assert pid != outer
 	output = str(tmp_path / "inside.folded")
-	run = live.pitviper("record", "--json", "-p", pid, "-d", 1, "-F", 499, "--threads", "-o", output,
+	run = live.pitviper("record", "--json", "-p", pid, "-d", 0.5, "-F", 499, "--threads", "-o", output,
 			    prefix=inside.enter(*rights))
 	assert run.status == 0, run
 	stacks, summary = live.parse_folded(output), live.last_json(run.out)
@@ -192,7 +192,7 @@ def test_siblings(newest, spawn, inside, tmp_path):
 	"""What has the same number in another container is another process."""
 	other = spawn(*container(tmp_path, newest.path, "-c", LIFE, name="other"))
 	assert number_inside(only_child(other.pid)) == number_inside(inside.init) == 1
-	run = live.pitviper("record", "--json", "-p", 1, "-d", 1, "-F", 499, "-o", "/dev/null", prefix=inside.enter())
+	run = live.pitviper("record", "--json", "-p", 1, "-d", 0.5, "-F", 499, "-o", "/dev/null", prefix=inside.enter())
 	assert run.status == 0 and live.last_json(run.out)["samples"] == 0, run
 
 
@@ -203,7 +203,7 @@ def test_nested(newest, spawn, inside, tmp_path):
 	numbers = numbers_of(deepest, deepest)
 	assert len(numbers) == 3, numbers
 	output = str(tmp_path / "nested.folded")
-	run = live.pitviper("record", "--json", "-p", numbers[1], "-d", 1, "-F", 499, "-o", output, "--threads",
+	run = live.pitviper("record", "--json", "-p", numbers[1], "-d", 0.5, "-F", 499, "-o", output, "--threads",
 			    prefix=inside.enter())
 	assert run.status == 0 and "early" in functions(live.parse_folded(output)), run
 	assert {t["tid"] for t in live.last_json(run.out)["threads"]} <= tids_inside(deepest, 1)
@@ -222,6 +222,21 @@ def test_without_rights():
 	for command in (["record", "--", "true"], ["stack", "1"]):
 		run = live.pitviper(*command, prefix=prefix)
 		assert run.status == 3 and b"user namespace" in run.err, run
+
+
+# ---- C libraries
+
+@pytest.mark.parametrize("compiler", ["cc", "musl-gcc"])
+def test_let_go(compiler, tmp_path):
+	"""What is started runs free from its first instruction on, whatever loads it."""
+	program = str(tmp_path / "traced")
+	subprocess.run([compiler, "-O1", "-g", "-o", program, os.path.join(live.TARGETS, "traced.c")], check=True)
+	stacks, summary, run = live.record("--", program, hz=499, check=7)
+	assert b"TracerPid:\t0\n" in run.out, run.out
+	burnt = [s for s in stacks if any(f.function == "burns_here" for f in s.frames)]
+	assert live.total(burnt) >= 0.9 * live.total(stacks) > 50
+	# its tables were there from the beginning
+	assert summary["lost"]["unread"] + summary["lost"]["nat_nomap"] <= 3, summary["lost"]
 
 
 # ---- binaries that are gone, or others by now
@@ -243,7 +258,7 @@ def test_upgraded(how, spawn, tmp_path):
 				 "-Wl,-rpath," + str(tmp_path), libraries=[copy])
 	victim = spawn(program, BURN)
 	how(copy)
-	stacks, summary, _ = live.record("-p", victim.pid, seconds=1, hz=499)
+	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.5, hz=499)
 	assert {"outer", "inner"} <= functions(stacks)
 	assert summary["complete"] >= 0.95 * summary["samples"], summary["lost"]
 	assert any(f.kind == "native" and f.function.startswith("PyRun_") for s in stacks for f in s.frames)
