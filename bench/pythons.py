@@ -150,7 +150,7 @@ def count_fixtures(name):
 
 
 def fixtures(python):
-	minor = "%d.%d" % python.interp.version[:2]
+	minor = "%d.%d%s" % (*python.interp.version[:2], "t" * python.interp.free_threaded)
 	parts = [(count_fixtures(kind + minor), word) for kind, word in (("", "upstream's"), ("debian-", "Debian's"), ("debug-", "debug"))]
 	return ", ".join("%d %s" % part for part in parts if part[0]) or "none"
 
@@ -159,8 +159,12 @@ def absent(everyone):
 	"""Rows of versions that are supported, and not at hand."""
 	for version in live.SUPPORTED:
 		minor = "%d.%d" % version
-		if not any(p.interp.version[:2] == version for p in everyone):
+		if not any(p.interp.version[:2] == version and not p.interp.free_threaded for p in everyone):
 			yield {"Python": minor, "build": "none at hand", "fixtures": str(count_fixtures(minor) + count_fixtures("debian-" + minor))}
+		made = count_fixtures("made-%st" % minor)
+		if made:
+			yield {"Python": minor + "t", "build": "none to be had: free-threaded, **unverified layout**",
+			       "facts from": "CPython's headers", "fixtures": "%d made with the headers" % made}
 
 
 def table(found, everyone):
