@@ -21,34 +21,38 @@ const volatile bool in_namespace; /* another one than the host's */
 __u32 own_level;
 __u64 own_namespace;
 
-/* The number at a level, and whose it is. */
-static inline bool pv_upid(const struct pid *pid, __u32 level, struct upid *ret)
+/*
+ * The number at a level, and whose it is.  pid is an address that was read and not a
+ * pointer that was followed: Linux 6.1 allows no arithmetic with those.
+ */
+static inline bool pv_upid(__u64 pid, __u32 level, struct upid *ret)
 {
-	const char *numbers = (const char *)pid + bpf_core_field_offset(struct pid, numbers);
-
+	pid += bpf_core_field_offset(struct pid, numbers);
 	return !bpf_probe_read_kernel(ret, sizeof(*ret),
-				      numbers + level * bpf_core_type_size(struct upid));
+				      (void *)(pid + level * bpf_core_type_size(struct upid)));
 }
 
-static inline __u32 pv_pid_number(const struct pid *pid)
+static inline __u32 pv_pid_number(__u64 pid)
 {
 	struct upid upid = {};
 
 	/* none: it was let go of, at the very end of a task */
-	if (!pid || pid->level < own_level || !pv_upid(pid, own_level, &upid) ||
-	    (__u64)upid.ns != own_namespace)
+	if (!pid || BPF_CORE_READ((struct pid *)pid, level) < own_level ||
+	    !pv_upid(pid, own_level, &upid) || (__u64)upid.ns != own_namespace)
 		return 0;
 	return upid.nr;
 }
 
 static inline __u32 pv_tgid(const struct task_struct *task)
 {
-	return in_namespace ? pv_pid_number(task->group_leader->thread_pid) : (__u32)task->tgid;
+	return in_namespace ? pv_pid_number((__u64)BPF_CORE_READ(task, group_leader, thread_pid))
+			    : (__u32)task->tgid;
 }
 
 static inline __u32 pv_tid(const struct task_struct *task)
 {
-	return in_namespace ? pv_pid_number(task->thread_pid) : (__u32)task->pid;
+	return in_namespace ? pv_pid_number((__u64)BPF_CORE_READ(task, thread_pid))
+			    : (__u32)task->pid;
 }
 
 /* User space runs this once, in its own name. */
@@ -56,12 +60,13 @@ SEC("syscall")
 int find_namespace(void *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct pid *pid = task->thread_pid;
+	__u64 pid = (__u64)BPF_CORE_READ(task, thread_pid);
+	__u32 level = BPF_CORE_READ((struct pid *)pid, level);
 	struct upid upid = {};
 
-	if (!pid || !pv_upid(pid, pid->level, &upid))
+	if (!pid || !pv_upid(pid, level, &upid))
 		return 1;
-	own_level = pid->level;
+	own_level = level;
 	own_namespace = (__u64)upid.ns;
 	return 0;
 }
