@@ -323,6 +323,32 @@ static struct pv_err *detect_bare(struct pv_mem *mem, const struct pv_python_mod
 	return detect_one(mem, &interpreter, modules, n_modules, ret);
 }
 
+/*
+ * What has _PyRuntime and no interpreter need not be a copy: any library may have a symbol of
+ * that name.  Where it leads to no interpreter that runs, the module's own data may.
+ */
+static struct pv_err *detect_without_copy(struct pv_mem *mem, const struct pv_python_module *module,
+					  const struct pv_python_module *modules, size_t n_modules,
+					  struct pv_python *ret, struct pv_err *first)
+{
+	struct pv_interpreter interpreter = { .code = module };
+	struct pv_python own = { 0 };
+	struct pv_elf_symbol symbol;
+	struct pv_err *err;
+
+	data_address(&interpreter, "_PyRuntime", &interpreter.runtime, &symbol);
+	err = detect_one(mem, &interpreter, modules, n_modules, &own);
+	if (err || !own.initialized) {
+		pv_python_deinit(&own);
+		pv_err_destroy(err);
+		return first;
+	}
+	pv_python_deinit(ret);
+	*ret = own;
+	pv_err_destroy(first);
+	return NULL;
+}
+
 /* One that has symbols; copy: an executable that has its data. */
 static struct pv_err *detect_named(struct pv_mem *mem, const struct pv_python_module *module,
 				   const struct pv_python_module *copy,
@@ -331,12 +357,16 @@ static struct pv_err *detect_named(struct pv_mem *mem, const struct pv_python_mo
 {
 	struct pv_interpreter interpreter = { .code = module, .copy = copy };
 	struct pv_elf_symbol symbol;
+	struct pv_err *err;
 
 	if (!has_symbol(module->elf, "_PyRuntime"))
 		interpreter.copy = NULL;
 	else
 		data_address(&interpreter, "_PyRuntime", &interpreter.runtime, &symbol);
-	return detect_one(mem, &interpreter, modules, n_modules, ret);
+	err = detect_one(mem, &interpreter, modules, n_modules, ret);
+	if (!interpreter.copy || err == &pv_enomem || (!err && ret->initialized))
+		return err;
+	return detect_without_copy(mem, module, modules, n_modules, ret, err);
 }
 
 /* What runs in one must not pass for what runs in the other: neither is shown. */

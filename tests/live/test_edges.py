@@ -150,7 +150,7 @@ __attribute__((visibility("default"))) const unsigned long Py_Version = %s;
 
 @pytest.mark.parametrize("plain", [i for i in PLAIN if i.version >= (3,)], ids=str)
 def test_edges_second_cookie(plain, spawn, tmp_path):
-	"""A fake _PyRuntime beside the real one: the real one's frames, or a word of it, or a mark on each sample."""
+	"""A fake _PyRuntime beside the real one: the real one's frames."""
 	hexadecimal = "0x%02x%02x%02xf0" % plain.version
 	source = write(tmp_path / "second.c", SECOND % (hexadecimal, hexadecimal))
 	library = live.compile_c(str(source), str(tmp_path / "second.so"), "-shared", "-fPIC")
@@ -160,9 +160,7 @@ def test_edges_second_cookie(plain, spawn, tmp_path):
 	stacks, summary, _ = look(victim, 0.5)
 	seen = python_names(stacks)
 	assert set(seen) <= {("busy", "second.py"), ("<module>", "second.py")}, seen
-	if seen.get(("busy", "second.py"), 0) < 0.9 * summary["samples"]:
-		marked = live.total(s for s in stacks if s.markers())
-		assert summary.get("python_error") or marked >= 0.9 * summary["samples"], summary
+	assert seen.get(("busy", "second.py"), 0) >= 0.9 * summary["samples"] > 10, (seen, summary)
 
 
 # ---- layouts that lie
