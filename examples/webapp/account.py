@@ -16,7 +16,8 @@ import threading
 import time
 
 # Each is one line of one handler in handlers.py.  It spends its time in Python code, in C code,
-# or in the kernel; "mixed" is in all of them.
+# or in the kernel; "mixed" is in all of them.  What the interpreter does for Python code in C
+# functions of its own, such as adding numbers, is Python here, and C in pitviper's answer.
 PARTS = {
     "report/fetch_orders": "C",
     "report/to_row": "mixed",
@@ -121,6 +122,7 @@ def table(directory):
         lines += ["  %5.1f %%  %-20s %s" % (100 * cpu / max(total, 1e-9), name, layer) for name, cpu, layer in rows]
     rest = total - sum(spent[name] for name in PARTS)
     lines.append("  %5.1f %%  all else: framework and server" % (100 * rest / max(total, 1e-9)))
+    lines.append("Python code here includes the interpreter's own C functions, which count as C in pitviper's first line")
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -269,20 +269,3 @@ def test_idle_program_that_ends(newest, tmp_path):
 	"""It is gone when one could look where it waits: no place, and no error."""
 	run = live.pitviper("record", "-F", 1, "-o", tmp_path / "a.folded", "--", *newest.prefix(), newest.path, "-c", "pass")
 	assert run.status == 0 and b"it ended without using CPU time worth a sample" in run.err, run
-
-
-# ---- the answer
-
-def test_answer_of_the_example(newest, spawn, tmp_path):
-	"""The bundled example says of itself where its time goes: distance() is the hottest function, the one that
-	is worth a change, though its own lines have less than half of the time (3.13) or the list is full of helpers."""
-	victim = spawn(*newest.command(os.path.join(live.TOP, "examples", "hot_loop.py")), ready=False)
-	victim.wait_line(b"hot_loop: running")
-	_, summary, _ = live.record("-p", victim.pid, seconds=3, hz=499)
-	rows = {row["function"].rpartition(".")[2]: row for row in summary["hottest_path"]}
-	assert 0.3 < rows["distance"]["total"]["share"] < 0.8, rows
-	assert rows["distance"]["own"] and rows["distance"]["kind"] == "python"
-	turn = summary["turning_point"]
-	assert "distance" in (turn["what"]["function"], turn.get("under", {}).get("function")), turn
-	assert "distance (hot_loop.py:" in summary["answer"]
-	assert summary["samples"] == sum(layer["samples"] for layer in summary["layers"].values())
