@@ -334,6 +334,9 @@ static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_r
 	case PV_REF_KERNEL:
 		err = kernel_loc(s, ref, ret);
 		break;
+	case PV_REF_LABEL:
+		err = add_loc(s, PV_LOC_LABEL, pv_label_text(ref->value), 0, ret);
+		break;
 	default:
 		err = add_loc(s, PV_LOC_MARKER, pv_mark_text(ref->value), 0, ret);
 		break;
