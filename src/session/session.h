@@ -25,6 +25,7 @@ struct pv_session_options {
 	bool children;          /* descendants, too, those that are there and those to come */
 	unsigned int frequency; /* samples a second of CPU time, 1 to 100000 */
 	bool threads;           /* a root frame per thread */
+	bool tasks;             /* names of asyncio tasks */
 	bool no_native, no_kernel;
 	bool no_source; /* no text of the source files */
 	/* grows into the recording while the capture runs; not owned; NULL = none is kept */

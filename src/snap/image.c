@@ -14,6 +14,7 @@
 #include "base/vec.h"
 #include "elf/elf.h"
 #include "python/other.h"
+#include "python/tasks.h"
 #include "snap/objects.h"
 #include "target/maps.h"
 
@@ -301,6 +302,21 @@ out:
 	pv_vec_deinit(&mappings);
 	pv_vec_deinit(&modules);
 	return err;
+}
+
+void pv_image_find_tasks(struct pv_image *image, struct pv_objects *objects, struct pv_mem *mem)
+{
+	const struct pv_elf *elf = NULL;
+
+	for (size_t i = 0; i < image->n_mappings && !elf; i++) {
+		const struct pv_object *object = pv_objects_get(objects, image->mappings[i].object);
+		const char *slash = object ? strrchr(object->path, '/') : NULL;
+
+		if (object && object->elf &&
+		    pv_python_is_asyncio(object->elf, slash ? slash + 1 : object->path))
+			elf = object->elf;
+	}
+	pv_python_tasks(mem, elf, &image->python);
 }
 
 void pv_image_deinit(struct pv_image *image)

@@ -44,7 +44,14 @@ const char *pv_mark_text(enum pv_mark mark)
 
 const char *pv_label_text(enum pv_label label)
 {
-	return label == PV_LABEL_GREENLET ? "greenlet" : "[unknown]";
+	static const char *const texts[PV_LABEL_MAX] = {
+		[PV_LABEL_GREENLET] = "greenlet",
+		[PV_LABEL_TASK_UNREAD] = "task [unknown]",
+		[PV_LABEL_TASK_SEVERAL] = "several tasks",
+		[PV_LABEL_TASK_MORE] = "more tasks",
+	};
+
+	return label < PV_LABEL_MAX ? texts[label] : "[unknown]";
 }
 
 static struct pv_err *push(struct merge *m, enum pv_ref_kind kind, uint64_t value, uint32_t detail,
@@ -192,6 +199,17 @@ static void find_limit(struct merge *m)
 		find_cut_run(m, from);
 }
 
+static struct pv_err *push_task(struct merge *m, uint64_t key)
+{
+	static const enum pv_label labels[] = { [PV_TASK_UNREAD] = PV_LABEL_TASK_UNREAD,
+						[PV_TASK_SEVERAL] = PV_LABEL_TASK_SEVERAL,
+						[PV_TASK_MORE] = PV_LABEL_TASK_MORE };
+
+	if (key < sizeof(labels) / sizeof(*labels))
+		return push(m, PV_REF_LABEL, labels[key], 0, true);
+	return push(m, PV_REF_TASK, key, 0, true);
+}
+
 /* The frames of the next run. */
 static struct pv_err *push_run(struct merge *m)
 {
@@ -200,7 +218,9 @@ static struct pv_err *push_run(struct merge *m)
 	while (!err && m->next_python < m->sample->n_python) {
 		const struct pv_pyframe *frame = &m->python[m->next_python++];
 
-		if (!(frame->flags & (PV_PYFRAME_EMPTY | PV_PYFRAME_SKIP))) {
+		if (frame->flags & PV_PYFRAME_TASK) {
+			err = push_task(m, frame->code);
+		} else if (!(frame->flags & (PV_PYFRAME_EMPTY | PV_PYFRAME_SKIP))) {
 			err = push(m, PV_REF_PYTHON, frame->code, frame->lasti, true);
 			m->out->python = true;
 		}

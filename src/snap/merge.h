@@ -23,6 +23,7 @@ enum pv_ref_kind {
 	PV_REF_RAW,    /* value = address without a known object */
 	PV_REF_KERNEL, /* value = address */
 	PV_REF_MARKER, /* value = enum pv_mark */
+	PV_REF_TASK,   /* value = key of its name; a label */
 	PV_REF_LABEL,  /* value = enum pv_label, what runs the frames after it */
 };
 
@@ -42,6 +43,9 @@ enum pv_mark {
 
 enum pv_label {
 	PV_LABEL_GREENLET, /* where a stack begins that was switched to: no frame is missing */
+	PV_LABEL_TASK_UNREAD,
+	PV_LABEL_TASK_SEVERAL, /* more than one task waits for the next one */
+	PV_LABEL_TASK_MORE,    /* the chain of those that wait goes on */
 	PV_LABEL_MAX,
 };
 

@@ -110,6 +110,11 @@ static inline long pv_env_emit(struct pv_ctx *c, void *record, __u32 size)
 	return -1;
 }
 
+static inline bool pv_env_tasks(struct pv_ctx *c)
+{
+	return c->proc->tasks.kind != PV_TASKS_NONE;
+}
+
 static inline void pv_env_lost(struct pv_ctx *c, __u32 loss)
 {
 	const struct pv_snap *snap = c->home;

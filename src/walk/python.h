@@ -15,6 +15,7 @@
 #include "walk/code.h"
 #include "walk/own.h"
 #include "walk/recover.h"
+#include "walk/tasks.h"
 #include "walk/walk.h"
 #include "walk/window.h"
 
@@ -205,6 +206,9 @@ static long pv_py_step(__u32 index, void *arg)
 	    lasti >= known->first_traceable) {
 		pv_py_push(w, known->key, lasti < 0 ? PV_LASTI_NONE : (__u32)lasti, 0);
 		w->run_frames++;
+		w->task_coroutines |= owner == py->owner_generator;
+		if (w->n_tasks && !w->py_done)
+			pv_tasks_match(c);
 	}
 	if (w->py_done)
 		return 1;
@@ -374,6 +378,7 @@ static inline void pv_walk_python(struct pv_ctx *c)
 	}
 	if (pv_py_read_tstate(c))
 		return;
+	pv_tasks_find(c);
 	pv_py_first_frame(c);
 	w->top = p->py.anchor_kind == PV_ANCHOR_SHIM ? w->frame : w->cframe;
 	if (w->py_done)
@@ -391,6 +396,10 @@ static inline void pv_walk_python(struct pv_ctx *c)
 		pv_py_push_anchor(w, w->cframe);
 	if (p->py.anchor_kind == PV_ANCHOR_CFRAME)
 		pv_py_align_cframes(c);
+	/* before 3.11 a frame does not tell whether it is a coroutine's */
+	if (w->task_unread &&
+	    (!w->task_matched || w->task_coroutines || p->py.frame_kind == PV_FRAME_OBJECT))
+		w->sample.flags |= PV_SAMPLE_TASK_UNREAD;
 	pv_recover_learn(c);
 	pv_code_copy_new(c);
 }

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""--tasks: the frame of a task stands above its coroutine, and nowhere else.
+
+The truth is what targets/tasks.py says of itself: which function runs in which task.
+"""
+import json
+import os
+
+import live
+import pytest
+
+TARGET = "tasks.py"
+DEBIAN = "/usr/bin/python3"
+
+
+def labels(stack):
+	"""What stands between the event loop and the outermost coroutine, and whether it is in one piece."""
+	at = [i for i, f in enumerate(stack.frames) if f.text.startswith("task ") or f.text in ("several tasks", "more tasks")]
+	if not at:
+		return []
+	assert at == list(range(at[0], at[0] + len(at))), stack
+	return [stack.frames[i].text[5:] for i in at]
+
+
+def check(victim, stacks, summary):
+	truth = json.loads(victim.wait_line(b"TASKS")[6:])
+	seen, wrong, unnamed = {}, {}, 0
+	for stack in stacks:
+		burning = [f.function.rpartition(".")[2] for f in stack.python() if f.function.rpartition(".")[2].startswith("burn_")]
+		if not burning:
+			continue
+		assert len(burning) == 1
+		shown, true = labels(stack), truth[burning[0]]
+		if shown == [] and summary["lost"]["task"]:
+			unnamed += stack.count
+			continue
+		if shown != true:
+			wrong[burning[0]] = (true, shown, repr(stack))
+		# right above the coroutine: the next Python frame
+		after = next(i for i, f in enumerate(stack.frames) if f.text.startswith("task "))
+		while stack.frames[after].text.startswith("task "):
+			after += 1
+		assert stack.frames[after].kind == "python", stack
+		seen[burning[0]] = seen.get(burning[0], 0) + stack.count
+	assert not wrong, list(wrong.items())[:3]
+	return truth, seen, unnamed
+
+
+def test_names(interp, target):
+	if interp.version < (3, 8):
+		victim = target(interp, "waits.py", "sleep")
+		run = live.pitviper("record", "--tasks", "-d", 0.2, "-o", "/dev/null", "-p", victim.pid)
+		assert run.status == 4 and b"before CPython 3.8" in run.err, run
+		return
+	victim = target(interp, TARGET, "asyncio", ready=False)
+	line = victim.wait_line(b"TASKS")
+	victim.buffer = line.encode() + b"\n" + victim.buffer
+	stacks, summary, _ = live.record("-p", victim.pid, "--tasks", seconds=1, hz=1999)
+	truth, seen, unnamed = check(victim, stacks, summary)
+	assert summary["samples"] > 300
+	assert summary["lost"]["task"] <= 0.01 * summary["samples"] and unnamed <= summary["lost"]["task"]
+	assert len(seen) >= 0.8 * len(truth), (set(truth) - set(seen), summary)
+	assert victim.alive()
+
+
+def start(spawn, kind):
+	victim = spawn(DEBIAN, os.path.join(live.TARGETS, TARGET), kind, ready=False)
+	line = victim.wait_line(b"TASKS")
+	victim.buffer = line.encode() + b"\n" + victim.buffer
+	return victim
+
+
+def test_uvloop(spawn):
+	victim = start(spawn, "uvloop")
+	stacks, summary, _ = live.record("-p", victim.pid, "--tasks", seconds=1, hz=1999)
+	truth, seen, unnamed = check(victim, stacks, summary)
+	assert len(seen) >= 0.8 * len(truth) and not unnamed
+
+
+def test_without_the_option(spawn):
+	victim = start(spawn, "asyncio")
+	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.3, hz=999)
+	assert not any(labels(s) for s in stacks) and not summary["lost"]["task"]
+
+
+def test_tasks_of_python_code(spawn):
+	"""They cannot be read: no name is shown, and each sample says so."""
+	victim = start(spawn, "python")
+	stacks, summary, _ = live.record("-p", victim.pid, "--tasks", seconds=0.7, hz=999)
+	truth, seen, unnamed = check(victim, stacks, summary)
+	assert not seen and unnamed > 100
+	assert summary["lost"]["task"] >= unnamed
+
+
+def test_from_the_start(newest, tmp_path):
+	"""asyncio is imported while it is recorded: names from then on, and until then it is said."""
+	script = tmp_path / "late.py"
+	script.write_text("import time\nend = time.monotonic() + 0.3\nwhile time.monotonic() < end: pass\n"
+			  "import asyncio\nasync def burn():\n\tend = time.monotonic() + 1\n\twhile time.monotonic() < end: pass\n"
+			  "asyncio.run(burn())\n")
+	stacks, summary, _ = live.record("--tasks", "--", newest.path, script, hz=999)
+	named = sum(s.count for s in stacks if labels(s) == ["Task-1"])
+	burning = sum(s.count for s in stacks if any(f.function == "burn" for f in s.python()))
+	assert burning > 200 and named >= 0.7 * burning, (named, burning, summary)
