@@ -91,7 +91,10 @@ struct pv_err *pv_session_wait(struct pv_session *session, int fd, bool *ended_r
 struct pv_err *pv_session_wait_program(struct pv_session *session, int *status_ret,
 				       int *signal_ret);
 
-/* Every thread's stack now; no capture is needed. */
-struct pv_err *pv_session_snapshot(pid_t pid, struct pv_snapshot *ret);
+/*
+ * Every thread's stack now; no capture is needed.  tasks: with the tasks that run, and from
+ * CPython 3.14 on all others.
+ */
+struct pv_err *pv_session_snapshot(pid_t pid, bool tasks, struct pv_snapshot *ret);
 
 #endif

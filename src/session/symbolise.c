@@ -377,6 +377,14 @@ static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_r
 	return pv_map_set(&s->locs, key, *ret);
 }
 
+struct pv_err *pv_symbolise_python(struct pv_symboliser *symboliser, uint64_t code, uint32_t lasti,
+				   bool *known_ret, uint32_t *loc_ret)
+{
+	struct pv_frame_ref ref = { .kind = PV_REF_PYTHON, .value = code, .detail = lasti };
+
+	return frame_loc(symboliser, &ref, known_ret, loc_ret);
+}
+
 bool pv_symboliser_ready(struct pv_symboliser *s, const struct pv_merged *merged)
 {
 	size_t i;

@@ -3,6 +3,7 @@
 
 The truth is what targets/tasks.py says of itself: which function runs in which task.
 """
+import collections
 import json
 import os
 
@@ -102,3 +103,93 @@ def test_from_the_start(newest, tmp_path):
 	named = sum(s.count for s in stacks if labels(s) == ["Task-1"])
 	burning = sum(s.count for s in stacks if any(f.function == "burn" for f in s.python()))
 	assert burning > 200 and named >= 0.7 * burning, (named, burning, summary)
+
+
+# ---- stack --tasks
+
+def stack_tasks(victim):
+	run = live.pitviper("stack", "--tasks", "--json", victim.pid)
+	assert run.status == 0, run
+	return live.loads(run.out)
+
+
+def as_truth(shown):
+	"""The tasks of pitviper in the words of the target."""
+	out = []
+	for task in shown["tasks"]:
+		out.append({"name": task["name"],
+			    "frames": [[f["function"], f["line"]] for f in task["frames"]],
+			    "awaited_by": sorted(shown["tasks"][i]["name"] for i in task["awaited_by"])})
+	return out
+
+
+def in_order(tasks):
+	return sorted(tasks, key=lambda t: json.dumps(t, sort_keys=True))
+
+
+@pytest.mark.minor((3, 14), (3, 15))
+def test_all_tasks(interp, target):
+	"""Names, coroutines with lines, and who waits for whom, as the interpreter itself says."""
+	victim = target(interp, "tasktree.py", "still", ready=False)
+	truth = json.loads(victim.wait_line(b"TASKS")[6:])
+	shown = stack_tasks(victim)
+	assert shown["tasks_known"] == "all" and shown["tasks_consistent"]
+	whole = {t["name"]: t["whole"] for t in shown["tasks"]}
+	# deeper than is shown: its innermost coroutines are left out, and it says so
+	assert [n for n, w in whole.items() if not w] == ["very deep"]
+	mine = as_truth(shown)
+	for tasks in (mine, truth):
+		for task in tasks:
+			if task["name"] == "very deep":
+				task["frames"] = task["frames"][:64]
+	assert in_order(mine) == in_order(truth)
+	assert len(truth) >= 12 and max(len(t["awaited_by"]) for t in truth) == 2
+	text = live.pitviper("stack", "--tasks", victim.pid).out.decode()
+	for task in truth:
+		assert "task " + task["name"] + "\n" in text or "task %s (not all" % task["name"] in text, (task, text)
+	assert text.count("task shared, see above") == 1
+	assert text.count("\n%d tasks\n" % len(truth)) == 1
+
+
+@pytest.mark.minor((3, 14), (3, 15))
+def test_tasks_in_a_circle(interp, target):
+	victim = target(interp, "tasktree.py", "circle", ready=False)
+	truth = json.loads(victim.wait_line(b"TASKS")[6:])
+	shown = as_truth(stack_tasks(victim))
+	ring = [{"name": t["name"], "awaited_by": t["awaited_by"]} for t in shown if t["name"].startswith("ring")]
+	assert in_order(ring) == in_order(truth)
+	text = live.pitviper("stack", "--tasks", victim.pid).out.decode()
+	assert text.count("in a circle of tasks") == 1 and text.count("task ring 0, see above") == 1
+
+
+@pytest.mark.minor((3, 14), (3, 15))
+def test_tasks_that_come_and_go(interp, target):
+	"""What stands still is whole all the same, or it is said that it may not be."""
+	victim = target(interp, "tasktree.py", "burst")
+	said = collections.Counter()
+	for _ in range(3):
+		shown = stack_tasks(victim)
+		said[shown["tasks_consistent"]] += 1
+		names = [t.get("name") for t in shown["tasks"]]
+		if shown["tasks_consistent"]:
+			assert {"shared", "first", "second", "never", "burst", "of another thread"} <= set(names)
+	print(said)
+	assert victim.alive()
+
+
+def test_stack_of_older(interp, target):
+	"""The running task in the thread's stack; what is not known is said."""
+	if interp.version < (3, 8):
+		victim = target(interp, "waits.py", "sleep")
+		run = live.pitviper("stack", "--tasks", victim.pid)
+		assert run.status == 4 and b"before CPython 3.8" in run.err, run
+		return
+	if interp.version >= (3, 14):
+		return
+	victim = target(interp, TARGET, "asyncio")
+	shown = stack_tasks(victim)
+	assert shown["tasks_known"] == "running only" and "tasks" not in shown
+	loops = [t for t in shown["threads"] if any(f["function"].rpartition(".")[2].startswith("work_") for f in t["frames"])]
+	for thread in loops:
+		assert any(f["kind"] == "label" and f["function"].startswith("task ") for f in thread["frames"]), thread
+	assert b"only tasks that run are shown" in live.pitviper("stack", "--tasks", victim.pid).out
