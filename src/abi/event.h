@@ -73,6 +73,7 @@ enum {
 	/* no frame, but the task that runs the frames before it; code: key of its name, or
 	   PV_TASK_* */
 	PV_PYFRAME_TASK = 1 << 4,
+	PV_PYFRAME_INTERP = 1 << 5, /* no frame, but the interpreter of those before it; code: id */
 };
 
 /* What stands in the place of a task's name; no key is that small. */

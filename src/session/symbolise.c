@@ -338,6 +338,7 @@ static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_r
 {
 	uint64_t key = ref_key(ref), found;
 	struct pv_err *err;
+	char text[48];
 
 	*known_ret = true;
 	if (pv_map_get(&s->locs, key, &found)) {
@@ -356,6 +357,10 @@ static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_r
 		break;
 	case PV_REF_KERNEL:
 		err = kernel_loc(s, ref, ret);
+		break;
+	case PV_REF_INTERP:
+		snprintf(text, sizeof(text), "interpreter %llu", (unsigned long long)ref->value);
+		err = add_loc(s, PV_LOC_LABEL, text, 0, ret);
 		break;
 	case PV_REF_TASK:
 		err = task_loc(s, ref, known_ret, ret);

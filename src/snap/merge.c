@@ -218,7 +218,9 @@ static struct pv_err *push_run(struct merge *m)
 	while (!err && m->next_python < m->sample->n_python) {
 		const struct pv_pyframe *frame = &m->python[m->next_python++];
 
-		if (frame->flags & PV_PYFRAME_TASK) {
+		if (frame->flags & PV_PYFRAME_INTERP) {
+			err = push(m, PV_REF_INTERP, frame->code, 0, true);
+		} else if (frame->flags & PV_PYFRAME_TASK) {
 			err = push_task(m, frame->code);
 		} else if (!(frame->flags & (PV_PYFRAME_EMPTY | PV_PYFRAME_SKIP))) {
 			err = push(m, PV_REF_PYTHON, frame->code, frame->lasti, true);

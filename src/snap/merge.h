@@ -24,6 +24,7 @@ enum pv_ref_kind {
 	PV_REF_KERNEL, /* value = address */
 	PV_REF_MARKER, /* value = enum pv_mark */
 	PV_REF_TASK,   /* value = key of its name; a label */
+	PV_REF_INTERP, /* value = id of a sub-interpreter; a label */
 	PV_REF_LABEL,  /* value = enum pv_label, what runs the frames after it */
 };
 

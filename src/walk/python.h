@@ -13,6 +13,7 @@
 #define PV_WALK_PYTHON_H
 
 #include "walk/code.h"
+#include "walk/interps.h"
 #include "walk/own.h"
 #include "walk/recover.h"
 #include "walk/tasks.h"
@@ -139,6 +140,124 @@ static inline __s32 pv_py_lasti(const struct pv_walk *w, const struct pv_pylayou
 	return delta;
 }
 
+/* 3.10: one CFrame of the chain that runs beside the frames. */
+static long pv_py_cframe_step(__u32 index, void *arg)
+{
+	struct pv_ctx *c = arg;
+	struct pv_walk *w = c->w;
+
+	(void)index;
+	if (w->cframe == w->root_cframe || !w->cframe)
+		return 1;
+	pv_py_push_anchor(w, w->cframe);
+	if (pv_read(c, &w->cframe, 8, w->cframe + c->proc->py.cf_previous))
+		w->cframe = 0;
+	return 0;
+}
+
+/* Copies the thread state and checks that it belongs to this thread. */
+static inline long pv_py_read_tstate(struct pv_ctx *c)
+{
+	struct pv_walk *w = c->w;
+	const struct pv_pylayout *py = &c->proc->py;
+	__u32 n = py->ts_len;
+	__u64 current = 0;
+
+	if (n > PV_WALK_TSTATE || pv_read(c, w->tstate_bytes, n, w->tstate)) {
+		pv_py_fail(w, PV_LOSS_PY_READ, w->tstate);
+		return -1;
+	}
+	if (PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_thread_id) != w->fsbase) {
+		pv_py_fail(w, PV_LOSS_PY_BADSTATE, w->tstate);
+		return -1;
+	}
+	if (py->ts_state != PV_OFF_NONE) {
+		/* free-threaded: several may be attached at once */
+		switch (PV_FIELD(__u32, w->tstate_bytes, PV_WALK_TSTATE, py->ts_state)) {
+		case PV_THREAD_ATTACHED:
+			w->sample.flags |= PV_SAMPLE_ATTACHED;
+			break;
+		case PV_THREAD_SUSPENDED:
+			w->sample.flags |= PV_SAMPLE_SUSPENDED;
+		}
+	} else if (py->ts_status != PV_OFF_NONE) {
+		/* 3.12+: PyThreadState._status.active */
+		if (PV_FIELD(__u32, w->tstate_bytes, PV_WALK_TSTATE, py->ts_status) & 1 << 4)
+			w->sample.flags |= PV_SAMPLE_ATTACHED;
+	} else if (py->rt_tstate_current) {
+		if (!pv_read(c, &current, 8, c->proc->runtime + py->rt_tstate_current) &&
+		    current == w->tstate)
+			w->sample.flags |= PV_SAMPLE_ATTACHED;
+	}
+	return 0;
+}
+
+/* Begins at the frame that a _PyCFrame of 3.11 or 3.12 names. */
+static inline void pv_py_enter_cframe(struct pv_ctx *c)
+{
+	struct pv_walk *w = c->w;
+
+	w->frame = 0;
+	if (pv_read(c, &w->frame, 8, w->cframe + c->proc->py.cf_current_frame))
+		pv_py_fail(w, PV_LOSS_PY_READ, w->cframe);
+}
+
+/* The label of a sub-interpreter, as the last word of the run that its frames end with. */
+static inline void pv_py_push_interp(struct pv_ctx *c)
+{
+	struct pv_walk *w = c->w;
+	__u64 interp = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, c->proc->py.ts_interp);
+	__u64 id = 0;
+	__u32 i = w->sample.n_python;
+
+	if (pv_read(c, &id, 8, interp + c->proc->py.is_id)) {
+		pv_py_fail(w, PV_LOSS_PY_READ, interp);
+		return;
+	}
+	/* they are counted up: one that large is no id */
+	if (!id || id >> 31 || !i || i >= PV_PYTHON_FRAMES_MAX)
+		return;
+	w->words[(2 * i - 1) & (PV_WALK_WORDS - 1)] &= ~((__u64)PV_PYFRAME_RUN_END << 32);
+	pv_py_push(w, id, PV_LASTI_NONE, PV_PYFRAME_INTERP | PV_PYFRAME_RUN_END);
+}
+
+/*
+ * Several interpreters: the frames of one end here.  True: those of the one below it follow, or
+ * the walk has failed.
+ */
+static inline bool pv_py_next_interp(struct pv_ctx *c)
+{
+	struct pv_walk *w = c->w;
+	const struct pv_pylayout *py = &c->proc->py;
+	__u64 outer;
+
+	pv_py_push_interp(c);
+	outer = w->n_states ? pv_interps_take(w) : 0;
+	if (!outer || w->py_done)
+		return w->py_done;
+	if (py->anchor_kind == PV_ANCHOR_CFRAME)
+		pv_loop(PV_PYTHON_FRAMES_MAX, pv_py_cframe_step, c);
+	w->tstate = outer;
+	if (pv_py_read_tstate(c))
+		return true;
+	w->cycle_mark = 0;
+	w->cycle_power = 1;
+	w->cycle_steps = 0;
+	w->frame = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_frame);
+	if (py->ts_base_frame != PV_OFF_NONE)
+		w->base_frame = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_base_frame);
+	if (py->ts_root_cframe == PV_OFF_NONE)
+		return true;
+	w->root_cframe = w->tstate + py->ts_root_cframe;
+	if (py->anchor_kind == PV_ANCHOR_CFRAME) {
+		w->cframe = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_cframe);
+		return true;
+	}
+	w->cframe = w->frame;
+	pv_py_enter_cframe(c);
+	return true;
+}
+
 /* One frame; returns 1 at the end of the chain or when the walk failed. */
 static long pv_py_step(__u32 index, void *arg)
 {
@@ -164,6 +283,8 @@ static long pv_py_step(__u32 index, void *arg)
 			pv_py_fail(w, PV_LOSS_PY_UNLINKED, w->pc);
 			return 1;
 		}
+		if (w->several && pv_py_next_interp(c))
+			return w->py_done != 0;
 		w->sample.flags |= PV_SAMPLE_PY_END;
 		w->py_done = 1;
 		return 1;
@@ -223,21 +344,6 @@ static long pv_py_step(__u32 index, void *arg)
 	return w->py_done != 0;
 }
 
-/* 3.10: one CFrame of the chain that runs beside the frames. */
-static long pv_py_cframe_step(__u32 index, void *arg)
-{
-	struct pv_ctx *c = arg;
-	struct pv_walk *w = c->w;
-
-	(void)index;
-	if (w->cframe == w->root_cframe || !w->cframe)
-		return 1;
-	pv_py_push_anchor(w, w->cframe);
-	if (pv_read(c, &w->cframe, 8, w->cframe + c->proc->py.cf_previous))
-		w->cframe = 0;
-	return 0;
-}
-
 /*
  * 3.10: CFrames and frames are pushed and popped one after the other, so that
  * at the leaf one of them may have one more.  Counted from the outermost:
@@ -266,53 +372,6 @@ static inline void pv_py_align_cframes(struct pv_ctx *c)
 		w->sample.py_loss = PV_LOSS_MERGE_COUNT;
 		w->sample.flags &= ~PV_SAMPLE_PY_END;
 	}
-}
-
-/* Copies the thread state and checks that it belongs to this thread. */
-static inline long pv_py_read_tstate(struct pv_ctx *c)
-{
-	struct pv_walk *w = c->w;
-	const struct pv_pylayout *py = &c->proc->py;
-	__u32 n = py->ts_len;
-	__u64 current = 0;
-
-	if (n > PV_WALK_TSTATE || pv_read(c, w->tstate_bytes, n, w->tstate)) {
-		pv_py_fail(w, PV_LOSS_PY_READ, w->tstate);
-		return -1;
-	}
-	if (PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_thread_id) != w->fsbase) {
-		pv_py_fail(w, PV_LOSS_PY_BADSTATE, w->tstate);
-		return -1;
-	}
-	if (py->ts_state != PV_OFF_NONE) {
-		/* free-threaded: several may be attached at once */
-		switch (PV_FIELD(__u32, w->tstate_bytes, PV_WALK_TSTATE, py->ts_state)) {
-		case PV_THREAD_ATTACHED:
-			w->sample.flags |= PV_SAMPLE_ATTACHED;
-			break;
-		case PV_THREAD_SUSPENDED:
-			w->sample.flags |= PV_SAMPLE_SUSPENDED;
-		}
-	} else if (py->ts_status != PV_OFF_NONE) {
-		/* 3.12+: PyThreadState._status.active */
-		if (PV_FIELD(__u32, w->tstate_bytes, PV_WALK_TSTATE, py->ts_status) & 1 << 4)
-			w->sample.flags |= PV_SAMPLE_ATTACHED;
-	} else if (py->rt_tstate_current) {
-		if (!pv_read(c, &current, 8, c->proc->runtime + py->rt_tstate_current) &&
-		    current == w->tstate)
-			w->sample.flags |= PV_SAMPLE_ATTACHED;
-	}
-	return 0;
-}
-
-/* Begins at the frame that a _PyCFrame of 3.11 or 3.12 names. */
-static inline void pv_py_enter_cframe(struct pv_ctx *c)
-{
-	struct pv_walk *w = c->w;
-
-	w->frame = 0;
-	if (pv_read(c, &w->frame, 8, w->cframe + c->proc->py.cf_current_frame))
-		pv_py_fail(w, PV_LOSS_PY_READ, w->cframe);
 }
 
 /* In a window: what was current before, or the sample is marked. */
@@ -363,6 +422,7 @@ static inline void pv_walk_python(struct pv_ctx *c)
 {
 	struct pv_walk *w = c->w;
 	const struct pv_proc *p = c->proc;
+	__u64 first;
 	long found;
 
 	if (!p->has_python) {
@@ -376,6 +436,8 @@ static inline void pv_walk_python(struct pv_ctx *c)
 			pv_py_fail(w, PV_LOSS_PY_READ, p->runtime);
 		return;
 	}
+	pv_interps_find(c);
+	first = w->tstate;
 	if (pv_py_read_tstate(c))
 		return;
 	pv_tasks_find(c);
@@ -396,11 +458,18 @@ static inline void pv_walk_python(struct pv_ctx *c)
 		pv_py_push_anchor(w, w->cframe);
 	if (p->py.anchor_kind == PV_ANCHOR_CFRAME)
 		pv_py_align_cframes(c);
+	/* whose collection may be going on is asked of the innermost */
+	if (w->tstate == first) {
+		pv_recover_learn(c);
+	} else {
+		w->tstate = first;
+		if (!w->sample.py_loss && pv_py_read_tstate(c))
+			w->sample.flags &= ~PV_SAMPLE_PY_END;
+	}
 	/* before 3.11 a frame does not tell whether it is a coroutine's */
 	if (w->task_unread &&
 	    (!w->task_matched || w->task_coroutines || p->py.frame_kind == PV_FRAME_OBJECT))
 		w->sample.flags |= PV_SAMPLE_TASK_UNREAD;
-	pv_recover_learn(c);
 	pv_code_copy_new(c);
 }
 

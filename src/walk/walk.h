@@ -54,6 +54,7 @@ enum {
 	PV_WALK_STACK = 1024,       /* power of two below a page, bytes of stack read at once */
 	PV_WALK_LINES = 128,        /* power of two, bytes copied of a line table's head */
 	PV_WALK_COST_MAX = 2000000, /* ns */
+	PV_WALK_STATES = 4,         /* power of two, thread states of one thread with frames */
 	PV_WALK_TASKS = 8,          /* power of two, running tasks of all threads */
 	PV_WALK_TASK_WORDS = 256,   /* power of two; 3 a running task */
 	PV_WALK_DICT = 64,          /* power of two, bytes copied of a dict's keys */
@@ -105,11 +106,15 @@ struct pv_walk {
 
 	/* the Python walk */
 	__u64 tstate, frame, cframe, root_cframe;
-	__u64 own_next, own_interp, own_interp_next; /* of walk/own.h: the lists of thread states */
+	__u64 own_at, own_next, own_interp,
+		own_interp_next; /* of walk/own.h: the lists of thread states */
 	__u32 own_done, own_active;
-	__u64 base_frame; /* 3.15: where the chain ends; 0 before */
-	__u64 top;        /* what is current: a _PyCFrame (3.10, 3.11) or a frame */
-	__u64 cycle_mark; /* Brent's algorithm */
+	/* walk/interps.h: states of this thread with frames, and where they stand on its stack */
+	__u64 state[PV_WALK_STATES], state_at[PV_WALK_STATES];
+	__u32 n_states, several; /* several interpreters are there */
+	__u64 base_frame;        /* 3.15: where the chain ends; 0 before */
+	__u64 top;               /* what is current: a _PyCFrame (3.10, 3.11) or a frame */
+	__u64 cycle_mark;        /* Brent's algorithm */
 	__u32 cycle_power, cycle_steps;
 	__u32 run_frames; /* frames of the current run so far */
 	__u32 py_done;
