@@ -61,6 +61,7 @@ static void print_thread_json(struct pv_json *json, const struct pv_profile *pro
 	pv_json_begin(json, NULL, '{');
 	pv_json_int(json, "tid", thread->tid);
 	pv_json_string(json, "name", thread->name);
+	pv_json_bool(json, "main", thread->tid == thread->pid);
 	pv_json_string(json, "state", thread->state);
 	pv_json_bool(json, "python", thread->has_python);
 	pv_json_bool(json, "gil", thread->holds_gil);
@@ -132,7 +133,8 @@ static struct pv_err *print_thread(const struct pv_profile *profile,
 
 	if (err)
 		return err;
-	printf("\nthread %u \"%s\"  %s%s%s%s%s%s\n", thread->tid, pv_str_text(&name), thread->state,
+	printf("\nthread %u \"%s\"%s  %s%s%s%s%s%s\n", thread->tid, pv_str_text(&name),
+	       thread->tid == thread->pid ? ", main" : "", thread->state,
 	       thread->attachment ? ", " : "", thread->attachment ? thread->attachment : "",
 	       thread->holds_gil ? ", holds the GIL" : "",
 	       thread->task_unread ? ", a task may run that could not be read" : "",

@@ -59,9 +59,12 @@ bool pv_python_is_asyncio(const struct pv_elf *elf, const char *name)
 
 const char *pv_python_tasks_refused(const struct pv_python *python)
 {
-	if (!python->found || find_version(python->proc.py.version_hex))
+	if (!python->found)
 		return NULL;
-	return "tasks have no names before CPython 3.8";
+	if (python->proc.py.free_threaded)
+		return "tasks of a free-threaded build are not read yet";
+	return find_version(python->proc.py.version_hex) ? NULL
+							 : "tasks have no names before CPython 3.8";
 }
 
 /* Is it a str that says so?  ASCII of up to 32 bytes. */
@@ -235,7 +238,8 @@ void pv_python_tasks(struct pv_mem *mem, const struct pv_elf *elf, struct pv_pyt
 	*tasks = (struct pv_asyncio){ 0 };
 	if (!python->found)
 		return;
-	if (!version) {
+	/* other offsets in objects, dicts and types; no GIL that holds a dict together */
+	if (!version || python->proc.py.free_threaded) {
 		tasks->kind = elf ? PV_TASKS_UNKNOWN : PV_TASKS_NONE;
 		return;
 	}

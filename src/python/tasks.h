@@ -23,7 +23,7 @@ bool pv_python_is_asyncio(const struct pv_elf *elf, const char *name);
  */
 void pv_python_tasks(struct pv_mem *mem, const struct pv_elf *elf, struct pv_python *python);
 
-/* NULL, or why this CPython's tasks have no names. */
+/* NULL, or why the tasks of this CPython cannot be named. */
 const char *pv_python_tasks_refused(const struct pv_python *python);
 
 #endif

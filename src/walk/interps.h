@@ -59,21 +59,28 @@ static long pv_interps_step(__u32 index, void *arg)
 	return 0;
 }
 
-/* The one that follows to the root side of `where`: the lowest on the stack; then it is taken out.
+/*
+ * Takes out the one that is lowest on the stack; 0: none is left.  What it has found is kept in the
+ * walk, not in registers: the verifier would follow each combination.
  */
 static inline __u64 pv_interps_take(struct pv_walk *w)
 {
-	__u64 best = 0, at = ~0ULL;
-	__u32 i, taken = 0;
+	__u64 best;
+	__u32 i;
 
+	w->take_at = ~0ULL;
+	w->take = 0;
 	for (i = 0; i < PV_WALK_STATES; i++) {
-		if (i < w->n_states && w->state[i] && w->state_at[i] < at) {
-			best = w->state[i];
-			at = w->state_at[i];
-			taken = i;
+		if (i < w->n_states && w->state[i] && w->state_at[i] < w->take_at) {
+			w->take_at = w->state_at[i];
+			w->take = i;
 		}
 	}
-	w->state[taken & (PV_WALK_STATES - 1)] = 0;
+	if (w->take_at == ~0ULL)
+		return 0;
+	i = w->take & (PV_WALK_STATES - 1);
+	best = w->state[i];
+	w->state[i] = 0;
 	return best;
 }
 
@@ -82,20 +89,22 @@ static inline void pv_interps_order(struct pv_ctx *c)
 {
 	struct pv_walk *w = c->w;
 	const struct pv_pylayout *py = &c->proc->py;
-	__u64 inner = w->tstate;
-	__u32 i, known = 0;
+	__u32 i;
 
 	if (py->ts_root_cframe != PV_OFF_NONE)
 		return;
+	w->take_at = w->tstate;
 	/* the holder of the GIL is the one that runs; without it nothing tells */
 	if (py->rt_tstate_current && w->n_states > 1 &&
-	    (pv_read(c, &inner, 8, c->proc->runtime + py->rt_tstate_current) || !inner))
-		w->n_states = 0;
+	    pv_read(c, &w->take_at, 8, c->proc->runtime + py->rt_tstate_current))
+		w->take_at = 0;
+	w->take = 0;
 	for (i = 0; i < PV_WALK_STATES; i++) {
-		w->state_at[i] = w->state[i] != inner;
-		known += i < w->n_states && w->state[i] == inner;
+		w->state_at[i] = w->state[i] != w->take_at;
+		if (i < w->n_states && w->state[i] == w->take_at)
+			w->take++;
 	}
-	if (w->n_states > 2 || (w->n_states == 2 && !known))
+	if (w->n_states > 2 || (w->n_states == 2 && !w->take))
 		w->n_states = 0;
 }
 
@@ -103,14 +112,16 @@ static inline void pv_interps_find(struct pv_ctx *c)
 {
 	struct pv_walk *w = c->w;
 	const struct pv_pylayout *py = &c->proc->py;
-	__u64 head = 0, next = 0, inner;
+	__u64 ends[2] = {}, inner; /* pyruntime.interpreters.head and .main, from 3.7 to 3.15 */
 
 	w->n_states = w->several = 0;
-	if (!py->is_id || pv_read(c, &head, 8, c->proc->runtime + py->rt_interpreters_head) ||
-	    pv_read(c, &next, 8, head + py->is_next) || !next)
+	/* a new one becomes the head */
+	if (!py->is_id ||
+	    pv_read(c, ends, sizeof(ends), c->proc->runtime + py->rt_interpreters_head) ||
+	    ends[0] == ends[1])
 		return;
 	w->several = 1;
-	w->own_interp = head;
+	w->own_interp = ends[0];
 	w->own_next = w->own_interp_next = 0;
 	w->own_done = 0;
 	pv_loop(PV_OWN_STEPS, pv_interps_step, c);

@@ -327,8 +327,9 @@ static long pv_py_step(__u32 index, void *arg)
 	    lasti >= known->first_traceable) {
 		pv_py_push(w, known->key, lasti < 0 ? PV_LASTI_NONE : (__u32)lasti, 0);
 		w->run_frames++;
-		w->task_coroutines |= owner == py->owner_generator;
-		if (w->n_tasks && !w->py_done)
+		if (pv_env_tasks(c) && owner == py->owner_generator)
+			w->task_coroutines = 1;
+		if (pv_env_tasks(c) && w->n_tasks && !w->py_done)
 			pv_tasks_match(c);
 	}
 	if (w->py_done)
@@ -467,7 +468,7 @@ static inline void pv_walk_python(struct pv_ctx *c)
 			w->sample.flags &= ~PV_SAMPLE_PY_END;
 	}
 	/* before 3.11 a frame does not tell whether it is a coroutine's */
-	if (w->task_unread &&
+	if (pv_env_tasks(c) && w->task_unread &&
 	    (!w->task_matched || w->task_coroutines || p->py.frame_kind == PV_FRAME_OBJECT))
 		w->sample.flags |= PV_SAMPLE_TASK_UNREAD;
 	pv_code_copy_new(c);

@@ -111,10 +111,11 @@ struct pv_walk {
 	__u32 own_done, own_active;
 	/* walk/interps.h: states of this thread with frames, and where they stand on its stack */
 	__u64 state[PV_WALK_STATES], state_at[PV_WALK_STATES];
-	__u32 n_states, several; /* several interpreters are there */
-	__u64 base_frame;        /* 3.15: where the chain ends; 0 before */
-	__u64 top;               /* what is current: a _PyCFrame (3.10, 3.11) or a frame */
-	__u64 cycle_mark;        /* Brent's algorithm */
+	__u64 take_at;
+	__u32 n_states, take, several; /* several interpreters are there */
+	__u64 base_frame;              /* 3.15: where the chain ends; 0 before */
+	__u64 top;                     /* what is current: a _PyCFrame (3.10, 3.11) or a frame */
+	__u64 cycle_mark;              /* Brent's algorithm */
 	__u32 cycle_power, cycle_steps;
 	__u32 run_frames; /* frames of the current run so far */
 	__u32 py_done;

@@ -49,13 +49,14 @@ def test_nested(interp, target, full):
 			assert groups.get("leaf") in (None, groups["sub"]), stack
 			assert ids.setdefault(groups["sub"], groups["id"]) == groups["id"], "two interpreters have one number"
 		seen[text.rpartition(" ")[2]] = seen.get(text.rpartition(" ")[2], 0) + stack.count
-	assert summary["samples"] > 300
+	assert summary["samples"] > 50
 	assert {"main_leaf", "sub_leaf_a", "sub_leaf_b", "other_leaf"} <= set(seen), seen
 	assert len(set(ids.values())) == 2
 	# what lies between the two stores of a switch from one interpreter to the other
 	assert marked <= 0.05 * summary["samples"], (marked, summary["lost"])
 
 
+@pytest.mark.few
 def test_sleeping(interp, target):
 	"""Without the GIL: up to 3.9 nothing tells which of the two it is in, and so it is marked."""
 	if skip_old(interp):
@@ -73,6 +74,7 @@ def test_sleeping(interp, target):
 	assert thread["complete"]
 
 
+@pytest.mark.few
 def test_thread_of_one(interp, target):
 	if skip_old(interp):
 		return
