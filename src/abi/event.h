@@ -36,8 +36,8 @@ enum {
 	PV_SAMPLE_UNREAD = 1 << 11,    /* its program was not read yet: kernel frames only */
 	PV_SAMPLE_BORROWED =
 		1 << 12, /* it is in its parent's memory (vfork), Python state included */
-	PV_SAMPLE_EVAL_EDGE = 1 << 13, /* an exact eval frame may run Python frames or may not */
-	PV_SAMPLE_SUSPENDED = 1 << 14, /* free-threaded: waits until the world goes on */
+	PV_SAMPLE_EVAL_EDGE = 1 << 13,   /* an exact eval frame may run Python frames or may not */
+	PV_SAMPLE_SUSPENDED = 1 << 14,   /* free-threaded: waits until the world goes on */
 	PV_SAMPLE_TASK_UNREAD = 1 << 15, /* a task may run, and could not be read */
 };
 

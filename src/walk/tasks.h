@@ -125,7 +125,7 @@ static inline void pv_tasks_find(struct pv_ctx *c)
 /* "Task-N" into copy_bytes; its length. */
 static inline __u32 pv_tasks_number(struct pv_walk *w, __u64 number)
 {
-	__u8 digits[32];
+	__u8 digits[32] = {}; /* whole: kernels before 6.3 read no stack that was not written */
 	__u32 n = 0, i;
 
 	for (i = 0; i < 20; i++) {
@@ -236,7 +236,7 @@ static inline __u64 pv_tasks_name(struct pv_ctx *c, __u64 task)
 		w->name_head[i] = 0;
 	if (head && pv_read(c, w->name_head, head, data))
 		return 0;
-	key = pv_code_sum_string(c, pv_mix(key, name), name);
+	key = pv_mix(pv_mix(key, name), pv_code_sum_string(c, name));
 	for (i = 0; i < PV_WALK_NAME_HEAD / 8; i++)
 		key = pv_mix(key, w->name_head[i]);
 	if (pv_code_known(c, key))
