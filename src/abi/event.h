@@ -36,8 +36,9 @@ enum {
 	PV_SAMPLE_UNREAD = 1 << 11,    /* its program was not read yet: kernel frames only */
 	PV_SAMPLE_BORROWED =
 		1 << 12, /* it is in its parent's memory (vfork), Python state included */
-	PV_SAMPLE_EVAL_EDGE = 1 << 13, /* an exact eval frame may run Python frames or may not */
-	PV_SAMPLE_SUSPENDED = 1 << 14, /* free-threaded: waits until the world goes on */
+	PV_SAMPLE_EVAL_EDGE = 1 << 13,   /* an exact eval frame may run Python frames or may not */
+	PV_SAMPLE_SUSPENDED = 1 << 14,   /* free-threaded: waits until the world goes on */
+	PV_SAMPLE_TASK_UNREAD = 1 << 15, /* a task may run, and could not be read */
 };
 
 /*
@@ -69,6 +70,17 @@ enum {
 	PV_PYFRAME_RUN_END = 1 << 0, /* outermost of a run: the eval frame goes here */
 	PV_PYFRAME_EMPTY = 1 << 2,   /* stands for a run without any complete frame */
 	PV_PYFRAME_SKIP = 1 << 3,    /* 3.10: already left its eval frame; not shown */
+	/* no frame, but the task that runs the frames before it; code: key of its name, or
+	   PV_TASK_* */
+	PV_PYFRAME_TASK = 1 << 4,
+	PV_PYFRAME_INTERP = 1 << 5, /* no frame, but the interpreter of those before it; code: id */
+};
+
+/* What stands in the place of a task's name; no key is that small. */
+enum {
+	PV_TASK_UNREAD = 0,  /* it could not be read */
+	PV_TASK_SEVERAL = 1, /* more than one task waits for it */
+	PV_TASK_MORE = 2,    /* the chain of those that wait goes on */
 };
 
 struct pv_event_sample {

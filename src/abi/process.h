@@ -9,6 +9,7 @@
 #define PV_ABI_PROCESS_H
 
 #include "abi/layout.h"
+#include "abi/asyncio.h"
 #include "abi/types.h"
 
 enum {
@@ -97,6 +98,7 @@ struct pv_proc {
 	__u64 serial;
 
 	struct pv_pylayout py;
+	struct pv_asyncio tasks; /* kind is 0 unless they are wanted */
 };
 
 #endif

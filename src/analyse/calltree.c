@@ -67,8 +67,8 @@ static struct pv_err *find_traits(struct pv_calltree *tree)
 			tree->traits[i] |= OWN;
 		if (loc->kind == PV_LOC_PYTHON)
 			tree->traits[i] |= PYTHON;
-		/* root frames of --threads and --children */
-		if (loc->kind == PV_LOC_THREAD || loc->kind == PV_LOC_PROCESS)
+		/* root frames of --threads and --children, labels */
+		if (loc->kind >= PV_LOC_THREAD)
 			tree->traits[i] |= TRANSPARENT;
 		if (pv_frame_is_interpreter(profile, loc))
 			tree->traits[i] |= INTERPRETER;

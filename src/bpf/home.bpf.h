@@ -8,6 +8,8 @@
 
 #include "bpf/maps.bpf.h"
 
+const volatile bool with_tasks;
+
 enum { PV_RING_WAKE_BYTES = 1 << 21 };
 
 /*
@@ -50,6 +52,12 @@ static inline const __u64 *pv_env_cell(struct pv_ctx *c, __u32 segment, __u32 in
 		return bpf_map_lookup_elem(&cells, &index);
 	map = bpf_map_lookup_elem(&segments, &segment);
 	return map ? bpf_map_lookup_elem(map, &index) : NULL;
+}
+
+static inline bool pv_env_tasks(struct pv_ctx *c)
+{
+	(void)c;
+	return with_tasks;
 }
 
 static inline __u32 pv_env_code_state(struct pv_ctx *c, __u64 key)

@@ -46,7 +46,7 @@ struct record_options {
 	struct pv_vec outputs; /* const char * */
 	const struct pv_format *format;
 	const char *engine;
-	bool children, threads, no_native, no_kernel, no_source, json, quiet, verbose;
+	bool children, threads, tasks, no_native, no_kernel, no_source, json, quiet, verbose;
 	char *const *argv; /* the program, or NULL */
 };
 
@@ -66,6 +66,8 @@ static const struct pv_option record_option_table[] = {
 	{ 0, "format", "NAME", "format of all outputs, whatever their names", PV_OPTION_FORMAT,
 	  AT(format) },
 	{ 0, "threads", NULL, "a root frame per thread", PV_OPTION_FLAG, AT(threads) },
+	{ 0, "tasks", NULL, "names of asyncio tasks, and from 3.14 on of those that wait for them",
+	  PV_OPTION_FLAG, AT(tasks) },
 	{ 0, "no-native", NULL, "no native frames", PV_OPTION_FLAG, AT(no_native) },
 	{ 0, "no-kernel", NULL, "no kernel frames", PV_OPTION_FLAG, AT(no_kernel) },
 	{ 0, "no-source", NULL, "keep no text of the source files", PV_OPTION_FLAG, AT(no_source) },
@@ -412,6 +414,7 @@ static struct pv_err *record_run(struct record *record, int *status_ret)
 		.children = record->options.children,
 		.frequency = record->options.frequency,
 		.threads = record->options.threads,
+		.tasks = record->options.tasks,
 		.no_native = record->options.no_native,
 		.no_kernel = record->options.no_kernel,
 		.no_source = record->options.no_source,

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
+#include "cmd/stacktasks.h"
 #include "model/frame.h"
 #include "model/profile.h"
 #include "model/snapshot.h"
@@ -22,10 +23,12 @@
 #include "session/session.h"
 
 struct stack_options {
-	bool json;
+	bool json, tasks;
 };
 
 static const struct pv_option stack_option_table[] = {
+	{ 0, "tasks", NULL, "asyncio tasks, and who waits for whom (all from CPython 3.14 on)",
+	  PV_OPTION_FLAG, offsetof(struct stack_options, tasks) },
 	{ 0, "json", NULL, "for machines: one JSON object for each process", PV_OPTION_FLAG,
 	  offsetof(struct stack_options, json) },
 	{},
@@ -58,6 +61,7 @@ static void print_thread_json(struct pv_json *json, const struct pv_profile *pro
 	pv_json_begin(json, NULL, '{');
 	pv_json_int(json, "tid", thread->tid);
 	pv_json_string(json, "name", thread->name);
+	pv_json_bool(json, "main", thread->tid == thread->pid);
 	pv_json_string(json, "state", thread->state);
 	pv_json_bool(json, "python", thread->has_python);
 	pv_json_bool(json, "gil", thread->holds_gil);
@@ -65,6 +69,7 @@ static void print_thread_json(struct pv_json *json, const struct pv_profile *pro
 		pv_json_string(json, "attachment", thread->attachment);
 	pv_json_bool(json, "complete", thread->complete);
 	pv_json_bool(json, "consistent", thread->consistent);
+	pv_json_bool(json, "task_unread", thread->task_unread);
 	pv_json_begin(json, "frames", '[');
 	while (node) {
 		const struct pv_loc *loc = node_loc(profile, node, &node);
@@ -102,6 +107,7 @@ static void print_json(const struct pv_snapshot *snapshot)
 	for (i = 0; i < snapshot->n_threads; i++)
 		print_thread_json(&json, profile, &snapshot->threads[i]);
 	pv_json_end(&json, ']');
+	pv_stack_tasks_json(&json, snapshot);
 	pv_json_end(&json, '}');
 	putchar('\n');
 }
@@ -127,9 +133,11 @@ static struct pv_err *print_thread(const struct pv_profile *profile,
 
 	if (err)
 		return err;
-	printf("\nthread %u \"%s\"  %s%s%s%s%s\n", thread->tid, pv_str_text(&name), thread->state,
+	printf("\nthread %u \"%s\"%s  %s%s%s%s%s%s\n", thread->tid, pv_str_text(&name),
+	       thread->tid == thread->pid ? ", main" : "", thread->state,
 	       thread->attachment ? ", " : "", thread->attachment ? thread->attachment : "",
 	       thread->holds_gil ? ", holds the GIL" : "",
+	       thread->task_unread ? ", a task may run that could not be read" : "",
 	       thread->consistent ? thread->complete ? "" : ", stack not complete"
 				  : ", ran while we looked: no stack; try again");
 	while (!err && node)
@@ -166,13 +174,13 @@ static struct pv_err *print_text(const struct pv_snapshot *snapshot)
 		printf("Python frames are not shown: %s\n", snapshot->python_error);
 	for (i = 0; !err && i < snapshot->n_threads; i++)
 		err = print_thread(profile, &snapshot->threads[i]);
-	return err;
+	return err ? err : pv_stack_print_tasks(snapshot);
 }
 
 static struct pv_err *show(const struct stack_options *options, pid_t pid)
 {
 	struct pv_snapshot snapshot;
-	struct pv_err *err = pv_session_snapshot(pid, &snapshot);
+	struct pv_err *err = pv_session_snapshot(pid, options->tasks, &snapshot);
 
 	if (err)
 		return err;

@@ -135,6 +135,7 @@ static struct pv_err *open_object(struct pv_collect *collect)
 		collect->stack = stack_bpf__open();
 		if (!collect->stack)
 			return pv_err_errno(errno, "cannot open the BPF iterator");
+		collect->stack->rodata->with_tasks = collect->options.tasks;
 		collect->stack->rodata->target_pid = collect->options.snapshot_pid;
 		collect->stack->rodata->in_namespace = collect->in_namespace;
 		bpf_program__set_autoload(collect->stack->progs.find_namespace,
@@ -144,6 +145,7 @@ static struct pv_err *open_object(struct pv_collect *collect)
 		collect->sample = sample_bpf__open();
 		if (!collect->sample)
 			return pv_err_errno(errno, "cannot open the BPF sampler");
+		collect->sample->rodata->with_tasks = collect->options.tasks;
 		collect->sample->rodata->with_kernel = !collect->options.no_kernel;
 		collect->sample->rodata->with_native = !collect->options.no_native;
 		collect->sample->rodata->in_namespace = collect->in_namespace;

@@ -44,6 +44,7 @@ struct pv_collect_options {
 	unsigned int frequency; /* samples a second and CPU */
 	bool children;          /* what watched processes fork is watched, too */
 	bool no_kernel, no_native;
+	bool tasks;    /* names of asyncio tasks, where pv_proc.tasks says where they are */
 	bool snapshot; /* load the task iterator in place of the sampler */
 	pid_t snapshot_pid;
 };

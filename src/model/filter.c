@@ -106,6 +106,7 @@ static unsigned int loc_says(const struct pv_profile *profile, const struct pv_l
 		{ "[new mapping]", SAYS_INCOMPLETE | SAYS_TRUNCATED },
 		{ "[unwind break]", SAYS_INCOMPLETE | SAYS_BRIDGED },
 		{ "[torn]", SAYS_INCOMPLETE | SAYS_MARKED },
+		{ "[greenlet switch]", SAYS_INCOMPLETE | SAYS_MARKED },
 		{ "[mismatch]", SAYS_INCOMPLETE | SAYS_MARKED },
 		{ "[python unreadable]", SAYS_INCOMPLETE | SAYS_MARKED },
 	};

@@ -22,7 +22,7 @@ const char *pv_frame_kind(uint32_t kind)
 		[PV_LOC_PYTHON] = "python",   [PV_LOC_NATIVE] = "native",
 		[PV_LOC_INLINED] = "inlined", [PV_LOC_KERNEL] = "kernel",
 		[PV_LOC_MARKER] = "marker",   [PV_LOC_THREAD] = "thread",
-		[PV_LOC_PROCESS] = "process",
+		[PV_LOC_PROCESS] = "process", [PV_LOC_LABEL] = "label",
 	};
 
 	return kind < sizeof(names) / sizeof(*names) ? names[kind] : "unknown";

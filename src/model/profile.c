@@ -542,7 +542,7 @@ static void hot_drop(struct hot_work *work, const struct pv_profile *profile)
 	for (size_t i = 0; i < work->n; i++) {
 		const struct pv_loc *loc = pv_vec_at(&profile->locs, work->hot[i].loc);
 
-		if (loc->kind != PV_LOC_THREAD && loc->kind != PV_LOC_PROCESS && work->hot[i].total)
+		if (loc->kind < PV_LOC_THREAD && work->hot[i].total)
 			work->hot[n++] = work->hot[i];
 	}
 	work->n = n;

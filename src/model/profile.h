@@ -27,6 +27,8 @@ enum pv_loc_kind {
 	PV_LOC_MARKER = 4,  /* "[truncated]", "[gc]"; function holds the text with brackets */
 	PV_LOC_THREAD = 5,  /* root frame of --threads; function holds "thread NAME (TID)" */
 	PV_LOC_PROCESS = 6, /* the same for a process: "process NAME (PID)" */
+	PV_LOC_LABEL =
+		7, /* what runs the frames after it: "task NAME", "greenlet", "interpreter 1" */
 };
 
 /* One place in the code; all strings are ids of the profile's table. */

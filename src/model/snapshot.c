@@ -8,6 +8,9 @@ void pv_snapshot_deinit(struct pv_snapshot *snapshot)
 {
 	pv_profile_destroy(snapshot->profile);
 	free(snapshot->threads);
+	free(snapshot->tasks);
+	free(snapshot->task_frames);
+	free(snapshot->task_awaiters);
 	free(snapshot->python_error);
 	*snapshot = (struct pv_snapshot){};
 }

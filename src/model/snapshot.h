@@ -17,8 +17,29 @@ struct pv_snapshot_thread {
 	bool holds_gil;
 	const char *attachment; /* static: "attached", "detached", "suspended"; NULL: has a GIL */
 	bool complete;
-	bool consistent; /* false: it ran while we looked, the stack is not to be trusted */
-	uint32_t node;   /* leaf in profile->nodes */
+	bool task_unread; /* with tasks: one may run, and could not be read */
+	bool consistent;  /* false: it ran while we looked, the stack is not to be trusted */
+	uint32_t node;    /* leaf in profile->nodes */
+};
+
+/* An asyncio task; see pv_snapshot for what it has indices in. */
+struct pv_snapshot_task {
+	uint32_t name; /* string id; has_name */
+	uint32_t
+		native_tid; /* as the process's own PID namespace has it; 0: its thread has ended */
+	bool has_name;      /* false: it could not be read */
+	bool running;       /* its thread's stack shows where */
+	bool cut;           /* frames or awaiters are missing */
+	uint32_t first_frame, n_frames;     /* of its coroutine, outermost first */
+	uint32_t first_awaiter, n_awaiters; /* the tasks that wait for it */
+};
+
+/* What is known of the tasks that do not run. */
+enum pv_snapshot_tasks {
+	PV_SNAPSHOT_NOT_ASKED,
+	PV_SNAPSHOT_NO_ASYNCIO, /* it is not imported */
+	PV_SNAPSHOT_NO_LIST,    /* CPython before 3.14 keeps none */
+	PV_SNAPSHOT_LISTED,
 };
 
 struct pv_snapshot {
@@ -27,7 +48,13 @@ struct pv_snapshot {
 	size_t n_threads;
 	bool free_threaded;   /* its CPython is a free-threaded build */
 	bool has_gil, no_gil; /* what it runs with now; neither: not known */
-	char *python_error;   /* CPython is there but not readable: why; or NULL; owned */
+	enum pv_snapshot_tasks tasks_state;
+	struct pv_snapshot_task *tasks; /* owned, as are the next two */
+	uint32_t *task_frames;          /* indices of profile->locs */
+	uint32_t *task_awaiters;        /* indices of tasks; n_tasks: one that is not listed */
+	size_t n_tasks;
+	bool tasks_consistent; /* false: they changed while we looked */
+	char *python_error;    /* CPython is there but not readable: why; or NULL; owned */
 };
 
 void pv_snapshot_deinit(struct pv_snapshot *snapshot);

@@ -115,6 +115,7 @@ static enum look loc_look(const struct pv_profile *profile, const struct pv_loc 
 		return LOOK_KERNEL;
 	case PV_LOC_THREAD:
 	case PV_LOC_PROCESS:
+	case PV_LOC_LABEL:
 		return LOOK_MARKER;
 	default:
 		return pv_frame_is_gc(profile, loc) ? LOOK_NATIVE : LOOK_MISSING;

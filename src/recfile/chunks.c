@@ -109,7 +109,7 @@ static struct pv_err *read_locs(struct pv_rec_reader *r, struct pv_cursor *curso
 			return NULL;
 		loc.line = (int32_t)pv_unzigzag(pv_cursor_varint(cursor));
 		/* shown by its text, which is all that we know of it */
-		if (loc.kind > PV_LOC_PROCESS) {
+		if (loc.kind > PV_LOC_LABEL) {
 			loc.kind = PV_LOC_MARKER;
 			r->n_odd_locs++;
 		}

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "collect/collect.h"
 #include "model/profile.h"
+#include "python/tasks.h"
 #include "session/kin.h"
 #include "target/process.h"
 
@@ -138,11 +139,20 @@ struct pv_err *pv_family_read(struct pv_family *family)
 		struct pv_watched *watched = pv_kin_at(family, i);
 		const char *why;
 
-		err = pv_watched_read(watched, PV_GENERATION_FIRST, NULL, family->parts.objects);
+		err = pv_watched_read(watched, PV_GENERATION_FIRST, NULL, family->parts.objects,
+				      family->parts.tasks);
 		why = err ? NULL : pv_watched_refused(watched, family->parts.objects);
 		if (why)
 			err = pv_err_create(PV_ERR_NOPROC, "cannot look into %d (%s): %s",
 					    watched->pid, pv_watched_now(watched)->name, why);
+		why = err || !family->parts.tasks ? NULL
+						  : pv_python_tasks_refused(&watched->image.python);
+		if (why)
+			err = pv_err_create(
+				PV_ERR_NOPROC,
+				"no --tasks of %d (%s, CPython %s): %s; leave the option out",
+				watched->pid, pv_watched_now(watched)->name,
+				watched->image.python.version, why);
 	}
 	return err;
 }

@@ -29,6 +29,7 @@ struct pv_family_parts {
 	struct pv_profile *profile;
 	bool children; /* descendants are watched, too */
 	bool frames;   /* stacks begin with a frame of the process */
+	bool tasks;    /* the names of asyncio tasks are wanted */
 };
 
 struct pv_err *pv_family_create(const struct pv_family_parts *parts, struct pv_family **ret);
@@ -57,6 +58,9 @@ struct pv_err *pv_family_find(struct pv_family *family, pid_t pid, uint32_t gene
 struct pv_watched *pv_family_get(const struct pv_family *family, pid_t pid);
 
 struct pv_err *pv_family_side(struct pv_family *family, const struct pv_side_event *event);
+
+/* With parts.tasks: where the tasks of a process are, if asyncio has been imported meanwhile. */
+struct pv_err *pv_family_look_for_tasks(struct pv_family *family, struct pv_watched *watched);
 
 /* A sample met a mapping that no event has told of. */
 struct pv_err *pv_family_look(struct pv_family *family, struct pv_watched *watched);

@@ -122,7 +122,7 @@ static struct pv_err *renew(struct pv_family *family, struct pv_watched *watched
 	generation = before.generation;
 	watched->stale = false;
 	err = pv_watched_read(watched, generation, known_image(family, watched, generation),
-			      family->parts.objects);
+			      family->parts.objects, family->parts.tasks);
 	if (err)
 		return failed(family, watched, err);
 	if (!pv_collect_watched(collect, watched->pid, &after) || after.generation != generation) {
@@ -188,6 +188,22 @@ struct pv_err *pv_family_wait(struct pv_family *family, struct pv_watched *watch
 		watched->looks++;
 	watched->looked_ns = now;
 	return pv_kin_set_stale(family, watched);
+}
+
+struct pv_err *pv_family_look_for_tasks(struct pv_family *family, struct pv_watched *watched)
+{
+	struct pv_image *image = &watched->image;
+	uint64_t now = pv_now_ns();
+
+	if (!family->parts.tasks || !image->python.found || watched->ended ||
+	    image->python.proc.tasks.kind != PV_TASKS_NONE ||
+	    now - watched->tasks_looked_ns < LOOK_NS)
+		return NULL;
+	watched->tasks_looked_ns = now;
+	pv_image_find_tasks(image, family->parts.objects, watched->mem);
+	/* asyncio has been imported: the walkers are to know */
+	return image->python.proc.tasks.kind == PV_TASKS_NONE ? NULL
+							      : pv_kin_set_stale(family, watched);
 }
 
 struct pv_err *pv_family_touch(struct pv_family *family, struct pv_watched *watched, uint64_t addr)

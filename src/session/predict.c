@@ -158,7 +158,7 @@ static void count_stack(const struct pv_profile *profile, uint32_t node, struct 
 static struct pv_err *look(pid_t pid, struct depth *ret)
 {
 	struct pv_snapshot snapshot = {};
-	struct pv_err *err = pv_session_snapshot(pid, &snapshot);
+	struct pv_err *err = pv_session_snapshot(pid, false, &snapshot);
 	size_t i;
 
 	if (err)

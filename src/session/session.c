@@ -143,6 +143,7 @@ static void count_quality(struct pv_session *s, const struct pv_event_sample *sa
 	if (s->merged.loss < PV_LOSSES_MAX && s->merged.loss)
 		s->profile->losses.count[s->merged.loss]++;
 	s->profile->losses.count[PV_LOSS_NAME_MISSING] += missing;
+	s->profile->losses.count[PV_LOSS_TASK] += !!(sample->flags & PV_SAMPLE_TASK_UNREAD);
 }
 
 /* A merged sample of a known process goes into the profile. */
@@ -238,6 +239,8 @@ static struct pv_err *on_sample(struct pv_session *s, const struct pv_event_samp
 		s->first_sample_ns = sample->time_ns;
 	if (sample->fail_addr)
 		err = pv_family_touch(s->family, watched, sample->fail_addr);
+	if (!err)
+		err = pv_family_look_for_tasks(s->family, watched);
 	if (!err && sample->nat_loss == PV_LOSS_NAT_NOMAP && !(sample->flags & PV_SAMPLE_UNREAD))
 		err = pv_family_look(s->family, watched);
 	if (!err)
@@ -338,8 +341,10 @@ static struct pv_err *create_parts(struct pv_session *s)
 		.children = s->options.children,
 		.no_kernel = s->options.no_kernel,
 		.no_native = s->options.no_native,
+		.tasks = s->options.tasks,
 	};
-	struct pv_family_parts parts = { .children = s->options.children };
+	struct pv_family_parts parts = { .children = s->options.children,
+					 .tasks = s->options.tasks };
 	struct pv_err *err;
 
 	err = pv_profile_create(&s->profile);

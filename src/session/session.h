@@ -25,6 +25,7 @@ struct pv_session_options {
 	bool children;          /* descendants, too, those that are there and those to come */
 	unsigned int frequency; /* samples a second of CPU time, 1 to 100000 */
 	bool threads;           /* a root frame per thread */
+	bool tasks;             /* names of asyncio tasks */
 	bool no_native, no_kernel;
 	bool no_source; /* no text of the source files */
 	/* grows into the recording while the capture runs; not owned; NULL = none is kept */
@@ -90,7 +91,10 @@ struct pv_err *pv_session_wait(struct pv_session *session, int fd, bool *ended_r
 struct pv_err *pv_session_wait_program(struct pv_session *session, int *status_ret,
 				       int *signal_ret);
 
-/* Every thread's stack now; no capture is needed. */
-struct pv_err *pv_session_snapshot(pid_t pid, struct pv_snapshot *ret);
+/*
+ * Every thread's stack now; no capture is needed.  tasks: with the tasks that run, and from
+ * CPython 3.14 on all others.
+ */
+struct pv_err *pv_session_snapshot(pid_t pid, bool tasks, struct pv_snapshot *ret);
 
 #endif

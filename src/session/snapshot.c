@@ -19,7 +19,9 @@
 #include "model/profile.h"
 #include "model/snapshot.h"
 #include "model/strings.h"
+#include "python/tasks.h"
 #include "session/session.h"
+#include "session/snaptasks.h"
 #include "session/symbolise.h"
 #include "snap/image.h"
 #include "snap/merge.h"
@@ -37,6 +39,7 @@ enum {
 
 struct snapper {
 	pid_t pid;
+	bool tasks;
 	struct pv_process process;
 	struct pv_mem *mem;
 	struct pv_objects *objects;
@@ -110,6 +113,7 @@ static struct pv_err *on_sample(struct snapper *s, const struct pv_event_sample 
 	thread->consistent = true;
 	/* the state that belongs to this very stack */
 	thread->state = task_state_text(sample->task_state);
+	thread->task_unread = sample->flags & PV_SAMPLE_TASK_UNREAD;
 	thread->has_python = s->image.python.found && !(sample->flags & PV_SAMPLE_NO_TSTATE);
 	thread->holds_gil = s->out->has_gil && sample->flags & PV_SAMPLE_ATTACHED;
 	if (thread->has_python && s->out->free_threaded)
@@ -157,6 +161,7 @@ static struct pv_err *create_engine(struct snapper *s, bool iterator, struct pv_
 		.snapshot = iterator,
 		.snapshot_pid = s->pid,
 		.frequency = SAMPLE_HZ,
+		.tasks = s->tasks,
 	};
 	struct pv_err *err = pv_collect_create(&options, ret);
 
@@ -255,6 +260,7 @@ static struct pv_err *prepare(struct snapper *s)
 {
 	_pv_free_ char *cache = pv_objects_default_cache();
 	struct pv_err *err = pv_process_check(&s->process);
+	const char *why;
 
 	if (!err)
 		err = pv_profile_create(&s->out->profile);
@@ -279,7 +285,15 @@ static struct pv_err *prepare(struct snapper *s)
 		s->out->has_gil = gil == PV_GIL_THERE;
 		s->out->no_gil = gil == PV_GIL_NONE;
 	}
-	return err;
+	if (err || !s->tasks)
+		return err;
+	pv_image_find_tasks(&s->image, s->objects, s->mem);
+	why = pv_python_tasks_refused(&s->image.python);
+	if (why)
+		return pv_err_create(PV_ERR_NOPROC,
+				     "no --tasks of %d (%s, CPython %s): %s; leave the option out",
+				     s->pid, s->process.name, s->image.python.version, why);
+	return NULL;
 }
 
 /* What the header of the snapshot says. */
@@ -299,6 +313,17 @@ static struct pv_err *describe(struct snapper *s)
 				    &profile->target_name);
 }
 
+static struct pv_err *list_tasks(struct snapper *s)
+{
+	struct pv_snaptasks_parts parts = { .pid = s->pid,
+					    .mem = s->mem,
+					    .image = &s->image,
+					    .codes = s->codes,
+					    .symboliser = s->symboliser };
+
+	return pv_snapshot_add_tasks(&parts, s->out);
+}
+
 static void snapper_deinit(struct snapper *s)
 {
 	size_t i;
@@ -316,10 +341,10 @@ static void snapper_deinit(struct snapper *s)
 	pv_process_deinit(&s->process);
 }
 
-struct pv_err *pv_session_snapshot(pid_t pid, struct pv_snapshot *ret)
+struct pv_err *pv_session_snapshot(pid_t pid, bool tasks, struct pv_snapshot *ret)
 {
 	struct pv_snapshot snapshot = {};
-	struct snapper s = { .pid = pid, .out = &snapshot };
+	struct snapper s = { .pid = pid, .tasks = tasks, .out = &snapshot };
 	struct pv_err *err;
 
 	s.merged.frames = (struct pv_vec)PV_VEC(struct pv_frame_ref);
@@ -332,6 +357,8 @@ struct pv_err *pv_session_snapshot(pid_t pid, struct pv_snapshot *ret)
 		err = take(&s);
 	if (!err)
 		err = symbolise(&s);
+	if (!err && tasks)
+		err = list_tasks(&s);
 	if (!err)
 		err = describe(&s);
 	snapper_deinit(&s);

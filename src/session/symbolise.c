@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/map.h"
+#include "base/str.h"
 #include "base/vec.h"
 #include "model/profile.h"
 #include "model/strings.h"
@@ -302,6 +304,27 @@ static bool is_data(const struct pv_symboliser *s, const struct pv_frame_ref *re
 	return object && !object->elf;
 }
 
+/* "task NAME"; the name came as that of a code object. */
+static struct pv_err *task_loc(struct pv_symboliser *s, const struct pv_frame_ref *ref,
+			       bool *known_ret, uint32_t *ret)
+{
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = {};
+	struct pv_loc loc = { .kind = PV_LOC_LABEL };
+	struct pv_code_place place = {};
+	struct pv_err *err;
+
+	*known_ret = pv_codes_place(s->codes, ref->value, 0, &place) && place.qualname;
+	if (!*known_ret)
+		return add_loc(s, PV_LOC_LABEL, pv_label_text(PV_LABEL_TASK_UNREAD), 0, ret);
+	err = pv_str_appendf(&text, "task ");
+	if (!err)
+		err = pv_str_append(&text, place.qualname, place.qualname_n);
+	if (!err)
+		err = pv_strings_add(s->profile->strings, pv_str_text(&text), text.n,
+				     &loc.function);
+	return err ? err : pv_profile_loc(s->profile, &loc, ret);
+}
+
 /* What a frame's location depends on. */
 static uint64_t ref_key(const struct pv_frame_ref *ref)
 {
@@ -315,6 +338,7 @@ static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_r
 {
 	uint64_t key = ref_key(ref), found;
 	struct pv_err *err;
+	char text[48];
 
 	*known_ret = true;
 	if (pv_map_get(&s->locs, key, &found)) {
@@ -334,6 +358,16 @@ static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_r
 	case PV_REF_KERNEL:
 		err = kernel_loc(s, ref, ret);
 		break;
+	case PV_REF_INTERP:
+		snprintf(text, sizeof(text), "interpreter %llu", (unsigned long long)ref->value);
+		err = add_loc(s, PV_LOC_LABEL, text, 0, ret);
+		break;
+	case PV_REF_TASK:
+		err = task_loc(s, ref, known_ret, ret);
+		break;
+	case PV_REF_LABEL:
+		err = add_loc(s, PV_LOC_LABEL, pv_label_text(ref->value), 0, ret);
+		break;
 	default:
 		err = add_loc(s, PV_LOC_MARKER, pv_mark_text(ref->value), 0, ret);
 		break;
@@ -348,6 +382,14 @@ static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_r
 	return pv_map_set(&s->locs, key, *ret);
 }
 
+struct pv_err *pv_symbolise_python(struct pv_symboliser *symboliser, uint64_t code, uint32_t lasti,
+				   bool *known_ret, uint32_t *loc_ret)
+{
+	struct pv_frame_ref ref = { .kind = PV_REF_PYTHON, .value = code, .detail = lasti };
+
+	return frame_loc(symboliser, &ref, known_ret, loc_ret);
+}
+
 bool pv_symboliser_ready(struct pv_symboliser *s, const struct pv_merged *merged)
 {
 	size_t i;
@@ -357,10 +399,11 @@ bool pv_symboliser_ready(struct pv_symboliser *s, const struct pv_merged *merged
 		struct pv_code_place place = {};
 		uint64_t found;
 
-		if (ref->kind != PV_REF_PYTHON || pv_map_get(&s->locs, ref_key(ref), &found))
+		if ((ref->kind != PV_REF_PYTHON && ref->kind != PV_REF_TASK) ||
+		    pv_map_get(&s->locs, ref_key(ref), &found))
 			continue;
 		if (!pv_codes_place(s->codes, ref->value, ref->detail, &place) ||
-		    !place_whole(&place) || !place.line)
+		    !place_whole(&place) || (ref->kind == PV_REF_PYTHON && !place.line))
 			return false;
 	}
 	return true;

@@ -47,4 +47,8 @@ bool pv_symboliser_ready(struct pv_symboliser *symboliser, const struct pv_merge
 struct pv_err *pv_symbolise(struct pv_symboliser *symboliser, const struct pv_merged *merged,
 			    uint32_t parent, uint32_t *node_ret, uint32_t *missing_ret);
 
+/* The location of a Python frame that is on no stack; known_ret: its names have arrived. */
+struct pv_err *pv_symbolise_python(struct pv_symboliser *symboliser, uint64_t code, uint32_t lasti,
+				   bool *known_ret, uint32_t *loc_ret);
+
 #endif

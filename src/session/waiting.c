@@ -15,7 +15,7 @@ struct pv_err *pv_waiting_look(pid_t pid, struct pv_profile *profile)
 {
 	struct pv_wait wait PV_CLEANUP(pv_wait_deinit) = {};
 	struct pv_snapshot snapshot;
-	struct pv_err *err = pv_session_snapshot(pid, &snapshot);
+	struct pv_err *err = pv_session_snapshot(pid, false, &snapshot);
 
 	if (err && err->kind == PV_ERR_NOPROC) {
 		pv_err_destroy(err);

@@ -184,7 +184,7 @@ static struct pv_err *renew_perfmap(struct pv_watched *watched, uint32_t generat
 }
 
 struct pv_err *pv_watched_read(struct pv_watched *watched, uint32_t generation,
-			       const struct pv_image *known, struct pv_objects *objects)
+			       const struct pv_image *known, struct pv_objects *objects, bool tasks)
 {
 	struct pv_image image;
 	struct pv_err *err = NULL;
@@ -197,6 +197,10 @@ struct pv_err *pv_watched_read(struct pv_watched *watched, uint32_t generation,
 		err = pv_image_build(watched->pid, objects, watched->mem, known, &image);
 	if (err)
 		return err;
+	if (tasks)
+		pv_image_find_tasks(&image, objects, watched->mem);
+	else
+		image.python.proc.tasks = (struct pv_asyncio){};
 	pv_image_deinit(&watched->image);
 	watched->image = image;
 	watched->image_generation = generation;

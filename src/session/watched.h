@@ -62,6 +62,7 @@ struct pv_watched {
 	struct pv_perfmap *perfmap; /* of that program; NULL with it */
 	bool stale;                 /* it has mapped or become something new */
 	bool named_anew;            /* its title is to be asked for at its first sample */
+	uint64_t tasks_looked_ns;   /* when its asyncio tasks were last looked for */
 	uint64_t looked_ns;         /* when a sample last made us look for a mapping */
 	unsigned int looks;         /* for an interpreter that was not initialised yet */
 
@@ -110,10 +111,12 @@ struct pv_err *pv_watched_read_title(struct pv_watched *watched);
 
 /*
  * Reads the process (again).  generation: of the program that it is now.  known:
- * an image of the same program, or NULL.  The image is replaced when all went well.
+ * an image of the same program, or NULL.  tasks: its asyncio tasks, too.  The image is replaced
+ * when all went well.
  */
 struct pv_err *pv_watched_read(struct pv_watched *watched, uint32_t generation,
-			       const struct pv_image *known, struct pv_objects *objects);
+			       const struct pv_image *known, struct pv_objects *objects,
+			       bool tasks);
 
 /* Why it cannot be looked into at all, or NULL: a 32-bit program. */
 const char *pv_watched_refused(const struct pv_watched *watched, const struct pv_objects *objects);

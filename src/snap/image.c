@@ -14,6 +14,7 @@
 #include "base/vec.h"
 #include "elf/elf.h"
 #include "python/other.h"
+#include "python/tasks.h"
 #include "snap/objects.h"
 #include "target/maps.h"
 
@@ -108,8 +109,21 @@ static struct pv_err *take_over(const struct pv_image *known, const struct pv_ve
 	return ret->module_path ? NULL : &pv_enomem;
 }
 
+/* The extension module greenlet/_greenlet.*.so, the only one that exchanges stacks; 0: none. */
+static uint32_t find_greenlet(struct pv_objects *objects, const struct pv_image *image)
+{
+	for (size_t i = 0; i < image->n_mappings; i++) {
+		const struct pv_object *object = pv_objects_get(objects, image->mappings[i].object);
+		const char *slash = object ? strrchr(object->path, '/') : NULL;
+
+		if (slash && !strncmp(slash, "/_greenlet.", strlen("/_greenlet.")))
+			return object->id;
+	}
+	return 0;
+}
+
 /* How samples of this process are to be merged. */
-static void set_merge(struct pv_image *image)
+static void set_merge(struct pv_objects *objects, struct pv_image *image)
 {
 	const struct pv_python *python = &image->python;
 	struct pv_merge_collector *collector = &image->merge.collector;
@@ -119,6 +133,9 @@ static void set_merge(struct pv_image *image)
 		return;
 	image->merge.counted = python->proc.py.anchor_kind == PV_ANCHOR_NONE;
 	image->merge.from_root = python->proc.py.anchor_kind == PV_ANCHOR_CFRAME;
+	/* a _PyCFrame lies on the C stack, and leads to the frame */
+	image->merge.apart_state = python->proc.py.cf_current_frame == PV_OFF_NONE;
+	image->merge.greenlet = find_greenlet(objects, image);
 	mapping = find_mapping(image->mappings, image->n_mappings, python->collector[0].start);
 	if (!mapping)
 		return;
@@ -279,12 +296,27 @@ struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_m
 	image.mappings = mappings.data;
 	image.n_mappings = mappings.n;
 	mappings = (struct pv_vec)PV_VEC(struct pv_mapping);
-	set_merge(&image);
+	set_merge(objects, &image);
 	*ret = image;
 out:
 	pv_vec_deinit(&mappings);
 	pv_vec_deinit(&modules);
 	return err;
+}
+
+void pv_image_find_tasks(struct pv_image *image, struct pv_objects *objects, struct pv_mem *mem)
+{
+	const struct pv_elf *elf = NULL;
+
+	for (size_t i = 0; i < image->n_mappings && !elf; i++) {
+		const struct pv_object *object = pv_objects_get(objects, image->mappings[i].object);
+		const char *slash = object ? strrchr(object->path, '/') : NULL;
+
+		if (object && object->elf &&
+		    pv_python_is_asyncio(object->elf, slash ? slash + 1 : object->path))
+			elf = object->elf;
+	}
+	pv_python_tasks(mem, elf, &image->python);
 }
 
 void pv_image_deinit(struct pv_image *image)

@@ -38,6 +38,9 @@ struct pv_image {
  */
 struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_mem *mem,
 			      const struct pv_image *known, struct pv_image *ret);
+/* Finds the asyncio tasks of the process: python.proc.tasks; NONE: no asyncio yet. */
+void pv_image_find_tasks(struct pv_image *image, struct pv_objects *objects, struct pv_mem *mem);
+
 void pv_image_deinit(struct pv_image *image);
 
 #endif

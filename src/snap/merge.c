@@ -4,6 +4,8 @@
  */
 #include "snap/merge.h"
 
+enum { SWITCH_FRAMES = 2 }; /* of one: its C function and what that calls */
+
 /* The sample taken apart, with where the merge stands; leaf first. */
 struct merge {
 	const struct pv_event_sample *sample;
@@ -12,11 +14,15 @@ struct merge {
 	const struct pv_merge_options *options;
 	struct pv_merged *out;
 	uint32_t next_python;
+	uint32_t flags;      /* pv_event_sample.flags */
+	uint32_t n_native;   /* of the sample's those that are its greenlet's */
 	uint32_t n_hidden;   /* native frames in eval's body whose Python frames are not known */
 	uint32_t n_anchored; /* native frames flagged as eval */
 	uint32_t cut_at;     /* index of the native frame that runs the run that is cut, or none */
 	bool cut;            /* the outermost run is not whole: deeper than the limit */
 	bool apart;          /* which eval frames run its Python frames is not known */
+	bool greenlet;       /* the natives end where its stack begins */
+	bool switching;      /* whose stack and whose Python frames these are is not known */
 	bool with_idle;      /* idle frames, see is_idle(), have no eval frame */
 };
 
@@ -28,11 +34,24 @@ static const char *const mark_texts[PV_MARK_MAX] = {
 	[PV_MARK_UNREADABLE] = "[python unreadable]",
 	[PV_MARK_NEW_MAPPING] = "[new mapping]",
 	[PV_MARK_GC] = "[gc]",
+	[PV_MARK_SWITCH] = "[greenlet switch]",
 };
 
 const char *pv_mark_text(enum pv_mark mark)
 {
 	return mark < PV_MARK_MAX ? mark_texts[mark] : "[unknown]";
+}
+
+const char *pv_label_text(enum pv_label label)
+{
+	static const char *const texts[PV_LABEL_MAX] = {
+		[PV_LABEL_GREENLET] = "greenlet",
+		[PV_LABEL_TASK_UNREAD] = "task [unknown]",
+		[PV_LABEL_TASK_SEVERAL] = "several tasks",
+		[PV_LABEL_TASK_MORE] = "more tasks",
+	};
+
+	return label < PV_LABEL_MAX ? texts[label] : "[unknown]";
 }
 
 static struct pv_err *push(struct merge *m, enum pv_ref_kind kind, uint64_t value, uint32_t detail,
@@ -126,7 +145,7 @@ static bool is_hidden(const struct merge *m, uint32_t i)
 /* An eval frame that may just be entered or left, see PV_SAMPLE_EVAL_EDGE. */
 static bool is_edge(const struct merge *m, uint32_t i)
 {
-	return m->native[i] & PV_NAT_EXACT && m->sample->flags & PV_SAMPLE_EVAL_EDGE;
+	return m->native[i] & PV_NAT_EXACT && m->flags & PV_SAMPLE_EVAL_EDGE;
 }
 
 /*
@@ -138,7 +157,7 @@ static void find_cut_run(struct merge *m, uint32_t from)
 {
 	uint32_t i, eval = m->cut_at, edge = m->cut_at, n_edges = 0;
 
-	for (i = m->sample->n_native; i > from; i--) {
+	for (i = m->n_native; i > from; i--) {
 		if (m->native[i - 1] & PV_NAT_EVAL)
 			eval = i - 1;
 		if (is_edge(m, i - 1)) {
@@ -148,8 +167,7 @@ static void find_cut_run(struct merge *m, uint32_t from)
 	}
 	if (!n_edges)
 		m->cut_at = eval;
-	else if (n_edges == 1 && eval == m->sample->n_native &&
-		 m->sample->flags & PV_SAMPLE_NAT_END)
+	else if (n_edges == 1 && eval == m->n_native && m->flags & PV_SAMPLE_NAT_END)
 		m->cut_at = edge;
 	else
 		m->apart = true;
@@ -169,7 +187,7 @@ static void find_limit(struct merge *m)
 	/* an anchor that was not met: what is hidden stands before it */
 	if (m->n_anchored < m->sample->n_runs && !m->apart)
 		return;
-	for (i = 0; i < m->sample->n_native; i++) {
+	for (i = 0; i < m->n_native; i++) {
 		if (m->native[i] & PV_NAT_ANCHOR)
 			from = i + 1;
 	}
@@ -181,6 +199,17 @@ static void find_limit(struct merge *m)
 		find_cut_run(m, from);
 }
 
+static struct pv_err *push_task(struct merge *m, uint64_t key)
+{
+	static const enum pv_label labels[] = { [PV_TASK_UNREAD] = PV_LABEL_TASK_UNREAD,
+						[PV_TASK_SEVERAL] = PV_LABEL_TASK_SEVERAL,
+						[PV_TASK_MORE] = PV_LABEL_TASK_MORE };
+
+	if (key < sizeof(labels) / sizeof(*labels))
+		return push(m, PV_REF_LABEL, labels[key], 0, true);
+	return push(m, PV_REF_TASK, key, 0, true);
+}
+
 /* The frames of the next run. */
 static struct pv_err *push_run(struct merge *m)
 {
@@ -189,7 +218,11 @@ static struct pv_err *push_run(struct merge *m)
 	while (!err && m->next_python < m->sample->n_python) {
 		const struct pv_pyframe *frame = &m->python[m->next_python++];
 
-		if (!(frame->flags & (PV_PYFRAME_EMPTY | PV_PYFRAME_SKIP))) {
+		if (frame->flags & PV_PYFRAME_INTERP) {
+			err = push(m, PV_REF_INTERP, frame->code, 0, true);
+		} else if (frame->flags & PV_PYFRAME_TASK) {
+			err = push_task(m, frame->code);
+		} else if (!(frame->flags & (PV_PYFRAME_EMPTY | PV_PYFRAME_SKIP))) {
 			err = push(m, PV_REF_PYTHON, frame->code, frame->lasti, true);
 			m->out->python = true;
 		}
@@ -219,7 +252,7 @@ static struct pv_err *push_natives(struct merge *m, bool with_python, uint32_t s
 	struct pv_err *err = NULL;
 	uint32_t i;
 
-	for (i = 0; !err && i < m->sample->n_native; i++) {
+	for (i = 0; !err && i < m->n_native; i++) {
 		uint64_t word = m->native[i];
 
 		if (word & PV_NAT_BREAK && !m->options->no_native)
@@ -269,7 +302,7 @@ static struct pv_err *merge_marked(struct merge *m, enum pv_mark mark, uint8_t l
 static struct pv_err *merge_native_only(struct merge *m)
 {
 	struct pv_err *err = push_natives(m, false, 0);
-	bool end = m->sample->flags & PV_SAMPLE_NAT_END;
+	bool end = m->flags & PV_SAMPLE_NAT_END;
 
 	m->out->complete = end && !m->out->bridged;
 	m->out->truncated = !end;
@@ -299,14 +332,13 @@ static struct pv_err *merge_unread(struct merge *m)
  */
 static struct pv_err *merge_apart(struct merge *m)
 {
-	bool nat_end = m->sample->flags & PV_SAMPLE_NAT_END;
+	bool nat_end = m->flags & PV_SAMPLE_NAT_END;
 	struct pv_err *err = NULL;
 	uint32_t i, n = 0;
 
-	while (n < m->sample->n_native && !(m->native[n] & (PV_NAT_ANCHOR | PV_NAT_EVAL)) &&
-	       !is_edge(m, n))
+	while (n < m->n_native && !(m->native[n] & (PV_NAT_ANCHOR | PV_NAT_EVAL)) && !is_edge(m, n))
 		n++;
-	if (n == m->sample->n_native && nat_end)
+	if (n == m->n_native && nat_end)
 		return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
 	for (i = 0; !err && i < n; i++)
 		err = push_native(m, m->native[i]);
@@ -322,7 +354,7 @@ static struct pv_err *merge_apart(struct merge *m)
 /* Both halves are whole, or one is cut short: match run by run from the leaf. */
 static struct pv_err *merge_both(struct merge *m)
 {
-	uint32_t flags = m->sample->flags, runs = m->sample->n_runs, surplus = 0;
+	uint32_t flags = m->flags, runs = m->sample->n_runs, surplus = 0;
 	bool nat_end = flags & PV_SAMPLE_NAT_END, py_end = flags & PV_SAMPLE_PY_END;
 	struct pv_err *err;
 
@@ -340,7 +372,7 @@ static struct pv_err *merge_both(struct merge *m)
 	if (m->n_anchored > runs + surplus && py_end)
 		return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
 	/* all native frames are there, but not the one of a run */
-	if (nat_end && !py_end && m->n_anchored + (m->cut_at < m->sample->n_native) < runs + m->cut)
+	if (nat_end && !py_end && m->n_anchored + (m->cut_at < m->n_native) < runs + m->cut)
 		return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
 	err = push_natives(m, true, surplus);
 	if (err || (nat_end && py_end)) {
@@ -362,7 +394,7 @@ static struct pv_err *merge_both(struct merge *m)
  */
 static struct pv_err *merge_hidden_natives(struct merge *m)
 {
-	uint32_t flags = m->sample->flags, runs = m->sample->n_runs;
+	uint32_t flags = m->flags, runs = m->sample->n_runs;
 	bool whole = flags & PV_SAMPLE_NAT_END && flags & PV_SAMPLE_PY_END;
 	uint32_t surplus = m->options->counted && whole && m->n_anchored == runs + 1;
 	bool agree = m->n_anchored == runs + surplus || (!whole && m->n_anchored < runs);
@@ -372,19 +404,64 @@ static struct pv_err *merge_hidden_natives(struct merge *m)
 		agree = false;
 	if (agree)
 		err = push_natives(m, true, surplus);
-	m->out->gc_unknown = m->sample->n_native && !m->out->gc &&
-			     (!agree || !whole || flags & PV_SAMPLE_REANCHORED);
+	m->out->gc_unknown =
+		m->n_native && !m->out->gc && (!agree || !whole || flags & PV_SAMPLE_REANCHORED);
 	return err ? err : push_runs(m);
+}
+
+static bool is_switcher(const struct merge *m, uint32_t i)
+{
+	return m->options->greenlet && !(m->native[i] & PV_NAT_RAW) &&
+	       object_of(m->native[i]) == m->options->greenlet;
+}
+
+/*
+ * A greenlet's stack begins in the code that started it.  What lies to the root side is of
+ * whoever is suspended there now, and has moved since: no frame of it is shown.  Its Python
+ * frames end there, too, which tells it from a call back into Python.
+ *
+ * Amid a switch registers, stack and Python state are exchanged one after the other.  What
+ * agrees all the same is shown only in 3.11 and 3.12, whose state leads through the stack.
+ */
+static void find_greenlet(struct merge *m)
+{
+	uint32_t i, leaf = 0, n_anchored = 0, n_inner = 0, runs = m->sample->n_runs;
+	bool eval = false, agree;
+
+	for (i = 0; i < m->n_native && !(eval && is_switcher(m, i)); i++) {
+		eval = eval || m->native[i] & (PV_NAT_ANCHOR | PV_NAT_EVAL);
+		n_anchored += !!(m->native[i] & PV_NAT_ANCHOR);
+		if (!eval && is_switcher(m, i)) {
+			n_inner++;
+			leaf = i + 1;
+		}
+	}
+	agree = m->flags & PV_SAMPLE_PY_END &&
+		(n_anchored == runs || (m->options->counted && n_anchored == runs + 1));
+	m->greenlet = agree && i < m->n_native;
+	if (n_inner >= SWITCH_FRAMES)
+		m->switching = !agree || m->options->apart_state ||
+			       m->flags & PV_SAMPLE_REANCHORED ||
+			       !(m->greenlet || m->flags & PV_SAMPLE_NAT_END);
+	if (m->switching) {
+		m->greenlet = false;
+		m->n_native = leaf;
+	} else if (m->greenlet) {
+		m->n_native = i + 1;
+		m->flags |= PV_SAMPLE_NAT_END;
+	}
 }
 
 static struct pv_err *merge_halves(struct merge *m)
 {
-	uint32_t flags = m->sample->flags;
+	uint32_t flags = m->flags;
 	uint8_t loss = m->sample->py_loss;
 	struct pv_err *err;
 
 	if (flags & PV_SAMPLE_UNREAD)
 		return merge_unread(m);
+	if (m->switching)
+		return merge_marked(m, PV_MARK_SWITCH, PV_LOSS_SWITCH);
 	m->out->bridged = flags & PV_SAMPLE_REANCHORED && !m->options->no_native;
 	if (m->out->bridged)
 		mark_loss(m, PV_LOSS_REANCHOR);
@@ -409,7 +486,7 @@ static struct pv_err *merge_halves(struct merge *m)
 		return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
 	/* posix_spawn()'s child has a stack of its own: the Python frames are its parent's */
 	if (flags & PV_SAMPLE_BORROWED && flags & PV_SAMPLE_NAT_END && !m->n_anchored &&
-	    m->cut_at == m->sample->n_native && !m->apart)
+	    m->cut_at == m->n_native && !m->apart)
 		return merge_native_only(m);
 	if (!m->sample->n_python) {
 		/* an eval frame, but no Python frame: it is being entered or left */
@@ -462,8 +539,11 @@ struct pv_err *pv_merge(const struct pv_event_sample *sample, size_t size,
 		head = kernel_head(sample);
 		m.sample = sample = &head;
 	}
-	m.cut_at = sample->n_native;
-	for (i = 0; i < sample->n_native; i++) {
+	m.flags = sample->flags;
+	m.n_native = sample->n_native;
+	find_greenlet(&m);
+	m.cut_at = m.n_native;
+	for (i = 0; i < m.n_native; i++) {
 		m.n_anchored += !!(m.native[i] & PV_NAT_ANCHOR);
 		m.n_hidden += is_hidden(&m, i);
 	}
@@ -476,6 +556,8 @@ struct pv_err *pv_merge(const struct pv_event_sample *sample, size_t size,
 	err = push_kernel(&m);
 	if (!err)
 		err = merge_halves(&m);
+	if (!err && m.greenlet && !options->no_native)
+		err = push(&m, PV_REF_LABEL, PV_LABEL_GREENLET, 0, false);
 	merged->gc_unknown |= merged->python && !options->collector.object;
 	reverse(&merged->frames);
 	return err;

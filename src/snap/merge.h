@@ -23,6 +23,9 @@ enum pv_ref_kind {
 	PV_REF_RAW,    /* value = address without a known object */
 	PV_REF_KERNEL, /* value = address */
 	PV_REF_MARKER, /* value = enum pv_mark */
+	PV_REF_TASK,   /* value = key of its name; a label */
+	PV_REF_INTERP, /* value = id of a sub-interpreter; a label */
+	PV_REF_LABEL,  /* value = enum pv_label, what runs the frames after it */
 };
 
 enum pv_mark {
@@ -32,13 +35,25 @@ enum pv_mark {
 	PV_MARK_MISMATCH,    /* Python half not shown: the halves disagree */
 	PV_MARK_UNREADABLE,  /* Python half not shown: it could not be read whole */
 	PV_MARK_NEW_MAPPING, /* native frames are missing: a mapping not known yet, or no file's */
-	PV_MARK_GC, /* nothing is missing: the frames from here to the leaf are of a garbage
-		       collection */
+	PV_MARK_GC,     /* nothing is missing: the frames from here to the leaf are of a garbage
+			   collection */
+	PV_MARK_SWITCH, /* Python half not shown: between two greenlets, the stack is being
+			   exchanged */
 	PV_MARK_MAX,
+};
+
+enum pv_label {
+	PV_LABEL_GREENLET, /* where a stack begins that was switched to: no frame is missing */
+	PV_LABEL_TASK_UNREAD,
+	PV_LABEL_TASK_SEVERAL, /* more than one task waits for the next one */
+	PV_LABEL_TASK_MORE,    /* the chain of those that wait goes on */
+	PV_LABEL_MAX,
 };
 
 /* "[truncated]" ... */
 const char *pv_mark_text(enum pv_mark mark);
+/* "greenlet" */
+const char *pv_label_text(enum pv_label label);
 
 struct pv_frame_ref {
 	uint64_t value;
@@ -77,6 +92,9 @@ struct pv_merge_options {
 	bool counted;   /* no anchors (<= 3.9): eval frames are counted from the root */
 	bool from_root; /* anchors counted from the root (3.10): none if that was not reached */
 	struct pv_merge_collector collector;
+	/* the Python state is not found by way of the C stack (all but 3.11 and 3.12) */
+	bool apart_state;
+	uint32_t greenlet; /* object that exchanges stacks, id as in PV_REF_NATIVE; 0: none */
 };
 
 /*

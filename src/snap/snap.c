@@ -110,6 +110,11 @@ static inline long pv_env_emit(struct pv_ctx *c, void *record, __u32 size)
 	return -1;
 }
 
+static inline bool pv_env_tasks(struct pv_ctx *c)
+{
+	return c->proc->tasks.kind != PV_TASKS_NONE;
+}
+
 static inline void pv_env_lost(struct pv_ctx *c, __u32 loss)
 {
 	const struct pv_snap *snap = c->home;
@@ -174,6 +179,53 @@ struct pv_err *pv_snap_walk(struct pv_snap *snap, const struct pv_snap_thread *t
 	snap->err = NULL;
 	if (!err)
 		*ret = &w->sample;
+	return err;
+}
+
+static void begin_object(struct pv_snap *snap, uint32_t pid)
+{
+	pv_walk_begin(&snap->walk);
+	snap->walk.sample.pid = pid;
+	snap->walk.sample.generation = snap->source.proc.generation;
+}
+
+static struct pv_err *end_object(struct pv_snap *snap)
+{
+	struct pv_err *err = snap->err;
+
+	snap->err = NULL;
+	return err;
+}
+
+struct pv_err *pv_snap_code(struct pv_snap *snap, uint32_t pid, uint64_t address, uint64_t *ret)
+{
+	struct pv_ctx c = { .w = &snap->walk, .proc = &snap->source.proc, .home = snap };
+	const struct pv_walk_code *code;
+	struct pv_err *err;
+	uint64_t key;
+
+	begin_object(snap, pid);
+	code = pv_code_see(&c, address);
+	key = code->bad ? 0 : code->key;
+	pv_code_copy_new(&c);
+	err = end_object(snap);
+	if (!err)
+		*ret = key;
+	return err;
+}
+
+struct pv_err *pv_snap_task_name(struct pv_snap *snap, uint32_t pid, uint64_t address,
+				 uint64_t *ret)
+{
+	struct pv_ctx c = { .w = &snap->walk, .proc = &snap->source.proc, .home = snap };
+	struct pv_err *err;
+	uint64_t key;
+
+	begin_object(snap, pid);
+	key = pv_tasks_name(&c, address);
+	err = end_object(snap);
+	if (!err)
+		*ret = key;
 	return err;
 }
 

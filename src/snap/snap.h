@@ -60,6 +60,14 @@ void pv_snap_destroy(struct pv_snap *snap);
 struct pv_err *pv_snap_walk(struct pv_snap *snap, const struct pv_snap_thread *thread,
 			    const struct pv_event_sample **ret);
 
+/*
+ * The key of the code object at address, and of the name of the task object there, each handed to
+ * handlers.event first; 0: they could not be read.  For objects that no stack leads to.
+ */
+struct pv_err *pv_snap_code(struct pv_snap *snap, uint32_t pid, uint64_t address, uint64_t *ret);
+struct pv_err *pv_snap_task_name(struct pv_snap *snap, uint32_t pid, uint64_t address,
+				 uint64_t *ret);
+
 /* The process entry with what the walks have learned. */
 const struct pv_proc *pv_snap_proc(const struct pv_snap *snap);
 

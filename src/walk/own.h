@@ -79,16 +79,18 @@ static inline long pv_own_by_tls(struct pv_ctx *c)
 	return 0;
 }
 
-/* One thread state of the lists; 1 at their end, or when they are not whole. */
-static long pv_own_list_step(__u32 index, void *arg)
+/*
+ * One step through the lists; 1 at their end, or when they are not whole.  own_at: the state
+ * whose bytes were read, if it names this thread; else 0.
+ */
+static inline long pv_own_list_read(struct pv_ctx *c)
 {
-	struct pv_ctx *c = arg;
 	struct pv_walk *w = c->w;
 	const struct pv_pylayout *py = &c->proc->py;
 	__u64 at = w->own_next;
 	__u32 n = py->ts_len;
 
-	(void)index;
+	w->own_at = 0;
 	if (!at) {
 		if (!w->own_interp) {
 			w->own_done = 1;
@@ -109,13 +111,27 @@ static long pv_own_list_step(__u32 index, void *arg)
 	w->own_next = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_next);
 	if (!w->own_next)
 		w->own_interp = w->own_interp_next;
-	if (PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_thread_id) != w->fsbase)
+	if (PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_thread_id) == w->fsbase)
+		w->own_at = at;
+	return 0;
+}
+
+/* One thread state of the lists; 1 at their end, or when they are not whole. */
+static long pv_own_list_step(__u32 index, void *arg)
+{
+	struct pv_ctx *c = arg;
+	struct pv_walk *w = c->w;
+
+	(void)index;
+	if (pv_own_list_read(c))
+		return 1;
+	if (!w->own_at)
 		return 0;
-	if (PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_frame)) {
+	if (PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, c->proc->py.ts_frame)) {
 		w->own_active++;
-		w->tstate = at;
+		w->tstate = w->own_at;
 	} else if (!w->tstate) {
-		w->tstate = at;
+		w->tstate = w->own_at;
 	}
 	return 0;
 }

@@ -13,8 +13,10 @@
 #define PV_WALK_PYTHON_H
 
 #include "walk/code.h"
+#include "walk/interps.h"
 #include "walk/own.h"
 #include "walk/recover.h"
+#include "walk/tasks.h"
 #include "walk/walk.h"
 #include "walk/window.h"
 
@@ -138,87 +140,6 @@ static inline __s32 pv_py_lasti(const struct pv_walk *w, const struct pv_pylayou
 	return delta;
 }
 
-/* One frame; returns 1 at the end of the chain or when the walk failed. */
-static long pv_py_step(__u32 index, void *arg)
-{
-	struct pv_ctx *c = arg;
-	struct pv_walk *w = c->w;
-	const struct pv_pylayout *py = &c->proc->py;
-	struct pv_walk_code *known;
-	__u32 n = py->fr_len, owner = 0, entry = 0;
-	__u64 code, next;
-	__s32 lasti;
-
-	(void)index;
-	if (w->py_done)
-		return 1;
-	if (!w->frame || w->frame == w->base_frame) {
-		/*
-		 * From 3.11 a chain ends with an entry or boundary frame, from 3.15 before the
-		 * base frame.  YIELD_VALUE clears gen_frame->previous, and compilers let that
-		 * happen before current_frame moves.
-		 */
-		if (py->frame_kind == PV_FRAME_INTERP &&
-		    (w->run_frames || w->frame != w->base_frame)) {
-			pv_py_fail(w, PV_LOSS_PY_UNLINKED, w->pc);
-			return 1;
-		}
-		w->sample.flags |= PV_SAMPLE_PY_END;
-		w->py_done = 1;
-		return 1;
-	}
-	if (n > PV_WALK_FRAME || pv_read(c, w->frame_bytes, n, w->frame + py->fr_start)) {
-		pv_py_fail(w, PV_LOSS_PY_READ, w->frame);
-		return 1;
-	}
-	code = PV_FIELD(__u64, w->frame_bytes, PV_WALK_FRAME, py->fr_code - py->fr_start);
-	code &= ~(__u64)py->code_tag_mask;
-	next = PV_FIELD(__u64, w->frame_bytes, PV_WALK_FRAME, py->fr_previous - py->fr_start);
-	if (py->fr_owner != PV_OFF_NONE)
-		owner = PV_FIELD(__u8, w->frame_bytes, PV_WALK_FRAME, py->fr_owner - py->fr_start);
-	if (py->fr_is_entry != PV_OFF_NONE)
-		entry = PV_FIELD(__u8, w->frame_bytes, PV_WALK_FRAME,
-				 py->fr_is_entry - py->fr_start);
-
-	if (py->anchor_kind == PV_ANCHOR_SHIM && owner >= py->owner_boundary) {
-		pv_py_end_run(w, w->frame);
-		if (!w->py_done)
-			pv_py_advance(w, next);
-		return w->py_done != 0;
-	}
-
-	known = pv_code_see(c, code);
-	if (!known) {
-		pv_py_fail(w, PV_LOSS_PY_BADCODE, code);
-		return 1;
-	}
-	if (known->bad) {
-		pv_py_fail(w, PV_LOSS_PY_BADCODE, code);
-		return 1;
-	}
-	if (py->fr_tlbc_index != PV_OFF_NONE)
-		lasti = pv_py_lasti_in_copy(c, known, code);
-	else
-		lasti = pv_py_lasti(w, py, code);
-	/* as _PyFrame_IsIncomplete: a frame that is still being set up */
-	if (py->frame_kind == PV_FRAME_OBJECT || owner == py->owner_generator ||
-	    lasti >= known->first_traceable) {
-		pv_py_push(w, known->key, lasti < 0 ? PV_LASTI_NONE : (__u32)lasti, 0);
-		w->run_frames++;
-	}
-	if (w->py_done)
-		return 1;
-	if (py->frame_kind == PV_FRAME_OBJECT)
-		pv_py_end_run(w, 0);
-	else if (py->anchor_kind == PV_ANCHOR_ENTRY && entry) {
-		pv_py_end_run(w, w->cframe);
-		pv_py_next_cframe(c, next);
-	}
-	if (!w->py_done)
-		pv_py_advance(w, next);
-	return w->py_done != 0;
-}
-
 /* 3.10: one CFrame of the chain that runs beside the frames. */
 static long pv_py_cframe_step(__u32 index, void *arg)
 {
@@ -232,36 +153,6 @@ static long pv_py_cframe_step(__u32 index, void *arg)
 	if (pv_read(c, &w->cframe, 8, w->cframe + c->proc->py.cf_previous))
 		w->cframe = 0;
 	return 0;
-}
-
-/*
- * 3.10: CFrames and frames are pushed and popped one after the other, so that
- * at the leaf one of them may have one more.  Counted from the outermost:
- * _PyEval_EvalFrameDefault links the CFrame first and unlinks it first.
- */
-static inline void pv_py_align_cframes(struct pv_ctx *c)
-{
-	struct pv_walk *w = c->w;
-	__s32 surplus;
-
-	if (!(w->sample.flags & PV_SAMPLE_PY_END))
-		return;
-	pv_loop(PV_PYTHON_FRAMES_MAX, pv_py_cframe_step, c);
-	if (w->cframe != w->root_cframe) {
-		pv_py_fail(w, PV_LOSS_PY_BADSTATE, w->cframe);
-		w->sample.flags &= ~PV_SAMPLE_PY_END;
-		return;
-	}
-	surplus = (__s32)w->n_anchors - (__s32)w->sample.n_runs;
-	if (surplus == 1) {
-		w->next_anchor = 1;
-	} else if (surplus == -1) {
-		w->words[1] |= (__u64)PV_PYFRAME_SKIP << 32;
-		w->sample.n_runs--;
-	} else if (surplus) {
-		w->sample.py_loss = PV_LOSS_MERGE_COUNT;
-		w->sample.flags &= ~PV_SAMPLE_PY_END;
-	}
 }
 
 /* Copies the thread state and checks that it belongs to this thread. */
@@ -309,6 +200,179 @@ static inline void pv_py_enter_cframe(struct pv_ctx *c)
 	w->frame = 0;
 	if (pv_read(c, &w->frame, 8, w->cframe + c->proc->py.cf_current_frame))
 		pv_py_fail(w, PV_LOSS_PY_READ, w->cframe);
+}
+
+/* The label of a sub-interpreter, as the last word of the run that its frames end with. */
+static inline void pv_py_push_interp(struct pv_ctx *c)
+{
+	struct pv_walk *w = c->w;
+	__u64 interp = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, c->proc->py.ts_interp);
+	__u64 id = 0;
+	__u32 i = w->sample.n_python;
+
+	if (pv_read(c, &id, 8, interp + c->proc->py.is_id)) {
+		pv_py_fail(w, PV_LOSS_PY_READ, interp);
+		return;
+	}
+	/* they are counted up: one that large is no id */
+	if (!id || id >> 31 || !i || i >= PV_PYTHON_FRAMES_MAX)
+		return;
+	w->words[(2 * i - 1) & (PV_WALK_WORDS - 1)] &= ~((__u64)PV_PYFRAME_RUN_END << 32);
+	pv_py_push(w, id, PV_LASTI_NONE, PV_PYFRAME_INTERP | PV_PYFRAME_RUN_END);
+}
+
+/*
+ * Several interpreters: the frames of one end here.  True: those of the one below it follow, or
+ * the walk has failed.
+ */
+static inline bool pv_py_next_interp(struct pv_ctx *c)
+{
+	struct pv_walk *w = c->w;
+	const struct pv_pylayout *py = &c->proc->py;
+	__u64 outer;
+
+	pv_py_push_interp(c);
+	outer = w->n_states ? pv_interps_take(w) : 0;
+	if (!outer || w->py_done)
+		return w->py_done;
+	if (py->anchor_kind == PV_ANCHOR_CFRAME)
+		pv_loop(PV_PYTHON_FRAMES_MAX, pv_py_cframe_step, c);
+	w->tstate = outer;
+	if (pv_py_read_tstate(c))
+		return true;
+	w->cycle_mark = 0;
+	w->cycle_power = 1;
+	w->cycle_steps = 0;
+	w->frame = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_frame);
+	if (py->ts_base_frame != PV_OFF_NONE)
+		w->base_frame = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_base_frame);
+	if (py->ts_root_cframe == PV_OFF_NONE)
+		return true;
+	w->root_cframe = w->tstate + py->ts_root_cframe;
+	if (py->anchor_kind == PV_ANCHOR_CFRAME) {
+		w->cframe = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_cframe);
+		return true;
+	}
+	w->cframe = w->frame;
+	pv_py_enter_cframe(c);
+	return true;
+}
+
+/* One frame; returns 1 at the end of the chain or when the walk failed. */
+static long pv_py_step(__u32 index, void *arg)
+{
+	struct pv_ctx *c = arg;
+	struct pv_walk *w = c->w;
+	const struct pv_pylayout *py = &c->proc->py;
+	struct pv_walk_code *known;
+	__u32 n = py->fr_len, owner = 0, entry = 0;
+	__u64 code, next;
+	__s32 lasti;
+
+	(void)index;
+	if (w->py_done)
+		return 1;
+	if (!w->frame || w->frame == w->base_frame) {
+		/*
+		 * From 3.11 a chain ends with an entry or boundary frame, from 3.15 before the
+		 * base frame.  YIELD_VALUE clears gen_frame->previous, and compilers let that
+		 * happen before current_frame moves.
+		 */
+		if (py->frame_kind == PV_FRAME_INTERP &&
+		    (w->run_frames || w->frame != w->base_frame)) {
+			pv_py_fail(w, PV_LOSS_PY_UNLINKED, w->pc);
+			return 1;
+		}
+		if (w->several && pv_py_next_interp(c))
+			return w->py_done != 0;
+		w->sample.flags |= PV_SAMPLE_PY_END;
+		w->py_done = 1;
+		return 1;
+	}
+	if (n > PV_WALK_FRAME || pv_read(c, w->frame_bytes, n, w->frame + py->fr_start)) {
+		pv_py_fail(w, PV_LOSS_PY_READ, w->frame);
+		return 1;
+	}
+	code = PV_FIELD(__u64, w->frame_bytes, PV_WALK_FRAME, py->fr_code - py->fr_start);
+	code &= ~(__u64)py->code_tag_mask;
+	next = PV_FIELD(__u64, w->frame_bytes, PV_WALK_FRAME, py->fr_previous - py->fr_start);
+	if (py->fr_owner != PV_OFF_NONE)
+		owner = PV_FIELD(__u8, w->frame_bytes, PV_WALK_FRAME, py->fr_owner - py->fr_start);
+	if (py->fr_is_entry != PV_OFF_NONE)
+		entry = PV_FIELD(__u8, w->frame_bytes, PV_WALK_FRAME,
+				 py->fr_is_entry - py->fr_start);
+
+	if (py->anchor_kind == PV_ANCHOR_SHIM && owner >= py->owner_boundary) {
+		pv_py_end_run(w, w->frame);
+		if (!w->py_done)
+			pv_py_advance(w, next);
+		return w->py_done != 0;
+	}
+
+	known = pv_code_see(c, code);
+	if (!known) {
+		pv_py_fail(w, PV_LOSS_PY_BADCODE, code);
+		return 1;
+	}
+	if (known->bad) {
+		pv_py_fail(w, PV_LOSS_PY_BADCODE, code);
+		return 1;
+	}
+	if (py->fr_tlbc_index != PV_OFF_NONE)
+		lasti = pv_py_lasti_in_copy(c, known, code);
+	else
+		lasti = pv_py_lasti(w, py, code);
+	/* as _PyFrame_IsIncomplete: a frame that is still being set up */
+	if (py->frame_kind == PV_FRAME_OBJECT || owner == py->owner_generator ||
+	    lasti >= known->first_traceable) {
+		pv_py_push(w, known->key, lasti < 0 ? PV_LASTI_NONE : (__u32)lasti, 0);
+		w->run_frames++;
+		if (pv_env_tasks(c) && owner == py->owner_generator)
+			w->task_coroutines = 1;
+		if (pv_env_tasks(c) && w->n_tasks && !w->py_done)
+			pv_tasks_match(c);
+	}
+	if (w->py_done)
+		return 1;
+	if (py->frame_kind == PV_FRAME_OBJECT)
+		pv_py_end_run(w, 0);
+	else if (py->anchor_kind == PV_ANCHOR_ENTRY && entry) {
+		pv_py_end_run(w, w->cframe);
+		pv_py_next_cframe(c, next);
+	}
+	if (!w->py_done)
+		pv_py_advance(w, next);
+	return w->py_done != 0;
+}
+
+/*
+ * 3.10: CFrames and frames are pushed and popped one after the other, so that
+ * at the leaf one of them may have one more.  Counted from the outermost:
+ * _PyEval_EvalFrameDefault links the CFrame first and unlinks it first.
+ */
+static inline void pv_py_align_cframes(struct pv_ctx *c)
+{
+	struct pv_walk *w = c->w;
+	__s32 surplus;
+
+	if (!(w->sample.flags & PV_SAMPLE_PY_END))
+		return;
+	pv_loop(PV_PYTHON_FRAMES_MAX, pv_py_cframe_step, c);
+	if (w->cframe != w->root_cframe) {
+		pv_py_fail(w, PV_LOSS_PY_BADSTATE, w->cframe);
+		w->sample.flags &= ~PV_SAMPLE_PY_END;
+		return;
+	}
+	surplus = (__s32)w->n_anchors - (__s32)w->sample.n_runs;
+	if (surplus == 1) {
+		w->next_anchor = 1;
+	} else if (surplus == -1) {
+		w->words[1] |= (__u64)PV_PYFRAME_SKIP << 32;
+		w->sample.n_runs--;
+	} else if (surplus) {
+		w->sample.py_loss = PV_LOSS_MERGE_COUNT;
+		w->sample.flags &= ~PV_SAMPLE_PY_END;
+	}
 }
 
 /* In a window: what was current before, or the sample is marked. */
@@ -359,6 +423,7 @@ static inline void pv_walk_python(struct pv_ctx *c)
 {
 	struct pv_walk *w = c->w;
 	const struct pv_proc *p = c->proc;
+	__u64 first;
 	long found;
 
 	if (!p->has_python) {
@@ -372,8 +437,11 @@ static inline void pv_walk_python(struct pv_ctx *c)
 			pv_py_fail(w, PV_LOSS_PY_READ, p->runtime);
 		return;
 	}
+	pv_interps_find(c);
+	first = w->tstate;
 	if (pv_py_read_tstate(c))
 		return;
+	pv_tasks_find(c);
 	pv_py_first_frame(c);
 	w->top = p->py.anchor_kind == PV_ANCHOR_SHIM ? w->frame : w->cframe;
 	if (w->py_done)
@@ -391,7 +459,18 @@ static inline void pv_walk_python(struct pv_ctx *c)
 		pv_py_push_anchor(w, w->cframe);
 	if (p->py.anchor_kind == PV_ANCHOR_CFRAME)
 		pv_py_align_cframes(c);
-	pv_recover_learn(c);
+	/* whose collection may be going on is asked of the innermost */
+	if (w->tstate == first) {
+		pv_recover_learn(c);
+	} else {
+		w->tstate = first;
+		if (!w->sample.py_loss && pv_py_read_tstate(c))
+			w->sample.flags &= ~PV_SAMPLE_PY_END;
+	}
+	/* before 3.11 a frame does not tell whether it is a coroutine's */
+	if (pv_env_tasks(c) && w->task_unread &&
+	    (!w->task_matched || w->task_coroutines || p->py.frame_kind == PV_FRAME_OBJECT))
+		w->sample.flags |= PV_SAMPLE_TASK_UNREAD;
 	pv_code_copy_new(c);
 }
 

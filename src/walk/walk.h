@@ -18,6 +18,8 @@
  *   const struct pv_mapping *pv_env_mapping(struct pv_ctx *c, __u32 index);
  *   const __u64 *pv_env_cell(struct pv_ctx *c, __u32 segment, __u32 index);
  *	NULL outside the arrays
+ *   bool pv_env_tasks(struct pv_ctx *c);
+ *	whether the names of asyncio tasks are wanted
  *   __u32 pv_env_code_state(struct pv_ctx *c, __u64 key);
  *	what was marked last, 0: nothing or forgotten
  *   void pv_env_code_mark(struct pv_ctx *c, __u64 key, __u32 state);
@@ -52,6 +54,12 @@ enum {
 	PV_WALK_STACK = 1024,       /* power of two below a page, bytes of stack read at once */
 	PV_WALK_LINES = 128,        /* power of two, bytes copied of a line table's head */
 	PV_WALK_COST_MAX = 2000000, /* ns */
+	PV_WALK_STATES = 4,         /* power of two, thread states of one thread with frames */
+	PV_WALK_TASKS = 8,          /* power of two, running tasks of all threads */
+	PV_WALK_TASK_WORDS = 256,   /* power of two; 3 a running task */
+	PV_WALK_DICT = 64,          /* power of two, bytes copied of a dict's keys */
+	PV_WALK_AWAITED = 24,       /* tasks and futures that wait for one another */
+	PV_WALK_NAME_HEAD = 64,     /* bytes of a task's name in its key */
 	PV_WALK_PAD = 8,            /* room for an 8-byte load at the last masked offset */
 };
 
@@ -98,11 +106,16 @@ struct pv_walk {
 
 	/* the Python walk */
 	__u64 tstate, frame, cframe, root_cframe;
-	__u64 own_next, own_interp, own_interp_next; /* of walk/own.h: the lists of thread states */
+	__u64 own_at, own_next, own_interp,
+		own_interp_next; /* of walk/own.h: the lists of thread states */
 	__u32 own_done, own_active;
-	__u64 base_frame; /* 3.15: where the chain ends; 0 before */
-	__u64 top;        /* what is current: a _PyCFrame (3.10, 3.11) or a frame */
-	__u64 cycle_mark; /* Brent's algorithm */
+	/* walk/interps.h: states of this thread with frames, and where they stand on its stack */
+	__u64 state[PV_WALK_STATES], state_at[PV_WALK_STATES];
+	__u64 take_at;
+	__u32 n_states, take, several; /* several interpreters are there */
+	__u64 base_frame;              /* 3.15: where the chain ends; 0 before */
+	__u64 top;                     /* what is current: a _PyCFrame (3.10, 3.11) or a frame */
+	__u64 cycle_mark;              /* Brent's algorithm */
 	__u32 cycle_power, cycle_steps;
 	__u32 run_frames; /* frames of the current run so far */
 	__u32 py_done;
@@ -114,6 +127,15 @@ struct pv_walk {
 	__u8 line_bytes[PV_WALK_LINES + PV_WALK_PAD];
 	__u64 file_sum, file_sum_of, file_sum_serial; /* of walk/code.h: of the last file name */
 	struct pv_walk_code codes[PV_WALK_CODES];
+
+	/* walk/tasks.h: running tasks, and the frames of their coroutines */
+	__u64 task_object[PV_WALK_TASKS], task_frame[PV_WALK_TASKS];
+	__u32 n_tasks, n_task_entries;
+	__u32 task_unread, task_matched, task_coroutines;
+	__u64 task; /* of the chain of those that wait */
+	__u64 task_entries[PV_WALK_TASK_WORDS];
+	__u8 dict_keys[PV_WALK_DICT + PV_WALK_PAD];
+	__u64 name_head[PV_WALK_NAME_HEAD / 8];
 
 	/* code objects to be copied after the walk */
 	__u64 new_code[PV_WALK_NEW];

@@ -64,7 +64,7 @@ static void check_tree(const struct pv_profile *profile, size_t n_strings)
 		const struct pv_loc *loc = pv_vec_at(&profile->locs, i);
 
 		must(loc->function < n_strings && loc->file < n_strings &&
-		     loc->module < n_strings && loc->kind <= PV_LOC_PROCESS);
+		     loc->module < n_strings && loc->kind <= PV_LOC_LABEL);
 	}
 	for (size_t i = 1; i < profile->nodes.n; i++) {
 		const struct pv_stack_node *node = pv_vec_at(&profile->nodes, i);

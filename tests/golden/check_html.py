@@ -13,7 +13,7 @@ import zlib
 
 import recipe as golden
 
-KINDS = ["python", "native", "inlined", "kernel", "marker", "thread", "process"]
+KINDS = ["python", "native", "inlined", "kernel", "marker", "thread", "process", "label"]
 
 
 class Numbers:

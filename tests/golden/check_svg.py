@@ -19,7 +19,7 @@ COLOURS = {("python", True): "#3f7cb5", ("python", False): "#a9c9e6", ("native",
 def want_boxes(recipe):
     """(texts and colours of the path) -> [total, self]."""
     def look(frame):
-        kind = {"inlined": "native", "thread": "group", "process": "group"}.get(frame.kind, frame.kind)
+        kind = {"inlined": "native", "thread": "group", "process": "group", "label": "group"}.get(frame.kind, frame.kind)
         if frame.function == b"[gc]" and kind == "marker":
             kind = "native"
         return golden.frame_text(frame), COLOURS[kind, golden.is_own(frame, recipe)]

@@ -12,7 +12,7 @@ import zlib
 
 MAGIC = b"\x89PVR\r\n\x1a\n"
 DEPTH_MAX = 16384
-KINDS = ["python", "native", "inlined", "kernel", "marker", "thread", "process"]
+KINDS = ["python", "native", "inlined", "kernel", "marker", "thread", "process", "label"]
 FIELDS = {
     1: "target_name", 2: "title", 3: "pid", 4: "interpreter", 5: "problem", 6: "engine", 7: "host", 8: "note",
     9: "wait_function", 10: "wait_place", 11: "wait_thread",

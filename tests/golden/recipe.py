@@ -8,7 +8,7 @@ import dataclasses
 import re
 import unicodedata
 
-KINDS = {"p": "python", "n": "native", "i": "inlined", "k": "kernel", "m": "marker", "t": "thread", "P": "process"}
+KINDS = {"p": "python", "n": "native", "i": "inlined", "k": "kernel", "m": "marker", "t": "thread", "P": "process", "l": "label"}
 # Where the system and its packages put native code: nobody's own.
 SYSTEM = (b"/lib/", b"/lib64/", b"/usr/lib/", b"/usr/lib64/", b"/usr/bin/", b"/bin/", b"[vdso]", b"/nix/store/")
 

@@ -96,6 +96,7 @@ def test_blocked_equal(interp, target):
 				assert one["complete"], "%s is not complete" % thread["case"]
 			assert one["state"] == "sleeping", (thread["case"], one["state"])
 			assert not one["gil"], thread["case"]
+			assert one["main"] == (thread["tid"] == victim.pid)
 	if interp.version >= (3, 11) and interp.symtab:
 		assert not wrong_between(truth, seen)
 	assert victim.alive()

@@ -94,9 +94,14 @@ def test_at_the_limit(interp, target, more):
 
 @pytest.mark.minor((3, 11), (3, 12))
 def test_below_a_subinterpreter(interp, target):
-	"""The frames of the main interpreter do not take the place of another one's."""
+	"""The outermost frames, those of the main interpreter, are cut; the others stay below their label."""
 	victim = target(interp, "subinterp.py", 3500)
 	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.5, hz=499)
 	assert summary["samples"] >= 3, summary
 	for stack in stacks:
-		assert stack.markers() and not ({"outer"} & set(python(stack))), stack.frames[-5:]
+		assert stack.markers() == ["[truncated]"], stack.frames[:5]
+		names = python(stack)
+		label = next(i for i, f in enumerate(stack.frames) if f.text == "interpreter 1")
+		above = [f.function for f in stack.frames[:label] if f.kind == "python"]
+		assert set(above) == {"outer"} and len(above) > 3000, stack.frames[-5:]
+		assert "outer" not in names[len(above):] and names[len(above)] == "<module>", names[-5:]

@@ -84,6 +84,8 @@ static void expect(const struct sample *s, const struct pv_merge_options *option
 			ok(pv_str_append(&text, " ", 1));
 		if (ref->kind == PV_REF_MARKER)
 			ok(pv_str_appendf(&text, "%s", pv_mark_text(ref->value)));
+		else if (ref->kind == PV_REF_LABEL)
+			ok(pv_str_appendf(&text, "%s", pv_label_text(ref->value)));
 		else
 			ok(pv_str_appendf(&text, "%c%llu", letters[ref->kind],
 					  (unsigned long long)(ref->kind == PV_REF_NATIVE
@@ -729,6 +731,93 @@ START_TEST(child_in_its_parents_memory)
 }
 END_TEST
 
+/* Object 3 exchanges stacks: rootward of it is another greenlet's, which has moved since. */
+START_TEST(greenlets)
+{
+	static const struct pv_merge_options lead = { .greenlet = 3 },
+					     apart = { .greenlet = 3, .apart_state = true },
+					     greenlet_counted = { .greenlet = 3, .counted = true };
+	struct sample s = make(PV_SAMPLE_PY_END);
+
+	/* started from another one's Python frames; below it the walk goes astray */
+	python(&s, 1, END);
+	python(&s, 2, END);
+	native(&s, 5, PV_NAT_EXACT);
+	native(&s, 1, EVAL);
+	native(&s, 6, 0);
+	native(&s, 1, EVAL);
+	native(&s, 4, 0);
+	native(&s, 3, 0);
+	native(&s, 3, 0);
+	native(&s, 1, PV_NAT_EVAL);
+	native(&s, 7, 0);
+	expect(&s, &lead, "greenlet N3 N4 P2 N6 P1 N5");
+	ck_assert(merged.complete && !merged.truncated && !merged.marked);
+	expect(&s, &apart, "greenlet N3 N4 P2 N6 P1 N5");
+	expect(&s, &anchored, "[mismatch] N7 N1 N3 N3 N4 N1 N6 N1 N5");
+	s.head.flags |= PV_SAMPLE_NAT_END;
+	expect(&s, &lead, "greenlet N3 N4 P2 N6 P1 N5");
+
+	/* up to 3.9 every eval frame is counted */
+	s = make(PV_SAMPLE_PY_END);
+	python(&s, 1, END);
+	native(&s, 1, EVAL);
+	native(&s, 3, 0);
+	native(&s, 1, EVAL);
+	expect(&s, &greenlet_counted, "greenlet N3 P1");
+
+	/* a call back into Python from its C code: the Python frames go on */
+	s = make(BOTH);
+	python(&s, 1, END);
+	python(&s, 2, END);
+	native(&s, 1, EVAL);
+	native(&s, 3, 0);
+	native(&s, 1, EVAL);
+	expect(&s, &lead, "P2 N3 P1");
+	ck_assert(merged.complete);
+	/* the same, but it cannot be either */
+	s.head.n_runs++;
+	expect(&s, &lead, "[mismatch] N1 N3 N1");
+}
+END_TEST
+
+/* Its own C functions at the leaf: registers, stack and Python state are being exchanged. */
+START_TEST(a_switch_of_greenlets)
+{
+	static const struct pv_merge_options lead = { .greenlet = 3 },
+					     apart = { .greenlet = 3, .apart_state = true };
+	struct sample s = make(BOTH);
+
+	python(&s, 1, END);
+	native(&s, 8, PV_NAT_EXACT);
+	native(&s, 3, 0);
+	native(&s, 3, 0);
+	native(&s, 1, EVAL);
+	expect(&s, &lead, "P1 N3 N3 N8");
+	ck_assert(merged.complete);
+	/* whose Python frames these are is not known */
+	expect(&s, &apart, "[greenlet switch] N3 N3 N8");
+	ck_assert(merged.marked && !merged.complete);
+	ck_assert_uint_eq(merged.loss, PV_LOSS_SWITCH);
+	/* no agreement: not the one nor the other */
+	s.head.n_runs = 2;
+	expect(&s, &lead, "[greenlet switch] N3 N3 N8");
+	s.head.n_runs = 1;
+	s.head.flags &= ~PV_SAMPLE_NAT_END;
+	expect(&s, &lead, "[greenlet switch] N3 N3 N8");
+	s.head.flags = BOTH | PV_SAMPLE_REANCHORED;
+	expect(&s, &lead, "[greenlet switch] N3 N3 N8");
+
+	/* a single one is a call that switches nothing, such as getcurrent() */
+	s = make(BOTH);
+	python(&s, 1, END);
+	native(&s, 3, PV_NAT_EXACT);
+	native(&s, 1, EVAL);
+	expect(&s, &apart, "P1 N3");
+	ck_assert(merged.complete);
+}
+END_TEST
+
 START_TEST(nothing_at_all)
 {
 	struct sample s = make(0);
@@ -1034,6 +1123,8 @@ int main(void)
 	tcase_add_test(tcase, program_that_was_not_read_yet);
 	tcase_add_test(tcase, program_that_is_no_more);
 	tcase_add_test(tcase, child_in_its_parents_memory);
+	tcase_add_test(tcase, greenlets);
+	tcase_add_test(tcase, a_switch_of_greenlets);
 	tcase_add_test(tcase, nothing_at_all);
 	tcase_add_test(tcase, sizes_that_cannot_be);
 	tcase_add_test(tcase, every_combination_of_flags);

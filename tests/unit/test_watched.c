@@ -185,14 +185,14 @@ START_TEST(an_image_says_what_its_program_is)
 	ok(pv_watched_exec(self, 2, 100, "self"));
 	/* an exec that was not told yet: the image is of neither of these */
 	pv_watched_now(self)->problem = strdup("stays");
-	ok(pv_watched_read(self, 3, NULL, objects));
+	ok(pv_watched_read(self, 3, NULL, objects, false));
 	ck_assert_uint_eq(self->image_generation, 3);
 	ck_assert_uint_gt(self->image.n_mappings, 0);
 	ck_assert_str_eq(pv_watched_now(self)->problem, "stays");
 	/* when it is told the image is its own */
 	ok(pv_watched_exec(self, 3, 200, "self"));
 	ck_assert_ptr_null(pv_watched_now(self)->problem);
-	ok(pv_watched_read(self, 3, &self->image, objects));
+	ok(pv_watched_read(self, 3, &self->image, objects, false));
 	ck_assert_ptr_null(pv_watched_refused(self, objects));
 	pv_watched_destroy(self);
 	pv_objects_destroy(objects);
@@ -205,7 +205,7 @@ START_TEST(a_process_that_is_gone)
 	struct pv_err *err;
 
 	ok(pv_objects_create(NULL, &objects));
-	err = pv_watched_read(watched, 1, NULL, objects);
+	err = pv_watched_read(watched, 1, NULL, objects, false);
 	ck_assert_ptr_nonnull(err);
 	ck_assert_int_eq(err->kind, PV_ERR_NOPROC);
 	pv_err_destroy(err);

@@ -3,7 +3,7 @@
 // Nodes are numbered depth first: the subtree of node i is i to end[i] - 1.
 
 // Kinds of frames, as in model/profile.h.
-const PYTHON = 0, NATIVE = 1, INLINED = 2, KERNEL = 3, MARKER = 4, THREAD = 5, PROCESS = 6;
+const PYTHON = 0, NATIVE = 1, INLINED = 2, KERNEL = 3, MARKER = 4, THREAD = 5, PROCESS = 6, LABEL = 7;
 
 // Layers of time: what the bar shows and a key folds.
 const LAYERS = [
@@ -12,7 +12,7 @@ const LAYERS = [
 	{ id: 'kernel', name: 'kernel', key: '3', letter: 'k', kinds: [KERNEL] },
 ];
 const OTHER = LAYERS.length; // markers, and stacks without a frame
-const LAYER_OF_KIND = [0, 1, 1, 2, OTHER, OTHER, OTHER];
+const LAYER_OF_KIND = [0, 1, 1, 2, OTHER, OTHER, OTHER, OTHER];
 
 class Profile {
 	constructor(meta, sections) {

@@ -59,7 +59,7 @@ class Panel {
 	showFacts(fn, { frame, loc }, zoom, everywhere) {
 		const { profile, sums } = this;
 		const kind = profile.fnKind[fn], own = profile.fnOwn[fn];
-		const what = ['Python', 'C', 'C, inlined', 'kernel', 'marker', 'thread', 'process'][kind];
+		const what = ['Python', 'C', 'C, inlined', 'kernel', 'marker', 'thread', 'process', 'what runs the frames below'][kind];
 		const rows = [];
 		if (frame) {
 			rows.push(this.row('total', this.of(frame.total), frame.leaves ? 'time at the leaf that comes this way'
@@ -177,6 +177,7 @@ Panel.MARKERS = {
 	'[unwind break]': 'Native frames are missing here; the stack goes on at the next Python frame, which is right.',
 	'[new mapping]': 'The native stack ended in a mapping that was not known yet, such as a library just loaded.',
 	'[torn]': 'The sample fell between two stores with which the interpreter switches frames; its Python frames are not shown.',
+	'[greenlet switch]': 'The thread was exchanging its stack for another greenlet’s; its Python frames are not shown.',
 	'[mismatch]': 'The Python and the native half disagree; the Python frames are not shown.',
 	'[python unreadable]': 'The Python frames could not be read whole; they are not shown.',
 	'[unknown code]': 'A Python frame whose names did not arrive.',

@@ -132,7 +132,7 @@ class Folding {
 	// stays, too; apart: so do the root frames of processes and threads; lines: apart by line
 	constructor(profile, { layers, own, calls, apart, lines }) {
 		Object.assign(this, { profile, layers, own, calls, apart, lines });
-		const kinds = new Uint8Array(PROCESS + 1);
+		const kinds = new Uint8Array(LABEL + 1);
 		for (const layer of LAYERS) {
 			if (layers.includes(layer.letter))
 				layer.kinds.forEach(kind => { kinds[kind] = 1; });

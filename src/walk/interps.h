@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Several interpreters in one process: a thread that runs code of another one has a
+ * thread state of each, with frames of its own, which stand on one C stack, one
+ * after the other.  Input: w->tstate, the one that walk/own.h has found.  Output:
+ * the innermost as w->tstate, and in which order the others follow.
+ *
+ * Up to 3.11 the key leads to the thread's first state, from 3.12 on to the one that
+ * was last attached: CPython Python/pystate.c, bind_gilstate_tstate().
+ *
+ * What cannot be put in order is left out: then the native frames tell that Python
+ * frames are missing, and the sample is marked.
+ */
+#ifndef PV_WALK_INTERPS_H
+#define PV_WALK_INTERPS_H
+
+#include "walk/own.h"
+
+/* Does the state in tstate_bytes, at `at`, have frames?  Then where they begin, if the C stack
+ * tells. */
+static inline bool pv_interps_active(const struct pv_ctx *c, __u64 at, __u64 *where_ret)
+{
+	const struct pv_walk *w = c->w;
+	const struct pv_pylayout *py = &c->proc->py;
+	__u64 frame = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_frame);
+
+	*where_ret = 0;
+	if (py->ts_root_cframe != PV_OFF_NONE) {
+		if (py->ts_cframe == PV_OFF_NONE)
+			*where_ret = frame;
+		else
+			*where_ret =
+				PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_cframe);
+		/* up to 3.12 another thread may run in a state that this one has made */
+		return frame && *where_ret != at + py->ts_root_cframe && *where_ret >= w->sp &&
+		       (*where_ret < w->fsbase || w->fsbase < w->sp);
+	}
+	if (py->ts_base_frame != PV_OFF_NONE &&
+	    frame == PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_base_frame))
+		return false;
+	return frame != 0;
+}
+
+static long pv_interps_step(__u32 index, void *arg)
+{
+	struct pv_ctx *c = arg;
+	struct pv_walk *w = c->w;
+	__u64 where;
+	__u32 i;
+
+	(void)index;
+	if (pv_own_list_read(c))
+		return 1;
+	if (!w->own_at || !pv_interps_active(c, w->own_at, &where))
+		return 0;
+	i = w->n_states++ & (PV_WALK_STATES - 1);
+	w->state[i] = w->own_at;
+	w->state_at[i] = where;
+	return 0;
+}
+
+/*
+ * Takes out the one that is lowest on the stack; 0: none is left.  What it has found is kept in the
+ * walk, not in registers: the verifier would follow each combination.
+ */
+static inline __u64 pv_interps_take(struct pv_walk *w)
+{
+	__u64 best;
+	__u32 i;
+
+	w->take_at = ~0ULL;
+	w->take = 0;
+	for (i = 0; i < PV_WALK_STATES; i++) {
+		if (i < w->n_states && w->state[i] && w->state_at[i] < w->take_at) {
+			w->take_at = w->state_at[i];
+			w->take = i;
+		}
+	}
+	if (w->take_at == ~0ULL)
+		return 0;
+	i = w->take & (PV_WALK_STATES - 1);
+	best = w->state[i];
+	w->state[i] = 0;
+	return best;
+}
+
+/* Where the C stack does not tell, two can be put in order if one is known to be the inner one. */
+static inline void pv_interps_order(struct pv_ctx *c)
+{
+	struct pv_walk *w = c->w;
+	const struct pv_pylayout *py = &c->proc->py;
+	__u32 i;
+
+	if (py->ts_root_cframe != PV_OFF_NONE)
+		return;
+	w->take_at = w->tstate;
+	/* the holder of the GIL is the one that runs; without it nothing tells */
+	if (py->rt_tstate_current && w->n_states > 1 &&
+	    pv_read(c, &w->take_at, 8, c->proc->runtime + py->rt_tstate_current))
+		w->take_at = 0;
+	w->take = 0;
+	for (i = 0; i < PV_WALK_STATES; i++) {
+		w->state_at[i] = w->state[i] != w->take_at;
+		if (i < w->n_states && w->state[i] == w->take_at)
+			w->take++;
+	}
+	if (w->n_states > 2 || (w->n_states == 2 && !w->take))
+		w->n_states = 0;
+}
+
+static inline void pv_interps_find(struct pv_ctx *c)
+{
+	struct pv_walk *w = c->w;
+	const struct pv_pylayout *py = &c->proc->py;
+	__u64 ends[2] = {}, inner; /* pyruntime.interpreters.head and .main, from 3.7 to 3.15 */
+
+	w->n_states = w->several = 0;
+	/* a new one becomes the head */
+	if (!py->is_id ||
+	    pv_read(c, ends, sizeof(ends), c->proc->runtime + py->rt_interpreters_head) ||
+	    ends[0] == ends[1])
+		return;
+	w->several = 1;
+	w->own_interp = ends[0];
+	w->own_next = w->own_interp_next = 0;
+	w->own_done = 0;
+	pv_loop(PV_OWN_STEPS, pv_interps_step, c);
+	if (!w->own_done || w->n_states > PV_WALK_STATES)
+		w->n_states = 0;
+	pv_interps_order(c);
+	inner = pv_interps_take(w);
+	if (inner)
+		w->tstate = inner;
+}
+
+#endif

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""--tasks: the frame of a task stands above its coroutine, and nowhere else.
+
+The truth is what targets/tasks.py says of itself: which function runs in which task.
+"""
+import collections
+import json
+import os
+
+import live
+import pytest
+
+TARGET = "tasks.py"
+DEBIAN = "/usr/bin/python3"
+
+
+def labels(stack):
+	"""What stands between the event loop and the outermost coroutine, and whether it is in one piece."""
+	at = [i for i, f in enumerate(stack.frames) if f.text.startswith("task ") or f.text in ("several tasks", "more tasks")]
+	if not at:
+		return []
+	assert at == list(range(at[0], at[0] + len(at))), stack
+	return [stack.frames[i].text[5:] for i in at]
+
+
+def check(victim, stacks, summary):
+	truth = json.loads(victim.wait_line(b"TASKS")[6:])
+	seen, wrong, unnamed = {}, {}, 0
+	for stack in stacks:
+		burning = [f.function.rpartition(".")[2] for f in stack.python() if f.function.rpartition(".")[2].startswith("burn_")]
+		if not burning:
+			continue
+		assert len(burning) == 1
+		shown, true = labels(stack), truth[burning[0]]
+		if shown == [] and summary["lost"]["task"]:
+			unnamed += stack.count
+			continue
+		if shown != true:
+			wrong[burning[0]] = (true, shown, repr(stack))
+		# right above the coroutine: the next Python frame
+		after = next(i for i, f in enumerate(stack.frames) if f.text.startswith("task "))
+		while stack.frames[after].text.startswith("task "):
+			after += 1
+		assert stack.frames[after].kind == "python", stack
+		seen[burning[0]] = seen.get(burning[0], 0) + stack.count
+	assert not wrong, list(wrong.items())[:3]
+	return truth, seen, unnamed
+
+
+def test_names(interp, target):
+	if interp.version < (3, 8):
+		victim = target(interp, "waits.py", "sleep")
+		run = live.pitviper("record", "--tasks", "-d", 0.2, "-o", "/dev/null", "-p", victim.pid)
+		assert run.status == 4 and b"before CPython 3.8" in run.err, run
+		return
+	victim = target(interp, TARGET, "asyncio", ready=False)
+	line = victim.wait_line(b"TASKS")
+	victim.buffer = line.encode() + b"\n" + victim.buffer
+	stacks, summary, _ = live.record("-p", victim.pid, "--tasks", seconds=1, hz=1999)
+	truth, seen, unnamed = check(victim, stacks, summary)
+	assert summary["samples"] > 50
+	assert summary["lost"]["task"] <= 0.01 * summary["samples"] and unnamed <= summary["lost"]["task"]
+	assert len(seen) >= 0.7 * len(truth), (set(truth) - set(seen), summary)
+	assert victim.alive()
+
+
+def start(spawn, kind):
+	victim = spawn(DEBIAN, os.path.join(live.TARGETS, TARGET), kind, ready=False)
+	line = victim.wait_line(b"TASKS")
+	victim.buffer = line.encode() + b"\n" + victim.buffer
+	return victim
+
+
+def test_uvloop(spawn):
+	victim = start(spawn, "uvloop")
+	stacks, summary, _ = live.record("-p", victim.pid, "--tasks", seconds=1, hz=1999)
+	truth, seen, unnamed = check(victim, stacks, summary)
+	assert len(seen) >= 0.7 * len(truth) and not unnamed
+
+
+def test_without_the_option(spawn):
+	victim = start(spawn, "asyncio")
+	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.3, hz=999)
+	assert not any(labels(s) for s in stacks) and not summary["lost"]["task"]
+
+
+def test_tasks_of_python_code(spawn):
+	"""They cannot be read: no name is shown, and each sample says so."""
+	victim = start(spawn, "python")
+	stacks, summary, _ = live.record("-p", victim.pid, "--tasks", seconds=0.7, hz=999)
+	truth, seen, unnamed = check(victim, stacks, summary)
+	assert not seen and unnamed > 20
+	assert summary["lost"]["task"] >= unnamed
+
+
+def test_from_the_start(newest, tmp_path):
+	"""asyncio is imported while it is recorded: names from then on, and until then it is said."""
+	script = tmp_path / "late.py"
+	script.write_text("import time\nend = time.monotonic() + 0.3\nwhile time.monotonic() < end: pass\n"
+			  "import asyncio\nasync def burn():\n\tend = time.monotonic() + 1\n\twhile time.monotonic() < end: pass\n"
+			  "asyncio.run(burn())\n")
+	stacks, summary, _ = live.record("--tasks", "--", newest.path, script, hz=999)
+	named = sum(s.count for s in stacks if labels(s) == ["Task-1"])
+	burning = sum(s.count for s in stacks if any(f.function == "burn" for f in s.python()))
+	assert burning > 20 and named >= 0.5 * burning, (named, burning, summary)
+
+
+# ---- stack --tasks
+
+def stack_tasks(victim):
+	run = live.pitviper("stack", "--tasks", "--json", victim.pid)
+	assert run.status == 0, run
+	return live.loads(run.out)
+
+
+def as_truth(shown):
+	"""The tasks of pitviper in the words of the target."""
+	out = []
+	for task in shown["tasks"]:
+		out.append({"name": task["name"],
+			    "frames": [[f["function"], f["line"]] for f in task["frames"]],
+			    "awaited_by": sorted(shown["tasks"][i]["name"] for i in task["awaited_by"])})
+	return out
+
+
+def in_order(tasks):
+	return sorted(tasks, key=lambda t: json.dumps(t, sort_keys=True))
+
+
+@pytest.mark.minor((3, 14), (3, 15))
+def test_all_tasks(interp, target):
+	"""Names, coroutines with lines, and who waits for whom, as the interpreter itself says."""
+	victim = target(interp, "tasktree.py", "still", ready=False)
+	truth = json.loads(victim.wait_line(b"TASKS")[6:])
+	shown = stack_tasks(victim)
+	assert shown["tasks_known"] == "all" and shown["tasks_consistent"]
+	whole = {t["name"]: t["whole"] for t in shown["tasks"]}
+	# deeper than is shown: its innermost coroutines are left out, and it says so
+	assert [n for n, w in whole.items() if not w] == ["very deep"]
+	mine = as_truth(shown)
+	for tasks in (mine, truth):
+		for task in tasks:
+			if task["name"] == "very deep":
+				task["frames"] = task["frames"][:64]
+	assert in_order(mine) == in_order(truth)
+	assert len(truth) >= 12 and max(len(t["awaited_by"]) for t in truth) == 2
+	text = live.pitviper("stack", "--tasks", victim.pid).out.decode()
+	for task in truth:
+		assert "task " + task["name"] + "\n" in text or "task %s (not all" % task["name"] in text, (task, text)
+	assert text.count("task shared, see above") == 1
+	assert text.count("\n%d tasks\n" % len(truth)) == 1
+
+
+@pytest.mark.minor((3, 14), (3, 15))
+def test_tasks_in_a_circle(interp, target):
+	victim = target(interp, "tasktree.py", "circle", ready=False)
+	truth = json.loads(victim.wait_line(b"TASKS")[6:])
+	shown = as_truth(stack_tasks(victim))
+	ring = [{"name": t["name"], "awaited_by": t["awaited_by"]} for t in shown if t["name"].startswith("ring")]
+	assert in_order(ring) == in_order(truth)
+	text = live.pitviper("stack", "--tasks", victim.pid).out.decode()
+	assert text.count("in a circle of tasks") == 1 and text.count("task ring 0, see above") == 1
+
+
+@pytest.mark.minor((3, 14), (3, 15))
+def test_tasks_that_come_and_go(interp, target):
+	"""What stands still is whole all the same, or it is said that it may not be."""
+	victim = target(interp, "tasktree.py", "burst")
+	said = collections.Counter()
+	for _ in range(3):
+		shown = stack_tasks(victim)
+		said[shown["tasks_consistent"]] += 1
+		names = [t.get("name") for t in shown["tasks"]]
+		if shown["tasks_consistent"]:
+			assert {"shared", "first", "second", "never", "burst", "of another thread"} <= set(names)
+	print(said)
+	assert victim.alive()
+
+
+@pytest.mark.few
+def test_stack_of_older(interp, target):
+	"""The running task in the thread's stack; what is not known is said."""
+	if interp.version < (3, 8):
+		victim = target(interp, "waits.py", "sleep")
+		run = live.pitviper("stack", "--tasks", victim.pid)
+		assert run.status == 4 and b"before CPython 3.8" in run.err, run
+		return
+	if interp.version >= (3, 14):
+		return
+	victim = target(interp, TARGET, "asyncio")
+	shown = stack_tasks(victim)
+	assert shown["tasks_known"] == "running only" and "tasks" not in shown
+	loops = [t for t in shown["threads"] if any(f["function"].rpartition(".")[2].startswith("work_") for f in t["frames"])]
+	for thread in loops:
+		assert any(f["kind"] == "label" and f["function"].startswith("task ") for f in thread["frames"]), thread
+	assert b"only tasks that run are shown" in live.pitviper("stack", "--tasks", victim.pid).out
