@@ -97,7 +97,7 @@ struct pv_prefix {
 /* The text of a source file, as it was when it was first seen in a stack. */
 struct pv_source {
 	uint32_t file; /* string id, as in pv_loc.file */
-	bool changed;  /* newer than the process: its lines may not be those that run */
+	bool changed;  /* may be newer than what the process read */
 	char *text;    /* owned, NUL-terminated; any bytes */
 	size_t n;
 };

@@ -35,7 +35,7 @@ const Quality = (() => {
 		say(quality.missing, Text.plural(quality.missing, 'sample') + ' (' + Text.percent(quality.missing, quality.expected) +
 			') fewer than the CPU time that the kernel counted is worth.');
 		say(quality.children, Text.show(quality.children) + ', not recorded: --children takes them along.');
-		say(changed.length, 'Sources changed since the process read them, so lines may not be those that ran: ' +
+		say(changed.length, 'Sources that may be newer than what the process read, so lines may not be those that ran: ' +
 			Text.cut(changed.join(', '), 400) + '.');
 		return { bad, samples, cost };
 	}
