@@ -218,6 +218,9 @@ void pv_profile_sort_ticks(struct pv_profile *profile);
 struct pv_err *pv_profile_add_note(struct pv_profile *profile, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* What was counted of the whole capture is not known of a part of it (pv_totals_known()). */
+void pv_profile_forget_totals(struct pv_profile *profile);
+
 /* Forgets nodes, samples and ticks; locations, threads and the rest stay. */
 void pv_profile_forget_stacks(struct pv_profile *profile);
 
