@@ -279,7 +279,13 @@ struct pv_err *pv_answer_of(const struct pv_profile *profile, const struct pv_lo
 	struct writer w = { .profile = profile };
 
 	w.answer.spans = (struct pv_vec)PV_VEC(struct pv_span);
-	if (load->idle) {
+	if (!profile->period_ns && load->samples) {
+		SAY(&w, "On CPU for %s sample%s: ", pv_text_number(load->samples).text,
+		    load->samples == 1 ? "" : "s");
+		say_layers(&w, load);
+		say_tasks(&w, load);
+		SAY(&w, "\n");
+	} else if (load->idle) {
 		say_idle(&w, load, wait);
 	} else {
 		say_cpu(&w, load);

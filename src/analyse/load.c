@@ -44,7 +44,9 @@ struct pv_err *pv_load_of(const struct pv_profile *profile, struct pv_load *ret)
 		load.cpu_ns = profile->target_cpu_ns;
 	if (load.wall_ns)
 		load.cpus = (double)load.cpu_ns / load.wall_ns;
-	load.idle = pv_load_is_idle(load.cpu_ns, load.wall_ns);
+	/* samples of an unknown length are of an unknown time */
+	load.idle = (profile->period_ns || !load.samples) &&
+		    pv_load_is_idle(load.cpu_ns, load.wall_ns);
 	load.rough = load.samples < ROUGH_SAMPLES;
 	*ret = load;
 	return NULL;

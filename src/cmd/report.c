@@ -153,9 +153,7 @@ static struct pv_err *keep_threads(struct report *report)
 	if (!n_threads)
 		return pv_err_create(PV_ERR_FAILED, "there is no such %s in %s",
 				     filter.thread ? "thread" : "process", report->path);
-	profile->target_cpu_ns = 0;
-	profile->n_unwatched = profile->unwatched_cpu_ns = profile->unwatched_least = 0;
-	profile->waiting = (struct pv_waiting){ 0 };
+	pv_profile_forget_totals(profile);
 	if (filter.pid)
 		err = pv_profile_add_note(profile, "only samples of process %u are shown",
 					  filter.pid);

@@ -136,7 +136,8 @@ static struct pv_err *print_problems(const struct page *page)
 			err = append_string(page, profile->problem, &prose.text);
 		if (!err)
 			err = pv_str_appendf(&prose.text, ".\n");
-	} else if (!profile->interpreter && page->verdict->load.n_processes < 2) {
+	} else if (profile->pid && !profile->interpreter && !profile->quality.with_python &&
+		   page->verdict->load.n_processes < 2) {
 		err = pv_str_appendf(&prose.text, "No CPython in ");
 		if (!err)
 			err = append_string(page, profile->target_name, &prose.text);
@@ -154,6 +155,10 @@ static void format_seconds(const struct page *page, uint64_t samples, char *buff
 {
 	double s = samples * page->profile->period_ns / 1e9;
 
+	if (!page->profile->period_ns) {
+		snprintf(buffer, size, "-");
+		return;
+	}
 	snprintf(buffer, size, "%.*f s", s < 9.995 ? 2 : s < 99.95 ? 1 : 0, s);
 }
 
@@ -346,6 +351,8 @@ static struct pv_err *say_cost(const struct pv_profile *profile, struct pv_str *
 {
 	struct pv_err *err = NULL;
 
+	if (!pv_totals_known(profile))
+		return pv_str_append(str, ".", 1);
 	/* without samples there was nothing to measure */
 	if (profile->probe_ns || !profile->quality.samples)
 		err = pv_str_appendf(str, "; cost %.2g %% of one CPU in the target, ",

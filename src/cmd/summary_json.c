@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "cmd/summary.h"
+#include "model/doubts.h"
 #include "model/frame.h"
 #include "model/profile.h"
 #include "model/strings.h"
@@ -39,7 +40,8 @@ static void put_samples(struct pv_json *json, const char *key, const struct pv_p
 {
 	pv_json_begin(json, key, '{');
 	pv_json_int(json, "samples", samples);
-	pv_json_double(json, "seconds", seconds(samples * profile->period_ns));
+	if (profile->period_ns)
+		pv_json_double(json, "seconds", seconds(samples * profile->period_ns));
 	pv_json_double(json, "share", share(samples, of));
 	pv_json_end(json, '}');
 }
@@ -189,9 +191,11 @@ static void put_load(struct pv_json *json, const struct pv_profile *profile,
 	const struct pv_load *load = &verdict->load;
 	const struct pv_layers *layers = &load->layers;
 
-	pv_json_double(json, "on_cpu_s", seconds(load->cpu_ns));
-	pv_json_double(json, "cpus", load->cpus);
-	pv_json_bool(json, "idle", load->idle);
+	if (profile->period_ns) {
+		pv_json_double(json, "on_cpu_s", seconds(load->cpu_ns));
+		pv_json_double(json, "cpus", load->cpus);
+		pv_json_bool(json, "idle", load->idle);
+	}
 	pv_json_bool(json, "no_native", profile->no_native);
 	pv_json_bool(json, "no_kernel", profile->no_kernel);
 	pv_json_begin(json, "layers", '{');
@@ -202,17 +206,30 @@ static void put_load(struct pv_json *json, const struct pv_profile *profile,
 	pv_json_end(json, '}');
 }
 
+static void put_totals(struct pv_json *json, const struct pv_profile *profile,
+		       const struct pv_load *load)
+{
+	if (!pv_totals_known(profile))
+		return;
+	pv_json_double(json, "samples_expected",
+		       profile->period_ns ? (double)profile->target_cpu_ns / profile->period_ns
+					  : 0);
+	pv_json_int(json, "samples_missing", load->missing);
+	pv_json_double(json, "target_cpu_s", seconds(profile->target_cpu_ns));
+	pv_json_int(json, "children", profile->n_unwatched);
+	pv_json_double(json, "children_cpu_s", seconds(profile->unwatched_cpu_ns));
+	pv_json_bool(json, "children_at_least", profile->unwatched_least);
+	pv_json_double(json, "own_cpu_s", seconds(profile->own_cpu_ns));
+	pv_json_double(json, "bpf_run_s", seconds(profile->probe_ns));
+}
+
 static void put_quality(struct pv_json *json, const struct pv_profile *profile,
 			const struct pv_load *load)
 {
 	const struct pv_quality *quality = &profile->quality;
 
 	pv_json_int(json, "samples", quality->samples);
-	pv_json_double(json, "samples_expected",
-		       profile->period_ns ? (double)profile->target_cpu_ns / profile->period_ns
-					  : 0);
 	pv_json_int(json, "samples_lost", load->lost);
-	pv_json_int(json, "samples_missing", load->missing);
 	pv_json_int(json, "complete", quality->complete);
 	pv_json_int(json, "bridged", quality->bridged);
 	pv_json_int(json, "truncated", quality->truncated);
@@ -224,12 +241,7 @@ static void put_quality(struct pv_json *json, const struct pv_profile *profile,
 	pv_json_bool(json, "cut", profile->cut);
 	if (profile->note)
 		put_string(json, "note", profile, profile->note);
-	pv_json_double(json, "target_cpu_s", seconds(profile->target_cpu_ns));
-	pv_json_int(json, "children", profile->n_unwatched);
-	pv_json_double(json, "children_cpu_s", seconds(profile->unwatched_cpu_ns));
-	pv_json_bool(json, "children_at_least", profile->unwatched_least);
-	pv_json_double(json, "own_cpu_s", seconds(profile->own_cpu_ns));
-	pv_json_double(json, "bpf_run_s", seconds(profile->probe_ns));
+	put_totals(json, profile, load);
 }
 
 static void put_target(struct pv_json *json, const struct pv_profile *profile)
@@ -242,7 +254,8 @@ static void put_target(struct pv_json *json, const struct pv_profile *profile)
 	if (profile->problem)
 		put_string(json, "python_error", profile, profile->problem);
 	pv_json_double(json, "duration_s", seconds(profile->duration_ns));
-	pv_json_double(json, "period_s", seconds(profile->period_ns));
+	if (profile->period_ns)
+		pv_json_double(json, "period_s", seconds(profile->period_ns));
 }
 
 struct pv_err *pv_summary_json(const struct pv_profile *profile, const struct pv_live *live,

@@ -19,6 +19,12 @@ enum {
 	UNWATCHED_PERCENT = 1,
 };
 
+bool pv_totals_known(const struct pv_profile *profile)
+{
+	/* pitviper's own time is never nothing */
+	return profile->own_cpu_ns || profile->target_cpu_ns || profile->probe_ns;
+}
+
 struct pv_missing pv_missing_of(const struct pv_profile *profile)
 {
 	uint64_t have = pv_losses_samples(&profile->losses), missing;

@@ -14,6 +14,12 @@
 struct pv_profile;
 struct pv_str;
 
+/*
+ * Is it known what CPU time the target, pitviper and children that are not recorded used?
+ * Not of a part of a capture, nor of a recording that breaks off before it says so.
+ */
+bool pv_totals_known(const struct pv_profile *profile);
+
 struct pv_missing {
 	uint64_t expected; /* samples that the target's CPU time is worth; 0 = not known */
 	uint64_t missing;  /* of those, neither taken nor counted as lost; 0 within the noise */

@@ -417,6 +417,13 @@ struct pv_err *pv_profile_add_note(struct pv_profile *profile, const char *forma
 	return pv_strings_add(profile->strings, joined, n, &profile->note);
 }
 
+void pv_profile_forget_totals(struct pv_profile *profile)
+{
+	profile->target_cpu_ns = profile->own_cpu_ns = profile->probe_ns = 0;
+	profile->n_unwatched = profile->unwatched_cpu_ns = profile->unwatched_least = 0;
+	profile->waiting = (struct pv_waiting){ 0 };
+}
+
 void pv_profile_forget_stacks(struct pv_profile *profile)
 {
 	profile->nodes.n = 1;

@@ -99,7 +99,7 @@ struct pv_prefix {
 /* The text of a source file, as it was when it was first seen in a stack. */
 struct pv_source {
 	uint32_t file; /* string id, as in pv_loc.file */
-	bool changed;  /* newer than the process: its lines may not be those that run */
+	bool changed;  /* may be newer than what the process read */
 	char *text;    /* owned, NUL-terminated; any bytes */
 	size_t n;
 };
@@ -219,6 +219,9 @@ void pv_profile_sort_ticks(struct pv_profile *profile);
 /* Adds a sentence (without a full stop) to profile->note; "; " stands between two. */
 struct pv_err *pv_profile_add_note(struct pv_profile *profile, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* What was counted of the whole capture is not known of a part of it (pv_totals_known()). */
+void pv_profile_forget_totals(struct pv_profile *profile);
 
 /* Forgets nodes, samples and ticks; locations, threads and the rest stay. */
 void pv_profile_forget_stacks(struct pv_profile *profile);

@@ -100,9 +100,11 @@ static void meta_capture(struct pv_json *json, const struct pv_profile *profile)
 	pv_json_int(json, "n_slices", profile->n_slices);
 	pv_json_int(json, "period_ns", (int64_t)profile->period_ns);
 	pv_json_int(json, "duration_ns", (int64_t)profile->duration_ns);
-	pv_json_int(json, "target_cpu_ns", (int64_t)profile->target_cpu_ns);
-	pv_json_int(json, "own_cpu_ns", (int64_t)profile->own_cpu_ns);
-	pv_json_int(json, "probe_ns", (int64_t)profile->probe_ns);
+	if (pv_totals_known(profile)) {
+		pv_json_int(json, "target_cpu_ns", (int64_t)profile->target_cpu_ns);
+		pv_json_int(json, "own_cpu_ns", (int64_t)profile->own_cpu_ns);
+		pv_json_int(json, "probe_ns", (int64_t)profile->probe_ns);
+	}
 	meta_waiting(json, profile);
 	pv_json_end(json, '}');
 }

@@ -414,6 +414,7 @@ static void read_totals(struct pv_rec_reader *r, struct pv_cursor *cursor)
 		losses->count[i] = 0;
 	r->n_odd_losses = 0;
 	r->tail = 0;
+	r->has_totals = true;
 	while (cursor->at < cursor->end && !r->malformed) {
 		uint64_t number = pv_cursor_varint(cursor), value = pv_cursor_varint(cursor);
 

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "model/filter.h"
 #include "model/profile.h"
 #include "model/strings.h"
 #include "recfile/format.h"
@@ -152,7 +153,7 @@ static struct pv_err *note_cut(struct pv_rec_reader *r)
 					  "because pitviper was "
 					  "killed or is still recording; what came before is shown",
 					  after_s);
-	if (!err && r->tail)
+	if (!err && r->tail && r->has_totals)
 		err = pv_profile_add_note(r->profile,
 					  "of its last %" PRIu64
 					  " samples it is not known how many are complete",
@@ -221,10 +222,7 @@ static struct pv_err *take_part(struct pv_rec_reader *r)
 	profile->duration_ns = to - from;
 	if (profile->start_unix_ns)
 		profile->start_unix_ns += from;
-	/* known of the whole only */
-	profile->target_cpu_ns = profile->own_cpu_ns = profile->probe_ns = 0;
-	profile->n_unwatched = profile->unwatched_cpu_ns = profile->unwatched_least = 0;
-	profile->waiting = (struct pv_waiting){ 0 };
+	pv_profile_forget_totals(profile);
 	return NULL;
 }
 
@@ -258,9 +256,12 @@ static struct pv_err *finish(struct pv_rec_reader *r)
 	if (!err && cut) {
 		profile->cut = true;
 		profile->quality.samples = r->n_kept;
+		if (!r->has_totals)
+			err = pv_profile_count_quality(profile);
 		if (r->last_ns > profile->duration_ns)
 			profile->duration_ns = r->last_ns;
-		err = note_cut(r);
+		if (!err)
+			err = note_cut(r);
 	}
 	if (!err)
 		err = note_rest(r);

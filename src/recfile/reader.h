@@ -35,7 +35,8 @@ struct pv_rec_reader {
 	/* uint32_t: from an id in the file to the one in the profile */
 	struct pv_vec strings, locs, nodes, processes, threads;
 	size_t n_modules;
-	bool forgot; /* nodes may be told again */
+	bool forgot;     /* nodes may be told again */
+	bool has_totals; /* so far */
 
 	uint64_t n_samples;  /* in the file */
 	uint64_t n_kept;     /* of them in the profile */

@@ -52,9 +52,9 @@ static bool may_be_file(const char *path, size_t n)
 static struct pv_err *keep(struct pv_sources *s, uint32_t file_id, const struct pv_file *file,
 			   pid_t pid)
 {
-	uint64_t start_ns;
+	uint64_t since_ns;
 	/* one that has ended meanwhile: nobody knows */
-	bool changed = !pv_process_start_ns(pid, &start_ns) || file->mtime_ns > start_ns;
+	bool changed = !pv_process_program_ns(pid, &since_ns) || file->mtime_ns > since_ns;
 
 	s->n_bytes += file->n;
 	return pv_profile_add_source(s->profile, file_id, file->text, file->n, changed);

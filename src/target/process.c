@@ -23,7 +23,12 @@
 #include "target/procfs.h"
 
 /* include/linux/sched.h; the flags stand in field 9 of stat. */
-enum { PF_EXITING_FLAG = 0x00000004, PF_KTHREAD_FLAG = 0x00200000 };
+enum {
+	PF_EXITING_FLAG = 0x00000004,
+	PF_FORKNOEXEC_FLAG = 0x00000040,
+	PF_KTHREAD_FLAG = 0x00200000,
+};
+enum { ANCESTORS_MAX = 1000 };
 
 struct stat_facts {
 	char name[16];
@@ -375,14 +380,29 @@ struct pv_err *pv_process_check(const struct pv_process *process)
 	return NULL;
 }
 
-bool pv_process_start_ns(pid_t pid, uint64_t *ret)
+/*
+ * An orphan's parent is a reaper: an ancestor, too, and therefore no later than the one
+ * that is looked for.
+ */
+bool pv_process_program_ns(pid_t pid, uint64_t *ret)
 {
+	uint64_t child_ticks = UINT64_MAX;
 	struct stat_facts facts;
-	struct pv_err *err = stat_read(pid, "stat", &facts);
 
-	if (err) {
-		pv_err_destroy(err);
-		return false;
+	for (int i = 0;; i++) {
+		struct pv_err *err = stat_read(pid, "stat", &facts);
+
+		if (err) {
+			pv_err_destroy(err);
+			return false;
+		}
+		/* the number of one that ended meanwhile is another's */
+		if (facts.start_ticks > child_ticks || i == ANCESTORS_MAX)
+			return false;
+		if (!(facts.flags & PF_FORKNOEXEC_FLAG))
+			break;
+		child_ticks = facts.start_ticks;
+		pid = facts.parent;
 	}
 	*ret = pv_clock_ns(CLOCK_REALTIME) - pv_clock_ns(CLOCK_BOOTTIME) +
 	       ticks_ns(facts.start_ticks + 1);

@@ -43,10 +43,12 @@ void pv_process_deinit(struct pv_process *process);
 struct pv_err *pv_process_check(const struct pv_process *process);
 
 /*
- * Time of day at which it was started, ns since 1970; up to a clock tick late,
- * and moved with the clock if that was set since.  False if it is gone.
+ * Since when it can have read the files of its program, ns since 1970: the start of the
+ * process, or, of a fork that has not executed anything, of the ancestor that has.  If an
+ * ancestor has ended, that is earlier.  Up to a clock tick late, and moved with the clock if
+ * that was set since.  False if it is gone, or an ancestor is not to be seen.
  */
-bool pv_process_start_ns(pid_t pid, uint64_t *ret);
+bool pv_process_program_ns(pid_t pid, uint64_t *ret);
 
 /* CPU time of all threads so far, ended ones included, ns; a zombie's, too; false: it is gone. */
 bool pv_process_cpu_ns(pid_t pid, uint64_t *ret);

@@ -142,6 +142,14 @@ static void show_others(void)
 	p->problem = string_of(p, "CPython 3.7 is not supported (3.8 to 3.13 are)");
 	show("a Python that cannot be read", p, NULL, 80, false);
 	pv_profile_destroy(p);
+	/* the first process is none, the one that is shown is */
+	p = profile_of(10);
+	p->interpreter = 0;
+	p->target_name = string_of(p, "sh");
+	add(p, 100, "p main /srv/a.py 3");
+	p->quality.with_python = 100;
+	show("Python in a child", p, NULL, 80, false);
+	pv_profile_destroy(p);
 	p = profile_of(10);
 	p->no_native = true;
 	p->no_kernel = true;

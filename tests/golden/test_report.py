@@ -19,6 +19,7 @@ import zlib
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.dont_write_bytecode = True
+import check_html  # noqa: E402
 import read_pvr  # noqa: E402
 
 WRITE, PITVIPER = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
@@ -136,6 +137,50 @@ def check_parts():
     check("--from, --to: a part says so", got.totals["note"] == b"only 15.00 to 30.50 s are shown")
 
 
+# What the kernel and pitviper counted of a capture, and cannot be told apart by parts of it.
+TOTALS = {"target_cpu_s", "own_cpu_s", "bpf_run_s", "samples_expected", "samples_missing", "children", "children_cpu_s",
+          "children_at_least"}
+
+
+def totals_of(path, *arguments):
+    """The keys of a summary that are totals, its text, and the totals in its page."""
+    status, out, _ = report("--json", *arguments, path, "-o", "part.html")
+    text = " ".join(report(*arguments, path)[1].split())
+    page = check_html.decode(pathlib.Path("part.html").read_bytes())["meta"]["capture"]
+    return TOTALS & set(json.loads(out)), text, {name for name in page if name.endswith("_cpu_ns") or name == "probe_ns"}
+
+
+def check_totals():
+    keys, text, page = totals_of("x.pvr")
+    check("totals of the whole", keys == TOTALS and "0.40 s in pitviper" in text and len(page) == 3, (keys, text, page))
+    for name, arguments in (("--from", ["--from", "15"]), ("--to", ["--to", "15"]), ("--process", ["--process", "4001"]),
+                            ("--thread", ["--thread", "4010"])):
+        keys, text, page = totals_of("x.pvr", *arguments)
+        check(f"{name}: no totals", not keys and not page and "pitviper" not in text.partition("`pitviper")[0]
+              and "cost" not in text, (keys, text, page))
+        report("x.pvr", "-q", "-o", "part.pvr", *arguments)
+        keys, text, page = totals_of("part.pvr")
+        check(f"{name}, written and read: no totals", not keys and not page and "cost" not in text, (keys, text, page))
+
+
+def check_cut_before_totals():
+    """A recording that breaks off before it says how long a sample is, and of what program."""
+    data = pathlib.Path("x.pvr").read_bytes()
+    at = 8
+    while struct.unpack_from("<H", data, at)[0] != 64:
+        at += 12 + struct.unpack_from("<I", data, at + 4)[0]
+    pathlib.Path("early.pvr").write_bytes(data[:at])
+    keys, text, page = totals_of("early.pvr")
+    check("no totals: none are said", not keys and not page and "cost" not in text, (keys, text, page))
+    check("no totals: no seconds, no idleness", "On CPU for 2,000 samples: " in text and "idle" not in text and
+          "0.00 s" not in text, text)
+    check("no totals: no program that is not Python", "No CPython" not in text, text)
+    check("no totals: quality is counted", "; all complete." in text and "not known" not in text, text)
+    summary = json.loads(report("--json", "early.pvr")[1])
+    check("no totals: for machines", not {"on_cpu_s", "cpus", "idle", "period_s"} & set(summary) and
+          "seconds" not in summary["layers"]["native"] and summary["samples"] == 2000, summary)
+
+
 def on_terminal(*arguments):
     """What stands on a terminal that is both standard output and standard error, on one line."""
     master, slave = pty.openpty()
@@ -187,6 +232,8 @@ def main():
         check_errors()
         check_outputs()
         check_parts()
+        check_totals()
+        check_cut_before_totals()
         check_wrong()
         os.chdir("/")
     sys.exit(failed)

@@ -129,10 +129,12 @@ def answer_problems(summary, words, compared):
 
 
 def quality_problems(summary, words, compared):
-    sentence = re.search(r"([\d,]+ samples?(?: \(few: shares are rough\))?, .*? s in pitviper)\.", words)[1]
+    known = "own_cpu_s" in summary
+    end = r".*? s in pitviper\." if known else r"(?:\d+\.\d|[^.])*\."
+    sentence = re.search(r"([\d,]+ samples?(?: \(few: shares are rough\))?, " + end + ")", words)[1][:-1]
     compared["quality"] += 1
     compared["missing"] += "fewer than" in sentence
-    samples, missing = summary["samples"], summary["samples_missing"]
+    samples, missing = summary["samples"], summary.get("samples_missing", 0)
     want = [samples] + [summary["samples_lost"]] * bool(summary["samples_lost"])
     if missing:
         want += [missing, 100 * missing / summary["samples_expected"]]
@@ -142,14 +144,17 @@ def quality_problems(summary, words, compared):
     if samples:
         want += [summary[name] for name in ("bridged", "truncated", "marked") if summary[name]]
     got = re.findall(r"[\d,]*\d(?:\.\d+)?(?:e[-+]\d+)?(?= |\))", sentence)
-    if "not measured" not in sentence:
+    compared["no totals"] += not known
+    if not known and "cost" in sentence:
+        yield f"{sentence} tells a cost that is not known"
+    if known and "not measured" not in sentence:
         cost = 100 * summary["bpf_run_s"] / summary["duration_s"]
         shown = re.search(r"cost ([\d.e-]+) % of one CPU", sentence)[1]
         got.remove("one") if "one" in got else None
         got.pop(-2)
         if abs(float(shown) - cost) > 0.05 * cost:
             yield f"cost {shown} is not {cost}"
-    yield from ordered("quality", got, want + [summary["own_cpu_s"]])
+    yield from ordered("quality", got, want + ([summary["own_cpu_s"]] if known else []))
     if ("none lost" in sentence) == bool(summary["samples_lost"]) or ("all complete" in sentence) != (
             bool(samples) and summary["complete"] == samples):
         yield f"{sentence} is not {summary}"
@@ -232,7 +237,7 @@ def main():
         check(f"{heading}: each number is in the JSON", list(number_problems(json.loads(text), plain, width, compared)))
     check("each kind of number was compared somewhere", [what for what in (
         "processes", "functions", "path", "quality", "losses", "children", "GC", "marked", "own part", "waiting",
-        "and more", "missing") if not compared[what]])
+        "and more", "missing", "no totals") if not compared[what]])
     layers = [json.loads(text) for text in objects]
     check("the JSON's layers are all samples", [str(j["layers"]) for j in layers if j["samples"] != sum(
         layer["samples"] for layer in j["layers"].values())])

@@ -272,7 +272,7 @@ def test_source_that_was_changed_or_is_not_there(page):
     page.open(TEXT)
     view = oracle.View(RECIPE)
     page.pointer(("click", frame_point(page, view, FETCH[:3])[0]))
-    assert "changed after the process read it" in page.text("#source .doubt")
+    assert "may be newer than what the process read" in page.text("#source .doubt")
     page.pointer(("click", frame_point(page, view, FETCH[:1])[0]))
     assert "not in the page" in page.text("#source .note")
     assert {67, 68, 69, 70} == set(page.code())

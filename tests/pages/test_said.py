@@ -284,3 +284,13 @@ def test_an_exec_is_no_other_process(page):
     assert page.js("return [...document.querySelectorAll('dialog tr')].filter(r => r.cells[0].textContent === 'processes')"
                    ".map(r => r.cells[1].textContent)") == ["2"]
     page.press("\ue00c")
+
+
+def test_totals_that_are_not_known_are_not_said(page):
+    """Of a part of a capture: neither as 0, nor as measured."""
+    for head, said in (["capture own_cpu_ns 1000000000"], True), ([], False):
+        page.open(profile("500 7 main | p f /srv/app/app.py - 3", head=head))
+        page.click("#quality")
+        rows = page.texts("dialog table:first-of-type th")
+        assert "samples" in rows
+        assert [name in rows for name in ("CPU time of pitviper", "CPU time of the target", "cost in the target")] == [said] * 3

@@ -19,7 +19,7 @@
 #include "target/file.h"
 #include "target/process.h"
 
-enum { NOBODY = 65534, N_MAX = 100 };
+enum { NOBODY = 65534, N_MAX = 100, MS = 1000000 };
 
 static char dir[64];
 
@@ -241,6 +241,91 @@ START_TEST(process_that_is_gone)
 }
 END_TEST
 
+static uint64_t program_ns(pid_t pid)
+{
+	uint64_t ns;
+
+	ck_assert(pv_process_program_ns(pid, &ns));
+	return ns;
+}
+
+/* What a child has become is told by the end of this pipe: an exec closes it, too. */
+static void wait_for_exec(int fd)
+{
+	char byte;
+
+	ck_assert_int_eq(read(fd, &byte, 1), 0);
+	close(fd);
+}
+
+static pid_t start_exec(void)
+{
+	int ready[2];
+	pid_t pid;
+
+	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (!pid) {
+		execlp("sleep", "sleep", "1000", NULL);
+		_exit(1);
+	}
+	close(ready[1]);
+	wait_for_exec(ready[0]);
+	return pid;
+}
+
+/* Until what starts now is later than this process by a clock tick. */
+static void wait_for_a_tick(void)
+{
+	bool later;
+	pid_t pid;
+
+	do {
+		pid = start_exec();
+		later = program_ns(pid) > program_ns(getpid()) + 9 * MS;
+		stop(pid);
+	} while (!later);
+}
+
+/*
+ * What a fork runs its ancestor may have read long before; what it has executed
+ * it has read itself.  The two clocks are not read at the same moment: a millisecond.
+ */
+START_TEST(time_of_a_fork)
+{
+	uint64_t own = program_ns(getpid());
+	pid_t fork_pid;
+
+	wait_for_a_tick();
+	fork_pid = start(do_nothing);
+	ck_assert_uint_lt(program_ns(fork_pid), own + MS);
+	ck_assert_uint_gt(program_ns(fork_pid), own - MS);
+	stop(fork_pid);
+}
+END_TEST
+
+/* Its parent has ended: who that was nobody tells, and so it is as old as its new parent. */
+START_TEST(time_of_an_orphan)
+{
+	int ready[2];
+	pid_t orphan, pid;
+
+	wait_for_a_tick();
+	ck_assert_int_eq(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		orphan = start(do_nothing);
+		_exit(write(ready[1], &orphan, sizeof(orphan)) != sizeof(orphan));
+	}
+	ck_assert_int_eq(read(ready[0], &orphan, sizeof(orphan)), sizeof(orphan));
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	ck_assert_uint_lt(program_ns(orphan), program_ns(getpid()) + MS);
+	kill(orphan, SIGKILL);
+	close(ready[0]);
+	close(ready[1]);
+}
+END_TEST
+
 /* A file of before the process, and one of after it. */
 START_TEST(time_of_file_and_process)
 {
@@ -256,12 +341,12 @@ START_TEST(time_of_file_and_process)
 	free(file.text);
 	ck_assert_uint_eq(file.mtime_ns, 1000000000ULL * 1000000000);
 	clock_gettime(CLOCK_REALTIME, &now);
-	ck_assert(pv_process_start_ns(pid, &start_ns));
+	ck_assert(pv_process_program_ns(pid, &start_ns));
 	/* within a minute of now, and not after it by more than its tick */
 	ck_assert_uint_gt(start_ns, (now.tv_sec - 60) * 1000000000ULL);
 	ck_assert_uint_lt(start_ns, now.tv_sec * 1000000000ULL + now.tv_nsec + 20000000);
 	stop(pid);
-	ck_assert(!pv_process_start_ns(pid, &start_ns));
+	ck_assert(!pv_process_program_ns(pid, &start_ns));
 }
 END_TEST
 
@@ -280,6 +365,8 @@ int main(void)
 	tcase_add_test(tcase, rights_of_the_process);
 	tcase_add_test(tcase, root_of_the_process);
 	tcase_add_test(tcase, process_that_is_gone);
+	tcase_add_test(tcase, time_of_a_fork);
+	tcase_add_test(tcase, time_of_an_orphan);
 	tcase_add_test(tcase, time_of_file_and_process);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

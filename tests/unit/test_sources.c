@@ -115,7 +115,7 @@ START_TEST(changed_by_seconds)
 	uint64_t start_ns;
 	time_t start;
 
-	ck_assert(pv_process_start_ns(getpid(), &start_ns));
+	ck_assert(pv_process_program_ns(getpid(), &start_ns));
 	start = start_ns / 1000000000;
 	put("before.py", "before", start - 2);
 	put("after.py", "after", start + 2);

@@ -205,7 +205,7 @@ class Answer {
 			return ['On CPU for ', { bold: profile.amount(n) }, '. '];
 		// The kernel's count is the truth where samples are missing.
 		const isShort = this.isWhole && (meta.quality.missing || meta.quality.lost);
-		const used = Math.max(profile.seconds(n), isShort ? capture.target_cpu_ns / 1e9 : 0);
+		const used = Math.max(profile.seconds(n), isShort ? (capture.target_cpu_ns || 0) / 1e9 : 0);
 		const share = used / wall, percent = 100 * share;
 		if (share < Answer.IDLE)
 			return ['On CPU ', { bold: percent.toFixed(percent > 0 && percent < 0.95 ? 1 : 0) + ' % of ' + said(wall) },

@@ -18,7 +18,7 @@ const Quality = (() => {
 		const samples = quality.samples || profile.total;
 		const gaps = losses.filter(loss => !MARKS.test(loss.name));
 		const changed = [...profile.sources].filter(([, source]) => source.changed).map(([file]) => profile.text(file));
-		const cost = capture.duration_ns ? capture.probe_ns / capture.duration_ns : 0;
+		const cost = capture.duration_ns ? (capture.probe_ns || 0) / capture.duration_ns : 0;
 		const problems = [capture.problem, ...meta.processes.map(process => process.problem)].filter(text => text);
 		const bad = [];
 		const say = (is, text) => is && bad.push(text);
@@ -35,7 +35,7 @@ const Quality = (() => {
 		say(quality.missing, Text.plural(quality.missing, 'sample') + ' (' + Text.percent(quality.missing, quality.expected) +
 			') fewer than the CPU time that the kernel counted is worth.');
 		say(quality.children, Text.show(quality.children) + ', not recorded: --children takes them along.');
-		say(changed.length, 'Sources changed since the process read them, so lines may not be those that ran: ' +
+		say(changed.length, 'Sources that may be newer than what the process read, so lines may not be those that ran: ' +
 			Text.cut(changed.join(', '), 400) + '.');
 		return { bad, samples, cost };
 	}
@@ -49,7 +49,8 @@ const Quality = (() => {
 				['truncated', part(quality.truncated), 'frames are missing towards the root; a marker shows it'],
 				['marked', part(quality.marked), 'the Python half could be wrong and is not shown; a marker shows it'],
 				['bridged', part(quality.bridged), 'some C frames are missing before a Python frame; a marker shows it']);
-		if (capture.duration_ns)
+		// What was counted of the whole capture is not known of a part.
+		if (capture.duration_ns && capture.own_cpu_ns)
 			list.push(['cost in the target', Text.percent(capture.probe_ns, capture.duration_ns, 2),
 				'of one CPU: run time of the sampler' + (cost ? '' : ', not measured')],
 			['CPU time of pitviper', Text.seconds(capture.own_cpu_ns / 1e9), 'start-up included'],

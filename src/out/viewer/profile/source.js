@@ -18,7 +18,7 @@ class SourceView {
 			' · ' + Text.cut(profile.name(fn), 200), of.note ? Dom.el('span.note', null, ' ' + of.note) : null);
 		const notes = [];
 		if (source && source.changed)
-			notes.push(Dom.el('p.doubt', null, '▲ The file was changed after the process read it: the text may not be what ran.'));
+			notes.push(Dom.el('p.doubt', null, '▲ The file may be newer than what the process read: this text may not be what ran.'));
 		if (!source && lines.size)
 			notes.push(Dom.el('p.note', null, profile.text(file).startsWith('<') ? 'Code without a source file.'
 				: 'The text of this file is not in the page.'));
