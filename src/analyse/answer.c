@@ -189,9 +189,7 @@ static void say_call(struct writer *w, const struct pv_call *call)
 
 static void say_share(struct writer *w, uint64_t part, uint64_t of)
 {
-	double share = percent(part, of);
-
-	SAY(w, "%.*f %%", share < 10 ? 1 : 0, share);
+	SAY(w, "%s", pv_text_percent(part, of, percent(part, of) < 10 ? 1 : 0).text);
 }
 
 /* "Most of it, 57 %, " */

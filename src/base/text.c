@@ -6,6 +6,7 @@
  */
 #include "base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -138,4 +139,32 @@ struct pv_number pv_text_number(uint64_t n)
 	} while (n /= 10);
 	memmove(number.text, at, strlen(at) + 1);
 	return number;
+}
+
+struct pv_percent pv_text_percent(uint64_t part, uint64_t whole, unsigned int decimals)
+{
+	static const uint64_t scales[] = { 1, 10, 100 };
+	enum { LAST = sizeof(scales) / sizeof(*scales) - 1 };
+	unsigned int digits = decimals < LAST ? decimals : LAST;
+	uint64_t scale = scales[digits], units;
+	struct pv_percent ret = { "0 %" };
+	bool less = part < whole, all = part == whole;
+
+	if (!part || !whole)
+		return ret;
+	/* so that the products below fit */
+	for (; part >> 48 || whole >> 48; part >>= 1)
+		whole >>= 1;
+	if (!whole)
+		whole = 1;
+	units = (2 * 100 * scale * part + whole) / (2 * whole);
+	if (all)
+		snprintf(ret.text, sizeof(ret.text), "100 %%");
+	else if (100 * scale * part < whole)
+		snprintf(ret.text, sizeof(ret.text), "<%.*f %%", digits, 1.0 / scale);
+	else if (less && units == 100 * scale)
+		snprintf(ret.text, sizeof(ret.text), ">%.*f %%", digits, 100 - 1.0 / scale);
+	else
+		snprintf(ret.text, sizeof(ret.text), "%.*f %%", digits, (double)units / scale);
+	return ret;
 }

@@ -45,4 +45,13 @@ struct pv_number {
 };
 struct pv_number pv_text_number(uint64_t n);
 
+/*
+ * "57 %", with at most two decimals; what is something is not said as nothing, nor
+ * what is not all as all: "<0.1 %", ">99 %".  The pages have the same rule (text.js).
+ */
+struct pv_percent {
+	char text[32];
+};
+struct pv_percent pv_text_percent(uint64_t part, uint64_t whole, unsigned int decimals);
+
 #endif

@@ -166,6 +166,6 @@ def percent(part, whole, digits=1):
     least = decimal.Decimal(1).scaleb(-digits)
     if 0 < share < least:
         return f"<{least} %"
-    if 100 - least / 2 < share < 100:
+    if 100 - least / 2 <= share < 100:
         return f">{100 - least} %"
     return f"{share if share in (0, 100) else share.quantize(least, decimal.ROUND_HALF_UP)} %"

@@ -40,6 +40,12 @@ SENTENCES = {
     "several lines of a function": (
         profile("500 7 main | p f /srv/app/app.py - 3", "490 7 main | p f /srv/app/app.py - 9"),
         "On CPU 9.90 s of 10.0 s (99 %). All of it, 100 %, is in f (app.py:3-9)."),
+    "nearly all": (
+        profile("3000 7 main | p f /srv/app/app.py - 3", "1 7 main | p g /srv/app/app.py - 9"),
+        "On CPU 30.0 s in 10.0 s (3.0 CPUs). Most of it, >99 %, is in f (app.py:3)."),
+    "half a percent": (
+        profile("50 7 main | p f /srv/app/app.py - 3", *(f"35 7 main | p g{i} /srv/app/app.py - {i}" for i in range(10))),
+        "On CPU 4.00 s of 10.0 s (40 %). The largest part, 13 %, is in f (app.py:3)."),
     "no code of one's own": (
         profile("950 7 main | p run /usr/lib/python3.11/json/decoder.py - 3 | n sin - libm.so 0"),
         "On CPU 9.50 s of 10.0 s (95 %). All of it, 100 %, is in code that is not your own: 100 % in sin (libm.so) under run (json/decoder.py:3)."),
@@ -130,6 +136,9 @@ SENTENCES = {
     "children not worth a word": (
         profile("900 7 main | p f /srv/app/app.py - 3", head=["capture n_unwatched 1", "capture unwatched_cpu_ns 90000000"]),
         "On CPU 9.00 s of 10.0 s (90 %). All of it, 100 %, is in f (app.py:3)."),
+    "lost samples": (
+        profile("400 7 main | p f /srv/app/app.py - 3", head=["capture target_cpu_ns 9900000000", "loss 48 500"]),
+        "On CPU 9.90 s of 10.0 s (99 %). All of it, 100 %, is in f (app.py:3)."),
     "missing samples": (
         profile("500 7 main | p f /srv/app/app.py - 3", head=["capture target_cpu_ns 9000000000"]),
         "On CPU 9.00 s of 10.0 s (90 %). All of it, 100 %, is in f (app.py:3)."),

@@ -152,6 +152,44 @@ START_TEST(an_empty_text_is_cut)
 }
 END_TEST
 
+struct percent_case {
+	uint64_t part, whole;
+	unsigned int decimals;
+	const char *text;
+};
+
+static const struct percent_case percents[] = {
+	{ 0, 10, 1, "0 %" },
+	{ 0, 0, 0, "0 %" },
+	{ 7, 7, 2, "100 %" },
+	{ UINT64_MAX, UINT64_MAX, 2, "100 %" },
+	{ 1, 2, 0, "50 %" },
+	{ 1, 8, 0, "13 %" }, /* a half is rounded up */
+	{ 3, 8, 0, "38 %" },
+	{ 1, 3, 1, "33.3 %" },
+	{ 1, 100, 0, "1 %" },
+	{ 1, 101, 0, "<1 %" },
+	{ 1, 1001, 1, "<0.1 %" },
+	{ 1, 10001, 2, "<0.01 %" },
+	{ 3000, 3001, 0, ">99 %" },
+	{ 995, 1000, 0, ">99 %" },
+	{ 994, 1000, 0, "99 %" },
+	{ 3000, 3001, 1, ">99.9 %" },
+	{ 999960, 1000000, 2, ">99.99 %" },
+	{ 999940, 1000000, 2, "99.99 %" },
+	{ 3, 2, 0, "150 %" },
+	{ UINT64_MAX / 4, UINT64_MAX, 1, "25.0 %" },
+	{ UINT64_MAX - 1, UINT64_MAX, 1, ">99.9 %" },
+};
+
+START_TEST(shares_are_neither_nothing_nor_all)
+{
+	const struct percent_case *c = &percents[_i];
+
+	ck_assert_str_eq(pv_text_percent(c->part, c->whole, c->decimals).text, c->text);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("text");
@@ -165,6 +203,8 @@ int main(void)
 	tcase_add_test(tcase, widths);
 	tcase_add_loop_test(tcase, text_is_cut_at_its_end, 0, sizeof(cuts) / sizeof(*cuts));
 	tcase_add_test(tcase, an_empty_text_is_cut);
+	tcase_add_loop_test(tcase, shares_are_neither_nothing_nor_all, 0,
+			    sizeof(percents) / sizeof(*percents));
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

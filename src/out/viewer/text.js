@@ -90,13 +90,16 @@ const Text = (() => {
 	}
 
 	function percent(part, whole, digits = 1) {
-		const share = whole ? 100 * part / whole : 0;
-		const least = 10 ** -digits;
-		if (share > 0 && share < least)
-			return '<' + least + ' %';
-		if (share < 100 && share > 100 - least / 2)
-			return '>' + (100 - least).toFixed(digits) + ' %';
-		return (share === 100 || share === 0 ? String(share) : share.toFixed(digits)) + ' %';
+		const scale = 10 ** digits, all = 100 * scale;
+		if (!part || !whole || part === whole)
+			return (part && whole ? 100 : 0) + ' %';
+		// In whole numbers, so that a half is rounded up as everywhere (pv_text_percent() in src/base/text.c).
+		const units = Math.floor((2 * all * part + whole) / (2 * whole));
+		if (all * part < whole)
+			return '<' + (1 / scale).toFixed(digits) + ' %';
+		if (part < whole && units === all)
+			return '>' + (100 - 1 / scale).toFixed(digits) + ' %';
+		return (units / scale).toFixed(digits) + ' %';
 	}
 
 	// Where in a string of many a cut looks best: at its end.

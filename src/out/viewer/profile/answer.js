@@ -240,7 +240,7 @@ class Answer {
 
 	turn() {
 		const all = this.selection.n, { own, what, under } = this;
-		const share = n => ({ bold: (100 * n / all).toFixed(100 * n / all < 10 ? 1 : 0) + ' %' });
+		const share = n => ({ bold: Text.percent(n, all, 100 * n / all < 10 ? 1 : 0) });
 		const part = n => [n === all ? 'All of it, ' : n > all - n ? 'Most of it, ' : 'The largest part, ', share(n), ', '];
 		const link = call => ({ bold: this.calls.label(call), node: this.heaviestNode(call) });
 		const collector = call => ({ bold: 'the garbage collector', node: this.heaviestNode(call) });

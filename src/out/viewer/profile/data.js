@@ -30,7 +30,7 @@ class Profile {
 	}
 
 	readStrings(reader) {
-		const n = reader.number();
+		const n = this.nStrings = reader.number();
 		const lengths = reader.numbers(n);
 		this.stringAt = new Uint32Array(n + 1);
 		for (let i = 0; i < n; i++)
@@ -43,7 +43,7 @@ class Profile {
 
 	// A string as it is shown; from: bytes to leave out at its start.
 	text(id, from = 0) {
-		const key = from ? id * 65536 + from : id;
+		const key = from * this.nStrings + id;
 		let text = this.stringCache.get(key);
 		if (text === undefined) {
 			const begin = this.stringAt[id] + from, end = this.stringAt[id + 1];
