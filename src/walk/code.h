@@ -117,8 +117,8 @@ static inline long pv_code_read_lines(struct pv_ctx *c, __u64 addr, __u32 head)
 	if (pv_read(c, w->line_bytes, 8, addr))
 		return -1;
 	n = pv_bounded(PV_FIELD(__u64, w->line_bytes, PV_WALK_LINES, 0), PV_CODE_SUM_LINES);
-	if (head > PV_WALK_LINES - PV_CODE_SUM_LINES)
-		return -1;
+	/* once more, in a form that no spilled register loses: the verifier of 6.1 */
+	head = pv_bounded(head, PV_WALK_LINES - PV_CODE_SUM_LINES);
 	return pv_read(c, &w->line_bytes[head], n, addr + head);
 }
 
