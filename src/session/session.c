@@ -618,7 +618,7 @@ struct pv_err *pv_session_watch(struct pv_session *s, int fd)
 	return pv_collect_watch(s->collect, fd);
 }
 
-/* What a kill -9 must not take away reaches the recording once a second. */
+/* What a kill -9 must not take away reaches the recording once a second, if there are samples. */
 static struct pv_err *record_step(struct pv_session *s)
 {
 	uint64_t at_ns = pv_now_ns();
