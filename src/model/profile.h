@@ -202,8 +202,6 @@ const struct pv_module *pv_profile_module_of(const struct pv_profile *profile,
 /* Copies the text; a file that is known stays as it is. */
 struct pv_err *pv_profile_add_source(struct pv_profile *profile, uint32_t file, const char *text,
 				     size_t n, bool changed);
-/* NULL: there is none. */
-const struct pv_source *pv_profile_source_of(const struct pv_profile *profile, uint32_t file);
 
 /* Adds count samples to a stack of a thread (and to the thread's and the process's totals). */
 struct pv_err *pv_profile_add(struct pv_profile *profile, uint32_t node, uint32_t thread,

@@ -364,10 +364,12 @@ START_TEST(modules_and_sources_are_kept_once)
 	ck_assert_str_eq(pv_strings_get(profile->strings, pv_profile_module_of(profile, &at)->path),
 			 "/usr/lib/libz.so.1");
 	file = string(profile->strings, "/srv/app.py");
-	ck_assert_ptr_null(pv_profile_source_of(profile, file));
+	ck_assert_uint_eq(profile->sources.n, 0);
 	ok(pv_profile_add_source(profile, file, "a\0b", 3, true));
 	ok(pv_profile_add_source(profile, file, "other", 5, false));
-	source = pv_profile_source_of(profile, file);
+	ck_assert_uint_eq(profile->sources.n, 1);
+	source = pv_vec_at(&profile->sources, 0);
+	ck_assert_uint_eq(source->file, file);
 	ck_assert_uint_eq(source->n, 3);
 	ck_assert_mem_eq(source->text, "a\0b", 4);
 	ck_assert(source->changed);
