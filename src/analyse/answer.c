@@ -125,12 +125,12 @@ static void say_wait(struct writer *w, const struct pv_wait *wait)
 		SAY(w, "; waiting in %s", pv_str_text(&wait->function));
 	if (wait->place.n)
 		SAY(w, " under %s", pv_str_text(&wait->place));
-	if (!wait->n_others)
-		return;
-	if (wait->main)
+	if (wait->n_others && wait->main)
 		SAY(w, " (main thread, %u more)", wait->n_others);
-	else
+	else if (wait->n_others)
 		SAY(w, " (thread %s, %u more)", pv_str_text(&wait->thread), wait->n_others);
+	if (wait->n_processes > 1)
+		SAY(w, " in process %u, one of %u", wait->pid, wait->n_processes);
 }
 
 /* The sentence of cli.md. */
@@ -146,7 +146,7 @@ static void say_idle(struct writer *w, const struct pv_load *load, const struct 
 		SAY(w,
 		    wait->is_there ? "; try `pitviper stack %u`.\n"
 				   : "; while it runs, `pitviper stack %u` shows more.\n",
-		    w->profile->pid);
+		    wait->pid ? wait->pid : w->profile->pid);
 	} else if (w->profile->ended && !load->samples) {
 		SAY(w, ": it ended without using CPU time worth a sample.\n");
 	} else {

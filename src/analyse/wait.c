@@ -116,6 +116,7 @@ struct pv_err *pv_wait_of(const struct pv_snapshot *snapshot, struct pv_wait *re
 	wait.stopped = !strcmp(thread->state, "stopped");
 	wait.main = thread->tid == thread->pid;
 	wait.tid = thread->tid;
+	wait.pid = thread->pid;
 	wait.n_others = snapshot->n_threads - 1;
 	way = walk(profile, thread->node);
 	place = way.own ? way.own : way.python;
@@ -150,6 +151,8 @@ struct pv_err *pv_wait_put(const struct pv_wait *wait, struct pv_profile *profil
 				     &waiting->thread);
 	waiting->tid = wait->tid;
 	waiting->n_others = wait->n_others;
+	waiting->pid = wait->pid;
+	waiting->n_processes = wait->n_processes;
 	waiting->stopped = wait->stopped;
 	return err;
 }
@@ -181,12 +184,14 @@ struct pv_err *pv_wait_get(const struct pv_profile *profile, struct pv_wait *ret
 	struct pv_wait wait = {
 		.found = waiting->tid,
 		.stopped = waiting->stopped,
-		.main = waiting->tid == profile->pid,
 		.tid = waiting->tid,
 		.n_others = waiting->n_others,
+		.pid = waiting->pid ? waiting->pid : profile->pid,
+		.n_processes = waiting->n_processes,
 	};
 	struct pv_err *err = take_text(profile, waiting->function, &wait.function);
 
+	wait.main = wait.tid == wait.pid;
 	if (!err)
 		err = take_text(profile, waiting->place, &wait.place);
 	if (!err)

@@ -21,7 +21,9 @@ struct pv_wait {
 	struct pv_str thread;   /* name of the thread */
 	bool main;              /* it is the main thread */
 	uint32_t tid;
-	uint32_t n_others; /* threads but this one */
+	uint32_t n_others;    /* threads but this one */
+	uint32_t pid;         /* of its process, */
+	uint32_t n_processes; /* which is one of so many */
 	bool is_there;     /* it has just been looked at, so that one can look again */
 };
 

@@ -167,6 +167,8 @@ static void put_wait(struct pv_json *json, const struct pv_wait *wait)
 	pv_json_string(json, "thread", pv_str_text(&wait->thread));
 	pv_json_int(json, "tid", wait->tid);
 	pv_json_int(json, "other_threads", wait->n_others);
+	pv_json_int(json, "pid", wait->pid);
+	pv_json_int(json, "processes", wait->n_processes > 1 ? wait->n_processes : 1);
 	pv_json_end(json, '}');
 }
 

@@ -61,8 +61,8 @@ static bool starts_with(const char *text, const char *start)
 
 bool pv_frame_is_interpreter(const struct pv_profile *profile, const struct pv_loc *loc)
 {
-	static const char *const starts[] = { "python",     "libpython", "libc.so", "libc.musl",
-					      "libpthread", "ld-linux",  "ld-musl" };
+	static const char *const starts[] = { "libc.so", "libc.musl", "libpthread", "ld-linux",
+					      "ld-musl" };
 	const char *module = pv_strings_get(profile->strings, loc->module);
 
 	if (loc->kind != PV_LOC_NATIVE && loc->kind != PV_LOC_INLINED)
@@ -71,7 +71,7 @@ bool pv_frame_is_interpreter(const struct pv_profile *profile, const struct pv_l
 		if (starts_with(module, starts[i]))
 			return true;
 	}
-	return false;
+	return pv_path_is_interpreter(module);
 }
 
 /*
@@ -118,7 +118,7 @@ bool pv_frame_is_machinery(const struct pv_profile *profile, const struct pv_loc
 
 	if (loc->kind != PV_LOC_NATIVE && loc->kind != PV_LOC_INLINED)
 		return false;
-	if (!starts_with(module, "python") && !starts_with(module, "libpython"))
+	if (!pv_path_is_interpreter(module))
 		return false;
 	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
 		if (starts_with(name, starts[i]))

@@ -105,15 +105,37 @@ static bool is_generated(const char *path, size_t n)
 	return false;
 }
 
-bool pv_path_is_library(const char *path, size_t n)
+/* Where the system and its packages put programs, not /usr/src or /usr/local. */
+static bool is_system(const char *path, size_t n)
 {
-	static const char *const bins[] = { "/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/" };
+	static const char *const roots[] = { "/usr/bin/",   "/usr/sbin/",    "/usr/lib/",
+					     "/usr/lib64/", "/usr/libexec/", "/usr/share/",
+					     "/bin/",	    "/sbin/",	     "/lib/",
+					     "/lib64/",	    "/nix/store/",   "[vdso]" };
 
-	for (size_t i = 0; i < sizeof(bins) / sizeof(*bins); i++) {
-		if (starts_with(path, n, bins[i]))
+	for (size_t i = 0; i < sizeof(roots) / sizeof(*roots); i++) {
+		if (starts_with(path, n, roots[i]))
 			return true;
 	}
-	return after_last_of(path, n, packages) || after_stdlib(path, n) || is_generated(path, n);
+	return false;
+}
+
+static bool is_library(const char *path, size_t n)
+{
+	return after_last_of(path, n, packages) || after_stdlib(path, n) || is_system(path, n) ||
+	       is_generated(path, n);
+}
+
+bool pv_path_is_interpreter(const char *name)
+{
+	static const char python[] = "python";
+
+	if (!strncmp(name, "lib", 3))
+		name += 3;
+	if (strncmp(name, python, sizeof(python) - 1))
+		return false;
+	name += sizeof(python) - 1;
+	return !*name || strchr("-.0123456789", *name);
 }
 
 /*
@@ -140,19 +162,6 @@ static bool is_installed_script(const struct pv_profile *profile, const char *pa
 	return false;
 }
 
-/* Where the system and its packages put native code. */
-static bool is_system_module(const char *path, size_t n)
-{
-	static const char *const roots[] = { "/lib/",     "/lib64/", "/usr/lib/", "/usr/lib64/",
-					     "/usr/bin/", "/bin/",   "[vdso]",    "/nix/store/" };
-
-	for (size_t i = 0; i < sizeof(roots) / sizeof(*roots); i++) {
-		if (starts_with(path, n, roots[i]))
-			return true;
-	}
-	return false;
-}
-
 bool pv_loc_is_own(const struct pv_profile *profile, const struct pv_loc *loc)
 {
 	const struct pv_module *module;
@@ -162,7 +171,7 @@ bool pv_loc_is_own(const struct pv_profile *profile, const struct pv_loc *loc)
 	if (loc->kind == PV_LOC_PYTHON) {
 		path = pv_strings_get(profile->strings, loc->file);
 		n = pv_strings_length(profile->strings, loc->file);
-		return n && !pv_path_is_library(path, n) && !is_installed_script(profile, path, n);
+		return n && !is_library(path, n) && !is_installed_script(profile, path, n);
 	}
 	if (loc->kind != PV_LOC_NATIVE && loc->kind != PV_LOC_INLINED)
 		return false;
@@ -172,6 +181,5 @@ bool pv_loc_is_own(const struct pv_profile *profile, const struct pv_loc *loc)
 	path = pv_strings_get(profile->strings, module->path);
 	n = pv_strings_length(profile->strings, module->path);
 	base = path + base_name(path, n);
-	return n && !pv_path_is_library(path, n) && !is_system_module(path, n) &&
-	       strncmp(base, "python", 6) && strncmp(base, "libpython", 9);
+	return n && !is_library(path, n) && !pv_path_is_interpreter(base);
 }

@@ -16,20 +16,17 @@ struct pv_profile;
  */
 size_t pv_path_skip(const char *path, size_t n);
 
-/*
- * In an interpreter's library or in site-packages, dist-packages, made up by code
- * in one of those, or a command of the system.
- */
-bool pv_path_is_library(const char *path, size_t n);
+/* The base name of an interpreter or its library: "python3.11", "libpython3.11.so.1.0". */
+bool pv_path_is_interpreter(const char *name);
 
 /* Bytes of the directory that has an interpreter's library in it, 0: none ("/usr", "/srv/venv"). */
 size_t pv_path_prefix(const char *path, size_t n);
 
 /*
- * The user's own code: Python files outside the interpreter's library and
- * -packages, but not the commands that those brought along (/srv/venv/bin/flask); native code
- * neither there nor in the system's directories nor the interpreter itself.  Kernel frames and
- * markers are nobody's.
+ * The user's own code: Python files outside the interpreter's library, -packages and the
+ * system's directories, but not the commands that those brought along (/srv/venv/bin/flask),
+ * nor what libraries make up; native code not there either, nor the interpreter itself.  Kernel
+ * frames and markers are nobody's.
  */
 bool pv_loc_is_own(const struct pv_profile *profile, const struct pv_loc *loc);
 

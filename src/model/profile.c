@@ -299,14 +299,6 @@ struct pv_err *pv_profile_add_source(struct pv_profile *profile, uint32_t file, 
 	return err;
 }
 
-const struct pv_source *pv_profile_source_of(const struct pv_profile *profile, uint32_t file)
-{
-	uint64_t id;
-
-	return pv_map_get(&profile->source_index, file, &id) ? pv_vec_at(&profile->sources, id)
-							     : NULL;
-}
-
 /* The stack of a thread, found or added without samples. */
 static struct pv_err *find_sample(struct pv_profile *profile, uint32_t node, uint32_t thread,
 				  uint32_t *ret)

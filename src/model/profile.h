@@ -123,6 +123,8 @@ struct pv_waiting {
 	uint32_t thread;   /* string id: the thread's name */
 	uint32_t tid;      /* 0: not known, and so all of it */
 	uint32_t n_others; /* threads of the process but this one */
+	uint32_t pid;         /* of the process; 0: the first that was asked for */
+	uint32_t n_processes; /* of which it is one; 0 and 1: there was no other */
 	bool stopped;      /* by a signal: it does not wait for anything */
 };
 
@@ -202,8 +204,6 @@ const struct pv_module *pv_profile_module_of(const struct pv_profile *profile,
 /* Copies the text; a file that is known stays as it is. */
 struct pv_err *pv_profile_add_source(struct pv_profile *profile, uint32_t file, const char *text,
 				     size_t n, bool changed);
-/* NULL: there is none. */
-const struct pv_source *pv_profile_source_of(const struct pv_profile *profile, uint32_t file);
 
 /* Adds count samples to a stack of a thread (and to the thread's and the process's totals). */
 struct pv_err *pv_profile_add(struct pv_profile *profile, uint32_t node, uint32_t thread,

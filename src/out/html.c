@@ -66,6 +66,7 @@ static void meta_string(struct pv_json *json, const struct pv_profile *profile, 
 static void meta_waiting(struct pv_json *json, const struct pv_profile *profile)
 {
 	const struct pv_waiting *waiting = &profile->waiting;
+	uint32_t pid = waiting->pid ? waiting->pid : profile->pid;
 
 	if (!waiting->tid)
 		return;
@@ -73,7 +74,9 @@ static void meta_waiting(struct pv_json *json, const struct pv_profile *profile)
 	meta_string(json, profile, "function", waiting->function);
 	meta_string(json, profile, "place", waiting->place);
 	meta_string(json, profile, "thread", waiting->thread);
-	pv_json_bool(json, "main", waiting->tid == profile->pid);
+	pv_json_bool(json, "main", waiting->tid == pid);
+	pv_json_int(json, "pid", pid);
+	pv_json_int(json, "processes", waiting->n_processes);
 	pv_json_bool(json, "stopped", waiting->stopped);
 	pv_json_int(json, "other_threads", waiting->n_others);
 	pv_json_end(json, '}');

@@ -40,6 +40,8 @@ const struct pv_rec_field_info pv_rec_fields[] = {
 	FIELD(UNWATCHED_CPU_NS, U64, unwatched_cpu_ns),
 	FIELD(WAIT_TID, U32, waiting.tid),
 	FIELD(WAIT_OTHERS, U32, waiting.n_others),
+	FIELD(WAIT_PID, U32, waiting.pid),
+	FIELD(WAIT_PROCESSES, U32, waiting.n_processes),
 	FIELD(Q_SAMPLES, U64, quality.samples),
 	FIELD(Q_COMPLETE, U64, quality.complete),
 	FIELD(Q_TRUNCATED, U64, quality.truncated),

@@ -83,6 +83,8 @@ enum pv_rec_field {
 	PV_REC_UNWATCHED_CPU_NS = 41,
 	PV_REC_WAIT_TID = 42,
 	PV_REC_WAIT_OTHERS = 43,
+	PV_REC_WAIT_PID = 44,
+	PV_REC_WAIT_PROCESSES = 45,
 	/* of the quality */
 	PV_REC_Q_SAMPLES = 64,
 	PV_REC_Q_COMPLETE = 65,

@@ -377,6 +377,56 @@ void pv_family_start_cpu(struct pv_family *family)
 	}
 }
 
+static bool is_over(const struct pv_watched *watched)
+{
+	return watched->gone || watched->ended || watched->over;
+}
+
+static struct pv_err *find_parents(const struct pv_family *family, struct pv_map *ret)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < family->all.n; i++) {
+		const struct pv_watched *watched = pv_kin_at(family, i);
+
+		if (!is_over(watched))
+			err = pv_map_set(ret, watched->parent, 1);
+	}
+	return err;
+}
+
+struct pv_err *pv_family_telling(const struct pv_family *family, struct pv_watched **ret,
+				 uint32_t *n_ret)
+{
+	struct pv_map parents PV_CLEANUP(pv_map_deinit) = {};
+	struct pv_watched *best = pv_family_first(family);
+	struct pv_err *err = find_parents(family, &parents);
+	unsigned int best_rank = 0;
+	uint64_t best_ns = 0;
+	uint32_t n = 0;
+
+	for (size_t i = 0; !err && i < family->all.n; i++) {
+		struct pv_watched *watched = pv_kin_at(family, i);
+		unsigned int rank = 1;
+		uint64_t ns = 0, known;
+
+		if (is_over(watched))
+			continue;
+		n++;
+		rank += 2 * !!*pv_watched_now(watched)->interpreter;
+		rank += !pv_map_get(&parents, watched->pid, &known);
+		pv_kin_cpu_ns(family, watched, &ns);
+		if (rank < best_rank || (rank == best_rank && ns <= best_ns))
+			continue;
+		best = watched;
+		best_rank = rank;
+		best_ns = ns;
+	}
+	*ret = best;
+	*n_ret = n;
+	return err;
+}
+
 uint64_t pv_family_cpu_ns(const struct pv_family *family, bool wait)
 {
 	struct timespec moment = { .tv_nsec = 5000000 };

@@ -47,6 +47,14 @@ struct pv_err *pv_family_attach(struct pv_family *family);
 /* The first that was named. */
 struct pv_watched *pv_family_first(const struct pv_family *family);
 
+/*
+ * The one to look at if all are idle: a master that waits for its workers tells less than
+ * they do, and what runs no Python less than what does; of those that are left the one that
+ * used most CPU time, and then the first.  n_ret: of how many that have not ended.
+ */
+struct pv_err *pv_family_telling(const struct pv_family *family, struct pv_watched **ret,
+				 uint32_t *n_ret);
+
 /* True if all that were named have ended; one that has wakes nobody any more. */
 struct pv_err *pv_family_ended(struct pv_family *family, bool *ret);
 

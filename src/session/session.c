@@ -623,7 +623,7 @@ struct pv_err *pv_session_watch(struct pv_session *s, int fd)
 	return pv_collect_watch(s->collect, fd);
 }
 
-/* What a kill -9 must not take away reaches the recording once a second. */
+/* What a kill -9 must not take away reaches the recording once a second, if there are samples. */
 static struct pv_err *record_step(struct pv_session *s)
 {
 	uint64_t at_ns = pv_now_ns();
@@ -708,11 +708,15 @@ struct pv_err *pv_session_look_where_it_waits(struct pv_session *s)
 {
 	uint64_t wall_ns = s->end_ns - s->attached_ns;
 	uint64_t sampled_ns = s->profile->quality.samples * s->profile->period_ns;
+	struct pv_watched *watched;
+	uint32_t n_processes;
+	struct pv_err *err;
 
 	if (s->gone || (!pv_load_is_idle(s->profile->target_cpu_ns, wall_ns) &&
 			!pv_load_is_idle(sampled_ns, wall_ns)))
 		return NULL;
-	return pv_waiting_look(pv_family_first(s->family)->pid, s->profile);
+	err = pv_family_telling(s->family, &watched, &n_processes);
+	return err ? err : pv_waiting_look(watched->pid, n_processes, s->profile);
 }
 
 struct pv_err *pv_session_stop(struct pv_session *s, struct pv_err **cut_ret)

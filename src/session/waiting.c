@@ -11,7 +11,7 @@
 #include "model/snapshot.h"
 #include "session/session.h"
 
-struct pv_err *pv_waiting_look(pid_t pid, struct pv_profile *profile)
+struct pv_err *pv_waiting_look(pid_t pid, uint32_t n_processes, struct pv_profile *profile)
 {
 	struct pv_wait wait PV_CLEANUP(pv_wait_deinit) = {};
 	struct pv_snapshot snapshot;
@@ -24,6 +24,7 @@ struct pv_err *pv_waiting_look(pid_t pid, struct pv_profile *profile)
 	if (err)
 		return err;
 	err = pv_wait_of(&snapshot, &wait);
+	wait.n_processes = n_processes;
 	pv_snapshot_deinit(&snapshot);
 	return err ? err : pv_wait_put(&wait, profile);
 }

@@ -6,13 +6,14 @@
 #ifndef PV_SESSION_WAITING_H
 #define PV_SESSION_WAITING_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 
 struct pv_profile;
 
-/* One that ends in this moment waits nowhere. */
-struct pv_err *pv_waiting_look(pid_t pid, struct pv_profile *profile);
+/* n_processes: of which it was chosen.  One that ends in this moment waits nowhere. */
+struct pv_err *pv_waiting_look(pid_t pid, uint32_t n_processes, struct pv_profile *profile);
 
 #endif

@@ -59,7 +59,4 @@ enum { PV_UNWIND_PADDING = 15 }; /* bytes at most by which linkers and compilers
 void pv_unwind_cover(const struct pv_unwind_table *table, uint64_t start, uint64_t end,
 		     struct pv_unwind_coverage *ret);
 
-/* The row in effect at an ELF vaddr, or NULL; for tests and doctor. */
-const struct pv_unwind_row *pv_unwind_row_at(const struct pv_unwind_table *table, uint64_t vaddr);
-
 #endif

@@ -17,6 +17,8 @@
 #include "unwind/cfi.h"
 #include "unwind/table.h"
 
+#include "../unit/unwind_row_at.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static const uint64_t vaddrs[] = { 0, 0x2000, 0x400000, 0xfffffffffffff000 };
@@ -61,9 +63,9 @@ static void check_table(const struct pv_unwind_table *table)
 		require((rows[i].kinds & 15) <= PV_CFA_UNSUPPORTED);
 		require(rows[i].kinds >> 4 <= PV_RBP_AT_RBP);
 		/* each row is the one that is found at its first byte and at its last */
-		require(pv_unwind_row_at(table, table->base + rows[i].pc) == &rows[i]);
+		require(row_at(table, table->base + rows[i].pc) == &rows[i]);
 		require(i == 0 ||
-			pv_unwind_row_at(table, table->base + rows[i].pc - 1) == &rows[i - 1]);
+			row_at(table, table->base + rows[i].pc - 1) == &rows[i - 1]);
 	}
 	check_pages(table, rows);
 }

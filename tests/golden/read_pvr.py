@@ -19,7 +19,7 @@ FIELDS = {
     16: "no_native", 17: "no_kernel", 18: "children", 19: "ended", 20: "cut", 21: "unwatched_least", 22: "wait_stopped",
     32: "start_unix_ns", 33: "slice_ns", 34: "n_slices", 35: "period_ns", 36: "duration_ns", 37: "target_cpu_ns",
     38: "own_cpu_ns", 39: "probe_ns", 40: "n_unwatched", 41: "unwatched_cpu_ns",
-    42: "wait_tid", 43: "wait_others",
+    42: "wait_tid", 43: "wait_others", 44: "wait_pid", 45: "wait_processes",
     64: "samples", 65: "complete", 66: "truncated", 67: "marked", 68: "bridged", 69: "with_python", 70: "kernel",
     71: "gc"}
 STRING_FIELDS = {1, 2, 4, 5, 6, 7, 8, 9, 10, 11}

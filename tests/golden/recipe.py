@@ -10,7 +10,8 @@ import unicodedata
 
 KINDS = {"p": "python", "n": "native", "i": "inlined", "k": "kernel", "m": "marker", "t": "thread", "P": "process", "l": "label"}
 # Where the system and its packages put native code: nobody's own.
-SYSTEM = (b"/lib/", b"/lib64/", b"/usr/lib/", b"/usr/lib64/", b"/usr/bin/", b"/bin/", b"[vdso]", b"/nix/store/")
+SYSTEM = rb"/((usr/)?(s?bin|lib|lib64)|usr/(libexec|share)|nix/store)/|\[vdso\]"
+INTERPRETER = re.compile(rb"(lib)?python(?![^\d.-])")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,12 +168,15 @@ def is_own(frame, recipe):
         path = recipe.modules[frame.module][0]
     else:
         return False
-    if not path or re.search(rb"/(site|dist)-packages/|/lib(64)?/python[^/]*/", path, re.S) or path.startswith(b"<frozen "):
+    if not path or re.search(rb"/(site|dist)-packages/|/lib(64)?/python[^/]*/", path, re.S):
         return False
-    if re.match(rb"/(usr/)?s?bin/", path) or (frame.kind == "python" and is_command(path, recipe)):
+    if re.match(rb"<(frozen |__array_function__ internals>|attrs generated |decorator-gen-)", path):
         return False
-    return frame.kind == "python" or not (path.startswith(SYSTEM) or
-                                          re.match(rb"python|libpython", path.split(b"/")[-1]))
+    if re.match(SYSTEM, path):
+        return False
+    if frame.kind == "python":
+        return not is_command(path, recipe)
+    return not INTERPRETER.match(path.split(b"/")[-1])
 
 
 def counts(recipe, text=frame_text):
@@ -184,7 +188,7 @@ def counts(recipe, text=frame_text):
 
 
 # C of the interpreter or the C library.
-CALLERS = re.compile(rb"python|libpython|libc\.so|libc\.musl|libpthread|ld-linux|ld-musl")
+CALLERS = re.compile(INTERPRETER.pattern + rb"|libc\.so|libc\.musl|libpthread|ld-linux|ld-musl")
 
 
 def leads(recipe):

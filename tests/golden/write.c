@@ -178,6 +178,8 @@ static const struct capture_field {
 	CAPTURE(STRING, waiting.thread),
 	CAPTURE(U32, waiting.tid),
 	CAPTURE(U32, waiting.n_others),
+	CAPTURE(U32, waiting.pid),
+	CAPTURE(U32, waiting.n_processes),
 	CAPTURE(BOOL, waiting.stopped),
 	CAPTURE(U64, unwatched_cpu_ns),
 	CAPTURE(U32, n_unwatched),

@@ -254,6 +254,22 @@ def test_idle_in_other_ways(newest, spawn, tmp_path, how):
 	assert summary["waiting"]["function"] == function and summary["waiting"]["place"] == place
 
 
+def test_idle_family(newest, spawn, tmp_path):
+	"""Not the master is asked about, but a worker; which one, and of how many, is said."""
+	victim = spawn(*newest.command(os.path.join(live.TARGETS, "waits.py"), "workers"), ready=False)
+	line, *workers = victim.wait_line(b"READY").split()[1:]
+	recording = tmp_path / "a.pvr"
+	run = live.pitviper("record", "-d", 0.3, "--children", "-o", recording, "-p", victim.pid)
+	said = run.out.decode().split("\n")[1]
+	match = re.fullmatch(r"On CPU (?:\d+|0\.\d) % of \d\.\d\d s; waiting in (?:__)?read under waits\.py:(\d+) "
+			     r"in process (\d+), one of 3; try `pitviper stack (\d+)`\.", said)
+	assert match and match[1] == line and match[2] == match[3] and match[2] in workers, (said, workers)
+	assert live.pitviper("report", recording).out.decode().split("\n")[1] == said.replace(
+		"try `pitviper stack %s`" % match[2], "while it runs, `pitviper stack %s` shows more" % match[2])
+	told = live.last_json(live.pitviper("report", "--json", recording).out)["waiting"]
+	assert told["pid"] == int(match[2]) and told["processes"] == 3, told
+
+
 def test_idle_and_stopped(newest, spawn, tmp_path):
 	victim = spawn(*newest.command(os.path.join(live.TARGETS, "waits.py"), "sleep"))
 	# said, but perhaps not asleep yet: in clock_nanosleep() or select()

@@ -105,6 +105,12 @@ SENTENCES = {
     "one sample, and it ended": (
         profile("1 7 main | p f /srv/app/app.py - 3", head=["capture ended 1"]),
         "On CPU 0.1 % of 10.0 s: it was idle, and has ended. Only 1 sample: shares are rough."),
+    "idle, and one of several processes": (
+        profile("40 7 main | p f /srv/app/app.py - 3", head=[*WAITING, "capture waiting.tid 9", "capture waiting.pid 9",
+                                                             "capture waiting.n_processes 3"]),
+        "On CPU 4 % of 10.0 s; waiting in epoll_wait under app.py:41 (main thread, 3 more) in process 9, one of 3; "
+        "while it runs, `pitviper stack 9` shows more. "
+        "All of it, 100 %, is in f (app.py:3). Only 40 samples: shares are rough."),
     "several threads": (
         profile("900 7 main | p f /srv/app/app.py - 3", "900 8 pool | p f /srv/app/app.py - 3", "700 9 pool | p g /srv/app/app.py - 3"),
         "On CPU 25.0 s in 10.0 s (2.5 CPUs). Most of it, 72 %, is in f (app.py:3)."),

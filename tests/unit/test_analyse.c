@@ -807,8 +807,9 @@ START_TEST(waiting_in_a_profile)
 	struct pv_profile *p = profile_of(10);
 	struct pv_wait wait = wait_of("epoll_wait", "app\\\\x.py:41"), again;
 
-	p->pid = wait.tid = 4127;
+	p->pid = wait.tid = wait.pid = 4127;
 	wait.n_others = 4;
+	wait.n_processes = 3;
 	wait.main = true;
 	ok(pv_wait_put(&wait, p));
 	ok(pv_wait_get(p, &again));
@@ -817,6 +818,17 @@ START_TEST(waiting_in_a_profile)
 	ck_assert_str_eq(pv_str_text(&again.thread), "pool");
 	ck_assert(again.found && again.main && !again.stopped);
 	ck_assert_uint_eq(again.n_others, 4);
+	ck_assert_uint_eq(again.pid, 4127);
+	ck_assert_uint_eq(again.n_processes, 3);
+	pv_wait_deinit(&again);
+	/* a worker's main thread; and what a recording says that does not say whose it is */
+	p->waiting.pid = p->waiting.tid = 4131;
+	ok(pv_wait_get(p, &again));
+	ck_assert(again.main && again.pid == 4131);
+	pv_wait_deinit(&again);
+	p->waiting.pid = 0;
+	ok(pv_wait_get(p, &again));
+	ck_assert(!again.main && again.pid == 4127);
 	pv_wait_deinit(&again);
 	pv_wait_deinit(&wait);
 	ok(pv_strings_add(p->strings, "a\033[2J\\\0b\xff", 9, &p->waiting.function));
@@ -876,6 +888,14 @@ START_TEST(answer_of_an_idle_target)
 		      "(thread pool, 4 more); try `pitviper stack 4127`.\n"
 		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel, in 1 thread.\n"
 		      "All of it, 100 %, is in f (a.py:1).\n");
+	wait.pid = 4131;
+	wait.n_processes = 3;
+	expect_answer(p, &wait,
+		      "On CPU 3 % of 10.0 s; stopped by a signal under app.py:41 "
+		      "(thread pool, 4 more) in process 4131, one of 3; try `pitviper stack 4131`.\n"
+		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel, in 1 thread.\n"
+		      "All of it, 100 %, is in f (a.py:1).\n");
+	wait.pid = wait.n_processes = 0;
 	/* a recording's process may be gone */
 	wait.is_there = false;
 	expect_answer(p, &wait,

@@ -364,10 +364,12 @@ START_TEST(modules_and_sources_are_kept_once)
 	ck_assert_str_eq(pv_strings_get(profile->strings, pv_profile_module_of(profile, &at)->path),
 			 "/usr/lib/libz.so.1");
 	file = string(profile->strings, "/srv/app.py");
-	ck_assert_ptr_null(pv_profile_source_of(profile, file));
+	ck_assert_uint_eq(profile->sources.n, 0);
 	ok(pv_profile_add_source(profile, file, "a\0b", 3, true));
 	ok(pv_profile_add_source(profile, file, "other", 5, false));
-	source = pv_profile_source_of(profile, file);
+	ck_assert_uint_eq(profile->sources.n, 1);
+	source = pv_vec_at(&profile->sources, 0);
+	ck_assert_uint_eq(source->file, file);
 	ck_assert_uint_eq(source->n, 3);
 	ck_assert_mem_eq(source->text, "a\0b", 4);
 	ck_assert(source->changed);
@@ -441,7 +443,23 @@ START_TEST(whose_code_it_is)
 		{ PV_LOC_PYTHON, "<string>", true },
 		{ PV_LOC_PYTHON, "", false },
 		{ PV_LOC_PYTHON, "<frozen importlib._bootstrap>", false },
+		/* code that a library makes up; of the others nobody knows */
 		{ PV_LOC_PYTHON, "<__array_function__ internals>", false },
+		{ PV_LOC_PYTHON, "<attrs generated init app.Point>", false },
+		{ PV_LOC_PYTHON, "<decorator-gen-12>", false },
+		{ PV_LOC_PYTHON, "<stdin>", true },
+		{ PV_LOC_PYTHON, "<frozen>", true },
+		{ PV_LOC_PYTHON, "<attrs>", true },
+		/* the system's directories */
+		{ PV_LOC_PYTHON, "/usr/share/foo/foo.py", false },
+		{ PV_LOC_PYTHON, "/usr/lib/foo/foo.py", false },
+		{ PV_LOC_PYTHON, "/usr/libexec/foo.py", false },
+		{ PV_LOC_PYTHON, "/lib/foo/foo.py", false },
+		{ PV_LOC_PYTHON, "/nix/store/aa-foo/foo.py", false },
+		{ PV_LOC_PYTHON, "/usr/src/app/app.py", true },
+		{ PV_LOC_PYTHON, "/usr/local/app/app.py", true },
+		{ PV_LOC_PYTHON, "/srv/usr/share/foo.py", true },
+		{ PV_LOC_PYTHON, "/usr/shared/foo.py", true },
 		{ PV_LOC_PYTHON, "/srv/my-packages/app.py", true },
 		{ PV_LOC_PYTHON, "/usr/bin/gunicorn", false },
 		{ PV_LOC_PYTHON, "/usr/sbin/job.py", false },
@@ -467,6 +485,16 @@ START_TEST(whose_code_it_is)
 		{ PV_LOC_NATIVE, "/opt/python/lib/libpython3.12.so.1.0", false },
 		{ PV_LOC_NATIVE, "/srv/venv/lib/python3.12/site-packages/numpy/core/_m.so", false },
 		{ PV_LOC_NATIVE, "[vdso]", false },
+		{ PV_LOC_NATIVE, "/usr/sbin/foo", false },
+		{ PV_LOC_NATIVE, "/usr/libexec/foo", false },
+		{ PV_LOC_NATIVE, "/usr/local/lib/libfoo.so", true },
+		/* the interpreter, and what only begins like it */
+		{ PV_LOC_NATIVE, "/opt/python/bin/python", false },
+		{ PV_LOC_NATIVE, "/opt/python/bin/python-dbg", false },
+		{ PV_LOC_NATIVE, "/opt/python/lib/libpython.so", false },
+		{ PV_LOC_NATIVE, "/srv/app/python_ext.so", true },
+		{ PV_LOC_NATIVE, "/srv/app/pythonmonkey.so", true },
+		{ PV_LOC_NATIVE, "/srv/app/libpythonic.so", true },
 		{ PV_LOC_KERNEL, "", false },
 	};
 

@@ -108,6 +108,10 @@ START_TEST(how_the_interpreter_calls)
 	ck_assert(!says(pv_frame_is_machinery, PV_LOC_NATIVE, "dict_new", "python3.11"));
 	ck_assert(!says(pv_frame_is_machinery, PV_LOC_NATIVE, "_PyObject_MakeTpCall", "libfoo.so"));
 	ck_assert(!says(pv_frame_is_machinery, PV_LOC_PYTHON, "type_call", "python3.11"));
+	ck_assert(!says(pv_frame_is_machinery, PV_LOC_NATIVE, "type_call", "python_ext.so"));
+	ck_assert(!says(pv_frame_is_interpreter, PV_LOC_NATIVE, "f", "python_ext.so"));
+	ck_assert(!says(pv_frame_is_interpreter, PV_LOC_NATIVE, "f", "libpythonic.so"));
+	ck_assert(says(pv_frame_is_interpreter, PV_LOC_NATIVE, "f", "python"));
 	ck_assert(says(pv_frame_is_interpreter, PV_LOC_NATIVE, "dict_new", "python3.11"));
 	ck_assert(says(pv_frame_is_interpreter, PV_LOC_NATIVE, "start_thread", "libc.so.6"));
 	ck_assert(says(pv_frame_is_interpreter, PV_LOC_NATIVE, "start", "ld-musl-x86_64.so.1"));

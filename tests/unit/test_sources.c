@@ -81,9 +81,20 @@ static uint32_t see(const char *path, int line)
 	return see_bytes(path, strlen(path), line, getpid());
 }
 
+static const struct pv_source *source_of(uint32_t file)
+{
+	for (size_t i = 0; i < profile->sources.n; i++) {
+		const struct pv_source *source = pv_vec_at(&profile->sources, i);
+
+		if (source->file == file)
+			return source;
+	}
+	return NULL;
+}
+
 static void expect(uint32_t file, const char *text, bool changed)
 {
-	const struct pv_source *source = pv_profile_source_of(profile, file);
+	const struct pv_source *source = source_of(file);
 
 	if (!text) {
 		ck_assert_ptr_null(source);

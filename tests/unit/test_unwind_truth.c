@@ -147,7 +147,7 @@ struct truth {
 /* Compares at one pc; returns where libdw's row ends (pc + 1 outside of all FDEs). */
 static uint64_t compare_at(struct truth *truth, uint64_t pc)
 {
-	const struct pv_unwind_row *row = pv_unwind_row_at(truth->table, pc);
+	const struct pv_unwind_row *row = row_at(truth->table, pc);
 	char have[TEXT_BYTES] = "none", want[TEXT_BYTES] = "none";
 	Dwarf_Frame *frame = NULL;
 	Dwarf_Addr start, end = pc + 1;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "unwind/table.h"
+#include "unwind_row_at.h"
 
 enum { TEXT_BYTES = 96 };
 
@@ -100,8 +101,8 @@ static inline void check_table(const struct pv_unwind_table *table)
 			ck_abort_msg("page %u is %u..%u, should end at %u", i, page.first,
 				     page.last, row);
 	}
-	ck_assert_ptr_null(pv_unwind_row_at(table, table->base - 1));
-	ck_assert_ptr_null(pv_unwind_row_at(table, table->base + table->npages * 4096ULL));
+	ck_assert_ptr_null(row_at(table, table->base - 1));
+	ck_assert_ptr_null(row_at(table, table->base + table->npages * 4096ULL));
 }
 
 #endif

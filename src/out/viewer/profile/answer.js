@@ -190,10 +190,11 @@ class Answer {
 		const { waiting } = this.profile.capture;
 		if (!waiting || !this.isWhole)
 			return '';
-		const { function: call, place, thread, main, stopped, other_threads: others } = waiting;
+		const { function: call, place, thread, main, stopped, other_threads: others, pid, processes } = waiting;
 		return (stopped ? '; stopped by a signal' : '; waiting in ' + Text.show(call)) + (place ? ' under ' + Text.show(place) : '') +
 			(others ? ' (' + (main ? 'main thread' : 'thread ' + Text.show(thread)) + ', ' + others + ' more)' : '') +
-			'; while it runs, `pitviper stack ' + this.profile.capture.pid + '` shows more. ';
+			(processes > 1 ? ' in process ' + pid + ', one of ' + processes : '') +
+			'; while it runs, `pitviper stack ' + pid + '` shows more. ';
 	}
 
 	// How long on CPU, and of what.
