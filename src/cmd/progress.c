@@ -17,6 +17,7 @@
 #include "tui/term.h"
 
 #define EVERY_S 0.25
+#define RATE_S  1.0
 #define ERASE   "\r\033[J"
 
 enum {
@@ -29,6 +30,8 @@ struct pv_progress {
 	FILE *file;
 	char *title;
 	double duration_s, written_s; /* written_s < 0: not yet */
+	double since_s, rate;         /* samples a second of the last second, known at since_s */
+	uint64_t since_samples;
 	bool shown;
 	struct pv_str line;
 };
@@ -77,7 +80,7 @@ void pv_progress_destroy(struct pv_progress *progress)
 }
 
 struct pv_err *pv_progress_line(const char *title, double elapsed_s, double duration_s,
-				uint64_t samples, uint64_t lost, unsigned int columns,
+				uint64_t samples, double rate, uint64_t lost, unsigned int columns,
 				struct pv_str *str)
 {
 	struct pv_str numbers PV_CLEANUP(pv_str_deinit) = {};
@@ -88,8 +91,10 @@ struct pv_err *pv_progress_line(const char *title, double elapsed_s, double dura
 	if (!err && duration_s > 0)
 		err = pv_str_appendf(&numbers, " / %g", duration_s);
 	if (!err)
-		err = pv_str_appendf(&numbers, " s  %s samples  %s lost",
-				     pv_text_number(samples).text, pv_text_number(lost).text);
+		err = pv_str_appendf(&numbers, " s  %s samples, %s/s  %s lost",
+				     pv_text_number(samples).text,
+				     pv_text_number((uint64_t)(rate + 0.5)).text,
+				     pv_text_number(lost).text);
 	if (!err)
 		err = pv_str_appendf(str, "%*s", INDENT, "");
 	if (!err)
@@ -106,6 +111,21 @@ struct pv_err *pv_progress_line(const char *title, double elapsed_s, double dura
 	if (!err)
 		err = pv_str_append(str, pv_str_text(&numbers), numbers.n);
 	return err ? err : pv_text_cut(str, start, columns);
+}
+
+/* Of the last whole second, so that the number can be read. */
+static double rate_of(struct pv_progress *progress, double elapsed_s, uint64_t samples)
+{
+	double span_s = elapsed_s - progress->since_s;
+
+	/* until there is a second, of what there is */
+	if (span_s > 0 && (span_s >= RATE_S || progress->since_s <= 0))
+		progress->rate = (double)(samples - progress->since_samples) / span_s;
+	if (span_s >= RATE_S) {
+		progress->since_s = elapsed_s;
+		progress->since_samples = samples;
+	}
+	return progress->rate;
 }
 
 /* A job in the background that writes to the terminal may be stopped for it (stty tostop). */
@@ -126,7 +146,8 @@ struct pv_err *pv_progress_update(struct pv_progress *progress, double elapsed_s
 	progress->written_s = elapsed_s;
 	pv_str_clear(&progress->line);
 	/* one column less: a full line would move the cursor on */
-	err = pv_progress_line(progress->title, elapsed_s, progress->duration_s, samples, lost,
+	err = pv_progress_line(progress->title, elapsed_s, progress->duration_s, samples,
+			       rate_of(progress, elapsed_s, samples), lost,
 			       pv_term_of(progress->file).width - 1, &progress->line);
 	if (err)
 		return err;

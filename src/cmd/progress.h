@@ -34,9 +34,12 @@ void pv_progress_erase(struct pv_progress *progress);
 struct pv_err *pv_progress_update(struct pv_progress *progress, double elapsed_s, uint64_t samples,
 				  uint64_t lost);
 
-/* The line's text, appended, at most so many columns wide: the title gives way. */
+/*
+ * The line's text, appended, at most so many columns wide: the title gives way.  rate:
+ * samples a second just now.
+ */
 struct pv_err *pv_progress_line(const char *title, double elapsed_s, double duration_s,
-				uint64_t samples, uint64_t lost, unsigned int columns,
+				uint64_t samples, double rate, uint64_t lost, unsigned int columns,
 				struct pv_str *str);
 
 #endif

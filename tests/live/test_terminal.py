@@ -19,7 +19,7 @@ import pytest
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ERASE = "\r\x1b[J"
-PROGRESS = re.compile(r"\r(  [^\r\n]* samples  [\d,]+ lost)\x1b\[J\r")
+PROGRESS = re.compile(r"\r(  [^\r\n]* samples, [\d,]+/s  [\d,]+ lost)\x1b\[J\r")
 
 
 def columns(text):
@@ -125,7 +125,7 @@ def test_progress(busy, tmp_path):
 	lines = PROGRESS.findall(written)
 	assert lines, written
 	for line in lines:
-		assert re.search(r"\(%d\), CPython 3\.\d+\.\d+, bpf engine, 99 Hz +\d+\.\d / 1 s  [\d,]+ samples  0 lost$" % busy.pid, line), line
+		assert re.search(r"\(%d\), CPython 3\.\d+\.\d+, bpf engine, 99 Hz +\d+\.\d / 1 s  [\d,]+ samples, [\d,]+/s  0 lost$" % busy.pid, line), line
 		assert columns(line) < 100
 	left = screen(written)
 	assert " 0 lost" not in left and left.startswith("\nOn CPU "), left

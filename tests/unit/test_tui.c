@@ -251,16 +251,16 @@ struct line_case {
 
 #define TITLE "gunicorn: worker [app:app] (4127), CPython 3.12.1, bpf engine, 99 Hz"
 static const struct line_case line_cases[] = {
-	{ TITLE, 12.4, 0, 1228, 120, "  " TITLE "      12.4 s  1,228 samples  0 lost" },
-	{ TITLE, 12.4, 30, 1228, 120, "  " TITLE "      12.4 / 30 s  1,228 samples  0 lost" },
-	{ TITLE, 0.04, 0.5, 0, 120, "  " TITLE "      0.0 / 0.5 s  0 samples  0 lost" },
+	{ TITLE, 12.4, 0, 1228, 120, "  " TITLE "      12.4 s  1,228 samples, 99/s  0 lost" },
+	{ TITLE, 12.4, 30, 1228, 120, "  " TITLE "      12.4 / 30 s  1,228 samples, 99/s  0 lost" },
+	{ TITLE, 0.04, 0.5, 0, 120, "  " TITLE "      0.0 / 0.5 s  0 samples, 0/s  0 lost" },
 	/* the gap gives way, then the title */
-	{ TITLE, 12.4, 0, 1228, 104, "  " TITLE "     12.4 s  1,228 samples  0 lost" },
+	{ TITLE, 12.4, 0, 1228, 110, "  " TITLE "     12.4 s  1,228 samples, 99/s  0 lost" },
 	{ TITLE, 12.4, 0, 1228, 80,
-	  "  gunicorn: worker [app:app] (4127), CPython 3.1…  12.4 s  1,228 samples  0 lost" },
+	  "  gunicorn: worker [app:app] (4127), CPyth…  12.4 s  1,228 samples, 99/s  0 lost" },
 	{ TITLE, 12.4, 0, 1228, 20, "  12.4 s  1,228 sam…" },
 	{ "\033[31m\n\u202e", 1, 0, 1, 80,
-	  "  \\x1b[31m\\x0a\\xe2\\x80\\xae      1.0 s  1 samples  0 lost" },
+	  "  \\x1b[31m\\x0a\\xe2\\x80\\xae      1.0 s  1 samples, 1/s  0 lost" },
 };
 
 START_TEST(progress_line)
@@ -269,7 +269,8 @@ START_TEST(progress_line)
 	struct pv_str line = {};
 
 	setlocale(LC_CTYPE, "C.UTF-8");
-	ok(pv_progress_line(c->title, c->elapsed, c->duration, c->samples, 0, c->columns, &line));
+	ok(pv_progress_line(c->title, c->elapsed, c->duration, c->samples,
+			    c->samples / c->elapsed, 0, c->columns, &line));
 	ck_assert_str_eq(pv_str_text(&line), c->line);
 	pv_str_deinit(&line);
 }
