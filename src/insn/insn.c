@@ -368,8 +368,34 @@ bool pv_insn_inlined_windows(const uint8_t *prologue, size_t n_prologue, const u
 	return true;
 }
 
-void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,
-		       bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx)
+enum branch { JUMPS, CALLS, SLOT_CALLS };
+
+/* Is it one of those that a caller wants, and what does it lead to? */
+static bool is_wanted_branch(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *op,
+			     enum branch wanted, uint64_t vaddr, uint64_t *ret)
+{
+	bool jump = insn->meta.category == ZYDIS_CATEGORY_COND_BR ||
+		    insn->meta.category == ZYDIS_CATEGORY_UNCOND_BR;
+
+	if (wanted == JUMPS ? !jump : insn->meta.category != ZYDIS_CATEGORY_CALL)
+		return false;
+	if (wanted == SLOT_CALLS) {
+		*ret = (uint64_t)op->mem.disp.value;
+		return op->type == ZYDIS_OPERAND_TYPE_MEMORY && is_gpr64(op->mem.base) &&
+		       op->mem.index == ZYDIS_REGISTER_NONE;
+	}
+	return op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+	       ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(insn, op, vaddr, ret));
+}
+
+static bool may_branch(const ZydisDecodedInstruction *insn, enum branch wanted)
+{
+	return is_branch(insn) &&
+	       (wanted == SLOT_CALLS || insn->attributes & ZYDIS_ATTRIB_IS_RELATIVE);
+}
+
+static void each_branch(const uint8_t *code, size_t n, uint64_t vaddr, enum branch wanted,
+			bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx)
 {
 	ZydisDecoder decoder;
 
@@ -378,24 +404,39 @@ void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,
 		ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 		ZydisDecoderContext context;
 		ZydisDecodedInstruction insn;
-		ZyanU64 to;
+		uint64_t to;
 
 		if (ZYAN_FAILED(ZydisDecoderDecodeInstruction(&decoder, &context, code + i, n - i,
 							      &insn))) {
 			i++;
 			continue;
 		}
-		if ((insn.meta.category == ZYDIS_CATEGORY_COND_BR ||
-		     insn.meta.category == ZYDIS_CATEGORY_UNCOND_BR) &&
-		    insn.attributes & ZYDIS_ATTRIB_IS_RELATIVE &&
+		if (may_branch(&insn, wanted) &&
 		    ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&decoder, &context, &insn, ops,
 							    insn.operand_count)) &&
-		    ops[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
-		    ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&insn, &ops[0], vaddr + i, &to)) &&
-		    !fn(ctx, vaddr + i, to))
+		    is_wanted_branch(&insn, &ops[0], wanted, vaddr + i, &to) &&
+		    !fn(ctx, vaddr + i + (wanted == JUMPS ? 0 : insn.length), to))
 			return;
 		i += insn.length;
 	}
+}
+
+void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,
+		       bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx)
+{
+	each_branch(code, n, vaddr, JUMPS, fn, ctx);
+}
+
+void pv_insn_each_call(const uint8_t *code, size_t n, uint64_t vaddr,
+		       bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx)
+{
+	each_branch(code, n, vaddr, CALLS, fn, ctx);
+}
+
+void pv_insn_each_slot_call(const uint8_t *code, size_t n, uint64_t vaddr,
+			    bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx)
+{
+	each_branch(code, n, vaddr, SLOT_CALLS, fn, ctx);
 }
 
 /* Is the 32-bit value at code[i] the operand of lea disp(%rip), 64-bit register? */

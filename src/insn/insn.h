@@ -53,6 +53,14 @@ bool pv_insn_boundary_frame(const uint8_t *code, size_t n, uint64_t vaddr, unsig
 void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,
 		       bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx);
 
+/* The same for every direct call; from: where it returns to. */
+void pv_insn_each_call(const uint8_t *code, size_t n, uint64_t vaddr,
+		       bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx);
+
+/* The same for every call of what a structure's member points to; to: the member's offset. */
+void pv_insn_each_slot_call(const uint8_t *code, size_t n, uint64_t vaddr,
+			    bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx);
+
 /*
  * Calls fn for every place in code that takes the address target: the operand of
  * lea disp(%rip),%reg, or where code is not position-independent of mov $imm32 to a
