@@ -152,8 +152,9 @@ static struct pv_err *find_layout(struct pv_mem *mem, const struct pv_interprete
 	return find_build_kind(interpreter, ret);
 }
 
-static struct pv_err *find_types(const struct pv_interpreter *interpreter, struct pv_proc *proc)
+static struct pv_err *find_types(const struct pv_interpreter *interpreter, struct pv_python *ret)
 {
+	struct pv_proc *proc = &ret->proc;
 	bool bytes_only = proc->py.str_state == PV_OFF_NONE; /* 2.7 */
 	const char *const names[] = { "PyCode_Type", bytes_only ? "PyString_Type" : "PyBytes_Type",
 				      bytes_only ? "PyString_Type" : "PyUnicode_Type" };
@@ -174,6 +175,9 @@ static struct pv_err *find_types(const struct pv_interpreter *interpreter, struc
 	proc->code_type = address[0];
 	proc->bytes_type = address[1];
 	proc->unicode_type = address[2];
+	/* only names of modules are lost without it */
+	if (data_address(interpreter, "PyFunction_Type", &address[0], &symbol))
+		ret->function_type = address[0];
 	return NULL;
 }
 
@@ -228,7 +232,7 @@ static struct pv_err *detect_steps(struct pv_mem *mem, const struct pv_interpret
 						    "found before it is initialised");
 	err = find_layout(mem, interpreter, version, ret);
 	if (!err)
-		err = find_types(interpreter, &ret->proc);
+		err = find_types(interpreter, ret);
 	if (!err)
 		err = pv_python_eval(interpreter, ret);
 	if (!err)
@@ -463,6 +467,7 @@ struct pv_err *pv_python_move(struct pv_mem *mem, const struct pv_python *known,
 	proc->code_type += delta;
 	proc->bytes_type += delta;
 	proc->unicode_type += delta;
+	moved.function_type += moved.function_type ? delta : 0;
 	for (i = 0; i < PV_EVAL_RANGES_MAX; i++)
 		move_range(&proc->eval[i], delta);
 	if (proc->reanchor_pc)

@@ -48,6 +48,7 @@ struct pv_python {
 	bool several;            /* other CPythons are mapped, which may be initialised later */
 	uint64_t initialized_at; /* int: Py_Initialize() is done */
 	bool bare;               /* found without symbols */
+	uint64_t function_type;  /* &PyFunction_Type; 0: not known */
 	bool apart;          /* its data are copies in the executable: they move by themselves */
 	struct pv_proc proc; /* everything but generation and maps_* filled in */
 	/* the garbage collector's function, as addresses in the process; empty = unused */

@@ -242,6 +242,7 @@ static inline void add_symbols(struct object *o)
 	symbol(o, "PyCode_Type", DATA, 8, STT_OBJECT);
 	symbol(o, "PyBytes_Type", DATA + 8, 8, STT_OBJECT);
 	symbol(o, "PyUnicode_Type", DATA + 16, 8, STT_OBJECT);
+	symbol(o, "PyFunction_Type", DATA + 24, 8, STT_OBJECT);
 	symbol(o, "_PyEval_EvalFrameDefault", HOT, 0x80, STT_FUNC);
 }
 

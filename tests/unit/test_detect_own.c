@@ -31,6 +31,7 @@ static struct object *old_python(struct process *p, const char *version, bool tw
 
 	symbol(o, "_PyThreadState_Current", CURRENT, 8, STT_OBJECT);
 	symbol(o, "PyCode_Type", DATA, 8, STT_OBJECT);
+	symbol(o, "PyFunction_Type", DATA + 24, 8, STT_OBJECT);
 	if (two) {
 		symbol(o, "PyString_Type", DATA + 8, 8, STT_OBJECT);
 		symbol(o, "PyEval_EvalFrameEx", HOT, 0x80, STT_FUNC);
