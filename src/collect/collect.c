@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "collect/arena.h"
 #include "collect/features.h"
+#include "collect/load.h"
 #include "collect/sampler.h"
 #include "collect/sideband.h"
 #include "collect/slots.h"
@@ -52,15 +53,6 @@ struct pv_collect {
 	struct pv_err *handler_err;
 };
 
-/* libbpf's own words go nowhere: what matters of them is in our errors. */
-static int quiet(enum libbpf_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
 static int on_record(void *ctx, void *data, size_t size)
 {
 	struct pv_collect *collect = ctx;
@@ -70,50 +62,6 @@ static int on_record(void *ctx, void *data, size_t size)
 		return 0;
 	collect->handler_err = collect->handlers->event(collect->handlers->ctx, event, size);
 	return collect->handler_err ? -ECANCELED : 0;
-}
-
-static struct pv_err *permission_error(void)
-{
-	if (pv_features_privileged() && pv_place_own_users())
-		return pv_err_create(PV_ERR_PERMISSION,
-				     "cannot load BPF programs from inside a user namespace (a "
-				     "rootless container): its root has no rights over the kernel; "
-				     "run pitviper on the host");
-	return pv_err_create(PV_ERR_PERMISSION,
-			     "cannot load BPF programs: needs root, or CAP_BPF and CAP_PERFMON "
-			     "(and CAP_SYS_PTRACE for other users' processes)");
-}
-
-/* Not a lack of the kernel's: libbpf may have made another error, or an answer, of it. */
-static bool lacks_descriptors(int error)
-{
-	int fd;
-
-	if (error == -EMFILE || error == -ENFILE)
-		return true;
-	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		close(fd);
-	return fd < 0 && (errno == EMFILE || errno == ENFILE);
-}
-
-static struct pv_err *load_error(int error)
-{
-	struct pv_err *err;
-
-	if (!pv_features_privileged() || (error == -EPERM && pv_place_own_users()))
-		return permission_error();
-	if (lacks_descriptors(error))
-		return pv_err_errno(EMFILE, "cannot load the BPF programs");
-	err = pv_features_check();
-	if (err)
-		return err;
-	if (error == -EACCES || error == -EINVAL)
-		return pv_err_create(
-			PV_ERR_FAILED,
-			"this kernel's verifier refuses the BPF program; please report "
-			"it with the output of `pitviper doctor`");
-	return pv_err_errno(-error, "cannot load the BPF programs");
 }
 
 /* In a PID namespace (a container): the BPF side learns whose numbers to speak in. */
@@ -168,7 +116,7 @@ static struct pv_err *load_object(struct pv_collect *collect)
 		error = collect->stack ? stack_bpf__load(collect->stack)
 				       : sample_bpf__load(collect->sample);
 	if (error)
-		return load_error(error);
+		return pv_load_error(error);
 	if (!collect->in_namespace)
 		return NULL;
 	return find_namespace(collect->stack ? collect->stack->progs.find_namespace
@@ -216,7 +164,7 @@ struct pv_err *pv_collect_load(struct pv_collect *collect)
 {
 	struct pv_err *err;
 
-	libbpf_set_print(quiet);
+	pv_load_quiet();
 	err = open_object(collect);
 	if (!err)
 		err = load_object(collect);
@@ -250,12 +198,12 @@ struct pv_err *pv_collect_open_side(struct pv_collect *collect)
 	struct pv_err *err;
 
 	if (!pv_features_privileged())
-		return permission_error();
+		return pv_load_permission();
 	err = pv_sideband_create(collect->epoll_fd, &collect->sideband);
 	if (!err || (err->errnum != EPERM && err->errnum != EACCES) || !pv_place_own_users())
 		return err;
 	pv_err_destroy(err);
-	return permission_error();
+	return pv_load_permission();
 }
 
 struct pv_err *pv_collect_follow(struct pv_collect *collect)
