@@ -25,6 +25,8 @@ enum pv_probe_kind {
 enum {
 	PV_PROBE_KIND_MASK = 0xff,
 	PV_PROBE_STEPPED = 0x100, /* in the cookie: the kernel must single-step the instruction */
+	PV_PROBE_EPOCH_SHIFT = 9, /* in the cookie: which link of several in turn it is of */
+	PV_PROBE_EPOCH_MASK = 0x7f,
 };
 
 /* Registers by their number in instructions: 0 rax, 3 rbx, 6 rsi, 7 rdi, 8 r8 ... */

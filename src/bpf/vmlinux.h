@@ -35,6 +35,7 @@ enum bpf_map_type {
 
 enum {
 	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
 	BPF_RB_NO_WAKEUP = 1,
 	BPF_RB_FORCE_WAKEUP = 2,
 	BPF_RB_AVAIL_DATA = 0,
@@ -97,6 +98,7 @@ struct task_struct {
 	struct thread_struct thread;
 };
 
+struct linux_binprm;
 struct seq_file;
 
 struct bpf_iter_meta {

@@ -29,6 +29,7 @@ void pv_completion_print(const struct pv_command *const *commands, FILE *file);
 extern const struct pv_command pv_command_record;
 extern const struct pv_command pv_command_report;
 extern const struct pv_command pv_command_stack;
+extern const struct pv_command pv_command_latency;
 extern const struct pv_command pv_command_doctor;
 
 #endif

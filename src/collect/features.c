@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "collect/multi.h"
 
 const struct pv_feature pv_features[] = {
 	{ "BTF (/sys/kernel/btf/vmlinux)", "all", "Linux 5.2 with CONFIG_DEBUG_INFO_BTF", true },
@@ -24,6 +25,7 @@ const struct pv_feature pv_features[] = {
 	{ "bpf_loop", "record, stack", "Linux 5.17", true },
 	{ "bpf_copy_from_user_task", "stack", "Linux 5.18", false },
 	{ "perf cpu-clock event", "record", "Linux 2.6.31", true },
+	{ "uprobe_multi links", "latency", "Linux 6.6", false },
 };
 const size_t pv_n_features = sizeof(pv_features) / sizeof(pv_features[0]);
 
@@ -88,6 +90,8 @@ enum pv_feature_state pv_feature_probe(size_t index)
 							  BPF_FUNC_copy_from_user_task, NULL));
 	case 6:
 		return probe_cpu_clock();
+	case 7:
+		return from_probe(pv_multi_exists());
 	default:
 		return PV_FEATURE_UNKNOWN;
 	}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How long calls of Python functions of one process take, on one page.  Input: a
+ * PID, names of functions.  Output: histograms, now and at the end.
+ */
+#ifndef PV_SESSION_LATENCY_H
+#define PV_SESSION_LATENCY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/vec.h"
+
+struct pv_latency;
+
+enum pv_latency_split {
+	PV_LATENCY_SPLIT_NONE,
+	PV_LATENCY_SPLIT_THREAD,
+	PV_LATENCY_SPLIT_CALLER,
+};
+
+struct pv_latency_options {
+	pid_t pid;
+	const char *const *names; /* of functions; not owned */
+	size_t n_names;
+	enum pv_latency_split split;
+	double budget; /* CPUs that probes may take of the target's time */
+};
+
+enum pv_latency_end {
+	PV_LATENCY_RUNS,
+	PV_LATENCY_TARGET_ENDED,
+	PV_LATENCY_REPLACED, /* by exec: it is another program now */
+	PV_LATENCY_BUDGET,   /* the probes cost the target more than the budget */
+};
+
+enum { PV_LATENCY_BUCKETS_N = 328 };
+
+/* Calls of one function, of one thread or caller if they are told apart. */
+struct pv_latency_calls {
+	uint32_t function; /* index */
+	uint64_t by;       /* thread id, or the caller's code object; 0: none */
+	uint64_t calls, sum_ns, off_cpu_ns, max_ns;
+	uint64_t buckets[PV_LATENCY_BUCKETS_N]; /* model/histogram.h */
+};
+
+/* What the function is called. */
+struct pv_latency_name {
+	const char *qualname, *module, *file; /* module may be NULL */
+	uint32_t line;
+};
+
+struct pv_latency_report {
+	double elapsed_s;
+	struct pv_vec rows;         /* struct pv_latency_calls, by function, most calls first */
+	uint64_t open;              /* calls under way */
+	uint64_t unbegun;           /* calls whose beginning was not seen, from Python 3.12 on */
+	uint64_t unended;           /* calls whose end was not seen */
+	uint64_t replaced, no_room; /* calls that were not counted */
+	uint64_t hits[2];           /* of probes, at emulated and at single-stepped places */
+	uint64_t strangers;         /* hits in forked children, until they were freed */
+	uint64_t prices_ns[2];      /* of a hit, measured on ourselves */
+	double cost_cpus;           /* hits times prices in the time that was measured */
+};
+
+/* What the start found. */
+struct pv_latency_facts {
+	const char *interpreter; /* "CPython 3.11.2" */
+	const char *name;        /* of the process */
+	size_t n_functions, n_sites, n_stepped;
+	size_t known;     /* functions in the process */
+	uint64_t swapped; /* bytes that were not looked through for functions */
+	size_t n_large;   /* mappings that were not */
+	double attach_ms;
+};
+
+/* Finds the functions, measures what a probe costs, attaches. */
+struct pv_err *pv_latency_create(const struct pv_latency_options *options, struct pv_latency **ret);
+void pv_latency_destroy(struct pv_latency *latency);
+
+struct pv_latency_facts pv_latency_facts(const struct pv_latency *latency);
+struct pv_latency_name pv_latency_name(const struct pv_latency *latency, size_t function);
+
+/* The caller that a row names; false: it is none that is known. */
+bool pv_latency_caller(const struct pv_latency *latency, uint64_t by, struct pv_latency_name *ret);
+
+/* Waits up to timeout_ms, or until fd is readable; does what must be done at once. */
+struct pv_err *pv_latency_step(struct pv_latency *latency, int timeout_ms, int fd,
+			       enum pv_latency_end *end_ret);
+
+/* No probe is left from here on. */
+void pv_latency_stop(struct pv_latency *latency);
+
+/* What was counted so far; rows are the caller's to free. */
+struct pv_err *pv_latency_read(struct pv_latency *latency, struct pv_latency_report *ret);
+void pv_latency_report_deinit(struct pv_latency_report *report);
+
+#endif
