@@ -11,13 +11,9 @@
 #include "analyse/wait.h"
 #include "base/text.h"
 #include "model/frame.h"
+#include "model/limits.h"
 #include "model/profile.h"
 #include "model/strings.h"
-
-enum {
-	NAME_COLUMNS = 60, /* of a function or a place */
-	TURN_SAMPLES = 20, /* with fewer there is no path to speak of */
-};
 
 /* An answer that grows; the first error stays, later additions do nothing. */
 struct writer {
@@ -173,13 +169,13 @@ static void say_call(struct writer *w, const struct pv_call *call)
 		w->err = call->unnamed ? pv_str_appendf(text, "[unknown]")
 				       : pv_frame_function(w->profile, loc, text);
 	if (!w->err)
-		w->err = pv_text_cut(text, start, NAME_COLUMNS);
+		w->err = pv_text_cut(text, start, PV_LIMIT_NAME_COLUMNS);
 	SAY(w, " (");
 	at = text->n;
 	if (!w->err)
 		w->err = pv_frame_place(w->profile, loc, call->lines.first, call->lines.last, text);
 	if (!w->err)
-		w->err = pv_text_cut(text, at, NAME_COLUMNS);
+		w->err = pv_text_cut(text, at, PV_LIMIT_NAME_COLUMNS);
 	if (!w->err && text->n == at)
 		text->data[text->n -= 2] = '\0'; /* it has no place */
 	else
@@ -247,7 +243,7 @@ static void say_foreign(struct writer *w, const struct pv_load *load, const stru
 
 static void say_turn(struct writer *w, const struct pv_load *load, const struct pv_turn *turn)
 {
-	if (load->samples < TURN_SAMPLES)
+	if (load->samples < PV_LIMIT_TURN_SAMPLES)
 		return;
 	if (turn->is_foreign) {
 		say_foreign(w, load, turn);

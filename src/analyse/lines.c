@@ -8,10 +8,7 @@
 
 #include <stdlib.h>
 
-enum {
-	ALONE_PERCENT = 90, /* one line that carries so much is named alone */
-	MATTERS_PERCENT = 5,
-};
+#include "model/limits.h"
 
 static int compare_line(const void *a, const void *b)
 {
@@ -53,10 +50,10 @@ struct pv_lines pv_lines_of(struct pv_line_weight *weights, size_t n)
 		lines.hottest = weights[i].line;
 	}
 	lines.first = lines.last = lines.hottest;
-	if (most * 100 >= all * ALONE_PERCENT)
+	if (most * 100 >= all * PV_LIMIT_ALONE_PERCENT)
 		return lines;
 	for (i = 0; i < n; i++) {
-		if (weights[i].samples * 100 < all * MATTERS_PERCENT)
+		if (weights[i].samples * 100 < all * PV_LIMIT_MATTERS_PERCENT)
 			continue;
 		if (weights[i].line < lines.first)
 			lines.first = weights[i].line;

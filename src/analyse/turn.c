@@ -13,16 +13,9 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "model/frame.h"
+#include "model/limits.h"
 #include "model/path.h"
 #include "model/profile.h"
-
-enum {
-	LINE_PERCENT = 75, /* of a function's samples: one line that has so much stands for it */
-	MOST_PERCENT = 50, /* of a call's samples: the callee in which its time is spent */
-	/* what an own function has to have so that it is named, and not what runs no own code: */
-	FAIR_PERCENT = 20,         /* of all samples, or */
-	FAIR_FOREIGN_PERCENT = 50, /* of the samples that run no own code */
-};
 
 /* The own function to which most samples belong, and its stack nodes. */
 struct group {
@@ -115,7 +108,7 @@ static struct pv_err *narrow(const struct work *work, struct group *group)
 		if (loc_of(work->profile, node)->line == group->call.lines.hottest)
 			hottest += pv_calltree_node_total(work->tree, node);
 	}
-	if (hottest * 100 < group->call.total * LINE_PERCENT)
+	if (hottest * 100 < group->call.total * PV_LIMIT_LINE_PERCENT)
 		return NULL;
 	group->call.lines.first = group->call.lines.last = group->call.lines.hottest;
 	return take_nodes(work, group->call.lines.hottest, group);
@@ -139,7 +132,7 @@ static struct pv_err *follow(const struct work *work, struct pv_turn *turn)
 		const struct pv_call *call = pv_calltree_call(work->tree, first);
 		uint32_t kind = ((struct pv_loc *)pv_vec_at(&work->profile->locs, call->loc))->kind;
 
-		if (call->total * 100 < of * MOST_PERCENT)
+		if (call->total * 100 < of * PV_LIMIT_MOST_PERCENT)
 			break;
 		turn->in_gc =
 			pv_frame_is_gc(work->profile, pv_vec_at(&work->profile->locs, call->loc));
@@ -239,8 +232,8 @@ static bool has_fair_share(const struct work *work, const struct pv_turn *turn)
 
 	for (size_t i = 0; i < work->profile->samples.n; i++)
 		all += ((struct pv_sample *)pv_vec_at(&work->profile->samples, i))->count;
-	return turn->own * 100 >= all * FAIR_PERCENT ||
-	       turn->own * 100 >= turn->foreign * FAIR_FOREIGN_PERCENT;
+	return turn->own * 100 >= all * PV_LIMIT_FAIR_PERCENT ||
+	       turn->own * 100 >= turn->foreign * PV_LIMIT_FAIR_FOREIGN_PERCENT;
 }
 
 static struct pv_err *find(struct work *work, struct group *group, struct pv_turn *turn)

@@ -32,6 +32,7 @@ enum {
 struct page {
 	const struct pv_profile *profile;
 	const struct pv_verdict *verdict;
+	const struct pv_vec *doubts; /* struct pv_doubt */
 	const struct pv_term *term;
 };
 
@@ -325,18 +326,12 @@ static struct pv_err *print_hotpath(const struct page *page)
 	return pv_rows_print(&rows, page->term);
 }
 
-/* Two decimals, and 100 only if all of them are. */
 static struct pv_err *say_complete(const struct pv_quality *quality, struct pv_str *str)
 {
-	uint64_t share = quality->complete * 10000 / quality->samples;
-	struct pv_err *err;
+	struct pv_err *err = pv_str_append(str, "; ", 2);
 
-	if (quality->complete == quality->samples)
-		err = pv_str_appendf(str, "; all complete");
-	else
-		err = pv_str_appendf(str, "; %llu.%02llu %% complete",
-				     (unsigned long long)share / 100,
-				     (unsigned long long)share % 100);
+	if (!err)
+		err = pv_complete_text(quality, str);
 	if (!err && quality->bridged)
 		err = pv_str_appendf(str, ", %s bridged", pv_text_number(quality->bridged).text);
 	if (!err && quality->truncated)
@@ -363,12 +358,11 @@ static struct pv_err *say_cost(const struct pv_profile *profile, struct pv_str *
 }
 
 /* "2,812 samples, none lost; 99.96 % complete; cost ..." */
-static struct pv_err *say_quality(const struct page *page, struct pv_prose *prose)
+static struct pv_err *say_quality(const struct page *page, bool good, struct pv_prose *prose)
 {
 	const struct pv_profile *profile = page->profile;
 	const struct pv_quality *quality = &profile->quality;
 	const struct pv_load *load = &page->verdict->load;
-	bool good = !load->lost && !load->missing;
 	struct pv_str *text = &prose->text;
 	struct pv_err *err;
 
@@ -419,7 +413,7 @@ static struct pv_err *print_quality(const struct page *page, const char *const *
 	size_t columns;
 
 	pv_prose_init(&prose);
-	err = say_quality(page, &prose);
+	err = say_quality(page, !page->doubts->n, &prose);
 	if (!err)
 		err = say_outputs(outputs, n, cut, &wrote);
 	if (err)
@@ -461,18 +455,42 @@ static struct pv_err *print_losses(const struct page *page)
 	return err;
 }
 
+/* What no other part of the summary says. */
+static struct pv_err *print_doubts(const struct page *page)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < page->doubts->n; i++) {
+		const struct pv_doubt *doubt = pv_vec_at(page->doubts, i);
+		struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
+
+		if (doubt->kind != PV_DOUBT_SOURCES && doubt->kind != PV_DOUBT_UNKNOWN)
+			continue;
+		pv_prose_init(&prose);
+		err = pv_text_append(&prose.text, pv_str_text(&doubt->text), doubt->text.n);
+		if (!err)
+			err = pv_str_append(&prose.text, ".\n", 2);
+		if (!err)
+			pv_prose_print(&prose, page->term);
+	}
+	return err;
+}
+
 struct pv_err *pv_summary_print(const struct pv_profile *profile, const struct pv_live *live,
 				const char *const *outputs, size_t n_outputs,
 				const struct pv_term *term)
 {
 	struct pv_verdict verdict PV_CLEANUP(pv_verdict_deinit) = {};
-	struct page page = { profile, &verdict, term };
+	struct pv_vec doubts PV_CLEANUP(pv_doubts_deinit) = PV_VEC(struct pv_doubt);
+	struct page page = { profile, &verdict, &doubts, term };
 	struct pv_wait wait PV_CLEANUP(pv_wait_deinit) = {};
 	struct pv_err *err = pv_wait_get(profile, &wait);
 
 	wait.is_there = live && !profile->ended;
 	if (!err)
 		err = pv_verdict_of(profile, &wait, &verdict);
+	if (!err)
+		err = pv_doubts_of(profile, &doubts);
 	if (err)
 		return err;
 	fputc('\n', term->file);
@@ -491,5 +509,7 @@ struct pv_err *pv_summary_print(const struct pv_profile *profile, const struct p
 		err = print_hotpath(&page);
 	if (!err)
 		err = print_quality(&page, outputs, n_outputs, live ? live->cut_output : NULL);
-	return err ? err : print_losses(&page);
+	if (!err)
+		err = print_losses(&page);
+	return err ? err : print_doubts(&page);
 }

@@ -33,6 +33,22 @@ uint64_t pv_losses_samples(const struct pv_losses *losses)
 	return n;
 }
 
+bool pv_losses_is_gap(const struct pv_losses *losses, size_t cause)
+{
+	static const char *const marks[] = { "PY_",        "NAT_",      "MERGE_",    "REANCHOR",
+					     "GC_UNKNOWN", "RING_CODE", "CODE_READ", "NAME_MISSING",
+					     "SWITCH",     "TASK",      "UNREAD" };
+	const char *name = losses->name[cause];
+
+	if (!losses->count[cause] || is_sample(name))
+		return false;
+	for (size_t i = 0; name && i < sizeof(marks) / sizeof(*marks); i++) {
+		if (!strncmp(name, marks[i], strlen(marks[i])))
+			return false;
+	}
+	return true;
+}
+
 bool pv_losses_any(const struct pv_losses *losses)
 {
 	for (size_t i = 1; i < PV_LOSSES_MAX; i++) {

@@ -23,6 +23,12 @@ struct pv_losses {
 /* Samples of which nothing was kept. */
 uint64_t pv_losses_samples(const struct pv_losses *losses);
 
+/*
+ * Whether a cause is of what no stack and no number of lost samples tells: a process that
+ * was not followed, a mapping that was not seen.  The others leave a marked or shorter stack.
+ */
+bool pv_losses_is_gap(const struct pv_losses *losses, size_t cause);
+
 /* "lost": { "py_read": 3, ... }: all causes by name, those that did not happen, too. */
 void pv_losses_json(const struct pv_losses *losses, struct pv_json *json);
 

@@ -67,12 +67,16 @@ static struct pv_err *append_plural(struct pv_str *str, uint64_t n, const char *
 static struct pv_err *append_time(struct pv_str *str, const struct pv_profile *profile,
 				  uint64_t samples)
 {
+	struct pv_missing missing = pv_missing_of(profile);
 	struct pv_tasks tasks = {};
 	struct pv_err *err = NULL;
 
 	if (profile->period_ns) {
 		err = pv_str_appendf(str, "on CPU ");
-		if (!err)
+		/* where samples are missing, what the kernel says */
+		if (!err && missing.cpu_ns > samples * profile->period_ns)
+			err = pv_str_appendf(str, "%.2f s", missing.cpu_ns / 1e9);
+		else if (!err)
 			err = pv_about_seconds(str, profile, samples);
 		if (!err && profile->duration_ns)
 			err = pv_str_appendf(str, " of %.2f s", profile->duration_ns / 1e9);
@@ -111,7 +115,7 @@ static struct pv_err *append_quality(struct pv_str *str, const struct pv_profile
 	if (!quality->samples)
 		return pv_str_appendf(str, "%s",
 				      profile->samples.n ? "quality not known" : "no samples");
-	err = pv_str_appendf(str, "%.2f %% complete", 100.0 * quality->complete / quality->samples);
+	err = pv_complete_text(quality, str);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts) && !err; i++) {
 		err = pv_str_appendf(str, "%s", parts[i].text);
 		if (!err)
@@ -183,40 +187,34 @@ static struct pv_err *add_limits(struct pv_about *about, const struct pv_profile
 		if (!err)
 			err = pv_str_appendf(note, "%s", limits[i].text);
 	}
-	if (!err && profile->note) {
-		err = add_note(about, &note);
-		if (!err)
-			err = append_name(note, profile, profile->note);
-	}
-	if (!err && profile->problem) {
-		err = add_note(about, &note);
-		if (!err)
-			err = pv_str_appendf(note, "Python frames are not shown: ");
-		if (!err)
-			err = append_name(note, profile, profile->problem);
-	}
 	return err;
 }
 
-/* What the profile does not hold, and the terminal and the page say, too. */
+/* But what the line of quality and the losses say. */
+static bool is_said(enum pv_doubt_kind kind)
+{
+	return kind == PV_DOUBT_LOST || kind == PV_DOUBT_GAPS || kind == PV_DOUBT_UNKNOWN ||
+	       kind == PV_DOUBT_INCOMPLETE || kind == PV_DOUBT_MARKED;
+}
+
 static struct pv_err *add_doubts(struct pv_about *about, const struct pv_profile *profile)
 {
-	struct pv_missing missing = pv_missing_of(profile);
-	struct pv_str text PV_CLEANUP(pv_str_deinit) = {};
-	struct pv_err *err = pv_unwatched_text(profile, &text);
+	struct pv_vec doubts PV_CLEANUP(pv_doubts_deinit) = PV_VEC(struct pv_doubt);
+	struct pv_err *err = pv_doubts_of(profile, &doubts);
 	struct pv_str *note;
 
-	if (!err && missing.missing) {
+	about->well = !doubts.n;
+	for (size_t i = 0; i < doubts.n && !err; i++) {
+		const struct pv_doubt *doubt = pv_vec_at(&doubts, i);
+
+		if (is_said(doubt->kind))
+			continue;
 		err = add_note(about, &note);
 		if (!err)
-			err = append_plural(note, missing.missing, "sample", "s");
-		if (!err)
-			err = pv_str_appendf(note, " fewer than its CPU time is worth");
+			err = pv_escape_text(note, pv_str_text(&doubt->text), doubt->text.n,
+					     PV_ESCAPE_TEXT);
 	}
-	if (err || !text.n)
-		return err;
-	err = add_note(about, &note);
-	return err ? err : pv_str_appendf(note, "%s, not recorded", pv_str_text(&text));
+	return err;
 }
 
 struct pv_err *pv_about_init(struct pv_about *about, const struct pv_profile *profile)

@@ -18,6 +18,7 @@ struct pv_about {
 	struct pv_str quality; /* "99.65 % complete; 1 bridged, ..." */
 	struct pv_str origin;  /* "recorded 2026-11-22 14:03:07 UTC on host by pitviper 0.1.0" */
 	struct pv_vec notes;   /* struct pv_str: each loss by its cause, and what else limits it */
+	bool well;             /* there is no reason to doubt it (model/doubts.h) */
 };
 
 struct pv_err *pv_about_init(struct pv_about *about, const struct pv_profile *profile);

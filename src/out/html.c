@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "model/doubts.h"
 #include "model/frame.h"
+#include "model/limits.h"
 #include "model/path.h"
 #include "model/profile.h"
 #include "model/strings.h"
@@ -95,12 +96,10 @@ static void meta_capture(struct pv_json *json, const struct pv_profile *profile)
 	pv_json_int(json, "pid", profile->pid);
 	pv_json_bool(json, "no_native", profile->no_native);
 	pv_json_bool(json, "no_kernel", profile->no_kernel);
-	pv_json_bool(json, "children", profile->children);
 	pv_json_bool(json, "ended", profile->ended);
 	pv_json_bool(json, "cut", profile->cut);
 	pv_json_int(json, "start_unix_ms", (int64_t)(profile->start_unix_ns / 1000000));
 	pv_json_int(json, "slice_ns", (int64_t)profile->slice_ns);
-	pv_json_int(json, "n_slices", profile->n_slices);
 	pv_json_int(json, "period_ns", (int64_t)profile->period_ns);
 	pv_json_int(json, "duration_ns", (int64_t)profile->duration_ns);
 	if (pv_totals_known(profile)) {
@@ -119,19 +118,23 @@ static struct pv_err *meta_quality(struct pv_json *json, const struct pv_profile
 	const struct pv_losses *losses = &profile->losses;
 	struct pv_missing missing = pv_missing_of(profile);
 	struct pv_str children PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_str complete PV_CLEANUP(pv_str_deinit) = {};
 	struct pv_err *err = pv_unwatched_text(profile, &children);
 
+	if (!err && quality->samples)
+		err = pv_complete_text(quality, &complete);
 	if (err)
 		return err;
 	pv_json_begin(json, "quality", '{');
 	pv_json_int(json, "samples", (int64_t)quality->samples);
 	pv_json_int(json, "complete", (int64_t)quality->complete);
+	pv_json_string(json, "complete_text", pv_str_text(&complete));
 	pv_json_int(json, "truncated", (int64_t)quality->truncated);
 	pv_json_int(json, "marked", (int64_t)quality->marked);
 	pv_json_int(json, "bridged", (int64_t)quality->bridged);
-	pv_json_int(json, "lost", (int64_t)pv_losses_samples(losses));
-	pv_json_int(json, "expected", (int64_t)missing.expected);
+	pv_json_int(json, "lost", (int64_t)missing.lost);
 	pv_json_int(json, "missing", (int64_t)missing.missing);
+	pv_json_int(json, "cpu_ns", (int64_t)missing.cpu_ns);
 	pv_json_bytes(json, "children", pv_str_text(&children), children.n);
 	pv_json_end(json, '}');
 	pv_losses_json(losses, json);
@@ -145,6 +148,24 @@ static struct pv_err *meta_quality(struct pv_json *json, const struct pv_profile
 	return NULL;
 }
 
+/* Why the capture cannot be trusted as it is; none: it is well. */
+static struct pv_err *meta_doubts(struct pv_json *json, const struct pv_profile *profile)
+{
+	struct pv_vec doubts PV_CLEANUP(pv_doubts_deinit) = PV_VEC(struct pv_doubt);
+	struct pv_err *err = pv_doubts_of(profile, &doubts);
+
+	if (err)
+		return err;
+	pv_json_begin(json, "doubts", '[');
+	for (size_t i = 0; i < doubts.n; i++) {
+		const struct pv_doubt *doubt = pv_vec_at(&doubts, i);
+
+		pv_json_bytes(json, NULL, pv_str_text(&doubt->text), doubt->text.n);
+	}
+	pv_json_end(json, ']');
+	return NULL;
+}
+
 static void meta_processes(struct pv_json *json, const struct pv_profile *profile)
 {
 	pv_json_begin(json, "processes", '[');
@@ -153,7 +174,6 @@ static void meta_processes(struct pv_json *json, const struct pv_profile *profil
 
 		pv_json_begin(json, NULL, '{');
 		pv_json_int(json, "pid", process->pid);
-		pv_json_int(json, "parent", process->parent_pid);
 		pv_json_int(json, "generation", process->generation);
 		meta_string(json, profile, "name", process->name);
 		meta_string(json, profile, "title", process->title);
@@ -190,6 +210,23 @@ static void meta_modules(struct pv_json *json, const struct pv_profile *profile)
 	pv_json_end(json, ']');
 }
 
+/* The page's answer goes by the terminal's limits. */
+static void meta_limits(struct pv_json *json)
+{
+	pv_json_begin(json, "limits", '{');
+	pv_json_int(json, "idle_percent", PV_LIMIT_IDLE_PERCENT);
+	pv_json_int(json, "turn_samples", PV_LIMIT_TURN_SAMPLES);
+	pv_json_int(json, "rough_samples", PV_LIMIT_ROUGH_SAMPLES);
+	pv_json_int(json, "fair_percent", PV_LIMIT_FAIR_PERCENT);
+	pv_json_int(json, "fair_foreign_percent", PV_LIMIT_FAIR_FOREIGN_PERCENT);
+	pv_json_int(json, "line_percent", PV_LIMIT_LINE_PERCENT);
+	pv_json_int(json, "most_percent", PV_LIMIT_MOST_PERCENT);
+	pv_json_int(json, "alone_percent", PV_LIMIT_ALONE_PERCENT);
+	pv_json_int(json, "matters_percent", PV_LIMIT_MATTERS_PERCENT);
+	pv_json_int(json, "name_columns", PV_LIMIT_NAME_COLUMNS);
+	pv_json_end(json, '}');
+}
+
 /* What is small and has names of its own: JSON. */
 static struct pv_err *write_meta(struct html *html)
 {
@@ -206,8 +243,11 @@ static struct pv_err *write_meta(struct html *html)
 	pv_json_string(&json, "pitviper", PV_VERSION);
 	meta_capture(&json, html->profile);
 	err = meta_quality(&json, html->profile);
+	if (!err)
+		err = meta_doubts(&json, html->profile);
 	if (err)
 		return err;
+	meta_limits(&json);
 	meta_processes(&json, html->profile);
 	meta_modules(&json, html->profile);
 	pv_json_end(&json, '}');

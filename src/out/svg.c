@@ -403,8 +403,9 @@ static struct pv_err *svg_put(struct svg *svg)
 {
 	size_t notes = svg->about.notes.n, i;
 	int top = 104 + notes * LINE, bottom = top + (svg->depth + 1) * ROW + 24;
-	bool well = !notes && svg->profile->quality.samples;
+	bool well = svg->about.well;
 	const char *colour = !well ? " fill=\"#8a5300\"" : " fill=\"#1f7a34\"";
+	const char *note = !well ? colour : " fill=\"#5f6b7a\"";
 	struct pv_err *err = NULL;
 	char bold[64];
 
@@ -414,7 +415,7 @@ static struct pv_err *svg_put(struct svg *svg)
 	put_line(svg, 52, FONT, "", &svg->about.time);
 	put_line(svg, 70, FONT, colour, &svg->about.quality);
 	for (i = 0; i < notes; i++)
-		put_line(svg, 70 + (i + 1) * LINE, FONT, colour, pv_vec_at(&svg->about.notes, i));
+		put_line(svg, 70 + (i + 1) * LINE, FONT, note, pv_vec_at(&svg->about.notes, i));
 	put_legend(svg, top - 14);
 	for (i = 0; i < svg->boxes.n && !err; i++)
 		err = put_box(svg, pv_vec_at(&svg->boxes, i), top);

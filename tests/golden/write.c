@@ -251,8 +251,9 @@ static void add_source(struct pv_profile *profile, char *save)
 static void add_loss(struct pv_profile *profile, char *save)
 {
 	static const char *const causes[][2] = {
-		[33] = { "REANCHOR", "native breaks bridged at the next Python frame" },
-		[48] = { "RING_SAMPLE", "samples dropped (ring buffer full)" },
+#define PV_LOSS(number, name, text) [number] = { #name, text },
+#include "abi/errors.def"
+#undef PV_LOSS
 		[PV_LOSSES_MAX - 1] = { NULL, NULL },
 	};
 	uint64_t cause = number(next(&save));

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the page says in words: the answer, what the capture is worth, what a profile does not tell apart."""
+import json
 import os
 import pathlib
 import re
@@ -120,19 +121,19 @@ SENTENCES = {
         "On CPU 18.0 s in 10.0 s (1.8 CPUs). All of it, 100 %, is in f (app.py:3)."),
     "idle, and it is known where it waits": (
         profile("40 7 main | p f /srv/app/app.py - 3", head=WAITING),
-        "On CPU 4 % of 10.0 s; waiting in epoll_wait under app.py:41 (main thread, 3 more); while it runs, `pitviper stack 7` "
+        "On CPU 4 % of 10.0 s; waiting in epoll_wait under app.py:41 (main thread, 3 more); while it runs, pitviper stack 7 "
         "shows more. All of it, 100 %, is in f (app.py:3). Only 40 samples: shares are rough."),
     "idle in another thread than the first": (
         profile("1 7 main | p f /srv/app/app.py - 3", head=[*WAITING, "capture waiting.tid 9", "capture waiting.thread a~\\x1b~b"]),
         "On CPU 0.1 % of 10.0 s; waiting in epoll_wait under app.py:41 (thread a \\x1b b, 3 more); while it runs, "
-        "`pitviper stack 7` shows more. Only 1 sample: shares are rough."),
+        "pitviper stack 7 shows more. Only 1 sample: shares are rough."),
     "stopped": (
         profile("1 7 main | p f /srv/app/app.py - 3", head=[*WAITING, "capture waiting.stopped 1", "capture waiting.n_others 0",
                                                             "capture waiting.place -"]),
-        "On CPU 0.1 % of 10.0 s; stopped by a signal; while it runs, `pitviper stack 7` shows more. Only 1 sample: shares are rough."),
+        "On CPU 0.1 % of 10.0 s; stopped by a signal; while it runs, pitviper stack 7 shows more. Only 1 sample: shares are rough."),
     "idle for its children": (
         profile("40 7 main | p f /srv/app/app.py - 3", head=[*WAITING, *CHILDREN]),
-        "On CPU 4 % of 10.0 s; waiting in epoll_wait under app.py:41 (main thread, 3 more); while it runs, `pitviper stack 7` "
+        "On CPU 4 % of 10.0 s; waiting in epoll_wait under app.py:41 (main thread, 3 more); while it runs, pitviper stack 7 "
         "shows more. All of it, 100 %, is in f (app.py:3). Only 40 samples: shares are rough. 2 child processes used 2.0 s of CPU "
         "meanwhile, not recorded: --children takes them along."),
     "busy children of which some have ended": (
@@ -149,10 +150,10 @@ SENTENCES = {
         profile("500 7 main | p f /srv/app/app.py - 3", head=["capture target_cpu_ns 9000000000"]),
         "On CPU 9.00 s of 10.0 s (90 %). All of it, 100 %, is in f (app.py:3)."),
     "no sample": (
-        profile(), "No samples in 10.0 s: it was idle. While it runs, `pitviper stack 7` shows what it waits for."),
+        profile(), "No samples in 10.0 s: it was idle. While it runs, pitviper stack 7 shows what it waits for."),
     "no sample, and it is known where it waits": (
         profile(head=[*WAITING, *CHILDREN]),
-        "On CPU 0 % of 10.0 s; waiting in epoll_wait under app.py:41 (main thread, 3 more); while it runs, `pitviper stack 7` "
+        "On CPU 0 % of 10.0 s; waiting in epoll_wait under app.py:41 (main thread, 3 more); while it runs, pitviper stack 7 "
         "shows more. 2 child processes used 2.0 s of CPU meanwhile, not recorded: --children takes them along."),
     "no sample before the break": (
         profile(head=["capture cut 1"]), "No sample is there before the break."),
@@ -189,7 +190,9 @@ def test_answer_is_the_terminals(page, name, tmp_path):
     # What hinders is said in both, on the terminal by the summary.
     turn = " ".join([turn, *(line for line in lines if line.startswith("Python frames are not shown")),
                      *(line for line in lines if "--children" in line)])
-    assert re.sub(r" ?Only \d+ samples?: shares are rough\.", "", page.text("#sentence")).split() == (first + " " + turn).split()
+    words = page.js("return [...document.getElementById('sentence').childNodes].map(e => e.nodeName === 'CODE' ? "
+                    "'`' + e.textContent + '`' : e.textContent).join('')").replace("`--children`", "--children")
+    assert re.sub(r" ?Only \d+ samples?: shares are rough\.", "", words).split() == (first + " " + turn).split()
 
 
 def test_what_is_known_of_the_whole_is_not_said_of_a_part(page):
@@ -223,6 +226,13 @@ def test_the_answer_leads_to_its_frame(page):
 QUALITY = {
     "well": ([], True, "400 samples, none lost", ""),
     "lost": (["loss 48 3"], False, "400 samples, 3 lost", "3 samples were lost"),
+    "not followed": (["loss 58 3", "loss 51 2"], False, "400 samples, none lost",
+                     "not taken in: 2 mapping records dropped (side-band buffer full), 3 child processes that could not be followed"),
+    "of several doubts each": (["loss 48 3", "capture quality.complete 200"], False, "400 samples, 3 lost", "50.00 % of the stacks are not"),
+    "not known": (["capture quality.samples 0"], False, "400 samples, none lost", "not known how many of the stacks are complete"),
+    "a marked half": (["loss 1 3", "loss 16 2", "loss 35 4", "loss 57 1"], True, "400 samples, none lost", ""),
+    "just complete": (["capture quality.complete 396"], True, "400 samples, none lost", ""),
+    "a child's Python": (["process 77 1 1 x x - its~Python~is~odd"], False, "400 samples, none lost", "not shown: its Python is odd."),
     "bridged": (["loss 33 3", "capture quality.bridged 3"], True, "400 samples, none lost", ""),
     "not complete": (["capture quality.complete 380"], False, "400 samples, none lost", "5.00 % of the stacks are not complete"),
     "marked": (["capture quality.marked 20"], False, "400 samples, none lost", "5.00 % of the stacks are marked"),
@@ -237,13 +247,21 @@ QUALITY = {
 
 
 @pytest.mark.parametrize("name", QUALITY)
-def test_quality(page, name):
+def test_quality(page, name, tmp_path):
     lines, well, verdict, cause = QUALITY[name]
     text = re.sub(r"(?m)^source .*cursors.py 1 .*\n", "", TEXT) + "\n".join(lines) + "\n"
     page.open(text)
     assert page.text("#quality .verdict") == ("✓ " if well else "▲ ") + verdict
     assert page.js("return document.querySelector('#quality .verdict').classList.contains('well')") == well
+    # The picture and the terminal have the same verdict.
+    picture = make(text, name="svg").decode()
+    assert ('fill="#1f7a34"' in picture, 'fill="#8a5300"' in picture) == (well, not well)
+    (tmp_path / "it.pvr").write_bytes(make(text, name="pvr"))
+    run = subprocess.run([PITVIPER, "report", "--json", str(tmp_path / "it.pvr")], capture_output=True, text=True, check=True)
+    doubts = json.loads(run.stdout)["doubts"]
+    assert (doubts == []) == well
     page.click("#quality")
+    assert page.texts("dialog .causes li") == [doubt + "." for doubt in doubts]
     assert cause in " ".join(page.texts("dialog .causes li"))
     if name in ("lost", "bridged"):
         assert "3" in page.texts("dialog .losses td")[0]
@@ -276,7 +294,7 @@ def test_without_a_period_all_is_in_samples(page):
 def test_an_idle_target_is_said_where_the_graph_would_be(page):
     page.open(profile())
     assert page.is_visible("#nothing") and not page.is_visible("#panel") and not page.is_visible("#layers")
-    assert page.text("#nothing .big") == "No samples in 10.0 s: it was idle. While it runs, `pitviper stack 7` shows what it waits for."
+    assert page.text("#nothing .big") == "No samples in 10.0 s: it was idle. While it runs, pitviper stack 7 shows what it waits for."
     assert "Only time on a CPU is sampled" in page.text("#nothing")
     page.open(profile(head=["capture ended 1"]), tab="down")
     assert page.text("#nothing .big") == "No samples in 10.0 s: it ended without using CPU time worth a sample."

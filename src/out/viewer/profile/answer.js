@@ -5,13 +5,14 @@
 // of the user's own code on its stack, for there one can do something about it.
 
 // Which lines of a function to name: sums: Map line -> samples.
-function linesOf(sums) {
+function linesOf(sums, limits) {
 	const lines = [...sums].filter(([line]) => line > 0).sort((a, b) => a[0] - b[0]);
 	if (!lines.length)
 		return { first: 0, last: 0, hottest: 0 };
 	const all = lines.reduce((sum, [, n]) => sum + n, 0), [hottest, most] = lines.reduce((a, b) => b[1] > a[1] ? b : a);
 	// One that carries so much is named alone; of the others those that matter.
-	const matter = most * 100 >= all * 90 ? [[hottest]] : lines.filter(([line, n]) => n * 100 >= all * 5 || line === hottest);
+	const matter = most * 100 >= all * limits.alone_percent ? [[hottest]] : lines.filter(([line, n]) =>
+		n * 100 >= all * limits.matters_percent || line === hottest);
 	return { first: matter[0][0], last: matter[matter.length - 1][0], hottest };
 }
 
@@ -62,31 +63,31 @@ class ForeignCalls {
 		const { loc, locLine } = this.profile, sums = new Map();
 		for (const node of nodes)
 			sums.set(locLine[loc[node]], (sums.get(locLine[loc[node]]) || 0) + this.total[node]);
-		return linesOf(sums);
+		return linesOf(sums, this.profile.meta.limits);
 	}
 
 	// "report (app.py:52)", "_strptime (_strptime.py:320-369)"
 	label(call) {
-		const { profile } = this, { fn } = call, { first, last } = call.lines || this.lines(call.nodes);
+		const { profile } = this, { fn } = call, most = profile.meta.limits.name_columns, { first, last } = call.lines || this.lines(call.nodes);
 		const line = profile.fnKind[fn] !== PYTHON || !first ? '' : ':' + first + (last > first ? '-' + last : '');
 		const name = profile.isUnnamed(fn) ? '[unknown]' : profile.name(fn), place = profile.place(fn);
-		return Text.cut(name, ForeignCalls.NAME) + (place ? ' (' + Text.cut(place + line, ForeignCalls.NAME) + ')' : '');
+		return Text.cut(name, most) + (place ? ' (' + Text.cut(place + line, most) + ')' : '');
 	}
 }
-ForeignCalls.NAME = 60; // characters of a function or a place
 
 class Answer {
 	constructor(selection) {
 		this.selection = selection;
 		this.profile = selection.profile;
-		if (selection.n < Answer.TURN)
+		this.limits = this.profile.meta.limits; // the terminal's (src/model/limits.h)
+		if (selection.n < this.limits.turn_samples)
 			return;
 		this.calls = new ForeignCalls(selection);
 		this.foreign = this.calls.total[0];
 		this.own = this.heaviestOwn();
 		this.doubts();
-		this.isForeign = !this.own || (this.own.total * 100 < selection.n * Answer.FAIR &&
-			this.own.total * 100 < this.foreign * Answer.FAIR_FOREIGN);
+		this.isForeign = !this.own || (this.own.total * 100 < selection.n * this.limits.fair_percent &&
+			this.own.total * 100 < this.foreign * this.limits.fair_foreign_percent);
 		if (this.isForeign) {
 			this.follow({ fn: -1, nodes: [0], total: this.foreign });
 		} else {
@@ -137,7 +138,7 @@ class Answer {
 		own.lines = this.calls.lines(own.nodes);
 		const line = own.lines.hottest, nodes = own.nodes.filter(i => locLine[loc[i]] === line);
 		const n = nodes.reduce((sum, i) => sum + total[i], 0);
-		if (n * 100 < own.total * 75)
+		if (n * 100 < own.total * this.limits.line_percent)
 			return;
 		own.lines = { first: line, last: line, hottest: line };
 		if (line)
@@ -150,7 +151,7 @@ class Answer {
 		let python = null;
 		for (let call = start; ;) {
 			const [next] = this.calls.children(call);
-			if (!next || next.total * 100 < start.total * 50)
+			if (!next || next.total * 100 < start.total * this.limits.most_percent)
 				return;
 			const kind = fnKind[next.fn];
 			if (profile.isGc(next.fn)) {
@@ -185,16 +186,16 @@ class Answer {
 		return !hasSpan && !what.threads && !what.hidden.size;
 	}
 
-	// "; waiting in epoll_wait under app.py:41", "" if it is not known
+	// "; waiting in epoll_wait under app.py:41", null if it is not known
 	waiting() {
 		const { waiting } = this.profile.capture;
 		if (!waiting || !this.isWhole)
-			return '';
+			return null;
 		const { function: call, place, thread, main, stopped, other_threads: others, pid, processes } = waiting;
-		return (stopped ? '; stopped by a signal' : '; waiting in ' + Text.show(call)) + (place ? ' under ' + Text.show(place) : '') +
+		return [(stopped ? '; stopped by a signal' : '; waiting in ' + Text.show(call)) + (place ? ' under ' + Text.show(place) : '') +
 			(others ? ' (' + (main ? 'main thread' : 'thread ' + Text.show(thread)) + ', ' + others + ' more)' : '') +
 			(processes > 1 ? ' in process ' + pid + ', one of ' + processes : '') +
-			'; while it runs, `pitviper stack ' + pid + '` shows more. ';
+			'; while it runs, ', { code: 'pitviper stack ' + pid }, ' shows more. '];
 	}
 
 	// How long on CPU, and of what.
@@ -204,19 +205,18 @@ class Answer {
 		const said = s => s.toFixed(s < 9.995 ? 2 : s < 99.95 ? 1 : 0) + ' s';
 		if (!capture.period_ns || !wall)
 			return ['On CPU for ', { bold: profile.amount(n) }, '. '];
-		// The kernel's count is the truth where samples are missing.
-		const isShort = this.isWhole && (meta.quality.missing || meta.quality.lost);
-		const used = Math.max(profile.seconds(n), isShort ? (capture.target_cpu_ns || 0) / 1e9 : 0);
+		// Where samples are missing, the whole is what the kernel says.
+		const used = this.isWhole ? meta.quality.cpu_ns / 1e9 : profile.seconds(n);
 		const share = used / wall, percent = 100 * share;
-		if (share < Answer.IDLE)
+		if (percent < meta.limits.idle_percent)
 			return ['On CPU ', { bold: percent.toFixed(percent > 0 && percent < 0.95 ? 1 : 0) + ' % of ' + said(wall) },
-				this.waiting() || (capture.ended && !selection.hasSpan ? ': it was idle, and has ended. ' : ': it was idle. ')];
+				...(this.waiting() || [capture.ended && !selection.hasSpan ? ': it was idle, and has ended. ' : ': it was idle. '])];
 		const several = share >= 1.05;
 		return ['On CPU ', { bold: said(used) + (several ? ' in ' : ' of ') + said(wall) },
 			' (' + (several ? share.toFixed(1) + ' CPUs' : percent.toFixed(0) + ' %') + '). '];
 	}
 
-	// Texts, { bold }, and { bold, node } that leads to a node.
+	// Texts, { code }, { bold }, and { bold, node } that leads to a node.
 	sentence() {
 		const { profile, selection } = this, { n } = selection;
 		if (!profile.total)
@@ -224,19 +224,19 @@ class Answer {
 		if (!n)
 			return ['No sample is in what is selected.'];
 		const parts = this.time();
-		if (n >= Answer.TURN)
+		if (n >= this.limits.turn_samples)
 			parts.push(...this.turn());
 		if (profile.capture.problem)
 			parts.push(' Python frames are not shown: ' + Text.show(profile.capture.problem) + '.');
-		if (n < Answer.ROUGH)
-			parts.push((n >= Answer.TURN ? ' ' : '') + 'Only ' + Text.plural(n, 'sample') + ': shares are rough.');
+		if (n < this.limits.rough_samples)
+			parts.push((n >= this.limits.turn_samples ? ' ' : '') + 'Only ' + Text.plural(n, 'sample') + ': shares are rough.');
 		return this.isWhole ? [...parts, ...this.children()] : parts;
 	}
 
 	// What ran in children and is not here.
 	children() {
 		const { children } = this.profile.meta.quality;
-		return children ? [' ', { bold: Text.show(children) }, ', not recorded: --children takes them along.'] : [];
+		return children ? [' ', { bold: Text.show(children) }, ', not recorded: ', { code: '--children' }, ' takes them along.'] : [];
 	}
 
 	turn() {
@@ -265,12 +265,7 @@ class Answer {
 			return [...parts, last.trimEnd()];
 		}
 		const time = duration ? ' in ' + Text.seconds(duration) : '';
-		return ['No samples' + time + ': ', capture.ended ? 'it ended without using CPU time worth a sample.'
-			: 'it was idle. While it runs, `pitviper stack ' + capture.pid + '` shows what it waits for.'];
+		return ['No samples' + time + ': ', ...(capture.ended ? ['it ended without using CPU time worth a sample.']
+			: ['it was idle. While it runs, ', { code: 'pitviper stack ' + capture.pid }, ' shows what it waits for.'])];
 	}
 }
-Answer.IDLE = 0.05; // of the wall time
-Answer.FAIR = 20; // percent of all: an own function that has so much is named, or of what runs no own code
-Answer.FAIR_FOREIGN = 50;
-Answer.TURN = 20; // samples; with fewer there is no path to speak of
-Answer.ROUGH = 100; // samples; a share of 50 % is then 50 +- 10

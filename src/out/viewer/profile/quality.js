@@ -3,41 +3,14 @@
 // is well, otherwise amber, and the causes are one click away.
 
 const Quality = (() => {
-	// Causes that mark, shorten or delay a stack, and how often does harm is counted by the stacks.
-	const MARKS = /^(py_|nat_|merge_|reanchor|ring_code$|code_read$|name_missing$)/i;
-	const ENOUGH = 0.99; // of the samples complete
-	const UNSURE = 0.01; // of the samples marked
-	const CHEAP = 0.02; // of one CPU
-
 	// What was lost, marked or delayed: [{ name, text, count }]
 	const lossesOf = ({ meta }) => Object.entries(meta.lost).filter(([, count]) => count)
 		.map(([name, count]) => ({ name, count, text: meta.causes[name] }));
 
-	function judge(profile) {
-		const { capture, meta } = profile, { quality } = meta, losses = lossesOf(profile);
-		const samples = quality.samples || profile.total;
-		const gaps = losses.filter(loss => !MARKS.test(loss.name));
-		const changed = [...profile.sources].filter(([, source]) => source.changed).map(([file]) => profile.text(file));
-		const cost = capture.duration_ns ? (capture.probe_ns || 0) / capture.duration_ns : 0;
-		const problems = [capture.problem, ...meta.processes.map(process => process.problem)].filter(text => text);
-		const bad = [];
-		const say = (is, text) => is && bad.push(text);
-		say(capture.cut, 'The recording breaks off: all that is shown is of the part that is there.');
-		say(quality.lost, Text.plural(quality.lost, 'sample was', 'samples were') + ' lost; the causes are below.');
-		say(!quality.lost && gaps.length, 'Some of what happened was not taken in; the causes are below.');
-		say(capture.note, 'Of the recording: ' + Text.show(capture.note) + '.');
-		say(problems.length, 'Python frames are not shown: ' + Text.show([...new Set(problems)].join('; ')) + '.');
-		say(quality.samples && quality.complete < ENOUGH * samples,
-			Text.percent(samples - quality.complete, samples, 2) + ' of the stacks are not complete.');
-		say(quality.marked > UNSURE * samples, Text.percent(quality.marked, samples, 2) +
-			' of the stacks are marked: their Python half could be wrong, so it is not shown.');
-		say(cost > CHEAP, 'Watching cost the target ' + Text.percent(capture.probe_ns, capture.duration_ns, 1) + ' of one CPU.');
-		say(quality.missing, Text.plural(quality.missing, 'sample') + ' (' + Text.percent(quality.missing, quality.expected) +
-			') fewer than the CPU time that the kernel counted is worth.');
-		say(quality.children, Text.show(quality.children) + ', not recorded: --children takes them along.');
-		say(changed.length, 'Sources that may be newer than what the process read, so lines may not be those that ran: ' +
-			Text.cut(changed.join(', '), 400) + '.');
-		return { bad, samples, cost };
+	// What model/doubts.c has to say, for the terminal and the pictures, too.
+	function judge({ capture, meta, total }) {
+		return { bad: meta.doubts.map(text => Text.cut(Text.show(text), 1000) + '.'), samples: meta.quality.samples || total,
+			cost: capture.duration_ns ? (capture.probe_ns || 0) / capture.duration_ns : 0 };
 	}
 
 	function rows(profile, { samples, cost }) {
@@ -95,7 +68,7 @@ const Quality = (() => {
 	function show(element, profile) {
 		const verdict = judge(profile), { quality } = profile.meta, { capture } = profile;
 		const well = !verdict.bad.length;
-		const details = quality.samples ? [Text.percent(quality.complete, verdict.samples, 2) + ' complete',
+		const details = quality.samples ? [quality.complete_text,
 			Text.count(quality.marked) + ' marked'] : [];
 		if (capture.probe_ns && capture.duration_ns)
 			details.push('cost ' + Text.percent(capture.probe_ns, capture.duration_ns));
@@ -111,7 +84,7 @@ const Quality = (() => {
 		Dom.fill(element, button);
 	}
 
-	return { show, judge };
+	return { show };
 })();
 
 // Times of day, as the reader's clock has them.

@@ -12,7 +12,8 @@ class Selection {
 		this.self = new Uint32Array(profile.nNodes);
 		for (let i = 0; i < profile.nSamples; i++)
 			this.self[profile.sampleNode[i]] += this.weight[i];
-		this.hiddenTotal = what.hidden.size ? this.hide(what.hidden) : 0;
+		if (what.hidden.size)
+			this.hide(what.hidden);
 		this.total = this.self.slice();
 		for (let i = profile.nNodes - 1; i > 0; i--)
 			this.total[profile.parent[i]] += this.total[i];
@@ -38,25 +39,21 @@ class Selection {
 		return weight;
 	}
 
-	// Takes out what passes through a hidden function; says how much that was.
+	// Takes out what passes through a hidden function.
 	hide(hidden) {
 		const { profile, self } = this;
-		let taken = 0;
 		for (let i = 1; i < profile.nNodes;) {
 			if (!hidden.has(profile.fn[i])) {
 				i++;
 				continue;
 			}
-			for (const end = profile.end[i]; i < end; i++) {
-				taken += self[i];
-				self[i] = 0;
-			}
+			self.fill(0, i, profile.end[i]);
+			i = profile.end[i];
 		}
 		for (let i = 0; i < profile.nSamples; i++) {
 			if (!self[profile.sampleNode[i]])
 				this.weight[i] = 0;
 		}
-		return taken;
 	}
 
 	// By the kind of the innermost frame.

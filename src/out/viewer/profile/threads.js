@@ -75,13 +75,14 @@ class Threads {
 		}));
 		const name = key === 'thread' ? profile.threadName(index) : profile.processName(index);
 		const only = rows && rows.length === 1 ? 'thread ' + profile.threadName(rows[0].index) : '';
-		const { interpreter } = key === 'process' ? profile.meta.processes[index] : {};
+		const { interpreter, generation } = key === 'process' ? profile.meta.processes[index] : {};
 		const strip = this.times ? Dom.el('canvas', { 'aria-hidden': 'true' }) : null;
 		if (strip)
 			strip.threads = key === 'thread' ? [index] : rows.map(row => row.index);
 		return Dom.el('tr.' + key + (chosen ? '.chosen' : ''), { onclick: event => this.choose(key, index, event.shiftKey) },
 			Dom.el('th', { scope: 'row' }, Dom.el('button.name', { type: 'button', 'aria-pressed': String(chosen),
-				title: [name, interpreter && Text.show(interpreter), only].filter(part => part).join('\n') }, Text.cut(name, 120)),
+				title: [name, interpreter && Text.show(interpreter),
+					generation > 1 ? 'program number ' + generation + ' of this process, after an exec' : '', only].filter(part => part).join('\n') }, Text.cut(name, 120)),
 			interpreter ? Dom.el('span.note', null, ' ' + Text.show(interpreter)) : null,
 			key === 'process' && rows.length > 1 ? Dom.el('span.note', null, ' ' + Text.plural(rows.length, 'thread')) : null),
 			Dom.el('td.number', null, profile.amount(n)), Dom.el('td.number', null, share), Dom.el('td', null, layers),

@@ -296,8 +296,13 @@ class ProfileView {
 		this.said = this.answer;
 		const parts = this.answer.sentence();
 		this.sentence.title = ProfileView.words(parts);
-		Dom.fill(this.sentence, parts.map(part => typeof part === 'string' ? part
-			: part.node ? this.link(part) : Dom.el('b', null, Text.cut(part.bold, 120))));
+		Dom.fill(this.sentence, this.elements(parts));
+	}
+
+	// Of what Answer has to say.
+	elements(parts) {
+		return parts.map(part => typeof part === 'string' ? part : part.code ? Dom.el('code', null, part.code)
+			: part.node ? this.link(part) : Dom.el('b', null, Text.cut(part.bold, 120)));
 	}
 
 	// A real link, for whoever wants to copy it; a click keeps what else was chosen since.
@@ -311,7 +316,7 @@ class ProfileView {
 	}
 
 	static words(parts) {
-		return parts.map(part => typeof part === 'string' ? part : part.bold).join('');
+		return parts.map(part => typeof part === 'string' ? part : part.code ? '`' + part.code + '`' : part.bold).join('');
 	}
 
 	// Where there is nothing to draw: why, and what to do.
@@ -324,12 +329,12 @@ class ProfileView {
 			this.details.forEach(element => { element.hidden = true; });
 		if (this.nothing.hidden)
 			return;
-		const again = capture.ended ? '`-F 999` takes ten times as many samples as the usual 99 a second.'
-			: 'Record it again while it works; `--children` records the processes that it started, too.';
-		const why = capture.cut ? 'The recording was cut off before one was written: what ran until then is not known.'
-			: 'Only time on a CPU is sampled: to sleep, or to wait for a disk, the network or a lock, takes none. ' + again;
-		Dom.fill(this.nothing, Dom.el('p.big', null, ProfileView.words(this.answer.sentence())), isEmpty
-			? Dom.el('p.note', null, why) : Dom.el('button.link', { type: 'button', title: 'Show all again (r)', onclick: () => State.set(Chips.ALL,
+		const again = capture.ended ? [{ code: '-F 999' }, ' takes ten times as many samples as the usual 99 a second.']
+			: ['Record it again while it works; ', { code: '--children' }, ' records the processes that it started, too.'];
+		const why = capture.cut ? ['The recording was cut off before one was written: what ran until then is not known.']
+			: ['Only time on a CPU is sampled: to sleep, or to wait for a disk, the network or a lock, takes none. ', ...again];
+		Dom.fill(this.nothing, Dom.el('p.big', null, this.elements(this.answer.sentence())), isEmpty
+			? Dom.el('p.note', null, this.elements(why)) : Dom.el('button.link', { type: 'button', title: 'Show all again (r)', onclick: () => State.set(Chips.ALL,
 				{ step: true }) }, 'show all'));
 	}
 
