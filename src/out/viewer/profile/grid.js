@@ -79,11 +79,12 @@ class Grid {
 		} else if (by && this.rows.length) {
 			const at = Math.min(this.rows.length - 1, Math.max(0, this.rows.indexOf(this.picked) + by));
 			this.on.pick(this.rows[at]);
-			const y = at * Grid.ROW;
+			// The head stays above the rows.
+			const y = at * Grid.ROW, room = this.pane.clientHeight - this.head.offsetHeight - Grid.ROW;
 			if (y < this.pane.scrollTop)
 				this.pane.scrollTop = y;
-			else if (y + 2 * Grid.ROW > this.pane.scrollTop + this.pane.clientHeight)
-				this.pane.scrollTop = y + 2 * Grid.ROW - this.pane.clientHeight;
+			else if (y > this.pane.scrollTop + room)
+				this.pane.scrollTop = y - room;
 		} else {
 			return;
 		}

@@ -76,7 +76,8 @@ class ProfileView {
 
 	// The upper edge of the panel: drag it.
 	grip(panel) {
-		const grip = Dom.el('div', { id: 'grip', role: 'separator', 'aria-orientation': 'horizontal',
+		const grip = Dom.el('div', { id: 'grip', tabIndex: 0, role: 'separator', 'aria-orientation': 'horizontal',
+			'aria-label': 'Height of the details: arrow keys change it, Delete makes it the usual one',
 			title: 'Drag for more or less of the details; double click for the usual height' });
 		const apply = () => {
 			const height = State.number('panel');
@@ -91,6 +92,14 @@ class ProfileView {
 			State.set({ panel: Math.max(60, Math.round(from.height + from.y - event.clientY)) }));
 		grip.addEventListener('pointerup', () => { from = null; });
 		grip.addEventListener('dblclick', () => State.set({ panel: '' }));
+		grip.addEventListener('keydown', event => {
+			const by = { ArrowUp: 20, ArrowDown: -20 }[event.key];
+			if (!by && event.key !== 'Delete')
+				return;
+			State.set({ panel: by ? Math.max(60, panel.offsetHeight + by) : '' });
+			event.preventDefault();
+			event.stopPropagation();
+		});
 		State.listen(changed => changed.has('panel') && apply());
 		apply();
 		return grip;
