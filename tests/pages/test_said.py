@@ -110,7 +110,7 @@ SENTENCES = {
         profile("40 7 main | p f /srv/app/app.py - 3", head=[*WAITING, "capture waiting.tid 9", "capture waiting.pid 9",
                                                              "capture waiting.n_processes 3"]),
         "On CPU 4 % of 10.0 s; waiting in epoll_wait under app.py:41 (main thread, 3 more) in process 9, one of 3; "
-        "while it runs, `pitviper stack 9` shows more. "
+        "while it runs, pitviper stack 9 shows more. "
         "All of it, 100 %, is in f (app.py:3). Only 40 samples: shares are rough."),
     "several threads": (
         profile("900 7 main | p f /srv/app/app.py - 3", "900 8 pool | p f /srv/app/app.py - 3", "700 9 pool | p g /srv/app/app.py - 3"),
