@@ -45,8 +45,8 @@ struct pv_err *pv_load_of(const struct pv_profile *profile, struct pv_load *ret)
 	if (load.wall_ns)
 		load.cpus = (double)load.cpu_ns / load.wall_ns;
 	/* samples of an unknown length are of an unknown time */
-	load.idle = (profile->period_ns || !load.samples) &&
-		    pv_load_is_idle(load.cpu_ns, load.wall_ns);
+	load.idle =
+		(profile->period_ns || !load.samples) && pv_load_is_idle(load.cpu_ns, load.wall_ns);
 	load.rough = load.samples < ROUGH_SAMPLES;
 	*ret = load;
 	return NULL;
