@@ -24,7 +24,7 @@ struct pv_wait {
 	uint32_t n_others;    /* threads but this one */
 	uint32_t pid;         /* of its process, */
 	uint32_t n_processes; /* which is one of so many */
-	bool is_there;     /* it has just been looked at, so that one can look again */
+	bool is_there;        /* it has just been looked at, so that one can look again */
 };
 
 /* Of the main thread, or if that one runs or was not seen whole, of the first that waits. */

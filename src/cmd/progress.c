@@ -91,10 +91,9 @@ struct pv_err *pv_progress_line(const char *title, double elapsed_s, double dura
 	if (!err && duration_s > 0)
 		err = pv_str_appendf(&numbers, " / %g", duration_s);
 	if (!err)
-		err = pv_str_appendf(&numbers, " s  %s samples, %s/s  %s lost",
-				     pv_text_number(samples).text,
-				     pv_text_number((uint64_t)(rate + 0.5)).text,
-				     pv_text_number(lost).text);
+		err = pv_str_appendf(
+			&numbers, " s  %s samples, %s/s  %s lost", pv_text_number(samples).text,
+			pv_text_number((uint64_t)(rate + 0.5)).text, pv_text_number(lost).text);
 	if (!err)
 		err = pv_str_appendf(str, "%*s", INDENT, "");
 	if (!err)

@@ -136,6 +136,23 @@ static struct pv_err *read_recording(struct report *report)
 	return pv_recfile_read_part(spooled ? spooled : file, name, &part, &report->profile);
 }
 
+/*
+ * Is there such a process?  Threads are in a recording only if they have samples, or had
+ * before --from and --to left those out: the process's word is all that there is.
+ */
+static bool is_known(const struct report *report)
+{
+	const struct pv_vec *processes = &report->profile->processes;
+
+	for (size_t i = 0; !report->options.thread && i < processes->n; i++) {
+		const struct pv_profile_process *process = pv_vec_at(processes, i);
+
+		if (process->pid == (uint32_t)report->process)
+			return true;
+	}
+	return false;
+}
+
 /* --thread and --process; what is told of the whole process does not hold for them. */
 static struct pv_err *keep_threads(struct report *report)
 {
@@ -150,6 +167,9 @@ static struct pv_err *keep_threads(struct report *report)
 	err = pv_profile_keep_threads(profile, &filter, &n_threads);
 	if (err)
 		return err;
+	if (!n_threads && is_known(report))
+		return pv_err_create(PV_ERR_FAILED, "the %s has no samples in %s",
+				     filter.thread ? "thread" : "process", report->path);
 	if (!n_threads)
 		return pv_err_create(PV_ERR_FAILED, "there is no such %s in %s",
 				     filter.thread ? "thread" : "process", report->path);

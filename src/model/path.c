@@ -110,8 +110,8 @@ static bool is_system(const char *path, size_t n)
 {
 	static const char *const roots[] = { "/usr/bin/",   "/usr/sbin/",    "/usr/lib/",
 					     "/usr/lib64/", "/usr/libexec/", "/usr/share/",
-					     "/bin/",	    "/sbin/",	     "/lib/",
-					     "/lib64/",	    "/nix/store/",   "[vdso]" };
+					     "/bin/",       "/sbin/",        "/lib/",
+					     "/lib64/",     "/nix/store/",   "[vdso]" };
 
 	for (size_t i = 0; i < sizeof(roots) / sizeof(*roots); i++) {
 		if (starts_with(path, n, roots[i]))

@@ -118,14 +118,14 @@ struct pv_quality {
 
 /* Where an idle target waited at the end; its texts are for people (base/text.h). */
 struct pv_waiting {
-	uint32_t function; /* string id: "epoll_wait" */
-	uint32_t place;    /* string id: "app.py:41", "" if there is no Python */
-	uint32_t thread;   /* string id: the thread's name */
-	uint32_t tid;      /* 0: not known, and so all of it */
-	uint32_t n_others; /* threads of the process but this one */
+	uint32_t function;    /* string id: "epoll_wait" */
+	uint32_t place;       /* string id: "app.py:41", "" if there is no Python */
+	uint32_t thread;      /* string id: the thread's name */
+	uint32_t tid;         /* 0: not known, and so all of it */
+	uint32_t n_others;    /* threads of the process but this one */
 	uint32_t pid;         /* of the process; 0: the first that was asked for */
 	uint32_t n_processes; /* of which it is one; 0 and 1: there was no other */
-	bool stopped;      /* by a signal: it does not wait for anything */
+	bool stopped;         /* by a signal: it does not wait for anything */
 };
 
 struct pv_profile {

@@ -10,66 +10,99 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "target/maps.h"
 
-/* In the child: PTRACE_TRACEME makes execve() stop with SIGTRAP. */
-static void run_child(char *const *argv, pid_t parent, int report_fd)
+/*
+ * In the child, which is to stop at its exec.  Not by PTRACE_TRACEME: that stop is a SIGTRAP, and
+ * if we die before we have taken it by waitpid() it is delivered, and kills the program.
+ */
+static void run_child(char *const *argv, int go_fd, int report_fd)
 {
 	sigset_t none;
+	char byte;
+	ssize_t n;
 	int error;
 
-	/* if we are dead by now, PTRACE_TRACEME would give the child to init, stopped for ever */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
+	do {
+		n = read(go_fd, &byte, 1);
+	} while (n < 0 && errno == EINTR);
+	/* we are dead, or cannot hold it */
+	if (n != 1)
 		_exit(127);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
-	if (!ptrace(PTRACE_TRACEME, 0, NULL, NULL) && !prctl(PR_SET_PDEATHSIG, 0))
-		execvp(argv[0], argv);
+	execvp(argv[0], argv);
 	error = errno;
 	while (write(report_fd, &error, sizeof(error)) < 0 && errno == EINTR)
 		;
 	_exit(127);
 }
 
-struct pv_err *pv_launch(char *const *argv, pid_t *ret)
+/* A child that waits for a byte on *go_ret, and reports on *report_ret why it could not exec. */
+static struct pv_err *fork_child(char *const *argv, int *go_ret, int *report_ret, pid_t *ret)
 {
-	int fds[2], status, error = 0;
-	ssize_t n;
-	pid_t parent = getpid(), pid;
+	int go[2], report[2], error;
+	pid_t pid;
 
-	if (pipe2(fds, O_CLOEXEC))
+	if (pipe2(go, O_CLOEXEC))
 		return pv_err_errno(errno, "cannot start %s", argv[0]);
-	pid = fork();
-	if (pid < 0) {
+	if (pipe2(report, O_CLOEXEC)) {
 		error = errno;
-		close(fds[0]);
-		close(fds[1]);
+		close(go[0]);
+		close(go[1]);
 		return pv_err_errno(error, "cannot start %s", argv[0]);
 	}
-	if (!pid)
-		run_child(argv, parent, fds[1]);
-	close(fds[1]);
+	pid = fork();
+	error = errno;
+	if (!pid) {
+		close(go[1]);
+		run_child(argv, go[0], report[1]);
+	}
+	close(go[0]);
+	close(report[1]);
+	*go_ret = go[1];
+	*report_ret = report[0];
+	*ret = pid;
+	return pid < 0 ? pv_err_errno(error, "cannot start %s", argv[0]) : NULL;
+}
+
+struct pv_err *pv_launch(char *const *argv, pid_t *ret)
+{
+	_pv_close_ int go = -1, report = -1;
+	int status, error = 0;
+	ssize_t n;
+	pid_t pid;
+	struct pv_err *err = fork_child(argv, &go, &report, &pid);
+
+	if (err)
+		return err;
+	/* an event's stop is no signal; when we die the program runs on */
+	if (ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACEEXEC) || write(go, "x", 1) != 1) {
+		err = pv_err_errno(errno, "cannot hold process %d (%s)", pid, argv[0]);
+		close(go);
+		go = -1;
+		waitpid(pid, &status, 0);
+		return err;
+	}
 	/* the write end closes at a successful exec, before the stop is reported */
 	do {
-		n = read(fds[0], &error, sizeof(error));
+		n = read(report, &error, sizeof(error));
 	} while (n < 0 && errno == EINTR);
-	close(fds[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (n == sizeof(error)) {
-		struct pv_err *err = pv_err_errno(error, "cannot start %s", argv[0]);
-
+		err = pv_err_errno(error, "cannot start %s", argv[0]);
 		/* whatever the errno, the program did not start: the user's command is wrong */
 		if (err != &pv_enomem)
 			err->kind = PV_ERR_FAILED;
@@ -168,6 +201,9 @@ struct pv_err *pv_launch_load(pid_t pid)
 			return pv_err_errno(errno, "cannot read the registers of process %d", pid);
 		/* a signal is passed on; TRACESYSGOOD tells system calls by bit 7 */
 		signal_number = WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : WSTOPSIG(status);
+		/* nor is an event's stop one, such as SIGSTOP's after it was passed on */
+		if (status >> 16)
+			signal_number = 0;
 		if (signal_number == SIGTRAP && regs.rip == entry)
 			loading = false;
 		else if (!signal_number)

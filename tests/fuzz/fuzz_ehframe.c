@@ -64,8 +64,7 @@ static void check_table(const struct pv_unwind_table *table)
 		require(rows[i].kinds >> 4 <= PV_RBP_AT_RBP);
 		/* each row is the one that is found at its first byte and at its last */
 		require(row_at(table, table->base + rows[i].pc) == &rows[i]);
-		require(i == 0 ||
-			row_at(table, table->base + rows[i].pc - 1) == &rows[i - 1]);
+		require(i == 0 || row_at(table, table->base + rows[i].pc - 1) == &rows[i - 1]);
 	}
 	check_pages(table, rows);
 }

@@ -62,6 +62,11 @@ def check_errors():
     fails("a part behind the end", 1, "x.pvr ends after 60.00 s", "--from", 61, "x.pvr")
     fails("no such thread", 1, "there is no such thread in x.pvr", "--thread", "nobody", "x.pvr")
     fails("no such process", 1, "there is no such process in x.pvr", "--process", 1, "x.pvr")
+    recipe = "process 11 1 1 python3 app.py - -\nprocess 21 1 11 sleep sleep - -\n5 11 main process=11.1 | p f /a.py - 3\n"
+    pathlib.Path("recipe").write_text(recipe)
+    pathlib.Path("idle.pvr").write_bytes(subprocess.run([WRITE, "pvr"], stdin=open("recipe"), stdout=subprocess.PIPE, check=True).stdout)
+    fails("a process that slept", 1, "the process has no samples in idle.pvr", "--process", 21, "idle.pvr")
+    fails("no process beside it", 1, "there is no such process in idle.pvr", "--process", 22, "idle.pvr")
     fails("a process that is no number", 2, "`x` is not a process id", "--process", "x", "x.pvr")
     check("an output of a failed report does not appear", not os.path.exists("y"))
     pathlib.Path("secret").write_bytes(b"x")

@@ -890,11 +890,12 @@ START_TEST(answer_of_an_idle_target)
 		      "All of it, 100 %, is in f (a.py:1).\n");
 	wait.pid = 4131;
 	wait.n_processes = 3;
-	expect_answer(p, &wait,
-		      "On CPU 3 % of 10.0 s; stopped by a signal under app.py:41 "
-		      "(thread pool, 4 more) in process 4131, one of 3; try `pitviper stack 4131`.\n"
-		      "Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel, in 1 thread.\n"
-		      "All of it, 100 %, is in f (a.py:1).\n");
+	expect_answer(
+		p, &wait,
+		"On CPU 3 % of 10.0 s; stopped by a signal under app.py:41 "
+		"(thread pool, 4 more) in process 4131, one of 3; try `pitviper stack 4131`.\n"
+		"Its 0.30 s on CPU: 100 % Python, 0 % C, 0 % kernel, in 1 thread.\n"
+		"All of it, 100 %, is in f (a.py:1).\n");
 	wait.pid = wait.n_processes = 0;
 	/* a recording's process may be gone */
 	wait.is_there = false;

@@ -73,8 +73,9 @@ static struct pv_profile *rich_profile(bool ticks)
 	profile->engine = string(profile, "bpf");
 	profile->host = string(profile, "host\0name");
 	profile->note = string(profile, "a note");
-	profile->waiting =
-		(struct pv_waiting){ process.name, process.title, process.problem, 7, 9, 5, 3, true };
+	profile->waiting = (struct pv_waiting){
+		process.name, process.title, process.problem, 7, 9, 5, 3, true
+	};
 	profile->no_native = profile->children = profile->cut = true;
 	profile->start_unix_ns = 1795687500123456789;
 	profile->period_ns = 10101010;

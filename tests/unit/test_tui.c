@@ -269,8 +269,8 @@ START_TEST(progress_line)
 	struct pv_str line = {};
 
 	setlocale(LC_CTYPE, "C.UTF-8");
-	ok(pv_progress_line(c->title, c->elapsed, c->duration, c->samples,
-			    c->samples / c->elapsed, 0, c->columns, &line));
+	ok(pv_progress_line(c->title, c->elapsed, c->duration, c->samples, c->samples / c->elapsed,
+			    0, c->columns, &line));
 	ck_assert_str_eq(pv_str_text(&line), c->line);
 	pv_str_deinit(&line);
 }

@@ -12,7 +12,8 @@
 #include "unwind/table.h"
 
 /* vaddr: as in the ELF file; NULL: there is none. */
-static inline const struct pv_unwind_row *row_at(const struct pv_unwind_table *table, uint64_t vaddr)
+static inline const struct pv_unwind_row *row_at(const struct pv_unwind_table *table,
+						 uint64_t vaddr)
 {
 	const struct pv_unwind_row *rows;
 	struct pv_unwind_page page;
