@@ -9,42 +9,16 @@ import os
 
 import live
 import pytest
+import tasks_check
+from tasks_check import labels
 
 TARGET = "tasks.py"
 DEBIAN = "/usr/bin/python3"
 
 
-def labels(stack):
-	"""What stands between the event loop and the outermost coroutine, and whether it is in one piece."""
-	at = [i for i, f in enumerate(stack.frames) if f.text.startswith("task ") or f.text in ("several tasks", "more tasks")]
-	if not at:
-		return []
-	assert at == list(range(at[0], at[0] + len(at))), stack
-	return [stack.frames[i].text[5:] for i in at]
-
-
 def check(victim, stacks, summary):
 	truth = json.loads(victim.wait_line(b"TASKS")[6:])
-	seen, wrong, unnamed = {}, {}, 0
-	for stack in stacks:
-		burning = [f.function.rpartition(".")[2] for f in stack.python() if f.function.rpartition(".")[2].startswith("burn_")]
-		if not burning:
-			continue
-		assert len(burning) == 1
-		shown, true = labels(stack), truth[burning[0]]
-		if shown == [] and summary["lost"]["task"]:
-			unnamed += stack.count
-			continue
-		if shown != true:
-			wrong[burning[0]] = (true, shown, repr(stack))
-		# right above the coroutine: the next Python frame
-		after = next(i for i, f in enumerate(stack.frames) if f.text.startswith("task "))
-		while stack.frames[after].text.startswith("task "):
-			after += 1
-		assert stack.frames[after].kind == "python", stack
-		seen[burning[0]] = seen.get(burning[0], 0) + stack.count
-	assert not wrong, list(wrong.items())[:3]
-	return truth, seen, unnamed
+	return (truth, *tasks_check.check(truth, stacks, summary))
 
 
 def test_names(interp, target):
@@ -57,10 +31,7 @@ def test_names(interp, target):
 	line = victim.wait_line(b"TASKS")
 	victim.buffer = line.encode() + b"\n" + victim.buffer
 	stacks, summary, _ = live.record("-p", victim.pid, "--tasks", seconds=1, hz=1999)
-	truth, seen, unnamed = check(victim, stacks, summary)
-	assert summary["samples"] > 50
-	assert summary["lost"]["task"] <= 0.01 * summary["samples"] and unnamed <= summary["lost"]["task"]
-	assert len(seen) >= 0.7 * len(truth), (set(truth) - set(seen), summary)
+	tasks_check.check_record(json.loads(victim.wait_line(b"TASKS")[6:]), stacks, summary)
 	assert victim.alive()
 
 
@@ -194,3 +165,13 @@ def test_stack_of_older(interp, target):
 	for thread in loops:
 		assert any(f["kind"] == "label" and f["function"].startswith("task ") for f in thread["frames"]), thread
 	assert b"only tasks that run are shown" in live.pitviper("stack", "--tasks", victim.pid).out
+
+
+@pytest.mark.minor(*((3, minor) for minor in range(8, 16)))
+def test_stack_asleep(interp, target):
+	"""A task that holds its loop up: its name above its coroutine, and who waits for it."""
+	victim = target(interp, TARGET, "asleep", ready=False)
+	truth = json.loads(victim.wait_line(b"TASKS")[6:])
+	victim.wait_line(b"READY")
+	tasks_check.check_stack(truth, stack_tasks(victim))
+	assert victim.alive()
