@@ -21,6 +21,7 @@ def check(victim, stacks, summary):
 	return (truth, *tasks_check.check(truth, stacks, summary))
 
 
+@pytest.mark.gil
 def test_names(interp, target):
 	if interp.version < (3, 8):
 		victim = target(interp, "waits.py", "sleep")
@@ -76,6 +77,14 @@ def test_from_the_start(newest, tmp_path):
 	assert burning > 20 and named >= 0.5 * burning, (named, burning, summary)
 
 
+@pytest.mark.free_threaded
+def test_refused_without_gil(interp, target):
+	victim = target(interp, "waits.py", "sleep")
+	for command in (("record", "-d", 0.2, "-o", "/dev/null", "-p"), ("stack",)):
+		run = live.pitviper(command[0], "--tasks", *command[1:], victim.pid)
+		assert run.status == 4 and b"tasks of a free-threaded build are not read yet" in run.err, run
+
+
 # ---- stack --tasks
 
 def stack_tasks(victim):
@@ -98,6 +107,7 @@ def in_order(tasks):
 	return sorted(tasks, key=lambda t: json.dumps(t, sort_keys=True))
 
 
+@pytest.mark.gil
 @pytest.mark.minor((3, 14), (3, 15))
 def test_all_tasks(interp, target):
 	"""Names, coroutines with lines, and who waits for whom, as the interpreter itself says."""
@@ -122,6 +132,7 @@ def test_all_tasks(interp, target):
 	assert text.count("\n%d tasks\n" % len(truth)) == 1
 
 
+@pytest.mark.gil
 @pytest.mark.minor((3, 14), (3, 15))
 def test_tasks_in_a_circle(interp, target):
 	victim = target(interp, "tasktree.py", "circle", ready=False)
@@ -133,6 +144,7 @@ def test_tasks_in_a_circle(interp, target):
 	assert text.count("in a circle of tasks") == 1 and text.count("task ring 0, see above") == 1
 
 
+@pytest.mark.gil
 @pytest.mark.minor((3, 14), (3, 15))
 def test_tasks_that_come_and_go(interp, target):
 	"""What stands still is whole all the same, or it is said that it may not be."""
@@ -148,6 +160,7 @@ def test_tasks_that_come_and_go(interp, target):
 	assert victim.alive()
 
 
+@pytest.mark.gil
 @pytest.mark.few
 def test_stack_of_older(interp, target):
 	"""The running task in the thread's stack; what is not known is said."""
@@ -167,6 +180,7 @@ def test_stack_of_older(interp, target):
 	assert b"only tasks that run are shown" in live.pitviper("stack", "--tasks", victim.pid).out
 
 
+@pytest.mark.gil
 @pytest.mark.minor(*((3, minor) for minor in range(8, 16)))
 def test_stack_asleep(interp, target):
 	"""A task that holds its loop up: its name above its coroutine, and who waits for it."""
