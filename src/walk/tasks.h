@@ -38,8 +38,9 @@ static inline void pv_tasks_add(struct pv_ctx *c, __u64 task)
 		w->task_unread = 1;
 		return;
 	}
-	w->task_frame[i & (PV_WALK_TASKS - 1)] = frame;
-	w->task_object[i & (PV_WALK_TASKS - 1)] = task;
+	i = pv_masked(i, PV_WALK_TASKS);
+	w->task_frame[i] = frame;
+	w->task_object[i] = task;
 	w->n_tasks = i + 1;
 }
 

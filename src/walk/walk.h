@@ -192,6 +192,16 @@ static inline __u32 pv_bounded(__u64 n, __u32 max)
 	return bounded > max ? max : bounded;
 }
 
+/*
+ * An index below size, a power of two.  The mask stays where a check before it makes compilers
+ * leave it out: Linux 6.1 forgets such a check for a copy of the index that was spilled before it.
+ */
+static inline __u32 pv_masked(__u32 i, __u32 size)
+{
+	__asm__ volatile("" : "+r"(i));
+	return i & (size - 1);
+}
+
 static inline __u64 pv_mix(__u64 hash, __u64 value)
 {
 	hash ^= value;

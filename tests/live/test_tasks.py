@@ -9,44 +9,19 @@ import os
 
 import live
 import pytest
+import tasks_check
+from tasks_check import labels
 
 TARGET = "tasks.py"
 DEBIAN = "/usr/bin/python3"
 
 
-def labels(stack):
-	"""What stands between the event loop and the outermost coroutine, and whether it is in one piece."""
-	at = [i for i, f in enumerate(stack.frames) if f.text.startswith("task ") or f.text in ("several tasks", "more tasks")]
-	if not at:
-		return []
-	assert at == list(range(at[0], at[0] + len(at))), stack
-	return [stack.frames[i].text[5:] for i in at]
-
-
 def check(victim, stacks, summary):
 	truth = json.loads(victim.wait_line(b"TASKS")[6:])
-	seen, wrong, unnamed = {}, {}, 0
-	for stack in stacks:
-		burning = [f.function.rpartition(".")[2] for f in stack.python() if f.function.rpartition(".")[2].startswith("burn_")]
-		if not burning:
-			continue
-		assert len(burning) == 1
-		shown, true = labels(stack), truth[burning[0]]
-		if shown == [] and summary["lost"]["task"]:
-			unnamed += stack.count
-			continue
-		if shown != true:
-			wrong[burning[0]] = (true, shown, repr(stack))
-		# right above the coroutine: the next Python frame
-		after = next(i for i, f in enumerate(stack.frames) if f.text.startswith("task "))
-		while stack.frames[after].text.startswith("task "):
-			after += 1
-		assert stack.frames[after].kind == "python", stack
-		seen[burning[0]] = seen.get(burning[0], 0) + stack.count
-	assert not wrong, list(wrong.items())[:3]
-	return truth, seen, unnamed
+	return (truth, *tasks_check.check(truth, stacks, summary))
 
 
+@pytest.mark.gil
 def test_names(interp, target):
 	if interp.version < (3, 8):
 		victim = target(interp, "waits.py", "sleep")
@@ -57,10 +32,7 @@ def test_names(interp, target):
 	line = victim.wait_line(b"TASKS")
 	victim.buffer = line.encode() + b"\n" + victim.buffer
 	stacks, summary, _ = live.record("-p", victim.pid, "--tasks", seconds=1, hz=1999)
-	truth, seen, unnamed = check(victim, stacks, summary)
-	assert summary["samples"] > 50
-	assert summary["lost"]["task"] <= 0.01 * summary["samples"] and unnamed <= summary["lost"]["task"]
-	assert len(seen) >= 0.7 * len(truth), (set(truth) - set(seen), summary)
+	tasks_check.check_record(json.loads(victim.wait_line(b"TASKS")[6:]), stacks, summary)
 	assert victim.alive()
 
 
@@ -105,6 +77,14 @@ def test_from_the_start(newest, tmp_path):
 	assert burning > 20 and named >= 0.5 * burning, (named, burning, summary)
 
 
+@pytest.mark.free_threaded
+def test_refused_without_gil(interp, target):
+	victim = target(interp, "waits.py", "sleep")
+	for command in (("record", "-d", 0.2, "-o", "/dev/null", "-p"), ("stack",)):
+		run = live.pitviper(command[0], "--tasks", *command[1:], victim.pid)
+		assert run.status == 4 and b"tasks of a free-threaded build are not read yet" in run.err, run
+
+
 # ---- stack --tasks
 
 def stack_tasks(victim):
@@ -127,6 +107,7 @@ def in_order(tasks):
 	return sorted(tasks, key=lambda t: json.dumps(t, sort_keys=True))
 
 
+@pytest.mark.gil
 @pytest.mark.minor((3, 14), (3, 15))
 def test_all_tasks(interp, target):
 	"""Names, coroutines with lines, and who waits for whom, as the interpreter itself says."""
@@ -151,6 +132,7 @@ def test_all_tasks(interp, target):
 	assert text.count("\n%d tasks\n" % len(truth)) == 1
 
 
+@pytest.mark.gil
 @pytest.mark.minor((3, 14), (3, 15))
 def test_tasks_in_a_circle(interp, target):
 	victim = target(interp, "tasktree.py", "circle", ready=False)
@@ -162,6 +144,7 @@ def test_tasks_in_a_circle(interp, target):
 	assert text.count("in a circle of tasks") == 1 and text.count("task ring 0, see above") == 1
 
 
+@pytest.mark.gil
 @pytest.mark.minor((3, 14), (3, 15))
 def test_tasks_that_come_and_go(interp, target):
 	"""What stands still is whole all the same, or it is said that it may not be."""
@@ -177,6 +160,7 @@ def test_tasks_that_come_and_go(interp, target):
 	assert victim.alive()
 
 
+@pytest.mark.gil
 @pytest.mark.few
 def test_stack_of_older(interp, target):
 	"""The running task in the thread's stack; what is not known is said."""
@@ -194,3 +178,14 @@ def test_stack_of_older(interp, target):
 	for thread in loops:
 		assert any(f["kind"] == "label" and f["function"].startswith("task ") for f in thread["frames"]), thread
 	assert b"only tasks that run are shown" in live.pitviper("stack", "--tasks", victim.pid).out
+
+
+@pytest.mark.gil
+@pytest.mark.minor(*((3, minor) for minor in range(8, 16)))
+def test_stack_asleep(interp, target):
+	"""A task that holds its loop up: its name above its coroutine, and who waits for it."""
+	victim = target(interp, TARGET, "asleep", ready=False)
+	truth = json.loads(victim.wait_line(b"TASKS")[6:])
+	victim.wait_line(b"READY")
+	tasks_check.check_stack(truth, stack_tasks(victim))
+	assert victim.alive()

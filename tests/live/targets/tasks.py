@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """asyncio tasks in two threads, each with work of its own: who runs says the function.
 
-Input: argv[1], "asyncio", "uvloop" or "python" (tasks of Python code).  Output: a line "TASKS" with
-JSON: for each function burn_N the labels that must stand above it, root first, from the awaiting tasks
-(3.14 and later) to the one that runs; then READY, and CPU time in those functions until its parent ends.
-CPython 3.8 and later.
+Input: argv[1], "asyncio", "uvloop", "python" (tasks of Python code) or "asleep" (one thread, in one task that
+holds it up).  Output: a line "TASKS" with JSON: for each function burn_N, or rest(), the labels that must
+stand above it, root first, from the awaiting tasks (3.14 and later) to the one that runs; then READY, and CPU
+time in those functions, or none in rest(), until its parent ends.  CPython 3.8 and later.
 """
 import asyncio
 import json
 import os
 import sys
 import threading
+import time
 
 KIND = sys.argv[1] if len(sys.argv) > 1 else "asyncio"
 PARENT = os.getppid()
@@ -123,6 +124,28 @@ async def main(ready, number):
 		await asyncio.sleep(0)
 	ready.release()
 	await asyncio.gather(*tasks)
+
+
+def rest():
+	while os.getppid() == PARENT:
+		time.sleep(60)
+
+
+async def sleeper(above):
+	print("TASKS " + json.dumps({"rest": (above if AWAITED else []) + [asyncio.current_task().get_name()]}), flush=True)
+	print("READY", flush=True)
+	rest()
+
+
+async def asleep():
+	task = asyncio.get_running_loop().create_task(sleeper([asyncio.current_task().get_name()]))
+	task.set_name("asleep")
+	await task
+
+
+if KIND == "asleep":
+	asyncio.run(asleep())
+	sys.exit()
 
 
 def loop(ready, number):
