@@ -69,7 +69,8 @@ enum {
 enum {
 	PV_PYFRAME_RUN_END = 1 << 0, /* outermost of a run: the eval frame goes here */
 	PV_PYFRAME_EMPTY = 1 << 2,   /* stands for a run without any complete frame */
-	PV_PYFRAME_SKIP = 1 << 3,    /* 3.10: already left its eval frame; not shown */
+	/* 3.10: already left its eval frame; not shown, nor what follows in its run */
+	PV_PYFRAME_SKIP = 1 << 3,
 	/* no frame, but the task that runs the frames before it; code: key of its name, or
 	   PV_TASK_* */
 	PV_PYFRAME_TASK = 1 << 4,

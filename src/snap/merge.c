@@ -210,25 +210,33 @@ static struct pv_err *push_task(struct merge *m, uint64_t key)
 	return push(m, PV_REF_TASK, key, 0, true);
 }
 
-/* The frames of the next run. */
+/*
+ * The frames of the next run.  A skipped frame has left its eval frame: its run is no run, and
+ * what is said of it (its task, its interpreter), which may hold the end of the run, is not shown.
+ */
 static struct pv_err *push_run(struct merge *m)
 {
 	struct pv_err *err = NULL;
+	bool skipped = false, end;
 
 	while (!err && m->next_python < m->sample->n_python) {
 		const struct pv_pyframe *frame = &m->python[m->next_python++];
 
+		end = frame->flags & PV_PYFRAME_RUN_END;
+		skipped |= !!(frame->flags & PV_PYFRAME_SKIP);
+		if (skipped) {
+			skipped = !end;
+			continue;
+		}
 		if (frame->flags & PV_PYFRAME_INTERP) {
 			err = push(m, PV_REF_INTERP, frame->code, 0, true);
 		} else if (frame->flags & PV_PYFRAME_TASK) {
 			err = push_task(m, frame->code);
-		} else if (!(frame->flags & (PV_PYFRAME_EMPTY | PV_PYFRAME_SKIP))) {
+		} else if (!(frame->flags & PV_PYFRAME_EMPTY)) {
 			err = push(m, PV_REF_PYTHON, frame->code, frame->lasti, true);
 			m->out->python = true;
 		}
-		/* a skipped frame has left its eval frame: its run is no run */
-		if (frame->flags & PV_PYFRAME_RUN_END && !(frame->flags & PV_PYFRAME_SKIP) &&
-		    !(m->with_idle && is_idle(m, m->next_python - 1)))
+		if (end && !(m->with_idle && is_idle(m, m->next_python - 1)))
 			break;
 	}
 	return err;

@@ -307,6 +307,34 @@ START_TEST(skipped_frame_is_not_shown)
 }
 END_TEST
 
+/* The same with what is said of that frame: its run ends where the labels do. */
+START_TEST(labels_of_a_skipped_frame)
+{
+	struct sample s = make(BOTH);
+
+	python(&s, 1, PV_PYFRAME_SKIP);
+	python(&s, PV_TASK_SEVERAL, PV_PYFRAME_TASK);
+	python(&s, 7, PV_PYFRAME_INTERP | END);
+	python(&s, 2, END);
+	python(&s, 3, END);
+	s.head.n_runs = 2;
+	native(&s, 1, 0);
+	native(&s, 2, EVAL);
+	native(&s, 3, 0);
+	native(&s, 4, EVAL);
+	native(&s, 5, 0);
+	expect(&s, &anchored, "N5 P3 N3 P2 N1");
+	expect_state(true, false, false, false, 0);
+	/* only its own */
+	s.words[1] &= ~((uint64_t)PV_PYFRAME_SKIP << 32);
+	s.words[5] &= ~((uint64_t)PV_PYFRAME_INTERP << 32);
+	s.words[4] = PV_TASK_MORE;
+	s.words[5] |= (uint64_t)PV_PYFRAME_TASK << 32;
+	s.words[7] &= ~((uint64_t)END << 32);
+	expect(&s, &anchored, "N5 P3 P2 N3 more tasks several tasks P1 N1");
+}
+END_TEST
+
 /* The run of an eval frame whose Python frames are all still being set up. */
 START_TEST(empty_run_has_no_frame)
 {
@@ -1103,6 +1131,7 @@ int main(void)
 	tcase_add_test(tcase, any_other_difference_is_marked);
 	tcase_add_test(tcase, hidden_python_frames_are_marked);
 	tcase_add_test(tcase, skipped_frame_is_not_shown);
+	tcase_add_test(tcase, labels_of_a_skipped_frame);
 	tcase_add_test(tcase, empty_run_has_no_frame);
 	tcase_add_test(tcase, torn_samples_show_no_python);
 	tcase_add_test(tcase, unreadable_python_is_not_shown);

@@ -107,6 +107,7 @@ static inline void check_form(const struct pv_event_sample *sample)
 {
 	const struct pv_pyframe *python = (const struct pv_pyframe *)(sample + 1);
 	uint32_t runs = 0, i;
+	bool skipped = false;
 
 	ck_assert_uint_eq(sample->hdr.type, PV_EVENT_SAMPLE);
 	ck_assert_uint_le(sample->n_python, PV_PYTHON_FRAMES_MAX);
@@ -114,9 +115,11 @@ static inline void check_form(const struct pv_event_sample *sample)
 	ck_assert_uint_eq(sample->n_kernel, 0);
 	ck_assert_uint_eq(sample->hdr.size,
 			  sizeof(*sample) + 16U * sample->n_python + 8U * sample->n_native);
-	for (i = 0; i < sample->n_python; i++)
-		runs += python[i].flags & PV_PYFRAME_RUN_END &&
-			!(python[i].flags & PV_PYFRAME_SKIP);
+	for (i = 0; i < sample->n_python; i++) {
+		skipped |= !!(python[i].flags & PV_PYFRAME_SKIP);
+		runs += python[i].flags & PV_PYFRAME_RUN_END && !skipped;
+		skipped &= !(python[i].flags & PV_PYFRAME_RUN_END);
+	}
 	ck_assert_uint_eq(sample->n_runs, runs);
 	/* an end and a reason for not reaching it exclude each other, but for bridges */
 	if (sample->flags & PV_SAMPLE_NAT_END && !(sample->flags & PV_SAMPLE_REANCHORED))
