@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -114,8 +115,21 @@ struct pv_err *pv_launch(char *const *argv, pid_t *ret)
 	return NULL;
 }
 
-/* The mappings of the file that holds pc, at exec: the dynamic loader, or a static program. */
-static struct pv_err *file_range(pid_t pid, uint64_t pc, uint64_t *start_ret, uint64_t *end_ret)
+/*
+ * The C library's own loader ends with a system call of another file, the first of the program
+ * or its libraries.  musl's is its C library: no call would ever come from elsewhere.
+ */
+static bool is_glibc_loader(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	/* Debian's real file was ld-2.31.so until glibc 2.34 */
+	return name && (!strncmp(name, "/ld-linux", 9) || !strncmp(name, "/ld-2.", 6));
+}
+
+/* The mappings of glibc's loader, which holds pc at exec; 0, 0: another one, or a static program.
+ */
+static struct pv_err *loader_range(pid_t pid, uint64_t pc, uint64_t *start_ret, uint64_t *end_ret)
 {
 	const struct pv_map_entry *entry;
 	struct pv_maps maps;
@@ -126,6 +140,8 @@ static struct pv_err *file_range(pid_t pid, uint64_t pc, uint64_t *start_ret, ui
 		return err;
 	*start_ret = *end_ret = 0;
 	entry = pv_maps_find(&maps, pc);
+	if (entry && !is_glibc_loader(entry->path))
+		entry = NULL;
 	for (i = 0; entry && i < maps.n; i++) {
 		if (maps.entries[i].inode != entry->inode ||
 		    maps.entries[i].device != entry->device)
@@ -138,8 +154,7 @@ static struct pv_err *file_range(pid_t pid, uint64_t pc, uint64_t *start_ret, ui
 	return NULL;
 }
 
-/* Where the program itself begins; 0: not known, or there is no loader before it. */
-static uint64_t entry_after_loader(pid_t pid, uint64_t start, uint64_t end)
+static bool is_dynamic(pid_t pid, uint64_t start, uint64_t end)
 {
 	char path[64];
 	_pv_fclose_ FILE *file = NULL;
@@ -149,42 +164,24 @@ static uint64_t entry_after_loader(pid_t pid, uint64_t start, uint64_t end)
 	file = fopen(path, "re");
 	while (file && fread(pair, sizeof(pair), 1, file) == 1) {
 		if (pair[0] == AT_ENTRY)
-			return pair[1] < start || pair[1] >= end ? pair[1] : 0;
+			return pair[1] < start || pair[1] >= end;
 	}
-	return 0;
+	return false;
 }
 
-/*
- * A breakpoint in a debug register, so that the program's memory stays as it is (Intel SDM 3B
- * 17.2.4: L0, execution, one byte); at = 0 takes it away.
- */
-static bool set_breakpoint(pid_t pid, uint64_t at)
-{
-	const size_t registers = offsetof(struct user, u_debugreg);
-
-	if (!at)
-		return !ptrace(PTRACE_POKEUSER, pid, registers + 7 * sizeof(long), 0);
-	return !ptrace(PTRACE_POKEUSER, pid, registers, at) &&
-	       !ptrace(PTRACE_POKEUSER, pid, registers + 7 * sizeof(long), 1);
-}
-
+/* No breakpoint ends it: the kernel would leave that in the program if we die, which is its end. */
 struct pv_err *pv_launch_load(pid_t pid)
 {
 	struct user_regs_struct regs;
-	uint64_t start, end, entry;
+	uint64_t start, end;
 	int status, signal_number = 0;
-	bool loading = true;
 	struct pv_err *err;
 
 	if (ptrace(PTRACE_GETREGS, pid, NULL, &regs))
 		return pv_err_errno(errno, "cannot read the registers of process %d", pid);
-	err = file_range(pid, regs.rip, &start, &end);
-	if (err)
+	err = loader_range(pid, regs.rip, &start, &end);
+	if (err || !end || !is_dynamic(pid, start, end))
 		return err;
-	entry = entry_after_loader(pid, start, end);
-	/* musl's loader is its C library: its system calls would not end with the loading */
-	if (!entry || !set_breakpoint(pid, entry))
-		return NULL;
 	if (ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD))
 		return pv_err_errno(errno, "cannot hold process %d", pid);
 	do {
@@ -197,20 +194,14 @@ struct pv_err *pv_launch_load(pid_t pid)
 			err->errnum = ECHILD;
 			return err;
 		}
-		if (ptrace(PTRACE_GETREGS, pid, NULL, &regs))
-			return pv_err_errno(errno, "cannot read the registers of process %d", pid);
 		/* a signal is passed on; TRACESYSGOOD tells system calls by bit 7 */
 		signal_number = WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : WSTOPSIG(status);
 		/* nor is an event's stop one, such as SIGSTOP's after it was passed on */
 		if (status >> 16)
 			signal_number = 0;
-		if (signal_number == SIGTRAP && regs.rip == entry)
-			loading = false;
-		else if (!signal_number)
-			loading = regs.rip >= start && regs.rip < end;
-	} while (loading);
-	if (!set_breakpoint(pid, 0))
-		return pv_err_errno(errno, "cannot let process %d go on", pid);
+		if (ptrace(PTRACE_GETREGS, pid, NULL, &regs))
+			return pv_err_errno(errno, "cannot read the registers of process %d", pid);
+	} while (signal_number || (regs.rip >= start && regs.rip < end));
 	return NULL;
 }
 

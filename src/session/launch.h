@@ -13,9 +13,9 @@
 
 /*
  * Lets it run until the dynamic loader has mapped the program's libraries: to
- * the program's own beginning (a hardware breakpoint), or before it the first system
- * call that does not come from the loader.  A static program
- * stays where it is.  It is still held after that; errnum ECHILD: it has ended.
+ * the first system call that does not come from the loader.  A static program, and
+ * one whose loader is not glibc's, stays where it is.  It is still held after that;
+ * errnum ECHILD: it has ended.
  */
 struct pv_err *pv_launch_load(pid_t pid);
 

@@ -352,14 +352,25 @@ def held_child(proc):
 	return None
 
 
+def is_loading(pid):
+	"""It has left its exec, which the stop there is in (system call 59)."""
+	try:
+		with open("/proc/%d/syscall" % pid) as call:
+			return call.read().split()[0] not in ("59", "-1")
+	except (FileNotFoundError, ProcessLookupError):
+		return True
+
+
 def test_killed_while_it_holds_the_program(tmp_path):
-	"""What is held at its exec then runs on, unharmed and unwatched, to its own end."""
+	"""What is held at its exec, or while its loader runs, then runs on, unharmed and unwatched, to its own end."""
 	for i in range(40):
 		mark = tmp_path / ("mark%d" % i)
 		proc = live.start_pitviper("record", "-o", str(tmp_path / "x.folded"), "--", "/bin/sh", "-c",
 					   "while ! [ -e %s.go ]; do sleep 0.01; done; echo done > %s.new; mv %s.new %s" % ((mark,) * 4))
 		found = []
 		assert live.gone(lambda: found.append(held_child(proc)) or found[-1]), "it held nothing"
+		if i % 2:
+			assert live.gone(lambda: is_loading(found[-1]))
 		proc.kill()
 		proc.wait()
 		with open("/proc/%d/status" % found[-1]) as status:
