@@ -145,30 +145,39 @@ static struct pv_err *print_thread(const struct pv_profile *profile,
 	return err;
 }
 
+/* All of them: isolated interpreters have a GIL each, and one may pass on while we look. */
+static void print_holders(const struct pv_snapshot *snapshot)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < snapshot->n_threads; i++) {
+		const struct pv_snapshot_thread *thread = &snapshot->threads[i];
+
+		if (!thread->holds_gil)
+			continue;
+		printf("%s%u", any ? ", " : ", GIL held by ", thread->tid);
+		any = true;
+	}
+	if (!any && snapshot->no_gil)
+		printf(", no GIL");
+}
+
 static struct pv_err *print_text(const struct pv_snapshot *snapshot)
 {
 	const struct pv_profile *profile = snapshot->profile;
 	const char *interpreter = pv_strings_get(profile->strings, profile->interpreter);
 	struct pv_str name PV_CLEANUP(pv_str_deinit) = {};
 	struct pv_err *err;
-	uint32_t holder = 0;
 	size_t i;
 
 	err = pv_text_append(&name, pv_strings_get(profile->strings, profile->target_name),
 			     pv_strings_length(profile->strings, profile->target_name));
 	if (err)
 		return err;
-	for (i = 0; i < snapshot->n_threads; i++) {
-		if (snapshot->threads[i].holds_gil)
-			holder = snapshot->threads[i].tid;
-	}
 	printf("%u %s, %s, %zu thread%s", profile->pid, pv_str_text(&name),
 	       *interpreter ? interpreter : "no CPython", snapshot->n_threads,
 	       snapshot->n_threads == 1 ? "" : "s");
-	if (holder)
-		printf(", GIL held by %u", holder);
-	else if (snapshot->no_gil)
-		printf(", no GIL");
+	print_holders(snapshot);
 	printf("\n");
 	if (snapshot->python_error)
 		printf("Python frames are not shown: %s\n", snapshot->python_error);

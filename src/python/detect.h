@@ -87,6 +87,10 @@ enum pv_gil {
  */
 enum pv_gil pv_python_gil(struct pv_mem *mem, const struct pv_proc *proc);
 
+/* How many interpreters it has, as far as PV_INTERPRETERS_MAX; 0: not to be read, or none yet. */
+enum { PV_INTERPRETERS_MAX = 256 };
+unsigned int pv_python_interpreters(struct pv_mem *mem, const struct pv_proc *proc);
+
 /* Cheap: may this object hold CPython's runtime?  (_PyRuntime in .dynsym or .symtab) */
 bool pv_python_is_runtime(const struct pv_elf *elf);
 

@@ -63,8 +63,11 @@ const char *pv_python_tasks_refused(const struct pv_python *python)
 		return NULL;
 	if (python->proc.py.free_threaded)
 		return "tasks of a free-threaded build are not read yet";
-	return find_version(python->proc.py.version_hex) ? NULL
-							 : "tasks have no names before CPython 3.8";
+	if (find_version(python->proc.py.version_hex))
+		return NULL;
+	return python->proc.py.version_hex >> 16 < versions[0].version
+		       ? "tasks have no names before CPython 3.8"
+		       : "how this CPython keeps its tasks is not known";
 }
 
 /* Is it a str that says so?  ASCII of up to 32 bytes. */

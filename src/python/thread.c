@@ -15,7 +15,6 @@
 #include "target/mem.h"
 
 enum {
-	INTERPRETERS_MAX = 256,
 	THREADS_MAX = 4096, /* thread states in one look, over all interpreters */
 	/* The lists change under our eyes: a thread that ends may break one look. */
 	LOOKS = 8,
@@ -323,7 +322,7 @@ static enum look look_runtime(struct look_state *state)
 		return LOOK_BAD;
 	if (state->failed)
 		return LOOK_EARLY;
-	for (unsigned int i = 0; interp && i < INTERPRETERS_MAX; i++) {
+	for (unsigned int i = 0; interp && i < PV_INTERPRETERS_MAX; i++) {
 		enum look look = look_threads(state, interp);
 
 		if (look != LOOK_EARLY)
@@ -350,7 +349,7 @@ enum pv_gil pv_python_gil(struct pv_mem *mem, const struct pv_proc *proc)
 	if (py->gil_enabled == PV_OFF_NONE ||
 	    pv_mem_read_u64(mem, proc->runtime + py->rt_interpreters_head, &interp))
 		return PV_GIL_UNKNOWN;
-	for (unsigned int i = 0; interp && i < INTERPRETERS_MAX; i++) {
+	for (unsigned int i = 0; interp && i < PV_INTERPRETERS_MAX; i++) {
 		if (pv_mem_read_u64(mem, interp + py->is_id, &id))
 			return PV_GIL_UNKNOWN;
 		if (id != 0) {
@@ -365,6 +364,20 @@ enum pv_gil pv_python_gil(struct pv_mem *mem, const struct pv_proc *proc)
 		return enabled ? PV_GIL_THERE : PV_GIL_NONE;
 	}
 	return PV_GIL_UNKNOWN;
+}
+
+unsigned int pv_python_interpreters(struct pv_mem *mem, const struct pv_proc *proc)
+{
+	unsigned int n = 0;
+	uint64_t interp;
+
+	if (pv_mem_read_u64(mem, proc->runtime + proc->py.rt_interpreters_head, &interp))
+		return 0;
+	for (; interp && n < PV_INTERPRETERS_MAX; n++) {
+		if (pv_mem_read_u64(mem, interp + proc->py.is_next, &interp))
+			return 0;
+	}
+	return n;
 }
 
 struct pv_err *pv_python_validate(struct pv_mem *mem, const struct pv_proc *proc,

@@ -21,6 +21,7 @@
 #include "collect/features.h"
 #include "model/facts.h"
 #include "session/predict.h"
+#include "python/tasks.h"
 #include "snap/image.h"
 #include "snap/objects.h"
 #include "symbol/perfmap.h"
@@ -314,11 +315,61 @@ static struct pv_err *add_object(struct pv_vec *facts, const struct pv_object *o
 			    object->deleted ? ", file deleted" : "");
 }
 
+static struct pv_err *add_tasks(struct pv_vec *facts, const struct pv_python *python)
+{
+	static const char *const kinds[] = {
+		[PV_TASKS_NONE] = "asyncio is not loaded",
+		[PV_TASKS_DICT] = "can be named, by _asyncio._current_tasks",
+		[PV_TASKS_THREAD] = "can be named, by each thread's state",
+		[PV_TASKS_UNKNOWN] = "how this asyncio keeps them is not known",
+	};
+	const char *why = pv_python_tasks_refused(python);
+
+	return pv_facts_add(facts, "interpreter", PV_FACT_INFO, "asyncio tasks", "", "%s",
+			    why ? why : kinds[python->proc.tasks.kind]);
+}
+
+/* What runs in it: interpreters, their GIL, what exchanges stacks. */
+static struct pv_err *add_inside(struct pv_vec *facts, struct pv_image *image,
+				 struct pv_objects *objects, struct pv_mem *mem)
+{
+	static const char *const gils[] = {
+		[PV_GIL_UNKNOWN] = "not to be read",
+		[PV_GIL_NONE] = "off",
+		[PV_GIL_THERE] = "on",
+	};
+	const struct pv_python *python = &image->python;
+	const struct pv_object *greenlet = pv_objects_get(objects, image->merge.greenlet);
+	unsigned int n;
+	struct pv_err *err;
+
+	if (!python->found)
+		return NULL;
+	n = pv_python_interpreters(mem, &python->proc);
+	err = n ? pv_facts_add(facts, "interpreter", PV_FACT_INFO, "interpreters", "", "%u%s", n,
+			       n == PV_INTERPRETERS_MAX ? " or more" : "")
+		: pv_facts_add(facts, "interpreter", PV_FACT_UNKNOWN, "interpreters", "",
+			       "none yet, or their list is not whole");
+	if (!err)
+		err = pv_facts_add(facts, "interpreter", PV_FACT_INFO, "GIL", "", "%s",
+				   gils[pv_python_gil(mem, &python->proc)]);
+	pv_image_find_tasks(image, objects, mem);
+	if (!err)
+		err = add_tasks(facts, python);
+	if (!err && greenlet)
+		err = pv_facts_add(facts, "interpreter", PV_FACT_INFO, "greenlet", "",
+				   "stacks are exchanged by %s", greenlet->path);
+	return err;
+}
+
 /* What is known of the interpreter, and what it took to find out. */
-static struct pv_err *add_interpreter(struct pv_vec *facts, const struct pv_image *image)
+static struct pv_err *add_interpreter(struct pv_vec *facts, struct pv_image *image,
+				      struct pv_objects *objects, struct pv_mem *mem)
 {
 	struct pv_err *err = add_python(facts, image);
 
+	if (!err)
+		err = add_inside(facts, image, objects, mem);
 	return err ? err
 		   : pv_facts_add(facts, "interpreter", PV_FACT_INFO, "detection", "",
 				  "%.1f ms of CPU", image->python_ns / 1e6);
@@ -342,7 +393,7 @@ static struct pv_err *add_objects(struct pv_vec *facts, const struct pv_objects 
 static struct pv_err *add_jit(struct pv_vec *facts, const struct pv_image *image)
 {
 	static const char *const states[] = {
-		[PV_PERFMAP_NONE] = "no perf map of it",
+		[PV_PERFMAP_NONE] = "no perf map of it, or none that may be read",
 		[PV_PERFMAP_READ] = "names from its perf map",
 		[PV_PERFMAP_FOREIGN] = "its perf map belongs to somebody else and is not read",
 		[PV_PERFMAP_FULL] = "names from its perf map, which is too large to be read whole",
@@ -404,14 +455,14 @@ static struct pv_err *add_reach(struct pv_vec *facts, const struct pv_image *ima
 					: "it has no code that could be read");
 }
 
-static struct pv_err *add_image(struct pv_vec *facts, const struct pv_image *image,
-				const struct pv_objects *objects, uint64_t took_ns,
+static struct pv_err *add_image(struct pv_vec *facts, struct pv_image *image,
+				struct pv_objects *objects, struct pv_mem *mem, uint64_t took_ns,
 				const struct pv_calibration *calibration)
 {
 	struct pv_err *err = add_reach(facts, image, objects, took_ns);
 
 	if (!err)
-		err = add_interpreter(facts, image);
+		err = add_interpreter(facts, image, objects, mem);
 	if (!err)
 		err = add_objects(facts, objects);
 	if (!err)
@@ -477,7 +528,7 @@ struct pv_err *pv_diagnose_process(pid_t pid, const struct pv_calibration *calib
 	if (!err)
 		err = pv_image_build(pid, objects, mem, NULL, &image);
 	if (!err)
-		err = add_image(facts, &image, objects, pv_now_ns() - start, calibration);
+		err = add_image(facts, &image, objects, mem, pv_now_ns() - start, calibration);
 	pv_image_deinit(&image);
 	pv_mem_destroy(mem);
 	pv_objects_destroy(objects);

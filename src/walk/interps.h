@@ -9,12 +9,16 @@
  * was last attached: CPython Python/pystate.c, bind_gilstate_tstate().
  *
  * What cannot be put in order is left out: then the native frames tell that Python
- * frames are missing, and the sample is marked.
+ * frames are missing, and the sample is marked.  So it is where the lists are longer
+ * than may be looked through in an interrupt, which is counted.
  */
 #ifndef PV_WALK_INTERPS_H
 #define PV_WALK_INTERPS_H
 
 #include "walk/own.h"
+
+/* Thread states and interpreters looked through, in the timer's interrupt: some 0.1 us each. */
+enum { PV_INTERPS_STEPS = 512 };
 
 /* Does the state in tstate_bytes, at `at`, have frames?  Then where they begin, if the C stack
  * tells. */
@@ -41,21 +45,51 @@ static inline bool pv_interps_active(const struct pv_ctx *c, __u64 at, __u64 *wh
 	return frame != 0;
 }
 
-static long pv_interps_step(__u32 index, void *arg)
+/* Keeps the state in tstate_bytes, if it has frames. */
+static inline void pv_interps_keep(struct pv_ctx *c, __u64 at)
 {
-	struct pv_ctx *c = arg;
 	struct pv_walk *w = c->w;
 	__u64 where;
 	__u32 i;
 
-	(void)index;
+	if (!pv_interps_active(c, at, &where))
+		return;
+	i = w->n_states++ & (PV_WALK_STATES - 1);
+	w->state[i] = at;
+	w->state_at[i] = where;
+}
+
+/*
+ * One step through the lists of all interpreters but the home, and then, if the thread has
+ * frames in one of those, through the home's: mostly it has not, and the home is the one that
+ * has the many threads.
+ */
+static long pv_interps_step(__u32 index, void *arg)
+{
+	struct pv_ctx *c = arg;
+	struct pv_walk *w = c->w;
+
+	if (index >= PV_INTERPS_STEPS) {
+		pv_env_lost(c, PV_LOSS_PY_INTERPS);
+		return 1;
+	}
+	if (!w->own_next) {
+		if (w->home_begun ? w->own_interp != w->home
+				  : !w->own_interp && w->n_states == w->own_active) {
+			w->own_done = 1;
+			return 1;
+		}
+		if (!w->own_interp) {
+			w->home_begun = 1;
+			w->own_interp = w->home;
+		} else if (w->own_interp == w->home && !w->home_begun) {
+			return pv_read(c, &w->own_interp, 8, w->home + c->proc->py.is_next) != 0;
+		}
+	}
 	if (pv_own_list_read(c))
 		return 1;
-	if (!w->own_at || !pv_interps_active(c, w->own_at, &where))
-		return 0;
-	i = w->n_states++ & (PV_WALK_STATES - 1);
-	w->state[i] = w->own_at;
-	w->state_at[i] = where;
+	if (w->own_at && w->own_at != w->tstate)
+		pv_interps_keep(c, w->own_at);
 	return 0;
 }
 
@@ -114,6 +148,8 @@ static inline void pv_interps_find(struct pv_ctx *c)
 	const struct pv_pylayout *py = &c->proc->py;
 	__u64 ends[2] = {}, inner; /* pyruntime.interpreters.head and .main, from 3.7 to 3.15 */
 
+	__u32 n = py->ts_len;
+
 	w->n_states = w->several = 0;
 	/* a new one becomes the head */
 	if (!py->is_id ||
@@ -121,10 +157,16 @@ static inline void pv_interps_find(struct pv_ctx *c)
 	    ends[0] == ends[1])
 		return;
 	w->several = 1;
+	if (n > PV_WALK_TSTATE || pv_read(c, w->tstate_bytes, n, w->tstate))
+		return;
+	w->home = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_interp);
+	if (PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_thread_id) == w->fsbase)
+		pv_interps_keep(c, w->tstate);
+	w->own_active = w->n_states;
 	w->own_interp = ends[0];
 	w->own_next = w->own_interp_next = 0;
-	w->own_done = 0;
-	pv_loop(PV_OWN_STEPS, pv_interps_step, c);
+	w->own_done = w->home_begun = 0;
+	pv_loop(PV_INTERPS_STEPS + 1, pv_interps_step, c);
 	if (!w->own_done || w->n_states > PV_WALK_STATES)
 		w->n_states = 0;
 	pv_interps_order(c);

@@ -111,7 +111,8 @@ struct pv_walk {
 	__u32 own_done, own_active;
 	/* walk/interps.h: states of this thread with frames, and where they stand on its stack */
 	__u64 state[PV_WALK_STATES], state_at[PV_WALK_STATES];
-	__u64 take_at;
+	__u64 take_at, home; /* home: the interpreter of the state that walk/own.h has found */
+	__u32 home_begun;
 	__u32 n_states, take, several; /* several interpreters are there */
 	__u64 base_frame;              /* 3.15: where the chain ends; 0 before */
 	__u64 top;                     /* what is current: a _PyCFrame (3.10, 3.11) or a frame */

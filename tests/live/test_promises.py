@@ -162,6 +162,39 @@ def test_gil_is_held(interp, tmp_path, spawn):
 	assert [(t["tid"], t["gil"]) for t in threads] == [(victim.pid, True)], threads
 
 
+OWN_GILS = """
+import threading
+try:
+	import _interpreters
+	run = _interpreters.exec
+except ImportError:
+	import _xxsubinterpreters as _interpreters
+	run = _interpreters.run_string
+SPIN = "import os\\nPARENT = %d\\n" % __import__("os").getppid() + "os.write(1, b'SPINS\\\\n')\\nwhile os.getppid() == PARENT:\\n\\tpass"
+for _ in range(2):
+	threading.Thread(target=lambda: run(_interpreters.create(), SPIN)).start()
+"""
+
+
+@pytest.mark.gil
+@pytest.mark.minor((3, 12), (3, 13), (3, 14))
+def test_each_interpreter_has_its_own(interp, tmp_path):
+	"""Two that are isolated spin: both hold theirs, and both are named."""
+	script = tmp_path / "gils.py"
+	script.write_text(OWN_GILS)
+	with live.Target(interp.command(str(script)), ready=False) as victim:
+		victim.wait_line(b"SPINS")
+		victim.wait_line(b"SPINS")
+		run = live.pitviper("stack", victim.pid)
+		holders = re.findall(rb"^thread (\d+) .*, holds the GIL", run.out, re.M)
+		assert len(holders) == 2, run
+		assert b", GIL held by %s\n" % b", ".join(holders) in run.out, run
+		facts = live.loads(live.pitviper("doctor", "--json", victim.pid).out)["facts"]
+		said = {f["name"]: f["value"] for f in facts if f["section"] == "interpreter"}
+		assert said["interpreters"] == "3" and said["GIL"] == "on", said
+		assert said["asyncio tasks"] == "asyncio is not loaded" and "greenlet" not in said, said
+
+
 # ---- frames that are left out
 
 def test_no_native_no_kernel(newest, target):

@@ -12,7 +12,7 @@ PATHS = [re.compile(text) for text in (
 	r"<module> main_loop main_go( \S+)?( interpreter-(?P<id>\d+) <module>( sub_mid_(?P<sub>[ab]))*( sub_leaf_(?P<leaf>[ab]))?)?",
 	r"(\S+ )*other_loop( other_leaf)?",
 )]
-SINCE = (3, 8)
+SINCE_3_8 = [(3, minor) for minor in range(8, 16)]	# before there is no module for it
 
 
 def path(stack):
@@ -27,13 +27,8 @@ def path(stack):
 	return " ".join(names)
 
 
-def skip_old(interp):
-	return interp.version < SINCE
-
-
+@pytest.mark.minor(*SINCE_3_8)
 def test_nested(interp, target, full):
-	if skip_old(interp):
-		return
 	victim = target(interp, "subs.py", "nest")
 	stacks, summary, _ = live.record("-p", victim.pid, seconds=10 if full else 1, hz=4999)
 	marked, seen, ids = 0, {}, {}
@@ -56,11 +51,10 @@ def test_nested(interp, target, full):
 	assert marked <= 0.05 * summary["samples"], (marked, summary["lost"])
 
 
+@pytest.mark.minor(*SINCE_3_8)
 @pytest.mark.few
 def test_sleeping(interp, target):
 	"""Without the GIL: up to 3.9 nothing tells which of the two it is in, and so it is marked."""
-	if skip_old(interp):
-		return
 	victim = target(interp, "subs.py", "sleep")
 	assert live.gone(lambda: open("/proc/%d/syscall" % victim.pid).read().split()[0] in ("230", "23", "270"))
 	run = live.pitviper("stack", victim.pid, "--json")
@@ -74,10 +68,9 @@ def test_sleeping(interp, target):
 	assert thread["complete"]
 
 
+@pytest.mark.minor(*SINCE_3_8)
 @pytest.mark.few
 def test_thread_of_one(interp, target):
-	if skip_old(interp):
-		return
 	victim = target(interp, "subs.py", "thread")
 	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.5, hz=1999)
 	right = sum(s.count for s in stacks if re.match(r"interpreter-1 (\S+ )*sub_thread( sub_leaf)?$", path(s)))
@@ -92,3 +85,22 @@ def test_three(interp, target):
 	want = re.compile(r"<module> main_go interpreter-1 <module> sub_first interpreter-2 <module> sub_sleep")
 	right = sum(s.count for s in stacks if want.fullmatch(path(s)))
 	assert right >= 0.98 * summary["samples"] > 20, (right, stacks[:3], summary)
+
+
+@pytest.mark.minor((3, 7), (3, 8), (3, 12))
+def test_of_c_code(interp, target):
+	"""One that C code has made, while it holds the GIL: 3.7 has no other."""
+	victim = target(interp, "subs.py", "capi")
+	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.5, hz=1999)
+	want = re.compile(r"<module> main_go interpreter-\d+ <module>( sub_mid_a)*( sub_leaf_a)?")
+	right = sum(s.count for s in stacks if want.fullmatch(path(s)))
+	assert right >= 0.98 * summary["samples"] > 20, (right, stacks[:3], summary)
+
+
+@pytest.mark.minor((3, 6))
+def test_before(interp, target):
+	"""Not known (of 2.7 and 3.6), and so it is marked."""
+	victim = target(interp, "subs.py", "capi")
+	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.5, hz=1999)
+	marked = sum(s.count for s in stacks if s.markers())
+	assert marked >= 0.98 * summary["samples"] > 20, (marked, stacks[:3], summary)

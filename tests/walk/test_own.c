@@ -24,6 +24,7 @@ enum {
 struct world {
 	struct pv_mem mem;
 	uint64_t words[WORDS];
+	unsigned int n_reads;
 	struct fixture fixture;
 };
 
@@ -31,6 +32,7 @@ static int world_read(struct pv_mem *mem, void *dst, size_t n, uint64_t addr)
 {
 	struct world *w = (struct world *)mem;
 
+	w->n_reads++;
 	if (addr < BASE || n > sizeof(w->words) || addr - BASE > sizeof(w->words) - n)
 		return -EFAULT;
 	memcpy(dst, (char *)w->words + (addr - BASE), n);
@@ -288,6 +290,67 @@ START_TEST(base_frames)
 }
 END_TEST
 
+/* Two interpreters; INTERP is the main one, and the home of this thread's state. */
+static void world_of_two(struct world *w)
+{
+	enum { MAIN = 0x10 };
+	struct pv_pylayout *py = &w->fixture.proc.py;
+
+	world_3_15(w);
+	py->is_id = 16;
+	py->ts_root_cframe = PV_OFF_NONE;
+	put(w, RUNTIME + HEAD, INTERP_2);
+	put(w, RUNTIME + MAIN, INTERP);
+	put(w, INTERP_2, INTERP);
+	put(w, INTERP_2 + 16, 1);
+	state(w, 1, INTERP_2, THREAD + 0x1000, FRAME);
+}
+
+/* How often the lists were too long, and the words that were read. */
+static unsigned int too_many(struct world *w, unsigned int *n_reads_ret)
+{
+	struct pv_snap_source source = { .mem = &w->mem, .proc = w->fixture.proc, .cell = no_cell };
+	struct run run;
+	unsigned int n;
+
+	w->n_reads = 0;
+	run_source(&run, &source, &w->fixture);
+	n = run.losses[PV_LOSS_PY_INTERPS];
+	*n_reads_ret = w->n_reads;
+	run_deinit(&run);
+	return n;
+}
+
+/* A list that leads into itself stands for one without end. */
+START_TEST(many_threads_and_interpreters)
+{
+	enum { FEW = 40, MOST = 600 };
+	struct world w;
+	unsigned int n;
+
+	/* in the home, and nothing of this thread elsewhere: it is not looked through */
+	world_of_two(&w);
+	put(&w, STATE, STATE);
+	ck_assert_uint_eq(too_many(&w, &n), 0);
+	ck_assert_uint_lt(n, FEW);
+	/* with frames of this thread elsewhere the home may have more of them */
+	put(&w, STATE + 0x100 + w.fixture.proc.py.ts_thread_id, THREAD);
+	ck_assert_uint_eq(too_many(&w, &n), 1);
+	ck_assert_uint_lt(n, MOST);
+	put(&w, STATE, 0);
+	ck_assert_uint_eq(too_many(&w, &n), 0);
+	/* in the other one */
+	world_of_two(&w);
+	put(&w, STATE + 0x100, STATE + 0x100);
+	ck_assert_uint_eq(too_many(&w, &n), 1);
+	ck_assert_uint_lt(n, MOST);
+	/* one interpreter: there is nothing to look for */
+	put(&w, RUNTIME + HEAD, INTERP);
+	ck_assert_uint_eq(too_many(&w, &n), 0);
+	ck_assert_uint_lt(n, FEW);
+}
+END_TEST
+
 /* _PyStackRef (3.14): the low bits of a code pointer are no part of the address. */
 START_TEST(tagged_code_pointers)
 {
@@ -319,6 +382,7 @@ int main(void)
 	tcase_add_test(tcase, tagged_code_pointers);
 	tcase_add_test(tcase, thread_local_storage);
 	tcase_add_test(tcase, base_frames);
+	tcase_add_test(tcase, many_threads_and_interpreters);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

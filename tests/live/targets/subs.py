@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A program with sub-interpreters, each with functions of its own.
 
-Input: argv[1]: "nest": the main thread runs code of its own and of two sub-interpreters in turn, while another
+Input: argv[1]: "capi": the main thread runs code of one that C code has made; "nest": the main thread runs code of its own and of two sub-interpreters in turn, while another
 one does without; "sleep": it blocks in one; "three": in one that was called from one; "thread": a
 thread that a sub-interpreter has started.  Output: READY, then CPU time (or sleep) until its parent ends.
-CPython 3.8 and later.
+CPython 3.8 and later; "capi" needs _testcapi.
 """
 import os
 import sys
@@ -44,6 +44,11 @@ one.start()
 os.write(1, b"READY\\n")
 one.join()
 """
+CAPI = """
+os.write(1, b"READY\\n")
+while os.getppid() == PARENT:
+	sub_mid_a(3)
+"""
 IMPORT = """
 try:
 	import _interpreters
@@ -53,7 +58,8 @@ except ImportError:
 	run = _interpreters.run_string
 create = _interpreters.create
 """
-exec(IMPORT)
+if sys.argv[1] != "capi":
+	exec(IMPORT)
 
 
 def main_leaf():
@@ -62,7 +68,10 @@ def main_leaf():
 
 
 def main_go(interp, code):
-	run(interp, code)
+	if interp is None:
+		run_in_subinterp(code)
+	else:
+		run(interp, code)
 
 
 def main_loop(subs):
@@ -93,6 +102,9 @@ if MODE == "nest":
 	threading.Thread(target=other_loop, daemon=True).start()
 	print("READY", flush=True)
 	main_loop(subs)
+elif MODE == "capi":
+	from _testcapi import run_in_subinterp
+	main_go(None, HEAD + BODY.format(x="a") + CAPI)
 elif MODE == "sleep":
 	main_go(create(), SLEEP)
 elif MODE == "thread":
