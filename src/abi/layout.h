@@ -122,10 +122,10 @@ struct pv_pylayout {
 	__u16 ob_ref_local, ob_ref_shared; /* u32 and s64: what is there instead of ob_refcnt */
 	__u16 ts_state;                    /* int, enum pv_thread_state */
 	__u16 gil_enabled;                 /* in the GIL: int, 0 = there is none */
-	__u16 co_tlbc;        /* 3.14+: pointer to {size, entries[]}, copies of the bytecode */
-	__u16 fr_tlbc_index;  /* 3.14+: s32, which of them instr_ptr points into */
-	__u16 str_kind_shift; /* lowest bit of kind in str_state: 2; 8 from 3.14t on */
-	__u16 reserved;
+	__u16 co_tlbc;         /* 3.14+: pointer to {size, entries[]}, copies of the bytecode */
+	__u16 fr_tlbc_index;   /* 3.14+: s32, which of them instr_ptr points into */
+	__u16 str_kind_shift;  /* lowest bit of kind in str_state: 2; 8 from 3.14t on */
+	__u16 foreign_cframes; /* 3.10: greenlet is there, which links CFrames of its own */
 };
 
 #endif

@@ -109,14 +109,30 @@ static struct pv_err *take_over(const struct pv_image *known, const struct pv_ve
 	return ret->module_path ? NULL : &pv_enomem;
 }
 
-/* The extension module greenlet/_greenlet.*.so, the only one that exchanges stacks; 0: none. */
+bool pv_image_is_greenlet(const char *path)
+{
+	static const char gevents[] = "/gevent"; /* its modules of such names exchange nothing */
+	const char *name = strrchr(path, '/');
+	size_t n, n_gevents = strlen(gevents);
+
+	if (!name)
+		return false;
+	n = name - path;
+	if (n >= n_gevents && !strncmp(name - n_gevents, gevents, n_gevents))
+		return false;
+	name++;
+	if (*name == '_')
+		name++;
+	return !strncmp(name, "greenlet.", strlen("greenlet.")) && strstr(name, ".so");
+}
+
+/* The extension module that exchanges stacks; 0: none. */
 static uint32_t find_greenlet(struct pv_objects *objects, const struct pv_image *image)
 {
 	for (size_t i = 0; i < image->n_mappings; i++) {
 		const struct pv_object *object = pv_objects_get(objects, image->mappings[i].object);
-		const char *slash = object ? strrchr(object->path, '/') : NULL;
 
-		if (slash && !strncmp(slash, "/_greenlet.", strlen("/_greenlet.")))
+		if (object && pv_image_is_greenlet(object->path))
 			return object->id;
 	}
 	return 0;
@@ -125,7 +141,7 @@ static uint32_t find_greenlet(struct pv_objects *objects, const struct pv_image 
 /* How samples of this process are to be merged. */
 static void set_merge(struct pv_objects *objects, struct pv_image *image)
 {
-	const struct pv_python *python = &image->python;
+	struct pv_python *python = &image->python;
 	struct pv_merge_collector *collector = &image->merge.collector;
 	const struct pv_mapping *mapping;
 
@@ -136,6 +152,7 @@ static void set_merge(struct pv_objects *objects, struct pv_image *image)
 	/* a _PyCFrame lies on the C stack, and leads to the frame */
 	image->merge.apart_state = python->proc.py.cf_current_frame == PV_OFF_NONE;
 	image->merge.greenlet = find_greenlet(objects, image);
+	python->proc.py.foreign_cframes = image->merge.greenlet && image->merge.from_root;
 	mapping = find_mapping(image->mappings, image->n_mappings, python->collector[0].start);
 	if (!mapping)
 		return;

@@ -8,6 +8,7 @@
 #ifndef PV_SNAP_IMAGE_H
 #define PV_SNAP_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -40,6 +41,12 @@ struct pv_err *pv_image_build(pid_t pid, struct pv_objects *objects, struct pv_m
 			      const struct pv_image *known, struct pv_image *ret);
 /* Finds the asyncio tasks of the process: python.proc.tasks; NONE: no asyncio yet. */
 void pv_image_find_tasks(struct pv_image *image, struct pv_objects *objects, struct pv_mem *mem);
+
+/*
+ * Is this the extension module that exchanges stacks?  greenlet/_greenlet.*.so; before greenlet
+ * 1.0 greenlet.*.so, of Python 2 greenlet.so.
+ */
+bool pv_image_is_greenlet(const char *path);
 
 void pv_image_deinit(struct pv_image *image);
 

@@ -23,6 +23,7 @@ struct merge {
 	bool apart;          /* which eval frames run its Python frames is not known */
 	bool greenlet;       /* the natives end where its stack begins */
 	bool switching;      /* whose stack and whose Python frames these are is not known */
+	bool unaligned;      /* at the leaf one half may have one more: told by the whole halves */
 	bool with_idle;      /* idle frames, see is_idle(), have no eval frame */
 };
 
@@ -242,6 +243,15 @@ static struct pv_err *push_run(struct merge *m)
 	return err;
 }
 
+/* The leaf frame has left its eval frame. */
+static void skip_run(struct merge *m)
+{
+	bool end = false;
+
+	while (!end && m->next_python < m->sample->n_python)
+		end = m->python[m->next_python++].flags & PV_PYFRAME_RUN_END;
+}
+
 static struct pv_err *push_runs(struct merge *m)
 {
 	struct pv_err *err = NULL;
@@ -366,14 +376,19 @@ static struct pv_err *merge_both(struct merge *m)
 	bool nat_end = flags & PV_SAMPLE_NAT_END, py_end = flags & PV_SAMPLE_PY_END;
 	struct pv_err *err;
 
-	if (m->apart || (m->options->counted && (!nat_end || !py_end)))
+	if (m->apart || (m->unaligned && (!nat_end || !py_end)))
 		return merge_apart(m);
+	/* its CFrame is unlinked already */
+	if (m->options->from_root && m->unaligned && m->n_anchored + 1 == runs) {
+		skip_run(m);
+		runs--;
+	}
 	if (m->options->counted && m->n_anchored < runs && m->n_anchored + count_idle(m) == runs) {
 		m->with_idle = true;
 		runs = m->n_anchored;
 	}
 	if (nat_end && py_end && m->n_anchored != runs) {
-		if (!m->options->counted || m->n_anchored != runs + 1)
+		if (!m->unaligned || m->n_anchored != runs + 1)
 			return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
 		surplus = 1;
 	}
@@ -404,11 +419,11 @@ static struct pv_err *merge_hidden_natives(struct merge *m)
 {
 	uint32_t flags = m->flags, runs = m->sample->n_runs;
 	bool whole = flags & PV_SAMPLE_NAT_END && flags & PV_SAMPLE_PY_END;
-	uint32_t surplus = m->options->counted && whole && m->n_anchored == runs + 1;
+	uint32_t surplus = m->unaligned && whole && m->n_anchored == runs + 1;
 	bool agree = m->n_anchored == runs + surplus || (!whole && m->n_anchored < runs);
 	struct pv_err *err = NULL;
 
-	if (m->n_hidden || m->apart || (m->options->counted && !whole))
+	if (m->n_hidden || m->apart || (m->unaligned && !whole))
 		agree = false;
 	if (agree)
 		err = push_natives(m, true, surplus);
@@ -424,17 +439,34 @@ static bool is_switcher(const struct merge *m, uint32_t i)
 }
 
 /*
+ * Do so many eval frames, with `more` to their root side, run all the Python frames?  Where the
+ * walker did not align the halves there may be one more eval frame at the leaf; in 3.10, whose
+ * eval frames are told by address, one less, too, and none is left over.
+ */
+static bool is_whole(const struct merge *m, uint32_t n_anchored, uint32_t more)
+{
+	uint32_t runs = m->sample->n_runs;
+
+	if (!(m->flags & PV_SAMPLE_PY_END))
+		return false;
+	if (m->unaligned && m->options->from_root)
+		return !more && n_anchored + 1 >= runs && n_anchored <= runs + 1;
+	return n_anchored == runs || (m->unaligned && n_anchored == runs + 1);
+}
+
+/*
  * A greenlet's stack begins in the code that started it.  What lies to the root side is of
  * whoever is suspended there now, and has moved since: no frame of it is shown.  Its Python
- * frames end there, too, which tells it from a call back into Python.
+ * frames end there, too, which tells it from a call back into Python: of that one the eval
+ * frames to the root side agree.
  *
  * Amid a switch registers, stack and Python state are exchanged one after the other.  What
  * agrees all the same is shown only in 3.11 and 3.12, whose state leads through the stack.
  */
 static void find_greenlet(struct merge *m)
 {
-	uint32_t i, leaf = 0, n_anchored = 0, n_inner = 0, runs = m->sample->n_runs;
-	bool eval = false, agree;
+	uint32_t i, k, leaf = 0, n_anchored = 0, n_inner = 0, more = 0;
+	bool eval = false, agree, foreign;
 
 	for (i = 0; i < m->n_native && !(eval && is_switcher(m, i)); i++) {
 		eval = eval || m->native[i] & (PV_NAT_ANCHOR | PV_NAT_EVAL);
@@ -444,9 +476,12 @@ static void find_greenlet(struct merge *m)
 			leaf = i + 1;
 		}
 	}
-	agree = m->flags & PV_SAMPLE_PY_END &&
-		(n_anchored == runs || (m->options->counted && n_anchored == runs + 1));
+	for (k = i; k < m->n_native; k++)
+		more += !!(m->native[k] & PV_NAT_ANCHOR);
+	agree = is_whole(m, n_anchored, more);
 	m->greenlet = agree && i < m->n_native;
+	foreign = i < m->n_native &&
+		  (m->options->counted ? !is_whole(m, n_anchored + more, 0) : !more);
 	if (n_inner >= SWITCH_FRAMES)
 		m->switching = !agree || m->options->apart_state ||
 			       m->flags & PV_SAMPLE_REANCHORED ||
@@ -454,7 +489,7 @@ static void find_greenlet(struct merge *m)
 	if (m->switching) {
 		m->greenlet = false;
 		m->n_native = leaf;
-	} else if (m->greenlet) {
+	} else if (m->greenlet || foreign) {
 		m->n_native = i + 1;
 		m->flags |= PV_SAMPLE_NAT_END;
 	}
@@ -549,6 +584,7 @@ struct pv_err *pv_merge(const struct pv_event_sample *sample, size_t size,
 	}
 	m.flags = sample->flags;
 	m.n_native = sample->n_native;
+	m.unaligned = options->counted || (options->from_root && options->greenlet);
 	find_greenlet(&m);
 	m.cut_at = m.n_native;
 	for (i = 0; i < m.n_native; i++) {

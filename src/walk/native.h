@@ -223,9 +223,12 @@ static inline void pv_nat_learn(struct pv_ctx *c, __u64 cfa, __u64 anchor, __u64
 	p->reanchor_cfa = distance;
 }
 
-/* Flags the frame [sp, cfa) if it runs the next run of Python frames. */
+/*
+ * Flags the frame [sp, cfa) if it runs the next run of Python frames.  A CFrame that is not the
+ * eval loop's runs none.
+ */
 static inline bool pv_nat_match_anchor(struct pv_ctx *c, __u64 cfa, __u64 pc,
-				       const struct pv_unwind_row *row)
+				       const struct pv_walk_row *place)
 {
 	struct pv_walk *w = c->w;
 	__u64 anchor;
@@ -235,10 +238,12 @@ static inline bool pv_nat_match_anchor(struct pv_ctx *c, __u64 cfa, __u64 pc,
 	anchor = w->anchors[w->next_anchor & (PV_WALK_ANCHORS - 1)];
 	if (anchor >= cfa || anchor < w->sp)
 		return false;
-	pv_nat_flag_last(w, PV_NAT_ANCHOR);
 	w->next_anchor++;
+	if (c->proc->py.foreign_cframes && !(place->word & PV_NAT_EVAL))
+		return false;
+	pv_nat_flag_last(w, PV_NAT_ANCHOR);
 	if (!w->exact)
-		pv_nat_learn(c, cfa, anchor, pc, row);
+		pv_nat_learn(c, cfa, anchor, pc, &place->row);
 	return true;
 }
 
@@ -325,9 +330,10 @@ static inline __u64 pv_nat_cfa(struct pv_ctx *c, const struct pv_unwind_row *row
 
 /*
  * The native unwind broke.  If a run of Python frames is left, its eval
- * frame's CFA is a known distance from the anchor: go on there.
+ * frame's CFA is a known distance from the anchor: go on there.  Returns 1 if the walk has
+ * ended; the verifier refuses a function without a result that leaves a pointer in its register.
  */
-static inline void pv_nat_break(struct pv_ctx *c, __u32 loss, __u64 addr)
+static inline long pv_nat_break(struct pv_ctx *c, __u32 loss, __u64 addr)
 {
 	struct pv_walk *w = c->w;
 	const struct pv_proc *p = c->proc;
@@ -338,22 +344,28 @@ static inline void pv_nat_break(struct pv_ctx *c, __u32 loss, __u64 addr)
 	w->sample.nat_loss = loss;
 	if (distance <= 0 || w->next_anchor >= w->n_anchors) {
 		pv_nat_fail(w, loss, addr);
-		return;
+		return 1;
+	}
+	/* that one may not be the eval loop's: greenlet's is the outermost of an interpreter's */
+	if (p->py.foreign_cframes && (w->several || w->next_anchor + 1 == w->n_anchors)) {
+		pv_nat_fail(w, loss, addr);
+		return 1;
 	}
 	anchor = w->anchors[w->next_anchor & (PV_WALK_ANCHORS - 1)];
 	cfa = anchor + distance;
 	if (cfa <= w->sp) {
 		pv_nat_fail(w, loss, addr);
-		return;
+		return 1;
 	}
 	mapped = pv_nat_find_mapping(c, pc);
 	pv_nat_push(w, pc, pv_nat_word(w, pc, mapped) | PV_NAT_BREAK | PV_NAT_ANCHOR);
 	if (w->nat_done)
-		return;
+		return 1;
 	w->next_anchor++;
 	w->sample.flags |= PV_SAMPLE_REANCHORED;
 	if (pv_nat_up(c, cfa, PV_RBP_CFA, p->reanchor_rbp))
 		pv_nat_fail(w, PV_LOSS_NAT_READ, cfa);
+	return w->nat_done != 0;
 }
 
 /*
@@ -450,10 +462,8 @@ static long pv_nat_step(__u32 index, void *arg)
 	if (pv_nat_by_range(c) &&
 	    (place ? !!(place->word & PV_NAT_EVAL) : pv_nat_in_eval(c->proc, lookup)))
 		pv_nat_flag_last(w, PV_NAT_ANCHOR);
-	if (!place) {
-		pv_nat_break(c, loss, pc);
-		return w->nat_done != 0;
-	}
+	if (!place)
+		return pv_nat_break(c, loss, pc);
 	if ((place->row.kinds & 15) == PV_CFA_END) {
 		w->sample.flags |= PV_SAMPLE_NAT_END;
 		w->nat_done = 1;
@@ -464,15 +474,12 @@ static long pv_nat_step(__u32 index, void *arg)
 		return w->nat_done != 0;
 	}
 	cfa = pv_nat_cfa(c, &place->row, pc, &loss);
-	if (!cfa || cfa <= w->sp) {
-		pv_nat_break(c, cfa ? PV_LOSS_NAT_BADCFA : loss, pc);
-		return w->nat_done != 0;
-	}
-	if (!pv_nat_match_anchor(c, cfa, pc, &place->row) &&
-	    pv_nat_hides_python(c, lookup, cfa, place))
+	if (!cfa || cfa <= w->sp)
+		return pv_nat_break(c, cfa ? PV_LOSS_NAT_BADCFA : loss, pc);
+	if (!pv_nat_match_anchor(c, cfa, pc, place) && pv_nat_hides_python(c, lookup, cfa, place))
 		pv_nat_flag_last(w, PV_NAT_EVAL);
 	if (pv_nat_up(c, cfa, place->row.kinds >> 4, place->row.rbp_off))
-		pv_nat_break(c, PV_LOSS_NAT_READ, cfa);
+		return pv_nat_break(c, PV_LOSS_NAT_READ, cfa);
 	return w->nat_done != 0;
 }
 

@@ -363,6 +363,9 @@ static inline void pv_py_align_cframes(struct pv_ctx *c)
 		w->sample.flags &= ~PV_SAMPLE_PY_END;
 		return;
 	}
+	/* a greenlet's stack begins with a CFrame of greenlet's: the natives tell, see the merge */
+	if (c->proc->py.foreign_cframes)
+		return;
 	surplus = (__s32)w->n_anchors - (__s32)w->sample.n_runs;
 	if (surplus == 1) {
 		w->next_anchor = 1;

@@ -809,6 +809,130 @@ START_TEST(greenlets)
 }
 END_TEST
 
+/* 3.10: eval frames are told by their CFrames; the walker leaves the leaf to the merge. */
+START_TEST(greenlets_3_10)
+{
+	static const struct pv_merge_options lead = { .greenlet = 3,
+						      .from_root = true,
+						      .apart_state = true };
+	struct sample s = make(PV_SAMPLE_PY_END);
+
+	python(&s, 1, END);
+	python(&s, 2, END);
+	native(&s, 5, PV_NAT_EXACT);
+	native(&s, 1, EVAL);
+	native(&s, 6, 0);
+	native(&s, 1, EVAL);
+	native(&s, 3, 0);
+	native(&s, 1, PV_NAT_EVAL);
+	native(&s, 7, 0);
+	expect(&s, &lead, "greenlet N3 P2 N6 P1 N5");
+	expect_state(true, false, false, false, 0);
+	/* a CFrame without a frame at the leaf */
+	s = make(PV_SAMPLE_PY_END);
+	python(&s, 2, END);
+	native(&s, 1, EVAL);
+	native(&s, 6, 0);
+	native(&s, 1, EVAL);
+	native(&s, 3, 0);
+	native(&s, 1, PV_NAT_EVAL);
+	expect(&s, &lead, "greenlet N3 P2 N6 N1");
+	expect_state(true, false, false, false, 0);
+	/* a frame without its CFrame, with a label */
+	s = make(PV_SAMPLE_PY_END);
+	python(&s, 1, 0);
+	python(&s, PV_TASK_MORE, PV_PYFRAME_TASK | END);
+	python(&s, 2, END);
+	native(&s, 1, 0);
+	native(&s, 6, 0);
+	native(&s, 1, EVAL);
+	native(&s, 3, 0);
+	native(&s, 1, PV_NAT_EVAL);
+	expect(&s, &lead, "greenlet N3 P2 N6 N1");
+	expect_state(true, false, false, false, 0);
+	/* two: that is neither; what is another one's is not shown all the same */
+	s.head.n_runs = 3;
+	expect(&s, &lead, "[mismatch] N3 N1 N6 N1");
+	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+
+	/* no greenlet's stack, and its leaf */
+	s = make(BOTH);
+	python(&s, 1, END);
+	python(&s, 2, END);
+	native(&s, 6, 0);
+	native(&s, 1, EVAL);
+	native(&s, 4, 0);
+	expect(&s, &lead, "N4 P2 N6");
+	expect(&s, &from_root, "[mismatch] N4 N1 N6");
+	/* which half has one more cannot be told */
+	s.head.flags = PV_SAMPLE_PY_END;
+	s.head.nat_loss = PV_LOSS_NAT_NOROW;
+	expect(&s, &lead, "[truncated] P2 P1 [unwind break] N6");
+	expect_state(false, true, false, false, PV_LOSS_NAT_NOROW);
+
+	/* a call back into Python, with and without one more at the leaf */
+	s = make(BOTH);
+	python(&s, 1, END);
+	python(&s, 2, END);
+	native(&s, 1, EVAL);
+	native(&s, 3, 0);
+	native(&s, 1, EVAL);
+	expect(&s, &lead, "P2 N3 P1");
+	s = make(BOTH);
+	python(&s, 2, END);
+	native(&s, 1, EVAL);
+	native(&s, 3, 0);
+	native(&s, 1, EVAL);
+	expect(&s, &lead, "P2 N3 N1");
+}
+END_TEST
+
+/* Halves that disagree: what lies to the root side of a greenlet's start is another one's. */
+START_TEST(greenlets_that_do_not_agree)
+{
+	static const struct pv_merge_options lead = { .greenlet = 3 },
+					     greenlet_counted = { .greenlet = 3, .counted = true };
+	struct sample s = make(PV_SAMPLE_PY_END);
+
+	python(&s, 1, END);
+	python(&s, 2, END);
+	native(&s, 1, EVAL);
+	native(&s, 3, 0);
+	native(&s, 1, PV_NAT_EVAL);
+	native(&s, 7, 0);
+	expect(&s, &lead, "[mismatch] N3 N1");
+	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+	/* the Python half is too deep: the native one is whole */
+	s.head.flags = 0;
+	s.head.py_loss = PV_LOSS_PY_DEPTH;
+	s.head.n_runs = 1;
+	s.words[3] &= ~((uint64_t)END << 32);
+	expect(&s, &lead, "[mismatch] N3 N1");
+	s = make(0);
+	s.head.py_loss = PV_LOSS_PY_DEPTH;
+	python(&s, 1, END);
+	python(&s, 2, 0);
+	native(&s, 1, EVAL);
+	native(&s, 1, PV_NAT_EVAL);
+	native(&s, 3, 0);
+	native(&s, 1, PV_NAT_EVAL);
+	native(&s, 7, 0);
+	expect(&s, &lead, "[truncated] N3 P2 P1");
+	expect_state(false, true, false, false, PV_LOSS_PY_DEPTH);
+	/* counted: neither those before nor all */
+	s = make(BOTH);
+	python(&s, 1, END);
+	python(&s, 2, END);
+	python(&s, 4, END);
+	native(&s, 1, EVAL);
+	native(&s, 3, 0);
+	native(&s, 1, EVAL);
+	expect(&s, &greenlet_counted, "[mismatch] N3 N1");
+	native(&s, 1, EVAL);
+	expect(&s, &greenlet_counted, "P4 P2 N3 P1");
+}
+END_TEST
+
 /* Its own C functions at the leaf: registers, stack and Python state are being exchanged. */
 START_TEST(a_switch_of_greenlets)
 {
@@ -1153,6 +1277,8 @@ int main(void)
 	tcase_add_test(tcase, program_that_is_no_more);
 	tcase_add_test(tcase, child_in_its_parents_memory);
 	tcase_add_test(tcase, greenlets);
+	tcase_add_test(tcase, greenlets_3_10);
+	tcase_add_test(tcase, greenlets_that_do_not_agree);
 	tcase_add_test(tcase, a_switch_of_greenlets);
 	tcase_add_test(tcase, nothing_at_all);
 	tcase_add_test(tcase, sizes_that_cannot_be);

@@ -180,11 +180,11 @@ static const struct field py_fields[] = {
 	PY(co_tlbc),
 	PY(fr_tlbc_index),
 	PY(str_kind_shift),
-	PY(reserved),
+	PY(foreign_cframes),
 };
 
 /* Names that older fixtures may still have: their lines are passed over. */
-static const char *const retired_fields[] = { NULL };
+static const char *const retired_fields[] = { "py.reserved", NULL };
 
 #define N_FIELDS(table) (sizeof(table) / sizeof(*(table)))
 
@@ -212,6 +212,7 @@ static inline void fixture_init(struct fixture *fixture)
 			memset((char *)&fixture->proc.py + py_fields[i].offset, 0xff, 2);
 	}
 	fixture->proc.py.str_kind_shift = 2;
+	fixture->proc.py.foreign_cframes = 0;
 }
 
 static inline void fixture_deinit(struct fixture *fixture)

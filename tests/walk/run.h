@@ -155,6 +155,8 @@ static inline void run_source(struct run *run, const struct pv_snap_source *sour
 	struct pv_merge_options options = {
 		.counted = source->proc.py.anchor_kind == PV_ANCHOR_NONE,
 		.from_root = source->proc.py.anchor_kind == PV_ANCHOR_CFRAME,
+		/* no object of the fixtures */
+		.greenlet = source->proc.py.foreign_cframes ? (1 << PV_NAT_OBJECT_BITS) - 1 : 0,
 	};
 	struct pv_snap_handlers handlers = { .ctx = run, .event = run_event, .lost = run_lost };
 	const struct pv_event_sample *sample;

@@ -742,6 +742,70 @@ START_TEST(cframes_that_name_themselves)
 }
 END_TEST
 
+static void expect_truth(struct world *w, const char *name)
+{
+	struct run run;
+	size_t i;
+
+	walk(w, &run);
+	ck_assert_msg(run.merged.complete && run.n_lines == w->truth.n_lines, "%s: %s", name,
+		      run.status);
+	for (i = 0; i < run.n_lines; i++)
+		ck_assert_msg(!strcmp(run.lines[i], w->truth.lines[i]), "%s: %s, expected %s", name,
+			      run.lines[i], w->truth.lines[i]);
+	ck_assert_int_eq(run.proc.reanchor_cfa, w->truth.proc.reanchor_cfa);
+	run_deinit(&run);
+}
+
+/* Is one of the eight bytes among those that the walk reads? */
+static bool is_read(const struct world *w, uint64_t addr)
+{
+	size_t i;
+
+	for (i = 0; i < w->liar.log.n; i++) {
+		const struct seen *seen = pv_vec_at(&w->liar.log, i);
+
+		if (addr + 8 > seen->addr && addr < seen->addr + seen->n)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * 3.10: greenlet links a CFrame of its own between the outermost one and the root.  Here it is
+ * one in the frame of who called the eval loop.  Of the leaf the merge finds out what the walker
+ * does without it.
+ */
+START_TEST(a_cframe_that_is_not_the_eval_loops)
+{
+	const struct pv_pylayout *py;
+	uint64_t root, outermost = 0, foreign, next;
+	struct world w;
+
+	world_init(&w, names[_i]);
+	py = &w.fixture.proc.py;
+	if (py->anchor_kind != PV_ANCHOR_CFRAME || !w.truth.merged.complete) {
+		world_deinit(&w);
+		return;
+	}
+	w.fixture.proc.py.foreign_cframes = 1;
+	expect_truth(&w, names[_i]);
+	root = w.tstate + py->ts_root_cframe;
+	for (next = word(&w, w.tstate + py->ts_cframe); next != root;
+	     next = word(&w, next + py->cf_previous))
+		outermost = next;
+	ck_assert_int_gt(w.truth.proc.reanchor_cfa, 0);
+	foreign = outermost + (uint64_t)w.truth.proc.reanchor_cfa;
+	while (is_read(&w, foreign + py->cf_previous))
+		foreign += 8;
+	w.liar.fill = true;
+	lie(&w, outermost + py->cf_previous, foreign);
+	lie(&w, foreign + py->cf_previous, root);
+	expect_truth(&w, names[_i]);
+	world_deinit(&w);
+}
+END_TEST
+
 /* A stack that is the same word all over: frames without end, each above the other. */
 START_TEST(native_stack_without_end)
 {
@@ -876,6 +940,7 @@ int main(void)
 	tcase_add_loop_test(tcase, distances_that_differ, 0, n_names);
 	tcase_add_loop_test(tcase, bridges_lead_upwards, 0, 2);
 	tcase_add_loop_test(tcase, cframes_that_name_themselves, 0, n_names);
+	tcase_add_loop_test(tcase, a_cframe_that_is_not_the_eval_loops, 0, n_names);
 	tcase_add_loop_test(tcase, native_stack_without_end, 0, n_names);
 	tcase_add_loop_test(tcase, any_word_may_be_anything, 0, n_names);
 	suite_add_tcase(suite, tcase);
