@@ -83,7 +83,8 @@ static bool line_parse(const char *line, struct pv_map_entry *entry, const char 
 	return true;
 }
 
-static struct pv_err *line_add(struct pv_vec *entries, const char *line, pid_t pid)
+static struct pv_err *line_add(struct pv_vec *entries, const char *line, pid_t pid,
+			       const char *root)
 {
 	struct pv_map_entry entry = { 0 };
 	const char *path;
@@ -103,6 +104,8 @@ static struct pv_err *line_add(struct pv_vec *entries, const char *line, pid_t p
 	if (!entry.path)
 		return &pv_enomem;
 	path_unescape(entry.path);
+	if (entry.inode)
+		pv_procfs_inner_path(entry.path, root);
 
 	struct pv_err *err = pv_vec_append(entries, &entry, 1, NULL);
 
@@ -137,15 +140,17 @@ struct pv_err *pv_maps_read(pid_t pid, struct pv_maps *ret)
 	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
 	struct pv_vec entries = PV_VEC(struct pv_map_entry);
 	struct pv_err *err = pv_procfs_read(pid, "maps", &text);
+	char root[PATH_MAX];
 
 	if (err)
 		return err;
+	pv_procfs_root(pid, root, sizeof(root));
 	for (char *line = text.data; line && *line && !err;) {
 		char *end = strchr(line, '\n');
 
 		if (end)
 			*end = '\0';
-		err = line_add(&entries, line, pid);
+		err = line_add(&entries, line, pid, root);
 		line = end ? end + 1 : NULL;
 	}
 

@@ -16,7 +16,8 @@ struct pv_map_entry {
 	uint64_t device, inode; /* 0, 0: not a file */
 	bool readable, writable, executable;
 	bool deleted;
-	char *path; /* owned; "" anonymous, "[vdso]", "[stack]" ..., without " (deleted)" */
+	char *path; /* owned; as the process sees it; "" anonymous, "[vdso]", "[stack]" ..., without
+		       " (deleted)" */
 };
 
 struct pv_maps {

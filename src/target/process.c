@@ -167,7 +167,7 @@ static struct pv_err *exe_read(struct pv_process *process)
 {
 	static const char suffix[] = " (deleted)";
 	const size_t suffix_n = sizeof(suffix) - 1;
-	char path[64], text[PATH_MAX + sizeof(suffix)];
+	char path[64], text[PATH_MAX + sizeof(suffix)], root[PATH_MAX];
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)process->pid);
 
@@ -177,6 +177,8 @@ static struct pv_err *exe_read(struct pv_process *process)
 	text[n] = '\0';
 	if (n > suffix_n && strcmp(text + n - suffix_n, suffix) == 0)
 		text[n - suffix_n] = '\0';
+	pv_procfs_root(process->pid, root, sizeof(root));
+	pv_procfs_inner_path(text, root);
 	process->exe = strdup(text);
 	return process->exe ? NULL : &pv_enomem;
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -56,4 +57,24 @@ struct pv_err *pv_procfs_read(pid_t pid, const char *name, struct pv_str *ret)
 		if (err)
 			return err;
 	}
+}
+
+void pv_procfs_root(pid_t pid, char *ret, size_t size)
+{
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/%d/root", (int)pid);
+	n = readlink(link, ret, size - 1);
+	if (n <= 1)
+		n = 0;
+	ret[n] = '\0';
+}
+
+void pv_procfs_inner_path(char *path, const char *root)
+{
+	size_t n = strlen(root);
+
+	if (n && strncmp(path, root, n) == 0 && path[n] == '/')
+		memmove(path, path + n, strlen(path + n) + 1);
 }

@@ -209,6 +209,24 @@ def test_nested(newest, spawn, inside, tmp_path):
 	assert {t["tid"] for t in live.last_json(run.out)["threads"]} <= tids_inside(deepest, 1)
 
 
+def test_chroot(spawn, tmp_path):
+	"""Paths are what the process sees: the C library of a chroot is not one's own code."""
+	root = tmp_path / "root"
+	(root / "usr/lib").mkdir(parents=True)
+	program = live.compile_c(os.path.join(live.TARGETS, "burn.c"), str(root / "usr/lib/burn"), "-static")
+	victim = subprocess.Popen(["chroot", str(root), "/usr/lib/burn", "60000"], stdout=subprocess.DEVNULL)
+	try:
+		assert live.gone(lambda: os.readlink("/proc/%d/exe" % victim.pid) == program)
+		doctor = live.pitviper("doctor", victim.pid).out.decode()
+		assert "/usr/lib/burn\n" in doctor and str(tmp_path) not in doctor, doctor
+		page = tmp_path / "x.pvr"
+		live.pitviper("record", "-p", victim.pid, "-d", 0.3, "-o", page)
+		assert b"/usr/lib/burn" in page.read_bytes() and str(tmp_path).encode() not in page.read_bytes()
+	finally:
+		victim.kill()
+		victim.wait()
+
+
 def test_foreign_numbers():
 	"""A /proc whose numbers are not ours: everything would be about the wrong processes."""
 	for command in (["stack", "1"], ["record", "-p", "1", "-d", "1"], ["record", "--", "true"]):
