@@ -464,7 +464,8 @@ static struct pv_err *print_doubts(const struct page *page)
 		const struct pv_doubt *doubt = pv_vec_at(page->doubts, i);
 		struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
 
-		if (doubt->kind != PV_DOUBT_SOURCES && doubt->kind != PV_DOUBT_UNKNOWN)
+		if (doubt->kind != PV_DOUBT_SOURCES && doubt->kind != PV_DOUBT_UNKNOWN &&
+		    doubt->kind != PV_DOUBT_KERNEL)
 			continue;
 		pv_prose_init(&prose);
 		err = pv_text_append(&prose.text, pv_str_text(&doubt->text), doubt->text.n);

@@ -7,6 +7,7 @@
 #include "model/doubts.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -251,6 +252,29 @@ static void doubt_time(struct doubter *d)
 	SAY(d, text, "%s, not recorded: --children takes them along", pv_str_text(&children));
 }
 
+/* /proc/kallsyms tells addresses only to who has CAP_SYSLOG, under kptr_restrict=2 to nobody. */
+static void doubt_kernel(struct doubter *d)
+{
+	const struct pv_loc *locs = d->profile->locs.data;
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->profile->locs.n; i++) {
+		if (locs[i].kind != PV_LOC_KERNEL)
+			continue;
+		n++;
+		if (strcmp(pv_strings_get(d->profile->strings, locs[i].function),
+			   PV_KERNEL_UNNAMED) != 0)
+			return;
+	}
+	if (n && !d->err) {
+		struct pv_str *text = begin(d, PV_DOUBT_KERNEL);
+
+		SAY(d, text,
+		    "Kernel functions have no names: that needs root or CAP_SYSLOG, and "
+		    "kernel.kptr_restrict below 2");
+	}
+}
+
 static void doubt_sources(struct doubter *d)
 {
 	const struct pv_source *sources = d->profile->sources.data;
@@ -285,6 +309,7 @@ struct pv_err *pv_doubts_of(const struct pv_profile *profile, struct pv_vec *ret
 	doubt_recording(&d);
 	doubt_losses(&d);
 	doubt_python(&d);
+	doubt_kernel(&d);
 	doubt_stacks(&d);
 	doubt_time(&d);
 	doubt_sources(&d);

@@ -48,6 +48,7 @@ enum pv_doubt_kind {
 	PV_DOUBT_LOST,       /* samples */
 	PV_DOUBT_GAPS,       /* other things that happened and are not in it */
 	PV_DOUBT_PYTHON,     /* cannot be read */
+	PV_DOUBT_KERNEL,     /* no function of it has a name */
 	PV_DOUBT_UNKNOWN,    /* how whole the stacks are */
 	PV_DOUBT_INCOMPLETE, /* stacks, too many */
 	PV_DOUBT_MARKED,     /* the same */

@@ -32,6 +32,9 @@ enum pv_loc_kind {
 };
 
 /* One place in the code; all strings are ids of the profile's table. */
+/* The function of kernel code whose name is not known. */
+#define PV_KERNEL_UNNAMED "[unknown kernel]"
+
 struct pv_loc {
 	uint32_t function; /* qualname, symbol, or marker text */
 	uint32_t file;     /* full path of the source, 0 = unknown */

@@ -92,6 +92,8 @@ static struct pv_err *add_capabilities(struct pv_vec *facts)
 		{ "CAP_PERFMON", 1ULL << CAP_PERFMON | 1ULL << CAP_SYS_ADMIN },
 		/* for processes of others */
 		{ "CAP_SYS_PTRACE", 1ULL << CAP_SYS_PTRACE },
+		/* for the names of kernel functions */
+		{ "CAP_SYSLOG", 1ULL << CAP_SYSLOG },
 	};
 	PV_CLEANUP(pv_str_deinit) struct pv_str has = {}, lacks = {}, hint = {};
 	uint64_t bits = read_capabilities();

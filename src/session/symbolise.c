@@ -262,7 +262,7 @@ static struct pv_err *kernel_loc(struct pv_symboliser *s, const struct pv_frame_
 	const char *name;
 
 	if (!pv_kernel_symbol_at(s->kernel, ref->value, &name))
-		name = "[unknown kernel]";
+		name = PV_KERNEL_UNNAMED;
 	return add_loc(s, PV_LOC_KERNEL, name, 0, ret);
 }
 

@@ -84,8 +84,10 @@ def as_nobody(capabilities, *args):
 
 
 @pytest.mark.parametrize("has, lacks", [
-	(["CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE"], []), (["CAP_PERFMON"], ["CAP_BPF", "CAP_SYS_PTRACE"]),
-	([], ["CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE"])])
+	(["CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_SYSLOG"], []),
+	(["CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE"], ["CAP_SYSLOG"]),
+	(["CAP_PERFMON"], ["CAP_BPF", "CAP_SYS_PTRACE", "CAP_SYSLOG"]),
+	([], ["CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_SYSLOG"])])
 def test_doctor_tells_capabilities(has, lacks):
 	run = as_nobody(",".join("+" + name[4:].lower() for name in has) or "-all", "doctor", "--json")
 	user, = (fact for fact in live.last_json(run.out)["facts"] if fact["name"] == "user")

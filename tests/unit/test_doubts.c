@@ -160,6 +160,25 @@ START_TEST(names_are_named)
 }
 END_TEST
 
+/* One name that is known shows that names can be known. */
+START_TEST(kernel_without_names)
+{
+	struct pv_profile *p = profile_of();
+	struct pv_loc loc = { .kind = PV_LOC_KERNEL };
+	uint32_t id;
+
+	loc.function = string(p, "[unknown kernel]");
+	ok(pv_profile_loc(p, &loc, &id));
+	if (_i) {
+		loc.function = string(p, "vfs_read");
+		ok(pv_profile_loc(p, &loc, &id));
+	}
+	expect(p, _i ? ""
+		     : "Kernel functions have no names: that needs root or CAP_SYSLOG, and "
+		       "kernel.kptr_restrict below 2");
+}
+END_TEST
+
 START_TEST(nothing_is_not_doubted)
 {
 	struct pv_profile *p;
@@ -204,6 +223,7 @@ int main(void)
 	tcase_add_loop_test(tcase, totals_have_limits, 0, sizeof(totals) / sizeof(*totals));
 	tcase_add_loop_test(tcase, each_cause_is_of_one_kind, 1, PV_LOSSES_MAX);
 	tcase_add_test(tcase, names_are_named);
+	tcase_add_loop_test(tcase, kernel_without_names, 0, 2);
 	tcase_add_test(tcase, nothing_is_not_doubted);
 	tcase_add_loop_test(tcase, complete_is_cut, 0, sizeof(completes) / sizeof(*completes));
 	suite_add_tcase(suite, tcase);
