@@ -46,6 +46,7 @@ static struct pv_err *allocate(const struct pv_task_list *list, struct pv_snapsh
 		return &pv_enomem;
 	snapshot->n_tasks = list->tasks.n;
 	snapshot->tasks_consistent = list->consistent;
+	snapshot->tasks_too_many = list->too_many;
 	return NULL;
 }
 
@@ -97,6 +98,20 @@ static struct pv_err *convert(const struct pv_snaptasks_parts *parts,
 	return err;
 }
 
+static enum pv_snapshot_tasks state_of(uint8_t kind)
+{
+	switch (kind) {
+	case PV_TASKS_NONE:
+		return PV_SNAPSHOT_NO_ASYNCIO;
+	case PV_TASKS_DICT:
+		return PV_SNAPSHOT_NO_LIST;
+	case PV_TASKS_THREAD:
+		return PV_SNAPSHOT_LISTED;
+	default:
+		return PV_SNAPSHOT_NOT_FOUND;
+	}
+}
+
 struct pv_err *pv_snapshot_add_tasks(const struct pv_snaptasks_parts *parts,
 				     struct pv_snapshot *snapshot)
 {
@@ -107,13 +122,9 @@ struct pv_err *pv_snapshot_add_tasks(const struct pv_snaptasks_parts *parts,
 	struct pv_snap *snap;
 	struct pv_err *err;
 
-	if (parts->image->python.proc.tasks.kind != PV_TASKS_THREAD) {
-		snapshot->tasks_state = parts->image->python.proc.tasks.kind == PV_TASKS_NONE
-						? PV_SNAPSHOT_NO_ASYNCIO
-						: PV_SNAPSHOT_NO_LIST;
+	snapshot->tasks_state = state_of(parts->image->python.proc.tasks.kind);
+	if (snapshot->tasks_state != PV_SNAPSHOT_LISTED)
 		return NULL;
-	}
-	snapshot->tasks_state = PV_SNAPSHOT_LISTED;
 	source.proc = parts->image->python.proc;
 	source.proc.generation = PV_GENERATION_FIRST;
 	err = pv_snap_create(&source, &handlers, &snap);

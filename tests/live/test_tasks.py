@@ -163,6 +163,23 @@ def test_tasks_in_a_circle(interp, target):
 
 
 @pytest.mark.minor((3, 14), (3, 15))
+def test_futures_that_lead_to_futures(interp, target):
+	"""Each is followed once, and one look has an end: what it leaves out is said."""
+	victim = target(interp, "tasktree.py", "bomb", "1")
+	shown = stack_tasks(victim)
+	by_name = {t["name"]: t for t in shown["tasks"]}
+	assert shown["tasks_consistent"] and not shown["tasks_too_many"]
+	assert by_name["bombed 0"]["whole"]
+	assert [shown["tasks"][i]["name"] for i in by_name["bombed 0"]["awaited_by"]] == ["behind"]
+	many = target(interp, "tasktree.py", "bomb", "30")
+	shown = stack_tasks(many)
+	assert shown["tasks_too_many"] and not shown["tasks_consistent"]
+	assert any(not t["whole"] for t in shown["tasks"])
+	assert b": not all that is there was read" in live.pitviper("stack", "--tasks", many.pid).out
+	assert many.alive()
+
+
+@pytest.mark.minor((3, 14), (3, 15))
 def test_tasks_that_come_and_go(interp, target):
 	"""What stands still is whole all the same, or it is said that it may not be."""
 	victim = target(interp, "tasktree.py", "burst")
