@@ -148,14 +148,18 @@ static uint64_t main_interpreter(struct pv_mem *mem, const struct pv_proc *proc)
 	return 0;
 }
 
-/* Up to 3.13: the dict of the running tasks, and whether tasks are what the table says. */
-static void find_dict(struct pv_mem *mem, const struct task_version *version,
+/*
+ * Up to 3.13: the dict of the running tasks, and whether tasks are what the table says.  is_mapped:
+ * there is asyncio, or there will be at once.
+ */
+static void find_dict(struct pv_mem *mem, const struct task_version *version, bool is_mapped,
 		      struct pv_python *python)
 {
 	struct pv_proc *proc = &python->proc;
 	struct pv_asyncio *tasks = &proc->tasks;
 	uint64_t interp = main_interpreter(mem, proc), modules, module, dict, type, size;
 
+	tasks->kind = is_mapped ? PV_TASKS_UNKNOWN : PV_TASKS_NONE;
 	if (!interp || pv_mem_read_u64(mem, interp + version->is_modules, &modules) || !modules)
 		return;
 	module = dict_get(mem, proc, modules, "_asyncio");
@@ -252,7 +256,7 @@ void pv_python_tasks(struct pv_mem *mem, const struct pv_elf *elf, struct pv_pyt
 	tasks->task_coro = version->task_coro;
 	tasks->task_name = version->task_name;
 	if (version->is_modules)
-		find_dict(mem, version, python);
+		find_dict(mem, version, elf, python);
 	else
 		find_debug(elf, tasks);
 }

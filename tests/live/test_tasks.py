@@ -6,6 +6,9 @@ The truth is what targets/tasks.py says of itself: which function runs in which 
 import collections
 import json
 import os
+import shutil
+import signal
+import subprocess
 
 import live
 import pytest
@@ -47,6 +50,7 @@ def check(victim, stacks, summary):
 	return truth, seen, unnamed
 
 
+@pytest.mark.gil
 def test_names(interp, target):
 	if interp.version < (3, 8):
 		victim = target(interp, "waits.py", "sleep")
@@ -184,16 +188,76 @@ def test_tasks_that_come_and_go(interp, target):
 	"""What stands still is whole all the same, or it is said that it may not be."""
 	victim = target(interp, "tasktree.py", "burst")
 	said = collections.Counter()
+	still = {"shared", "first", "second", "never", "of another thread"}
 	for _ in range(3):
 		shown = stack_tasks(victim)
 		said[shown["tasks_consistent"]] += 1
-		names = [t.get("name") for t in shown["tasks"]]
+		names = {t.get("name") for t in shown["tasks"]}
 		if shown["tasks_consistent"]:
-			assert {"shared", "first", "second", "never", "burst", "of another thread"} <= set(names)
-	print(said)
+			assert still | {"burst"} <= names
+	# when nothing changes any more it is as with all others
+	os.kill(victim.pid, signal.SIGSTOP)
+	assert os.WIFSTOPPED(os.waitpid(victim.pid, os.WUNTRACED)[1])
+	shown = stack_tasks(victim)
+	os.kill(victim.pid, signal.SIGCONT)
+	assert shown["tasks_consistent"] and still <= {t.get("name") for t in shown["tasks"]}, said
 	assert victim.alive()
 
 
+@pytest.mark.free_threaded
+def test_free_threaded_is_refused(interp, target):
+	victim = target(interp, "waits.py", "sleep")
+	for command in (("record", "--tasks", "-d", 0.2, "-o", "/dev/null", "-p"), ("stack", "--tasks")):
+		run = live.pitviper(*command, victim.pid)
+		assert run.status == 4 and b"tasks of a free-threaded build are not read yet" in run.err, run
+	assert victim.alive()
+
+
+FORGOTTEN = """
+import asyncio, sys
+async def burn():
+	print("READY", flush=True)
+	while True:
+		pass
+import _asyncio
+del sys.modules["_asyncio"]
+asyncio.run(burn())
+"""
+
+
+@pytest.mark.gil
+@pytest.mark.minor((3, 8), (3, 11), (3, 13))
+def test_not_found(interp, spawn):
+	"""asyncio is there, and its module is not where it is looked for: each sample says so."""
+	victim = spawn(*interp.prefix(), interp.path, "-c", FORGOTTEN)
+	stacks, summary, _ = live.record("-p", victim.pid, "--tasks", seconds=0.5, hz=499)
+	burning = sum(s.count for s in stacks if any(f.function == "burn" for f in s.python()))
+	assert burning > 20 and not any(labels(s) for s in stacks)
+	assert summary["lost"]["task"] >= burning
+	assert stack_tasks(victim)["tasks_known"] == "unknown"
+	assert b"tasks are not known: asyncio is there" in live.pitviper("stack", "--tasks", victim.pid).out
+
+
+@pytest.mark.minor((3, 14))
+def test_no_section_for_debuggers(interp, spawn, tmp_path):
+	"""3.14 with an _asyncio whose section is missing: not as if it were an older one."""
+	module = interp.outside("/usr/lib/python3.14/lib-dynload")
+	name = next(n for n in os.listdir(module) if n.startswith("_asyncio."))
+	outside, inside = interp.tempfile("-asyncio")
+	os.unlink(outside)
+	os.mkdir(outside)
+	try:
+		subprocess.run(["objcopy", "--rename-section", ".AsyncioDebug=.other", os.path.join(module, name),
+				os.path.join(outside, name)], check=True)
+		script = "import sys; sys.path.insert(0, %r)\nimport _asyncio\nassert _asyncio.__file__.startswith(%r)\n" % (inside, inside)
+		victim = spawn(*interp.prefix(), interp.path, "-c", script + "print('READY', flush=True); input()")
+		assert stack_tasks(victim)["tasks_known"] == "unknown"
+		assert b"tasks are not known" in live.pitviper("stack", "--tasks", victim.pid).out
+	finally:
+		shutil.rmtree(outside)
+
+
+@pytest.mark.gil
 @pytest.mark.few
 def test_stack_of_older(interp, target):
 	"""The running task in the thread's stack; what is not known is said."""
