@@ -109,6 +109,44 @@ def test_from_the_start(newest, tmp_path):
 	assert burning > 20 and named >= 0.5 * burning, (named, burning, summary)
 
 
+WITHIN = """
+import asyncio
+import _interpreters
+INNER = '''
+import asyncio
+async def burn():
+	print("READY", flush=True)
+	while True:
+		pass
+async def main():
+	await asyncio.create_task(burn(), name="inner")
+asyncio.run(main())
+'''
+async def outer():
+	_interpreters.exec(_interpreters.create(), INNER)
+async def main():
+	await asyncio.create_task(outer(), name="outer")
+asyncio.run(main())
+"""
+
+
+@pytest.mark.minor((3, 14), (3, 15))
+def test_tasks_of_interpreters_within(interp, spawn):
+	"""A task that runs code of a sub-interpreter, which has one of its own: both are named."""
+	victim = spawn(*interp.prefix(), interp.path, "-c", WITHIN)
+	stacks, summary, _ = live.record("-p", victim.pid, "--tasks", seconds=0.5, hz=499)
+	seen = 0
+	for stack in stacks:
+		words = [f.text.rpartition(" ")[2] if f.text.startswith("task ") else f.function for f in stack.frames
+			 if f.text.startswith(("task ", "interpreter ")) or f.function in ("outer", "burn")]
+		words = [w for w in words if not w.startswith("interpreter")]
+		if words[-1:] != ["burn"]:
+			continue
+		assert words == ["Task-1", "outer", "outer", "Task-1", "inner", "burn"], words
+		seen += stack.count
+	assert seen > 20 and summary["lost"]["task"] == 0
+
+
 # ---- stack --tasks
 
 def stack_tasks(victim):
