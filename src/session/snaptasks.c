@@ -20,10 +20,9 @@
 
 static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
 {
-	(void)size;
-	if (event->type == PV_EVENT_CODE)
-		return pv_codes_add(ctx, (const struct pv_event_code *)event);
-	return pv_codes_add_piece(ctx, (const struct pv_event_piece *)event);
+	struct pv_err *err;
+
+	return pv_codes_take(ctx, event, size, &err) ? err : NULL;
 }
 
 static struct pv_err *add_name(const struct pv_snaptasks_parts *parts, const struct pv_task *from,
