@@ -149,6 +149,24 @@ static uint64_t main_interpreter(struct pv_mem *mem, const struct pv_proc *proc)
 }
 
 /*
+ * sys.modules["_asyncio"]; 0: not there.  Processes have thousands of modules, and we come often: it
+ * is searched only where it has changed, as each new key adds an entry.
+ */
+static uint64_t find_module(struct pv_mem *mem, uint64_t modules, struct pv_python *python)
+{
+	uint64_t at, n, module;
+	uint32_t size;
+
+	if (!dict_entries(mem, &python->proc.tasks, modules, &at, &size, &n) ||
+	    (at == python->modules_at && n == python->modules_n))
+		return 0;
+	module = dict_get(mem, &python->proc, modules, "_asyncio");
+	python->modules_at = module ? 0 : at;
+	python->modules_n = n;
+	return module;
+}
+
+/*
  * Up to 3.13: the dict of the running tasks, and whether tasks are what the table says.  is_mapped:
  * there is asyncio, or there will be at once.
  */
@@ -162,7 +180,7 @@ static void find_dict(struct pv_mem *mem, const struct task_version *version, bo
 	tasks->kind = is_mapped ? PV_TASKS_UNKNOWN : PV_TASKS_NONE;
 	if (!interp || pv_mem_read_u64(mem, interp + version->is_modules, &modules) || !modules)
 		return;
-	module = dict_get(mem, proc, modules, "_asyncio");
+	module = find_module(mem, modules, python);
 	if (!module || pv_mem_read_u64(mem, module + MODULE_DICT, &dict))
 		return;
 	type = dict_get(mem, proc, dict, "Task");

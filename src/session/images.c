@@ -200,8 +200,8 @@ struct pv_err *pv_family_look_for_tasks(struct pv_family *family, struct pv_watc
 	    (kind != PV_TASKS_NONE && kind != PV_TASKS_UNKNOWN) ||
 	    now - watched->tasks_looked_ns < (uint64_t)LOOK_NS << watched->tasks_looks)
 		return NULL;
-	/* a file that is mapped, as _asyncio is, makes the pause short again */
-	if (watched->tasks_looks < LOOKS_SHIFT)
+	/* it is there, and may stay unknown; a look whether it has come is cheap */
+	if (kind == PV_TASKS_UNKNOWN && watched->tasks_looks < LOOKS_SHIFT)
 		watched->tasks_looks++;
 	watched->tasks_looked_ns = now;
 	pv_image_find_tasks(image, family->parts.objects, watched->mem);
