@@ -48,7 +48,7 @@ struct pv_python {
 	bool several;            /* other CPythons are mapped, which may be initialised later */
 	uint64_t initialized_at; /* int: Py_Initialize() is done */
 	bool bare;               /* found without symbols */
-	bool apart;          /* its data are copies in the executable: they move by themselves */
+	bool apart; /* its data are copies in the executable: they move by themselves */
 	/* sys.modules when it was last searched for _asyncio in vain: its entries, their number */
 	uint64_t modules_at, modules_n;
 	struct pv_proc proc; /* everything but generation and maps_* filled in */

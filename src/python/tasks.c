@@ -149,8 +149,8 @@ static uint64_t main_interpreter(struct pv_mem *mem, const struct pv_proc *proc)
 }
 
 /*
- * sys.modules["_asyncio"]; 0: not there.  Processes have thousands of modules, and we come often: it
- * is searched only where it has changed, as each new key adds an entry.
+ * sys.modules["_asyncio"]; 0: not there.  Processes have thousands of modules, and we come often:
+ * it is searched only where it has changed, as each new key adds an entry.
  */
 static uint64_t find_module(struct pv_mem *mem, uint64_t modules, struct pv_python *python)
 {

@@ -394,8 +394,8 @@ struct pv_err *pv_snap_tasks(struct pv_snap *snap, struct pv_mem *mem, uint32_t 
 
 	look.out = &now;
 	/* of what is very much, two looks are enough; of what is too much, one */
-	for (unsigned int i = 1; !err && i < LOOKS && !last.consistent && !last.too_many &&
-				 reads < 2UL * READS_MAX;
+	for (unsigned int i = 1;
+	     !err && i < LOOKS && !last.consistent && !last.too_many && reads < 2UL * READS_MAX;
 	     i++) {
 		err = take_look(&look);
 		reads += look.reads;
