@@ -56,7 +56,7 @@ static const struct pv_usage report_usage = {
 	.synopsis = "[OPTIONS] FILE",
 	.summary = "Turns a recording into any format, and tells what record told at its end.",
 	.example = "  pitviper report app.pvr -o app.folded\n"
-		   "  pitviper report --from 10 --to 20 --thread MainThread app.pvr\n",
+		   "  pitviper report --from 10 --to 20 --thread python3 app.pvr\n",
 	.options = report_option_table,
 };
 

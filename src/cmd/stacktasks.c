@@ -175,13 +175,18 @@ struct pv_err *pv_stack_print_tasks(const struct pv_snapshot *snapshot)
 		printf("\nonly tasks that run are shown: CPython keeps a list of all from 3.14 "
 		       "on\n");
 		return NULL;
+	case PV_SNAPSHOT_NOT_FOUND:
+		printf("\ntasks are not known: asyncio is there, but not where it keeps them\n");
+		return NULL;
 	case PV_SNAPSHOT_LISTED:
 		break;
 	}
 	printf("\n%zu task%s%s\n", snapshot->n_tasks, snapshot->n_tasks == 1 ? "" : "s",
-	       snapshot->tasks_consistent ? ""
-					  : ", which changed while we looked: some may be missing, "
-					    "or be as they were");
+	       snapshot->tasks_too_many ? ": not all that is there was read, it is too much"
+	       : snapshot->tasks_consistent
+		       ? ""
+		       : ", which changed while we looked: some may be missing, "
+			 "or be as they were");
 	err = forest_init(snapshot, &forest);
 	if (!err)
 		err = print_forest(snapshot, &forest);
@@ -231,6 +236,7 @@ void pv_stack_tasks_json(struct pv_json *json, const struct pv_snapshot *snapsho
 {
 	static const char *const known[] = { [PV_SNAPSHOT_NO_ASYNCIO] = "no asyncio",
 					     [PV_SNAPSHOT_NO_LIST] = "running only",
+					     [PV_SNAPSHOT_NOT_FOUND] = "unknown",
 					     [PV_SNAPSHOT_LISTED] = "all" };
 
 	if (snapshot->tasks_state == PV_SNAPSHOT_NOT_ASKED)
@@ -239,6 +245,7 @@ void pv_stack_tasks_json(struct pv_json *json, const struct pv_snapshot *snapsho
 	if (snapshot->tasks_state != PV_SNAPSHOT_LISTED)
 		return;
 	pv_json_bool(json, "tasks_consistent", snapshot->tasks_consistent);
+	pv_json_bool(json, "tasks_too_many", snapshot->tasks_too_many);
 	pv_json_begin(json, "tasks", '[');
 	for (size_t i = 0; i < snapshot->n_tasks; i++)
 		put_task(json, snapshot, &snapshot->tasks[i]);

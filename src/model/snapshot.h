@@ -39,6 +39,7 @@ enum pv_snapshot_tasks {
 	PV_SNAPSHOT_NOT_ASKED,
 	PV_SNAPSHOT_NO_ASYNCIO, /* it is not imported */
 	PV_SNAPSHOT_NO_LIST,    /* CPython before 3.14 keeps none */
+	PV_SNAPSHOT_NOT_FOUND,  /* it is there, and where it has its tasks is not known */
 	PV_SNAPSHOT_LISTED,
 };
 
@@ -53,7 +54,8 @@ struct pv_snapshot {
 	uint32_t *task_frames;          /* indices of profile->locs */
 	uint32_t *task_awaiters;        /* indices of tasks; n_tasks: one that is not listed */
 	size_t n_tasks;
-	bool tasks_consistent; /* false: they changed while we looked */
+	bool tasks_consistent; /* false: they changed while we looked, or were too many */
+	bool tasks_too_many;   /* there is more */
 	char *python_error;    /* CPython is there but not readable: why; or NULL; owned */
 };
 

@@ -49,7 +49,9 @@ struct pv_python {
 	uint64_t initialized_at; /* int: Py_Initialize() is done */
 	bool bare;               /* found without symbols */
 	uint64_t function_type;  /* &PyFunction_Type; 0: not known */
-	bool apart;          /* its data are copies in the executable: they move by themselves */
+	bool apart; /* its data are copies in the executable: they move by themselves */
+	/* sys.modules when it was last searched for _asyncio in vain: its entries, their number */
+	uint64_t modules_at, modules_n;
 	struct pv_proc proc; /* everything but generation and maps_* filled in */
 	/* the garbage collector's function, as addresses in the process; empty = unused */
 	struct pv_range collector[PV_COLLECTOR_PARTS_MAX];

@@ -151,17 +151,39 @@ static uint64_t main_interpreter(struct pv_mem *mem, const struct pv_proc *proc)
 	return 0;
 }
 
-/* Up to 3.13: the dict of the running tasks, and whether tasks are what the table says. */
-static void find_dict(struct pv_mem *mem, const struct task_version *version,
+/*
+ * sys.modules["_asyncio"]; 0: not there.  Processes have thousands of modules, and we come often:
+ * it is searched only where it has changed, as each new key adds an entry.
+ */
+static uint64_t find_module(struct pv_mem *mem, uint64_t modules, struct pv_python *python)
+{
+	uint64_t at, n, module;
+	uint32_t size;
+
+	if (!dict_entries(mem, &python->proc.tasks, modules, &at, &size, &n) ||
+	    (at == python->modules_at && n == python->modules_n))
+		return 0;
+	module = dict_get(mem, &python->proc, modules, "_asyncio");
+	python->modules_at = module ? 0 : at;
+	python->modules_n = n;
+	return module;
+}
+
+/*
+ * Up to 3.13: the dict of the running tasks, and whether tasks are what the table says.  is_mapped:
+ * there is asyncio, or there will be at once.
+ */
+static void find_dict(struct pv_mem *mem, const struct task_version *version, bool is_mapped,
 		      struct pv_python *python)
 {
 	struct pv_proc *proc = &python->proc;
 	struct pv_asyncio *tasks = &proc->tasks;
 	uint64_t interp = main_interpreter(mem, proc), modules, module, dict, type, size;
 
+	tasks->kind = is_mapped ? PV_TASKS_UNKNOWN : PV_TASKS_NONE;
 	if (!interp || pv_mem_read_u64(mem, interp + version->is_modules, &modules) || !modules)
 		return;
-	module = dict_get(mem, proc, modules, "_asyncio");
+	module = find_module(mem, modules, python);
 	if (!module || pv_mem_read_u64(mem, module + MODULE_DICT, &dict))
 		return;
 	type = dict_get(mem, proc, dict, "Task");
@@ -255,7 +277,7 @@ void pv_python_tasks(struct pv_mem *mem, const struct pv_elf *elf, struct pv_pyt
 	tasks->task_coro = version->task_coro;
 	tasks->task_name = version->task_name;
 	if (version->is_modules)
-		find_dict(mem, version, python);
+		find_dict(mem, version, elf, python);
 	else
 		find_debug(elf, tasks);
 }

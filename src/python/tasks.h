@@ -19,7 +19,8 @@ bool pv_python_is_asyncio(const struct pv_elf *elf, const char *name);
 
 /*
  * Fills python->proc.tasks.  elf: the object that has _asyncio, or NULL: none, or it is a part of
- * the interpreter.  kind stays PV_TASKS_NONE as long as asyncio is not imported: look again.
+ * the interpreter.  kind stays PV_TASKS_NONE as long as asyncio is not imported, and is
+ * PV_TASKS_UNKNOWN while it is being imported: look again.
  */
 void pv_python_tasks(struct pv_mem *mem, const struct pv_elf *elf, struct pv_python *python);
 

@@ -17,7 +17,7 @@
 
 enum {
 	LOOK_NS = 100000000,  /* between looks for a mapping that no event has told of */
-	LOOKS_SHIFT = 6,      /* the longest pause between looks for an interpreter: 6.4 s */
+	LOOKS_SHIFT = 6,      /* the longest pause between looks for the same thing: 6.4 s */
 	EXEC_NS = 1000000000, /* that long an exec is believed to be under way */
 };
 
@@ -193,17 +193,20 @@ struct pv_err *pv_family_wait(struct pv_family *family, struct pv_watched *watch
 struct pv_err *pv_family_look_for_tasks(struct pv_family *family, struct pv_watched *watched)
 {
 	struct pv_image *image = &watched->image;
+	uint8_t kind = image->python.proc.tasks.kind;
 	uint64_t now = pv_now_ns();
 
 	if (!family->parts.tasks || !image->python.found || watched->ended ||
-	    image->python.proc.tasks.kind != PV_TASKS_NONE ||
-	    now - watched->tasks_looked_ns < LOOK_NS)
+	    (kind != PV_TASKS_NONE && kind != PV_TASKS_UNKNOWN) ||
+	    now - watched->tasks_looked_ns < (uint64_t)LOOK_NS << watched->tasks_looks)
 		return NULL;
+	/* it is there, and may stay unknown; a look whether it has come is cheap */
+	if (kind == PV_TASKS_UNKNOWN && watched->tasks_looks < LOOKS_SHIFT)
+		watched->tasks_looks++;
 	watched->tasks_looked_ns = now;
 	pv_image_find_tasks(image, family->parts.objects, watched->mem);
 	/* asyncio has been imported: the walkers are to know */
-	return image->python.proc.tasks.kind == PV_TASKS_NONE ? NULL
-							      : pv_kin_set_stale(family, watched);
+	return image->python.proc.tasks.kind == kind ? NULL : pv_kin_set_stale(family, watched);
 }
 
 struct pv_err *pv_family_touch(struct pv_family *family, struct pv_watched *watched, uint64_t addr)

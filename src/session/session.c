@@ -302,15 +302,13 @@ static struct pv_err *take_pending(struct pv_session *s, bool all)
 static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
 {
 	struct pv_session *s = ctx;
+	struct pv_err *err;
 
 	if (event->type == PV_EVENT_SAMPLE && size >= sizeof(struct pv_event_sample) &&
 	    event->size <= size)
 		return on_sample(s, (const struct pv_event_sample *)event);
-	if (event->type == PV_EVENT_CODE && size >= sizeof(struct pv_event_code))
-		return pv_codes_add(s->codes, (const struct pv_event_code *)event);
-	if (event->type == PV_EVENT_PIECE && size >= sizeof(struct pv_event_piece) &&
-	    size - sizeof(struct pv_event_piece) >= ((const struct pv_event_piece *)event)->n)
-		return pv_codes_add_piece(s->codes, (const struct pv_event_piece *)event);
+	if (pv_codes_take(s->codes, event, size, &err))
+		return err;
 	return pv_err_create(PV_ERR_FAILED, "the BPF program sent a record of unknown type %u",
 			     event->type);
 }

@@ -126,15 +126,12 @@ static struct pv_err *on_sample(struct snapper *s, const struct pv_event_sample 
 static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
 {
 	struct snapper *s = ctx;
+	struct pv_err *err;
 
 	if (event->type == PV_EVENT_SAMPLE && size >= sizeof(struct pv_event_sample) &&
 	    event->size <= size)
 		return on_sample(s, (const struct pv_event_sample *)event);
-	if (event->type == PV_EVENT_CODE && size >= sizeof(struct pv_event_code))
-		return pv_codes_add(s->codes, (const struct pv_event_code *)event);
-	if (event->type == PV_EVENT_PIECE && size >= sizeof(struct pv_event_piece))
-		return pv_codes_add_piece(s->codes, (const struct pv_event_piece *)event);
-	return NULL;
+	return pv_codes_take(s->codes, event, size, &err) ? err : NULL;
 }
 
 static struct pv_err *on_side(void *ctx, const struct pv_side_event *event)

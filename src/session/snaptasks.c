@@ -20,10 +20,9 @@
 
 static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
 {
-	(void)size;
-	if (event->type == PV_EVENT_CODE)
-		return pv_codes_add(ctx, (const struct pv_event_code *)event);
-	return pv_codes_add_piece(ctx, (const struct pv_event_piece *)event);
+	struct pv_err *err;
+
+	return pv_codes_take(ctx, event, size, &err) ? err : NULL;
 }
 
 static struct pv_err *add_name(const struct pv_snaptasks_parts *parts, const struct pv_task *from,
@@ -46,6 +45,7 @@ static struct pv_err *allocate(const struct pv_task_list *list, struct pv_snapsh
 		return &pv_enomem;
 	snapshot->n_tasks = list->tasks.n;
 	snapshot->tasks_consistent = list->consistent;
+	snapshot->tasks_too_many = list->too_many;
 	return NULL;
 }
 
@@ -97,6 +97,20 @@ static struct pv_err *convert(const struct pv_snaptasks_parts *parts,
 	return err;
 }
 
+static enum pv_snapshot_tasks state_of(uint8_t kind)
+{
+	switch (kind) {
+	case PV_TASKS_NONE:
+		return PV_SNAPSHOT_NO_ASYNCIO;
+	case PV_TASKS_DICT:
+		return PV_SNAPSHOT_NO_LIST;
+	case PV_TASKS_THREAD:
+		return PV_SNAPSHOT_LISTED;
+	default:
+		return PV_SNAPSHOT_NOT_FOUND;
+	}
+}
+
 struct pv_err *pv_snapshot_add_tasks(const struct pv_snaptasks_parts *parts,
 				     struct pv_snapshot *snapshot)
 {
@@ -107,13 +121,9 @@ struct pv_err *pv_snapshot_add_tasks(const struct pv_snaptasks_parts *parts,
 	struct pv_snap *snap;
 	struct pv_err *err;
 
-	if (parts->image->python.proc.tasks.kind != PV_TASKS_THREAD) {
-		snapshot->tasks_state = parts->image->python.proc.tasks.kind == PV_TASKS_NONE
-						? PV_SNAPSHOT_NO_ASYNCIO
-						: PV_SNAPSHOT_NO_LIST;
+	snapshot->tasks_state = state_of(parts->image->python.proc.tasks.kind);
+	if (snapshot->tasks_state != PV_SNAPSHOT_LISTED)
 		return NULL;
-	}
-	snapshot->tasks_state = PV_SNAPSHOT_LISTED;
 	source.proc = parts->image->python.proc;
 	source.proc.generation = PV_GENERATION_FIRST;
 	err = pv_snap_create(&source, &handlers, &snap);

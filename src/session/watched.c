@@ -197,6 +197,8 @@ struct pv_err *pv_watched_read(struct pv_watched *watched, uint32_t generation,
 		err = pv_image_build(watched->pid, objects, watched->mem, known, &image);
 	if (err)
 		return err;
+	if (image.n_mappings != watched->image.n_mappings)
+		watched->tasks_looks = 0;
 	if (tasks)
 		pv_image_find_tasks(&image, objects, watched->mem);
 	else

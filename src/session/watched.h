@@ -63,6 +63,7 @@ struct pv_watched {
 	bool stale;                 /* it has mapped or become something new */
 	bool named_anew;            /* its title is to be asked for at its first sample */
 	uint64_t tasks_looked_ns;   /* when its asyncio tasks were last looked for */
+	unsigned int tasks_looks;   /* for those of an asyncio that is there */
 	uint64_t looked_ns;         /* when a sample last made us look for a mapping */
 	unsigned int looks;         /* for an interpreter that was not initialised yet */
 

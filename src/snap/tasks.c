@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "abi/process.h"
-#include "base/index.h"
 #include "base/map.h"
 #include "snap/snap.h"
 #include "target/mem.h"
@@ -24,8 +23,10 @@ enum {
 	TASKS_MAX = 1 << 16,
 	FRAMES_MAX = 64,   /* of one task */
 	AWAITERS_MAX = 64, /* of one task */
-	FUTURES_MAX = 8,   /* between two tasks */
 	SET_SLOTS_MAX = 1 << 12,
+	SET_CHUNK = 64, /* slots that are read at once */
+	/* Of one look, slots of sets included: 65,536 tasks of five coroutines need 3.3 million. */
+	READS_MAX = 1 << 22,
 	/* PySetObject, setentry: the same in 3.14 and 3.15 with a GIL */
 	SET_MASK = 32,
 	SET_TABLE = 40,
@@ -43,6 +44,9 @@ struct look {
 	struct pv_mem *mem;
 	uint32_t pid;
 	struct pv_task_list *out;
+	struct pv_map awaiters; /* object -> the last task that it was found to wait for */
+	struct pv_vec futures;  /* uint64_t: of one task, to be followed */
+	uint64_t reads;
 };
 
 void pv_task_list_deinit(struct pv_task_list *list)
@@ -60,9 +64,20 @@ static void list_init(struct pv_task_list *list)
 				       .whole = true };
 }
 
-static bool read_word(const struct look *look, uint64_t at, uint64_t *ret)
+/* n: what it costs.  A target that is made to be long to read must not hold us up. */
+static bool read_bytes(struct look *look, void *ret, size_t size, uint64_t at, unsigned int n)
 {
-	return !pv_mem_read_u64(look->mem, at, ret);
+	look->reads += n;
+	if (look->reads > READS_MAX) {
+		look->out->too_many = true;
+		return false;
+	}
+	return !pv_mem_read(look->mem, ret, size, at);
+}
+
+static bool read_word(struct look *look, uint64_t at, uint64_t *ret)
+{
+	return read_bytes(look, ret, sizeof(*ret), at, 1);
 }
 
 static bool is_one_of(const char *text, size_t size, const char *const *names)
@@ -79,7 +94,7 @@ static bool is_one_of(const char *text, size_t size, const char *const *names)
  * none.  What wraps one (Objects/genobject.c: PyAsyncGenASend, PyAsyncGenAThrow, PyCoroWrapper;
  * Objects/iterobject.c: anextawaitableobject) has it as its first member.
  */
-static uint64_t with_frame(const struct look *look, uint64_t object)
+static uint64_t with_frame(struct look *look, uint64_t object)
 {
 	static const char *const names[] = { "coroutine", "generator", "async_generator", NULL };
 	static const char *const wrappers[] = { "async_generator_asend", "async_generator_athrow",
@@ -90,7 +105,7 @@ static uint64_t with_frame(const struct look *look, uint64_t object)
 	for (unsigned int i = 0; i < WRAPPERS_MAX && object; i++) {
 		if (!read_word(look, object + look->proc->py.ob_type, &type) ||
 		    !read_word(look, type + TYPE_NAME, &name) ||
-		    pv_mem_read(look->mem, text, sizeof(text), name))
+		    !read_bytes(look, text, sizeof(text), name, 1))
 			return 0;
 		if (is_one_of(text, sizeof(text), names))
 			return object;
@@ -108,13 +123,13 @@ enum state {
 };
 
 /* gi_frame_state is the byte before gi_iframe's padding: pycore_frame.h, pycore_genobject.h. */
-static enum state frame_state(const struct look *look, uint64_t object, bool *started_ret)
+static enum state frame_state(struct look *look, uint64_t object, bool *started_ret)
 {
 	bool new = look->proc->py.version_hex >= 0x030f0000;
 	int8_t state = 0;
 
 	*started_ret = false;
-	if (pv_mem_read(look->mem, &state, 1, object + look->tasks->gen_frame - 5))
+	if (!read_bytes(look, &state, 1, object + look->tasks->gen_frame - 5, 1))
 		return STATE_OTHER;
 	*started_ret = new ? state != 0 : state != -3;
 	if (state == (new ? 4 : 0))
@@ -125,7 +140,7 @@ static enum state frame_state(const struct look *look, uint64_t object, bool *st
 }
 
 /* What a suspended coroutine awaits is on top of its stack; 3.15: with a NULL above it. */
-static uint64_t awaited(const struct look *look, uint64_t frame)
+static uint64_t awaited(struct look *look, uint64_t frame)
 {
 	uint64_t top, value;
 	uint32_t slot = look->proc->py.version_hex >= 0x030f0000 ? 2 : 1;
@@ -184,14 +199,35 @@ static struct pv_err *add_frames(struct look *look, struct pv_task *task)
 	return err;
 }
 
-static struct pv_err *add_awaiter(struct look *look, struct pv_task *task, uint64_t object,
-				  unsigned int futures);
+/* A task, or a future (of gather()) that is awaited itself: to be followed. */
+static struct pv_err *add_awaiter(struct look *look, struct pv_task *task, uint64_t object)
+{
+	uint64_t number = look->out->tasks.n + 1, last = 0;
+	struct pv_err *err;
+	uint8_t is_task;
+
+	/* futures can wait for one another in very many ways, each of which leads here again */
+	pv_map_get(&look->awaiters, object, &last);
+	if (last == number || task->cut)
+		return NULL;
+	if (!read_bytes(look, &is_task, 1, object + look->tasks->task_is_task, 1) ||
+	    (is_task && task->n_awaiters == AWAITERS_MAX)) {
+		task->cut = true;
+		return NULL;
+	}
+	err = pv_map_set(&look->awaiters, object, number);
+	if (err)
+		return err;
+	if (!is_task)
+		return pv_vec_append(&look->futures, &object, 1, NULL);
+	task->n_awaiters++;
+	return pv_vec_append(&look->out->awaiters, &object, 1, NULL);
+}
 
 /* All members of a set. */
-static struct pv_err *add_awaiter_set(struct look *look, struct pv_task *task, uint64_t set,
-				      unsigned int futures)
+static struct pv_err *add_awaiter_set(struct look *look, struct pv_task *task, uint64_t set)
 {
-	uint64_t mask, table, entry[2]; /* key, hash; a slot that was left has the hash -1 */
+	uint64_t mask, table, entries[SET_CHUNK][2]; /* key, hash */
 	struct pv_err *err = NULL;
 
 	if (!read_word(look, set + SET_MASK, &mask) || !read_word(look, set + SET_TABLE, &table) ||
@@ -199,51 +235,54 @@ static struct pv_err *add_awaiter_set(struct look *look, struct pv_task *task, u
 		task->cut = true;
 		return NULL;
 	}
-	for (uint64_t i = 0; !err && i <= mask; i++) {
-		if (pv_mem_read(look->mem, entry, sizeof(entry), table + i * sizeof(entry)))
+	for (uint64_t i = 0; i <= mask; i += SET_CHUNK) {
+		uint64_t n = mask + 1 - i < SET_CHUNK ? mask + 1 - i : SET_CHUNK;
+
+		if (!read_bytes(look, entries, n * sizeof(*entries), table + i * sizeof(*entries),
+				(unsigned int)n)) {
 			task->cut = true;
-		else if (entry[0] && entry[1] != UINT64_MAX)
-			err = add_awaiter(look, task, entry[0], futures);
+			return NULL;
+		}
+		for (uint64_t j = 0; j < n; j++) {
+			/* a slot that was left has the hash -1 */
+			if (entries[j][0] && entries[j][1] != UINT64_MAX)
+				err = add_awaiter(look, task, entries[j][0]);
+			if (err)
+				return err;
+		}
 	}
-	return err;
+	return NULL;
 }
 
-/* What awaits a task or future: tasks, or futures (of gather()) that are awaited themselves. */
-static struct pv_err *add_awaiters_of(struct look *look, struct pv_task *task, uint64_t object,
-				      unsigned int futures)
+/* What waits for a task or future. */
+static struct pv_err *add_awaiters_of(struct look *look, struct pv_task *task, uint64_t object)
 {
 	uint64_t next;
 	uint8_t is_set;
 
 	if (!read_word(look, object + look->tasks->task_awaited_by, &next) ||
-	    pv_mem_read(look->mem, &is_set, 1, object + look->tasks->task_awaited_by_is_set)) {
+	    !read_bytes(look, &is_set, 1, object + look->tasks->task_awaited_by_is_set, 1)) {
 		task->cut = true;
 		return NULL;
 	}
 	if (!next)
 		return NULL;
-	return is_set ? add_awaiter_set(look, task, next, futures)
-		      : add_awaiter(look, task, next, futures);
+	return is_set ? add_awaiter_set(look, task, next) : add_awaiter(look, task, next);
 }
 
-static struct pv_err *add_awaiter(struct look *look, struct pv_task *task, uint64_t object,
-				  unsigned int futures)
+/* The tasks that wait for a task, at once or by way of futures. */
+static struct pv_err *add_awaiters(struct look *look, struct pv_task *task)
 {
-	uint8_t is_task;
+	bool frames_cut = task->cut; /* from here on cut says that no more is to be followed */
+	struct pv_err *err;
 
-	if (pv_mem_read(look->mem, &is_task, 1, object + look->tasks->task_is_task) ||
-	    task->n_awaiters == AWAITERS_MAX || futures == FUTURES_MAX) {
-		task->cut = true;
-		return NULL;
-	}
-	if (!is_task)
-		return add_awaiters_of(look, task, object, futures + 1);
-	for (uint32_t i = 0; i < task->n_awaiters; i++) {
-		if (*(uint64_t *)pv_vec_at(&look->out->awaiters, task->first_awaiter + i) == object)
-			return NULL;
-	}
-	task->n_awaiters++;
-	return pv_vec_append(&look->out->awaiters, &object, 1, NULL);
+	task->cut = false;
+	look->futures.n = 0;
+	err = add_awaiters_of(look, task, task->address);
+	for (size_t i = 0; !err && !task->cut && i < look->futures.n; i++)
+		err = add_awaiters_of(look, task, *(uint64_t *)pv_vec_at(&look->futures, i));
+	task->cut = task->cut || frames_cut;
+	return err;
 }
 
 static struct pv_err *add_task(struct look *look, uint64_t address, uint32_t native_tid,
@@ -259,7 +298,8 @@ static struct pv_err *add_task(struct look *look, uint64_t address, uint32_t nat
 	if (!err)
 		err = add_frames(look, &task);
 	if (!err)
-		err = add_awaiters_of(look, &task, address, 0);
+		err = add_awaiters(look, &task);
+	task.cut = task.cut || look->out->too_many;
 	return err ? err : pv_vec_append(&look->out->tasks, &task, 1, NULL);
 }
 
@@ -272,7 +312,8 @@ static struct pv_err *add_list(struct look *look, uint64_t head, uint32_t native
 	bool good = read_word(look, head, &node);
 
 	while (!err && good && node != head) {
-		if (!node || look->out->tasks.n == TASKS_MAX) {
+		look->out->too_many = look->out->too_many || look->out->tasks.n == TASKS_MAX;
+		if (!node || look->out->too_many) {
 			good = false;
 			break;
 		}
@@ -308,16 +349,19 @@ static struct pv_err *take_look(struct look *look)
 	const struct pv_pylayout *py = &look->proc->py;
 	struct pv_err *err = NULL;
 	uint64_t interp;
-	bool good = read_word(look, look->proc->runtime + py->rt_interpreters_head, &interp);
+	bool good;
 
 	list_init(look->out);
+	look->reads = 0;
+	good = read_word(look, look->proc->runtime + py->rt_interpreters_head, &interp);
 	for (unsigned int i = 0; !err && good && interp; i++) {
 		err = add_threads(look, interp);
 		if (!err)
 			err = add_list(look, interp + look->tasks->is_list, 0, 0);
 		good = i < INTERPRETERS_MAX && read_word(look, interp + py->is_next, &interp);
 	}
-	look->out->whole = look->out->whole && good;
+	look->out->whole = look->out->whole && good && !look->out->too_many;
+	pv_map_deinit(&look->awaiters);
 	return err;
 }
 
@@ -343,16 +387,23 @@ struct pv_err *pv_snap_tasks(struct pv_snap *snap, struct pv_mem *mem, uint32_t 
 			     .tasks = &proc->tasks,
 			     .mem = mem,
 			     .pid = pid,
-			     .out = &last };
+			     .out = &last,
+			     .futures = PV_VEC(uint64_t) };
 	struct pv_err *err = take_look(&look);
+	uint64_t reads = look.reads;
 
 	look.out = &now;
-	for (unsigned int i = 1; !err && i < LOOKS && !last.consistent; i++) {
+	/* of what is very much, two looks are enough; of what is too much, one */
+	for (unsigned int i = 1;
+	     !err && i < LOOKS && !last.consistent && !last.too_many && reads < 2UL * READS_MAX;
+	     i++) {
 		err = take_look(&look);
+		reads += look.reads;
 		now.consistent = now.whole && is_equal(&last, &now);
 		pv_task_list_deinit(&last);
 		last = now;
 	}
+	pv_vec_deinit(&look.futures);
 	if (err) {
 		pv_task_list_deinit(&last);
 		return err;

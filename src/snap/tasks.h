@@ -40,6 +40,7 @@ struct pv_task_list {
 	struct pv_vec awaiters; /* uint64_t, addresses of tasks */
 	bool consistent;        /* two looks were equal */
 	bool whole;             /* the lists could be followed to their ends */
+	bool too_many;          /* for one look: there is more */
 };
 
 /* proc.tasks.kind must be PV_TASKS_THREAD.  ret is overwritten, and owned by the caller. */

@@ -385,6 +385,21 @@ struct pv_err *pv_codes_add_piece(struct pv_codes *codes, const struct pv_event_
 	return part_finish(codes, code, event->piece, part->open->bytes);
 }
 
+bool pv_codes_take(struct pv_codes *codes, const struct pv_event *event, size_t size,
+		   struct pv_err **err_ret)
+{
+	const struct pv_event_piece *piece = (const struct pv_event_piece *)event;
+
+	if (event->type == PV_EVENT_CODE && size >= sizeof(struct pv_event_code))
+		*err_ret = pv_codes_add(codes, (const struct pv_event_code *)event);
+	else if (event->type == PV_EVENT_PIECE && size >= sizeof(*piece) &&
+		 size - sizeof(*piece) >= piece->n)
+		*err_ret = pv_codes_add_piece(codes, piece);
+	else
+		return false;
+	return true;
+}
+
 static const char *part_text(const struct pv_codes *codes, const struct code_part *part,
 			     size_t *n_ret)
 {

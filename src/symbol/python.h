@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 
+struct pv_event;
 struct pv_event_code;
 struct pv_event_piece;
 struct pv_codes;
@@ -25,6 +26,10 @@ void pv_codes_destroy(struct pv_codes *codes);
  */
 struct pv_err *pv_codes_add(struct pv_codes *codes, const struct pv_event_code *event);
 struct pv_err *pv_codes_add_piece(struct pv_codes *codes, const struct pv_event_piece *event);
+
+/* Either of them, of size bytes; false: it is none, or too short. */
+bool pv_codes_take(struct pv_codes *codes, const struct pv_event *event, size_t size,
+		   struct pv_err **err_ret);
 
 /* Forgets the code objects of a process that has ended; their keys never come again. */
 void pv_codes_forget(struct pv_codes *codes, uint32_t pid);

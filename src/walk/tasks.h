@@ -101,6 +101,24 @@ static inline void pv_tasks_of_dict(struct pv_ctx *c)
 	pv_loop(PV_WALK_TASK_WORDS / 3, pv_tasks_entry_step, c);
 }
 
+/* One of the outer interpreters that this thread is in; the innermost is taken out already. */
+static long pv_tasks_state_step(__u32 index, void *arg)
+{
+	struct pv_ctx *c = arg;
+	struct pv_walk *w = c->w;
+	__u64 state = w->state[index & (PV_WALK_STATES - 1)], task = 0;
+
+	if (index >= w->n_states)
+		return 1;
+	if (!state)
+		return 0;
+	if (pv_read(c, &task, 8, state + c->proc->tasks.ts_running))
+		w->task_unread = 1;
+	else
+		pv_tasks_add(c, task);
+	return 0;
+}
+
 /* What runs, before the frames are walked. */
 static inline void pv_tasks_find(struct pv_ctx *c)
 {
@@ -120,6 +138,7 @@ static inline void pv_tasks_find(struct pv_ctx *c)
 			w->task_unread = 1;
 		else
 			pv_tasks_add(c, task);
+		pv_loop(PV_WALK_STATES, pv_tasks_state_step, c);
 	}
 }
 

@@ -6,6 +6,9 @@ The truth is what targets/tasks.py says of itself: which function runs in which 
 import collections
 import json
 import os
+import shutil
+import signal
+import subprocess
 
 import live
 import pytest
@@ -85,6 +88,44 @@ def test_refused_without_gil(interp, target):
 		assert run.status == 4 and b"tasks of a free-threaded build are not read yet" in run.err, run
 
 
+WITHIN = """
+import asyncio
+import _interpreters
+INNER = '''
+import asyncio
+async def burn():
+	print("READY", flush=True)
+	while True:
+		pass
+async def main():
+	await asyncio.create_task(burn(), name="inner")
+asyncio.run(main())
+'''
+async def outer():
+	_interpreters.exec(_interpreters.create(), INNER)
+async def main():
+	await asyncio.create_task(outer(), name="outer")
+asyncio.run(main())
+"""
+
+
+@pytest.mark.minor((3, 14), (3, 15))
+def test_tasks_of_interpreters_within(interp, spawn):
+	"""A task that runs code of a sub-interpreter, which has one of its own: both are named."""
+	victim = spawn(*interp.prefix(), interp.path, "-c", WITHIN)
+	stacks, summary, _ = live.record("-p", victim.pid, "--tasks", seconds=0.5, hz=499)
+	seen = 0
+	for stack in stacks:
+		words = [f.text.rpartition(" ")[2] if f.text.startswith("task ") else f.function for f in stack.frames
+			 if f.text.startswith(("task ", "interpreter ")) or f.function in ("outer", "burn")]
+		words = [w for w in words if not w.startswith("interpreter")]
+		if words[-1:] != ["burn"]:
+			continue
+		assert words == ["Task-1", "outer", "outer", "Task-1", "inner", "burn"], words
+		seen += stack.count
+	assert seen > 20 and summary["lost"]["task"] == 0
+
+
 # ---- stack --tasks
 
 def stack_tasks(victim):
@@ -146,18 +187,96 @@ def test_tasks_in_a_circle(interp, target):
 
 @pytest.mark.gil
 @pytest.mark.minor((3, 14), (3, 15))
+def test_futures_that_lead_to_futures(interp, target):
+	"""Each is followed once, and one look has an end: what it leaves out is said."""
+	victim = target(interp, "tasktree.py", "bomb", "1")
+	shown = stack_tasks(victim)
+	by_name = {t["name"]: t for t in shown["tasks"]}
+	assert shown["tasks_consistent"] and not shown["tasks_too_many"]
+	assert by_name["bombed 0"]["whole"]
+	assert [shown["tasks"][i]["name"] for i in by_name["bombed 0"]["awaited_by"]] == ["behind"]
+	many = target(interp, "tasktree.py", "bomb", "30")
+	shown = stack_tasks(many)
+	assert shown["tasks_too_many"] and not shown["tasks_consistent"]
+	assert any(not t["whole"] for t in shown["tasks"])
+	assert b": not all that is there was read" in live.pitviper("stack", "--tasks", many.pid).out
+	assert many.alive()
+
+
+@pytest.mark.minor((3, 14), (3, 15))
 def test_tasks_that_come_and_go(interp, target):
 	"""What stands still is whole all the same, or it is said that it may not be."""
 	victim = target(interp, "tasktree.py", "burst")
 	said = collections.Counter()
+	still = {"shared", "first", "second", "never", "of another thread"}
 	for _ in range(3):
 		shown = stack_tasks(victim)
 		said[shown["tasks_consistent"]] += 1
-		names = [t.get("name") for t in shown["tasks"]]
+		names = {t.get("name") for t in shown["tasks"]}
 		if shown["tasks_consistent"]:
-			assert {"shared", "first", "second", "never", "burst", "of another thread"} <= set(names)
-	print(said)
+			assert still | {"burst"} <= names
+	# when nothing changes any more it is as with all others
+	os.kill(victim.pid, signal.SIGSTOP)
+	assert os.WIFSTOPPED(os.waitpid(victim.pid, os.WUNTRACED)[1])
+	shown = stack_tasks(victim)
+	os.kill(victim.pid, signal.SIGCONT)
+	assert shown["tasks_consistent"] and still <= {t.get("name") for t in shown["tasks"]}, said
 	assert victim.alive()
+
+
+
+
+@pytest.mark.free_threaded
+def test_free_threaded_is_refused(interp, target):
+	victim = target(interp, "waits.py", "sleep")
+	for command in (("record", "--tasks", "-d", 0.2, "-o", "/dev/null", "-p"), ("stack", "--tasks")):
+		run = live.pitviper(*command, victim.pid)
+		assert run.status == 4 and b"tasks of a free-threaded build are not read yet" in run.err, run
+	assert victim.alive()
+
+
+FORGOTTEN = """
+import asyncio, sys
+async def burn():
+	print("READY", flush=True)
+	while True:
+		pass
+import _asyncio
+del sys.modules["_asyncio"]
+asyncio.run(burn())
+"""
+
+
+@pytest.mark.gil
+@pytest.mark.minor((3, 8), (3, 11), (3, 13))
+def test_not_found(interp, spawn):
+	"""asyncio is there, and its module is not where it is looked for: each sample says so."""
+	victim = spawn(*interp.prefix(), interp.path, "-c", FORGOTTEN)
+	stacks, summary, _ = live.record("-p", victim.pid, "--tasks", seconds=0.5, hz=499)
+	burning = sum(s.count for s in stacks if any(f.function == "burn" for f in s.python()))
+	assert burning > 20 and not any(labels(s) for s in stacks)
+	assert summary["lost"]["task"] >= burning
+	assert stack_tasks(victim)["tasks_known"] == "unknown"
+	assert b"tasks are not known: asyncio is there" in live.pitviper("stack", "--tasks", victim.pid).out
+
+
+@pytest.mark.minor((3, 14))
+def test_no_section_for_debuggers(interp, spawn, tmp_path):
+	"""3.14 with an _asyncio whose section is missing: not as if it were an older one."""
+	module = interp.outside("/usr/lib/python3.14/lib-dynload")
+	name = next(n for n in os.listdir(module) if n.startswith("_asyncio."))
+	outside, inside = interp.tempfile("-asyncio")
+	os.unlink(outside)
+	os.mkdir(outside)
+	try:
+		subprocess.run(["objcopy", "--rename-section", ".AsyncioDebug=.other", os.path.join(module, name),
+				os.path.join(outside, name)], check=True)
+		script = "import sys; sys.path.insert(0, %r)\nimport _asyncio\nassert _asyncio.__file__.startswith(%r)\n" % (inside, inside)
+		victim = spawn(*interp.prefix(), interp.path, "-c", script + "print('READY', flush=True); input()")
+		assert stack_tasks(victim)["tasks_known"] == "unknown"
+		assert b"tasks are not known" in live.pitviper("stack", "--tasks", victim.pid).out
+	finally:
+		shutil.rmtree(outside)
 
 
 @pytest.mark.gil

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """asyncio tasks that wait for one another, and stay as they are.
 
-Input: argv[1], "still", "burst" (tasks come and go) or "circle".  Output: a line "TASKS" with JSON: for each of
+Input: argv[1], "still", "burst" (tasks come and go), "circle" or "bomb" (argv[2] tasks for each of which 700
+futures wait, and each of those for all others; behind them one task).  Output: a line "TASKS" with JSON: for each of
 asyncio.all_tasks() its name, the frames of its coroutines (function, line; outermost first) and
 the names of the tasks that wait for it (asyncio.capture_call_graph()); then READY.  CPython 3.14
 and later.  Ends with its parent's end of standard input.
@@ -133,6 +134,24 @@ async def burst():
 		await asyncio.gather(*[short() for _ in range(50)])
 
 
+async def bomb(n):
+	"""Futures that lead to futures: each way through them is one of very many."""
+	add = asyncio.futures.future_add_to_awaited_by
+	loop = asyncio.get_running_loop()
+	futures = [loop.create_future() for _ in range(700)]
+	for one in futures:
+		for other in futures:
+			add(one, other)
+	add(futures[350], asyncio.create_task(forever(), name="behind"))
+	for i in range(n):
+		task = asyncio.create_task(forever(), name="bombed %d" % i)
+		for one in futures:
+			add(task, one)
+	await asyncio.sleep(0)
+	print("READY")
+	await asyncio.sleep(100000)
+
+
 async def main():
 	others = queue.Queue()
 	threading.Thread(target=other_loop, args=(others,), daemon=True).start()
@@ -155,4 +174,4 @@ async def main():
 
 
 sys.stdout.reconfigure(line_buffering=True)
-asyncio.run(main())
+asyncio.run(bomb(int(sys.argv[2])) if KIND == "bomb" else main())
