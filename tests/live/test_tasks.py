@@ -80,14 +80,6 @@ def test_from_the_start(newest, tmp_path):
 	assert burning > 20 and named >= 0.5 * burning, (named, burning, summary)
 
 
-@pytest.mark.free_threaded
-def test_refused_without_gil(interp, target):
-	victim = target(interp, "waits.py", "sleep")
-	for command in (("record", "-d", 0.2, "-o", "/dev/null", "-p"), ("stack",)):
-		run = live.pitviper(command[0], "--tasks", *command[1:], victim.pid)
-		assert run.status == 4 and b"tasks of a free-threaded build are not read yet" in run.err, run
-
-
 WITHIN = """
 import asyncio
 import _interpreters
