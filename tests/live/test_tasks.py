@@ -101,6 +101,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.gil
 @pytest.mark.minor((3, 14), (3, 15))
 def test_tasks_of_interpreters_within(interp, spawn):
 	"""A task that runs code of a sub-interpreter, which has one of its own: both are named."""
@@ -216,8 +217,6 @@ def test_tasks_that_come_and_go(interp, target):
 	assert victim.alive()
 
 
-
-
 @pytest.mark.free_threaded
 def test_free_threaded_is_refused(interp, target):
 	victim = target(interp, "waits.py", "sleep")
@@ -252,6 +251,7 @@ def test_not_found(interp, spawn):
 	assert b"tasks are not known: asyncio is there" in live.pitviper("stack", "--tasks", victim.pid).out
 
 
+@pytest.mark.gil
 @pytest.mark.minor((3, 14))
 def test_no_section_for_debuggers(interp, spawn, tmp_path):
 	"""3.14 with an _asyncio whose section is missing: not as if it were an older one."""
