@@ -462,11 +462,13 @@ static struct pv_err *print_doubts(const struct page *page)
 
 	for (size_t i = 0; !err && i < page->doubts->n; i++) {
 		const struct pv_doubt *doubt = pv_vec_at(page->doubts, i);
-		struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
 
 		if (doubt->kind != PV_DOUBT_SOURCES && doubt->kind != PV_DOUBT_UNKNOWN &&
 		    doubt->kind != PV_DOUBT_KERNEL)
 			continue;
+
+		struct pv_prose prose PV_CLEANUP(pv_prose_deinit);
+
 		pv_prose_init(&prose);
 		err = pv_text_append(&prose.text, pv_str_text(&doubt->text), doubt->text.n);
 		if (!err)
