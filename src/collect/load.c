@@ -41,17 +41,26 @@ struct pv_err *pv_load_permission(void)
 			     "(and CAP_SYS_PTRACE for other users' processes)");
 }
 
-/* Not a lack of the kernel's: libbpf may have made another error, or an answer, of it. */
+/*
+ * Not a lack of the kernel's: libbpf may have made another error, or an answer, of it.  A load
+ * holds a descriptor for each map and program, and what failed has closed them again.
+ */
 static bool lacks_descriptors(int error)
 {
-	int fd;
+	enum { NEEDED = 48 };
+	int fds[NEEDED], n = 0;
+	bool lacks = error == -EMFILE || error == -ENFILE;
 
-	if (error == -EMFILE || error == -ENFILE)
-		return true;
-	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		close(fd);
-	return fd < 0 && (errno == EMFILE || errno == ENFILE);
+	while (!lacks && n < NEEDED) {
+		fds[n] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		lacks = fds[n] < 0 && (errno == EMFILE || errno == ENFILE);
+		if (fds[n] < 0)
+			break;
+		n++;
+	}
+	while (n)
+		close(fds[--n]);
+	return lacks;
 }
 
 struct pv_err *pv_load_error(int error)

@@ -51,7 +51,8 @@ static int parse(const char *line, size_t n, uint64_t *start, uint64_t *size, co
 		copy[i][blank - at] = '\0';
 		if (!isxdigit((unsigned char)copy[i][0]) || strlen(copy[i]) != (size_t)(blank - at))
 			return -1;
-		if (strlen(copy[i]) > 18)
+		/* more digits than a number has, if only zeros: beyond it, too */
+		if (strlen(copy[i]) > 16)
 			return -1;
 		*(i ? size : start) = strtoull(copy[i], &rest, 16);
 		if (*rest || !strcasecmp(copy[i], "0x"))

@@ -99,8 +99,10 @@ def test_of_c_code(interp, target):
 
 @pytest.mark.minor((3, 6))
 def test_before(interp, target):
-	"""Not known (of 2.7 and 3.6), and so it is marked."""
+	"""Not known (of 2.7 and 3.6), and so it is marked; but for its outermost frame, of whose eval frame nothing tells
+	that it is not one that is about to begin."""
 	victim = target(interp, "subs.py", "capi")
 	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.5, hz=1999)
 	marked = sum(s.count for s in stacks if s.markers())
-	assert marked >= 0.98 * summary["samples"] > 20, (marked, stacks[:3], summary)
+	assert marked >= 0.9 * summary["samples"] > 20, (marked, stacks[:3], summary)
+	assert not any({"sub_mid_a", "sub_leaf_a"} & {f.function for f in s.frames} for s in stacks)
