@@ -12,6 +12,7 @@ usage: gc_share.py MODE SHARE CPU_SECONDS
 """
 import gc
 import json
+import random
 import sys
 import threading
 import time
@@ -92,7 +93,8 @@ def litter():
 		for _ in range(3):
 			Releasing()
 	else:
-		for _ in range(3000):
+		# never the same twice: a loop of an even length can keep step with the samples
+		for _ in range(random.randrange(1500, 4500)):
 			Node()
 
 
