@@ -246,24 +246,6 @@ static void put_quality(struct pv_json *json, const struct pv_profile *profile,
 	put_totals(json, profile, load);
 }
 
-/* The reasons not to trust the capture as it is, as the page and the picture say them. */
-static struct pv_err *put_doubts(struct pv_json *json, const struct pv_profile *profile)
-{
-	struct pv_vec doubts PV_CLEANUP(pv_doubts_deinit) = PV_VEC(struct pv_doubt);
-	struct pv_err *err = pv_doubts_of(profile, &doubts);
-
-	if (err)
-		return err;
-	pv_json_begin(json, "doubts", '[');
-	for (size_t i = 0; i < doubts.n; i++) {
-		const struct pv_doubt *doubt = pv_vec_at(&doubts, i);
-
-		pv_json_bytes(json, NULL, pv_str_text(&doubt->text), doubt->text.n);
-	}
-	pv_json_end(json, ']');
-	return NULL;
-}
-
 static void put_target(struct pv_json *json, const struct pv_profile *profile)
 {
 	put_string(json, "engine", profile, profile->engine);
@@ -301,7 +283,7 @@ struct pv_err *pv_summary_json(const struct pv_profile *profile, const struct pv
 	if (verdict.load.idle)
 		put_wait(&json, &wait);
 	put_quality(&json, profile, &verdict.load);
-	err = put_doubts(&json, profile);
+	err = pv_doubts_json(profile, &json);
 	if (err)
 		return err;
 	if (live) {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "model/profile.h"
 #include "model/strings.h"
@@ -326,4 +327,21 @@ void pv_doubts_deinit(struct pv_vec *doubts)
 	for (size_t i = 0; i < doubts->n; i++)
 		pv_str_deinit(&((struct pv_doubt *)pv_vec_at(doubts, i))->text);
 	pv_vec_deinit(doubts);
+}
+
+struct pv_err *pv_doubts_json(const struct pv_profile *profile, struct pv_json *json)
+{
+	struct pv_vec doubts PV_CLEANUP(pv_doubts_deinit) = PV_VEC(struct pv_doubt);
+	struct pv_err *err = pv_doubts_of(profile, &doubts);
+
+	if (err)
+		return err;
+	pv_json_begin(json, "doubts", '[');
+	for (size_t i = 0; i < doubts.n; i++) {
+		const struct pv_doubt *doubt = pv_vec_at(&doubts, i);
+
+		pv_json_bytes(json, NULL, pv_str_text(&doubt->text), doubt->text.n);
+	}
+	pv_json_end(json, ']');
+	return NULL;
 }

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 
+struct pv_json;
 struct pv_profile;
 struct pv_quality;
 
@@ -68,5 +69,8 @@ struct pv_doubt {
 /* struct pv_doubt; none: all is well, and whoever has green for that shows it just then. */
 struct pv_err *pv_doubts_of(const struct pv_profile *profile, struct pv_vec *ret);
 void pv_doubts_deinit(struct pv_vec *doubts);
+
+/* The same as a list "doubts" of their sentences, for the summary and the page. */
+struct pv_err *pv_doubts_json(const struct pv_profile *profile, struct pv_json *json);
 
 #endif

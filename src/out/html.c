@@ -148,24 +148,6 @@ static struct pv_err *meta_quality(struct pv_json *json, const struct pv_profile
 	return NULL;
 }
 
-/* Why the capture cannot be trusted as it is; none: it is well. */
-static struct pv_err *meta_doubts(struct pv_json *json, const struct pv_profile *profile)
-{
-	struct pv_vec doubts PV_CLEANUP(pv_doubts_deinit) = PV_VEC(struct pv_doubt);
-	struct pv_err *err = pv_doubts_of(profile, &doubts);
-
-	if (err)
-		return err;
-	pv_json_begin(json, "doubts", '[');
-	for (size_t i = 0; i < doubts.n; i++) {
-		const struct pv_doubt *doubt = pv_vec_at(&doubts, i);
-
-		pv_json_bytes(json, NULL, pv_str_text(&doubt->text), doubt->text.n);
-	}
-	pv_json_end(json, ']');
-	return NULL;
-}
-
 static void meta_processes(struct pv_json *json, const struct pv_profile *profile)
 {
 	pv_json_begin(json, "processes", '[');
@@ -244,7 +226,7 @@ static struct pv_err *write_meta(struct html *html)
 	meta_capture(&json, html->profile);
 	err = meta_quality(&json, html->profile);
 	if (!err)
-		err = meta_doubts(&json, html->profile);
+		err = pv_doubts_json(html->profile, &json);
 	if (err)
 		return err;
 	meta_limits(&json);
