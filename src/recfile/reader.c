@@ -55,7 +55,8 @@ static void look_at_totals(struct pv_rec_overview *o, struct pv_cursor *cursor)
 
 		if (field == PV_REC_DURATION_NS)
 			o->duration_ns = min_u64(value, PV_REC_TIME_MAX);
-		else if (field == PV_REC_SLICE_NS && value < PV_REC_TIME_MAX)
+		/* slices put together may reach that much further */
+		else if (field == PV_REC_SLICE_NS && value <= 2 * PV_REC_TIME_MAX)
 			o->slice_ns = value;
 		else if (field == PV_REC_N_SLICES)
 			o->n_slices = value;
@@ -102,8 +103,9 @@ static void choose_slices(struct pv_rec_reader *r)
 	if (o->has_counts && !o->has_times)
 		return;
 	span = o->duration_ns > o->last_ns ? o->duration_ns : o->last_ns + 1;
+	/* the last slice begins in time: so it does when slices were put together */
 	if (o->slice_ns && o->n_slices > o->last_ns / o->slice_ns &&
-	    o->n_slices < PV_REC_TIME_MAX / o->slice_ns)
+	    o->n_slices - 1 <= (PV_REC_TIME_MAX - 1) / o->slice_ns)
 		span = o->n_slices * o->slice_ns;
 	if (to && to < span)
 		span = to;

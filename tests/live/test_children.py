@@ -229,7 +229,8 @@ def test_program_with_children(newest, tmp_path):
 	for name in ("a", "b"):
 		(tmp_path / (name + ".py")).write_text(
 			"import os, time\ndef in_%s():\n\twhile time.process_time() < 0.5: pass\n\n\nin_%s()\n"
-			"print('cpu', %r, os.getpid(), time.process_time())\n" % (name, name, name))
+			# one write: both end at once, and unbuffered (PYTHONUNBUFFERED) each argument is one
+			"print('cpu %%s %%d %%f' %% (%r, os.getpid(), time.process_time()))\n" % (name, name, name))
 	output = str(tmp_path / "p.folded")
 	run = live.pitviper("record", "--children", "--json", "-F", HZ, "-o", output, "--", "sh", "-c",
 			    "%s a.py & %s b.py; wait; exit 3" % (newest.path, newest.path), cwd=str(tmp_path))

@@ -736,6 +736,43 @@ START_TEST(slices_stay)
 }
 END_TEST
 
+/* Also those of which the last one ends after the last possible time; a copy has the same. */
+START_TEST(slices_at_the_end_of_time_stay)
+{
+	static const uint64_t lengths[] = { ((uint64_t)1 << 60) + 1, ((uint64_t)1 << 62) - 1 };
+
+	for (size_t i = 0; i < 2; i++) {
+		for (uint32_t max = 1; max < 6; max++) {
+			struct pv_recfile_options options = { .max_slices = max };
+			struct pv_profile *profile, *read, *again;
+			struct memory memory, copy;
+
+			ok(pv_profile_create(&profile));
+			add_capture_threads(profile);
+			ok(pv_profile_add_at(profile,
+					     frame(profile, 0, PV_LOC_PYTHON, "f", "a.py", 1), 0, 0,
+					     1));
+			profile->slice_ns = lengths[i];
+			profile->n_slices = i ? 2 : 4;
+			memory = written(profile);
+			read = read_part(&memory, &options);
+			ck_assert_uint_le(read->n_slices, max);
+			if (max >= profile->n_slices)
+				ck_assert_uint_eq(read->n_slices, profile->n_slices);
+			copy = written(read);
+			again = read_part(&copy, &options);
+			ck_assert_uint_eq(again->n_slices, read->n_slices);
+			ck_assert_uint_eq(again->slice_ns, read->slice_ns);
+			pv_profile_destroy(again);
+			pv_profile_destroy(read);
+			pv_profile_destroy(profile);
+			free(copy.data);
+			free(memory.data);
+		}
+	}
+}
+END_TEST
+
 START_TEST(a_part_in_time)
 {
 	struct pv_recfile_options options = { .from_ns = 3000, .to_ns = 7001 };
@@ -1118,6 +1155,7 @@ int main(void)
 	tcase_add_test(tcase, causes_are_told_once);
 	tcase_add_test(tcase, slices_cover_the_capture);
 	tcase_add_test(tcase, slices_stay);
+	tcase_add_test(tcase, slices_at_the_end_of_time_stay);
 	tcase_add_test(tcase, a_part_in_time);
 	tcase_add_test(tcase, a_part_behind_the_end);
 	tcase_add_test(tcase, a_part_leaves_out_what_has_no_time);

@@ -38,6 +38,7 @@ async def work_{n}():
 truth = {}
 count = 0
 lock = threading.Lock()
+credit = [threading.Semaphore(50), threading.Semaphore(50)]
 
 
 def make(above, name=None):
@@ -112,10 +113,19 @@ async def eager(above):
 		await asyncio.sleep(0)
 
 
+async def keep_pace(number):
+	"""Neither thread runs ahead: whoever lets go of the GIL and takes it back at once can starve the other for seconds."""
+	while os.getppid() == PARENT:
+		credit[1 - number].release()
+		credit[number].acquire(timeout=1)
+		await asyncio.sleep(0)
+
+
 async def main(ready, number):
 	me = [asyncio.current_task().get_name()]
 	tasks = [make(me, name) for name in NAMES] + [make(me)]
 	tasks.append(asyncio.get_running_loop().create_task(chain(me, 3)))
+	tasks.append(asyncio.get_running_loop().create_task(keep_pace(number)))
 	if number == 0:
 		tasks.append(asyncio.get_running_loop().create_task(renamed(me)))
 		if EAGER:
