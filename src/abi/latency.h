@@ -12,7 +12,6 @@ enum {
 	PV_LATENCY_CODES_MAX = 4096,
 	PV_LATENCY_OPEN_MAX = 65536,
 	PV_LATENCY_ROWS_MAX = 4096,
-	PV_LATENCY_THREADS_MAX = 16384,
 	PV_LATENCY_BUCKETS = 328, /* up to 2^43 ns, two hours and a half */
 };
 
@@ -37,17 +36,6 @@ enum pv_latency_by {
 	PV_LATENCY_BY_CALLER = 2, /* by: address of the code object, 0: none */
 };
 
-/* Parts of struct pv_pylayout, and what is derived from it. */
-struct pv_latency_layout {
-	__u16 fr_code, fr_previous, fr_instr, fr_owner;
-	__u16 co_filename, co_name, ts_frame;
-	__u8 owner_boundary, code_tag_mask;
-	__u32 keyed_by_caller;  /* <= 3.10 */
-	__u16 cf_current_frame; /* 3.11: ts_frame is of the _PyCFrame */
-	__u16 tell_unbegun;     /* CLEAR is the only end of calls that are no generator's */
-	__u64 tstate_current;   /* <= 3.11: address of the pointer to it */
-};
-
 struct pv_latency_code {
 	__u64 file_at, name_at; /* co_filename, co_name: another code object has others */
 	__u32 function;         /* index of the caller's */
@@ -68,35 +56,17 @@ struct pv_latency_open {
 	__u32 pad;
 };
 
-struct pv_latency_thread {
-	__u64 since_ns, off_ns;
-};
-
 struct pv_latency_histogram {
 	__u64 calls, sum_ns, off_ns, max_ns;
 	__u64 buckets[PV_LATENCY_BUCKETS];
 };
 
 struct pv_latency_counts {
-	__u64 hits[2];   /* of probes: emulated, single-stepped */
-	__u64 begun;     /* calls of the wanted functions */
-	__u64 unbegun;   /* calls whose end was seen alone (from 3.12 on) */
-	__u64 unended;   /* begun calls whose end was not seen */
-	__u64 replaced;  /* calls of other code at the address of a wanted one */
-	__u64 no_room;   /* calls that a full map could not hold */
-	__u64 strangers; /* hits in other processes: forked children, until they are freed of probes
-			  */
-};
-
-enum pv_latency_event_type {
-	PV_LATENCY_EVENT_BUDGET = 1, /* hits cost more than the budget */
-	PV_LATENCY_EVENT_FORK = 2,
-	PV_LATENCY_EVENT_EXEC = 3,
-};
-
-struct pv_latency_event {
-	__u32 type;
-	__u32 pid;
+	__u64 begun;    /* calls of the wanted functions */
+	__u64 unbegun;  /* calls whose end was seen alone (from 3.12 on) */
+	__u64 unended;  /* begun calls whose end was not seen */
+	__u64 replaced; /* calls of other code at the address of a wanted one */
+	__u64 no_room;  /* calls that a full map could not hold */
 };
 
 #endif

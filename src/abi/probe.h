@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What a probe on a call means, and what the kernel's side makes of calls: the
- * types between bpf/latency.bpf.c and those who fill and read its maps.
+ * What a probe on a call means, and what all units with such probes have in
+ * common: the types between bpf/probe.bpf.h and collect/probes.c.
  */
 #ifndef PV_ABI_PROBE_H
 #define PV_ABI_PROBE_H
@@ -37,6 +37,56 @@ struct pv_probe_python {
 	__u32 result_register; /* of RESULT: the callable, NULL where eval returns */
 	__u32 skip_oparg; /* an ENTER whose RESUME has a bit of it in its oparg is none; 0: all are
 			   */
+};
+
+/* Parts of struct pv_pylayout, and what is derived from it. */
+struct pv_probe_layout {
+	__u16 fr_code, fr_previous, fr_instr, fr_owner;
+	__u16 co_filename, co_name, ts_frame;
+	__u8 owner_boundary, code_tag_mask;
+	__u32 keyed_by_caller;  /* <= 3.10 */
+	__u16 cf_current_frame; /* 3.11: ts_frame is of the _PyCFrame */
+	__u16 tell_unbegun;     /* CLEAR is the only end of calls that are no generator's */
+	__u64 tstate_current;   /* <= 3.11: address of the pointer to it */
+};
+
+/* Set before the programs are loaded. */
+struct pv_probe_constants {
+	__u64 budget_ppm;  /* millionths of a CPU's time that hits may take */
+	__u64 debt_max_ns; /* above that before we say so */
+	__u32 tgid;        /* of the target */
+	__u32 pad;
+	struct pv_probe_layout layout;
+	struct pv_probe_python python;
+};
+
+/* What runs: read and written by both sides. */
+struct pv_probe_state {
+	__u64 cost_ns[2]; /* of one hit: emulated, single-stepped; set by user space */
+	__u64 hits[2];    /* of probes: emulated, single-stepped */
+	__u64 strangers;  /* hits in other processes: forked children, until they are freed of
+			     probes */
+	__u64 calibrated; /* hits of on_calibration */
+	__u64 debt_ns, debt_time_ns; /* what hits took more than the budget allows */
+	__u32 told;                  /* that it is too much */
+	__u32 epoch;                 /* of the link that counts, while one takes another's place */
+};
+
+enum { PV_PROBE_THREADS_MAX = 16384 };
+
+struct pv_probe_thread {
+	__u64 since_ns, off_ns;
+};
+
+enum pv_probe_event_type {
+	PV_PROBE_EVENT_BUDGET = 1, /* hits cost more than the budget */
+	PV_PROBE_EVENT_FORK = 2,
+	PV_PROBE_EVENT_EXEC = 3,
+};
+
+struct pv_probe_event {
+	__u32 type;
+	__u32 pid;
 };
 
 #endif

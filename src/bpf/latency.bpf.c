@@ -14,23 +14,11 @@
 #include <bpf/bpf_tracing.h>
 
 #include "abi/latency.h"
-#include "abi/probe.h"
+#include "bpf/probe.bpf.h"
 
-enum { SHIM_STEPS = 2 };
+const volatile __u32 split_by; /* enum pv_latency_by */
 
-const volatile __u32 target_tgid;
-const volatile struct pv_latency_layout layout;
-const volatile struct pv_probe_python python;
-const volatile __u32 split_by;    /* enum pv_latency_by */
-const volatile __u64 budget_ppm;  /* millionths of a CPU's time that hits may take */
-const volatile __u64 debt_max_ns; /* above that before we say so */
-
-__u64 cost_ns[2];                /* of one hit: emulated, single-stepped; set by user space */
-__u32 epoch;                     /* of the link that counts, while one takes another's place */
-__u64 calibrated;                /* hits of on_calibration */
 struct pv_latency_counts counts; /* in .bss, read by user space where it stands */
-__u64 debt_ns, debt_time_ns;     /* what hits took more than the budget allows */
-__u32 told;                      /* that it is too much */
 
 /* The functions that are wanted, by the address of their code object. */
 struct {
@@ -71,134 +59,10 @@ struct {
 	__type(value, struct pv_latency_histogram);
 } blank SEC(".maps");
 
-/* How long each thread of the target has not been on a CPU. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, PV_LATENCY_THREADS_MAX);
-	__type(key, __u32);
-	__type(value, struct pv_latency_thread);
-} threads SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 16);
-} events SEC(".maps");
-
-static inline void count(__u64 *counter)
-{
-	__sync_fetch_and_add(counter, 1);
-}
-
-static inline void tell(__u32 type, __u32 pid)
-{
-	struct pv_latency_event event = { .type = type, .pid = pid };
-
-	bpf_ringbuf_output(&events, &event, sizeof(event), BPF_RB_FORCE_WAKEUP);
-}
-
-/*
- * What the hits cost must stay below the budget; a burst may borrow.  Looked at
- * every 64th time, since it wants the time of day.
- */
-static inline void pay(__u64 hits, __u64 price)
-{
-	__u64 now, earned, debt;
-
-	if (hits & 63)
-		return;
-	now = bpf_ktime_get_ns();
-	earned = (now - debt_time_ns) * budget_ppm / 1000000;
-	debt = debt_ns + 64 * price;
-	debt_time_ns = now;
-	debt_ns = debt > earned ? debt - earned : 0;
-	if (debt_ns > debt_max_ns && !told) {
-		told = 1;
-		tell(PV_LATENCY_EVENT_BUDGET, 0);
-	}
-}
-
-#define LOAD(number, field)                                                                        \
-	case number:                                                                               \
-		__asm__ volatile("%0 = *(u64 *)(%1 + %2)"                                          \
-				 : "=r"(value)                                                     \
-				 : "r"(ctx), "i"(__builtin_offsetof(struct pt_regs, field)));      \
-		return value
-
-/* A load at a constant offset each: the verifier refuses any other of the context. */
-static inline __u64 get_register(struct pt_regs *ctx, __u32 number)
-{
-	__u64 value = 0;
-
-	switch (number) {
-		LOAD(0, ax);
-		LOAD(1, cx);
-		LOAD(2, dx);
-		LOAD(3, bx);
-		LOAD(4, sp);
-		LOAD(5, bp);
-		LOAD(6, si);
-		LOAD(7, di);
-		LOAD(8, r8);
-		LOAD(9, r9);
-		LOAD(10, r10);
-		LOAD(11, r11);
-		LOAD(12, r12);
-		LOAD(13, r13);
-		LOAD(14, r14);
-		LOAD(15, r15);
-	}
-	return value;
-}
-
-static inline __u64 read_u64(__u64 addr)
-{
-	__u64 value = 0;
-
-	bpf_probe_read_user(&value, sizeof(value), (const void *)addr);
-	return value;
-}
-
-/* Time that the thread has not been on a CPU, so far. */
-static inline __u64 off_cpu(__u32 tid)
-{
-	struct pv_latency_thread *thread = bpf_map_lookup_elem(&threads, &tid);
-
-	return thread ? thread->off_ns : 0;
-}
-
-/* The code object of the Python function that a frame was called by; 0: none. */
-static inline __u64 caller_of(__u64 frame)
-{
-	__u8 owner = 0;
-	int i;
-
-	for (i = 0; i < SHIM_STEPS && frame; i++) {
-		if (layout.owner_boundary == 0xff)
-			break;
-		bpf_probe_read_user(&owner, 1, (const void *)(frame + layout.fr_owner));
-		if (owner < layout.owner_boundary)
-			break;
-		/* from 3.12 on C that calls Python puts a frame without code between */
-		frame = read_u64(frame + layout.fr_previous);
-	}
-	return frame ? read_u64(frame + layout.fr_code) & ~(__u64)layout.code_tag_mask : 0;
-}
-
-/*
- * Up to 3.10 the frame is not to be had where a call ends, but its caller's, which
- * calls no other meanwhile.  A thread's outermost has none.
- */
-static inline __u64 pv_open_key(__u64 frame, __u64 previous, __u32 tid)
-{
-	if (!layout.keyed_by_caller)
-		return frame;
-	return previous ? previous : (__u64)tid << 1 | 1;
-}
-
 static inline bool is_wanted(__u64 code, const struct pv_latency_code *wanted)
 {
-	if (read_u64(code + layout.co_filename) == wanted->file_at &&
-	    read_u64(code + layout.co_name) == wanted->name_at)
+	if (read_u64(code + probe.layout.co_filename) == wanted->file_at &&
+	    read_u64(code + probe.layout.co_name) == wanted->name_at)
 		return true;
 	count(&counts.replaced);
 	return false;
@@ -206,18 +70,18 @@ static inline bool is_wanted(__u64 code, const struct pv_latency_code *wanted)
 
 static inline void enter(__u64 frame, __u32 tid)
 {
-	__u64 code = read_u64(frame + layout.fr_code) & ~(__u64)layout.code_tag_mask;
+	__u64 code = read_u64(frame + probe.layout.fr_code) & ~(__u64)probe.layout.code_tag_mask;
 	struct pv_latency_code *wanted = bpf_map_lookup_elem(&codes, &code);
 	struct pv_latency_open call = {}, *before;
 	__u64 previous, key;
 
 	if (!wanted || !is_wanted(code, wanted))
 		return;
-	previous = read_u64(frame + layout.fr_previous);
+	previous = read_u64(frame + probe.layout.fr_previous);
 	key = pv_open_key(frame, previous, tid);
 	before = bpf_map_lookup_elem(&open, &key);
 	/* RESUME is executed again where it has just been changed into another kind of it */
-	if (before && before->tid == tid && !layout.keyed_by_caller)
+	if (before && before->tid == tid && !probe.layout.keyed_by_caller)
 		return;
 	if (before)
 		count(&counts.unended);
@@ -231,7 +95,8 @@ static inline void enter(__u64 frame, __u32 tid)
 	call.off_ns = off_cpu(tid);
 	call.start_ns = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&open, &key, &call, BPF_ANY) ||
-	    (layout.cf_current_frame && bpf_map_update_elem(&callees, &previous, &key, BPF_ANY)))
+	    (probe.layout.cf_current_frame &&
+	     bpf_map_update_elem(&callees, &previous, &key, BPF_ANY)))
 		count(&counts.no_room);
 	else
 		count(&counts.begun);
@@ -288,7 +153,7 @@ static inline void leave(__u64 key, __u32 tid)
 	if (off_ns > ns)
 		off_ns = ns;
 	add_call(call, ns, off_ns);
-	if (layout.cf_current_frame)
+	if (probe.layout.cf_current_frame)
 		bpf_map_delete_elem(&callees, &call->previous);
 	bpf_map_delete_elem(&open, &key);
 }
@@ -306,32 +171,21 @@ static inline void clear(__u64 frame, __u32 tid)
 		leave(frame, tid);
 		return;
 	}
-	if (!layout.tell_unbegun)
+	if (!probe.layout.tell_unbegun)
 		return;
-	code = read_u64(frame + layout.fr_code) & ~(__u64)layout.code_tag_mask;
+	code = read_u64(frame + probe.layout.fr_code) & ~(__u64)probe.layout.code_tag_mask;
 	wanted = bpf_map_lookup_elem(&codes, &code);
 	if (wanted && !wanted->generator && is_wanted(code, wanted))
 		count(&counts.unbegun);
 }
 
-/* The RESUME that a generator expression has before it is even made (3.15). */
-static inline bool is_no_call(__u64 frame)
-{
-	__u8 unit[2] = {};
-
-	if (!python.skip_oparg)
-		return false;
-	bpf_probe_read_user(unit, 2, (const void *)read_u64(frame + layout.fr_instr));
-	return unit[1] & python.skip_oparg;
-}
-
 /* eval returns: the frame that is current now is the caller's. */
 static inline void leave_by_caller(__u32 tid)
 {
-	__u64 tstate = read_u64(layout.tstate_current);
+	__u64 tstate = read_u64(probe.layout.tstate_current);
 
 	if (tstate)
-		leave(pv_open_key(0, read_u64(tstate + layout.ts_frame), tid), tid);
+		leave(pv_open_key(0, read_u64(tstate + probe.layout.ts_frame), tid), tid);
 }
 
 /*
@@ -344,10 +198,10 @@ static inline void leave_failed(struct pt_regs *ctx, __u32 tid)
 
 	if (get_register(ctx, 0))
 		return;
-	tstate = read_u64(layout.tstate_current);
+	tstate = read_u64(probe.layout.tstate_current);
 	if (!tstate)
 		return;
-	caller = read_u64(read_u64(tstate + layout.ts_frame) + layout.cf_current_frame);
+	caller = read_u64(read_u64(tstate + probe.layout.ts_frame) + probe.layout.cf_current_frame);
 	callee = bpf_map_lookup_elem(&callees, &caller);
 	if (callee)
 		leave(*callee, tid);
@@ -356,42 +210,31 @@ static inline void leave_failed(struct pt_regs *ctx, __u32 tid)
 SEC("kprobe")
 int on_site(struct pt_regs *ctx)
 {
-	__u64 pid_tid = bpf_get_current_pid_tgid(), cookie = bpf_get_attach_cookie(ctx), frame;
-	__u32 kind = cookie & PV_PROBE_KIND_MASK, tid = pid_tid;
-	__u64 stepped = !!(cookie & PV_PROBE_STEPPED), hits;
+	__u64 pid_tid = bpf_get_current_pid_tgid(), frame;
+	__u32 tid = pid_tid;
 
-	if (pid_tid >> 32 != target_tgid) {
-		count(&counts.strangers);
-		return 0;
-	}
-	/* for a moment there are two links, and each hit comes twice */
-	if (kind >= PV_PROBE_KINDS ||
-	    (cookie >> PV_PROBE_EPOCH_SHIFT & PV_PROBE_EPOCH_MASK) != epoch)
-		return 0;
-	hits = __sync_fetch_and_add(&counts.hits[stepped], 1);
-	pay(hits, cost_ns[stepped]);
-	switch (kind) {
+	switch (pv_probe_hit(ctx, pid_tid)) {
 	case PV_PROBE_ENTER:
-		frame = get_register(ctx, python.frame_register);
+		frame = get_register(ctx, probe.python.frame_register);
 		if (!is_no_call(frame))
 			enter(frame, tid);
 		break;
 	case PV_PROBE_THROW:
 		if ((__u32)get_register(ctx, 2))
-			enter(get_register(ctx, python.eval_register), tid);
+			enter(get_register(ctx, probe.python.eval_register), tid);
 		break;
 	case PV_PROBE_EVAL:
-		enter(get_register(ctx, python.eval_register), tid);
+		enter(get_register(ctx, probe.python.eval_register), tid);
 		break;
 	case PV_PROBE_LEAVE:
-		leave(get_register(ctx, python.frame_register), tid);
+		leave(get_register(ctx, probe.python.frame_register), tid);
 		break;
 	case PV_PROBE_CLEAR:
-		clear(get_register(ctx, python.clear_register), tid);
+		clear(get_register(ctx, probe.python.clear_register), tid);
 		break;
 	case PV_PROBE_RESULT:
 		/* with a callable it is of a function in C */
-		if (!get_register(ctx, python.result_register))
+		if (!get_register(ctx, probe.python.result_register))
 			leave_by_caller(tid);
 		break;
 	case PV_PROBE_RETURNED:
@@ -401,60 +244,6 @@ int on_site(struct pt_regs *ctx)
 		leave_failed(ctx, tid);
 		break;
 	}
-	return 0;
-}
-
-/* What a hit of a function does that is not wanted: most do. */
-SEC("kprobe")
-int on_calibration(struct pt_regs *ctx)
-{
-	__u64 cookie = bpf_get_attach_cookie(ctx);
-	__u64 value = read_u64(get_register(ctx, 4) + cookie);
-
-	count(&calibrated);
-	return bpf_map_lookup_elem(&codes, &value) ? 1 : 0;
-}
-
-SEC("tp_btf/sched_switch")
-int BPF_PROG(on_switch, bool preempt, struct task_struct *before, struct task_struct *next)
-{
-	struct pv_latency_thread *thread, first = {};
-	__u32 tid;
-
-	if ((__u32)before->tgid == target_tgid) {
-		tid = before->pid;
-		thread = bpf_map_lookup_elem(&threads, &tid);
-		first.since_ns = bpf_ktime_get_ns();
-		if (thread)
-			thread->since_ns = first.since_ns;
-		else
-			bpf_map_update_elem(&threads, &tid, &first, BPF_ANY);
-	}
-	if ((__u32)next->tgid == target_tgid) {
-		tid = next->pid;
-		thread = bpf_map_lookup_elem(&threads, &tid);
-		if (thread && thread->since_ns)
-			thread->off_ns += bpf_ktime_get_ns() - thread->since_ns;
-	}
-	return 0;
-}
-
-/* The child has our breakpoints in its copy of the code. */
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
-{
-	/* after vfork() it runs in the parent's memory, where they belong */
-	if ((__u32)parent->tgid == target_tgid && child->tgid != parent->tgid &&
-	    child->mm != parent->mm)
-		tell(PV_LATENCY_EVENT_FORK, child->tgid);
-	return 0;
-}
-
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
-{
-	if ((__u32)task->tgid == target_tgid)
-		tell(PV_LATENCY_EVENT_EXEC, task->tgid);
 	return 0;
 }
 

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What all units with probes on calls share: the registers and the memory of a
+ * thread that hits one, the budget, forks and execs of the target, time off the
+ * CPU.  Input: struct pv_probe_constants, set before the load.  Output: struct
+ * pv_probe_state, and a record in `events` when user space must act at once
+ * (collect/probes.h).
+ */
+#ifndef PV_BPF_PROBE_BPF_H
+#define PV_BPF_PROBE_BPF_H
+
+#include "bpf/vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "abi/probe.h"
+
+enum { SHIM_STEPS = 2 };
+
+const volatile struct pv_probe_constants probe;
+struct pv_probe_state probe_state; /* in .bss, read by user space where it stands */
+
+/* How long each thread of the target has not been on a CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PV_PROBE_THREADS_MAX);
+	__type(key, __u32);
+	__type(value, struct pv_probe_thread);
+} threads SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 16);
+} events SEC(".maps");
+
+static inline void count(__u64 *counter)
+{
+	__sync_fetch_and_add(counter, 1);
+}
+
+static inline void tell(__u32 type, __u32 pid)
+{
+	struct pv_probe_event event = { .type = type, .pid = pid };
+
+	bpf_ringbuf_output(&events, &event, sizeof(event), BPF_RB_FORCE_WAKEUP);
+}
+
+/*
+ * What the hits cost must stay below the budget; a burst may borrow.  Looked at
+ * every 64th time, since it wants the time of day.
+ */
+static inline void pay(__u64 hits, __u64 price)
+{
+	__u64 now, earned, debt;
+
+	if (hits & 63)
+		return;
+	now = bpf_ktime_get_ns();
+	earned = (now - probe_state.debt_time_ns) * probe.budget_ppm / 1000000;
+	debt = probe_state.debt_ns + 64 * price;
+	probe_state.debt_time_ns = now;
+	probe_state.debt_ns = debt > earned ? debt - earned : 0;
+	if (probe_state.debt_ns > probe.debt_max_ns && !probe_state.told) {
+		probe_state.told = 1;
+		tell(PV_PROBE_EVENT_BUDGET, 0);
+	}
+}
+
+#define LOAD(number, field)                                                                        \
+	case number:                                                                               \
+		__asm__ volatile("%0 = *(u64 *)(%1 + %2)"                                          \
+				 : "=r"(value)                                                     \
+				 : "r"(ctx), "i"(__builtin_offsetof(struct pt_regs, field)));      \
+		return value
+
+/* A load at a constant offset each: the verifier refuses any other of the context. */
+static inline __u64 get_register(struct pt_regs *ctx, __u32 number)
+{
+	__u64 value = 0;
+
+	switch (number) {
+		LOAD(0, ax);
+		LOAD(1, cx);
+		LOAD(2, dx);
+		LOAD(3, bx);
+		LOAD(4, sp);
+		LOAD(5, bp);
+		LOAD(6, si);
+		LOAD(7, di);
+		LOAD(8, r8);
+		LOAD(9, r9);
+		LOAD(10, r10);
+		LOAD(11, r11);
+		LOAD(12, r12);
+		LOAD(13, r13);
+		LOAD(14, r14);
+		LOAD(15, r15);
+	}
+	return value;
+}
+
+static inline __u64 read_u64(__u64 addr)
+{
+	__u64 value = 0;
+
+	bpf_probe_read_user(&value, sizeof(value), (const void *)addr);
+	return value;
+}
+
+/* Time that the thread has not been on a CPU, so far. */
+static inline __u64 off_cpu(__u32 tid)
+{
+	struct pv_probe_thread *thread = bpf_map_lookup_elem(&threads, &tid);
+
+	return thread ? thread->off_ns : 0;
+}
+
+/* The code object of the Python function that a frame was called by; 0: none. */
+static inline __u64 caller_of(__u64 frame)
+{
+	__u8 owner = 0;
+	int i;
+
+	for (i = 0; i < SHIM_STEPS && frame; i++) {
+		if (probe.layout.owner_boundary == 0xff)
+			break;
+		bpf_probe_read_user(&owner, 1, (const void *)(frame + probe.layout.fr_owner));
+		if (owner < probe.layout.owner_boundary)
+			break;
+		/* from 3.12 on C that calls Python puts a frame without code between */
+		frame = read_u64(frame + probe.layout.fr_previous);
+	}
+	return frame ? read_u64(frame + probe.layout.fr_code) & ~(__u64)probe.layout.code_tag_mask
+		     : 0;
+}
+
+/*
+ * Up to 3.10 the frame is not to be had where a call ends, but its caller's, which
+ * calls no other meanwhile.  A thread's outermost has none.
+ */
+static inline __u64 pv_open_key(__u64 frame, __u64 previous, __u32 tid)
+{
+	if (!probe.layout.keyed_by_caller)
+		return frame;
+	return previous ? previous : (__u64)tid << 1 | 1;
+}
+
+/* The RESUME that a generator expression has before it is even made (3.15). */
+static inline bool is_no_call(__u64 frame)
+{
+	__u8 unit[2] = {};
+
+	if (!probe.python.skip_oparg)
+		return false;
+	bpf_probe_read_user(unit, 2, (const void *)read_u64(frame + probe.layout.fr_instr));
+	return unit[1] & probe.python.skip_oparg;
+}
+
+/* A hit that counts: its kind, which is paid for; PV_PROBE_KINDS: it is none of ours. */
+static inline __u32 pv_probe_hit(struct pt_regs *ctx, __u64 pid_tid)
+{
+	__u64 cookie = bpf_get_attach_cookie(ctx), hits;
+	__u64 stepped = !!(cookie & PV_PROBE_STEPPED);
+	__u32 kind = cookie & PV_PROBE_KIND_MASK;
+
+	if (pid_tid >> 32 != probe.tgid) {
+		count(&probe_state.strangers);
+		return PV_PROBE_KINDS;
+	}
+	/* for a moment there are two links, and each hit comes twice */
+	if (kind >= PV_PROBE_KINDS ||
+	    (cookie >> PV_PROBE_EPOCH_SHIFT & PV_PROBE_EPOCH_MASK) != probe_state.epoch)
+		return PV_PROBE_KINDS;
+	hits = __sync_fetch_and_add(&probe_state.hits[stepped], 1);
+	pay(hits, probe_state.cost_ns[stepped]);
+	return kind;
+}
+
+/* What a hit of a function that is not wanted does, and most are not: a read and a look-up. */
+SEC("kprobe")
+int on_calibration(struct pt_regs *ctx)
+{
+	__u64 cookie = bpf_get_attach_cookie(ctx);
+	__u32 value = read_u64(get_register(ctx, 4) + cookie);
+
+	count(&probe_state.calibrated);
+	return bpf_map_lookup_elem(&threads, &value) ? 1 : 0;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch, bool preempt, struct task_struct *before, struct task_struct *next)
+{
+	struct pv_probe_thread *thread, first = {};
+	__u32 tid;
+
+	if ((__u32)before->tgid == probe.tgid) {
+		tid = before->pid;
+		thread = bpf_map_lookup_elem(&threads, &tid);
+		first.since_ns = bpf_ktime_get_ns();
+		if (thread)
+			thread->since_ns = first.since_ns;
+		else
+			bpf_map_update_elem(&threads, &tid, &first, BPF_ANY);
+	}
+	if ((__u32)next->tgid == probe.tgid) {
+		tid = next->pid;
+		thread = bpf_map_lookup_elem(&threads, &tid);
+		if (thread && thread->since_ns)
+			thread->off_ns += bpf_ktime_get_ns() - thread->since_ns;
+	}
+	return 0;
+}
+
+/* The child has our breakpoints in its copy of the code. */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	/* after vfork() it runs in the parent's memory, where they belong */
+	if ((__u32)parent->tgid == probe.tgid && child->tgid != parent->tgid &&
+	    child->mm != parent->mm)
+		tell(PV_PROBE_EVENT_FORK, child->tgid);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	if ((__u32)task->tgid == probe.tgid)
+		tell(PV_PROBE_EVENT_EXEC, task->tgid);
+	return 0;
+}
+
+#endif

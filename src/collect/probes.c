@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Probes on calls: attaching, renewing, pricing.  Input: places in files, records
+ * of bpf/probe.bpf.h.  Output: links, news.
+ */
+#include "collect/probes.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/vec.h"
+#include "collect/features.h"
+#include "collect/load.h"
+#include "collect/multi.h"
+#include "collect/price.h"
+#include "elf/elf.h"
+#include "python/detect.h"
+#include "python/sites.h"
+#include "target/place.h"
+
+enum {
+	/* A burst may cost so much more than the budget before it counts as too much. */
+	DEBT_MAX_NS = 100 * 1000 * 1000,
+	/* Forks in quick succession are dealt with together. */
+	RENEW_NS = 50 * 1000 * 1000,
+	TRACEPOINTS = 3,
+};
+
+static const char *const tracepoints[TRACEPOINTS][2] = {
+	{ "on_switch", "cannot follow the scheduler" },
+	{ "on_fork", "cannot follow forks" },
+	{ "on_exec", "cannot follow execs" },
+};
+
+/* Places of one file: one link, since that is what a link can hold. */
+struct places {
+	int file_fd, link_fd;
+	uint64_t *offsets, *cookies;
+	size_t n;
+};
+
+struct pv_probes {
+	struct bpf_object *object;
+	struct pv_probe_state *state;
+	pid_t pid;
+	int program_fd; /* on_site */
+	struct ring_buffer *events;
+	struct bpf_link *links[TRACEPOINTS];
+	struct pv_vec places; /* struct places */
+	struct pv_probes_news news;
+	bool attached, forked;
+	uint64_t renewed_ns;
+};
+
+struct pv_err *pv_probes_check(void)
+{
+	/* the BPF programs see process ids of the host */
+	if (pv_place_own_pids())
+		return pv_err_create(
+			PV_ERR_FAILED,
+			"cannot watch calls from inside a PID namespace (a container): "
+			"run pitviper on the host");
+	pv_load_quiet();
+	return NULL;
+}
+
+struct pv_probe_constants pv_probes_constants(const struct pv_probes_options *options)
+{
+	const struct pv_proc *proc = &options->python->proc;
+	const struct pv_pylayout *py = &proc->py;
+	uint64_t current = py->rt_tstate_current;
+
+	return (struct pv_probe_constants){
+		.tgid = (uint32_t)options->pid,
+		.budget_ppm = (uint64_t)(options->budget * 1e6),
+		.debt_max_ns = DEBT_MAX_NS,
+		.python = options->sites->python,
+		.layout = {
+			.fr_code = py->fr_code,
+			.fr_previous = py->fr_previous,
+			.fr_instr = py->fr_instr,
+			.fr_owner = py->fr_owner,
+			.co_filename = py->co_filename,
+			.co_name = py->co_name,
+			.ts_frame = py->ts_frame,
+			.owner_boundary = py->fr_owner == PV_OFF_NONE ? 0xff : py->owner_boundary,
+			.code_tag_mask = py->code_tag_mask,
+			.cf_current_frame =
+				py->anchor_kind == PV_ANCHOR_ENTRY ? py->cf_current_frame : 0,
+			.tell_unbegun = py->anchor_kind == PV_ANCHOR_SHIM,
+			.keyed_by_caller = py->frame_kind == PV_FRAME_OBJECT,
+			.tstate_current = current ? proc->runtime + current : 0,
+		},
+	};
+}
+
+void pv_probes_prepare(struct bpf_object *object)
+{
+	pv_multi_prepare(bpf_object__find_program_by_name(object, "on_site"));
+	pv_multi_prepare(bpf_object__find_program_by_name(object, "on_calibration"));
+}
+
+struct pv_err *pv_probes_load_error(int error)
+{
+	if (pv_features_privileged() && !pv_multi_exists())
+		return pv_multi_missing();
+	return pv_load_error(error);
+}
+
+static int on_event(void *ctx, void *data, size_t size)
+{
+	struct pv_probes *probes = ctx;
+	const struct pv_probe_event *event = data;
+
+	if (size < sizeof(*event))
+		return 0;
+	probes->news.over_budget |= event->type == PV_PROBE_EVENT_BUDGET;
+	probes->news.replaced |= event->type == PV_PROBE_EVENT_EXEC;
+	probes->forked |= event->type == PV_PROBE_EVENT_FORK;
+	return 0;
+}
+
+static int program_fd(const struct pv_probes *probes, const char *name)
+{
+	return bpf_program__fd(bpf_object__find_program_by_name(probes->object, name));
+}
+
+struct pv_err *pv_probes_create(struct bpf_object *object, struct pv_probe_state *state, pid_t pid,
+				struct pv_probes **ret)
+{
+	struct pv_probes *probes = calloc(1, sizeof(*probes));
+	struct pv_err *err;
+
+	if (!probes)
+		return &pv_enomem;
+	probes->object = object;
+	probes->state = state;
+	probes->pid = pid;
+	probes->places = (struct pv_vec)PV_VEC(struct places);
+	probes->program_fd = program_fd(probes, "on_site");
+	probes->events = ring_buffer__new(bpf_object__find_map_fd_by_name(object, "events"),
+					  on_event, probes, NULL);
+	if (!probes->events)
+		err = pv_err_errno(errno, "cannot map the BPF ring buffer");
+	else
+		err = pv_price_measure(program_fd(probes, "on_calibration"),
+				       (const volatile uint64_t *)&state->calibrated,
+				       (uint64_t *)&state->cost_ns[0],
+				       (uint64_t *)&state->cost_ns[1]);
+	if (err) {
+		pv_probes_destroy(probes);
+		return err;
+	}
+	*ret = probes;
+	return NULL;
+}
+
+static void drop(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void pv_probes_destroy(struct pv_probes *probes)
+{
+	if (!probes)
+		return;
+	pv_probes_detach(probes);
+	for (size_t i = 0; i < probes->places.n; i++) {
+		struct places *places = pv_vec_at(&probes->places, i);
+
+		drop(&places->file_fd);
+		free(places->offsets);
+		free(places->cookies);
+	}
+	pv_vec_deinit(&probes->places);
+	ring_buffer__free(probes->events);
+	free(probes);
+}
+
+struct pv_err *pv_probes_add(struct pv_probes *probes, int file_fd, const uint64_t *offsets,
+			     const uint64_t *cookies, size_t n)
+{
+	struct places places = {
+		.file_fd = file_fd,
+		.link_fd = -1,
+		.offsets = malloc(8 * n),
+		.cookies = malloc(8 * n),
+		.n = n,
+	};
+	struct pv_err *err = &pv_enomem;
+
+	if (places.offsets && places.cookies) {
+		memcpy(places.offsets, offsets, 8 * n);
+		memcpy(places.cookies, cookies, 8 * n);
+		err = pv_vec_append(&probes->places, &places, 1, NULL);
+	}
+	if (!err)
+		return NULL;
+	free(places.offsets);
+	free(places.cookies);
+	close(file_fd);
+	return err;
+}
+
+static bool file_offset(const struct pv_elf *elf, uint64_t vaddr, uint64_t *ret)
+{
+	for (size_t i = 0; i < pv_elf_n_loads(elf); i++) {
+		const struct pv_elf_load *load = pv_elf_load_at(elf, i);
+
+		if (vaddr >= load->vaddr && vaddr - load->vaddr < load->file_size) {
+			*ret = vaddr - load->vaddr + load->offset;
+			return true;
+		}
+	}
+	return false;
+}
+
+struct pv_err *pv_probes_add_python(struct pv_probes *probes, int file_fd, const struct pv_elf *elf,
+				    const struct pv_python_sites *sites, bool generators)
+{
+	uint64_t offsets[PV_PYTHON_SITES_MAX], cookies[PV_PYTHON_SITES_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < sites->n; i++) {
+		const struct pv_python_site *site = &sites->list[i];
+
+		/* where none is wanted they are left out: calls from C pay for one */
+		if (site->generators && !generators)
+			continue;
+		if (!file_offset(elf, site->vaddr, &offsets[n])) {
+			close(file_fd);
+			return pv_err_create(PV_ERR_FAILED,
+					     "a place to probe lies outside its file");
+		}
+		cookies[n++] = site->kind | (site->emulated ? 0 : PV_PROBE_STEPPED);
+	}
+	return pv_probes_add(probes, file_fd, offsets, cookies, n);
+}
+
+/* The probes of another epoch, which do not count yet. */
+static struct pv_err *link_places(const struct pv_probes *probes, const struct places *places,
+				  uint32_t epoch, int *ret)
+{
+	_pv_free_ uint64_t *cookies = malloc(8 * places->n);
+
+	if (!cookies)
+		return &pv_enomem;
+	for (size_t i = 0; i < places->n; i++)
+		cookies[i] = places->cookies[i] | (uint64_t)epoch << PV_PROBE_EPOCH_SHIFT;
+	return pv_multi_link(probes->program_fd, places->file_fd, probes->pid, places->offsets,
+			     cookies, places->n, ret);
+}
+
+/* All of them; what takes their place is in links_ret, as many as places. */
+static struct pv_err *link_all(const struct pv_probes *probes, uint32_t epoch, int *links_ret)
+{
+	struct pv_err *err = NULL;
+	size_t i;
+
+	for (i = 0; !err && i < probes->places.n; i++)
+		err = link_places(probes, pv_vec_at(&probes->places, i), epoch, &links_ret[i]);
+	/* the last one is that which failed */
+	while (err && i > 1)
+		close(links_ret[--i - 1]);
+	return err;
+}
+
+/*
+ * Dropping a link takes its breakpoints out of every memory that no other link
+ * wants them in (kernel/events/uprobes.c, register_for_each_vma()): the child's.
+ */
+static struct pv_err *renew(struct pv_probes *probes, uint32_t epoch)
+{
+	_pv_free_ int *links = calloc(probes->places.n + 1, sizeof(*links));
+	struct pv_err *err = links ? link_all(probes, epoch, links) : &pv_enomem;
+
+	if (err)
+		return err;
+	__atomic_store_n(&probes->state->epoch, epoch, __ATOMIC_SEQ_CST);
+	for (size_t i = 0; i < probes->places.n; i++) {
+		struct places *places = pv_vec_at(&probes->places, i);
+
+		drop(&places->link_fd);
+		places->link_fd = links[i];
+	}
+	return NULL;
+}
+
+struct pv_err *pv_probes_attach(struct pv_probes *probes)
+{
+	for (int i = 0; i < TRACEPOINTS; i++) {
+		if (probes->links[i])
+			continue;
+		probes->links[i] = bpf_program__attach(
+			bpf_object__find_program_by_name(probes->object, tracepoints[i][0]));
+		if (!probes->links[i])
+			return pv_err_errno(errno, "%s", tracepoints[i][1]);
+	}
+	probes->attached = true;
+	return renew(probes, probes->state->epoch);
+}
+
+void pv_probes_detach(struct pv_probes *probes)
+{
+	for (size_t i = 0; i < probes->places.n; i++)
+		drop(&((struct places *)pv_vec_at(&probes->places, i))->link_fd);
+	for (int i = 0; i < TRACEPOINTS; i++)
+		bpf_link__destroy(pv_steal(probes->links[i]));
+	probes->attached = false;
+}
+
+void pv_probes_count(const struct pv_probes *probes, size_t *n_ret, size_t *stepped_ret)
+{
+	*n_ret = *stepped_ret = 0;
+	for (size_t i = 0; i < probes->places.n; i++) {
+		const struct places *places = pv_vec_at(&probes->places, i);
+
+		*n_ret += places->n;
+		for (size_t k = 0; k < places->n; k++)
+			*stepped_ret += !!(places->cookies[k] & PV_PROBE_STEPPED);
+	}
+}
+
+void pv_probes_prices(const struct pv_probes *probes, uint64_t ret[2])
+{
+	ret[0] = probes->state->cost_ns[0];
+	ret[1] = probes->state->cost_ns[1];
+}
+
+int pv_probes_fd(const struct pv_probes *probes)
+{
+	return ring_buffer__epoll_fd(probes->events);
+}
+
+int pv_probes_patience(const struct pv_probes *probes, int timeout_ms)
+{
+	int renew_ms = RENEW_NS / 1000000;
+
+	return probes->forked && timeout_ms > renew_ms ? renew_ms : timeout_ms;
+}
+
+/* Forked children are freed of the probes as soon as the last time is long enough ago. */
+static struct pv_err *free_children(struct pv_probes *probes)
+{
+	uint64_t now = pv_now_ns();
+
+	if (!probes->forked || now - probes->renewed_ns < RENEW_NS)
+		return NULL;
+	probes->forked = false;
+	probes->renewed_ns = now;
+	if (!probes->attached)
+		return NULL;
+	return renew(probes, (probes->state->epoch + 1) & PV_PROBE_EPOCH_MASK);
+}
+
+struct pv_err *pv_probes_news(struct pv_probes *probes, struct pv_probes_news *ret)
+{
+	struct pv_err *err = NULL;
+	int error;
+
+	probes->news = (struct pv_probes_news){ 0 };
+	error = ring_buffer__consume(probes->events);
+	if (error < 0)
+		return pv_err_errno(-error, "cannot read the BPF ring buffer");
+	/* what is taken out in a moment need not be renewed */
+	if (!probes->news.over_budget && !probes->news.replaced)
+		err = free_children(probes);
+	if (!err)
+		*ret = probes->news;
+	return err;
+}

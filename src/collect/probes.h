@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What all kernel sides with probes on calls have in common: the places, the links
+ * that hold them, what a hit costs, and the news that user space must act on.
+ * Input: an object with the programs and maps of bpf/probe.bpf.h.
+ *
+ * Everything is held by file descriptors of this process: when it dies,
+ * however it dies, the kernel takes probes, programs and maps away.
+ */
+#ifndef PV_COLLECT_PROBES_H
+#define PV_COLLECT_PROBES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "abi/probe.h"
+#include "base/err.h"
+
+struct bpf_object;
+struct pv_elf;
+struct pv_probes;
+struct pv_python;
+struct pv_python_sites;
+
+struct pv_probes_options {
+	pid_t pid;
+	double budget; /* CPUs that the hits of probes may take */
+	/* neither is owned, and they are for pv_probes_constants() only */
+	const struct pv_python *python;
+	const struct pv_python_sites *sites;
+};
+
+/* Before the object is opened: can calls be watched from here? */
+struct pv_err *pv_probes_check(void);
+
+/* What the programs must know, for the object's read-only data. */
+struct pv_probe_constants pv_probes_constants(const struct pv_probes_options *options);
+
+/* Before the load. */
+void pv_probes_prepare(struct bpf_object *object);
+
+/* Why the load failed with a negative errno. */
+struct pv_err *pv_probes_load_error(int error);
+
+/*
+ * Of a loaded object, which must outlive it; state: in its memory.  Measures what a
+ * probe costs here; nothing is attached.
+ */
+struct pv_err *pv_probes_create(struct bpf_object *object, struct pv_probe_state *state, pid_t pid,
+				struct pv_probes **ret);
+void pv_probes_destroy(struct pv_probes *probes);
+
+/*
+ * Adds places of one file.  file_fd: owned from here on, also on an error; cookies:
+ * enum pv_probe_kind with PV_PROBE_STEPPED.
+ */
+struct pv_err *pv_probes_add(struct pv_probes *probes, int file_fd, const uint64_t *offsets,
+			     const uint64_t *cookies, size_t n);
+
+/* The interpreter's; generators: those for calls that can be left and entered again, too. */
+struct pv_err *pv_probes_add_python(struct pv_probes *probes, int file_fd, const struct pv_elf *elf,
+				    const struct pv_python_sites *sites, bool generators);
+
+/* Attaches all that was added. */
+struct pv_err *pv_probes_attach(struct pv_probes *probes);
+
+/* No probe is left in the process from here on. */
+void pv_probes_detach(struct pv_probes *probes);
+
+/* Places that are probed, and how many of them must be single-stepped. */
+void pv_probes_count(const struct pv_probes *probes, size_t *n_ret, size_t *stepped_ret);
+
+/* ns that a hit costs the target: at an emulated site, at a single-stepped one. */
+void pv_probes_prices(const struct pv_probes *probes, uint64_t ret[2]);
+
+/* Becomes readable when the kernel's side has something to say. */
+int pv_probes_fd(const struct pv_probes *probes);
+
+/* How long to wait for that, at most: timeout_ms, or less if something waits to be done. */
+int pv_probes_patience(const struct pv_probes *probes, int timeout_ms);
+
+struct pv_probes_news {
+	bool over_budget; /* what the hits cost is too much for the target */
+	bool replaced;    /* the process has become another program */
+};
+
+/*
+ * What the kernel's side has said since the last time.  Forked children, who have
+ * copies of the probes, are freed of them meanwhile.
+ */
+struct pv_err *pv_probes_news(struct pv_probes *probes, struct pv_probes_news *ret);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is known of a process before its calls are probed.  Input: /proc, its
+ * memory, the interpreter's file.  Output: struct pv_probed.
+ */
+#include "session/probed.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "collect/probes.h"
+#include "snap/objects.h"
+#include "target/mem.h"
+
+static struct pv_err *read_target(struct pv_probed *probed)
+{
+	_pv_free_ char *cache = pv_objects_default_cache();
+	pid_t pid = probed->pid;
+	struct pv_err *err;
+
+	err = pv_process_read(pid, &probed->process);
+	if (!err)
+		err = pv_process_check(&probed->process);
+	if (err)
+		return err;
+	probed->pid_fd = pidfd_open(pid, 0);
+	if (probed->pid_fd < 0)
+		return pv_err_errno(errno, "cannot watch process %d", (int)pid);
+	err = pv_mem_live_create(pid, &probed->mem);
+	if (!err)
+		err = pv_objects_create(cache, &probed->objects);
+	if (!err)
+		err = pv_image_build(pid, probed->objects, probed->mem, NULL, &probed->image);
+	if (!err)
+		err = pv_maps_read(pid, &probed->maps);
+	if (err)
+		return err;
+	if (probed->image.python_error)
+		return pv_err_create(PV_ERR_NOPROC, "%s", probed->image.python_error);
+	if (!probed->image.python.found)
+		return pv_err_create(PV_ERR_NOPROC, "process %d runs no CPython", (int)pid);
+	snprintf(probed->interpreter, sizeof(probed->interpreter), "CPython %s",
+		 probed->image.python.version);
+	return NULL;
+}
+
+/* The object that holds the interpreter's code, as it is mapped. */
+static struct pv_err *find_module(struct pv_probed *probed)
+{
+	const struct pv_image *image = &probed->image;
+
+	for (size_t i = 0; i < image->n_mappings; i++) {
+		const struct pv_object *object =
+			pv_objects_get(probed->objects, image->mappings[i].object);
+
+		if (!object || !object->elf || strcmp(object->path, image->python.module_path))
+			continue;
+		probed->module = (struct pv_python_module){
+			.elf = object->elf,
+			.bias = image->mappings[i].bias,
+			.path = object->path,
+		};
+		return NULL;
+	}
+	return pv_err_create(PV_ERR_NOPROC, "%s is not mapped any more", image->python.module_path);
+}
+
+struct pv_err *pv_probed_read(pid_t pid, struct pv_probed *ret)
+{
+	struct pv_err *err;
+
+	*ret = (struct pv_probed){ .pid = pid, .pid_fd = -1 };
+	err = read_target(ret);
+	if (!err)
+		err = find_module(ret);
+	if (!err)
+		err = pv_python_sites(ret->mem, &ret->module, &ret->image.python, &ret->sites);
+	if (!err)
+		err = pv_python_functions_find(pid, ret->mem, &ret->maps, &ret->image.python,
+					       &ret->functions);
+	return err;
+}
+
+void pv_probed_deinit(struct pv_probed *probed)
+{
+	pv_python_functions_deinit(&probed->functions);
+	pv_image_deinit(&probed->image);
+	pv_objects_destroy(probed->objects);
+	pv_maps_deinit(&probed->maps);
+	pv_mem_destroy(probed->mem);
+	pv_process_deinit(&probed->process);
+	if (probed->pid_fd >= 0)
+		close(probed->pid_fd);
+	probed->pid_fd = -1;
+}
+
+bool pv_probed_same(const struct pv_python_function *a, const struct pv_python_function *b)
+{
+	return a->firstlineno == b->firstlineno && !strcmp(a->qualname, b->qualname) &&
+	       !strcmp(a->file, b->file);
+}
+
+/* The interpreter's file, by what the process has mapped of it. */
+struct pv_err *pv_probed_add(const struct pv_probed *probed, struct pv_probes *probes,
+			     bool generators)
+{
+	uint64_t at = probed->sites.list[0].vaddr + probed->module.bias;
+	const struct pv_map_entry *entry = pv_maps_find(&probed->maps, at);
+	struct pv_err *err;
+	int fd;
+
+	if (!entry)
+		return pv_err_create(PV_ERR_NOPROC, "%s is not mapped any more",
+				     probed->module.path);
+	err = pv_map_entry_open(probed->pid, entry, &fd);
+	return err ? err
+		   : pv_probes_add_python(probes, fd, probed->module.elf, &probed->sites,
+					  generators);
+}

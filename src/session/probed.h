@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A process whose Python calls are to be probed: its interpreter, where that begins
+ * and ends functions, and all functions that it has.  Input: a PID.  Output: what
+ * collect/probes.h attaches, and names.
+ */
+#ifndef PV_SESSION_PROBED_H
+#define PV_SESSION_PROBED_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/vec.h"
+#include "python/detect.h"
+#include "python/functions.h"
+#include "python/sites.h"
+#include "snap/image.h"
+#include "target/maps.h"
+#include "target/process.h"
+
+struct pv_mem;
+struct pv_objects;
+struct pv_probes;
+
+struct pv_probed {
+	pid_t pid;
+	int pid_fd; /* becomes readable at its end */
+	struct pv_process process;
+	struct pv_mem *mem;
+	struct pv_maps maps;
+	struct pv_objects *objects;
+	struct pv_image image;
+	struct pv_python_module module; /* the interpreter's */
+	struct pv_python_sites sites;
+	struct pv_python_functions functions;
+	char interpreter[128]; /* "CPython 3.11.2" */
+};
+
+/*
+ * A process that runs no CPython, or one whose calls cannot be seen, is PV_ERR_NOPROC.
+ * ret is to be deinitialised in any case.
+ */
+struct pv_err *pv_probed_read(pid_t pid, struct pv_probed *ret);
+void pv_probed_deinit(struct pv_probed *probed);
+
+/* Is it one function: the same definition, by another code object? */
+bool pv_probed_same(const struct pv_python_function *a, const struct pv_python_function *b);
+
+/* Adds the interpreter's places to the probes; generators: see pv_probes_add_python(). */
+struct pv_err *pv_probed_add(const struct pv_probed *probed, struct pv_probes *probes,
+			     bool generators);
+
+#endif
