@@ -56,7 +56,7 @@ static void say_layer(struct writer *w, uint64_t samples, uint64_t of, const cha
 {
 	size_t start = w->answer.text.n;
 
-	SAY(w, "%.0f %% %s", percent(samples, of), name);
+	SAY(w, "%s %s", pv_text_percent(samples, of, 0).text, name);
 	span(w, start, kind, false);
 }
 
@@ -82,7 +82,7 @@ static void say_layers(struct writer *w, const struct pv_load *load)
 		say_layer(w, layers->kernel, load->samples, "kernel", PV_LOC_KERNEL);
 	}
 	if (layers->other)
-		SAY(w, ", %.1f %% marked", percent(layers->other, load->samples));
+		SAY(w, ", %s marked", pv_text_percent(layers->other, load->samples, 1).text);
 }
 
 /* Those that the time is of: how many more there are that slept through it is not known. */
@@ -94,7 +94,7 @@ static void say_tasks(struct writer *w, const struct pv_load *load)
 	if (load->n_processes > 1)
 		SAY(w, " of %u processes", load->n_processes);
 	if (gc)
-		SAY(w, "; GC %.1f %%", percent(gc, load->samples));
+		SAY(w, "; GC %s", pv_text_percent(gc, load->samples, 1).text);
 	SAY(w, ".");
 }
 

@@ -151,6 +151,11 @@ static struct pv_err *print_problems(const struct page *page)
 	return err;
 }
 
+static struct pv_percent share_of(const struct page *page, uint64_t samples)
+{
+	return pv_text_percent(samples, page->verdict->load.samples, 1);
+}
+
 /* Three places: 8.81, 28.4, 284 */
 static void format_seconds(const struct page *page, uint64_t samples, char *buffer, size_t size)
 {
@@ -179,17 +184,16 @@ static struct pv_err *add_process(const struct page *page, const struct pv_profi
 {
 	struct pv_row *row;
 	struct pv_err *err = pv_rows_add(rows, &row);
+	struct pv_percent share = share_of(page, process->samples);
 	char time[32];
 
 	if (err)
 		return err;
 	format_seconds(page, process->samples, time, sizeof(time));
 	if (page->term->width < NARROW)
-		snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %%  ",
-			 percent(process->samples, page->verdict->load.samples));
+		snprintf(row->numbers, sizeof(row->numbers), "  %7s  ", share.text);
 	else
-		snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %% %8s  ",
-			 percent(process->samples, page->verdict->load.samples), time);
+		snprintf(row->numbers, sizeof(row->numbers), "  %7s %8s  ", share.text, time);
 	err = append_string(page, process->title ? process->title : process->name, &row->name);
 	if (!err)
 		err = pv_str_appendf(&row->name, " (%u)", process->pid);
@@ -242,7 +246,8 @@ static struct pv_err *add_function(const struct page *page, const struct pv_hott
 				   struct pv_rows *rows)
 {
 	const struct pv_loc *loc = pv_vec_at(&page->profile->locs, hottest->loc);
-	uint64_t samples = page->verdict->load.samples;
+	struct pv_percent of_self = share_of(page, hottest->self),
+			  of_total = share_of(page, hottest->total);
 	char self[32], total[32];
 	struct pv_row *row;
 	struct pv_err *err = pv_rows_add(rows, &row);
@@ -252,15 +257,13 @@ static struct pv_err *add_function(const struct page *page, const struct pv_hott
 	format_seconds(page, hottest->self, self, sizeof(self));
 	format_seconds(page, hottest->total, total, sizeof(total));
 	if (page->term->width < NARROW)
-		snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %%  ",
-			 percent(hottest->self, samples));
+		snprintf(row->numbers, sizeof(row->numbers), "  %7s  ", of_self.text);
 	else if (page->term->width < WIDE)
-		snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %% %7s  %5.1f %%  ",
-			 percent(hottest->self, samples), self, percent(hottest->total, samples));
+		snprintf(row->numbers, sizeof(row->numbers), "  %7.9s %7.9s  %7.9s  ", of_self.text,
+			 self, of_total.text);
 	else
-		snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %% %7s  %5.1f %% %7s  ",
-			 percent(hottest->self, samples), self, percent(hottest->total, samples),
-			 total);
+		snprintf(row->numbers, sizeof(row->numbers), "  %7.9s %7.9s  %7.9s %7.9s  ",
+			 of_self.text, self, of_total.text, total);
 	err = pv_frame_function(page->profile, loc, &row->name);
 	return err ? err : fill_place(page, loc, &hottest->lines, hottest->own, row);
 }
@@ -294,8 +297,8 @@ static struct pv_err *add_call(const struct page *page, const struct pv_hotpath_
 
 	if (err)
 		return err;
-	snprintf(row->numbers, sizeof(row->numbers), "  %5.1f %%  ",
-		 percent(call->call.total, page->verdict->load.samples));
+	snprintf(row->numbers, sizeof(row->numbers), "  %7s  ",
+		 share_of(page, call->call.total).text);
 	row->indent = call->depth ? names[call->depth - 1] + 2 : 0;
 	row->folded = call->folded;
 	names[call->depth] = row->indent + (row->folded ? 2 : 0);

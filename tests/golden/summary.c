@@ -161,6 +161,14 @@ static void show_others(void)
 	add(p, 25, "m [truncated] - 0");
 	show("stacks that are a mark alone", p, NULL, 80, false);
 	pv_profile_destroy(p);
+
+	/* what is not all is not shown as if it were, nor what is not nothing */
+	p = profile_of(30);
+	add(p, 5998, "p main /srv/a.py 3|p f /srv/a.py 9");
+	add(p, 1, "p main /srv/a.py 3|p g /srv/a.py 12");
+	add(p, 1, "m [truncated] - 0");
+	show("nearly all and nearly nothing", p, NULL, 100, false);
+	pv_profile_destroy(p);
 }
 
 int main(int argc, char **argv)

@@ -42,6 +42,16 @@ def pages(text):
         yield heading, int(match[2]), bool(match[3]), lines
 
 
+def is_share(text, value):
+    """The same of percents; what is not nothing or not all never looks as if it were."""
+    step = 10 ** -len(text.partition(".")[2])
+    if text[0] == "<":
+        return 0 < value < step and float(text[1:]) == step
+    if text[0] == ">":
+        return 100 - step < value < 100 and float(text[1:]) == 100 - step
+    return value == float(text) if text in ("0", "100") else 0 < value < 100 and is_shown(text, value)
+
+
 def is_shown(text, value):
     """Whether the text is that value with its number of decimals, whichever way half of the last one goes."""
     decimals = len(text.partition(".")[2])
@@ -75,10 +85,10 @@ def row_problems(what, rows, want):
     if len(rows) != len(want):
         yield f"{what}: {len(rows)} rows, not {len(want)}"
     for row, values in zip(rows, want):
-        numbers = re.match(r"((?: +[\d.]+ (?:%|s)(?= ))+)", row)[1].split()
+        numbers = re.match(r"((?: +[<>]?[\d.]+ (?:%|s)(?= ))+)", row)[1].split()
         pairs = list(zip(numbers[::2], numbers[1::2]))
         good = [unit for _, unit in pairs] == [unit for _, unit in values] and all(
-            three_places(text, value) if unit == "s" else is_shown(text, value)
+            three_places(text, value) if unit == "s" else is_share(text, value)
             for (text, unit), (value, _) in zip(pairs, values))
         if not good:
             yield f"{what}: {row!r} is not {values}"
@@ -97,11 +107,19 @@ def answer_problems(summary, words, compared):
         yield f"{answer!r} is not in the text"
     layers, quality = summary["layers"], summary["samples"]
     share = {name: 100 * layers[name]["share"] for name in layers}
-    for pattern, value in ((r"([\d.]+) % Python and the C code", share["python"] + share["native"]),
-                           (r"([\d.]+) % Python(?! and the C)", share["python"]), (r"([\d.]+) % C\b", share["native"]),
-                           (r"([\d.]+) % kernel", share["kernel"]), (r"([\d.]+) % marked", share["marked"]),
-                           (r"GC ([\d.]+) %", 100 * summary["gc"] / max(quality, 1)),
-                           (r"(\d+) threads?\b", len([t for t in summary["threads"] if t["samples"]])),
+    head = answer.partition("The largest part")[0]
+    for pattern, value in ((r"% Python and the C code", share["python"] + share["native"]),
+                           (r"% Python(?! and the C)", share["python"]), (r"% C\b", share["native"]),
+                           (r"% kernel", share["kernel"]), (r"% marked", share["marked"])):
+        for text in re.findall(r"([<>]?[\d.]+) " + pattern, head):
+            compared["marked" if "marked" in pattern else "head"] += 1
+            if not is_share(text, value):
+                yield f"{text} of {pattern!r} is not {value}"
+    for text in re.findall(r"GC ([<>]?[\d.]+) %", head):
+        compared["GC"] += 1
+        if not is_share(text, 100 * summary["gc"] / max(quality, 1)):
+            yield f"GC {text} is not {summary['gc']}"
+    for pattern, value in ((r"(\d+) threads?\b", len([t for t in summary["threads"] if t["samples"]])),
                            (r"(\d+) processes\b", len([p for p in summary["processes"] if p["samples"]])),
                            (r"\(([\d.]+) CPUs\)", summary["cpus"]),
                            (r"of [\d.]+ s \(([\d.]+) %\)", 100 * summary["cpus"]),
@@ -109,15 +127,15 @@ def answer_problems(summary, words, compared):
                            (r"^On CPU ([\d.]+) s", summary["on_cpu_s"]),
                            (r"^On CPU [\d.]+ (?:s|%) (?:of|in) ([\d.]+) s", summary["duration_s"]),
                            (r"Its ([\d.]+) s on CPU", summary["on_cpu_s"])):
-        for text in re.findall(pattern, answer.partition("The largest part")[0]):
-            compared[pattern.split()[0] if pattern.startswith("GC") else "marked" if "marked" in pattern else "head"] += 1
+        for text in re.findall(pattern, head):
+            compared["head"] += 1
             if not is_shown(text, value):
                 yield f"{text} of {pattern!r} is not {value}"
     turn = summary["turning_point"]
     shares = [100 * turn["no_own_code"]["share"]] + ([100 * turn["what"]["total"]["share"]] if "what" in turn else [])
-    for text in re.findall(r"(?:it|part|time), ([\d.]+) %|: ([\d.]+) % in |; ([\d.]+) % (?:runs|is in)", answer):
+    for text in re.findall(r"(?:it|part|time), ([<>]?[\d.]+) %|: ([<>]?[\d.]+) % in |; ([<>]?[\d.]+) % (?:runs|is in)", answer):
         compared["own part"] += 1
-        if not any(is_shown("".join(text), value) for value in shares):
+        if not any(is_share("".join(text), value) for value in shares):
             yield f"{text} % of the turning point is none of {shares}"
     lines = {str(frame[end]) for frame in (turn.get("what"), turn.get("under")) if frame for end in ("first_line", "last_line")}
     if "waiting" in summary:
@@ -215,7 +233,7 @@ def main():
 
     wide, raw, coloured, places = [], [], [], []
     for heading, width, colours, lines in pages(got):
-        rows = [line for line in lines if re.match(r"  +\d+\.\d %", line)]
+        rows = [line for line in lines if re.match(r"  +[<>]?\d+(\.\d)? %", line)]
         # sentences are broken on a terminal only; rows always fit
         wide += [f"{heading}: {line}" for line in (lines if colours else rows)
                  if columns(SEQUENCE.sub("", line)) > width]

@@ -187,7 +187,7 @@ def test_colours(busy, tmp_path):
 def test_width_of_what_is_no_terminal(busy, tmp_path):
 	def widest(**env):
 		run = live.pitviper("record", "-d", 0.5, "-o", tmp_path / "a.folded", "-p", busy.pid, env=env)
-		return max(len(line) for line in run.out.decode().split("\n") if re.match(r"  +\d+\.\d %", line))
+		return max(len(line) for line in run.out.decode().split("\n") if re.match(r"  +[<>]?\d+(\.\d)? %", line))
 	assert widest(COLUMNS="44") <= 44
 	assert widest() <= 100
 

@@ -683,7 +683,7 @@ START_TEST(answer_forms)
 	add(p, 36, "p f /a.py 1|k read - 0");
 	expect_answer(
 		p, NULL,
-		"On CPU 0.96 s of 1.00 s (96 %): 62 % Python, 0 % C, 38 % kernel, in 1 thread.\n"
+		"On CPU 0.96 s of 1.00 s (96 %): 63 % Python, 0 % C, 38 % kernel, in 1 thread.\n"
 		"All of it, 100 %, is in f (a.py:1).\n");
 	p->no_kernel = true;
 	p->no_native = true;
@@ -699,7 +699,7 @@ START_TEST(answer_forms)
 	add(p, 300000, "n main prog 0");
 	add(p, 700, "n main prog 0|k read - 0");
 	expect_answer(p, NULL,
-		      "On CPU 3007 s of 3600 s (84 %): 100 % C, 0 % kernel, in 1 thread.\n"
+		      "On CPU 3007 s of 3600 s (84 %): >99 % C, <1 % kernel, in 1 thread.\n"
 		      "All of it, 100 %, is in code that is not your own: 100 % in main (prog).\n");
 	pv_profile_destroy(p);
 	p = profile_of(1);
