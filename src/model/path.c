@@ -162,6 +162,45 @@ static bool is_installed_script(const struct pv_profile *profile, const char *pa
 	return false;
 }
 
+static bool is_string(const struct pv_profile *profile, uint32_t id, const char *text)
+{
+	return pv_strings_length(profile->strings, id) == strlen(text) &&
+	       !memcmp(pv_strings_get(profile->strings, id), text, strlen(text));
+}
+
+bool pv_loc_is_spawned(const struct pv_profile *profile, const struct pv_loc *loc)
+{
+	/* Lib/multiprocessing/spawn.py get_command_line(); the others start helpers likewise */
+	static const struct {
+		const char *function, *file;
+	} entries[] = {
+		{ "spawn_main", "/multiprocessing/spawn.py" },
+		{ "main", "/multiprocessing/forkserver.py" },
+		{ "main", "/multiprocessing/resource_tracker.py" },
+		{ "main", "/multiprocessing/semaphore_tracker.py" }, /* up to 3.7 */
+	};
+	const char *path = pv_strings_get(profile->strings, loc->file);
+	size_t n = pv_strings_length(profile->strings, loc->file);
+
+	for (size_t i = 0; loc->kind == PV_LOC_PYTHON && i < sizeof(entries) / sizeof(*entries);
+	     i++) {
+		size_t length = strlen(entries[i].file);
+
+		if (n > length && !memcmp(path + n - length, entries[i].file, length) &&
+		    is_string(profile, loc->function, entries[i].function))
+			return true;
+	}
+	return false;
+}
+
+/* Of a command with more lines than one only the first could be taken for it. */
+static bool is_spawning(const struct pv_profile *profile, const struct pv_loc *loc)
+{
+	return profile->has_spawned && loc->line <= 1 &&
+	       is_string(profile, loc->file, "<string>") &&
+	       is_string(profile, loc->function, "<module>");
+}
+
 bool pv_loc_is_own(const struct pv_profile *profile, const struct pv_loc *loc)
 {
 	const struct pv_module *module;
@@ -171,7 +210,8 @@ bool pv_loc_is_own(const struct pv_profile *profile, const struct pv_loc *loc)
 	if (loc->kind == PV_LOC_PYTHON) {
 		path = pv_strings_get(profile->strings, loc->file);
 		n = pv_strings_length(profile->strings, loc->file);
-		return n && !is_library(path, n) && !is_installed_script(profile, path, n);
+		return n && !is_library(path, n) && !is_installed_script(profile, path, n) &&
+		       !is_spawning(profile, loc);
 	}
 	if (loc->kind != PV_LOC_NATIVE && loc->kind != PV_LOC_INLINED)
 		return false;

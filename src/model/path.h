@@ -26,8 +26,12 @@ size_t pv_path_prefix(const char *path, size_t n);
  * The user's own code: Python files outside the interpreter's library, -packages and the
  * system's directories, but not the commands that those brought along (/srv/venv/bin/flask),
  * nor what libraries make up; native code not there either, nor the interpreter itself.  Kernel
- * frames and markers are nobody's.
+ * frames and markers are nobody's.  The one line that multiprocessing passes to `python -c` is not
+ * one's own, where the profile has what that calls.
  */
 bool pv_loc_is_own(const struct pv_profile *profile, const struct pv_loc *loc);
+
+/* What multiprocessing has called in a process that it starts with `python -c`. */
+bool pv_loc_is_spawned(const struct pv_profile *profile, const struct pv_loc *loc);
 
 #endif

@@ -141,6 +141,7 @@ struct pv_err *pv_profile_loc(struct pv_profile *profile, const struct pv_loc *l
 		}
 		key = pv_hash(key + 1);
 	}
+	profile->has_spawned |= pv_loc_is_spawned(profile, loc);
 	err = note_prefix(profile, loc);
 	return err ? err : append_indexed(&profile->locs, &profile->loc_index, key, loc, ret);
 }

@@ -143,6 +143,8 @@ struct pv_profile {
 	struct pv_vec sources;   /* struct pv_source */
 	struct pv_vec prefixes;  /* struct pv_prefix, each once */
 
+	bool has_spawned; /* children that multiprocessing starts, for pv_loc_is_own() */
+
 	/* private indices of the functions below */
 	struct pv_index node_index, sample_index;
 	struct pv_map loc_index, thread_index, process_index, module_index, source_index;

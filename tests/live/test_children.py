@@ -205,6 +205,25 @@ def test_multiprocessing(newest, target, tmp_path, method):
 	nothing_lost(summary)
 
 
+FACTORIALS = """
+import math, multiprocessing
+if __name__ == "__main__":
+	with multiprocessing.get_context("spawn").Pool(2) as pool:
+		pool.map(math.factorial, [30000] * 60)
+"""
+
+
+def test_how_spawn_starts_is_not_own_code(newest, tmp_path):
+	"""Children that run nothing but the library: their `python -c` is not what one could change."""
+	script = tmp_path / "factorials.py"
+	script.write_text(FACTORIALS)
+	run = live.pitviper("record", "--children", "--json", "-F", HZ, "-o", tmp_path / "x.folded", "--", newest.path, script)
+	assert run.status == 0, run
+	summary = live.last_json(run.out)
+	assert of(live.parse_folded(str(tmp_path / "x.folded")), function="spawn_main") > 0.5 * summary["samples"] > 100
+	assert "<string>" not in summary["answer"] and "no code of your own" in summary["answer"], summary["answer"]
+
+
 # ---- execs
 
 def test_exec_chain(kin, newest, tmp_path):

@@ -528,6 +528,62 @@ START_TEST(whose_code_it_is)
 }
 END_TEST
 
+static void code(struct pv_profile *profile, const char *function, const char *file, int32_t line)
+{
+	struct pv_loc loc = { .kind = PV_LOC_PYTHON, .line = line };
+	uint32_t id;
+
+	loc.function = string(profile->strings, function);
+	loc.file = string(profile->strings, file);
+	ok(pv_profile_loc(profile, &loc, &id));
+}
+
+static bool is_own_code(struct pv_profile *profile, const char *function, const char *file,
+			int32_t line)
+{
+	struct pv_loc loc = { .kind = PV_LOC_PYTHON, .line = line };
+
+	loc.function = string(profile->strings, function);
+	loc.file = string(profile->strings, file);
+	return pv_loc_is_own(profile, &loc);
+}
+
+/* `python -c` is one's own, unless it is multiprocessing's, which starts its children so. */
+START_TEST(commands_of_multiprocessing)
+{
+	static const struct {
+		const char *function, *file;
+		bool own;
+	} starts[] = {
+		{ "spawn_main", "/usr/lib/python3.11/multiprocessing/spawn.py", false },
+		{ "main", "/usr/lib/python3.11/multiprocessing/forkserver.py", false },
+		{ "main", "/opt/py/lib/python3.8/multiprocessing/resource_tracker.py", false },
+		{ "main", "/opt/py/lib/python3.6/multiprocessing/semaphore_tracker.py", false },
+		{ "_main", "/usr/lib/python3.11/multiprocessing/spawn.py", true },
+		{ "main", "/srv/app/spawn.py", true },
+		{ "Pool.map", "/usr/lib/python3.11/multiprocessing/pool.py", true },
+	};
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
+		struct pv_profile *profile;
+
+		ok(pv_profile_create(&profile));
+		code(profile, "<module>", "<string>", 1);
+		ck_assert(is_own_code(profile, "<module>", "<string>", 1));
+		code(profile, starts[i].function, starts[i].file, 100);
+		for (int32_t line = -1; line <= 1; line++)
+			ck_assert_msg(is_own_code(profile, "<module>", "<string>", line) ==
+					      starts[i].own,
+				      "%s", starts[i].file);
+		/* what has more lines than one is somebody's who has children of that kind */
+		ck_assert(is_own_code(profile, "<module>", "<string>", 2));
+		ck_assert(is_own_code(profile, "f", "<string>", 1));
+		ck_assert(is_own_code(profile, "<module>", "<stdin>", 1));
+		pv_profile_destroy(profile);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("profile");
@@ -548,6 +604,7 @@ int main(void)
 	tcase_add_test(tcase, new_nodes_are_found);
 	tcase_add_test(tcase, modules_and_sources_are_kept_once);
 	tcase_add_test(tcase, whose_code_it_is);
+	tcase_add_test(tcase, commands_of_multiprocessing);
 	tcase_add_test(tcase, prefixes_are_few);
 	tcase_add_test(tcase, losses_in_json);
 	srunner_run_all(runner, CK_ENV);
