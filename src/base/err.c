@@ -109,6 +109,25 @@ struct pv_err *pv_err_wrap(struct pv_err *err, const char *format, ...)
 	return err_take(kind, errnum, message);
 }
 
+struct pv_err *pv_err_add(struct pv_err *err, const char *format, ...)
+{
+	char *more, *message;
+	va_list ap;
+
+	if (err == &pv_enomem)
+		return err;
+	va_start(ap, format);
+	more = format_message(format, ap);
+	va_end(ap);
+	/* the message as it is says more than that memory is short */
+	if (more && asprintf(&message, "%s%s", err->message, more) >= 0) {
+		free(err->message);
+		err->message = message;
+	}
+	free(more);
+	return err;
+}
+
 void pv_err_destroy(struct pv_err *err)
 {
 	if (!err || err == &pv_enomem)

@@ -39,6 +39,10 @@ struct pv_err *pv_err_errno(int errnum, const char *format, ...)
 struct pv_err *pv_err_wrap(struct pv_err *err, const char *format, ...)
 	__attribute__((format(printf, 2, 3), returns_nonnull));
 
+/* The same error with more at the end of its message. */
+struct pv_err *pv_err_add(struct pv_err *err, const char *format, ...)
+	__attribute__((format(printf, 2, 3), returns_nonnull));
+
 /* NULL and &pv_enomem are fine. */
 void pv_err_destroy(struct pv_err *err);
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -73,7 +74,7 @@ static bool env_id(const char *name, unsigned int *ret)
 	return true;
 }
 
-static struct pv_err *give_to_sudo_user(int fd, const char *path)
+struct pv_err *pv_output_give(int fd, const char *path)
 {
 	unsigned int uid, gid;
 
@@ -145,7 +146,7 @@ static struct pv_err *open_path(struct pv_output *output, int *fd_ret)
 	err = open_temp(output, &fd);
 	if (err)
 		return err;
-	err = give_to_sudo_user(fd, path);
+	err = pv_output_give(fd, path);
 	if (err) {
 		close(fd);
 		return err;
@@ -283,6 +284,21 @@ struct pv_err *pv_output_commit(struct pv_output *output)
 	if (output->kind == OUTPUT_STDOUT)
 		return write_stdout(output->memory, output->memory_n);
 	return pv_output_can_show(output) ? pv_output_show(output) : NULL;
+}
+
+uint64_t pv_output_room(const struct pv_output *output)
+{
+	_pv_free_ char *dir = pv_output_can_show(output) ? dir_name(output->path) : NULL;
+	struct statvfs fs;
+	uint64_t room;
+	struct stat st;
+
+	if (!dir || statvfs(dir, &fs))
+		return UINT64_MAX;
+	room = (uint64_t)(geteuid() ? fs.f_bavail : fs.f_bfree) * fs.f_frsize;
+	if (output->file && !fstat(fileno(output->file), &st))
+		room += (uint64_t)st.st_blocks * 512;
+	return room;
 }
 
 void pv_output_destroy(struct pv_output *output)

@@ -7,6 +7,7 @@
 #define PV_BASE_OUTPUT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -42,6 +43,15 @@ bool pv_output_is_terminal(const struct pv_output *output);
 
 /* Flush, fsync-free close, rename.  The output is still to be destroyed. */
 struct pv_err *pv_output_commit(struct pv_output *output);
+
+/*
+ * How many bytes there is room for where it would be, once what was written of it is gone;
+ * UINT64_MAX: unknown, as with standard output, devices and pipes.
+ */
+uint64_t pv_output_room(const struct pv_output *output);
+
+/* Under sudo a file belongs to who invoked that; path is for the message. */
+struct pv_err *pv_output_give(int fd, const char *path);
 
 /* Removes what was not committed; NULL is fine. */
 void pv_output_destroy(struct pv_output *output);

@@ -6,9 +6,13 @@
  */
 #include "cmd/outputs.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/output.h"
+#include "base/str.h"
 #include "model/profile.h"
 #include "out/format.h"
 #include "out/pvr.h"
@@ -82,6 +86,63 @@ struct pv_output *pv_outputs_take_recording(struct pv_outputs *outputs)
 	return outputs->recording;
 }
 
+static ssize_t count_bytes(void *cookie, const char *bytes, size_t n)
+{
+	(void)bytes;
+	*(uint64_t *)cookie += n;
+	return n;
+}
+
+/* How many bytes it would have. */
+static struct pv_err *measure(const struct pv_format *format, const struct pv_profile *profile,
+			      uint64_t *ret)
+{
+	uint64_t n = 0;
+	FILE *file = fopencookie(&n, "w", (cookie_io_functions_t){ .write = count_bytes });
+	struct pv_err *err;
+
+	if (!file)
+		return &pv_enomem;
+	err = format->write(profile, file);
+	if (fclose(file) && !err)
+		err = &pv_enomem;
+	if (!err)
+		*ret = n;
+	return err;
+}
+
+/* "12 kB", "3.4 MB" */
+static struct pv_err *append_bytes(struct pv_str *str, uint64_t n)
+{
+	return n < 1000000 ? pv_str_appendf(str, "%" PRIu64 " kB", (n + 999) / 1000)
+			   : pv_str_appendf(str, "%.1f MB", n / 1e6);
+}
+
+/* Of an output for which there was no room: what it takes, and what there is. */
+static struct pv_err *say_room(const struct pv_outputs *outputs, size_t i,
+			       const struct pv_profile *profile, struct pv_err *why)
+{
+	struct pv_str text PV_CLEANUP(pv_str_deinit) = {};
+	uint64_t room = pv_output_room(file_at(outputs, i)), needed;
+	struct pv_err *err;
+
+	if ((why->errnum != ENOSPC && why->errnum != EDQUOT && why->errnum != EFBIG) ||
+	    room == UINT64_MAX)
+		return why;
+	err = measure(format_at(outputs, i), profile, &needed);
+	if (!err)
+		err = append_bytes(&text, needed);
+	/* not of what may be used of a disk or of one file */
+	if (!err && why->errnum == ENOSPC)
+		err = pv_str_appendf(&text, ", and there is room for ");
+	if (!err && why->errnum == ENOSPC)
+		err = append_bytes(&text, room);
+	if (!err)
+		return pv_err_add(why, " (it takes %s)", pv_str_text(&text));
+	pv_err_destroy(err);
+	return why;
+}
+
 static struct pv_err *write_one(const struct pv_outputs *outputs, size_t i,
 				const struct pv_profile *profile)
 {
@@ -94,6 +155,25 @@ static struct pv_err *write_one(const struct pv_outputs *outputs, size_t i,
 		   : pv_output_commit(file);
 }
 
+/* But the recording is the capture's, too. */
+static void drop(struct pv_outputs *outputs, size_t i)
+{
+	struct pv_output **file = pv_vec_at(&outputs->files, i);
+
+	if (*file == outputs->recording)
+		return;
+	pv_output_destroy(*file);
+	*file = NULL;
+}
+
+/* Takes both. */
+static struct pv_err *join(struct pv_err *first, struct pv_err *second)
+{
+	first = pv_err_add(first, "; %s", second->message);
+	pv_err_destroy(second);
+	return first;
+}
+
 struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_profile *profile,
 				bool recording_cut)
 {
@@ -102,6 +182,7 @@ struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_prof
 	size_t n = 0;
 
 	outputs->cut = NULL;
+	outputs->lost = false;
 	for (size_t i = 0; i < outputs->files.n; i++) {
 		struct pv_err *failed;
 
@@ -111,13 +192,16 @@ struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_prof
 			continue;
 		}
 		failed = write_one(outputs, i, profile);
-		/* one that cannot be written is no reason to lose the others */
-		if (!failed)
+		if (!failed) {
 			paths[n++] = paths[i];
-		else if (!err)
-			err = failed;
-		else
-			pv_err_destroy(failed);
+			continue;
+		}
+		/* one that cannot be written is no reason to lose the others, which may have its
+		 * room */
+		failed = say_room(outputs, i, profile, failed);
+		outputs->lost |= pv_output_can_show(file_at(outputs, i));
+		drop(outputs, i);
+		err = err ? join(err, failed) : failed;
 	}
 	outputs->paths.n = n;
 	return err;

@@ -22,7 +22,9 @@ struct pv_outputs {
 	struct pv_vec files; /* struct pv_output *, in the order of paths */
 	struct pv_vec formats;
 	struct pv_output *recording; /* one of files, or NULL: grows while a capture runs */
-	const char *cut;             /* its path if it breaks off, after pv_outputs_write() */
+	/* after pv_outputs_write() */
+	const char *cut; /* the recording's path if it breaks off */
+	bool lost;       /* one that is a file, not a pipe or the like, could not be written */
 };
 
 void pv_outputs_init(struct pv_outputs *outputs);
@@ -47,7 +49,8 @@ struct pv_output *pv_outputs_take_recording(struct pv_outputs *outputs);
 
 /*
  * Each in its format, then under its name; paths are then those that were written whole.
- * recording_cut: the one that was taken breaks off.
+ * recording_cut: the one that was taken breaks off.  The error tells of each that could not
+ * be written; where that was for want of room, how much it takes.
  */
 struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_profile *profile,
 				bool recording_cut);

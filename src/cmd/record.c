@@ -380,6 +380,30 @@ static void keep_first(struct pv_err **first, struct pv_err *err)
 		pv_err_destroy(err);
 }
 
+/* An output could not be written, and the capture is in no recording: it is kept. */
+static struct pv_err *keep_capture(struct record *record, struct pv_err *why)
+{
+	struct pv_session_facts facts = pv_session_facts(record->session);
+	struct pv_str stem PV_CLEANUP(pv_str_deinit) = {}, path PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_str shown PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_err *err;
+
+	if (!record->outputs.lost || (record->outputs.recording && !facts.recording_errnum))
+		return why;
+	err = pv_filename_append(&stem, facts.name, facts.pid, "");
+	if (!err)
+		err = pv_session_keep(record->session, pv_str_text(&stem), &path);
+	if (!err)
+		err = pv_text_append(&shown, path.data, path.n);
+	if (!err)
+		return pv_err_add(
+			why, "; the capture is kept in %s: `pitviper report` makes outputs of it",
+			pv_str_text(&shown));
+	why = pv_err_add(why, "; the capture is lost: %s", err->message);
+	pv_err_destroy(err);
+	return why;
+}
+
 /* Whatever ended the capture (first): what there is is written and told. */
 static struct pv_err *finish(struct record *record, struct pv_err *first)
 {
@@ -397,8 +421,16 @@ static struct pv_err *finish(struct record *record, struct pv_err *first)
 		const struct pv_profile *profile = pv_session_profile(record->session);
 		struct pv_session_facts facts = pv_session_facts(record->session);
 
-		keep_first(&first, pv_outputs_write(&record->outputs, profile,
-						    profile->cut || facts.recording_errnum));
+		err = pv_outputs_write(&record->outputs, profile,
+				       profile->cut || facts.recording_errnum);
+		if (err)
+			err = keep_capture(record, err);
+		if (err && first) {
+			first = pv_err_add(first, "; %s", err->message);
+			pv_err_destroy(err);
+		} else if (err) {
+			first = err;
+		}
 		err = print_summary(record);
 	}
 	keep_first(&first, err);

@@ -144,6 +144,11 @@ struct pv_err *pv_recorder_stop(struct pv_recorder *recorder)
 	return err ? fail(recorder, err) : NULL;
 }
 
+struct pv_err *pv_recorder_keep(struct pv_recorder *recorder, const char *stem, struct pv_str *path)
+{
+	return pv_sink_keep(recorder->sink, stem, path);
+}
+
 int pv_recorder_broken(const struct pv_recorder *recorder)
 {
 	return pv_sink_moved(recorder->sink);

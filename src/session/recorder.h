@@ -24,6 +24,7 @@
 struct pv_output;
 struct pv_profile;
 struct pv_recorder;
+struct pv_str;
 
 /*
  * output: where the user wants the recording, one that pv_output_can_show(); NULL:
@@ -68,6 +69,13 @@ struct pv_err *pv_recorder_stop(struct pv_recorder *recorder);
 
 /* Everything as a profile of the caller's own.  After pv_recorder_stop() only. */
 struct pv_err *pv_recorder_read(struct pv_recorder *recorder, struct pv_profile **ret);
+
+/*
+ * Gives what is read a name where it is, so that it stays: for when other outputs cannot be
+ * written. Only if it is in no file of the user's (session/sink.h).
+ */
+struct pv_err *pv_recorder_keep(struct pv_recorder *recorder, const char *stem,
+				struct pv_str *path);
 
 /*
  * Not 0: the user's recording breaks off, by this errno, and the rest went elsewhere

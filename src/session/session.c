@@ -732,6 +732,11 @@ struct pv_err *pv_session_stop(struct pv_session *s, struct pv_err **cut_ret)
 	return NULL;
 }
 
+struct pv_err *pv_session_keep(struct pv_session *s, const char *stem, struct pv_str *path)
+{
+	return pv_recorder_keep(s->recorder, stem, path);
+}
+
 const struct pv_profile *pv_session_profile(const struct pv_session *s)
 {
 	return s->result ? s->result : s->profile;

@@ -17,6 +17,7 @@ struct pv_output;
 struct pv_profile;
 struct pv_session;
 struct pv_snapshot;
+struct pv_str;
 
 struct pv_session_options {
 	const pid_t *pids; /* the processes; not owned, must outlive the session; or */
@@ -77,6 +78,13 @@ struct pv_err *pv_session_look_where_it_waits(struct pv_session *session);
  * nothing); the profile then has what came before.
  */
 struct pv_err *pv_session_stop(struct pv_session *session, struct pv_err **cut_ret);
+
+/*
+ * After the stop: the capture as a recording that stays, for when an output cannot be written:
+ * "STEM.pvr" or the like in $TMPDIR, or else in /var/tmp; appends its path.  Only where no
+ * recording was asked for, or that one broke off (recording_errnum).
+ */
+struct pv_err *pv_session_keep(struct pv_session *session, const char *stem, struct pv_str *path);
 
 const struct pv_profile *pv_session_profile(const struct pv_session *session);
 struct pv_session_facts pv_session_facts(const struct pv_session *session);

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/output.h"
+#include "base/str.h"
 
 struct pv_sink {
 	struct pv_output *output; /* or NULL */
@@ -27,11 +28,18 @@ struct pv_sink {
 	char buffer[256 * 1024]; /* of stream */
 };
 
-/* A file that goes away with us, whatever happens. */
+static const char *own_dir(void)
+{
+	const char *dir = getenv("TMPDIR");
+
+	return dir && *dir ? dir : "/var/tmp";
+}
+
+/* A file that goes away with us, whatever happens, unless it is kept. */
 static int open_unnamed(const char *dir)
 {
 	_pv_free_ char *path = NULL;
-	int fd = open(dir, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
 		return fd;
@@ -48,11 +56,9 @@ static int open_unnamed(const char *dir)
 
 static struct pv_err *open_own(struct pv_sink *sink)
 {
-	const char *dir = getenv("TMPDIR");
+	const char *dir = own_dir();
 	int fd;
 
-	if (!dir || !*dir)
-		dir = "/var/tmp";
 	free(sink->own_name);
 	if (asprintf(&sink->own_name, "the temporary recording in %s (TMPDIR names another place)",
 		     dir) < 0) {
@@ -187,6 +193,50 @@ void pv_sink_let_move(struct pv_sink *sink)
 int pv_sink_moved(const struct pv_sink *sink)
 {
 	return sink->moved;
+}
+
+/* Its name, or, where the file system has no O_TMPFILE, a copy of that name; errno says why not. */
+static bool give_name(const struct pv_sink *sink, const char *path)
+{
+	char from[64];
+	FILE *file;
+	bool done;
+	int fd;
+
+	snprintf(from, sizeof(from), "/proc/self/fd/%d", fileno(sink->own));
+	if (!linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW))
+		return true;
+	if (errno != ENOENT)
+		return false;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	file = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!file)
+		return false;
+	done = copy(sink->own, file, sink->n);
+	if (!done)
+		unlink(path);
+	fclose(file);
+	return done;
+}
+
+struct pv_err *pv_sink_keep(struct pv_sink *sink, const char *stem, struct pv_str *path)
+{
+	size_t start = path->n;
+	struct pv_err *err;
+
+	for (unsigned int i = 0;; i++) {
+		err = i ? pv_str_appendf(path, "%s/%s-%u.pvr", own_dir(), stem, i)
+			: pv_str_appendf(path, "%s/%s.pvr", own_dir(), stem);
+		if (err)
+			return err;
+		if (give_name(sink, path->data + start))
+			return pv_output_give(fileno(sink->own), path->data + start);
+		err = pv_err_errno(errno, "cannot write %s", path->data + start);
+		path->data[path->n = start] = '\0';
+		if (err->errnum != EEXIST || i >= 100)
+			return err;
+		pv_err_destroy(err);
+	}
 }
 
 const char *pv_sink_name(const struct pv_sink *sink)

@@ -14,6 +14,7 @@
 
 struct pv_output;
 struct pv_sink;
+struct pv_str;
 
 /* output: not owned, one that pv_output_can_show(); NULL: there is only a file without a name. */
 struct pv_err *pv_sink_create(struct pv_output *output, struct pv_sink **ret);
@@ -30,6 +31,13 @@ int pv_sink_moved(const struct pv_sink *sink);
 
 /* Everything that was written and flushed, for reading.  Nothing is written after that. */
 FILE *pv_sink_reader(const struct pv_sink *sink);
+
+/*
+ * Gives the file without a name one, "STEM.pvr" in its directory or "STEM-1.pvr" and so on if that
+ * is taken, so that it stays; appends its path.  Only if what was written is there and not in the
+ * user's.
+ */
+struct pv_err *pv_sink_keep(struct pv_sink *sink, const char *stem, struct pv_str *path);
 
 /* For messages: of the file that is written to now. */
 const char *pv_sink_name(const struct pv_sink *sink);

@@ -178,15 +178,29 @@ def tiny_disk(tmp_path):
 	subprocess.run(["umount", str(mount)], check=True)
 
 
-def test_full_disk(newest, target, tiny_disk):
-	"""A sentence and status 1; neither a part of an output nor a temporary file stays."""
+def test_full_disk(newest, target, tiny_disk, tmp_path):
+	"""A sentence and status 1; neither a part of an output nor a temporary file stays there.
+
+	But the capture does, elsewhere; it is said where, and how much room the output wants.
+	"""
 	victim = target(newest, "oracle.py", truth=True)
 	old = os.path.join(tiny_disk, "x.folded")
 	with open(old, "w") as out:
 		out.write("what was here before\n")
-	run = live.pitviper("record", "-d", 2, "-F", 999, "-o", old, "-p", victim.pid)
+	elsewhere, output = tmp_path / "elsewhere", tmp_path / "x.folded"
+	elsewhere.mkdir()
+	run = live.pitviper("record", "--json", "-d", 2, "-F", 999, "-o", old, "-p", victim.pid, env={
+		"TMPDIR": str(elsewhere), "SUDO_UID": "12345", "SUDO_GID": "12346"})
 	assert run.status == 1, run
-	sentence(run, "space", re.escape(old))
+	text = sentence(run, "space", re.escape(old))
+	kept, = elsewhere.iterdir()
+	assert "the capture is kept in %s:" % kept in text and kept.suffix == ".pvr", text
+	info = kept.stat()
+	assert (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid) == (0o600, 12345, 12346)
+	again = live.pitviper("report", "-q", kept, "-o", output)
+	assert again.status == 0 and live.total(live.parse_folded(str(output))) == live.last_json(run.out)["samples"], again
+	takes, room = map(int, re.search(r"\(it takes (\d+) kB, and there is room for (\d+) kB\)", text).groups())
+	assert takes == -(-output.stat().st_size // 1000) and room < 4, text
 	assert os.listdir(tiny_disk) == ["x.folded"]
 	with open(old) as text:
 		assert text.read() == "what was here before\n"

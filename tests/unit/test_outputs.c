@@ -6,9 +6,11 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -109,7 +111,7 @@ static struct pv_err *refuse(const struct pv_profile *profile, FILE *file)
 	return pv_err_create(PV_ERR_FAILED, "too odd");
 }
 
-/* While it is written: nothing of it is there; the first error is the one that is told. */
+/* While it is written: nothing of it is there; all that failed is told. */
 START_TEST(one_that_breaks_off_is_not_there)
 {
 	static const struct pv_format odd = { .name = "odd", .write = refuse };
@@ -122,11 +124,60 @@ START_TEST(one_that_breaks_off_is_not_there)
 	ok(pv_outputs_add(&outputs, "a.odd", &odd));
 	ok(pv_outputs_add(&outputs, "b.folded", NULL));
 	ok(pv_outputs_add(&outputs, "/dev/full", NULL));
-	expect_error(pv_outputs_write(&outputs, p, false), 0, "cannot write a.odd: too odd");
+	expect_error(
+		pv_outputs_write(&outputs, p, false), 0,
+		"cannot write a.odd: too odd; cannot write /dev/full: No space left on device");
 	expect_paths(&outputs, written, 1);
 	pv_outputs_deinit(&outputs);
 	ck_assert_int_ne(access("a.odd", F_OK), 0);
 	expect_file("b.folded", "f (a.py:1) 7\n");
+	pv_profile_destroy(p);
+}
+END_TEST
+
+/* No room: what it takes is told, of each; what they had taken is free for those after them. */
+START_TEST(what_an_output_takes)
+{
+	static const char *const written[] = { "c.folded" };
+	struct rlimit old, small = { 1000, 1000 };
+	struct pv_profile *p = profile_of(10);
+	char stack[32];
+	struct pv_outputs outputs;
+	struct pv_err *err;
+
+	/* 24 bytes each */
+	for (int i = 0; i < 100; i++) {
+		snprintf(stack, sizeof(stack), "p function_%03d /a.py 1", i);
+		add(p, 7, stack);
+	}
+	pv_outputs_init(&outputs);
+	ok(pv_outputs_add(&outputs, "a.folded", NULL));
+	ok(pv_outputs_add(&outputs, "b.folded", NULL));
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small.rlim_max = old.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+	err = pv_outputs_write(&outputs, p, false);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
+	ck_assert_ptr_nonnull(err);
+	ck_assert_str_eq(err->message, "cannot write a.folded: File too large (it takes 3 kB); "
+				       "cannot write b.folded: File too large (it takes 3 kB)");
+	pv_err_destroy(err);
+	ck_assert(outputs.lost);
+	expect_paths(&outputs, NULL, 0);
+	pv_outputs_deinit(&outputs);
+	ck_assert_int_ne(access("a.folded", F_OK), 0);
+	/* a device is no file that one loses */
+	pv_outputs_init(&outputs);
+	ok(pv_outputs_add(&outputs, "/dev/full", &pv_format_folded));
+	ok(pv_outputs_add(&outputs, "c.folded", NULL));
+	err = pv_outputs_write(&outputs, p, false);
+	ck_assert_ptr_nonnull(err);
+	ck_assert_str_eq(err->message, "cannot write /dev/full: No space left on device");
+	pv_err_destroy(err);
+	ck_assert(!outputs.lost);
+	expect_paths(&outputs, written, 1);
+	pv_outputs_deinit(&outputs);
 	pv_profile_destroy(p);
 }
 END_TEST
@@ -187,6 +238,7 @@ int main(void)
 	tcase_add_test(tcase, all_are_written);
 	tcase_add_loop_test(tcase, one_that_fails_is_no_loss_of_the_others, 0, 3);
 	tcase_add_test(tcase, one_that_breaks_off_is_not_there);
+	tcase_add_test(tcase, what_an_output_takes);
 	tcase_add_loop_test(tcase, names_of_files, 0, sizeof(names) / sizeof(*names));
 	tcase_add_test(tcase, a_long_name_fits);
 	srunner_run_all(runner, CK_ENV);

@@ -14,7 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/output.h"
+#include "base/str.h"
 #include "recordings.h"
 #include "session/recorder.h"
 
@@ -129,6 +131,44 @@ START_TEST(through_a_file_without_a_name)
 	pv_profile_destroy(read);
 	pv_recorder_destroy(recorder);
 	pv_profile_destroy(profile);
+}
+END_TEST
+
+/* When the outputs that it is for cannot be written. */
+START_TEST(kept_under_a_name)
+{
+	static const char *const names[] = { "stem.pvr", "stem-1.pvr", "stem-2.pvr" };
+	struct pv_profile *profile = new_profile(), *read;
+	struct pv_str path PV_CLEANUP(pv_str_deinit) = {};
+	struct pv_recorder *recorder;
+	char want[128];
+	struct stat st;
+
+	ok(pv_recorder_create(NULL, false, profile, 0, &recorder));
+	ok(pv_recorder_begin(recorder));
+	for (unsigned int i = 0; i < 1000; i++)
+		sample(recorder, profile, i, 10);
+	ok(pv_recorder_stop(recorder));
+	ok(pv_recorder_read(recorder, &read));
+	pv_profile_destroy(read);
+	ck_assert_int_eq(count_entries(), 0);
+	/* what is there already is nobody's to replace */
+	fclose(fopen(names[0], "w"));
+	ck_assert_int_eq(symlink("nowhere", names[1]), 0);
+	ok(pv_recorder_keep(recorder, "stem", &path));
+	snprintf(want, sizeof(want), "%s/%s", dir, names[2]);
+	ck_assert_str_eq(pv_str_text(&path), want);
+	pv_recorder_destroy(recorder);
+	pv_profile_destroy(profile);
+	ck_assert_uint_eq(size_of(names[0]), 0);
+	ck_assert_int_eq(stat(names[2], &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0600);
+	read = read_file(names[2]);
+	ck_assert(!read->cut);
+	ck_assert_uint_eq(total(read), 1000);
+	pv_profile_destroy(read);
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_int_eq(unlink(names[i]), 0);
 }
 END_TEST
 
@@ -462,6 +502,7 @@ int main(void)
 	suite_add_tcase(suite, tcase);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, through_a_file_without_a_name);
+	tcase_add_test(tcase, kept_under_a_name);
 	tcase_add_test(tcase, in_sight_from_the_start);
 	tcase_add_test(tcase, flushed_once_a_second);
 	tcase_add_test(tcase, stacks_are_forgotten);
