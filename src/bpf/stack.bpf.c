@@ -17,9 +17,9 @@ static inline long pv_read(struct pv_ctx *c, void *dst, __u32 n, __u64 addr)
 	return bpf_copy_from_user_task(dst, n, (const void *)addr, c->home, 0);
 }
 
-static inline long pv_read_stack(struct pv_ctx *c, __u64 *pair, __u64 addr)
+static inline long pv_read_stack(struct pv_ctx *c, __u64 *words, __u32 n, __u64 addr)
 {
-	return pv_read(c, pair, 16, addr);
+	return pv_read(c, words, 8 * n, addr);
 }
 
 #include "bpf/home.bpf.h"

@@ -31,9 +31,9 @@ static inline long pv_read(struct pv_ctx *c, void *dst, __u32 n, __u64 addr)
 	return pv_mem_read(snap->source.mem, dst, n, addr);
 }
 
-static inline long pv_read_stack(struct pv_ctx *c, __u64 *pair, __u64 addr)
+static inline long pv_read_stack(struct pv_ctx *c, __u64 *words, __u32 n, __u64 addr)
 {
-	return pv_read(c, pair, 16, addr);
+	return pv_read(c, words, 8 * n, addr);
 }
 
 static inline long pv_loop(__u32 n, long (*fn)(__u32 i, void *ctx), struct pv_ctx *c)

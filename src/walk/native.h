@@ -112,25 +112,23 @@ static inline __u64 pv_nat_word(const struct pv_walk *w, __u64 pc, bool mapped)
 	return PV_NAT_RAW | (pc & PV_NAT_ADDRESS);
 }
 
-/* Appends the frame at pc; its flags can be completed later through the last word. */
-static inline void pv_nat_push(struct pv_walk *w, __u64 pc, __u64 word)
+/* Appends the frame at pc; its flags can be completed later through the last word.  False: full. */
+static inline bool pv_nat_push(struct pv_walk *w, __u64 pc, __u64 word)
 {
 	__u32 i = w->sample.n_native;
 
 	if (i >= PV_NATIVE_FRAMES_MAX) {
 		pv_nat_fail(w, PV_LOSS_NAT_DEPTH, pc);
-		return;
+		return false;
 	}
-	i += 2 * (__u32)w->sample.n_python + w->sample.n_kernel;
-	w->words[i & (PV_WALK_WORDS - 1)] = word;
-	w->sample.n_native++;
+	w->words[(w->nat_at + i) & (PV_WALK_WORDS - 1)] = word;
+	w->sample.n_native = i + 1;
+	return true;
 }
 
 static inline void pv_nat_flag_last(struct pv_walk *w, __u64 flags)
 {
-	__u32 i = 2 * (__u32)w->sample.n_python + w->sample.n_kernel + w->sample.n_native - 1;
-
-	w->words[i & (PV_WALK_WORDS - 1)] |= flags;
+	w->words[(w->nat_at + w->sample.n_native - 1) & (PV_WALK_WORDS - 1)] |= flags;
 }
 
 static inline bool pv_nat_in_eval(const struct pv_proc *p, __u64 pc)
@@ -179,7 +177,7 @@ static inline bool pv_nat_at_edge(struct pv_ctx *c, __u64 cfa)
 }
 
 /*
- * Is this frame, which no anchor lies in, in the body of the eval loop?  Its
+ * Is this frame of eval, which no anchor lies in, in the body of its loop?  Its
  * Python frames are then hidden from us (another thread state, of a
  * sub-interpreter).  At its edges, in the prologue and where the frame is
  * being taken down, it has none yet, or no more.
@@ -190,8 +188,7 @@ static inline bool pv_nat_hides_python(struct pv_ctx *c, __u64 lookup, __u64 cfa
 	const struct pv_unwind_row *row = &place->row;
 	const struct pv_proc *p = c->proc;
 
-	if (!p->has_python || p->py.anchor_kind == PV_ANCHOR_NONE || !(place->word & PV_NAT_EVAL) ||
-	    pv_nat_at_edge(c, cfa))
+	if (p->py.anchor_kind == PV_ANCHOR_NONE || pv_nat_at_edge(c, cfa))
 		return false;
 	if (c->w->exact && (lookup - p->eval[0].start < PV_NAT_PROLOGUE ||
 			    (p->eval_row && p->eval_row != pv_nat_cfa_rule(row)))) {
@@ -199,6 +196,12 @@ static inline bool pv_nat_hides_python(struct pv_ctx *c, __u64 lookup, __u64 cfa
 		return false;
 	}
 	return true;
+}
+
+static inline void pv_nat_next_anchor(struct pv_walk *w, __u32 next)
+{
+	w->next_anchor = next;
+	w->anchor = next < w->n_anchors ? w->anchors[next & (PV_WALK_ANCHORS - 1)] : ~0ULL;
 }
 
 /* CFA - anchor is a constant of the binary; a second value forbids bridges. */
@@ -231,14 +234,11 @@ static inline bool pv_nat_match_anchor(struct pv_ctx *c, __u64 cfa, __u64 pc,
 				       const struct pv_walk_row *place)
 {
 	struct pv_walk *w = c->w;
-	__u64 anchor;
+	__u64 anchor = w->anchor;
 
-	if (w->next_anchor >= w->n_anchors)
-		return false;
-	anchor = w->anchors[w->next_anchor & (PV_WALK_ANCHORS - 1)];
 	if (anchor >= cfa || anchor < w->sp)
 		return false;
-	w->next_anchor++;
+	pv_nat_next_anchor(w, w->next_anchor + 1);
 	if (c->proc->py.foreign_cframes && !(place->word & PV_NAT_EVAL))
 		return false;
 	pv_nat_flag_last(w, PV_NAT_ANCHOR);
@@ -248,20 +248,20 @@ static inline bool pv_nat_match_anchor(struct pv_ctx *c, __u64 cfa, __u64 pc,
 }
 
 /* Reads the caller's registers, given the CFA; negative: unreadable, nothing changed. */
-static inline long pv_nat_up(struct pv_ctx *c, __u64 cfa, __u32 rbp_kind, __s32 rbp_off)
+static __attribute__((always_inline)) inline long pv_nat_up(struct pv_ctx *c, __u64 cfa, __u32 rbp_kind, __s32 rbp_off)
 {
 	struct pv_walk *w = c->w;
 	__u64 pair[2] = {}; /* the two words below the CFA: mostly rbp and return address */
 	__u64 bp = w->bp;
 
-	if (pv_read_stack(c, pair, cfa - 16))
+	if (pv_read_stack(c, pair, 2, cfa - 16))
 		return -1;
 	if (rbp_kind == PV_RBP_CFA && rbp_off == -2) {
 		bp = pair[0];
 	} else if (rbp_kind == PV_RBP_CFA || rbp_kind == PV_RBP_AT_RBP) {
 		__u64 at = (rbp_kind == PV_RBP_CFA ? cfa : w->bp) + 8 * (__s64)rbp_off;
 
-		if (pv_read(c, &bp, 8, at))
+		if (pv_read_stack(c, &bp, 1, at))
 			return -1;
 	}
 	w->pc = pair[1];
@@ -338,7 +338,7 @@ static inline long pv_nat_break(struct pv_ctx *c, __u32 loss, __u64 addr)
 	struct pv_walk *w = c->w;
 	const struct pv_proc *p = c->proc;
 	__s32 distance = p->reanchor_cfa;
-	__u64 anchor, cfa, pc = p->reanchor_pc;
+	__u64 cfa, pc = p->reanchor_pc;
 	bool mapped;
 
 	w->sample.nat_loss = loss;
@@ -351,17 +351,15 @@ static inline long pv_nat_break(struct pv_ctx *c, __u32 loss, __u64 addr)
 		pv_nat_fail(w, loss, addr);
 		return 1;
 	}
-	anchor = w->anchors[w->next_anchor & (PV_WALK_ANCHORS - 1)];
-	cfa = anchor + distance;
+	cfa = w->anchor + distance;
 	if (cfa <= w->sp) {
 		pv_nat_fail(w, loss, addr);
 		return 1;
 	}
 	mapped = pv_nat_find_mapping(c, pc);
-	pv_nat_push(w, pc, pv_nat_word(w, pc, mapped) | PV_NAT_BREAK | PV_NAT_ANCHOR);
-	if (w->nat_done)
+	if (!pv_nat_push(w, pc, pv_nat_word(w, pc, mapped) | PV_NAT_BREAK | PV_NAT_ANCHOR))
 		return 1;
-	w->next_anchor++;
+	pv_nat_next_anchor(w, w->next_anchor + 1);
 	w->sample.flags |= PV_SAMPLE_REANCHORED;
 	if (pv_nat_up(c, cfa, PV_RBP_CFA, p->reanchor_rbp))
 		pv_nat_fail(w, PV_LOSS_NAT_READ, cfa);
@@ -397,36 +395,28 @@ static inline bool pv_nat_epilogue_row(struct pv_ctx *c, __u64 pc, struct pv_unw
 }
 
 /*
- * What is known of the place at lookup: remembered, or looked up.  Returns NULL if it has no
- * row; word_ret is there all the same.
+ * Looks up what is known of the place at lookup: its word is there in any case; 0, or why it has
+ * no row.  Apart from the step, which so stays small: mostly the place is remembered.
  */
-static inline const struct pv_walk_row *pv_nat_place(struct pv_ctx *c, __u64 lookup,
-						     __u64 *word_ret, __u32 *loss_ret)
+static __attribute__((noinline)) __u32 pv_nat_look_up(struct pv_ctx *c, struct pv_walk_row *place,
+						      __u64 lookup)
 {
 	struct pv_walk *w = c->w;
-	struct pv_walk_row *place = &w->rows[(lookup ^ lookup >> 9) & (PV_WALK_ROWS - 1)];
-	bool mapped;
+	bool mapped = pv_nat_find_mapping(c, lookup);
 
-	if (place->lookup == lookup && place->serial == c->proc->serial && place->serial) {
-		*word_ret = place->word & ~PV_NAT_EVAL;
-		return place;
-	}
-	mapped = pv_nat_find_mapping(c, lookup);
 	place->serial = 0;
 	place->lookup = lookup;
 	place->word = pv_nat_word(w, lookup, mapped);
-	*word_ret = place->word;
-	*loss_ret = mapped ? PV_LOSS_NAT_NOROW : PV_LOSS_NAT_NOMAP;
 	if (!mapped)
-		return NULL;
+		return PV_LOSS_NAT_NOMAP;
 	if (!w->mapping.object)
-		return pv_nat_epilogue_row(c, w->pc, &place->row) ? place : NULL;
+		return pv_nat_epilogue_row(c, w->pc, &place->row) ? 0 : PV_LOSS_NAT_NOROW;
 	if (!pv_nat_find_row(c, lookup, &place->row))
-		return NULL;
+		return PV_LOSS_NAT_NOROW;
 	if (c->proc->has_python && pv_nat_in_eval(c->proc, lookup))
 		place->word |= PV_NAT_EVAL;
 	place->serial = c->proc->serial;
-	return place;
+	return 0;
 }
 
 /* The word of a frame, given that of its lookup, which may be one byte before it. */
@@ -446,37 +436,38 @@ static long pv_nat_step(__u32 index, void *arg)
 {
 	struct pv_ctx *c = arg;
 	struct pv_walk *w = c->w;
-	const struct pv_walk_row *place;
-	__u64 pc = w->pc, lookup, cfa, word = 0;
-	__u32 loss = PV_LOSS_NAT_NOROW;
+	struct pv_walk_row *place;
+	/* a return address belongs to the call before it */
+	__u64 pc = w->pc, lookup = pc - 1 + w->exact, cfa, word;
+	__u32 loss = 0, kind;
 
 	(void)index;
-	if (w->nat_done)
+	place = &w->rows[(lookup ^ lookup >> 9) & (PV_WALK_ROWS - 1)];
+	if (place->lookup != lookup || place->serial != c->proc->serial || !place->serial)
+		loss = pv_nat_look_up(c, place, lookup);
+	word = pv_nat_frame_word(w, place->word & ~PV_NAT_EVAL);
+	if (w->nat_ranges &&
+	    (loss ? pv_nat_in_eval(c->proc, lookup) : !!(place->word & PV_NAT_EVAL)))
+		word |= PV_NAT_ANCHOR;
+	if (!pv_nat_push(w, pc, word))
 		return 1;
-	/* a return address belongs to the call before it */
-	lookup = w->exact ? pc : pc - 1;
-	place = pv_nat_place(c, lookup, &word, &loss);
-	pv_nat_push(w, pc, pv_nat_frame_word(w, word));
-	if (w->nat_done)
-		return 1;
-	if (pv_nat_by_range(c) &&
-	    (place ? !!(place->word & PV_NAT_EVAL) : pv_nat_in_eval(c->proc, lookup)))
-		pv_nat_flag_last(w, PV_NAT_ANCHOR);
-	if (!place)
+	if (loss)
 		return pv_nat_break(c, loss, pc);
-	if ((place->row.kinds & 15) == PV_CFA_END) {
+	kind = place->row.kinds & 15;
+	if (kind == PV_CFA_END) {
 		w->sample.flags |= PV_SAMPLE_NAT_END;
 		w->nat_done = 1;
 		return 1;
 	}
-	if ((place->row.kinds & 15) == PV_CFA_SIGRETURN) {
+	if (kind == PV_CFA_SIGRETURN) {
 		pv_nat_sigreturn(c);
 		return w->nat_done != 0;
 	}
 	cfa = pv_nat_cfa(c, &place->row, pc, &loss);
 	if (!cfa || cfa <= w->sp)
 		return pv_nat_break(c, cfa ? PV_LOSS_NAT_BADCFA : loss, pc);
-	if (!pv_nat_match_anchor(c, cfa, pc, place) && pv_nat_hides_python(c, lookup, cfa, place))
+	if (!pv_nat_match_anchor(c, cfa, pc, place) && place->word & PV_NAT_EVAL &&
+	    pv_nat_hides_python(c, lookup, cfa, place))
 		pv_nat_flag_last(w, PV_NAT_EVAL);
 	if (pv_nat_up(c, cfa, place->row.kinds >> 4, place->row.rbp_off))
 		return pv_nat_break(c, PV_LOSS_NAT_READ, cfa);
@@ -486,6 +477,11 @@ static long pv_nat_step(__u32 index, void *arg)
 /* The whole native half of a sample; after the Python and the kernel half. */
 static inline void pv_walk_native(struct pv_ctx *c)
 {
+	struct pv_walk *w = c->w;
+
+	w->nat_at = 2 * (__u32)w->sample.n_python + w->sample.n_kernel;
+	w->nat_ranges = pv_nat_by_range(c);
+	pv_nat_next_anchor(w, w->next_anchor);
 	pv_loop(PV_NATIVE_FRAMES_MAX + 1, pv_nat_step, c);
 }
 

@@ -11,8 +11,9 @@
  *
  *   long pv_read(struct pv_ctx *c, void *dst, __u32 n, __u64 addr);
  *	0, or negative: nothing usable in dst
- *   long pv_read_stack(struct pv_ctx *c, __u64 *pair, __u64 addr);
- *	the same for two words of the thread's native stack, which a home may have read before
+ *   long pv_read_stack(struct pv_ctx *c, __u64 *words, __u32 n, __u64 addr);
+ *	the same for one or two words of the thread's native stack, which a home may have
+ *	read before
  *   long pv_loop(__u32 n, long (*fn)(__u32 i, void *ctx), struct pv_ctx *c);
  *	calls fn until it returns 1, n times at most
  *   const struct pv_mapping *pv_env_mapping(struct pv_ctx *c, __u32 index);
@@ -51,7 +52,9 @@ enum {
 	PV_WALK_CODES = 32,         /* power of two, code objects remembered within a sample */
 	PV_WALK_NEW = 256,          /* power of two, code objects first seen in one sample */
 	PV_WALK_ROWS = 512,         /* power of two, places in native code remembered */
-	PV_WALK_STACK = 1024,       /* power of two below a page, bytes of stack read at once */
+	PV_WALK_STACK = 1024,       /* power of two, a page at most, bytes of stack read at once */
+	PV_WALK_STACK_BLOCKS = 16,  /* power of two, so many of them are kept */
+	PV_WALK_STACK_BYTES = PV_WALK_STACK * PV_WALK_STACK_BLOCKS,
 	PV_WALK_LINES = 128,        /* power of two, bytes copied of a line table's head */
 	PV_WALK_COST_MAX = 2000000, /* ns */
 	PV_WALK_STATES = 4,         /* power of two, thread states of one thread with frames */
@@ -94,10 +97,11 @@ struct pv_walk_row {
 };
 PV_STATIC_ASSERT(sizeof(struct pv_walk_row) == 32, "two of them in a cache line");
 
+/*
+ * What is used all the time stands within 32 KiB of the start, as far as an instruction of
+ * BPF can reach: what is behind costs another instruction each time.
+ */
 struct pv_walk {
-	struct pv_event_sample sample; /* with words: the record as it is emitted */
-	__u64 words[PV_WALK_WORDS];
-
 	__u64 serial;                    /* counts samples of this scratch */
 	__u64 last_end_ns, mean_cost_ns; /* of the samples before, see pv_walk_spare() */
 
@@ -106,6 +110,7 @@ struct pv_walk {
 
 	/* the Python walk */
 	__u64 tstate, frame, cframe, root_cframe;
+	__u64 cframe_next; /* 3.11, 3.12: the one that cframe names as previous */
 	__u64 own_at, own_next, own_interp,
 		own_interp_next; /* of walk/own.h: the lists of thread states */
 	__u32 own_done, own_active;
@@ -120,13 +125,12 @@ struct pv_walk {
 	__u32 cycle_power, cycle_steps;
 	__u32 run_frames; /* frames of the current run so far */
 	__u32 py_done;
-	__u64 anchors[PV_WALK_ANCHORS];
 	__u32 n_anchors;
+	__u64 file_sum, file_sum_of, file_sum_serial; /* of walk/code.h: of the last file name */
 	__u8 tstate_bytes[PV_WALK_TSTATE + PV_WALK_PAD];
 	__u8 frame_bytes[PV_WALK_FRAME + PV_WALK_PAD];
 	__u8 code_bytes[PV_WALK_CODE + PV_WALK_PAD];
 	__u8 line_bytes[PV_WALK_LINES + PV_WALK_PAD];
-	__u64 file_sum, file_sum_of, file_sum_serial; /* of walk/code.h: of the last file name */
 	struct pv_walk_code codes[PV_WALK_CODES];
 
 	/* walk/tasks.h: running tasks, and the frames of their coroutines */
@@ -138,26 +142,37 @@ struct pv_walk {
 	__u8 dict_keys[PV_WALK_DICT + PV_WALK_PAD];
 	__u64 name_head[PV_WALK_NAME_HEAD / 8];
 
+	/* the native walk */
+	struct pv_mapping mapping; /* of the last pc; end = 0: none */
+	__u64 anchor;              /* anchors[next_anchor], all ones: none is left */
+	__u32 exact;               /* 1: pc is exact, 0: it is a return address */
+	__u32 nat_done;
+	__u32 next_anchor;
+	__u32 nat_at;     /* where native[] begins in words */
+	__u32 nat_ranges; /* eval frames are known by their pc alone */
+	__u32 in_window;  /* of walk/window.h */
+	struct pv_walk_row rows[PV_WALK_ROWS];
+
+	struct pv_event_sample sample; /* with words: the record as it is emitted */
+	__u64 words[PV_WALK_WORDS];
+
 	/* code objects to be copied after the walk */
-	__u64 new_code[PV_WALK_NEW];
-	__u64 new_key[PV_WALK_NEW];
 	__u32 n_new;
 	__u32 copy_i, copy_piece, copy_offset, copy_failed, copy_failures, copy_total;
 	__u64 copy_data[PV_PIECE_MAX];
 	struct pv_event_code copy_code;
 	struct pv_event_piece copy_header; /* with copy_bytes: the record of a piece */
 	__u8 copy_bytes[PV_PIECE_BYTES];
+	__u64 new_code[PV_WALK_NEW];
+	__u64 new_key[PV_WALK_NEW];
 
-	/* the native walk */
-	struct pv_mapping mapping; /* of the last pc; end = 0: none */
-	__u32 exact;               /* pc is exact, not a return address */
-	__u32 nat_done;
-	__u32 next_anchor;
-	__u32 in_window; /* of walk/window.h */
-	struct pv_walk_row rows[PV_WALK_ROWS];
-	__u64 stack_at, stack_serial; /* of pv_read_stack(): where stack_bytes are from, and when */
-	__u8 stack_bytes[PV_WALK_STACK + PV_WALK_PAD];
+	__u64 anchors[PV_WALK_ANCHORS];
+	__u64 stack_at[PV_WALK_STACK_BLOCKS]; /* of pv_read_stack(): what stack_bytes has; 1: none */
+	__u8 stack_bytes[PV_WALK_STACK_BYTES + PV_WALK_PAD];
 };
+#ifdef __bpf__
+PV_STATIC_ASSERT(__builtin_offsetof(struct pv_walk, words) < 32768, "what is used all the time");
+#endif
 
 /* What every function of a walk needs; lives on the (BPF) stack. */
 struct pv_ctx {
@@ -168,10 +183,15 @@ struct pv_ctx {
 
 /*
  * A load at an untrusted offset of a masked buffer.  BPF may load a map value
- * unaligned, and its compiler would make single bytes of a copy; C may not.
+ * unaligned; C may not.  The pointer to void hides from clang that the bytes are
+ * declared as such: it knows them for unaligned, and would load them one by one.
  */
 #ifdef __bpf__
-#define PV_FIELD(type, bytes, size, offset) (*(type *)&(bytes)[(offset) & ((size)-1)])
+#define PV_FIELD(type, bytes, size, offset)                                                        \
+	({                                                                                         \
+		const void *_field = &(bytes)[(offset) & ((size)-1)];                              \
+		*(const type *)_field;                                                             \
+	})
 #else
 #define PV_FIELD(type, bytes, size, offset)                                                        \
 	({                                                                                         \
@@ -236,6 +256,8 @@ static inline void pv_walk_end(struct pv_walk *w, __u64 now_ns)
 /* Everything that must not survive from the last sample of this scratch. */
 static inline void pv_walk_begin(struct pv_walk *w)
 {
+	__u32 i;
+
 	w->serial++;
 	w->sample.flags = 0;
 	w->sample.n_kernel = w->sample.n_native = w->sample.n_python = w->sample.n_runs = 0;
@@ -250,6 +272,8 @@ static inline void pv_walk_begin(struct pv_walk *w)
 	w->run_frames = 0;
 	w->mapping.end = 0;
 	w->exact = 1;
+	for (i = 0; i < PV_WALK_STACK_BLOCKS; i++)
+		w->stack_at[i] = 1;
 }
 
 /* Size of the finished record in bytes. */
