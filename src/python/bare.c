@@ -166,7 +166,7 @@ static struct pv_err *by_scan(struct pv_mem *mem, const struct pv_python_module 
 	char source[128];
 
 	/* no debug offsets: an error from 3.13 on */
-	err = pv_pylayout_find(version, NULL, 0, &scan.proc.py, source, sizeof(source));
+	err = pv_pylayout_find(version, NULL, 0, &scan.proc.py, NULL, source, sizeof(source));
 	if (err)
 		return err;
 	if (scan.proc.py.own_kind != PV_OWN_TSS)

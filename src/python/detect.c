@@ -146,7 +146,8 @@ static struct pv_err *find_layout(struct pv_mem *mem, const struct pv_interprete
 			debug_offsets = buffer;
 	}
 	err = pv_pylayout_find(version, debug_offsets, debug_offsets ? sizeof(buffer) : 0,
-			       &ret->proc.py, ret->sources.layout, sizeof(ret->sources.layout));
+			       &ret->proc.py, &ret->tasks, ret->sources.layout,
+			       sizeof(ret->sources.layout));
 	if (err)
 		return err;
 	return find_build_kind(interpreter, ret);

@@ -52,7 +52,8 @@ struct pv_python {
 	bool apart; /* its data are copies in the executable: they move by themselves */
 	/* sys.modules when it was last searched for _asyncio in vain: its entries, their number */
 	uint64_t modules_at, modules_n;
-	struct pv_proc proc; /* everything but generation and maps_* filled in */
+	struct pv_tasklayout tasks; /* of this build; proc.tasks.at only where they are wanted */
+	struct pv_proc proc;        /* everything but generation and maps_* filled in */
 	/* the garbage collector's function, as addresses in the process; empty = unused */
 	struct pv_range collector[PV_COLLECTOR_PARTS_MAX];
 	struct pv_python_sources sources;

@@ -75,6 +75,9 @@ struct pv_err *pv_python_own(struct pv_mem *mem, const struct pv_python_module *
 struct pv_err *pv_python_variables(const struct pv_python_module *code, struct pv_proc *proc,
 				   uint64_t *initialized_ret);
 
+/* thread.c: the interpreter whose id is 0; 0: there is none yet, or it is not to be read. */
+uint64_t pv_python_main_interpreter(struct pv_mem *mem, const struct pv_proc *proc);
+
 /*
  * thread.c: follows the pointers as the walkers will.  initialized: address of the
  * int that says that Py_Initialize() is done.  *ret: an interpreter with a thread

@@ -12,7 +12,8 @@
 
 /* What layouts.inc holds of one minor version. */
 struct pv_pyoffsets {
-	struct pv_pylayout py;   /* the offsets only */
+	struct pv_pylayout py; /* the offsets only */
+	struct pv_tasklayout tasks;
 	uint32_t rt_initialized; /* int _PyRuntime.initialized */
 	uint32_t co_size;        /* sizeof(PyCodeObject) */
 };
@@ -25,7 +26,7 @@ struct debug_field {
 	enum { STRUCT_SIZE, OFFSET, NO_OFFSET } what;
 	uint8_t bytes;   /* of the field in the struct */
 	uint8_t width;   /* of our member: 2, 4; 0 = we do not use it */
-	uint16_t member; /* its offset in struct pv_pylayout */
+	uint16_t member; /* its offset in struct pv_pyoffsets */
 };
 
 #define SIZE                                                                                       \
@@ -43,8 +44,8 @@ struct debug_field {
 	}
 #define USE(bytes, name)                                                                           \
 	{                                                                                          \
-		OFFSET, bytes, sizeof(((struct pv_pylayout *)NULL)->name),                         \
-			offsetof(struct pv_pylayout, name)                                         \
+		OFFSET, bytes, sizeof(((struct pv_pyoffsets *)NULL)->name),                        \
+			offsetof(struct pv_pyoffsets, name)                                        \
 	}
 
 #include "python/layouts.inc"
@@ -158,7 +159,7 @@ static struct pv_err *refuse_version(uint32_t version_hex)
 			     version, to);
 }
 
-static void member_set(struct pv_pylayout *layout, const struct debug_field *field, uint64_t value)
+static void member_set(struct pv_pyoffsets *layout, const struct debug_field *field, uint64_t value)
 {
 	char *member = (char *)layout + field->member;
 
@@ -173,7 +174,7 @@ static void member_set(struct pv_pylayout *layout, const struct debug_field *fie
  * size of its struct, as CPython's own reader does (Modules/_remote_debugging).
  */
 static struct pv_err *debug_read(const struct pv_pyversion *version, const void *debug_offsets,
-				 size_t n, struct pv_pylayout *ret, uint64_t *code_size_ret)
+				 size_t n, struct pv_pyoffsets *ret, uint64_t *code_size_ret)
 {
 	const uint8_t *at = (const uint8_t *)debug_offsets + sizeof(struct debug_head);
 	uint64_t size = 0;
@@ -206,7 +207,7 @@ static struct pv_err *debug_read(const struct pv_pyversion *version, const void 
 					     (unsigned long long)size);
 		if (field->width)
 			member_set(ret, field, value);
-		if (field->width && field->member == offsetof(struct pv_pylayout, co_filename))
+		if (field->width && field->member == offsetof(struct pv_pyoffsets, py.co_filename))
 			*code_size_ret = size;
 	}
 	return NULL;
@@ -235,19 +236,45 @@ static struct pv_err *check_free_threaded(const struct pv_pylayout *table,
  * that says otherwise is none, or lies, and what it says could not be told from the truth, as
  * when two pointers to strings have changed places.
  */
-static struct pv_err *check_frozen(const struct pv_pylayout *known, const struct pv_pylayout *got)
+static struct pv_err *check_frozen(const struct pv_pyoffsets *known, const struct pv_pyoffsets *got)
 {
 	static const struct {
 		size_t member;
 		const char *name;
 	} frozen[] = {
-#define FROZEN(member) { offsetof(struct pv_pylayout, member), #member }
-		FROZEN(fr_previous),    FROZEN(fr_code),          FROZEN(fr_instr),
-		FROZEN(fr_owner),       FROZEN(co_filename),      FROZEN(co_name),
-		FROZEN(co_qualname),    FROZEN(co_linetable),     FROZEN(co_firstlineno),
-		FROZEN(ob_type),        FROZEN(co_code_adaptive), FROZEN(var_size),
-		FROZEN(bytes_data),     FROZEN(str_length),       FROZEN(str_state),
+#define FROZEN(member) { offsetof(struct pv_pyoffsets, py.member), #member }
+#define FROZEN_TASK(member)                                                                        \
+	{                                                                                          \
+		offsetof(struct pv_pyoffsets, tasks.member), #member                               \
+	}
+		FROZEN(fr_previous),
+		FROZEN(fr_code),
+		FROZEN(fr_instr),
+		FROZEN(fr_owner),
+		FROZEN(co_filename),
+		FROZEN(co_name),
+		FROZEN(co_qualname),
+		FROZEN(co_linetable),
+		FROZEN(co_firstlineno),
+		FROZEN(ob_type),
+		FROZEN(co_code_adaptive),
+		FROZEN(var_size),
+		FROZEN(bytes_data),
+		FROZEN(str_length),
+		FROZEN(str_state),
 		FROZEN(str_ascii_data),
+		FROZEN_TASK(coro_frame),
+		FROZEN_TASK(coro_state),
+		FROZEN_TASK(frame_stackpointer),
+		FROZEN_TASK(type_name),
+		FROZEN_TASK(type_basicsize),
+		FROZEN_TASK(type_flags),
+		FROZEN_TASK(dict_keys),
+		FROZEN_TASK(long_tag),
+		FROZEN_TASK(long_digits),
+		FROZEN_TASK(set_mask),
+		FROZEN_TASK(set_table),
+#undef FROZEN_TASK
 #undef FROZEN
 	};
 
@@ -267,7 +294,7 @@ static struct pv_err *check_frozen(const struct pv_pylayout *known, const struct
 }
 
 static struct pv_err *debug_apply(const struct pv_pyversion *version, uint32_t version_hex,
-				  const void *debug_offsets, size_t n, struct pv_pylayout *layout)
+				  const void *debug_offsets, size_t n, struct pv_pyoffsets *layout)
 {
 	struct debug_head head;
 	uint64_t code_size = 0;
@@ -293,8 +320,8 @@ static struct pv_err *debug_apply(const struct pv_pyversion *version, uint32_t v
 				     "PyCodeObject has %llu bytes, not the known %u: an unknown "
 				     "build of this version",
 				     (unsigned long long)code_size, version->offsets->co_size);
-	err = check_frozen(&version->offsets->py, layout);
-	return err ? err : check_free_threaded(&version->offsets->py, layout);
+	err = check_frozen(version->offsets, layout);
+	return err ? err : check_free_threaded(&version->offsets->py, &layout->py);
 }
 
 /* Whether it is a list at all is for later. */
@@ -368,11 +395,12 @@ uint32_t pv_pylayout_initialized_offset(uint32_t version_hex, bool free_threaded
 }
 
 struct pv_err *pv_pylayout_find(uint32_t version_hex, const void *debug_offsets, size_t n,
-				struct pv_pylayout *ret, char *source, size_t source_size)
+				struct pv_pylayout *ret, struct pv_tasklayout *tasks_ret,
+				char *source, size_t source_size)
 {
 	bool free_threaded = says_free_threaded(debug_offsets, n);
 	const struct pv_pyversion *version = version_find(version_hex, free_threaded);
-	struct pv_pylayout layout;
+	struct pv_pyoffsets layout;
 	struct pv_err *err;
 	char name[16];
 
@@ -384,26 +412,28 @@ struct pv_err *pv_pylayout_find(uint32_t version_hex, const void *debug_offsets,
 		return pv_err_create(PV_ERR_NOPROC,
 				     "CPython 0x%08x is a pre-release of %s: not supported",
 				     version_hex, name);
-	layout = version->offsets->py;
-	layout.version_hex = version_hex;
-	layout.frame_kind = version->frame_kind;
-	layout.anchor_kind = version->anchor_kind;
-	layout.instr_kind = version->instr_kind;
-	layout.linetable_kind = version->linetable_kind;
-	layout.code_tag_mask = version->code_tag_mask;
-	layout.owner_boundary = version->owner_boundary;
-	layout.owner_generator = version->owner_generator;
-	layout.own_kind = version->own_kind;
-	layout.free_threaded = version->free_threaded;
+	layout = *version->offsets;
+	layout.py.version_hex = version_hex;
+	layout.py.frame_kind = version->frame_kind;
+	layout.py.anchor_kind = version->anchor_kind;
+	layout.py.instr_kind = version->instr_kind;
+	layout.py.linetable_kind = version->linetable_kind;
+	layout.py.code_tag_mask = version->code_tag_mask;
+	layout.py.owner_boundary = version->owner_boundary;
+	layout.py.owner_generator = version->owner_generator;
+	layout.py.own_kind = version->own_kind;
+	layout.py.free_threaded = version->free_threaded;
 	if (version->debug) {
 		err = debug_apply(version, version_hex, debug_offsets, n, &layout);
 		if (err)
 			return pv_err_wrap(err, "CPython %s", name);
 	}
-	if (!lengths_set(&layout))
+	if (!lengths_set(&layout.py))
 		return pv_err_create(PV_ERR_NOPROC,
 				     "CPython %s: its structs are larger than expected", name);
-	*ret = layout;
+	*ret = layout.py;
+	if (tasks_ret)
+		*tasks_ret = layout.tasks;
 	snprintf(source, source_size, "%stable %s%s%s",
 		 version->debug ? "_Py_DebugOffsets, completed from " : "", name,
 		 free_threaded ? "t" : "",

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/asyncio.h"
 #include "abi/layout.h"
 #include "base/err.h"
 
@@ -19,9 +20,11 @@
  * _PyRuntime (NULL, 0 before 3.13), which also tell a free-threaded build.  Unknown or
  * not validating: PV_ERR_NOPROC with the reason.  source gets a short text ("table 3.11",
  * "_Py_DebugOffsets"), with "unverified layout" where no such interpreter was ever read.
+ * tasks_ret: what asyncio's tasks need beside; or NULL.
  */
 struct pv_err *pv_pylayout_find(uint32_t version_hex, const void *debug_offsets, size_t n,
-				struct pv_pylayout *ret, char *source, size_t source_size);
+				struct pv_pylayout *ret, struct pv_tasklayout *tasks_ret,
+				char *source, size_t source_size);
 
 /* Was no interpreter of this kind ever read?  Then its layout is from headers alone. */
 bool pv_pylayout_is_unverified(const struct pv_pylayout *layout);

@@ -338,32 +338,39 @@ static enum look look_runtime(struct look_state *state)
 	return LOOK_BAD;
 }
 
+uint64_t pv_python_main_interpreter(struct pv_mem *mem, const struct pv_proc *proc)
+{
+	uint64_t interp, id;
+
+	if (pv_mem_read_u64(mem, proc->runtime + proc->py.rt_interpreters_head, &interp))
+		return 0;
+	for (unsigned int i = 0; interp && i < PV_INTERPRETERS_MAX; i++) {
+		if (pv_mem_read_u64(mem, interp + proc->py.is_id, &id))
+			return 0;
+		if (!id)
+			return interp;
+		if (pv_mem_read_u64(mem, interp + proc->py.is_next, &interp))
+			return 0;
+	}
+	return 0;
+}
+
 enum pv_gil pv_python_gil(struct pv_mem *mem, const struct pv_proc *proc)
 {
 	const struct pv_pylayout *py = &proc->py;
-	uint64_t interp, id, gil;
+	uint64_t interp, gil;
 	uint32_t enabled;
 
 	if (!py->free_threaded)
 		return PV_GIL_THERE;
-	if (py->gil_enabled == PV_OFF_NONE ||
-	    pv_mem_read_u64(mem, proc->runtime + py->rt_interpreters_head, &interp))
+	if (py->gil_enabled == PV_OFF_NONE)
 		return PV_GIL_UNKNOWN;
-	for (unsigned int i = 0; interp && i < PV_INTERPRETERS_MAX; i++) {
-		if (pv_mem_read_u64(mem, interp + py->is_id, &id))
-			return PV_GIL_UNKNOWN;
-		if (id != 0) {
-			if (pv_mem_read_u64(mem, interp + py->is_next, &interp))
-				return PV_GIL_UNKNOWN;
-			continue;
-		}
-		/* 3.13 Include/internal/pycore_gil.h: 0, a count, or INT_MAX */
-		if (pv_mem_read_u64(mem, interp + py->is_ceval_gil, &gil) ||
-		    pv_mem_read_u32(mem, gil + py->gil_enabled, &enabled))
-			return PV_GIL_UNKNOWN;
-		return enabled ? PV_GIL_THERE : PV_GIL_NONE;
-	}
-	return PV_GIL_UNKNOWN;
+	interp = pv_python_main_interpreter(mem, proc);
+	/* 3.13 Include/internal/pycore_gil.h: 0, a count, or INT_MAX */
+	if (!interp || pv_mem_read_u64(mem, interp + py->is_ceval_gil, &gil) ||
+	    pv_mem_read_u32(mem, gil + py->gil_enabled, &enabled))
+		return PV_GIL_UNKNOWN;
+	return enabled ? PV_GIL_THERE : PV_GIL_NONE;
 }
 
 unsigned int pv_python_interpreters(struct pv_mem *mem, const struct pv_proc *proc)

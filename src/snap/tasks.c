@@ -13,12 +13,12 @@
 
 #include "abi/process.h"
 #include "base/map.h"
+#include "python/detect.h"
 #include "snap/snap.h"
 #include "target/mem.h"
 
 enum {
 	LOOKS = 6,
-	INTERPRETERS_MAX = 256,
 	THREADS_MAX = 8192,
 	TASKS_MAX = 1 << 16,
 	FRAMES_MAX = 64,   /* of one task */
@@ -27,13 +27,6 @@ enum {
 	SET_CHUNK = 64, /* slots that are read at once */
 	/* Of one look, slots of sets included: 65,536 tasks of five coroutines need 3.3 million. */
 	READS_MAX = 1 << 22,
-	/* PySetObject, setentry: the same in 3.14 and 3.15 with a GIL */
-	SET_MASK = 32,
-	SET_TABLE = 40,
-	/* _PyInterpreterFrame.stackpointer; PyTypeObject.tp_name; what follows PyObject_HEAD */
-	FRAME_STACKPOINTER = 64,
-	TYPE_NAME = 24,
-	WRAPPED = 16,
 	WRAPPERS_MAX = 4,
 };
 
@@ -104,13 +97,13 @@ static uint64_t with_frame(struct look *look, uint64_t object)
 
 	for (unsigned int i = 0; i < WRAPPERS_MAX && object; i++) {
 		if (!read_word(look, object + look->proc->py.ob_type, &type) ||
-		    !read_word(look, type + TYPE_NAME, &name) ||
+		    !read_word(look, type + look->tasks->at.type_name, &name) ||
 		    !read_bytes(look, text, sizeof(text), name, 1))
 			return 0;
 		if (is_one_of(text, sizeof(text), names))
 			return object;
 		if (!is_one_of(text, sizeof(text), wrappers) ||
-		    !read_word(look, object + WRAPPED, &object))
+		    !read_word(look, object + look->tasks->at.object_size, &object))
 			return 0;
 	}
 	return 0;
@@ -122,14 +115,14 @@ enum state {
 	STATE_OTHER, /* not started, or at its end: waits for nothing */
 };
 
-/* gi_frame_state is the byte before gi_iframe's padding: pycore_frame.h, pycore_genobject.h. */
+/* PyFrameState: pycore_frame.h of 3.14 and, where it is numbered anew, of 3.15. */
 static enum state frame_state(struct look *look, uint64_t object, bool *started_ret)
 {
 	bool new = look->proc->py.version_hex >= 0x030f0000;
 	int8_t state = 0;
 
 	*started_ret = false;
-	if (!read_bytes(look, &state, 1, object + look->tasks->gen_frame - 5, 1))
+	if (!read_bytes(look, &state, 1, object + look->tasks->at.coro_state, 1))
 		return STATE_OTHER;
 	*started_ret = new ? state != 0 : state != -3;
 	if (state == (new ? 4 : 0))
@@ -145,7 +138,7 @@ static uint64_t awaited(struct look *look, uint64_t frame)
 	uint64_t top, value;
 	uint32_t slot = look->proc->py.version_hex >= 0x030f0000 ? 2 : 1;
 
-	if (!read_word(look, frame + FRAME_STACKPOINTER, &top) || !top ||
+	if (!read_word(look, frame + look->tasks->at.frame_stackpointer, &top) || !top ||
 	    !read_word(look, top - 8UL * slot, &value))
 		return 0;
 	return value & ~(uint64_t)look->proc->py.code_tag_mask;
@@ -179,7 +172,7 @@ static struct pv_err *add_frames(struct look *look, struct pv_task *task)
 	bool started;
 
 	task->first_frame = look->out->frames.n;
-	if (!read_word(look, task->address + look->tasks->task_coro, &object)) {
+	if (!read_word(look, task->address + look->tasks->at.task_coro, &object)) {
 		task->cut = true;
 		return NULL;
 	}
@@ -190,7 +183,7 @@ static struct pv_err *add_frames(struct look *look, struct pv_task *task)
 			break;
 		}
 		state = frame_state(look, object, &started);
-		object += look->tasks->gen_frame;
+		object += look->tasks->at.coro_frame;
 		err = add_frame(look, object, started);
 		task->n_frames++;
 		task->running = task->running || state == STATE_RUNNING;
@@ -230,8 +223,8 @@ static struct pv_err *add_awaiter_set(struct look *look, struct pv_task *task, u
 	uint64_t mask, table, entries[SET_CHUNK][2]; /* key, hash */
 	struct pv_err *err = NULL;
 
-	if (!read_word(look, set + SET_MASK, &mask) || !read_word(look, set + SET_TABLE, &table) ||
-	    mask >= SET_SLOTS_MAX) {
+	if (!read_word(look, set + look->tasks->at.set_mask, &mask) ||
+	    !read_word(look, set + look->tasks->at.set_table, &table) || mask >= SET_SLOTS_MAX) {
 		task->cut = true;
 		return NULL;
 	}
@@ -358,7 +351,7 @@ static struct pv_err *take_look(struct look *look)
 		err = add_threads(look, interp);
 		if (!err)
 			err = add_list(look, interp + look->tasks->is_list, 0, 0);
-		good = i < INTERPRETERS_MAX && read_word(look, interp + py->is_next, &interp);
+		good = i < PV_INTERPRETERS_MAX && read_word(look, interp + py->is_next, &interp);
 	}
 	look->out->whole = look->out->whole && good && !look->out->too_many;
 	pv_map_deinit(&look->awaiters);

@@ -15,6 +15,7 @@
 #define PV_WALK_TASKS_H
 
 #include "walk/code.h"
+#include "walk/dict.h"
 
 /* A task whose coroutine may be on this stack. */
 static inline void pv_tasks_add(struct pv_ctx *c, __u64 task)
@@ -28,12 +29,12 @@ static inline void pv_tasks_add(struct pv_ctx *c, __u64 task)
 		return;
 	/* one of Python code, which _enter_task() takes, too, is smaller */
 	if (i >= PV_WALK_TASKS || pv_read(c, &type, 8, task + c->proc->py.ob_type) ||
-	    pv_read(c, &size, 8, type + PV_TYPE_BASICSIZE) || size < t->task_size ||
-	    pv_read(c, &frame, 8, task + t->task_coro)) {
+	    pv_read(c, &size, 8, type + t->at.type_basicsize) || size < t->at.task_size ||
+	    pv_read(c, &frame, 8, task + t->at.task_coro)) {
 		w->task_unread = 1;
 		return;
 	}
-	frame += t->gen_frame;
+	frame += t->at.coro_frame;
 	if (!t->frame_is_inside && pv_read(c, &frame, 8, frame)) {
 		w->task_unread = 1;
 		return;
@@ -54,23 +55,6 @@ static long pv_tasks_entry_step(__u32 index, void *arg)
 	return 0;
 }
 
-/* Bytes of a dict's indices, which lie before its entries; negative: not a dict of any keys. */
-static inline __s64 pv_tasks_indices(const struct pv_ctx *c)
-{
-	const __u8 *keys = c->w->dict_keys;
-	__u64 size;
-
-	if (!c->proc->tasks.old_dict) {
-		if (keys[PV_DICT_KIND] || keys[PV_DICT_LOG2_INDEX] > 16)
-			return -1;
-		return 1U << keys[PV_DICT_LOG2_INDEX];
-	}
-	size = PV_FIELD(__u64, keys, PV_WALK_DICT, PV_DICT_OLD_SIZE);
-	if (size > 0xffff)
-		return -1;
-	return size <= 0xff ? size : 2 * size;
-}
-
 /* The running tasks of all threads.  It belongs to whoever holds the GIL, and may be renewed
  * meanwhile. */
 static inline void pv_tasks_of_dict(struct pv_ctx *c)
@@ -81,19 +65,21 @@ static inline void pv_tasks_of_dict(struct pv_ctx *c)
 	__s64 indices;
 	__u64 n;
 
-	if (pv_read(c, &keys, 8, t->running + PV_DICT_KEYS) ||
+	if (pv_read(c, &keys, 8, t->running + t->at.dict_keys) ||
 	    pv_read(c, w->dict_keys, PV_WALK_DICT, keys)) {
 		w->task_unread = 1;
 		return;
 	}
-	n = PV_FIELD(__u64, w->dict_keys, PV_WALK_DICT, t->dict_n);
-	indices = pv_tasks_indices(c);
+	n = PV_FIELD(__u64, w->dict_keys, PV_WALK_DICT, t->at.keys_n);
+	indices = pv_dict_indices(&t->at, w->dict_keys);
 	if (!n)
 		return;
+	/* loops are its keys, so that it is a dict of any keys */
 	if (indices < 0 || n > PV_WALK_TASK_WORDS / 3 ||
+	    pv_dict_entry(&t->at, w->dict_keys) != PV_DICT_ENTRY ||
 	    pv_read(c, w->task_entries, pv_bounded(PV_DICT_ENTRY * n, 8 * PV_WALK_TASK_WORDS),
-		    keys + t->dict_data + indices) ||
-	    pv_read(c, &again, 8, t->running + PV_DICT_KEYS) || again != keys) {
+		    keys + t->at.keys_indices + indices) ||
+	    pv_read(c, &again, 8, t->running + t->at.dict_keys) || again != keys) {
 		w->task_unread = 1;
 		return;
 	}
@@ -208,11 +194,12 @@ static inline void pv_tasks_emit(struct pv_ctx *c, __u64 key, __u64 address, __u
 /* 3.12+: a task that was given no name has its number; 0 = unreadable. */
 static inline __u64 pv_tasks_numbered(struct pv_ctx *c, __u64 key, __u64 name)
 {
+	const struct pv_tasklayout *at = &c->proc->tasks.at;
 	__u64 number = 0, tag = 0;
 	__u32 digits[2] = {};
 
-	if (pv_read(c, &tag, 8, name + PV_LONG_TAG) || tag >> 3 > 2 ||
-	    pv_read(c, digits, 8, name + PV_LONG_DIGITS))
+	if (pv_read(c, &tag, 8, name + at->long_tag) || tag >> 3 > 2 ||
+	    pv_read(c, digits, 8, name + at->long_digits))
 		return 0;
 	if (tag >> 3 > 0)
 		number = digits[0];
@@ -230,18 +217,19 @@ static inline __u64 pv_tasks_numbered(struct pv_ctx *c, __u64 key, __u64 name)
  */
 static inline __u64 pv_tasks_name(struct pv_ctx *c, __u64 task)
 {
+	const struct pv_tasklayout *at = &c->proc->tasks.at;
 	struct pv_walk *w = c->w;
 	struct pv_py_string string = {};
 	__u64 name = 0, flags = 0, key, data, bytes;
 	__u32 kind, n, head, i;
 
 	key = pv_mix(0x6e616d657461736bULL, (__u64)w->sample.pid << 32 | w->sample.generation);
-	if (pv_read(c, &name, 8, task + c->proc->tasks.task_name) ||
+	if (pv_read(c, &name, 8, task + at->task_name) ||
 	    pv_read(c, &string, sizeof(string), name + c->proc->py.ob_type))
 		return 0;
 	if (string.type != c->proc->unicode_type) {
-		if (c->proc->py.version_hex < 0x030c0000 ||
-		    pv_read(c, &flags, 8, string.type + PV_TYPE_FLAGS) || !(flags & PV_TYPE_LONG))
+		if (at->long_tag == PV_OFF_NONE ||
+		    pv_read(c, &flags, 8, string.type + at->type_flags) || !(flags & PV_TYPE_LONG))
 			return 0;
 		return pv_tasks_numbered(c, key, name);
 	}

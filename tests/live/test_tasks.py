@@ -24,7 +24,6 @@ def check(victim, stacks, summary):
 	return (truth, *tasks_check.check(truth, stacks, summary))
 
 
-@pytest.mark.gil
 def test_names(interp, target):
 	if interp.version < (3, 8):
 		victim = target(interp, "waits.py", "sleep")
@@ -101,7 +100,6 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.gil
 @pytest.mark.minor((3, 14), (3, 15))
 def test_tasks_of_interpreters_within(interp, spawn):
 	"""A task that runs code of a sub-interpreter, which has one of its own: both are named."""
@@ -141,7 +139,6 @@ def in_order(tasks):
 	return sorted(tasks, key=lambda t: json.dumps(t, sort_keys=True))
 
 
-@pytest.mark.gil
 @pytest.mark.minor((3, 14), (3, 15))
 def test_all_tasks(interp, target):
 	"""Names, coroutines with lines, and who waits for whom, as the interpreter itself says."""
@@ -166,7 +163,6 @@ def test_all_tasks(interp, target):
 	assert text.count("\n%d tasks\n" % len(truth)) == 1
 
 
-@pytest.mark.gil
 @pytest.mark.minor((3, 14), (3, 15))
 def test_tasks_in_a_circle(interp, target):
 	victim = target(interp, "tasktree.py", "circle", ready=False)
@@ -178,7 +174,6 @@ def test_tasks_in_a_circle(interp, target):
 	assert text.count("in a circle of tasks") == 1 and text.count("task ring 0, see above") == 1
 
 
-@pytest.mark.gil
 @pytest.mark.minor((3, 14), (3, 15))
 def test_futures_that_lead_to_futures(interp, target):
 	"""Each is followed once, and one look has an end: what it leaves out is said."""
@@ -217,15 +212,6 @@ def test_tasks_that_come_and_go(interp, target):
 	assert victim.alive()
 
 
-@pytest.mark.free_threaded
-def test_free_threaded_is_refused(interp, target):
-	victim = target(interp, "waits.py", "sleep")
-	for command in (("record", "--tasks", "-d", 0.2, "-o", "/dev/null", "-p"), ("stack", "--tasks")):
-		run = live.pitviper(*command, victim.pid)
-		assert run.status == 4 and b"tasks of a free-threaded build are not read yet" in run.err, run
-	assert victim.alive()
-
-
 FORGOTTEN = """
 import asyncio, sys
 async def burn():
@@ -238,7 +224,6 @@ asyncio.run(burn())
 """
 
 
-@pytest.mark.gil
 @pytest.mark.minor((3, 8), (3, 11), (3, 13))
 def test_not_found(interp, spawn):
 	"""asyncio is there, and its module is not where it is looked for: each sample says so."""
@@ -251,7 +236,6 @@ def test_not_found(interp, spawn):
 	assert b"tasks are not known: asyncio is there" in live.pitviper("stack", "--tasks", victim.pid).out
 
 
-@pytest.mark.gil
 @pytest.mark.minor((3, 14))
 def test_no_section_for_debuggers(interp, spawn, tmp_path):
 	"""3.14 with an _asyncio whose section is missing: not as if it were an older one."""
@@ -271,7 +255,6 @@ def test_no_section_for_debuggers(interp, spawn, tmp_path):
 		shutil.rmtree(outside)
 
 
-@pytest.mark.gil
 @pytest.mark.few
 def test_stack_of_older(interp, target):
 	"""The running task in the thread's stack; what is not known is said."""
@@ -291,7 +274,6 @@ def test_stack_of_older(interp, target):
 	assert b"only tasks that run are shown" in live.pitviper("stack", "--tasks", victim.pid).out
 
 
-@pytest.mark.gil
 @pytest.mark.minor(*((3, minor) for minor in range(8, 16)))
 def test_stack_asleep(interp, target):
 	"""A task that holds its loop up: its name above its coroutine, and who waits for it."""

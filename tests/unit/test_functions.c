@@ -56,7 +56,7 @@ static void setup(void)
 	char source[96];
 	struct pv_err *err;
 
-	err = pv_pylayout_find(0x030c01f0, NULL, 0, &python.proc.py, source, sizeof(source));
+	err = pv_pylayout_find(0x030c01f0, NULL, 0, &python.proc.py, NULL, source, sizeof(source));
 	ck_assert(!err);
 	python.proc.code_type = (uintptr_t)&types[0];
 	python.function_type = (uintptr_t)&types[1];

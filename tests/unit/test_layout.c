@@ -10,299 +10,10 @@
 #include <string.h>
 
 #include "offsets_free_threaded.h"
+#include "offsets_live.h"
 #include "python/layout.h"
 
-/* As read from a live 3.13.0, in order; the structs' sizes begin the lines. */
-static const uint64_t debug_3_13[] = {
-	0x7970677562656478,
-	0x030d00f0,
-	0, /* "xdebugpy", version, free_threaded */
-	283320,
-	608,
-	632, /* runtime_state */
-	194968,
-	7272,
-	7264,
-	7344,
-	7400,
-	7656,
-	7640,
-	7648,
-	16,
-	7752,
-	0,
-	7768,
-	7760,
-	304,
-	0,
-	8,
-	16,
-	72,
-	152,
-	160,
-	232,
-	32, /* thread_state */
-	80,
-	8,
-	0,
-	56,
-	72,
-	70, /* interpreter_frame */
-	208,
-	112,
-	120,
-	128,
-	136,
-	68,
-	52,
-	96,
-	104,
-	200, /* code_object */
-	16,
-	8, /* pyobject */
-	416,
-	24,
-	88,
-	168, /* type_object */
-	32,
-	24,
-	16, /* tuple_object */
-	40,
-	24,
-	16, /* list_object */
-	48,
-	32,
-	40, /* dict_object */
-	24,
-	16, /* float_object */
-	32,
-	16,
-	24, /* long_object */
-	40,
-	16,
-	32, /* bytes_object */
-	64,
-	32,
-	16,
-	40, /* unicode_object */
-	240,
-	200, /* gc */
-};
-enum { N_DEBUG = sizeof(debug_3_13) / sizeof(debug_3_13[0]) };
-
-/* From Debian's 3.14.10. */
-static const uint64_t debug_3_14[] = {
-	0x7970677562656478,
-	0x030e0af0,
-	0,
-	316616,
-	784,
-	808,
-	225864,
-	7280,
-	7272,
-	7344,
-	7360,
-	7408,
-	7688,
-	7672,
-	7680,
-	16,
-	7784,
-	0,
-	7800,
-	7792,
-	7992,
-	0,
-	832,
-	0,
-	8,
-	16,
-	72,
-	152,
-	160,
-	232,
-	32,
-	88,
-	8,
-	0,
-	56,
-	80,
-	74,
-	64,
-	0,
-	216,
-	112,
-	120,
-	128,
-	136,
-	68,
-	52,
-	96,
-	104,
-	208,
-	0,
-	16,
-	8,
-	416,
-	24,
-	88,
-	168,
-	40,
-	32,
-	16,
-	40,
-	24,
-	16,
-	200,
-	24,
-	40,
-	32,
-	48,
-	32,
-	40,
-	24,
-	16,
-	32,
-	16,
-	24,
-	40,
-	16,
-	32,
-	64,
-	32,
-	16,
-	40,
-	264,
-	192,
-	160,
-	24,
-	72,
-	67,
-	0,
-	8,
-	24,
-	304,
-	8076,
-	0,
-	4,
-	512,
-};
-
-/* From Debian's 3.15.2. */
-static const uint64_t debug_3_15[] = {
-	0x7970677562656478,
-	0x030f02f0,
-	0,
-	346568,
-	912,
-	936,
-	226240,
-	7272,
-	7264,
-	7336,
-	7352,
-	7400,
-	7592,
-	7576,
-	7584,
-	16,
-	7736,
-	0,
-	7752,
-	7744,
-	7944,
-	0,
-	888,
-	0,
-	8,
-	16,
-	72,
-	80,
-	88,
-	96,
-	176,
-	184,
-	256,
-	32,
-	36,
-	40,
-	136,
-	288,
-	0,
-	88,
-	8,
-	0,
-	56,
-	80,
-	74,
-	64,
-	0,
-	216,
-	112,
-	120,
-	128,
-	136,
-	68,
-	52,
-	96,
-	104,
-	208,
-	0,
-	16,
-	8,
-	424,
-	24,
-	88,
-	168,
-	32,
-	288,
-	944,
-	888,
-	40,
-	32,
-	16,
-	40,
-	24,
-	16,
-	200,
-	24,
-	40,
-	32,
-	48,
-	32,
-	40,
-	24,
-	16,
-	32,
-	16,
-	24,
-	40,
-	16,
-	32,
-	64,
-	32,
-	16,
-	40,
-	56,
-	176,
-	112,
-	120,
-	1120,
-	104,
-	160,
-	24,
-	72,
-	67,
-	0,
-	8,
-	24,
-	344,
-	8028,
-	0,
-	4,
-	512,
-};
+enum { MODULES_ENTRY = 11 }; /* interpreter_state.imports_modules, 3.13 */
 
 /* The table that a live interpreter of this version has. */
 static const uint64_t *debug_of(uint32_t version, size_t *n_ret)
@@ -327,12 +38,26 @@ static struct pv_pylayout find(uint32_t version, const uint64_t *debug, size_t n
 {
 	struct pv_pylayout py;
 	char source[96] = "";
-	struct pv_err *err = pv_pylayout_find(version, debug, n, &py, source, sizeof(source));
+	struct pv_err *err = pv_pylayout_find(version, debug, n, &py, NULL, source, sizeof(source));
 
 	ck_assert_msg(!err, "%s", err ? err->message : "");
 	ck_assert_uint_eq(py.version_hex, version);
 	ck_assert_str_ne(source, "");
 	return py;
+}
+
+static struct pv_tasklayout find_tasks(uint32_t version)
+{
+	struct pv_tasklayout tasks;
+	struct pv_pylayout py;
+	const uint64_t *debug;
+	char source[96];
+	size_t n;
+
+	debug = debug_of(version, &n);
+	ck_assert_ptr_null(
+		pv_pylayout_find(version, debug, n, &py, &tasks, source, sizeof(source)));
+	return tasks;
 }
 
 static void refused(uint32_t version, const uint64_t *debug, size_t n, const char *why)
@@ -342,7 +67,7 @@ static void refused(uint32_t version, const uint64_t *debug, size_t n, const cha
 
 	memset(&py, 0x5a, sizeof(py));
 	before = py;
-	struct pv_err *err = pv_pylayout_find(version, debug, n, &py, source, sizeof(source));
+	struct pv_err *err = pv_pylayout_find(version, debug, n, &py, NULL, source, sizeof(source));
 
 	ck_assert_msg(err != NULL, "not refused: %s", why);
 	ck_assert_int_eq(err->kind, PV_ERR_NOPROC);
@@ -448,6 +173,78 @@ static void inside(uint16_t offset, unsigned int bytes, unsigned int start, unsi
 }
 
 /* One read of each struct must hold all fields. */
+/* From DWARF of _asyncio and of the interpreter, not from layouts.inc. */
+START_TEST(tasks)
+{
+	static const struct {
+		uint32_t version;
+		uint16_t size, coro, name, coro_frame, coro_state, keys_n, keys_indices, modules;
+	} known[] = {
+		{ 0x030812f0, 144, 112, 120, 16, PV_OFF_NONE, 32, 40, 56 },
+		{ 0x030902f0, 184, 152, 160, 16, PV_OFF_NONE, 32, 40, 856 },
+		{ 0x030a0df0, 192, 160, 168, 16, PV_OFF_NONE, 32, 40, 856 },
+		{ 0x030b07f0, 176, 136, 144, 80, 75, 24, 32, 888 },
+		{ 0x030c01f0, 176, 136, 144, 72, 67, 24, 32, 944 },
+		{ 0x030d00f0, 144, 120, 128, 72, 67, 24, 32, 7656 },
+		/* TaskObj: from 3.14 on the module says it */
+		{ 0x030e0af0, 0, 0, 0, 72, 67, 24, 32, 7688 },
+		{ 0x030f02f0, 0, 0, 0, 72, 67, 24, 32, 7592 },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		struct pv_tasklayout at = find_tasks(known[i].version);
+		bool old = known[i].version < 0x030b0000, young = known[i].version >= 0x030e0000;
+
+		ck_assert_uint_eq(at.task_size, known[i].size);
+		ck_assert_uint_eq(at.task_coro, known[i].coro);
+		ck_assert_uint_eq(at.task_name, known[i].name);
+		ck_assert_uint_eq(at.coro_frame, known[i].coro_frame);
+		ck_assert_uint_eq(at.coro_state, known[i].coro_state);
+		ck_assert_uint_eq(at.keys_n, known[i].keys_n);
+		ck_assert_uint_eq(at.keys_indices, known[i].keys_indices);
+		ck_assert_uint_eq(at.is_modules, known[i].modules);
+		ck_assert_uint_eq(at.keys_size, old ? 8 : PV_OFF_NONE);
+		ck_assert_uint_eq(at.keys_log2_index, old ? PV_OFF_NONE : 9);
+		ck_assert_uint_eq(at.keys_kind, old ? PV_OFF_NONE : 10);
+		ck_assert_uint_eq(at.dict_keys, 32);
+		ck_assert_uint_eq(at.module_dict, 16);
+		ck_assert_uint_eq(at.object_size, 16);
+		ck_assert_uint_eq(at.type_basicsize, 32);
+		ck_assert_uint_eq(at.type_flags, 168);
+		ck_assert_uint_eq(at.set_mask, young ? 32 : PV_OFF_NONE);
+		ck_assert_uint_eq(at.set_table, young ? 40 : PV_OFF_NONE);
+		ck_assert_uint_eq(at.frame_stackpointer, young ? 64 : PV_OFF_NONE);
+		ck_assert_uint_eq(at.long_tag, known[i].version < 0x030c0000 ? PV_OFF_NONE : 16);
+	}
+}
+END_TEST
+
+/* Where sys.modules is moves within a version: the process's own word counts. */
+START_TEST(tasks_of_another_build)
+{
+	struct pv_tasklayout at;
+	uint64_t debug[N_DEBUG];
+	struct pv_pylayout py;
+	char source[96];
+
+	memcpy(debug, debug_3_13, sizeof(debug));
+	debug[MODULES_ENTRY] += 8;
+	ck_assert_ptr_null(pv_pylayout_find(0x030d00f0, debug, sizeof(debug), &py, &at, source,
+					    sizeof(source)));
+	ck_assert_uint_eq(at.is_modules, 7664);
+	/* free-threaded: two words more in each object; these have no such interpreter here */
+	ck_assert_ptr_null(pv_pylayout_find(0x030d05f0, debug_3_13t, sizeof(debug_3_13t), &py, &at,
+					    source, sizeof(source)));
+	ck_assert_uint_eq(at.task_size, 160);
+	ck_assert_uint_eq(at.task_coro, 136);
+	ck_assert_uint_eq(at.task_name, 144);
+	ck_assert_uint_eq(at.coro_frame, 88);
+	ck_assert_uint_eq(at.dict_keys, 48);
+	ck_assert_uint_eq(at.object_size, 32);
+	ck_assert_uint_eq(at.type_basicsize, 48);
+}
+END_TEST
+
 START_TEST(lengths)
 {
 	static const uint32_t versions[] = { 0x020712f0, 0x03060ff0, 0x030700f0, 0x030704f0,
@@ -629,10 +426,10 @@ START_TEST(free_threaded)
 	py = find(0x030d05f0, debug, sizeof(debug));
 	ck_assert_uint_eq(py.ts_state, PV_OFF_NONE);
 
-	ck_assert_ptr_null(pv_pylayout_find(0x030d05f0, debug_3_13t, sizeof(debug_3_13t), &py,
+	ck_assert_ptr_null(pv_pylayout_find(0x030d05f0, debug_3_13t, sizeof(debug_3_13t), &py, NULL,
 					    source, sizeof(source)));
 	ck_assert_str_eq(source, "_Py_DebugOffsets, completed from table 3.13t");
-	ck_assert_ptr_null(pv_pylayout_find(0x030e0af0, debug_3_14t, sizeof(debug_3_14t), &py,
+	ck_assert_ptr_null(pv_pylayout_find(0x030e0af0, debug_3_14t, sizeof(debug_3_14t), &py, NULL,
 					    source, sizeof(source)));
 	ck_assert_ptr_nonnull(strstr(source, "table 3.14t; unverified layout"));
 	ck_assert_ptr_nonnull(strstr(source, "(from headers only)"));
@@ -658,15 +455,15 @@ START_TEST(debug_offsets_lie)
 			struct pv_pylayout py;
 			char source[96];
 			struct pv_err *err = pv_pylayout_find(0x030d00f0, debug, sizeof(debug), &py,
-							      source, sizeof(source));
+							      NULL, source, sizeof(source));
 
 			refuses = err != NULL;
 			pv_err_destroy(err);
 		}
 		sizes += refuses;
 	}
-	/* offset 0 is possible, size 0 is not; nor are the 15 where a release has another one */
-	ck_assert_uint_eq(sizes, 15 + 15);
+	/* offset 0 is possible, size 0 is not; nor are the 20 where a release has another one */
+	ck_assert_uint_eq(sizes, 15 + 20);
 }
 END_TEST
 
@@ -751,6 +548,8 @@ int main(void)
 
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, tables);
+	tcase_add_test(tcase, tasks);
+	tcase_add_test(tcase, tasks_of_another_build);
 	tcase_add_test(tcase, lengths);
 	tcase_add_test(tcase, debug_offsets);
 	tcase_add_test(tcase, debug_offsets_3_14);

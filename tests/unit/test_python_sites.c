@@ -233,7 +233,8 @@ static struct interpreter *make(const struct build *build)
 	else
 		put(i, handler_at(83) + 40, CLEAR - (handler_at(83) + 44), 4);
 	/* the layout of another release has the members that count here at the same places */
-	err = pv_pylayout_find(0x030b02f0, NULL, 0, &i->python.proc.py, source, sizeof(source));
+	err = pv_pylayout_find(0x030b02f0, NULL, 0, &i->python.proc.py, NULL, source,
+			       sizeof(source));
 	ck_assert(!err);
 	i->python.proc.py.version_hex = build->version;
 	strcpy(i->python.version, "X.Y");
