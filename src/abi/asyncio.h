@@ -42,6 +42,7 @@ struct pv_tasklayout {
 	__u16 keys_n, keys_indices;
 	__u16 long_tag, long_digits; /* 3.12+: PyLongObject, its digits of 30 bits */
 	__u16 set_mask, set_table;   /* 3.14+: PySetObject */
+	__u16 pad;
 };
 
 struct pv_asyncio {
@@ -54,7 +55,7 @@ struct pv_asyncio {
 		task_node; /* 3.14+: the list of tasks of a thread, and its link in TaskObj */
 	/* 3.14+: TaskObj and FutureObj have these at the same offsets; 0: not kept */
 	__u16 task_awaited_by, task_is_task, task_awaited_by_is_set;
-	__u16 pad;
+	__u16 pad[3];
 	struct pv_tasklayout at;
 };
 

@@ -40,6 +40,7 @@ struct look {
 	struct pv_map awaiters; /* object -> the last task that it was found to wait for */
 	struct pv_vec futures;  /* uint64_t: of one task, to be followed */
 	uint64_t reads;
+	bool unread; /* a read has failed */
 };
 
 void pv_task_list_deinit(struct pv_task_list *list)
@@ -65,7 +66,10 @@ static bool read_bytes(struct look *look, void *ret, size_t size, uint64_t at, u
 		look->out->too_many = true;
 		return false;
 	}
-	return !pv_mem_read(look->mem, ret, size, at);
+	if (!pv_mem_read(look->mem, ret, size, at))
+		return true;
+	look->unread = true;
+	return false;
 }
 
 static bool read_word(struct look *look, uint64_t at, uint64_t *ret)
@@ -112,7 +116,7 @@ static uint64_t with_frame(struct look *look, uint64_t object)
 enum state {
 	STATE_SUSPENDED,
 	STATE_RUNNING,
-	STATE_OTHER, /* not started, or at its end: waits for nothing */
+	STATE_OTHER, /* not started, or at its end: waits for nothing; or it cannot be read */
 };
 
 /* PyFrameState: pycore_frame.h of 3.14 and, where it is numbered anew, of 3.15. */
@@ -172,6 +176,7 @@ static struct pv_err *add_frames(struct look *look, struct pv_task *task)
 	bool started;
 
 	task->first_frame = look->out->frames.n;
+	look->unread = false;
 	if (!read_word(look, task->address + look->tasks->at.task_coro, &object)) {
 		task->cut = true;
 		return NULL;
@@ -183,12 +188,15 @@ static struct pv_err *add_frames(struct look *look, struct pv_task *task)
 			break;
 		}
 		state = frame_state(look, object, &started);
+		if (look->unread)
+			break; /* nor is its line known */
 		object += look->tasks->at.coro_frame;
 		err = add_frame(look, object, started);
 		task->n_frames++;
 		task->running = task->running || state == STATE_RUNNING;
 		object = state == STATE_SUSPENDED ? with_frame(look, awaited(look, object)) : 0;
 	}
+	task->cut = task->cut || look->unread;
 	return err;
 }
 

@@ -276,6 +276,7 @@ static long pv_tasks_await_step(__u32 index, void *arg)
 	__u8 is_task = 1, is_set = 0;
 
 	if (index && pv_read(c, &is_task, 1, w->task + t->task_is_task)) {
+		w->task_unread = 1;
 		pv_tasks_push(w, PV_TASK_UNREAD);
 		return 1;
 	}
@@ -289,6 +290,7 @@ static long pv_tasks_await_step(__u32 index, void *arg)
 		return 1;
 	if (pv_read(c, &next, 8, w->task + t->task_awaited_by) ||
 	    pv_read(c, &is_set, 1, w->task + t->task_awaited_by_is_set)) {
+		w->task_unread = 1;
 		pv_tasks_push(w, PV_TASK_UNREAD);
 		return 1;
 	}

@@ -21,6 +21,7 @@
 #include "base/vec.h"
 #include "snap/merge.h"
 #include "snap/snap.h"
+#include "snap/tasks.h"
 #include "symbol/python.h"
 
 enum { FIXTURE_OBJECTS = 64, FIXTURE_NAME = 64 };
@@ -45,6 +46,7 @@ struct field {
 #define THREAD(member) FIELD(struct pv_snap_thread, "", member)
 #define PROC(member)   FIELD(struct pv_proc, "proc.", member)
 #define PY(member)     FIELD(struct pv_pylayout, "py.", member)
+#define TASKS(member)  FIELD(struct pv_asyncio, "tasks.", member)
 
 static const struct field thread_fields[] = {
 	THREAD(pid), THREAD(tid), THREAD(pc), THREAD(sp), THREAD(bp), THREAD(fsbase),
@@ -183,6 +185,44 @@ static const struct field py_fields[] = {
 	PY(foreign_cframes),
 };
 
+/* only where tasks were looked for */
+static const struct field tasks_fields[] = {
+	TASKS(running),
+	TASKS(kind),
+	TASKS(frame_is_inside),
+	TASKS(ts_running),
+	TASKS(is_list),
+	TASKS(ts_list),
+	TASKS(task_node),
+	TASKS(task_awaited_by),
+	TASKS(task_is_task),
+	TASKS(task_awaited_by_is_set),
+	TASKS(pad),
+	TASKS(at.is_modules),
+	TASKS(at.task_size),
+	TASKS(at.task_name),
+	TASKS(at.task_coro),
+	TASKS(at.coro_frame),
+	TASKS(at.coro_state),
+	TASKS(at.frame_stackpointer),
+	TASKS(at.object_size),
+	TASKS(at.type_name),
+	TASKS(at.type_basicsize),
+	TASKS(at.type_flags),
+	TASKS(at.module_dict),
+	TASKS(at.dict_keys),
+	TASKS(at.keys_size),
+	TASKS(at.keys_log2_index),
+	TASKS(at.keys_kind),
+	TASKS(at.keys_n),
+	TASKS(at.keys_indices),
+	TASKS(at.long_tag),
+	TASKS(at.long_digits),
+	TASKS(at.set_mask),
+	TASKS(at.set_table),
+	TASKS(at.pad),
+};
+
 /* Names that older fixtures may still have: their lines are passed over. */
 static const char *const retired_fields[] = { "py.reserved", NULL };
 
@@ -194,11 +234,14 @@ struct field_table {
 	void *base;
 };
 
-static inline void fixture_tables(struct fixture *fixture, struct field_table ret[3])
+enum { FIXTURE_TABLES = 4 };
+
+static inline void fixture_tables(struct fixture *fixture, struct field_table ret[FIXTURE_TABLES])
 {
 	ret[0] = (struct field_table){ thread_fields, N_FIELDS(thread_fields), &fixture->thread };
 	ret[1] = (struct field_table){ proc_fields, N_FIELDS(proc_fields), &fixture->proc };
 	ret[2] = (struct field_table){ py_fields, N_FIELDS(py_fields), &fixture->proc.py };
+	ret[3] = (struct field_table){ tasks_fields, N_FIELDS(tasks_fields), &fixture->proc.tasks };
 }
 
 static inline void fixture_init(struct fixture *fixture)
@@ -279,11 +322,13 @@ static inline void write_cells(const struct fixture *fixture, FILE *file)
 
 static inline void fixture_write(struct fixture *fixture, FILE *file)
 {
-	struct field_table tables[3];
+	struct field_table tables[FIXTURE_TABLES];
 	size_t t, i;
 
 	fixture_tables(fixture, tables);
-	for (t = 0; t < 3; t++) {
+	for (t = 0; t < FIXTURE_TABLES; t++) {
+		if (tables[t].fields == tasks_fields && !fixture->proc.tasks.kind)
+			continue;
 		for (i = 0; i < tables[t].n; i++) {
 			const struct field *field = &tables[t].fields[i];
 			uint64_t value = 0;
@@ -347,11 +392,11 @@ static inline bool parse_mapping(struct fixture *fixture, const char *text)
 static inline bool parse_number(struct fixture *fixture, const char *name, const char *text)
 {
 	uint64_t value = strtoull(text, NULL, 0);
-	struct field_table tables[3];
+	struct field_table tables[FIXTURE_TABLES];
 	size_t t, i;
 
 	fixture_tables(fixture, tables);
-	for (t = 0; t < 3; t++) {
+	for (t = 0; t < FIXTURE_TABLES; t++) {
 		for (i = 0; i < tables[t].n; i++) {
 			const struct field *field = &tables[t].fields[i];
 
@@ -436,6 +481,16 @@ static inline struct pv_err *python_text(struct pv_codes *codes, const struct pv
 			      place.file ? place.file : "?", place.line);
 }
 
+/* A name that did not come is as one that was not read. */
+static inline struct pv_err *task_text(struct pv_codes *codes, uint64_t key, struct pv_str *ret)
+{
+	struct pv_code_place place = {};
+
+	pv_codes_place(codes, key, 0, &place);
+	return place.qualname ? pv_str_appendf(ret, "task %s", place.qualname)
+			      : pv_str_appendf(ret, "%s", pv_label_text(PV_LABEL_TASK_UNREAD));
+}
+
 static inline struct pv_err *frame_text(const struct fixture *fixture, struct pv_codes *codes,
 					const struct pv_frame_ref *ref, struct pv_str *ret)
 {
@@ -451,6 +506,12 @@ static inline struct pv_err *frame_text(const struct fixture *fixture, struct pv
 		return native_text(fixture, "native", word | PV_NAT_RAW, ret);
 	case PV_REF_MARKER:
 		return pv_str_appendf(ret, "marker %s", pv_mark_text(ref->value));
+	case PV_REF_TASK:
+		return task_text(codes, ref->value, ret);
+	case PV_REF_INTERP:
+		return pv_str_appendf(ret, "interpreter %" PRIu64, ref->value);
+	case PV_REF_LABEL:
+		return pv_str_appendf(ret, "%s", pv_label_text(ref->value));
 	default:
 		return pv_str_appendf(ret, "kernel 0x%" PRIx64, ref->value);
 	}
@@ -467,6 +528,48 @@ static inline struct pv_err *status_text(const struct pv_event_sample *sample,
 		sample->flags & PV_SAMPLE_ATTACHED ? " attached" : "",
 		sample->flags & PV_SAMPLE_SUSPENDED ? " suspended" : "", merged->loss,
 		sample->py_loss, sample->nat_loss);
+}
+
+/* What one look at all tasks gave: each with its coroutines, outermost first, and who waits for it.
+ */
+static inline struct pv_err *task_list_text(struct pv_codes *codes, const struct pv_task_list *list,
+					    struct pv_str *ret)
+{
+	struct pv_err *err = pv_str_appendf(
+		ret, "%zu tasks%s%s%s\n", list->tasks.n, list->consistent ? " consistent" : "",
+		list->whole ? " whole" : "", list->too_many ? " too_many" : "");
+
+	for (size_t i = 0; !err && i < list->tasks.n; i++) {
+		const struct pv_task *task = pv_vec_at(&list->tasks, i);
+
+		err = task_text(codes, task->name, ret);
+		if (!err)
+			err = pv_str_appendf(ret, "%s%s%s\n", task->running ? " | running" : "",
+					     task->cut ? " | cut" : "",
+					     task->native_tid ? "" : " | no thread");
+		for (uint32_t j = 0; !err && j < task->n_frames; j++) {
+			const struct pv_task_frame *frame =
+				pv_vec_at(&list->frames, task->first_frame + j);
+			struct pv_code_place place = {};
+
+			pv_codes_place(codes, frame->code, frame->lasti, &place);
+			err = pv_str_appendf(ret, "  in %s (%s:%d)\n",
+					     place.qualname ? place.qualname : "?",
+					     place.file ? place.file : "?", place.line);
+		}
+		for (uint32_t j = 0; !err && j < task->n_awaiters; j++) {
+			const uint64_t *awaiter =
+				pv_vec_at(&list->awaiters, task->first_awaiter + j);
+			size_t k = 0;
+
+			while (k < list->tasks.n &&
+			       ((struct pv_task *)pv_vec_at(&list->tasks, k))->address != *awaiter)
+				k++;
+			/* by number: two may have one name */
+			err = pv_str_appendf(ret, "  awaited by %zu\n", k);
+		}
+	}
+	return err;
 }
 
 static inline const uint64_t *sample_natives(const struct pv_event_sample *sample)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * record_fixture PID TID DIRECTORY [--until CONDITION] [--signal N] [--learn TID]
+ * record_fixture PID TID DIRECTORY [--until CONDITION] [--signal N] [--learn TID] [--tasks yes]
  *
  * Writes a walk fixture; for developers, by way of tools/record-fixture.
  * Input: a thread of a target of our own, which it stops and lets go again.
@@ -13,6 +13,8 @@
  *   eval	with an exact pc in the eval loop and the GIL held
  * With --signal N that signal is then delivered, whose handler never returns.
  * With --learn the distance of anchors is learned from another thread first.
+ * With --tasks asyncio's tasks are looked for, and all are listed where that can be (3.14):
+ * a file "tasks" more.
  * Output: memory, thread and expected in DIRECTORY, whose form fixture.h and
  * test_walk.c tell; on stdout the return addresses of the native frames.
  */
@@ -36,6 +38,7 @@ struct recorder {
 	pid_t pid, tid, learn;
 	int signal;
 	const char *directory, *until;
+	bool tasks;
 	struct pv_mem *live, *recording;
 	struct pv_objects *objects;
 	struct pv_image image;
@@ -427,6 +430,34 @@ static void write_all(struct recorder *r)
 		err(1, "cannot write expected");
 }
 
+/* Where the tasks are: what is read for it is recorded, too. */
+static void find_tasks(struct recorder *r)
+{
+	pv_image_find_tasks(&r->image, r->objects, r->recording);
+	r->fixture.proc.tasks = r->image.python.proc.tasks;
+	if (r->fixture.proc.tasks.kind != PV_TASKS_DICT &&
+	    r->fixture.proc.tasks.kind != PV_TASKS_THREAD)
+		errx(1, "no tasks found");
+}
+
+static void list_tasks(struct recorder *r, struct pv_snap *snap)
+{
+	struct pv_task_list list;
+	struct pv_str text = {};
+	FILE *file;
+
+	if (r->fixture.proc.tasks.kind != PV_TASKS_THREAD)
+		return;
+	ok(pv_snap_tasks(snap, r->recording, r->pid, &list));
+	ok(task_list_text(r->codes, &list, &text));
+	pv_task_list_deinit(&list);
+	file = create_file(r, "tasks");
+	fputs(pv_str_text(&text), file);
+	if (fclose(file))
+		err(1, "cannot write tasks");
+	pv_str_deinit(&text);
+}
+
 static void record(struct recorder *r)
 {
 	struct pv_merge_options options = {
@@ -444,6 +475,13 @@ static void record(struct recorder *r)
 		deliver_signal(r);
 	r->fixture.thread = registers(r, r->tid);
 	ok(pv_mem_recorder_create(r->live, &r->recording));
+	if (r->tasks)
+		find_tasks(r);
+	snap = create(r, true);
+	/* before the walk, whose sample is the walker's */
+	if (r->tasks)
+		list_tasks(r, snap);
+	pv_snap_destroy(snap);
 	snap = create(r, true);
 	ok(pv_snap_walk(snap, &r->fixture.thread, &r->sample));
 	ok(pv_merge(r->sample, r->sample->hdr.size, &options, &r->merged));
@@ -455,8 +493,8 @@ static void record(struct recorder *r)
 
 static void usage(void)
 {
-	errx(2, "usage: record_fixture PID TID DIRECTORY [--until CONDITION] [--signal N] [--learn "
-		"TID]");
+	errx(2, "usage: record_fixture PID TID DIRECTORY [--until CONDITION] [--signal N] "
+		"[--learn TID] [--tasks yes]");
 }
 
 int main(int argc, char **argv)
@@ -476,6 +514,8 @@ int main(int argc, char **argv)
 			r.signal = atoi(argv[i + 1]);
 		else if (strcmp(argv[i], "--learn") == 0)
 			r.learn = atoi(argv[i + 1]);
+		else if (strcmp(argv[i], "--tasks") == 0)
+			r.tasks = strcmp(argv[i + 1], "yes") == 0;
 		else
 			usage();
 	}

@@ -180,13 +180,67 @@ def start_native():
 	return int((set(os.listdir("/proc/self/task")) - before).pop())
 
 
-MODES = {f.__name__: f for f in (blocked, deep, between_lines, sleep, zip_forever, spin, spin_inlined, spin_to_signal, in_signal_handler,
+# asyncio: a task that holds its thread up, others that wait
+
+SAID = {}
+
+
+def in_task():
+	import target_tasks
+	target_tasks.run(hold, say_tasks)
+
+
+def say_tasks(tasks, source):
+	import target_tasks
+	SAID["labels"] = target_tasks.labels(tasks)
+	SAID["truth"] = target_tasks.truth, tasks, source
+
+
+def forget_modules():
+	# what is looked for in sys.modules would only make the fixtures longer
+	kept = {name: sys.modules[name] for name in ("sys", "builtins", "__main__", "_asyncio")}
+	sys.modules.clear()
+	sys.modules.update(kept)
+
+
+# code of a sub-interpreter, called from the main one.  It lets go of the GIL by itself: 3.9 to 3.11 ask only
+# the interpreter that waits for it to do so.
+
+INNER = """import os
+def spin():
+	while True: os.stat("/")
+os.write(%d, spin.__code__.co_filename.encode())
+spin()
+"""
+
+
+def spin_in_interp():
+	try:
+		import _interpreters as interpreters
+	except ImportError:
+		import _xxsubinterpreters as interpreters
+	run = getattr(interpreters, "exec", None) or interpreters.run_string
+	inner = interpreters.create()
+	here, there = os.pipe()
+	SAID["here"], SAID["interp"] = here, int(inner)
+	frame = sys._getframe()
+	outer = [[f.f_code.co_filename, f.f_code.co_name, f.f_lineno] for f in (frame.f_back, frame)]
+	outer[1][2] += 3
+	SAID["outer"] = outer
+	run(inner, INNER % there)
+
+
+MODES = {f.__name__: f for f in (blocked, in_task, spin_in_interp, deep, between_lines, sleep, zip_forever, spin, spin_inlined, spin_to_signal, in_signal_handler,
 				 through_anonymous_code, through_trampoline, in_anonymous_code)}
 
 
 def start(mode):
 	if mode == "native":
 		return start_native(), None
+	if mode == "in_task":
+		# here, so that no stack of the thread is one of its import
+		sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+		import target_tasks  # noqa: F401
 	if "signal" in mode:
 		handle_by_pause(signal.SIGUSR1)
 	ident = _thread.start_new_thread(run, (mode,))
@@ -201,6 +255,14 @@ def start(mode):
 def run(mode):
 	TIDS[mode] = gettid()
 	MODES[mode]()
+
+
+def inner_stack():
+	"""The frames of spin_in_interp(): the main interpreter's list has but one of the thread's two halves."""
+	while "outer" not in SAID:
+		time.sleep(0.001)
+	file = os.read(SAID["here"], 100).decode()
+	return SAID["outer"] + [[file, "<module>", 5], [file, "spin", 3]]
 
 
 def gettid():
@@ -227,6 +289,8 @@ def main():
 	for mode in sys.argv[1].split(","):
 		tid, ident = start(mode)
 		threads[mode] = {"tid": tid, "ident": ident, "stacks": []}
+		if mode == "spin_in_interp":
+			threads[mode].update(ident=None, stacks=[inner_stack()], interp=SAID["interp"])
 	time.sleep(0.5)
 	end = time.monotonic() + SPIN_SECONDS
 	while time.monotonic() < end:
@@ -235,6 +299,12 @@ def main():
 				now = stack(thread["ident"])
 				if now not in thread["stacks"]:
 					thread["stacks"].append(now)
+	if "in_task" in threads:
+		truth, tasks, source = SAID["truth"]
+		threads["in_task"].update(labels=SAID["labels"])
+		if sys.version_info >= (3, 14):
+			threads["in_task"].update(tasks=truth(tasks, source))
+		forget_modules()
 	print(json.dumps({"pid": os.getpid(), "version": sys.version.split()[0], "threads": threads}), flush=True)
 	sys.stdin.read()
 	os._exit(0)

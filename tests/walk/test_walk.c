@@ -131,6 +131,12 @@ START_TEST(the_leaf_is_aligned_by_the_merge)
 }
 END_TEST
 
+static bool is_task(const char *line)
+{
+	return strncmp(line, "task ", 5) == 0 || strcmp(line, "several tasks") == 0 ||
+	       strcmp(line, "more tasks") == 0;
+}
+
 /* Is the line that was got this line of the truth?  A part that is unknown ("?", line 0) fits. */
 static bool line_fits(const char *got, const char *want)
 {
@@ -165,27 +171,41 @@ static bool is_bridge(const struct run *run, const struct pv_frame_ref *ref)
 static void check_part(const struct run *run, const struct truth *truth, const char *name,
 		       const char *what, size_t which)
 {
-	size_t at = 0, i, shown = 0, expected = 0;
+	size_t at = 0, i, shown = 0, expected = 0, tasks = 0, n_tasks = 0;
 
 	for (i = 0; i < run->n_lines; i++) {
 		const struct pv_frame_ref *ref = pv_vec_at(&run->merged.frames, i);
 
 		if (ref->kind == PV_REF_MARKER || is_bridge(run, ref))
 			continue;
-		shown++;
+		/* also where it is not known whether there is one more */
+		if (ref->kind == PV_REF_LABEL && ref->value == PV_LABEL_TASK_UNREAD) {
+			ck_assert(run->sample->flags & PV_SAMPLE_TASK_UNREAD);
+			continue;
+		}
+		tasks += is_task(run->lines[i]);
+		shown += !is_task(run->lines[i]);
 		while (at < truth->n_all && !line_fits(run->lines[i], truth->all[at]))
 			at++;
 		ck_assert_msg(at < truth->n_all, "%s without %s %zu shows %s, which is not there",
 			      name, what, which, run->lines[i]);
 		at++;
 	}
-	for (i = 0; i < truth->n_lines; i++)
-		expected += strncmp(truth->lines[i], "marker ", 7) != 0;
+	for (i = 0; i < truth->n_lines; i++) {
+		n_tasks += is_task(truth->lines[i]);
+		expected +=
+			strncmp(truth->lines[i], "marker ", 7) != 0 && !is_task(truth->lines[i]);
+	}
 	if (shown < expected)
 		ck_assert_msg(!run->merged.complete && run->merged.loss &&
 				      (run->merged.truncated || run->merged.marked ||
 				       run->merged.bridged),
 			      "%s without %s %zu loses frames silently: %s", name, what, which,
+			      run->status);
+	/* a task has no frame, and the stack is whole without: it says so itself */
+	else if (tasks < n_tasks && run->merged.complete)
+		ck_assert_msg(run->sample->flags & PV_SAMPLE_TASK_UNREAD,
+			      "%s without %s %zu loses a task silently: %s", name, what, which,
 			      run->status);
 }
 
@@ -367,15 +387,19 @@ static void cover(unsigned char *covered, const struct field *fields, size_t n)
 		memset(covered + fields[i].offset, 1, fields[i].size);
 }
 
-/* A new member of struct pv_pylayout or pv_proc needs its line in fixture.h. */
+/* A new member of struct pv_pylayout, pv_proc or pv_asyncio needs its line in fixture.h. */
 START_TEST(every_byte_of_the_process_entry_has_a_name)
 {
 	unsigned char layout[sizeof(struct pv_pylayout)] = {}, proc[sizeof(struct pv_proc)] = {};
+	unsigned char tasks[sizeof(struct pv_asyncio)] = {};
 	size_t i;
 
 	cover(layout, py_fields, N_FIELDS(py_fields));
 	for (i = 0; i < sizeof(struct pv_pylayout); i++)
 		ck_assert_msg(layout[i], "byte %zu of struct pv_pylayout", i);
+	cover(tasks, tasks_fields, N_FIELDS(tasks_fields));
+	for (i = 0; i < sizeof(tasks); i++)
+		ck_assert_msg(tasks[i], "byte %zu of struct pv_asyncio", i);
 	cover(proc, proc_fields, N_FIELDS(proc_fields));
 	for (i = 0; i < offsetof(struct pv_proc, py); i++)
 		ck_assert_msg(proc[i], "byte %zu of struct pv_proc", i);
@@ -418,6 +442,22 @@ START_TEST(fixtures_of_all_interpreters_are_there)
 		"3.13t-blocked",
 		"made-3.14t-blocked",
 		"made-3.15t-blocked",
+		"3.8-task",
+		"3.9-task",
+		"3.10-task",
+		"3.11-task",
+		"3.12-task",
+		"3.13-task",
+		"3.13t-task",
+		"debian-3.14-task",
+		"debian-3.15-task",
+		"3.8-interp",
+		"3.9-interp",
+		"3.10-interp",
+		"3.11-interp",
+		"3.12-interp",
+		"3.13-interp",
+		"debian-3.15-interp",
 	};
 	size_t i;
 	int n;
