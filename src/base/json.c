@@ -4,6 +4,7 @@
  */
 #include "base/json.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -101,6 +102,12 @@ void pv_json_int(struct pv_json *json, const char *key, int64_t value)
 	if (value < 0)
 		*--at = '-';
 	fwrite(at, 1, digits + sizeof(digits) - at, json->file);
+}
+
+void pv_json_thousandths(struct pv_json *json, const char *key, uint64_t value)
+{
+	put_key(json, key);
+	fprintf(json->file, "%" PRIu64 ".%03u", value / 1000, (unsigned int)(value % 1000));
 }
 
 void pv_json_double(struct pv_json *json, const char *key, double value)

@@ -23,6 +23,8 @@ void pv_json_end(struct pv_json *json, char bracket);
 void pv_json_string(struct pv_json *json, const char *key, const char *value);
 void pv_json_bytes(struct pv_json *json, const char *key, const char *value, size_t n);
 void pv_json_int(struct pv_json *json, const char *key, int64_t value);
+/* value / 1000, all of its digits: "12.345" */
+void pv_json_thousandths(struct pv_json *json, const char *key, uint64_t value);
 void pv_json_double(struct pv_json *json, const char *key, double value);
 void pv_json_bool(struct pv_json *json, const char *key, bool value);
 

@@ -141,6 +141,25 @@ struct pv_number pv_text_number(uint64_t n)
 	return number;
 }
 
+struct pv_duration pv_text_duration(uint64_t ns)
+{
+	static const char *const units[] = { "ns", "us", "ms", "s" };
+	struct pv_duration duration;
+	double value = (double)ns;
+	size_t unit = 0;
+
+	while (unit < 3 && value >= 999.5) {
+		value /= 1000;
+		unit++;
+	}
+	snprintf(duration.text, sizeof(duration.text), "%.*f %s",
+		 !unit || value >= 99.95 ? 0
+		 : value >= 9.995        ? 1
+					 : 2,
+		 value, units[unit]);
+	return duration;
+}
+
 struct pv_percent pv_text_percent(uint64_t part, uint64_t whole, unsigned int decimals)
 {
 	static const uint64_t scales[] = { 1, 10, 100 };

@@ -45,6 +45,12 @@ struct pv_number {
 };
 struct pv_number pv_text_number(uint64_t n);
 
+/* "812 ns", "12.3 us", "3.06 ms", "1.50 s": three digits. */
+struct pv_duration {
+	char text[24];
+};
+struct pv_duration pv_text_duration(uint64_t ns);
+
 /*
  * "57 %", with at most two decimals; what is something is not said as nothing, nor
  * what is not all as all: "<0.1 %", ">99 %".  The pages have the same rule (text.js).

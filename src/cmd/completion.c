@@ -60,18 +60,18 @@ static const char tail[] = "\tif [[ $cur == -* || -z $operand ]]; then\n"
 			   "}\n"
 			   "complete -F _pitviper pitviper\n";
 
-static void put_format_names(FILE *file)
+static void put_format_names(const struct pv_format *const *table, FILE *file)
 {
-	for (size_t i = 0; pv_formats[i]; i++)
-		fprintf(file, "%s%s", i ? " " : "", pv_formats[i]->name);
+	for (size_t i = 0; table[i]; i++)
+		fprintf(file, "%s%s", i ? " " : "", table[i]->name);
 }
 
 /* What the value of an option may be; nothing: it cannot be guessed. */
 static void put_values(const struct pv_option *option, FILE *file)
 {
-	if (option->type == PV_OPTION_FORMAT) {
+	if (pv_options_formats(option)) {
 		fputs(" _pitviper_offer '", file);
-		put_format_names(file);
+		put_format_names(pv_options_formats(option), file);
 		fputs("';", file);
 	} else if (!strncmp(option->argument, "FILE", 4) || !strncmp(option->argument, "PID", 3)) {
 		fprintf(file, " _pitviper_offer %s;", *option->argument == 'F' ? "FILE" : "PID");

@@ -33,30 +33,6 @@ static void end_line(struct page *page)
 	page->lines++;
 }
 
-/* "12.3 us" */
-struct duration {
-	char text[24];
-};
-
-static struct duration duration_of(uint64_t ns)
-{
-	static const char *const units[] = { "ns", "us", "ms", "s" };
-	struct duration duration;
-	double value = (double)ns;
-	size_t unit = 0;
-
-	while (unit < 3 && value >= 999.5) {
-		value /= 1000;
-		unit++;
-	}
-	snprintf(duration.text, sizeof(duration.text), "%.*f %s",
-		 !unit || value >= 99.95 ? 0
-		 : value >= 9.995        ? 1
-					 : 2,
-		 value, units[unit]);
-	return duration;
-}
-
 static void add_calls(struct pv_latency_calls *sum, const struct pv_latency_calls *row)
 {
 	sum->calls += row->calls;
@@ -93,11 +69,11 @@ static uint64_t percentile(const struct pv_latency_calls *calls, double part)
 
 static void print_numbers(struct page *page, const struct pv_latency_calls *calls)
 {
-	struct duration mean = duration_of(calls->sum_ns / calls->calls),
-			p50 = duration_of(percentile(calls, 0.5)),
-			p90 = duration_of(percentile(calls, 0.9)),
-			p99 = duration_of(percentile(calls, 0.99)),
-			max = duration_of(calls->max_ns);
+	struct pv_duration mean = pv_text_duration(calls->sum_ns / calls->calls),
+			   p50 = pv_text_duration(percentile(calls, 0.5)),
+			   p90 = pv_text_duration(percentile(calls, 0.9)),
+			   p99 = pv_text_duration(percentile(calls, 0.99)),
+			   max = pv_text_duration(calls->max_ns);
 
 	fprintf(page->term->file, "mean %s  p50 %s  p90 %s  p99 %s  max %s  on CPU %.0f %%",
 		mean.text, p50.text, p90.text, p99.text, max.text, on_cpu_percent(calls));
@@ -121,8 +97,8 @@ static void print_histogram(struct page *page, const struct pv_latency_calls *ca
 		most = powers[i] > most ? powers[i] : most;
 	}
 	for (size_t i = first; i <= last; i++) {
-		struct duration low = duration_of(pv_histogram_low(i * STEPS)),
-				high = duration_of(pv_histogram_low((i + 1) * STEPS));
+		struct pv_duration low = pv_text_duration(pv_histogram_low(i * STEPS)),
+				   high = pv_text_duration(pv_histogram_low((i + 1) * STEPS));
 		int n = (int)((powers[i] * BAR_COLUMNS + most - 1) / most);
 
 		fprintf(page->term->file, "  %8s .. %-8s %11s  ", low.text, high.text,

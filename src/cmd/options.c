@@ -17,6 +17,18 @@
 
 enum { OPTIONS_MAX = 48, LONG_ONLY = 256 };
 
+const struct pv_format *const *pv_options_formats(const struct pv_option *option)
+{
+	switch (option->type) {
+	case PV_OPTION_FORMAT:
+		return pv_formats;
+	case PV_OPTION_TRACE_FORMAT:
+		return pv_trace_formats;
+	default:
+		return NULL;
+	}
+}
+
 /* The suffixes of a format, as one text. */
 static void join_suffixes(const struct pv_format *format, char *text, size_t size)
 {
@@ -27,20 +39,20 @@ static void join_suffixes(const struct pv_format *format, char *text, size_t siz
 		n += snprintf(text + n, size - n, "%s%s", n ? " " : "", *suffix);
 }
 
-static void print_formats(void)
+static void print_formats(const struct pv_format *const *table)
 {
 	printf("\nformats, by the end of FILE or by --format:\n");
-	for (size_t i = 0; pv_formats[i]; i++) {
+	for (size_t i = 0; table[i]; i++) {
 		char suffixes[64];
 
-		join_suffixes(pv_formats[i], suffixes, sizeof(suffixes));
-		printf("  %-11s %-18s %s\n", pv_formats[i]->name, suffixes, pv_formats[i]->help);
+		join_suffixes(table[i], suffixes, sizeof(suffixes));
+		printf("  %-11s %-18s %s\n", table[i]->name, suffixes, table[i]->help);
 	}
 }
 
 static void print_help(const struct pv_usage *usage)
 {
-	bool formats = false;
+	const struct pv_format *const *formats = NULL;
 	const struct pv_option *option;
 	const char *line = usage->synopsis, *end;
 
@@ -58,11 +70,12 @@ static void print_help(const struct pv_usage *usage)
 			 option->name, option->argument ? " " : "",
 			 option->argument ? option->argument : "");
 		printf("  %-26s %s\n", left, option->help);
-		formats = formats || option->type == PV_OPTION_FORMAT;
+		if (pv_options_formats(option))
+			formats = pv_options_formats(option);
 	}
 	printf("  %-26s %s\n", "-h, --help", "show this text");
 	if (formats)
-		print_formats();
+		print_formats(formats);
 	printf("\nexample:\n%s\n", usage->example);
 }
 
@@ -97,9 +110,10 @@ static struct pv_err *set_value(const struct pv_option *option, const char *text
 	case PV_OPTION_LIST:
 		return pv_vec_append(at, &text, 1, NULL);
 	case PV_OPTION_FORMAT:
+	case PV_OPTION_TRACE_FORMAT:
 		if (*(const struct pv_format **)at)
 			return pv_err_create(PV_ERR_USAGE, "--%s is given twice", option->name);
-		return pv_format_by_name(text, at);
+		return pv_format_by_name(pv_options_formats(option), text, at);
 	case PV_OPTION_COUNT: {
 		unsigned long value = strtoul(text, &end, 10);
 

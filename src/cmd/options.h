@@ -12,12 +12,13 @@
 #include "base/err.h"
 
 enum pv_option_type {
-	PV_OPTION_FLAG,    /* bool */
-	PV_OPTION_COUNT,   /* unsigned int, 1 and more */
-	PV_OPTION_SECONDS, /* double, > 0 */
-	PV_OPTION_TEXT,    /* const char * */
-	PV_OPTION_LIST,    /* struct pv_vec of const char *, repeatable */
-	PV_OPTION_FORMAT,  /* const struct pv_format *; --help lists them all */
+	PV_OPTION_FLAG,         /* bool */
+	PV_OPTION_COUNT,        /* unsigned int, 1 and more */
+	PV_OPTION_SECONDS,      /* double, > 0 */
+	PV_OPTION_TEXT,         /* const char * */
+	PV_OPTION_LIST,         /* struct pv_vec of const char *, repeatable */
+	PV_OPTION_FORMAT,       /* const struct pv_format *; --help lists them all */
+	PV_OPTION_TRACE_FORMAT, /* the same, of those of traces */
 };
 
 struct pv_option {
@@ -44,6 +45,10 @@ struct pv_usage {
  */
 struct pv_err *pv_options_parse(const struct pv_usage *usage, int argc, char **argv, void *into,
 				int *first_ret, bool *help_ret);
+
+/* The table that the values of an option are of, NULL: it is no option of a format. */
+struct pv_format;
+const struct pv_format *const *pv_options_formats(const struct pv_option *option);
 
 /* A process id in text; PV_ERR_USAGE if it is none. */
 struct pv_err *pv_options_pid(const char *text, int *ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Opens and writes the outputs of a command.
- * Input: paths and formats from the command line, a profile.
+ * Input: paths and formats from the command line, a profile or a trace.
  * Output: files.
  */
 #include "cmd/outputs.h"
@@ -20,10 +20,17 @@
 void pv_outputs_init(struct pv_outputs *outputs)
 {
 	*outputs = (struct pv_outputs){
+		.table = pv_formats,
 		.paths = PV_VEC(const char *),
 		.files = PV_VEC(struct pv_output *),
 		.formats = PV_VEC(const struct pv_format *),
 	};
+}
+
+void pv_outputs_init_traces(struct pv_outputs *outputs)
+{
+	pv_outputs_init(outputs);
+	outputs->table = pv_trace_formats;
 }
 
 static struct pv_output *file_at(const struct pv_outputs *outputs, size_t i)
@@ -58,7 +65,7 @@ struct pv_err *pv_outputs_add(struct pv_outputs *outputs, const char *path,
 	if (!err)
 		err = pv_vec_reserve(&outputs->files, 1);
 	if (!err)
-		err = pv_format_open(path, format, &format, &file);
+		err = pv_format_open(outputs->table, path, format, &format, &file);
 	if (!err)
 		err = pv_vec_append(&outputs->files, &file, 1, NULL);
 	if (!err)
@@ -86,6 +93,19 @@ struct pv_output *pv_outputs_take_recording(struct pv_outputs *outputs)
 	return outputs->recording;
 }
 
+/* What is written: one of the two. */
+struct contents {
+	const struct pv_profile *profile;
+	const struct pv_trace *trace;
+};
+
+static struct pv_err *put(const struct pv_format *format, const struct contents *contents,
+			  FILE *file)
+{
+	return contents->trace ? format->write_trace(contents->trace, file)
+			       : format->write(contents->profile, file);
+}
+
 static ssize_t count_bytes(void *cookie, const char *bytes, size_t n)
 {
 	(void)bytes;
@@ -94,7 +114,7 @@ static ssize_t count_bytes(void *cookie, const char *bytes, size_t n)
 }
 
 /* How many bytes it would have. */
-static struct pv_err *measure(const struct pv_format *format, const struct pv_profile *profile,
+static struct pv_err *measure(const struct pv_format *format, const struct contents *contents,
 			      uint64_t *ret)
 {
 	uint64_t n = 0;
@@ -103,7 +123,7 @@ static struct pv_err *measure(const struct pv_format *format, const struct pv_pr
 
 	if (!file)
 		return &pv_enomem;
-	err = format->write(profile, file);
+	err = put(format, contents, file);
 	if (fclose(file) && !err)
 		err = &pv_enomem;
 	if (!err)
@@ -120,7 +140,7 @@ static struct pv_err *append_bytes(struct pv_str *str, uint64_t n)
 
 /* Of an output for which there was no room: what it takes, and what there is. */
 static struct pv_err *say_room(const struct pv_outputs *outputs, size_t i,
-			       const struct pv_profile *profile, struct pv_err *why)
+			       const struct contents *contents, struct pv_err *why)
 {
 	struct pv_str text PV_CLEANUP(pv_str_deinit) = {};
 	uint64_t room = pv_output_room(file_at(outputs, i)), needed;
@@ -129,7 +149,7 @@ static struct pv_err *say_room(const struct pv_outputs *outputs, size_t i,
 	if ((why->errnum != ENOSPC && why->errnum != EDQUOT && why->errnum != EFBIG) ||
 	    room == UINT64_MAX)
 		return why;
-	err = measure(format_at(outputs, i), profile, &needed);
+	err = measure(format_at(outputs, i), contents, &needed);
 	if (!err)
 		err = append_bytes(&text, needed);
 	/* not of what may be used of a disk or of one file */
@@ -144,13 +164,14 @@ static struct pv_err *say_room(const struct pv_outputs *outputs, size_t i,
 }
 
 static struct pv_err *write_one(const struct pv_outputs *outputs, size_t i,
-				const struct pv_profile *profile)
+				const struct contents *contents)
 {
+	const struct pv_format *format = format_at(outputs, i);
 	struct pv_output *file = file_at(outputs, i);
 	struct pv_err *err = NULL;
 
 	if (file != outputs->recording)
-		err = format_at(outputs, i)->write(profile, pv_output_file(file));
+		err = put(format, contents, pv_output_file(file));
 	return err ? pv_err_wrap(err, "cannot write %s", pv_output_path(file))
 		   : pv_output_commit(file);
 }
@@ -174,7 +195,7 @@ static struct pv_err *join(struct pv_err *first, struct pv_err *second)
 	return first;
 }
 
-struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_profile *profile,
+static struct pv_err *write_all(struct pv_outputs *outputs, const struct contents *contents,
 				bool recording_cut)
 {
 	const char **paths = outputs->paths.data;
@@ -191,20 +212,31 @@ struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_prof
 			outputs->cut = paths[i];
 			continue;
 		}
-		failed = write_one(outputs, i, profile);
+		failed = write_one(outputs, i, contents);
 		if (!failed) {
 			paths[n++] = paths[i];
 			continue;
 		}
 		/* one that cannot be written is no reason to lose the others, which may have its
 		 * room */
-		failed = say_room(outputs, i, profile, failed);
+		failed = say_room(outputs, i, contents, failed);
 		outputs->lost |= pv_output_can_show(file_at(outputs, i));
 		drop(outputs, i);
 		err = err ? join(err, failed) : failed;
 	}
 	outputs->paths.n = n;
 	return err;
+}
+
+struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_profile *profile,
+				bool recording_cut)
+{
+	return write_all(outputs, &(struct contents){ .profile = profile }, recording_cut);
+}
+
+struct pv_err *pv_outputs_write_trace(struct pv_outputs *outputs, const struct pv_trace *trace)
+{
+	return write_all(outputs, &(struct contents){ .trace = trace }, false);
 }
 
 FILE *pv_outputs_summary_file(const struct pv_outputs *outputs, FILE *otherwise)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The outputs of a command: opened by path and format before the work begins,
- * written from one profile at its end.
+ * written from one profile, or from one trace, at its end.
  */
 #ifndef PV_CMD_OUTPUTS_H
 #define PV_CMD_OUTPUTS_H
@@ -16,10 +16,12 @@
 struct pv_format;
 struct pv_output;
 struct pv_profile;
+struct pv_trace;
 
 struct pv_outputs {
-	struct pv_vec paths; /* const char *, not owned: as the user gave them */
-	struct pv_vec files; /* struct pv_output *, in the order of paths */
+	const struct pv_format *const *table; /* of the formats: pv_formats or pv_trace_formats */
+	struct pv_vec paths;                  /* const char *, not owned: as the user gave them */
+	struct pv_vec files;                  /* struct pv_output *, in the order of paths */
 	struct pv_vec formats;
 	struct pv_output *recording; /* one of files, or NULL: grows while a capture runs */
 	/* after pv_outputs_write() */
@@ -28,6 +30,7 @@ struct pv_outputs {
 };
 
 void pv_outputs_init(struct pv_outputs *outputs);
+void pv_outputs_init_traces(struct pv_outputs *outputs);
 void pv_outputs_deinit(struct pv_outputs *outputs);
 
 /*
@@ -54,6 +57,9 @@ struct pv_output *pv_outputs_take_recording(struct pv_outputs *outputs);
  */
 struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_profile *profile,
 				bool recording_cut);
+
+/* The same of outputs of pv_outputs_init_traces(). */
+struct pv_err *pv_outputs_write_trace(struct pv_outputs *outputs, const struct pv_trace *trace);
 
 static inline const char *const *pv_outputs_paths(const struct pv_outputs *outputs)
 {

@@ -149,7 +149,7 @@ static struct pv_err *open_default_output(struct record *record)
 	if (record->outputs.paths.n)
 		return NULL;
 	if (!format)
-		err = pv_format_by_name(default_format, &format);
+		err = pv_format_by_name(pv_formats, default_format, &format);
 	if (!err)
 		err = pv_filename_append(&record->default_path, facts.name, facts.pid,
 					 format->suffixes[0]);

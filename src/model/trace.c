@@ -86,7 +86,7 @@ struct pv_err *pv_trace_self(const struct pv_trace *trace, uint64_t **ret)
 		return &pv_enomem;
 	for (size_t i = 0; i < trace->calls.n; i++) {
 		const struct pv_call *call = pv_vec_at(&trace->calls, i);
-		uint64_t ns = call->end_ns > call->start_ns ? call->end_ns - call->start_ns : 0;
+		uint64_t ns = pv_call_ns(call);
 
 		self[i] += ns;
 		if (call->parent != PV_CALL_NONE)

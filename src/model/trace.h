@@ -95,6 +95,12 @@ struct pv_err *pv_trace_add(struct pv_trace *trace, const struct pv_call *call, 
 /* Takes the last execution back, with its calls. */
 void pv_trace_drop(struct pv_trace *trace);
 
+/* How long a call took. */
+static inline uint64_t pv_call_ns(const struct pv_call *call)
+{
+	return call->end_ns > call->start_ns ? call->end_ns - call->start_ns : 0;
+}
+
 /* Time of each call without the calls in it.  ret: calls.n entries, owned by the caller (free). */
 struct pv_err *pv_trace_self(const struct pv_trace *trace, uint64_t **ret);
 

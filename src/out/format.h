@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The table of output formats: a format is one file (out/NAME.c) and one line
- * in formats.c.  Help and completion come from the table; a lint holds the man
- * page to it.
+ * The tables of output formats, of profiles and of traces: a format is one file
+ * (out/NAME.c, out/trace_NAME.c) and one line in formats.c.  Help and completion come from the
+ * table; a lint holds the man page to it.
  */
 #ifndef PV_OUT_FORMAT_H
 #define PV_OUT_FORMAT_H
@@ -14,24 +14,30 @@
 #include "base/err.h"
 
 struct pv_profile;
+struct pv_trace;
 
 struct pv_format {
 	const char *name;            /* "folded": --format NAME */
 	const char *const *suffixes; /* { ".folded", ".txt", NULL } */
 	const char *help;            /* one line */
 	bool binary;                 /* nothing for a terminal */
-	/* Writes the whole profile; write errors are reported by the caller's ferror(). */
+	/*
+	 * Writes the whole profile or, in the table of traces, the whole trace; the other one is
+	 * NULL.  Write errors are reported by the caller's ferror().
+	 */
 	struct pv_err *(*write)(const struct pv_profile *profile, FILE *file);
+	struct pv_err *(*write_trace)(const struct pv_trace *trace, FILE *file);
 };
 
-extern const struct pv_format *const pv_formats[]; /* NULL-terminated */
+/* NULL-terminated; the first is for what has no name of its own to end in: "-", and /dev/. */
+extern const struct pv_format *const pv_formats[];
+extern const struct pv_format *const pv_trace_formats[];
 
-/*
- * By name, or by the end of a file name; PV_ERR_USAGE lists what there is.
- * "-" and what is in /dev/ have no name of their own to end in: folded.
- */
-struct pv_err *pv_format_by_name(const char *name, const struct pv_format **ret);
-struct pv_err *pv_format_by_path(const char *path, const struct pv_format **ret);
+/* By name, or by the end of a file name; PV_ERR_USAGE lists what the table has. */
+struct pv_err *pv_format_by_name(const struct pv_format *const *table, const char *name,
+				 const struct pv_format **ret);
+struct pv_err *pv_format_by_path(const struct pv_format *const *table, const char *path,
+				 const struct pv_format **ret);
 
 /*
  * Opens an output and says in which format it is to be written: the one that is
@@ -39,8 +45,9 @@ struct pv_err *pv_format_by_path(const char *path, const struct pv_format **ret)
  * terminal is PV_ERR_USAGE.
  */
 struct pv_output;
-struct pv_err *pv_format_open(const char *path, const struct pv_format *given,
-			      const struct pv_format **format_ret, struct pv_output **output_ret);
+struct pv_err *pv_format_open(const struct pv_format *const *table, const char *path,
+			      const struct pv_format *given, const struct pv_format **format_ret,
+			      struct pv_output **output_ret);
 
 struct pv_str;
 struct pv_strings;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The table of output formats, one line each, and how one is chosen.
+ * The tables of output formats, one line each, and how one is chosen.
  * Input: a name or a path from the command line.
  * Output: the table line, or an error that lists what there is.
  */
@@ -16,6 +16,7 @@
 #include "out/pvr.h"
 #include "out/speedscope.h"
 #include "out/svg.h"
+#include "out/trace.h"
 
 /* clang-format off */
 const struct pv_format *const pv_formats[] = {
@@ -25,6 +26,14 @@ const struct pv_format *const pv_formats[] = {
 	&pv_format_speedscope,
 	&pv_format_pprof,
 	&pv_format_pvr,
+	NULL,
+};
+
+const struct pv_format *const pv_trace_formats[] = {
+	&pv_trace_format_text,
+	&pv_trace_format_folded,
+	&pv_trace_format_chrome,
+	&pv_trace_format_perfetto,
 	NULL,
 };
 /* clang-format on */
@@ -39,18 +48,19 @@ static bool is_called(const struct pv_format *format, const char *name)
 	return !strcmp(format->name, name);
 }
 
-struct pv_err *pv_format_by_name(const char *name, const struct pv_format **ret)
+struct pv_err *pv_format_by_name(const struct pv_format *const *table, const char *name,
+				 const struct pv_format **ret)
 {
 	struct pv_str names PV_CLEANUP(pv_str_deinit) = { 0 };
 
-	for (size_t i = 0; pv_formats[i]; i++) {
+	for (size_t i = 0; table[i]; i++) {
 		struct pv_err *err;
 
-		if (is_called(pv_formats[i], name)) {
-			*ret = pv_formats[i];
+		if (is_called(table[i], name)) {
+			*ret = table[i];
 			return NULL;
 		}
-		err = pv_str_appendf(&names, " %s", pv_formats[i]->name);
+		err = pv_str_appendf(&names, " %s", table[i]->name);
 		if (err)
 			return err;
 	}
@@ -71,20 +81,21 @@ static bool has_no_suffix_to_choose(const char *path)
 	return !strcmp(path, "-") || !strncmp(path, "/dev/", 5);
 }
 
-struct pv_err *pv_format_by_path(const char *path, const struct pv_format **ret)
+struct pv_err *pv_format_by_path(const struct pv_format *const *table, const char *path,
+				 const struct pv_format **ret)
 {
 	struct pv_str suffixes PV_CLEANUP(pv_str_deinit) = { 0 };
 
 	if (has_no_suffix_to_choose(path)) {
-		*ret = &pv_format_folded;
+		*ret = table[0];
 		return NULL;
 	}
-	for (size_t i = 0; pv_formats[i]; i++) {
-		for (const char *const *suffix = pv_formats[i]->suffixes; *suffix; suffix++) {
+	for (size_t i = 0; table[i]; i++) {
+		for (const char *const *suffix = table[i]->suffixes; *suffix; suffix++) {
 			struct pv_err *err;
 
 			if (ends_with(path, *suffix)) {
-				*ret = pv_formats[i];
+				*ret = table[i];
 				return NULL;
 			}
 			err = pv_str_appendf(&suffixes, " %s", *suffix);
@@ -98,12 +109,13 @@ struct pv_err *pv_format_by_path(const char *path, const struct pv_format **ret)
 			     path, pv_str_text(&suffixes));
 }
 
-struct pv_err *pv_format_open(const char *path, const struct pv_format *given,
-			      const struct pv_format **format_ret, struct pv_output **output_ret)
+struct pv_err *pv_format_open(const struct pv_format *const *table, const char *path,
+			      const struct pv_format *given, const struct pv_format **format_ret,
+			      struct pv_output **output_ret)
 {
 	const struct pv_format *format = given;
 	struct pv_output *output = NULL;
-	struct pv_err *err = given ? NULL : pv_format_by_path(path, &format);
+	struct pv_err *err = given ? NULL : pv_format_by_path(table, path, &format);
 
 	if (!err)
 		err = pv_output_create(path, &output);

@@ -68,11 +68,32 @@ def plain(text):
     return re.sub(r"[`'\"]", "", " ".join(text.split()))
 
 
+def listed_formats(command):
+    """(name, suffixes, text) as the help has them."""
+    return re.findall(r"^  ([a-z]+) +(\.\S+(?: \.\S+)*) {2,}(\S.*)$", output(PITVIPER, command, "--help")[0], re.M)
+
+
+def written_formats(of_traces):
+    """Names of those that have a writer: src/out/trace_NAME.c is of traces."""
+    paths = [path for path in (TOP / "src/out").glob("*.c") if path.name.startswith("trace_") == of_traces]
+    return re.findall(r'^\s*\.name = "([^"]+)"', "".join(path.read_text() for path in paths), re.M)
+
+
+def check_trace_formats():
+    """The same of traces, as far as there is a command for them."""
+    formats, text = written_formats(True), (TOP / "docs/formats.md").read_text()
+    check("formats of traces are found", [] if len(formats) > 3 else [str(formats)])
+    check("docs/formats.md has each format of traces", [f for f in formats if f"### {f} " not in text])
+    check("each format of traces has its golden file", [f for f in formats if not (TOP / f"tests/golden/trace.{f}").exists()])
+    if "--format" in output(PITVIPER, "trace", "--help")[0]:
+        check("trace --help lists each format", sorted(set(formats) ^ {name for name, _, _ in listed_formats("trace")}))
+
+
 def check_formats(man):
     """The table's lines, as the help shows them, are those of the page: names, suffixes, first sentences, order."""
-    helped = re.findall(r"^  ([a-z]+) +(\.\S+(?: \.\S+)*) {2,}(\S.*)$", output(PITVIPER, "record", "--help")[0], re.M)
+    helped = listed_formats("record")
     # Those whose writers are there; the table of the help is the program's own.
-    formats = re.findall(r'^\s*\.name = "([^"]+)"', "".join(p.read_text() for p in (TOP / "src/out").glob("*.c")), re.M)
+    formats = written_formats(False)
     check("record --help lists each format", sorted(set(formats) ^ {name for name, _, _ in helped}))
     listed = re.search(r"^   Formats\n(.*?)(?=^   \S)", man, re.M | re.S)[1]
     entries = re.findall(r"^     ([a-z]+) \((\.[^)]*)\)\s+(.*?)(?=^     \S)", listed, re.M | re.S)
@@ -103,6 +124,7 @@ def main():
     for command in commands:
         check_command(command)
     check_formats(page("pitviper-record"))
+    check_trace_formats()
     sys.exit(failed)
 
 

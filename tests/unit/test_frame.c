@@ -146,22 +146,22 @@ START_TEST(formats_by_name_and_path)
 	const struct pv_format *format = NULL;
 	struct pv_err *err;
 
-	ck_assert_ptr_null(pv_format_by_name("folded", &format));
+	ck_assert_ptr_null(pv_format_by_name(pv_formats, "folded", &format));
 	ck_assert_str_eq(format->name, "folded");
-	ck_assert_ptr_null(pv_format_by_path("/x/a.b.txt", &format));
-	ck_assert_str_eq(format->name, "folded");
-	format = NULL;
-	ck_assert_ptr_null(pv_format_by_path("-", &format));
+	ck_assert_ptr_null(pv_format_by_path(pv_formats, "/x/a.b.txt", &format));
 	ck_assert_str_eq(format->name, "folded");
 	format = NULL;
-	ck_assert_ptr_null(pv_format_by_path("/dev/fd/63", &format));
+	ck_assert_ptr_null(pv_format_by_path(pv_formats, "-", &format));
 	ck_assert_str_eq(format->name, "folded");
 	format = NULL;
-	err = pv_format_by_name("fold", &format);
+	ck_assert_ptr_null(pv_format_by_path(pv_formats, "/dev/fd/63", &format));
+	ck_assert_str_eq(format->name, "folded");
+	format = NULL;
+	err = pv_format_by_name(pv_formats, "fold", &format);
 	ck_assert_int_eq(err->kind, PV_ERR_USAGE);
 	ck_assert_ptr_nonnull(strstr(err->message, "folded"));
 	pv_err_destroy(err);
-	err = pv_format_by_path("folded", &format);
+	err = pv_format_by_path(pv_formats, "folded", &format);
 	ck_assert_int_eq(err->kind, PV_ERR_USAGE);
 	ck_assert_ptr_nonnull(strstr(err->message, ".folded"));
 	ck_assert_ptr_null(format);
@@ -169,30 +169,56 @@ START_TEST(formats_by_name_and_path)
 }
 END_TEST
 
-/* Each line of the table is whole, and each suffix leads back to it. */
+/* Those of traces have the same endings for other things. */
+START_TEST(formats_of_traces)
+{
+	const struct pv_format *format = NULL;
+	struct pv_err *err;
+
+	ck_assert_ptr_null(pv_format_by_path(pv_trace_formats, "/x/a.b.txt", &format));
+	ck_assert_str_eq(format->name, "text");
+	ck_assert_ptr_null(pv_format_by_path(pv_trace_formats, "a.folded", &format));
+	ck_assert_ptr_nonnull(format->write_trace);
+	ck_assert_ptr_null(pv_format_by_path(pv_trace_formats, "a.json", &format));
+	ck_assert_str_eq(format->name, "chrome");
+	ck_assert_ptr_null(pv_format_by_path(pv_trace_formats, "-", &format));
+	ck_assert_str_eq(format->name, "text");
+	ck_assert_ptr_null(pv_format_by_path(pv_trace_formats, "/dev/fd/63", &format));
+	ck_assert_str_eq(format->name, "text");
+	err = pv_format_by_name(pv_trace_formats, "svg", &format);
+	ck_assert_int_eq(err->kind, PV_ERR_USAGE);
+	ck_assert_ptr_nonnull(strstr(err->message, "perfetto"));
+	pv_err_destroy(err);
+}
+END_TEST
+
+/* Each line of a table is whole, and each suffix leads back to it. */
 START_TEST(formats_table)
 {
-	for (size_t i = 0; pv_formats[i]; i++) {
+	const struct pv_format *const *table = _i ? pv_trace_formats : pv_formats;
+
+	for (size_t i = 0; table[i]; i++) {
 		const struct pv_format *format;
 
-		ck_assert_ptr_null(pv_format_by_name(pv_formats[i]->name, &format));
-		ck_assert_ptr_eq(format, pv_formats[i]);
+		ck_assert_ptr_null(pv_format_by_name(table, table[i]->name, &format));
+		ck_assert_ptr_eq(format, table[i]);
 		/* and by what its files end in, as one might think */
-		for (const char *const *end = pv_formats[i]->suffixes; *end; end++) {
+		for (const char *const *end = table[i]->suffixes; *end; end++) {
 			format = NULL;
-			ck_assert_ptr_null(pv_format_by_name(*end, &format));
-			ck_assert_ptr_eq(format, pv_formats[i]);
+			ck_assert_ptr_null(pv_format_by_name(table, *end, &format));
+			ck_assert_ptr_eq(format, table[i]);
 			format = NULL;
-			ck_assert_ptr_null(pv_format_by_name(*end + 1, &format));
-			ck_assert_ptr_eq(format, pv_formats[i]);
+			ck_assert_ptr_null(pv_format_by_name(table, *end + 1, &format));
+			ck_assert_ptr_eq(format, table[i]);
 		}
-		ck_assert_ptr_eq(format, pv_formats[i]);
+		ck_assert_ptr_eq(format, table[i]);
 		ck_assert_ptr_nonnull(format->help);
-		ck_assert_ptr_nonnull(format->write);
+		ck_assert_int_eq(!format->write, _i);
+		ck_assert_int_eq(!format->write_trace, !_i);
 		ck_assert_ptr_nonnull(format->suffixes[0]);
-		for (const char *const *s = pv_formats[i]->suffixes; *s; s++) {
-			ck_assert_ptr_null(pv_format_by_path(*s, &format));
-			ck_assert_ptr_eq(format, pv_formats[i]);
+		for (const char *const *s = table[i]->suffixes; *s; s++) {
+			ck_assert_ptr_null(pv_format_by_path(table, *s, &format));
+			ck_assert_ptr_eq(format, table[i]);
 		}
 	}
 }
@@ -204,8 +230,8 @@ static struct pv_err *try_open(const char *path, const char *name)
 	struct pv_output *output = NULL;
 	struct pv_err *err;
 
-	ck_assert_ptr_null(pv_format_by_name(name, &given));
-	err = pv_format_open(path, given, &format, &output);
+	ck_assert_ptr_null(pv_format_by_name(pv_formats, name, &given));
+	err = pv_format_open(pv_formats, path, given, &format, &output);
 	ck_assert_int_eq(!err, !!output);
 	ck_assert(err || format == given);
 	pv_output_destroy(output);
@@ -260,7 +286,8 @@ int main(void)
 	tcase_add_test(tcase, nul_in_a_name);
 	tcase_add_test(tcase, escape_text);
 	tcase_add_test(tcase, formats_by_name_and_path);
-	tcase_add_test(tcase, formats_table);
+	tcase_add_test(tcase, formats_of_traces);
+	tcase_add_loop_test(tcase, formats_table, 0, 2);
 	tcase_add_test(tcase, binary_is_not_for_a_terminal);
 	tcase_add_test(tcase, binary_into_a_pipe_or_file);
 	srunner_run_all(runner, CK_ENV);

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "cmd/filename.h"
 #include "cmd/outputs.h"
+#include "model/trace.h"
 #include "out/folded.h"
 #include "out/format.h"
 
@@ -101,6 +102,36 @@ START_TEST(one_that_fails_is_no_loss_of_the_others)
 	expect_file("b.folded", "f (a.py:1) 7\n");
 	pv_outputs_deinit(&outputs);
 	pv_profile_destroy(p);
+}
+END_TEST
+
+/* The same endings, another table. */
+START_TEST(traces_are_written)
+{
+	static const char *const paths[] = { "a.folded", "a.txt" };
+	struct pv_loc loc = { .line = 7 };
+	struct pv_outputs outputs;
+	struct pv_trace *trace;
+	uint32_t id;
+
+	ok(pv_trace_create(&trace));
+	loc.function = string_of(trace->profile, "f");
+	loc.file = string_of(trace->profile, "/a.py");
+	ok(pv_profile_loc(trace->profile, &loc, &trace->function));
+	ok(pv_trace_begin(trace, &(struct pv_execution){ .number = 1 }));
+	ok(pv_trace_add(trace, &(struct pv_call){ .end_ns = 12 }, PV_CALL_NONE, &id));
+	/* of a thread */
+	ok(pv_profile_process(trace->profile, &(struct pv_profile_process){ .pid = 7 }, &id));
+	ok(pv_profile_thread(trace->profile, id, 7, "main", &id));
+	pv_outputs_init_traces(&outputs);
+	for (size_t i = 0; i < 2; i++)
+		ok(pv_outputs_add(&outputs, paths[i], NULL));
+	ok(pv_outputs_write_trace(&outputs, trace));
+	expect_paths(&outputs, paths, 2);
+	expect_file("a.folded", "f (a.py:7) 12\n");
+	ck_assert_int_eq(access("a.txt", F_OK), 0);
+	pv_outputs_deinit(&outputs);
+	pv_trace_destroy(trace);
 }
 END_TEST
 
@@ -236,6 +267,7 @@ int main(void)
 	suite_add_tcase(suite, tcase);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, all_are_written);
+	tcase_add_test(tcase, traces_are_written);
 	tcase_add_loop_test(tcase, one_that_fails_is_no_loss_of_the_others, 0, 3);
 	tcase_add_test(tcase, one_that_breaks_off_is_not_there);
 	tcase_add_test(tcase, what_an_output_takes);

@@ -190,6 +190,33 @@ START_TEST(shares_are_neither_nothing_nor_all)
 }
 END_TEST
 
+START_TEST(durations_have_three_digits)
+{
+	static const struct {
+		uint64_t ns;
+		const char *text;
+	} durations[] = {
+		{ 0, "0 ns" },
+		{ 999, "999 ns" },
+		{ 1000, "1.00 us" },
+		{ 9994, "9.99 us" },
+		{ 9996, "10.0 us" },
+		{ 99949, "99.9 us" },
+		{ 99960, "100 us" },
+		{ 999499, "999 us" },
+		{ 999600, "1.00 ms" },
+		{ 3061000, "3.06 ms" },
+		{ 12482000, "12.5 ms" },
+		{ 1500000000, "1.50 s" },
+		{ 100000000000, "100 s" },
+		{ 1234000000000, "1234 s" },
+	};
+
+	for (size_t i = 0; i < sizeof(durations) / sizeof(*durations); i++)
+		ck_assert_str_eq(pv_text_duration(durations[i].ns).text, durations[i].text);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("text");
@@ -201,6 +228,7 @@ int main(void)
 	tcase_add_test(tcase, no_byte_gets_through);
 	tcase_add_test(tcase, long_sequences_decode);
 	tcase_add_test(tcase, widths);
+	tcase_add_test(tcase, durations_have_three_digits);
 	tcase_add_loop_test(tcase, text_is_cut_at_its_end, 0, sizeof(cuts) / sizeof(*cuts));
 	tcase_add_test(tcase, an_empty_text_is_cut);
 	tcase_add_loop_test(tcase, shares_are_neither_nothing_nor_all, 0,
