@@ -199,9 +199,10 @@ def check_folded(data, recipe, check_that):
     lines = data.decode("utf-8").split("\n")[:-1]
     got = dict((line.rsplit(" ", 1)[0], int(line.rsplit(" ", 1)[1])) for line in lines)
     want, total = collections.Counter(), 0
+    texts = {fn: text_of(frame, ";") for fn, frame in recipe.functions.items()}
     for call in recipe.calls():
         if call.self_ns:
-            want[";".join(text_of(recipe.functions[fn], ";") for fn in call.path())] += call.self_ns
+            want[";".join(texts[fn] for fn in call.path())] += call.self_ns
     for execution in recipe.executions:
         total += execution.first.ns
     check_that("self time by path", got == want, f"{got}\n{dict(want)}")
