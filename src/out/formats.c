@@ -31,6 +31,7 @@ const struct pv_format *const pv_formats[] = {
 
 const struct pv_format *const pv_trace_formats[] = {
 	&pv_trace_format_text,
+	&pv_trace_format_html,
 	&pv_trace_format_folded,
 	&pv_trace_format_chrome,
 	&pv_trace_format_perfetto,

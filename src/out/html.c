@@ -11,14 +11,14 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "model/doubts.h"
-#include "model/frame.h"
 #include "model/limits.h"
-#include "model/path.h"
 #include "model/profile.h"
 #include "model/strings.h"
 #include "out/html.h"
+#include "out/sections.h"
 #include "out/viewer.h"
-#include "recfile/bytes.h"
+
+#define PUT PV_SECTIONS_PUT
 
 struct html {
 	const struct pv_profile *profile;
@@ -34,36 +34,6 @@ static void html_deinit(struct html *html)
 	free(html->rank);
 }
 
-/* Writes the section and empties bytes. */
-static struct pv_err *flush_section(struct html *html, const char *tag, struct pv_vec *bytes)
-{
-	struct pv_err *err = pv_viewer_section(html->viewer, tag, bytes->data, bytes->n);
-
-	bytes->n = 0;
-	return err;
-}
-
-/* Appends numbers; each section is made of these and of texts. */
-static struct pv_err *put(struct pv_vec *bytes, const uint64_t *numbers, size_t n)
-{
-	struct pv_err *err = pv_vec_reserve(bytes, n * PV_VARINT_BYTES);
-
-	for (size_t i = 0; i < n && !err; i++)
-		pv_put_varint(bytes, numbers[i]);
-	return err;
-}
-
-#define PUT(bytes, ...)                                                                            \
-	put(bytes, (const uint64_t[]){ __VA_ARGS__ },                                              \
-	    sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
-
-static void meta_string(struct pv_json *json, const struct pv_profile *profile, const char *key,
-			uint32_t id)
-{
-	pv_json_bytes(json, key, pv_strings_get(profile->strings, id),
-		      pv_strings_length(profile->strings, id));
-}
-
 static void meta_waiting(struct pv_json *json, const struct pv_profile *profile)
 {
 	const struct pv_waiting *waiting = &profile->waiting;
@@ -72,9 +42,9 @@ static void meta_waiting(struct pv_json *json, const struct pv_profile *profile)
 	if (!waiting->tid)
 		return;
 	pv_json_begin(json, "waiting", '{');
-	meta_string(json, profile, "function", waiting->function);
-	meta_string(json, profile, "place", waiting->place);
-	meta_string(json, profile, "thread", waiting->thread);
+	pv_sections_string(json, profile, "function", waiting->function);
+	pv_sections_string(json, profile, "place", waiting->place);
+	pv_sections_string(json, profile, "thread", waiting->thread);
 	pv_json_bool(json, "main", waiting->tid == pid);
 	pv_json_int(json, "pid", pid);
 	pv_json_int(json, "processes", waiting->n_processes);
@@ -86,13 +56,13 @@ static void meta_waiting(struct pv_json *json, const struct pv_profile *profile)
 static void meta_capture(struct pv_json *json, const struct pv_profile *profile)
 {
 	pv_json_begin(json, "capture", '{');
-	meta_string(json, profile, "name", profile->target_name);
-	meta_string(json, profile, "title", profile->title);
-	meta_string(json, profile, "interpreter", profile->interpreter);
-	meta_string(json, profile, "problem", profile->problem);
-	meta_string(json, profile, "engine", profile->engine);
-	meta_string(json, profile, "host", profile->host);
-	meta_string(json, profile, "note", profile->note);
+	pv_sections_string(json, profile, "name", profile->target_name);
+	pv_sections_string(json, profile, "title", profile->title);
+	pv_sections_string(json, profile, "interpreter", profile->interpreter);
+	pv_sections_string(json, profile, "problem", profile->problem);
+	pv_sections_string(json, profile, "engine", profile->engine);
+	pv_sections_string(json, profile, "host", profile->host);
+	pv_sections_string(json, profile, "note", profile->note);
 	pv_json_int(json, "pid", profile->pid);
 	pv_json_bool(json, "no_native", profile->no_native);
 	pv_json_bool(json, "no_kernel", profile->no_kernel);
@@ -148,50 +118,6 @@ static struct pv_err *meta_quality(struct pv_json *json, const struct pv_profile
 	return NULL;
 }
 
-static void meta_processes(struct pv_json *json, const struct pv_profile *profile)
-{
-	pv_json_begin(json, "processes", '[');
-	for (size_t i = 0; i < profile->processes.n; i++) {
-		const struct pv_profile_process *process = pv_vec_at(&profile->processes, i);
-
-		pv_json_begin(json, NULL, '{');
-		pv_json_int(json, "pid", process->pid);
-		pv_json_int(json, "generation", process->generation);
-		meta_string(json, profile, "name", process->name);
-		meta_string(json, profile, "title", process->title);
-		meta_string(json, profile, "interpreter", process->interpreter);
-		meta_string(json, profile, "problem", process->problem);
-		pv_json_end(json, '}');
-	}
-	pv_json_end(json, ']');
-	pv_json_begin(json, "threads", '[');
-	for (size_t i = 0; i < profile->threads.n; i++) {
-		const struct pv_profile_thread *thread = pv_vec_at(&profile->threads, i);
-
-		pv_json_begin(json, NULL, '{');
-		pv_json_int(json, "process", thread->process);
-		pv_json_int(json, "tid", thread->tid);
-		meta_string(json, profile, "name", thread->name);
-		pv_json_end(json, '}');
-	}
-	pv_json_end(json, ']');
-}
-
-static void meta_modules(struct pv_json *json, const struct pv_profile *profile)
-{
-	pv_json_begin(json, "modules", '[');
-	for (size_t i = 0; i < profile->modules.n; i++) {
-		const struct pv_module *module = pv_vec_at(&profile->modules, i);
-
-		pv_json_begin(json, NULL, '{');
-		pv_json_int(json, "name", module->name);
-		meta_string(json, profile, "path", module->path);
-		meta_string(json, profile, "build_id", module->build_id);
-		pv_json_end(json, '}');
-	}
-	pv_json_end(json, ']');
-}
-
 /* The page's answer goes by the terminal's limits. */
 static void meta_limits(struct pv_json *json)
 {
@@ -230,119 +156,12 @@ static struct pv_err *write_meta(struct html *html)
 	if (err)
 		return err;
 	meta_limits(&json);
-	meta_processes(&json, html->profile);
-	meta_modules(&json, html->profile);
+	pv_sections_processes(&json, html->profile);
+	pv_sections_modules(&json, html->profile);
 	pv_json_end(&json, '}');
 	if (fflush(file) || ferror(file))
 		return &pv_enomem;
 	return pv_viewer_section(html->viewer, "META", text, n);
-}
-
-/* Number of strings, their lengths, their bytes. */
-static struct pv_err *write_strings(struct html *html, struct pv_vec *bytes)
-{
-	const struct pv_strings *strings = html->profile->strings;
-	size_t n = pv_strings_n(strings);
-	struct pv_err *err = PUT(bytes, n);
-
-	for (size_t i = 0; i < n && !err; i++)
-		err = PUT(bytes, pv_strings_length(strings, i));
-	for (size_t i = 0; i < n && !err; i++)
-		err = pv_vec_append(bytes, pv_strings_get(strings, i),
-				    pv_strings_length(strings, i), NULL);
-	return err ? err : flush_section(html, "STRS", bytes);
-}
-
-/*
- * Name, file, module, kind (bit 3: the user's own code, bit 4: machinery of
- * calling, bit 5: of the interpreter), and how much of the file's path is not
- * shown.
- */
-static struct pv_err *write_function(const struct pv_profile *profile, const struct pv_loc *loc,
-				     struct pv_vec *bytes)
-{
-	const char *file = pv_strings_get(profile->strings, loc->file);
-	size_t n = pv_strings_length(profile->strings, loc->file);
-
-	return PUT(bytes, loc->function, loc->file, loc->module,
-		   loc->kind | (uint64_t)pv_loc_is_own(profile, loc) << 3 |
-			   (uint64_t)pv_frame_is_machinery(profile, loc) << 4 |
-			   (uint64_t)pv_frame_is_interpreter(profile, loc) << 5,
-		   n ? pv_path_skip(file, n) : 0);
-}
-
-/* Functions in the order of their first locations; function and line of each location. */
-static struct pv_err *write_locs(struct html *html, struct pv_vec *bytes)
-{
-	const struct pv_profile *profile = html->profile;
-	size_t n = profile->locs.n, n_functions = 0;
-	_pv_free_ uint32_t *first = NULL; /* by location: the first of the same function */
-	struct pv_err *err = pv_profile_functions(profile, &first);
-
-	for (size_t i = 0; i < n && !err; i++)
-		n_functions += first[i] == i;
-	if (!err)
-		err = PUT(bytes, n_functions);
-	for (size_t i = 0; i < n && !err; i++) {
-		if (first[i] == i)
-			err = write_function(profile, pv_vec_at(&profile->locs, i), bytes);
-	}
-	if (!err)
-		err = flush_section(html, "FUNC", bytes);
-	if (!err)
-		err = PUT(bytes, n);
-	n_functions = 0;
-	for (size_t i = 0; i < n && !err; i++) {
-		const struct pv_loc *loc = pv_vec_at(&profile->locs, i);
-
-		/* From here on: its function's place among the functions. */
-		first[i] = first[i] == i ? n_functions++ : first[first[i]];
-		err = PUT(bytes, first[i], loc->line > 0 ? loc->line : 0);
-	}
-	return err ? err : flush_section(html, "LOCS", bytes);
-}
-
-/*
- * Nodes depth first, children in the order of their making: for each but the
- * root how many levels its parent stands above the node before it, and its
- * location.  Fills in place.
- */
-static struct pv_err *write_nodes(struct html *html, struct pv_vec *ups, struct pv_vec *locs)
-{
-	const struct pv_stack_node *nodes = html->profile->nodes.data;
-	size_t n = html->profile->nodes.n;
-	_pv_free_ uint32_t *sibling = calloc(n, sizeof(*sibling));
-	/* the first child until the node is written, its place from then on */
-	uint32_t *child = html->place = calloc(n, sizeof(*child));
-	struct pv_err *err;
-	uint32_t place = 0;
-
-	if (!sibling || !child)
-		return &pv_enomem;
-	for (size_t i = n - 1; i; i--) {
-		sibling[i] = child[nodes[i].parent];
-		child[nodes[i].parent] = i;
-	}
-	err = PUT(ups, n);
-	for (uint32_t at = 0; !err;) {
-		uint32_t next = child[at], up = 0;
-
-		child[at] = place++;
-		while (!next && at) {
-			next = sibling[at];
-			at = nodes[at].parent;
-			up++;
-		}
-		if (!next)
-			break;
-		err = PUT(ups, up);
-		if (!err)
-			err = PUT(locs, nodes[next].loc);
-		at = next;
-	}
-	if (!err)
-		err = flush_section(html, "NUPS", ups);
-	return err ? err : flush_section(html, "NLOC", locs);
 }
 
 struct ordered_sample {
@@ -380,7 +199,7 @@ static struct pv_err *write_samples(struct html *html, struct pv_vec *bytes)
 		err = PUT(bytes, order[i].place - (i ? order[i - 1].place : 0), order[i].thread,
 			  samples[order[i].sample].count);
 	}
-	return err ? err : flush_section(html, "SAMP", bytes);
+	return err ? err : pv_sections_flush(html->viewer, "SAMP", bytes);
 }
 
 struct ranked_tick {
@@ -431,44 +250,29 @@ static struct pv_err *write_ticks(struct html *html, struct pv_vec *bytes)
 		if (!err)
 			err = write_slice(&slice, bytes);
 	}
-	return err ? err : flush_section(html, "TICK", bytes);
-}
-
-/* File, changed, length of each source, then the texts. */
-static struct pv_err *write_sources(struct html *html, struct pv_vec *bytes)
-{
-	const struct pv_source *sources = html->profile->sources.data;
-	size_t n = html->profile->sources.n;
-	struct pv_err *err = PUT(bytes, n);
-
-	for (size_t i = 0; i < n && !err; i++)
-		err = PUT(bytes, sources[i].file, sources[i].changed, sources[i].n);
-	for (size_t i = 0; i < n && !err; i++)
-		err = pv_vec_append(bytes, sources[i].text, sources[i].n, NULL);
-	return err ? err : flush_section(html, "SRCS", bytes);
+	return err ? err : pv_sections_flush(html->viewer, "TICK", bytes);
 }
 
 static struct pv_err *html_write(const struct pv_profile *profile, FILE *file)
 {
 	struct html html PV_CLEANUP(html_deinit) = { .profile = profile };
 	struct pv_vec bytes PV_CLEANUP(pv_vec_deinit) = PV_VEC(uint8_t);
-	struct pv_vec more PV_CLEANUP(pv_vec_deinit) = PV_VEC(uint8_t);
 	struct pv_err *err = pv_viewer_create(&pv_viewer_profile, file, &html.viewer);
 
 	if (!err)
 		err = write_meta(&html);
 	if (!err)
-		err = write_strings(&html, &bytes);
+		err = pv_sections_strings(html.viewer, profile, &bytes);
 	if (!err)
-		err = write_locs(&html, &bytes);
+		err = pv_sections_locs(html.viewer, profile, &bytes);
 	if (!err)
-		err = write_nodes(&html, &bytes, &more);
+		err = pv_sections_nodes(html.viewer, profile, &html.place);
 	if (!err)
 		err = write_samples(&html, &bytes);
 	if (!err)
 		err = write_ticks(&html, &bytes);
 	if (!err)
-		err = write_sources(&html, &bytes);
+		err = pv_sections_sources(html.viewer, profile, &bytes);
 	return err ? err : pv_viewer_end(html.viewer);
 }
 

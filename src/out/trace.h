@@ -12,6 +12,7 @@ struct pv_term;
 struct pv_trace;
 
 extern const struct pv_format pv_trace_format_text;
+extern const struct pv_format pv_trace_format_html;
 extern const struct pv_format pv_trace_format_folded;
 extern const struct pv_format pv_trace_format_chrome;
 extern const struct pv_format pv_trace_format_perfetto;

@@ -22,7 +22,9 @@ struct pv_viewer_page {
 	size_t n_before, n_after;
 };
 
-extern const struct pv_viewer_page pv_viewer_profile; /* generated */
+/* generated */
+extern const struct pv_viewer_page pv_viewer_profile;
+extern const struct pv_viewer_page pv_viewer_trace;
 
 /* Writes the page up to its data.  page and file are not owned; write errors: ferror(). */
 struct pv_err *pv_viewer_create(const struct pv_viewer_page *page, FILE *file,

@@ -11,6 +11,7 @@ import subprocess
 
 import jsonschema
 
+import check_html as check_html_of
 import recipe as golden
 import trace_recipe
 
@@ -411,3 +412,91 @@ def check_summary(data, recipe, check_that):
                abs(root["probes"]["cost_cpus"] - recipe.number("cost_cpus") / 1e6) < 1e-9)
     missing = any(doubts(recipe).values()) or any(e.partial for e in recipe.executions) or any("cut" in c.flags for c in calls)
     check_that("doubts if there are any", bool(root["doubts"]) == bool(missing or recipe.number("end") >= 3), root["doubts"])
+
+
+# the page
+
+def decode_html(page):
+    """What docs/formats.md says of its bytes: all of it, or an exception."""
+    parts = check_html_of.sections(page)
+    meta = json.loads(parts.pop("META"))
+    readers = {tag: check_html_of.Numbers(data) for tag, data in parts.items()}
+    read = readers["STRS"]
+    strings = [read.take(n) for n in [read() for _ in range(read())]]
+    read = readers["FUNC"]
+    functions = [(check_html_of.KINDS[bits & 7], strings[name], strings[file], strings[module], bool(bits & 8), skip) for name, file, module,
+                 bits, skip in ([read() for _ in range(5)] for _ in range(read()))]
+    read = readers["LOCS"]
+    locs = [(functions[read()], read()) for _ in range(read())]
+    nodes, ups, node_locs = [(None, None)], readers["NUPS"], readers["NLOC"]
+    for _ in range(ups() - 1):
+        parent = len(nodes) - 1
+        for _ in range(ups()):
+            parent = nodes[parent][0]
+        nodes.append((parent, node_locs()))
+    read, executions, calls = readers["EXEC"], [], []
+    for _ in range(read()):
+        thread, node, number, lost, n, start = (read() for _ in range(6))
+        stack = []
+        while node:
+            node, loc = nodes[node]
+            stack.append(locs[loc])
+        executions.append({"thread": thread, "number": number, "partial": bool(lost & 1), "lost": lost >> 1, "start": start, "stack": stack[::-1]})
+        at = start
+        for i in range(n):
+            loc, up, flags, args, result, begin, ns, off = (readers[tag]() for tag in (
+                "CLOC", "CPAR", "CFLG", "CARG", "CRES", "CBEG", "CDUR", "COFF"))
+            at += begin // 2 if begin % 2 == 0 else -(begin + 1) // 2
+            calls.append({"execution": len(executions) - 1, "loc": locs[loc], "parent": len(calls) - up if up else None, "start": at, "ns": ns, "flags":
+                          {flag for bit, flag in enumerate(("resumed", "yielded", "raised", "end-guessed", "begin-guessed", "cut")) if flags >> bit & 1},
+                          "args": strings[args], "result": strings[result], "off": off})
+    read = readers["SRCS"]
+    heads = [(strings[read()], bool(read()), read()) for _ in range(read())]
+    sources = {file: (changed, read.take(n)) for file, changed, n in heads}
+    assert all(reader.is_end() for reader in readers.values()), "bytes that nothing reads"
+    return {"meta": meta, "locs": locs, "executions": executions, "calls": calls, "sources": sources}
+
+
+def show_html(page):
+    data = decode_html(page)
+    lines = [json.dumps(data["meta"], indent=1)]
+    lines += [f"line {line} of {kind} {golden.escape(name)!r} file {golden.escape(file)!r} shown {golden.escape(file[skip:])!r} module {golden.escape(module)!r}"
+              + (" own" if own else "") for (kind, name, file, module, own, skip), line in data["locs"]]
+    for i, execution in enumerate(data["executions"]):
+        lines.append(f"execution {execution['number']} on thread {execution['thread']} at {execution['start']}" + (" partial" * execution["partial"])
+                     + (f" lost {execution['lost']}" if execution["lost"] else ""))
+        lines += [f"  stack {golden.escape(loc[0][1])}:{loc[1]}" for loc in execution["stack"]]
+        for k, call in enumerate(data["calls"]):
+            if call["execution"] == i:
+                lines.append(f"  call {k} below {call['parent']}: {golden.escape(call['loc'][0][1])}:{call['loc'][1]} {call['start']} {call['ns']} "
+                             f"{','.join(sorted(call['flags']))} args {golden.escape(call['args'])!r} result {golden.escape(call['result'])!r} off {call['off']}")
+    for file, (changed, source) in data["sources"].items():
+        lines += [f"source {golden.escape(file)!r}" + (" changed" if changed else "")] + ["| " + golden.escape(line) for line in source.split(b"\n")]
+    return "\n".join(lines) + "\n"
+
+
+def check_html(page, recipe, check_that):
+    check_html_of.check_policy(page, check_that)
+    data = decode_html(page)
+    meta, threads = data["meta"], data["meta"]["threads"]
+
+    def frame(loc):
+        return golden.Frame(*loc[0][:4], loc[1])
+    got = [(e["number"], threads[e["thread"]]["tid"], e["partial"], e["lost"], e["start"], [frame(loc) for loc in e["stack"]]) for e in data["executions"]]
+    want = [(e.number, e.tid, e.partial, e.lost, e.first.start, e.stack) for e in recipe.executions]
+    check_that("executions", got == want, f"{got}\n{want}")
+    got = [(frame(c["loc"]), c["start"], c["ns"], c["flags"], c["args"], c["result"], c["off"], c["parent"]) for c in data["calls"]]
+    all_calls = recipe.calls()
+    index = {id(call): i for i, call in enumerate(all_calls)}
+    want = [(recipe.functions[c.fn], c.start, c.ns, c.flags, c.args, c.result, c.off, None if c.parent is None else index[id(c.parent)]) for c in all_calls]
+    check_that("calls", got == want, next((f"{a} is not {b}" for a, b in zip(got, want) if a != b), f"{len(got)} {len(want)}"))
+    start = int(recipe.base.capture.get("start_unix_ns", 0))
+    check_that("the start, to the nanosecond", meta["capture"]["start_unix_ms"] * 10**6 + meta["capture"]["start_rest_ns"] == start)
+    check_that("the traced function", frame(data["locs"][meta["capture"]["function"]]) == recipe.functions[next(iter(recipe.functions))])
+    counts = {"seen": recipe.number("n_seen"), "shorter": recipe.number("n_short"), "unmet": recipe.number("n_unmet"),
+              "skipped": recipe.number("n_skipped"), "strangers": recipe.number("strangers"), "lost": sum(e.lost for e in recipe.executions),
+              "partial": sum(e.partial for e in recipe.executions), "guessed_beginnings": sum("begin-guessed" in c.flags for c in all_calls),
+              "guessed_ends": sum("end-guessed" in c.flags for c in all_calls), "cut": sum("cut" in c.flags for c in all_calls)}
+    check_that("what is missing", meta["counts"] == counts, f"{meta['counts']}\n{counts}")
+    missing = any(doubts(recipe).values()) or counts["partial"] or counts["cut"]
+    check_that("doubts if there are any", bool(meta["doubts"]) == bool(missing or recipe.number("end") >= 3), meta["doubts"])

@@ -79,6 +79,17 @@ const Text = (() => {
 
 	const plural = (n, one, many) => count(n) + ' ' + (n === 1 ? one : many || one + 's');
 
+	// Three digits: "812 ns", "12.3 µs", "3.06 ms", "1.50 s".
+	function duration(ns) {
+		let value = ns, unit = 0;
+		while (unit < 3 && value >= 999.5) {
+			value /= 1000;
+			unit++;
+		}
+		const digits = !unit || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+		return value.toFixed(digits) + ' ' + ['ns', 'µs', 'ms', 's'][unit];
+	}
+
 	// As many digits as say something.
 	function seconds(s) {
 		if (s === 0)
@@ -105,5 +116,5 @@ const Text = (() => {
 	// Where in a string of many a cut looks best: at its end.
 	const cut = (text, n) => text.length > n ? text.slice(0, n - 1) + '…' : text;
 
-	return { show, decode, count, plural, seconds, percent, cut };
+	return { show, decode, count, plural, duration, seconds, percent, cut };
 })();

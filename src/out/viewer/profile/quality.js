@@ -3,10 +3,6 @@
 // is well, otherwise amber, and the causes are one click away.
 
 const Quality = (() => {
-	// What was lost, marked or delayed: [{ name, text, count }]
-	const lossesOf = ({ meta }) => Object.entries(meta.lost).filter(([, count]) => count)
-		.map(([name, count]) => ({ name, count, text: meta.causes[name] }));
-
 	// What model/doubts.c has to say, for the terminal and the pictures, too.
 	function judge({ capture, meta, total }) {
 		return { bad: meta.doubts.map(text => Text.cut(Text.show(text), 1000) + '.'), samples: meta.quality.samples || total,
@@ -34,7 +30,7 @@ const Quality = (() => {
 
 	function facts(profile) {
 		const { capture, meta } = profile;
-		const text = (name, value) => value ? [[name, Text.show(String(value))]] : [];
+		const text = About.fact;
 		return [
 			...text('target', capture.title || capture.name),
 			...text('process', capture.pid), ...text('interpreter', capture.interpreter), ...text('host', capture.host),
@@ -49,25 +45,8 @@ const Quality = (() => {
 		];
 	}
 
-	function open(profile, verdict) {
-		const losses = lossesOf(profile);
-		Popup.open('quality', 'This capture', [
-			verdict.bad.length ? Dom.el('ul.causes', null, verdict.bad.map(text => Dom.el('li', null, text)))
-				: Dom.el('p.well', null, '✓ Nothing was lost, and the stacks are what they seem.'),
-			Dom.el('table', null, rows(profile, verdict).map(([name, value, meaning]) => Dom.el('tr', null,
-				Dom.el('th', { scope: 'row' }, name), Dom.el('td.number', null, value), Dom.el('td.meaning', null, meaning)))),
-			Dom.el('h2', null, losses.length ? 'Lost, marked or delayed, by cause' : 'Losses by cause: none'),
-			Dom.el('table.losses', null, losses.map(loss => Dom.el('tr', null,
-				Dom.el('td.number', null, Text.count(loss.count)), Dom.el('td', null, Text.show(loss.text))))),
-			Dom.el('h2', null, 'What was captured'),
-			Dom.el('table', null, facts(profile).map(([name, value]) => Dom.el('tr', null,
-				Dom.el('th', { scope: 'row' }, name), Dom.el('td', null, value)))),
-		]);
-	}
-
 	function show(element, profile) {
 		const verdict = judge(profile), { quality } = profile.meta, { capture } = profile;
-		const well = !verdict.bad.length;
 		const details = quality.samples ? [quality.complete_text,
 			Text.count(quality.marked) + ' marked'] : [];
 		if (capture.probe_ns && capture.duration_ns)
@@ -76,22 +55,11 @@ const Quality = (() => {
 			details.unshift(Text.count(quality.missing) + ' missing');
 		if (capture.cut)
 			details.unshift('cut off');
-		const button = Dom.el('button', { id: 'quality', type: 'button', onclick: () => open(profile, verdict),
-			title: [...verdict.bad, 'Click for all that is known of this capture'].join('\n') },
-		Dom.el('span.verdict' + (well ? '.well' : '.doubt'), null, (well ? '✓ ' : '▲ ') +
-			Text.plural(verdict.samples, 'sample') + (quality.lost ? ', ' + Text.count(quality.lost) + ' lost' : ', none lost')),
-		Dom.el('span.details', null, details.join(' · ') || 'about this capture'));
-		Dom.fill(element, button);
+		About.show(element, { title: 'This capture', bad: verdict.bad, details,
+			good: 'Nothing was lost, and the stacks are what they seem.',
+			verdict: Text.plural(verdict.samples, 'sample') + (quality.lost ? ', ' + Text.count(quality.lost) + ' lost' : ', none lost'),
+			rows: rows(profile, verdict), losses: About.lossesOf(profile.meta), facts: facts(profile) });
 	}
 
 	return { show };
-})();
-
-// Times of day, as the reader's clock has them.
-const When = (() => {
-	const two = n => String(n).padStart(2, '0');
-	const day = date => date.getFullYear() + '-' + two(date.getMonth() + 1) + '-' + two(date.getDate());
-	const short = ms => ms ? day(new Date(ms)) + ' ' + two(new Date(ms).getHours()) + ':' + two(new Date(ms).getMinutes()) : '';
-	const full = ms => ms ? short(ms) + ':' + two(new Date(ms).getSeconds()) : '';
-	return { short, full };
 })();

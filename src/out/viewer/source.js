@@ -6,7 +6,8 @@ class SourceView {
 		this.element = element;
 	}
 
-	// of: { fn, lines: Map line -> { self, total }, marked: Set of lines, note: why this function }
+	// of: { fn, lines: Map line -> { self, total }, marked: Set of lines, note: why this function,
+	// title: of what the times are, if not of lines; isWhole: show all of the function }
 	show(profile, selection, of) {
 		if (!of) {
 			Dom.fill(this.element);
@@ -22,19 +23,21 @@ class SourceView {
 		if (!source && lines.size)
 			notes.push(Dom.el('p.note', null, profile.text(file).startsWith('<') ? 'Code without a source file.'
 				: 'The text of this file is not in the page.'));
-		const rows = text ? this.range(profile, fn, lines, text) : [...lines.keys()].filter(line => line).sort((a, b) => a - b);
+		const rows = text ? this.range(profile, of, text) : [...lines.keys()].filter(line => line).sort((a, b) => a - b);
 		const most = Math.max(1, ...[...lines.values()].map(sum => sum.total));
 		const list = Dom.el('div.code', null, rows.map(line => this.line(profile, selection, line,
-			text ? text[line] : '', lines.get(line), most, of.marked)));
+			text ? text[line] : '', lines.get(line), most, of)));
 		Dom.fill(this.element, title, notes, list);
 		this.reveal(list, lines);
 	}
 
 	// From the function's head, if it is near, to its last line with time.
-	range(profile, fn, lines, text) {
+	range(profile, { fn, lines, isWhole }, text) {
 		const known = [...lines.keys()].filter(line => line > 0 && line < text.length).sort((a, b) => a - b);
 		if (!known.length)
 			return [];
+		if (isWhole)
+			return SourceView.numbers(known[0], Math.min(SourceView.endOf(text, known[0]), known[0] + SourceView.MOST));
 		let first = known[0], last = known[known.length - 1];
 		const name = profile.name(fn).split('.').pop();
 		for (let line = first; line > Math.max(0, first - SourceView.HEAD); line--) {
@@ -52,12 +55,28 @@ class SourceView {
 			first = Math.max(first, hot - SourceView.MOST / 2);
 			last = Math.min(last, first + SourceView.MOST);
 		}
+		return SourceView.numbers(first, last);
+	}
+
+	static numbers(first, last) {
 		return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 	}
 
-	line(profile, selection, line, text, sum, most, marked) {
+	// The last line of what begins there: that of a decorator, or of the function.
+	static endOf(text, first) {
+		const indent = line => text[line].length - text[line].trimStart().length, isBlank = line => !text[line].trim();
+		let head = first, end;
+		while (head < text.length - 1 && text[head].trimStart().startsWith('@'))
+			head++;
+		end = head;
+		for (let line = head + 1; line < text.length && (isBlank(line) || indent(line) > indent(head)); line++)
+			end = isBlank(line) ? end : line;
+		return end;
+	}
+
+	line(profile, selection, line, text, sum, most, { marked, title }) {
 		const row = Dom.el('div.line' + (sum ? '' : '.cold') + (marked && marked.has(line) ? '.marked' : ''),
-			sum ? { title: 'line ' + line + ': ' + profile.amount(sum.total) + ', ' +
+			sum ? { title: title || 'line ' + line + ': ' + profile.amount(sum.total) + ', ' +
 				Text.percent(sum.total, selection.n) + ' of what is selected; ' + profile.amount(sum.self) + ' in the line itself' }
 				: null,
 			Dom.el('span.time', null, sum ? profile.amount(sum.total) : ''), Dom.el('span.number', null, String(line)),

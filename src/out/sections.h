@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The sections that the data of all pages has; the others are those of their writers. */
+#ifndef PV_OUT_SECTIONS_H
+#define PV_OUT_SECTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/vec.h"
+
+struct pv_json;
+struct pv_profile;
+struct pv_viewer;
+
+/* Appends numbers; each section is made of these and of texts.  bytes: PV_VEC(uint8_t). */
+struct pv_err *pv_sections_put(struct pv_vec *bytes, const uint64_t *numbers, size_t n);
+
+#define PV_SECTIONS_PUT(bytes, ...)                                                                \
+	pv_sections_put(bytes, (const uint64_t[]){ __VA_ARGS__ },                                  \
+			sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
+
+/* Writes the section and empties bytes. */
+struct pv_err *pv_sections_flush(struct pv_viewer *viewer, const char *tag, struct pv_vec *bytes);
+
+/* Into META: a string by its id; the lists "processes" and "threads"; the list "modules". */
+void pv_sections_string(struct pv_json *json, const struct pv_profile *profile, const char *key,
+			uint32_t id);
+void pv_sections_processes(struct pv_json *json, const struct pv_profile *profile);
+void pv_sections_modules(struct pv_json *json, const struct pv_profile *profile);
+
+/* STRS; FUNC and LOCS; SRCS.  bytes: scratch, empty. */
+struct pv_err *pv_sections_strings(struct pv_viewer *viewer, const struct pv_profile *profile,
+				   struct pv_vec *bytes);
+struct pv_err *pv_sections_locs(struct pv_viewer *viewer, const struct pv_profile *profile,
+				struct pv_vec *bytes);
+struct pv_err *pv_sections_sources(struct pv_viewer *viewer, const struct pv_profile *profile,
+				   struct pv_vec *bytes);
+
+/* NUPS and NLOC.  place_ret: by node its place among those written, the caller's (free). */
+struct pv_err *pv_sections_nodes(struct pv_viewer *viewer, const struct pv_profile *profile,
+				 uint32_t **place_ret);
+
+#endif
