@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Pages in headless Chromium.
 
-Input: build/tests/golden_write (or $PV_GOLDEN_WRITE), which writes the page of a recipe.  Output: a Page for
+Input: build/tests/golden_write and build/tests/trace_write (or $PV_GOLDEN_WRITE and $PV_TRACE_WRITE), which write the page
+of a recipe.  Output: a Page for
 the tests.  After every test: nothing was fetched but the page itself, and the browser complained of nothing.
 """
 import functools
@@ -23,6 +24,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 WRITER = os.environ.get("PV_GOLDEN_WRITE") or str(TOP / "build/tests/golden_write")
+TRACE_WRITER = os.environ.get("PV_TRACE_WRITE") or str(TOP / "build/tests/trace_write")
 PATIENCE = 20  # seconds; only a page that hangs needs them
 ROW, TOP_EDGE, SIDE = 20, 6, 16  # of the flame graph, in pixels
 
@@ -30,6 +32,11 @@ ROW, TOP_EDGE, SIDE = 20, 6, 16  # of the flame graph, in pixels
 @functools.lru_cache
 def make(recipe="", name="html"):
     return subprocess.run([WRITER, name], input=recipe.encode(), stdout=subprocess.PIPE, check=True).stdout
+
+
+@functools.lru_cache
+def make_trace(recipe):
+    return subprocess.run([TRACE_WRITER, "html"], input=recipe.encode(), stdout=subprocess.PIPE, check=True).stdout
 
 
 def start_browser(arguments=()):

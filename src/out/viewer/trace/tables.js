@@ -50,7 +50,7 @@ const Tables = (() => {
 		const most = trace.executions.reduce((a, { ns }) => Math.max(a, ns), 1), text = f => index => Dom.el('span', null, f(of(index)));
 		const doubts = ({ partial, lost }) => [partial && 'partial', lost && Text.plural(lost, 'event') + ' lost'].filter(part => part).join(', ');
 		return [
-			{ id: 'number', title: '#', hint: 'counted from the first that was seen', value: index => of(index).number, cell: text(({ number }) => '#' + number) },
+			{ id: 'nth', title: '#', hint: 'counted from the first that was seen', value: index => of(index).number, cell: text(({ number }) => '#' + number) },
 			numbers('took', 'Took', 'from its beginning to its end', index => of(index).ns, index => [bar(of(index).ns / most, 0),
 				Dom.el('span', null, Text.duration(of(index).ns))]),
 			numbers('off', 'Off CPU', 'of that time, not on a CPU', off, index => Dom.el('span', null, off(index) ? Text.duration(off(index)) : '')),
