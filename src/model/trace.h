@@ -6,7 +6,9 @@
  *
  * Times are in ns of CLOCK_MONOTONIC since profile->start_unix_ns's moment (the start
  * of the trace).  An execution's calls stand together, in the order of their
- * beginnings, so each after its parent; the first is of the function itself.
+ * beginnings, so each after its parent; the first is of the function itself.  A call
+ * lies within the time of its parent, those below it stand right behind it, and the next
+ * one beside it begins when it has ended, or later: writers rely on it.
  */
 #ifndef PV_MODEL_TRACE_H
 #define PV_MODEL_TRACE_H

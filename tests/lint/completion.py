@@ -71,14 +71,15 @@ def check_command(bash, command):
         check(f"{command}: each format", missing(formats, bash.tab(command, "--format", "")))
         check(f"{command}: --format=", missing(formats, bash.tab(command, "--format", "=")))
         check(f"{command}: --format=f", missing({"folded"}, bash.tab(command, "--format", "=", "fo")))
-        check(f"{command}: each format of the table", [] if formats == table_formats() else [formats, table_formats()])
+        check(f"{command}: each format of the table", [] if formats == table_formats(command) else [formats, table_formats(command)])
         check(f"{command}: -o offers files", missing({"a file.pvr"}, bash.tab(command, "-o", "a")))
     return options
 
 
-def table_formats():
-    """Those that the source has, whatever its table says."""
-    text = "".join(path.read_text() for path in (TOP / "src/out").glob("*.c"))
+def table_formats(command):
+    """Those that the source has, whatever its table says: of profiles or of traces."""
+    text = "".join(path.read_text() for path in (TOP / "src/out").glob("*.c")
+                   if path.name.startswith("trace_") == (command == "trace"))
     return set(re.findall(r'^\s*\.name = "([^"]+)"', text, re.M))
 
 
