@@ -27,9 +27,12 @@
 enum {
 	LEVELS_MAX = 40, /* that are indented; below it the level is told */
 	WIDE = 1000,     /* columns of what is no terminal */
+	NARROW = 100,    /* columns; a terminal with less has a smaller table */
 	LEAD = 28,       /* columns of times before the arrows */
 	NS_A_MS = 1000000,
 };
+
+#define UNSEEN "without calls of which an end is guessed or missing\n"
 
 struct page {
 	const struct pv_trace *trace;
@@ -307,12 +310,28 @@ static struct pv_err *put_execution(struct page *page, size_t index)
 	return err ? err : pv_trace_visit(page->trace, index, &visitor);
 }
 
+/* Columns of times; a narrow terminal has no room for all. */
+enum { COLUMNS = 6 };
+static const struct column {
+	const char *title;
+	bool single; /* of single calls */
+	bool wide;
+} columns[COLUMNS] = {
+	{ "total", false, false }, { "self", false, false }, { "min", true, true },
+	{ "p50", true, false },    { "p99", true, false },   { "max", true, true },
+};
+
+static bool has_column(const struct page *page, size_t i)
+{
+	return !columns[i].wide || !page->term->terminal || page->term->width >= NARROW;
+}
+
 static struct pv_err *add_row(struct page *page, struct pv_rows *rows,
 			      const struct pv_callee *callee)
 {
 	const struct pv_loc *loc = loc_at(page, callee->function);
-	const uint64_t times[] = { callee->total_ns, callee->self_ns, callee->min_ns,
-				   callee->p50_ns,   callee->p99_ns,  callee->max_ns };
+	const uint64_t times[COLUMNS] = { callee->total_ns, callee->self_ns, callee->min_ns,
+					  callee->p50_ns,   callee->p99_ns,  callee->max_ns };
 	const struct {
 		uint64_t n;
 		const char *word;
@@ -328,9 +347,13 @@ static struct pv_err *add_row(struct page *page, struct pv_rows *rows,
 		return err;
 	n = snprintf(row->numbers, sizeof(row->numbers), "%10s",
 		     pv_text_number(callee->calls).text);
-	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++)
-		n += snprintf(row->numbers + n, sizeof(row->numbers) - n, "  %8s",
-			      i > 1 && !callee->measured ? "-" : pv_text_duration(times[i]).text);
+	for (size_t i = 0; i < COLUMNS; i++) {
+		bool known = !columns[i].single || callee->measured;
+
+		if (has_column(page, i))
+			n += snprintf(row->numbers + n, sizeof(row->numbers) - n, "  %8s",
+				      known ? pv_text_duration(times[i]).text : "-");
+	}
 	snprintf(row->numbers + n, sizeof(row->numbers) - n, "  ");
 	row->colour = colour_of(loc);
 	err = pv_frame_function(page->profile, loc, &row->name);
@@ -344,12 +367,24 @@ static struct pv_err *add_row(struct page *page, struct pv_rows *rows,
 	return err;
 }
 
+static void put_titles(const struct page *page)
+{
+	char text[128];
+	size_t n = snprintf(text, sizeof(text), "%10s", "calls");
+
+	for (size_t i = 0; i < COLUMNS; i++) {
+		if (has_column(page, i))
+			n += snprintf(text + n, sizeof(text) - n, "  %8s", columns[i].title);
+	}
+	snprintf(text + n, sizeof(text) - n, "  function\n");
+	put_pale(page, text);
+}
+
 static struct pv_err *put_table(struct page *page, const struct pv_callees *callees)
 {
 	PV_CLEANUP(pv_rows_deinit) struct pv_rows rows;
 	struct pv_term term = *page->term;
 	FILE *file = term.file;
-	char head[128];
 	struct pv_err *err = set_function(page, loc_at(page, page->trace->function), false);
 
 	pv_rows_init(&rows);
@@ -360,9 +395,7 @@ static struct pv_err *put_table(struct page *page, const struct pv_callees *call
 	fprintf(file, "\ncallees of %s, %zu execution%s, %s\n", pv_str_text(&page->name),
 		page->trace->executions.n, page->trace->executions.n == 1 ? "" : "s",
 		pv_text_duration(callees->duration_ns).text);
-	snprintf(head, sizeof(head), "%10s  %8s  %8s  %8s  %8s  %8s  %8s  %s\n", "calls", "total",
-		 "self", "min", "p50", "p99", "max", "function");
-	put_pale(page, head);
+	put_titles(page);
 	if (!term.terminal)
 		term.width = WIDE;
 	err = pv_rows_print(&rows, &term);
@@ -370,7 +403,7 @@ static struct pv_err *put_table(struct page *page, const struct pv_callees *call
 		put_pale(page, "total: of calls inside another one of the same function only the "
 			       "outermost\n");
 	if (callees->guessed_begins || callees->guessed_ends || callees->cut)
-		put_pale(page, "min to max: without calls of which an end is guessed or missing\n");
+		put_pale(page, has_column(page, 2) ? "min to max: " UNSEEN : "p50, p99: " UNSEEN);
 	return err;
 }
 
