@@ -36,7 +36,7 @@ class Trace extends Code {
 			const execution = { index, thread: reader.number(), node: reader.number(), number: reader.number() };
 			const lost = reader.number(), calls = reader.number();
 			Object.assign(execution, { partial: lost % 2 === 1, lost: Math.floor(lost / 2), first, end: first + calls,
-				start: reader.number(), ns: 0 });
+				start: reader.number(), ns: 0, calls: 0 });
 			first += calls;
 			this.executions.push(execution);
 		}
@@ -61,6 +61,7 @@ class Trace extends Code {
 			for (let i = execution.first; i < execution.end; i++) {
 				const above = up.number(), step = begin.number();
 				this.execution[i] = execution.index;
+				execution.calls += this.flags[i] & RESUMED ? 0 : 1; // a generator that goes on is no new call
 				this.parent[i] = above ? i - above : -1;
 				if (!above)
 					continue;
@@ -137,6 +138,10 @@ class Trace extends Code {
 	unixMs(execution) {
 		const { start_unix_ms: ms, start_rest_ns: rest } = this.capture;
 		return ms ? ms + Math.floor((rest + execution.start) / 1e6) : NaN;
+	}
+
+	get calls() {
+		return this.executions.reduce((sum, { calls }) => sum + calls, 0);
 	}
 
 	// The longest of those that are whole, the one to look at first.

@@ -44,7 +44,7 @@ class Executions {
 		const { trace } = this, what = [execution.partial && 'partial', execution.lost &&
 			Text.plural(execution.lost, 'event') + ' lost'].filter(part => part);
 		return ['#' + execution.number, Text.duration(execution.ns), trace.threadName(execution.thread),
-			When.clock(trace.unixMs(execution)), Text.plural(execution.end - execution.first, 'call'), ...what].filter(part => part).join(' · ');
+			When.clock(trace.unixMs(execution)), Text.plural(execution.calls, 'call'), ...what].filter(part => part).join(' · ');
 	}
 
 	get step() {

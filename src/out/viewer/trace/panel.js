@@ -100,7 +100,7 @@ class Panel {
 		Dom.fill(this.facts, Dom.el('h2', null, '#' + execution.number + ' · ' + trace.labelOf(trace.function)),
 			Dom.el('p.acts', null, this.act('show', 'Show it in the timeline (Enter)', () => this.on.open(execution))),
 			Dom.el('dl', null, this.row('took', Text.duration(execution.ns)), this.row('thread', trace.threadName(execution.thread)),
-				this.row('calls', Text.count(execution.end - execution.first)),
+				this.row('calls', Text.count(execution.calls)),
 				execution.partial ? this.row('partial', 'not all places were probed when it began') : [],
 				execution.lost ? this.row('lost', Text.plural(execution.lost, 'event')) : []));
 		Dom.fill(this.spread);

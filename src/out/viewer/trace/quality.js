@@ -8,7 +8,8 @@ const Quality = (() => {
 	function rows(trace) {
 		const { counts, probes } = trace.meta, price = (n, ns) => Text.count(n) + ' at ' + Text.count(ns) + ' ns';
 		return [
-			['calls', Text.count(trace.nCalls), 'times that a function was entered, or went on where it had yielded'],
+			['calls', Text.count(trace.calls), 'of functions that were probed' + (trace.nCalls > trace.calls ? '; generators went on ' +
+				Text.count(trace.nCalls - trace.calls) + ' times' : '')],
 			['guessed', Text.count(counts.guessed_ends + counts.guessed_beginnings), 'ends or beginnings that were not seen; they are hatched'],
 			['not ended', Text.count(counts.cut), 'when the record of their execution did; a broken line is where they are cut'],
 			['events lost', Text.count(counts.lost), 'calls are missing'],
@@ -40,7 +41,7 @@ const Quality = (() => {
 		const details = [guessed && Text.count(guessed) + ' guessed', counts.cut && Text.count(counts.cut) + ' not ended',
 			counts.partial && Text.count(counts.partial) + ' partial', probes.hits && 'cost ' + Text.percent(probes.cost_cpus, 1)];
 		About.show(element, { title: 'This trace', bad: doubts(meta), good: 'Every call that was probed is there, with both of its ends.',
-			verdict: Text.plural(trace.nCalls, 'call') + (counts.lost ? ', ' + Text.plural(counts.lost, 'event') + ' lost' : ', none lost'),
+			verdict: Text.plural(trace.calls, 'call') + (counts.lost ? ', ' + Text.plural(counts.lost, 'event') + ' lost' : ', none lost'),
 			details: details.filter(part => part), rows: rows(trace), losses: About.lossesOf(meta), facts: facts(trace) });
 	}
 

@@ -54,7 +54,7 @@ const Tables = (() => {
 			numbers('took', 'Took', 'from its beginning to its end', index => of(index).ns, index => [bar(of(index).ns / most, 0),
 				Dom.el('span', null, Text.duration(of(index).ns))]),
 			numbers('off', 'Off CPU', 'of that time, not on a CPU', off, index => Dom.el('span', null, off(index) ? Text.duration(off(index)) : '')),
-			numbers('calls', 'Calls', 'in it, itself among them', index => of(index).end - of(index).first, text(({ first, end }) => Text.count(end - first))),
+			numbers('calls', 'Calls', 'in it, itself among them', index => of(index).calls, text(({ calls }) => Text.count(calls))),
 			{ id: 'when', title: 'When', value: index => of(index).start, cell: text(execution => When.clock(trace.unixMs(execution)) ||
 				Text.duration(execution.start)) },
 			{ id: 'thread', title: 'Thread', value: index => trace.threadName(of(index).thread), cell: text(({ thread }) => trace.threadName(thread)) },
