@@ -126,6 +126,26 @@ struct pv_pylayout {
 	__u16 fr_tlbc_index;   /* 3.14+: s32, which of them instr_ptr points into */
 	__u16 str_kind_shift;  /* lowest bit of kind in str_state: 2; 8 from 3.14t on */
 	__u16 foreign_cframes; /* 3.10: greenlet is there, which links CFrames of its own */
+
+	/* arguments and results: walk/arguments.h, walk/result.h */
+	__u16 fr_locals; /* the local variables: arguments first, the value stack behind them */
+	__u16 co_flags, co_argcount;
+	__u16 co_kwonlyargcount; /* 3.x */
+	__u16 co_nlocals;        /* from 3.11 on co_nlocalsplus */
+	__u16 co_varnames;       /* from 3.11 on co_localsplusnames */
+	__u16 co_kinds;          /* 3.11+: co_localspluskinds */
+	__u16 co_cellvars;       /* <= 3.10 */
+	__u16 co_consts;
+	__u16 tuple_items;
+	__u16 int_value;   /* 2.7: PyIntObject */
+	__u16 long_tag;    /* 3.12+: sign and number of digits; before, they are var_size */
+	__u16 long_digits; /* u32, of 30 bits */
+	__u16 float_value, cell_value;
+	__u16 unicode_data; /* 2.7: pointer to the characters of a unicode object */
+	__u16 tp_name;
+	__u16 ts_exception;  /* 3.12+: current_exception */
+	__u16 ts_executor;   /* 3.14+: current_executor: runs code of the JIT compiler */
+	__u16 unicode_width; /* 2.7: of a character of unicode, 2 or 4; 0: text knows itself */
 };
 
 #endif

@@ -153,6 +153,40 @@ static struct pv_err *find_layout(struct pv_mem *mem, const struct pv_interprete
 	return find_build_kind(interpreter, ret);
 }
 
+/* What arguments and results are told by; without these only they are lost. */
+static void find_value_types(const struct pv_interpreter *interpreter, struct pv_python *ret)
+{
+	struct pv_value_types *types = &ret->types;
+	bool old = ret->proc.py.str_state == PV_OFF_NONE; /* 2.7 */
+	const struct {
+		const char *name;
+		__u64 *at;
+	} list[] = {
+		{ "PyLong_Type", &types->long_type },
+		{ old ? "PyInt_Type" : NULL, &types->int_type },
+		{ "PyBool_Type", &types->bool_type },
+		{ "PyFloat_Type", &types->float_type },
+		{ "PyUnicode_Type", &types->unicode_type },
+		{ old ? "PyString_Type" : "PyBytes_Type", &types->bytes_type },
+		{ "PyCell_Type", &types->cell_type },
+		{ "_Py_NoneStruct", &types->none },
+	};
+	struct pv_elf_symbol symbol;
+	uint64_t address;
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++) {
+		if (list[i].name && data_address(interpreter, list[i].name, &address, &symbol))
+			*list[i].at = address;
+	}
+	if (!old)
+		return;
+	/* 2.7 Include/unicodeobject.h: the names tell how it was configured */
+	if (has_symbol(interpreter->code->elf, "PyUnicodeUCS4_FromUnicode"))
+		ret->proc.py.unicode_width = 4;
+	else if (has_symbol(interpreter->code->elf, "PyUnicodeUCS2_FromUnicode"))
+		ret->proc.py.unicode_width = 2;
+}
+
 static struct pv_err *find_types(const struct pv_interpreter *interpreter, struct pv_python *ret)
 {
 	struct pv_proc *proc = &ret->proc;
@@ -179,6 +213,7 @@ static struct pv_err *find_types(const struct pv_interpreter *interpreter, struc
 	/* only names of modules are lost without it */
 	if (data_address(interpreter, "PyFunction_Type", &address[0], &symbol))
 		ret->function_type = address[0];
+	find_value_types(interpreter, ret);
 	return NULL;
 }
 
@@ -447,6 +482,16 @@ static void move_range(struct pv_range *range, uint64_t delta)
 	range->end += delta;
 }
 
+static void move_types(struct pv_value_types *types, uint64_t delta)
+{
+	__u64 *const list[] = { &types->long_type,  &types->int_type,     &types->bool_type,
+				&types->float_type, &types->unicode_type, &types->bytes_type,
+				&types->cell_type,  &types->none };
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++)
+		*list[i] += *list[i] ? delta : 0;
+}
+
 struct pv_err *pv_python_move(struct pv_mem *mem, const struct pv_python *known, uint64_t delta,
 			      const struct pv_python_module *modules, size_t n_modules,
 			      struct pv_python *ret)
@@ -469,6 +514,7 @@ struct pv_err *pv_python_move(struct pv_mem *mem, const struct pv_python *known,
 	proc->bytes_type += delta;
 	proc->unicode_type += delta;
 	moved.function_type += moved.function_type ? delta : 0;
+	move_types(&moved.types, delta);
 	for (i = 0; i < PV_EVAL_RANGES_MAX; i++)
 		move_range(&proc->eval[i], delta);
 	if (proc->reanchor_pc)

@@ -13,6 +13,7 @@
 
 #include "abi/layout.h"
 #include "abi/process.h"
+#include "abi/value.h"
 #include "base/err.h"
 
 struct pv_elf;
@@ -49,6 +50,7 @@ struct pv_python {
 	uint64_t initialized_at; /* int: Py_Initialize() is done */
 	bool bare;               /* found without symbols */
 	uint64_t function_type;  /* &PyFunction_Type; 0: not known */
+	struct pv_value_types types; /* 0: not known */
 	bool apart; /* its data are copies in the executable: they move by themselves */
 	/* sys.modules when it was last searched for _asyncio in vain: its entries, their number */
 	uint64_t modules_at, modules_n;

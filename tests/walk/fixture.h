@@ -183,6 +183,26 @@ static const struct field py_fields[] = {
 	PY(fr_tlbc_index),
 	PY(str_kind_shift),
 	PY(foreign_cframes),
+	PY(fr_locals),
+	PY(co_flags),
+	PY(co_argcount),
+	PY(co_kwonlyargcount),
+	PY(co_nlocals),
+	PY(co_varnames),
+	PY(co_kinds),
+	PY(co_cellvars),
+	PY(co_consts),
+	PY(tuple_items),
+	PY(int_value),
+	PY(long_tag),
+	PY(long_digits),
+	PY(float_value),
+	PY(cell_value),
+	PY(unicode_data),
+	PY(tp_name),
+	PY(ts_exception),
+	PY(ts_executor),
+	PY(unicode_width),
 };
 
 /* only where tasks were looked for */
@@ -255,7 +275,7 @@ static inline void fixture_init(struct fixture *fixture)
 			memset((char *)&fixture->proc.py + py_fields[i].offset, 0xff, 2);
 	}
 	fixture->proc.py.str_kind_shift = 2;
-	fixture->proc.py.foreign_cframes = 0;
+	fixture->proc.py.foreign_cframes = fixture->proc.py.unicode_width = 0;
 }
 
 static inline void fixture_deinit(struct fixture *fixture)
