@@ -70,6 +70,12 @@ static struct pv_err *append_char(struct pv_str *str, unsigned int c, char quote
 	return pv_str_append(str, utf8, encode(c, utf8));
 }
 
+static size_t width_of(const struct pv_value *value)
+{
+	return value->tag == PV_VALUE_STR && (value->width == 2 || value->width == 4) ? value->width
+										      : 1;
+}
+
 /* Character i of a text of n bytes, of which it takes *used bytes. */
 static unsigned int char_at(const struct pv_value *value, size_t at, size_t *used)
 {
@@ -81,7 +87,7 @@ static unsigned int char_at(const struct pv_value *value, size_t at, size_t *use
 		if (*used)
 			return c;
 	}
-	*used = value->tag == PV_VALUE_STR ? value->width : 1;
+	*used = width_of(value);
 	memcpy(&wide, value->bytes + at, *used);
 	/* 2.7: UTF-16 where it is narrow */
 	if (value->flags & PV_VALUE_OLD && value->width == 2 && wide >= 0xd800 && wide < 0xdc00 &&
@@ -101,7 +107,7 @@ static struct pv_err *append_quoted(struct pv_str *str, const struct pv_value *v
 {
 	bool raw = value->tag == PV_VALUE_RAW, c_string = value->tag == PV_VALUE_C_STRING;
 	bool old = value->flags & PV_VALUE_OLD;
-	size_t width = value->tag == PV_VALUE_STR && value->width ? value->width : 1, used;
+	size_t width = width_of(value), used;
 	bool has_single = false, has_double = false;
 	struct pv_err *err;
 	char quote;
@@ -236,7 +242,7 @@ static struct pv_err *append_name(struct pv_str *str, const struct pv_value *nam
 	err = append_text(str, name->flags & PV_VALUE_POSITIONALS ? "*"
 			       : name->flags & PV_VALUE_KEYWORDS  ? "**"
 								  : "");
-	for (size_t at = 0; !err && at < name->n; at += used) {
+	for (size_t at = 0; !err && at + width_of(name) <= name->n; at += used) {
 		unsigned int c = char_at(name, at, &used);
 
 		err = append_char(str, c, '\'', name->tag == PV_VALUE_RAW);

@@ -9,6 +9,7 @@
 
 #include "target/mem.h"
 #include "walk/arguments.h"
+#include "walk/condition.h"
 #include "walk/registers.h"
 #include "walk/result.h"
 #include "walk/value.h"
@@ -42,12 +43,12 @@ static inline long pv_value_get_text(struct pv_value_reader *r, void *dst, __u32
 	return n;
 }
 
-static inline long pv_value_loop(__u32 n, long (*fn)(__u32 i, void *ctx), struct pv_value_reader *r)
+static inline long pv_value_loop(__u32 n, long (*fn)(__u32 i, void *ctx), void *ctx)
 {
 	__u32 i;
 
 	for (i = 0; i < n; i++) {
-		if (fn(i, r))
+		if (fn(i, ctx))
 			return i + 1;
 	}
 	return n;
@@ -114,4 +115,12 @@ void pv_snap_registers(struct pv_mem *mem, const struct pv_signature *signature,
 		copy[i] = registers[i];
 	pv_registers_read(&reader, signature, copy);
 	*ret = scratch.values;
+}
+
+enum pv_truth pv_snap_condition(const struct pv_condition *condition,
+				const struct pv_values *values)
+{
+	struct pv_value_scratch scratch = { .values = *values };
+
+	return pv_condition_holds(condition, &scratch);
 }

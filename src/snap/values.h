@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "abi/condition.h"
 #include "abi/value.h"
 
 struct pv_mem;
@@ -31,5 +32,9 @@ void pv_snap_result_of_eval(struct pv_mem *mem, const struct pv_value_layout *la
 /* Arguments of a native function: rdi, rsi, rdx, rcx, r8, r9. */
 void pv_snap_registers(struct pv_mem *mem, const struct pv_signature *signature,
 		       const uint64_t registers[PV_VALUE_REGISTERS], struct pv_values *ret);
+
+/* Does it hold of these arguments? */
+enum pv_truth pv_snap_condition(const struct pv_condition *condition,
+				const struct pv_values *values);
 
 #endif
