@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "collect/multi.h"
+#include "target/place.h"
 
 const struct pv_feature pv_features[] = {
 	{ "BTF (/sys/kernel/btf/vmlinux)", "all", "Linux 5.2 with CONFIG_DEBUG_INFO_BTF", true },
@@ -30,23 +31,31 @@ const struct pv_feature pv_features[] = {
 const size_t pv_n_features = sizeof(pv_features) / sizeof(pv_features[0]);
 
 /* Asked of the kernel without a descriptor, so that a want of those is not taken for this. */
-bool pv_features_privileged(void)
+const char *pv_features_lacking(void)
 {
+	static const char both[] = "CAP_BPF and CAP_PERFMON";
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
-	const uint64_t both = 1ULL << CAP_BPF | 1ULL << CAP_PERFMON;
 	uint64_t effective;
+	bool bpf, perfmon;
 
 	if (syscall(SYS_capget, &header, data))
-		return false;
+		return both;
 	effective = data[0].effective | (uint64_t)data[1].effective << 32;
-	return (effective & both) == both || effective & 1ULL << CAP_SYS_ADMIN;
+	bpf = effective & (1ULL << CAP_BPF | 1ULL << CAP_SYS_ADMIN);
+	perfmon = effective & (1ULL << CAP_PERFMON | 1ULL << CAP_SYS_ADMIN);
+	return bpf && perfmon ? "" : bpf ? "CAP_PERFMON" : perfmon ? "CAP_BPF" : both;
+}
+
+bool pv_features_privileged(void)
+{
+	return !*pv_features_lacking();
 }
 
 /* libbpf's probes answer yes or no where the kernel says EPERM: ask for the right first. */
 static enum pv_feature_state from_probe(int result)
 {
-	if (!pv_features_privileged())
+	if (!pv_features_privileged() || pv_place_own_users())
 		return PV_FEATURE_UNKNOWN;
 	return result == 1 ? PV_FEATURE_YES : PV_FEATURE_NO;
 }

@@ -21,13 +21,19 @@ struct pv_feature {
 enum pv_feature_state {
 	PV_FEATURE_NO,
 	PV_FEATURE_YES,
-	PV_FEATURE_UNKNOWN, /* may not be asked: no privilege */
+	PV_FEATURE_UNKNOWN, /* may not be asked: no privilege, or one of a user namespace only */
 };
 
 extern const struct pv_feature pv_features[];
 extern const size_t pv_n_features;
 
-/* May we load BPF programs at all (CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN)? */
+/*
+ * What we lack of what loading BPF programs takes: "CAP_BPF and CAP_PERFMON", one of them, or "".
+ * CAP_SYS_ADMIN is as good as both.
+ */
+const char *pv_features_lacking(void);
+
+/* May we load BPF programs at all, for all that capabilities say? */
 bool pv_features_privileged(void);
 
 enum pv_feature_state pv_feature_probe(size_t index);

@@ -31,14 +31,21 @@ void pv_load_quiet(void)
 
 struct pv_err *pv_load_permission(void)
 {
-	if (pv_features_privileged() && pv_place_own_users())
+	if (pv_place_own_users())
 		return pv_err_create(PV_ERR_PERMISSION,
 				     "cannot load BPF programs from inside a user namespace (a "
 				     "rootless container): its root has no rights over the kernel; "
 				     "run pitviper on the host");
+	if (!geteuid())
+		return pv_err_create(
+			PV_ERR_PERMISSION,
+			"cannot load BPF programs: this root lacks %s, as in a container "
+			"that was started without (docker run --cap-add)",
+			pv_features_lacking());
 	return pv_err_create(PV_ERR_PERMISSION,
-			     "cannot load BPF programs: needs root, or CAP_BPF and CAP_PERFMON "
-			     "(and CAP_SYS_PTRACE for other users' processes)");
+			     "cannot load BPF programs: lacks %s; needs root, or CAP_BPF and "
+			     "CAP_PERFMON (and CAP_SYS_PTRACE for other users' processes)",
+			     pv_features_lacking());
 }
 
 /*

@@ -45,8 +45,10 @@ static struct pv_err *add_kernel(struct pv_vec *facts)
 
 		snprintf(hint, sizeof(hint),
 			 state == PV_FEATURE_NO        ? "comes with %s"
-			 : state == PV_FEATURE_UNKNOWN ? "run as root to find out%.0s"
-						       : "%.0s",
+			 : state != PV_FEATURE_UNKNOWN ? "%.0s"
+			 : pv_place_own_users()        ? "cannot be asked in a user namespace%.0s"
+			 : geteuid()                   ? "run as root to find out%.0s"
+				     : "needs CAP_BPF and CAP_PERFMON to find out%.0s",
 			 feature->since);
 		err = pv_facts_add(facts, "kernel",
 				   state == PV_FEATURE_YES  ? PV_FACT_OK
@@ -81,7 +83,10 @@ static uint64_t read_capabilities(void)
 	return data[0].effective | (uint64_t)data[1].effective << 32;
 }
 
-/* What somebody who is not root has of what stands for it, and what he lacks. */
+/*
+ * What we have of what is needed, and what we lack: nobody else has it but with root, and root in a
+ * container may have been left without.
+ */
 static struct pv_err *add_capabilities(struct pv_vec *facts)
 {
 	static const struct {
@@ -104,9 +109,18 @@ static struct pv_err *add_capabilities(struct pv_vec *facts)
 
 		err = pv_str_appendf(list, "%s%s", list->n ? ", " : "", wanted[i].name);
 	}
-	if (!err && lacks.n)
+	if (!err && lacks.n && !geteuid())
+		err = pv_str_appendf(&hint, "the container was started without (--cap-add)");
+	else if (!err && lacks.n)
 		err = pv_str_appendf(&hint, "needs root, or %s%s", has.n ? "also " : "",
 				     pv_str_text(&lacks));
+	if (!err && !geteuid())
+		return pv_facts_add(facts, "privileges",
+				    !lacks.n                   ? PV_FACT_OK
+				    : pv_features_privileged() ? PV_FACT_INFO
+							       : PV_FACT_MISSING,
+				    "user", pv_str_text(&hint), "root%s%s",
+				    lacks.n ? ", but lacks " : "", pv_str_text(&lacks));
 	return err ? err
 		   : pv_facts_add(facts, "privileges", lacks.n ? PV_FACT_INFO : PV_FACT_OK, "user",
 				  pv_str_text(&hint), "not root%s%s", has.n ? ", but has " : "",
@@ -133,10 +147,7 @@ static struct pv_err *add_privileges(struct pv_vec *facts)
 {
 	struct pv_err *err;
 
-	if (geteuid())
-		err = add_capabilities(facts);
-	else
-		err = pv_facts_add(facts, "privileges", PV_FACT_OK, "user", "", "root");
+	err = add_capabilities(facts);
 	if (!err)
 		err = add_our_place(facts);
 	if (!err)

@@ -97,6 +97,31 @@ def test_doctor_tells_capabilities(has, lacks):
 	assert run.status == (0 if {"CAP_BPF", "CAP_PERFMON"} <= set(has) else 1), run
 
 
+def as_poor_root(lacks, *args):
+	"""Runs pitviper as a root that was left without these, as in a container."""
+	some = "-sys_admin" + "".join(",-" + name[4:].lower() for name in lacks)
+	return live.pitviper(*args, prefix=("setpriv", "--inh-caps=" + some, "--bounding-set=" + some))
+
+
+@pytest.mark.parametrize("lacks", [["CAP_BPF", "CAP_PERFMON"], ["CAP_PERFMON"], ["CAP_BPF"], ["CAP_SYSLOG"], []])
+def test_root_that_lacks_capabilities(lacks, busy):
+	"""What is missing is named, not root, who it is; in doctor, too."""
+	needed = [name for name in lacks if name != "CAP_SYSLOG"]
+	for command in COMMANDS:
+		run = as_poor_root(lacks, command, *COMMANDS[command], busy.pid)
+		assert run.status == (3 if needed else 0), run
+		if needed:
+			assert "this root lacks %s, as in a container" % " and ".join(needed) in sentence(run), run
+	run = as_poor_root(lacks, "doctor", "--json")
+	assert run.status == (1 if needed else 0), run
+	facts = {fact["name"]: fact for fact in live.last_json(run.out)["facts"]}
+	assert facts["user"]["value"] == "root" + ", but lacks " * bool(lacks) + ", ".join(lacks), facts["user"]
+	assert facts["user"]["state"] == ("missing" if needed else "info" if lacks else "ok"), facts["user"]
+	assert ("--cap-add" in facts["user"]["hint"]) == bool(lacks), facts["user"]
+	assert facts["BPF ring buffer"]["state"] == ("unknown" if needed else "ok"), facts["BPF ring buffer"]
+	assert "root" not in facts["BPF ring buffer"]["hint"], facts["BPF ring buffer"]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_not_permitted(command, busy, tmp_path):
 	"""Another user without privilege."""

@@ -240,6 +240,12 @@ def test_without_rights():
 	for command in (["record", "--", "true"], ["stack", "1"]):
 		run = live.pitviper(*command, prefix=prefix)
 		assert run.status == 3 and b"user namespace" in run.err, run
+	# nor does it answer what there is
+	facts = live.last_json(live.pitviper("doctor", "--json", prefix=prefix).out)["facts"]
+	kernel = {fact["name"]: fact for fact in facts if fact["section"] == "kernel" and fact["name"] != "release"}
+	for name in set(kernel) - {"BTF (/sys/kernel/btf/vmlinux)", "perf cpu-clock event"}:
+		assert kernel[name]["state"] == "unknown" and "user namespace" in kernel[name]["hint"], kernel[name]
+	assert len(kernel) > 5
 
 
 # ---- C libraries
