@@ -60,12 +60,31 @@ static inline bool pv_env_tasks(struct pv_ctx *c)
 	return with_tasks;
 }
 
+/* How often a key that was known has become unknown again, on any CPU. */
+__u64 codes_forgotten;
+
+/*
+ * What a key looks like in the scratch's list of those whose copy has begun, which saves the
+ * lookup in the map of all CPUs.  Once one is forgotten, the whole list is void.
+ */
+static inline __u64 pv_known_mark(__u64 key)
+{
+	return key ^ *(volatile __u64 *)&codes_forgotten * 0x9e3779b97f4a7c15ULL;
+}
+
 static inline __u32 pv_env_code_state(struct pv_ctx *c, __u64 key)
 {
-	const __u8 *state = bpf_map_lookup_elem(&codes, &key);
+	__u64 mark = pv_known_mark(key), *known = &c->w->known[key & (PV_WALK_KNOWN - 1)];
+	const __u8 *state;
 
-	(void)c;
-	return state ? *state : 0;
+	if (*known == mark)
+		return PV_CODE_SENT;
+	state = bpf_map_lookup_elem(&codes, &key);
+	if (!state)
+		return 0;
+	if (*state == PV_CODE_SENT)
+		*known = mark;
+	return *state;
 }
 
 static inline void pv_env_code_mark(struct pv_ctx *c, __u64 key, __u32 state)
@@ -74,12 +93,15 @@ static inline void pv_env_code_mark(struct pv_ctx *c, __u64 key, __u32 state)
 
 	(void)c;
 	bpf_map_update_elem(&codes, &key, &value, BPF_ANY);
+	if (state != PV_CODE_SENT)
+		__sync_fetch_and_add(&codes_forgotten, 1);
 }
 
 static inline void pv_env_code_forget(struct pv_ctx *c, __u64 key)
 {
 	(void)c;
 	bpf_map_delete_elem(&codes, &key);
+	__sync_fetch_and_add(&codes_forgotten, 1);
 }
 
 /* No wake-up for each record, but one when a quarter of the ring is waiting. */

@@ -22,7 +22,6 @@ enum {
 	PV_CODE_SUM_TEXT = 32,  /* last bytes of a string in the checksum */
 	PV_CODE_COPY_STEPS = 2048,
 	PV_CODE_TRIES = 4,            /* copies that fail before it is given up */
-	PV_CODE_SENT = 255,           /* a state: its copy has begun */
 	PV_CODE_COPY_BYTES = 1 << 18, /* in one sample; what is left is copied when seen again */
 };
 
@@ -37,6 +36,31 @@ struct pv_py_string {
 	__u32 state;  /* interned:2 kind:3 compact:1 ascii:1; 3.14t: interned:8 */
 	__u32 pad;
 };
+
+/*
+ * Numbers without a pattern for the sums of a key.  Words are multiplied by one each and
+ * added: no step waits for the one before, as in a chain of pv_mix().
+ */
+#define PV_CODE_WEIGHTS                                                                            \
+	{                                                                                          \
+		0x47985630bb8f58cbULL, 0x2be38ea5fc62fe45ULL, 0xf4558a86e23bdc9bULL,               \
+			0x2ba4fa762b41fd6fULL, 0x44f826d6432a8a11ULL, 0x50911c61c0594a5dULL,       \
+			0x40a5a919d960e79bULL, 0x8de0c7b57acbd48fULL                               \
+	}
+#define PV_CODE_PROCESS  0x718666df44ef67dbULL
+#define PV_CODE_ADDRESS  0xeb5eb8c74845acf7ULL
+#define PV_CODE_FILENAME 0xa89a044a96f45bffULL
+#define PV_CODE_NAME     0xfb35c62aba729abfULL
+#define PV_CODE_LINES    0x589704293e3cff47ULL
+#define PV_CODE_FIRST    0x365ded3d7b76def3ULL
+#define PV_CODE_LENGTH   0xc3945ae5101cc2dbULL
+#define PV_CODE_HASH     0x9cfe9afefe052ac1ULL
+
+/* The upper half goes into the lower one first: a product's upper bits tell little of a weight. */
+static inline __u64 pv_code_weigh(__u64 word, __u64 weight)
+{
+	return (word ^ word >> 32) * weight;
+}
 
 /* Bytes a character. */
 static inline __u32 pv_py_string_kind(const struct pv_ctx *c, __u32 state)
@@ -62,26 +86,71 @@ static inline __u64 pv_py_string_data(struct pv_ctx *c, __u64 addr, __u32 state)
 	return data;
 }
 
-/* Of length and last characters of a string, or of the hash that CPython keeps of them. */
-static inline __u64 pv_code_sum_string(struct pv_ctx *c, __u64 addr)
+/*
+ * Copies a string object from ob_type on to text_bytes: of PV_WALK_TEXT bytes where its characters
+ * are likely to be needed and the read cannot reach into another page, else what tells where they
+ * are.  Returns how many bytes there are.
+ */
+static inline __u32 pv_code_read_string(struct pv_ctx *c, __u64 at, bool with_text)
 {
-	struct pv_py_string string = {};
-	__u64 tail[PV_CODE_SUM_TEXT / 8] = {};
-	__u64 data, bytes, sum;
-	__u32 n, i;
+	struct pv_walk *w = c->w;
 
-	if (pv_read(c, &string, sizeof(string), addr + c->proc->py.ob_type))
+	if (with_text && (at & 4095) + PV_WALK_TEXT <= 4096 &&
+	    !pv_read(c, w->text_bytes, PV_WALK_TEXT, at))
+		return PV_WALK_TEXT;
+	return pv_read(c, w->text_bytes, sizeof(struct pv_py_string), at)
+		       ? 0
+		       : sizeof(struct pv_py_string);
+}
+
+/* Of the n last characters of a string, of which bytes from `offset` on stand in text_bytes. */
+static inline __u64 pv_code_sum_near(const struct pv_walk *w, __u32 offset, __u32 n)
+{
+	static const __u64 weights[8] = PV_CODE_WEIGHTS;
+	__u64 sum = 0, word;
+	__u32 i;
+
+	for (i = 0; i < PV_CODE_SUM_TEXT / 8 && 8 * i < n; i++) {
+		word = PV_FIELD(__u64, w->text_bytes, PV_WALK_TEXT, offset + 8 * i);
+		if (n - 8 * i < 8)
+			word &= (1ULL << 8 * (n - 8 * i)) - 1;
+		sum += pv_code_weigh(word, weights[i]);
+	}
+	return sum;
+}
+
+/*
+ * Of length and last characters of a string, or of the hash that CPython keeps of them: of
+ * qualified names and files mostly it keeps none.
+ */
+static inline __u64 pv_code_sum_string(struct pv_ctx *c, __u64 addr, bool with_text)
+{
+	static const __u64 weights[8] = PV_CODE_WEIGHTS;
+	struct pv_walk *w = c->w;
+	__u64 at = addr + c->proc->py.ob_type, data, bytes, sum, hash;
+	__u64 tail[PV_CODE_SUM_TEXT / 8] = {};
+	__u32 have = pv_code_read_string(c, at, with_text), state, n, i;
+
+	if (!have)
 		return 1;
-	sum = pv_mix(0, string.length);
-	if (string.hash != ~0ULL)
-		return pv_mix(sum, string.hash);
-	data = pv_py_string_data(c, addr, string.state);
-	bytes = string.length * pv_py_string_kind(c, string.state);
+	hash = PV_FIELD(__u64, w->text_bytes, PV_WALK_TEXT,
+			__builtin_offsetof(struct pv_py_string, hash));
+	state = PV_FIELD(__u32, w->text_bytes, PV_WALK_TEXT,
+			 __builtin_offsetof(struct pv_py_string, state));
+	bytes = PV_FIELD(__u64, w->text_bytes, PV_WALK_TEXT,
+			 __builtin_offsetof(struct pv_py_string, length));
+	sum = pv_code_weigh(bytes, PV_CODE_LENGTH);
+	if (hash != ~0ULL)
+		return sum + pv_code_weigh(hash, PV_CODE_HASH);
+	data = pv_py_string_data(c, addr, state);
+	bytes *= pv_py_string_kind(c, state);
 	n = pv_bounded(bytes, PV_CODE_SUM_TEXT);
+	if (data > at && data - at < have && bytes <= have - (data - at))
+		return sum + pv_code_sum_near(w, (__u32)(data - at + bytes) - n, n);
 	if (!data || !n || pv_read(c, tail, n, data + bytes - n))
-		return pv_mix(sum, 2);
+		return sum + 2;
 	for (i = 0; i < PV_CODE_SUM_TEXT / 8; i++)
-		sum = pv_mix(sum, tail[i]);
+		sum += pv_code_weigh(tail[i], weights[i]);
 	return sum;
 }
 
@@ -91,7 +160,7 @@ static inline __u64 pv_code_sum_file(struct pv_ctx *c, __u64 addr)
 	struct pv_walk *w = c->w;
 
 	if (w->file_sum_of != addr || w->file_sum_serial != w->serial) {
-		w->file_sum = pv_code_sum_string(c, addr);
+		w->file_sum = pv_code_sum_string(c, addr, true);
 		w->file_sum_of = addr;
 		w->file_sum_serial = w->serial;
 	}
@@ -124,23 +193,24 @@ static inline long pv_code_read_lines(struct pv_ctx *c, __u64 addr, __u32 head)
 	return pv_read(c, &w->line_bytes[head], n, addr + head);
 }
 
-/* Adds length and first bytes of the line table. */
-static inline __u64 pv_code_sum_lines(struct pv_ctx *c, __u64 sum, __u64 addr)
+/* Of length and first bytes of the line table. */
+static inline __u64 pv_code_sum_lines(struct pv_ctx *c, __u64 addr)
 {
+	static const __u64 weights[PV_CODE_SUM_LINES / 8] = PV_CODE_WEIGHTS;
 	struct pv_walk *w = c->w;
 	__u32 head = c->proc->py.bytes_data - c->proc->py.var_size, n, i;
-	__u64 size, word;
+	__u64 size, word, sum;
 
 	if (pv_code_read_lines(c, addr, head))
-		return pv_mix(sum, 3);
+		return 3;
 	size = PV_FIELD(__u64, w->line_bytes, PV_WALK_LINES, 0);
-	sum = pv_mix(sum, size);
+	sum = pv_code_weigh(size, PV_CODE_LENGTH);
 	n = pv_bounded(size, PV_CODE_SUM_LINES);
 	for (i = 0; i < PV_CODE_SUM_LINES / 8 && 8 * i < n; i++) {
 		word = PV_FIELD(__u64, w->line_bytes, PV_WALK_LINES, head + 8 * i);
 		if (n - 8 * i < 8)
 			word &= (1ULL << 8 * (n - 8 * i)) - 1;
-		sum = pv_mix(sum, word);
+		sum += pv_code_weigh(word, weights[i]);
 	}
 	return sum;
 }
@@ -198,23 +268,24 @@ static inline __u64 pv_code_key(struct pv_ctx *c, __u64 address)
 	__u64 name = pv_code_pointer(w, pv_code_name_offset(py));
 	__u64 lines = pv_code_pointer(w, py->co_linetable);
 	__u64 key = (__u64)w->sample.pid << 32 | w->sample.generation;
+	__u64 first = PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->co_firstlineno);
 	__u32 serial = 0;
 
-	key = pv_mix(0x7069747669706572ULL, key);
-	key = pv_mix(key, address);
-	key = pv_mix(key, filename);
-	key = pv_mix(key, name);
-	key = pv_mix(key, lines);
-	key = pv_mix(key, PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->co_firstlineno));
 	if (py->co_version != PV_OFF_NONE)
 		serial = PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->co_version);
-	if (serial) {
-		key = pv_mix(key, serial);
-	} else {
-		key = pv_code_sum_lines(c, key, lines);
+	key = pv_code_weigh(key, PV_CODE_PROCESS);
+	key += pv_code_weigh(address, PV_CODE_ADDRESS);
+	key += pv_code_weigh(filename, PV_CODE_FILENAME);
+	key += pv_code_weigh(name, PV_CODE_NAME);
+	key += pv_code_weigh(lines, PV_CODE_LINES);
+	key += pv_code_weigh(first | (__u64)serial << 32, PV_CODE_FIRST);
+	if (!serial) {
+		/* each is mixed alone, so that what is in one cannot stand for another's */
+		key = pv_mix(key, pv_code_sum_lines(c, lines));
 		key = pv_mix(key, pv_code_sum_file(c, filename));
-		key = pv_mix(key, pv_code_sum_string(c, name));
+		key = pv_mix(key, pv_code_sum_string(c, name, py->co_qualname != PV_OFF_NONE));
 	}
+	key = pv_mix(0x7069747669706572ULL, key);
 	return key ? key : 1;
 }
 

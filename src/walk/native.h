@@ -443,7 +443,7 @@ static long pv_nat_step(__u32 index, void *arg)
 
 	(void)index;
 	place = &w->rows[(lookup ^ lookup >> 9) & (PV_WALK_ROWS - 1)];
-	if (place->lookup != lookup || place->serial != c->proc->serial || !place->serial)
+	if (place->lookup != lookup || place->serial != w->nat_serial)
 		loss = pv_nat_look_up(c, place, lookup);
 	word = pv_nat_frame_word(w, place->word & ~PV_NAT_EVAL);
 	if (w->nat_ranges &&
@@ -463,7 +463,13 @@ static long pv_nat_step(__u32 index, void *arg)
 		pv_nat_sigreturn(c);
 		return w->nat_done != 0;
 	}
-	cfa = pv_nat_cfa(c, &place->row, pc, &loss);
+	/* most frames are found by these two */
+	if (kind == PV_CFA_RSP)
+		cfa = w->sp + 8 * (__s64)place->row.cfa_off;
+	else if (kind == PV_CFA_RBP)
+		cfa = w->bp + 8 * (__s64)place->row.cfa_off;
+	else
+		cfa = pv_nat_cfa(c, &place->row, pc, &loss);
 	if (!cfa || cfa <= w->sp)
 		return pv_nat_break(c, cfa ? PV_LOSS_NAT_BADCFA : loss, pc);
 	if (!pv_nat_match_anchor(c, cfa, pc, place) && place->word & PV_NAT_EVAL &&
@@ -481,6 +487,8 @@ static inline void pv_walk_native(struct pv_ctx *c)
 
 	w->nat_at = 2 * (__u32)w->sample.n_python + w->sample.n_kernel;
 	w->nat_ranges = pv_nat_by_range(c);
+	/* the blank entry has none, and nothing is remembered of it */
+	w->nat_serial = c->proc->serial ? c->proc->serial : ~0ULL;
 	pv_nat_next_anchor(w, w->next_anchor);
 	pv_loop(PV_NATIVE_FRAMES_MAX + 1, pv_nat_step, c);
 }

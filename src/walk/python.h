@@ -88,8 +88,8 @@ static inline void pv_py_next_cframe(struct pv_ctx *c, __u64 next)
 	struct pv_walk *w = c->w;
 	__u64 previous = 0, current = 0;
 
-	if (pv_read(c, &previous, 8, w->cframe + c->proc->py.cf_previous) ||
-	    pv_read(c, &current, 8, previous + c->proc->py.cf_current_frame)) {
+	if (pv_read_stack(c, &previous, 1, w->cframe + c->proc->py.cf_previous) ||
+	    pv_read_stack(c, &current, 1, previous + c->proc->py.cf_current_frame)) {
 		pv_py_fail(w, PV_LOSS_PY_READ, w->cframe);
 		return;
 	}
@@ -150,7 +150,7 @@ static long pv_py_cframe_step(__u32 index, void *arg)
 	if (w->cframe == w->root_cframe || !w->cframe)
 		return 1;
 	pv_py_push_anchor(w, w->cframe);
-	if (pv_read(c, &w->cframe, 8, w->cframe + c->proc->py.cf_previous))
+	if (pv_read_stack(c, &w->cframe, 1, w->cframe + c->proc->py.cf_previous))
 		w->cframe = 0;
 	return 0;
 }
@@ -198,7 +198,7 @@ static inline void pv_py_enter_cframe(struct pv_ctx *c)
 	struct pv_walk *w = c->w;
 
 	w->frame = 0;
-	if (pv_read(c, &w->frame, 8, w->cframe + c->proc->py.cf_current_frame))
+	if (pv_read_stack(c, &w->frame, 1, w->cframe + c->proc->py.cf_current_frame))
 		pv_py_fail(w, PV_LOSS_PY_READ, w->cframe);
 }
 

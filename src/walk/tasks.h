@@ -244,7 +244,7 @@ static inline __u64 pv_tasks_name(struct pv_ctx *c, __u64 task)
 		w->name_head[i] = 0;
 	if (head && pv_read(c, w->name_head, head, data))
 		return 0;
-	key = pv_mix(pv_mix(key, name), pv_code_sum_string(c, name));
+	key = pv_mix(pv_mix(key, name), pv_code_sum_string(c, name, false));
 	for (i = 0; i < PV_WALK_NAME_HEAD / 8; i++)
 		key = pv_mix(key, w->name_head[i]);
 	if (pv_code_known(c, key))

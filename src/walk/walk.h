@@ -52,9 +52,11 @@ enum {
 	PV_WALK_CODES = 32,         /* power of two, code objects remembered within a sample */
 	PV_WALK_NEW = 256,          /* power of two, code objects first seen in one sample */
 	PV_WALK_ROWS = 512,         /* power of two, places in native code remembered */
+	PV_WALK_KNOWN = 512,        /* power of two, keys of code objects that were copied */
 	PV_WALK_STACK = 1024,       /* power of two, a page at most, bytes of stack read at once */
 	PV_WALK_STACK_BLOCKS = 16,  /* power of two, so many of them are kept */
 	PV_WALK_STACK_BYTES = PV_WALK_STACK * PV_WALK_STACK_BLOCKS,
+	PV_WALK_TEXT = 128,         /* power of two, bytes copied of a string's head */
 	PV_WALK_LINES = 128,        /* power of two, bytes copied of a line table's head */
 	PV_WALK_COST_MAX = 2000000, /* ns */
 	PV_WALK_STATES = 4,         /* power of two, thread states of one thread with frames */
@@ -64,6 +66,7 @@ enum {
 	PV_WALK_AWAITED = 24,       /* tasks and futures that wait for one another */
 	PV_WALK_NAME_HEAD = 64,     /* bytes of a task's name in its key */
 	PV_WALK_PAD = 8,            /* room for an 8-byte load at the last masked offset */
+	PV_CODE_SENT = 255,         /* state of a code object: its copy has begun */
 };
 
 PV_STATIC_ASSERT(2 * PV_PYTHON_FRAMES_MAX + PV_KERNEL_FRAMES_MAX + 1 + PV_NATIVE_FRAMES_MAX <=
@@ -110,7 +113,6 @@ struct pv_walk {
 
 	/* the Python walk */
 	__u64 tstate, frame, cframe, root_cframe;
-	__u64 cframe_next; /* 3.11, 3.12: the one that cframe names as previous */
 	__u64 own_at, own_next, own_interp,
 		own_interp_next; /* of walk/own.h: the lists of thread states */
 	__u32 own_done, own_active;
@@ -131,7 +133,9 @@ struct pv_walk {
 	__u8 frame_bytes[PV_WALK_FRAME + PV_WALK_PAD];
 	__u8 code_bytes[PV_WALK_CODE + PV_WALK_PAD];
 	__u8 line_bytes[PV_WALK_LINES + PV_WALK_PAD];
+	__u8 text_bytes[PV_WALK_TEXT + PV_WALK_PAD];
 	struct pv_walk_code codes[PV_WALK_CODES];
+	__u64 known[PV_WALK_KNOWN]; /* of the home */
 
 	/* walk/tasks.h: running tasks, and the frames of their coroutines */
 	__u64 task_object[PV_WALK_TASKS], task_frame[PV_WALK_TASKS];
@@ -145,6 +149,7 @@ struct pv_walk {
 	/* the native walk */
 	struct pv_mapping mapping; /* of the last pc; end = 0: none */
 	__u64 anchor;              /* anchors[next_anchor], all ones: none is left */
+	__u64 nat_serial;          /* of remembered rows that hold; all ones: none does */
 	__u32 exact;               /* 1: pc is exact, 0: it is a return address */
 	__u32 nat_done;
 	__u32 next_anchor;
