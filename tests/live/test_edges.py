@@ -2,8 +2,11 @@
 """Interpreters at their beginning and at their end, and layouts that lie: a clear word or the truth, no crash."""
 import json
 import os
+import shutil
+import tempfile
 
 import conftest
+import debug_offsets
 import live
 import pytest
 
@@ -88,15 +91,33 @@ def python_names(stacks):
 	return seen
 
 
-# not in roots: what they import and load would not be at this test's hand
+# of those in roots the versions that are nowhere else
 PLAIN = conftest.few_of([i for i in conftest.INTERPRETERS if not i.root])
+PLAIN += [i for i in conftest.INTERPRETERS if i.root and i.version[:2] not in {p.version[:2] for p in PLAIN} and i.version >= (3, 14)]
+
+
+@pytest.fixture
+def folder():
+	"""folder(interp): a directory for what it imports and loads, and the same as it sees it."""
+	made = []
+
+	def make(interp):
+		outside = tempfile.mkdtemp(prefix="pv-live-", dir=(interp.root or "") + "/tmp")
+		os.chmod(outside, 0o755)
+		made.append(outside)
+		return outside, outside[len(interp.root or ""):]
+
+	yield make
+	for outside in made:
+		shutil.rmtree(outside)
 
 
 @pytest.mark.parametrize("plain", [i for i in PLAIN if i.version >= (3,)], ids=str)
-def test_edges_half_initialised(plain, spawn, tmp_path):
-	(tmp_path / "encodings").mkdir()
-	write(tmp_path / "encodings" / "__init__.py", HALF)
-	victim = spawn(plain.path, "-S", "-c", "pass", env={"PYTHONPATH": str(tmp_path)})
+def test_edges_half_initialised(plain, spawn, folder):
+	outside, inside = folder(plain)
+	os.mkdir(os.path.join(outside, "encodings"))
+	write(os.path.join(outside, "encodings", "__init__.py"), HALF)
+	victim = spawn(*plain.prefix(), plain.path, "-S", "-c", "pass", env={"PYTHONPATH": inside})
 	stacks, summary, known = look(victim)
 	assert summary["samples"] > 10
 	seen = python_names(stacks)
@@ -110,9 +131,10 @@ def test_edges_half_initialised(plain, spawn, tmp_path):
 
 
 @pytest.mark.parametrize("plain", PLAIN, ids=str)
-def test_edges_finalising(plain, spawn, tmp_path):
-	script = write(tmp_path / "last.py", FINALISING)
-	victim = spawn(plain.path, script)
+def test_edges_finalising(plain, spawn, folder):
+	outside, inside = folder(plain)
+	write(os.path.join(outside, "last.py"), FINALISING)
+	victim = spawn(*plain.prefix(), plain.path, os.path.join(inside, "last.py"))
 	stacks, summary, _ = look(victim)
 	assert summary["samples"] > 10
 	allowed = {("burn", "last.py"), ("__del__", "last.py"), ("endless", "last.py"), ("run", "threading.py"),
@@ -126,11 +148,12 @@ def test_edges_finalising(plain, spawn, tmp_path):
 
 
 @pytest.mark.parametrize("plain", PLAIN, ids=str)
-def test_edges_torn_down(plain, spawn, tmp_path):
-	source = write(tmp_path / "down.c", DOWN)
-	library = live.compile_c(str(source), str(tmp_path / "down.so"), "-shared", "-fPIC")
-	script = write(tmp_path / "down.py", "import ctypes\nkept = ctypes.CDLL(%r)\n" % library)
-	victim = spawn(plain.path, script)
+def test_edges_torn_down(plain, spawn, folder):
+	outside, inside = folder(plain)
+	source = write(os.path.join(outside, "down.c"), DOWN)
+	live.compile_c(source, os.path.join(outside, "down.so"), "-shared", "-fPIC")
+	write(os.path.join(outside, "down.py"), "import ctypes\nkept = ctypes.CDLL(%r)\n" % os.path.join(inside, "down.so"))
+	victim = spawn(*plain.prefix(), plain.path, os.path.join(inside, "down.py"))
 	stacks, summary, _ = look(victim)
 	assert summary["samples"] > 10
 	assert not python_names(stacks), "there is no interpreter any more"
@@ -149,14 +172,15 @@ __attribute__((visibility("default"))) const unsigned long Py_Version = %s;
 
 
 @pytest.mark.parametrize("plain", [i for i in PLAIN if i.version >= (3,)], ids=str)
-def test_edges_second_cookie(plain, spawn, tmp_path):
+def test_edges_second_cookie(plain, spawn, folder):
 	"""A fake _PyRuntime beside the real one: the real one's frames."""
 	hexadecimal = "0x%02x%02x%02xf0" % plain.version
-	source = write(tmp_path / "second.c", SECOND % (hexadecimal, hexadecimal))
-	library = live.compile_c(str(source), str(tmp_path / "second.so"), "-shared", "-fPIC")
-	script = write(tmp_path / "second.py", "import ctypes\nkept = ctypes.CDLL(%r)\ndef busy():\n\twhile True:\n\t\tsum(range(1000))\n"
-		       "print('READY', flush=True)\nbusy()\n" % library)
-	victim = spawn(plain.path, script)
+	outside, inside = folder(plain)
+	source = write(os.path.join(outside, "second.c"), SECOND % (hexadecimal, hexadecimal))
+	live.compile_c(source, os.path.join(outside, "second.so"), "-shared", "-fPIC")
+	write(os.path.join(outside, "second.py"), "import ctypes\nkept = ctypes.CDLL(%r)\ndef busy():\n\twhile True:\n\t\tsum(range(1000))\n"
+	      "print('READY', flush=True)\nbusy()\n" % os.path.join(inside, "second.so"))
+	victim = spawn(*plain.prefix(), plain.path, os.path.join(inside, "second.py"))
 	stacks, summary, _ = look(victim, 0.5)
 	seen = python_names(stacks)
 	assert set(seen) <= {("busy", "second.py"), ("<module>", "second.py")}, seen
@@ -165,27 +189,39 @@ def test_edges_second_cookie(plain, spawn, tmp_path):
 
 # ---- layouts that lie
 
-def entries(minor):
-	"""Index of each u64 of _Py_DebugOffsets, by the list that CPython's header gives."""
-	with open(os.path.join(live.TOP, "src", "python", "debugoffsets.tsv")) as lines:
-		names = [line.split()[1] for line in lines if line.startswith(minor + "\t")]
-	return {name: 3 + i for i, name in enumerate(names)}
-
-
 LIES = [("code_object.filename", "code_object.name"), ("interpreter_frame.previous", "interpreter_frame.executable"),
 	("thread_state.current_frame", "thread_state.interp"), ("thread_state.current_frame", "thread_state.next"),
 	("thread_state.next", "thread_state.interp"), ("interpreter_state.threads_head", "interpreter_state.gc"),
-	("thread_state.thread_id", "thread_state.native_thread_id"), ("thread_state.status", "thread_state.next")]
+	("thread_state.thread_id", "thread_state.native_thread_id"), ("thread_state.status", "thread_state.next"),
+	("thread_state.base_frame", "thread_state.current_frame"), ("type_object.tp_flags", "type_object.tp_name")]
 
 
-@pytest.mark.minor((3, 13))
-@pytest.mark.parametrize("field, other", LIES, ids=lambda name: name.split(".")[1])
-def test_edges_offsets_lie(interp, target, field, other):
+@pytest.mark.noroot
+@pytest.mark.parametrize("minor", sorted(debug_offsets.QUOTED), ids="%d.%d".__mod__)
+def test_edges_oracle(minor):
+	"""The list that the lies below are told by is CPython's, and pitviper's is the same."""
+	path = debug_offsets.header(minor)
+	if path:
+		assert debug_offsets.declared(path) == debug_offsets.quoted(minor), path
+	with open(os.path.join(live.TOP, "src", "python", "debugoffsets.tsv")) as lines:
+		product = [line.split()[1] for line in lines if line.startswith("%d.%d\t" % minor)]
+	assert product == ["%s.%s" % pair for pair in debug_offsets.quoted(minor)]
+
+
+def liars():
+	"""Of each version and kind one interpreter, and the lies that it can tell."""
+	kinds = {(i.version[:2], i.free_threaded): i for i in reversed(conftest.INTERPRETERS) if i.version[:2] in debug_offsets.QUOTED}
+	for interp in sorted(kinds.values(), key=str):
+		known = debug_offsets.entries(interp.version[:2])
+		yield from [pytest.param(interp, *lie, id="%s-%s-%s" % (interp, *(name.split(".")[1] for name in lie)))
+			    for lie in LIES if set(lie) <= set(known)]
+
+
+@pytest.mark.parametrize("plain, field, other", liars())
+def test_edges_offsets_lie(plain, target, field, other):
 	"""What the process itself says is possible, and wrong."""
-	index = entries("%d.%d" % interp.version[:2])
-	if field not in index or other not in index:
-		pytest.skip("this version has no such entry")
-	victim = target(interp, "offsets.py", index[field], "@%d" % index[other])
+	index = debug_offsets.entries(plain.version[:2])
+	victim = target(plain, "offsets.py", index[field], "@%d" % index[other])
 	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.3, hz=499)
 	true = {("busy", "offsets.py"), ("main", "offsets.py"), ("<module>", "offsets.py")}
 	assert set(python_names(stacks)) <= true, python_names(stacks)
