@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Interpreters at their beginning and at their end, and layouts that lie: a clear word or the truth, no crash."""
+import glob
 import json
 import os
+import re
 import shutil
+import struct
+import subprocess
 import tempfile
 
 import conftest
@@ -189,6 +193,7 @@ def test_edges_second_cookie(plain, spawn, folder):
 
 # ---- layouts that lie
 
+BUSY = (5, 10)	# lines of busy() in targets/offsets.py
 LIES = [("code_object.filename", "code_object.name"), ("interpreter_frame.previous", "interpreter_frame.executable"),
 	("thread_state.current_frame", "thread_state.interp"), ("thread_state.current_frame", "thread_state.next"),
 	("thread_state.next", "thread_state.interp"), ("interpreter_state.threads_head", "interpreter_state.gc"),
@@ -217,17 +222,48 @@ def liars():
 			    for lie in LIES if set(lie) <= set(known)]
 
 
+def lying(interp, folder, index, other):
+	"""A copy of the interpreter whose u64 at index is that at other: (command, environment).
+
+	They are constants of the file, where pitviper reads them: what a process wrote over them would not be seen.
+	"""
+	outside, inside = folder(interp)
+	said = subprocess.run(interp.prefix() + [interp.path, "-c", "import sys; print(sys.prefix)"], stdout=subprocess.PIPE, check=True)
+	program = os.path.realpath((interp.root or "") + interp.path)
+	libraries = glob.glob(os.path.join(os.path.dirname(program), "..", "lib", "libpython*.so.*")) if not interp.root else []
+	source = next(path for path in [program] + libraries if ".PyRuntime" in readelf(path))
+	copy = shutil.copy(source, outside)
+	at = int(re.search(r"\.PyRuntime\s+PROGBITS\s+\w+\s+(\w+)", readelf(source)).group(1), 16)
+	with open(copy, "r+b") as file:
+		file.seek(at)
+		words = list(struct.unpack("<128Q", file.read(1024)))
+		assert words[0].to_bytes(8, "little") == b"xdebugpy" and words[index] != words[other]
+		words[index] = words[other]
+		file.seek(at)
+		file.write(struct.pack("<128Q", *words))
+	script = interp.stage(os.path.join(live.TARGETS, "offsets.py"))
+	copy = os.path.join(inside, os.path.basename(source))
+	if source in libraries:
+		return interp.prefix() + [interp.path, script], {"LD_PRELOAD": copy}
+	return interp.prefix() + [copy, script], {"PYTHONHOME": said.stdout.decode().strip()}
+
+
+def readelf(path):
+	return subprocess.run(["readelf", "-WS", path], stdout=subprocess.PIPE, check=True).stdout.decode()
+
+
 @pytest.mark.parametrize("plain, field, other", liars())
-def test_edges_offsets_lie(plain, target, field, other):
-	"""What the process itself says is possible, and wrong."""
+def test_edges_offsets_lie(plain, spawn, folder, field, other):
+	"""What the interpreter itself says is possible, and wrong."""
 	index = debug_offsets.entries(plain.version[:2])
-	victim = target(plain, "offsets.py", index[field], "@%d" % index[other])
+	command, env = lying(plain, folder, index[field], index[other])
+	victim = spawn(*command, env=env)
 	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.3, hz=499)
 	true = {("busy", "offsets.py"), ("main", "offsets.py"), ("<module>", "offsets.py")}
 	assert set(python_names(stacks)) <= true, python_names(stacks)
 	for stack in stacks:
 		lines = [f.line for f in stack.python() if f.function == "busy"]
-		assert all(12 <= line <= 16 for line in lines), stack
+		assert all(BUSY[0] <= line <= BUSY[1] for line in lines), stack
 	whole = [s for s in stacks if [f.function for f in s.python()] == ["<module>", "main", "busy"]]
 	if live.total(whole) < 0.9 * summary["samples"]:
 		# refused, or each sample says that it lacks its Python frames
