@@ -39,6 +39,7 @@ enum {
 	PV_SAMPLE_EVAL_EDGE = 1 << 13,   /* an exact eval frame may run Python frames or may not */
 	PV_SAMPLE_SUSPENDED = 1 << 14,   /* free-threaded: waits until the world goes on */
 	PV_SAMPLE_TASK_UNREAD = 1 << 15, /* a task may run, and could not be read */
+	PV_SAMPLE_PY_PART = 1 << 16,     /* frames of another interpreter may be missing */
 };
 
 /*
@@ -74,7 +75,8 @@ enum {
 	/* no frame, but the task that runs the frames before it; code: key of its name, or
 	   PV_TASK_* */
 	PV_PYFRAME_TASK = 1 << 4,
-	PV_PYFRAME_INTERP = 1 << 5, /* no frame, but the interpreter of those before it; code: id */
+	PV_PYFRAME_INTERP = 1 << 5, /* no frame, but the interpreter of those before it; code: id,
+				       or PV_INTERP_UNNUMBERED */
 };
 
 /* What stands in the place of a task's name; no key is that small. */
@@ -83,6 +85,9 @@ enum {
 	PV_TASK_SEVERAL = 1, /* more than one task waits for it */
 	PV_TASK_MORE = 2,    /* the chain of those that wait goes on */
 };
+
+/* Up to 3.6 sub-interpreters have no ids. */
+#define PV_INTERP_UNNUMBERED (1ULL << 31)
 
 struct pv_event_sample {
 	struct pv_event hdr;

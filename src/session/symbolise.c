@@ -359,7 +359,11 @@ static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_r
 		err = kernel_loc(s, ref, ret);
 		break;
 	case PV_REF_INTERP:
-		snprintf(text, sizeof(text), "interpreter %llu", (unsigned long long)ref->value);
+		if (ref->value == PV_INTERP_UNNUMBERED)
+			snprintf(text, sizeof(text), "interpreter ?");
+		else
+			snprintf(text, sizeof(text), "interpreter %llu",
+				 (unsigned long long)ref->value);
 		err = add_loc(s, PV_LOC_LABEL, text, 0, ret);
 		break;
 	case PV_REF_TASK:

@@ -388,7 +388,7 @@ static struct pv_err *merge_both(struct merge *m)
 		runs = m->n_anchored;
 	}
 	if (nat_end && py_end && m->n_anchored != runs) {
-		if (!m->unaligned || m->n_anchored != runs + 1)
+		if (!m->unaligned || m->n_anchored != runs + 1 || flags & PV_SAMPLE_PY_PART)
 			return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
 		surplus = 1;
 	}
@@ -419,7 +419,8 @@ static struct pv_err *merge_hidden_natives(struct merge *m)
 {
 	uint32_t flags = m->flags, runs = m->sample->n_runs;
 	bool whole = flags & PV_SAMPLE_NAT_END && flags & PV_SAMPLE_PY_END;
-	uint32_t surplus = m->unaligned && whole && m->n_anchored == runs + 1;
+	uint32_t surplus =
+		m->unaligned && whole && !(flags & PV_SAMPLE_PY_PART) && m->n_anchored == runs + 1;
 	bool agree = m->n_anchored == runs + surplus || (!whole && m->n_anchored < runs);
 	struct pv_err *err = NULL;
 
@@ -517,6 +518,9 @@ static struct pv_err *merge_halves(struct merge *m)
 	if (loss && loss != PV_LOSS_PY_DEPTH)
 		return merge_marked(m, PV_MARK_UNREADABLE, loss);
 	if (m->options->no_native) {
+		/* and there are no native frames to tell */
+		if (flags & PV_SAMPLE_PY_PART)
+			return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
 		err = merge_hidden_natives(m);
 		m->out->complete = flags & (PV_SAMPLE_PY_END | PV_SAMPLE_NO_TSTATE);
 		m->out->truncated = !m->out->complete;

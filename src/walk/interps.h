@@ -9,8 +9,9 @@
  * was last attached: CPython Python/pystate.c, bind_gilstate_tstate().
  *
  * What cannot be put in order is left out: then the native frames tell that Python
- * frames are missing, and the sample is marked.  So it is where the lists are longer
- * than may be looked through in an interrupt, which is counted.
+ * frames are missing, and the sample is marked; up to 3.9, where they are only counted, it
+ * says so itself, because one eval frame more is taken for one that is about to begin.  So
+ * it is where the lists are longer than may be looked through in an interrupt, which is counted.
  */
 #ifndef PV_WALK_INTERPS_H
 #define PV_WALK_INTERPS_H
@@ -129,7 +130,7 @@ static inline void pv_interps_order(struct pv_ctx *c)
 		return;
 	w->take_at = w->tstate;
 	/* the holder of the GIL is the one that runs; without it nothing tells */
-	if (py->rt_tstate_current && w->n_states > 1 &&
+	if (py->anchor_kind == PV_ANCHOR_NONE && w->n_states > 1 &&
 	    pv_read(c, &w->take_at, 8, c->proc->runtime + py->rt_tstate_current))
 		w->take_at = 0;
 	w->take = 0;
@@ -138,23 +139,40 @@ static inline void pv_interps_order(struct pv_ctx *c)
 		if (i < w->n_states && w->state[i] == w->take_at)
 			w->take++;
 	}
-	if (w->n_states > 2 || (w->n_states == 2 && !w->take))
+	if (w->n_states > 2 || (w->n_states == 2 && !w->take)) {
 		w->n_states = 0;
+		w->unordered = 1;
+	}
+}
+
+/* Are there several?  *first_ret: the newest, which is the head of their list. */
+static inline bool pv_interps_several(struct pv_ctx *c, __u64 *first_ret)
+{
+	const struct pv_pylayout *py = &c->proc->py;
+	__u64 ends[2] = {}; /* pyruntime.interpreters.head and .main, from 3.7 to 3.15 */
+	__u64 next = 0;
+
+	if (py->is_id) {
+		if (pv_read(c, ends, sizeof(ends), c->proc->runtime + py->rt_interpreters_head))
+			return false;
+		*first_ret = ends[0];
+		return ends[0] != ends[1];
+	}
+	if (pv_read(c, first_ret, 8, c->proc->runtime + py->rt_interpreters_head) || !*first_ret ||
+	    pv_read(c, &next, 8, *first_ret + py->is_next))
+		return false;
+	return next != 0;
 }
 
 static inline void pv_interps_find(struct pv_ctx *c)
 {
 	struct pv_walk *w = c->w;
 	const struct pv_pylayout *py = &c->proc->py;
-	__u64 ends[2] = {}, inner; /* pyruntime.interpreters.head and .main, from 3.7 to 3.15 */
-
+	__u64 first = 0, inner;
 	__u32 n = py->ts_len;
 
-	w->n_states = w->several = 0;
-	/* a new one becomes the head */
-	if (!py->is_id ||
-	    pv_read(c, ends, sizeof(ends), c->proc->runtime + py->rt_interpreters_head) ||
-	    ends[0] == ends[1])
+	w->n_states = w->several = w->unordered = 0;
+	if (!pv_interps_several(c, &first))
 		return;
 	w->several = 1;
 	if (n > PV_WALK_TSTATE || pv_read(c, w->tstate_bytes, n, w->tstate))
@@ -163,13 +181,17 @@ static inline void pv_interps_find(struct pv_ctx *c)
 	if (PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, py->ts_thread_id) == w->fsbase)
 		pv_interps_keep(c, w->tstate);
 	w->own_active = w->n_states;
-	w->own_interp = ends[0];
+	w->own_interp = first;
 	w->own_next = w->own_interp_next = 0;
 	w->own_done = w->home_begun = 0;
 	pv_loop(PV_INTERPS_STEPS + 1, pv_interps_step, c);
-	if (!w->own_done || w->n_states > PV_WALK_STATES)
+	if (!w->own_done || w->n_states > PV_WALK_STATES) {
 		w->n_states = 0;
+		w->unordered = 1;
+	}
 	pv_interps_order(c);
+	if (w->unordered)
+		w->sample.flags |= PV_SAMPLE_PY_PART;
 	inner = pv_interps_take(w);
 	if (inner)
 		w->tstate = inner;

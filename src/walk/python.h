@@ -207,15 +207,19 @@ static inline void pv_py_push_interp(struct pv_ctx *c)
 {
 	struct pv_walk *w = c->w;
 	__u64 interp = PV_FIELD(__u64, w->tstate_bytes, PV_WALK_TSTATE, c->proc->py.ts_interp);
+	__u32 at = c->proc->py.is_id;
 	__u64 id = 0;
 	__u32 i = w->sample.n_python;
 
-	if (pv_read(c, &id, 8, interp + c->proc->py.is_id)) {
+	/* before 3.7 the main one is the last of the list, and the others have no ids */
+	if (pv_read(c, &id, 8, interp + (at ? at : c->proc->py.is_next))) {
 		pv_py_fail(w, PV_LOSS_PY_READ, interp);
 		return;
 	}
+	if (!at && id)
+		id = PV_INTERP_UNNUMBERED;
 	/* they are counted up: one that large is no id */
-	if (!id || id >> 31 || !i || i >= PV_PYTHON_FRAMES_MAX)
+	if (!id || (id >> 31 && at) || !i || i >= PV_PYTHON_FRAMES_MAX)
 		return;
 	w->words[(2 * i - 1) & (PV_WALK_WORDS - 1)] &= ~((__u64)PV_PYFRAME_RUN_END << 32);
 	pv_py_push(w, id, PV_LASTI_NONE, PV_PYFRAME_INTERP | PV_PYFRAME_RUN_END);

@@ -121,6 +121,7 @@ struct pv_walk {
 	__u64 take_at, home; /* home: the interpreter of the state that walk/own.h has found */
 	__u32 home_begun;
 	__u32 n_states, take, several; /* several interpreters are there */
+	__u32 unordered;               /* states of others were left out, or may have been */
 	__u64 base_frame;              /* 3.15: where the chain ends; 0 before */
 	__u64 top;                     /* what is current: a _PyCFrame (3.10, 3.11) or a frame */
 	__u64 cycle_mark;              /* Brent's algorithm */

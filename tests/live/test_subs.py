@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Sub-interpreters: their frames, those of the interpreter that called them, and the label between."""
+import os
 import re
 
 import live
 import pytest
 
-LABEL = re.compile(r"interpreter (\d+)$")
+LABEL = re.compile(r"interpreter (\d+|\?)$")
 # the function of each Python frame, and each label, from the root on
 PATHS = [re.compile(text) for text in (
 	r"<module> main_loop( main_leaf)?",
@@ -87,22 +88,51 @@ def test_three(interp, target):
 	assert right >= 0.98 * summary["samples"] > 20, (right, stacks[:3], summary)
 
 
-@pytest.mark.minor((3, 7), (3, 8), (3, 12))
-def test_of_c_code(interp, target):
-	"""One that C code has made, while it holds the GIL: 3.7 has no other."""
-	victim = target(interp, "subs.py", "capi")
-	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.5, hz=1999)
-	want = re.compile(r"<module> main_go interpreter-\d+ <module>( sub_mid_a)*( sub_leaf_a)?")
+SUB_C = """
+#define PUBLIC __attribute__((visibility("default")))
+extern void *Py_NewInterpreter(void), *PyThreadState_Swap(void *);
+extern void Py_EndInterpreter(void *);
+extern int PyRun_SimpleStringFlags(const char *, void *);
+PUBLIC int run(const char *code)
+{
+	void *mine = PyThreadState_Swap((void *)0), *other = Py_NewInterpreter();
+	int bad = PyRun_SimpleStringFlags(code, (void *)0);
+
+	Py_EndInterpreter(other);
+	PyThreadState_Swap(mine);
+	return bad;
+}
+"""
+
+
+@pytest.mark.minor((2, 7), (3, 6), (3, 7), (3, 8), (3, 12))
+@pytest.mark.parametrize("mode, inner", [("capi", r"( sub_mid_a)*( sub_leaf_a)?"), ("capi-top", r"")])
+def test_of_c_code(interp, target, tmp_path, mode, inner):
+	"""One that C code has made, while it holds the GIL: 3.7 has no other.  Up to 3.6 they have no number."""
+	library = tmp_path / "sub.so"
+	(tmp_path / "sub.c").write_text(SUB_C)
+	if interp.root:
+		library = interp.outside("/tmp/pv-live-sub-%d.so" % os.getpid())
+	live.compile_c(str(tmp_path / "sub.c"), str(library), "-shared", "-fPIC", "-w")
+	try:
+		victim = target(interp, "subs.py", mode, str(library)[len(interp.root or ""):])
+		stacks, summary, _ = live.record("-p", victim.pid, seconds=0.5, hz=1999)
+	finally:
+		os.unlink(str(library))
+	number = r"\d+" if interp.version >= (3, 7) else r"\?"
+	want = re.compile(r"<module> main_go interpreter-%s <module>%s" % (number, inner))
 	right = sum(s.count for s in stacks if want.fullmatch(path(s)))
-	assert right >= 0.98 * summary["samples"] > 20, (right, stacks[:3], summary)
-
-
-@pytest.mark.minor((3, 6))
-def test_before(interp, target):
-	"""Not known (of 2.7 and 3.6), and so it is marked; but for its outermost frame, of whose eval frame nothing tells
-	that it is not one that is about to begin."""
-	victim = target(interp, "subs.py", "capi")
-	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.5, hz=1999)
 	marked = sum(s.count for s in stacks if s.markers())
-	assert marked >= 0.9 * summary["samples"] > 20, (marked, stacks[:3], summary)
-	assert not any({"sub_mid_a", "sub_leaf_a"} & {f.function for f in s.frames} for s in stacks)
+	# 2.7 lets go of the GIL at every hundredth instruction, and is in neither then
+	assert right >= (0.98 if interp.version >= (3,) else 0.85) * summary["samples"] > 20, (right, stacks[:3], summary)
+	assert right + marked == summary["samples"], [s for s in stacks if not want.fullmatch(path(s)) and not s.markers()][:3]
+
+
+@pytest.mark.minor((3, 8), (3, 9))
+def test_asleep_in_its_outermost_frame(interp, target):
+	"""Nothing tells which of the two is the inner one, and one eval frame more could be one that is about to begin."""
+	victim = target(interp, "subs.py", "sleep-top")
+	run = live.pitviper("stack", victim.pid, "--json")
+	thread = next(t for t in live.loads(run.out)["threads"] if t["tid"] == victim.pid)
+	assert any(f["function"] == "[mismatch]" for f in thread["frames"]), thread
+	assert not any(f["kind"] == "python" for f in thread["frames"]) and not thread["complete"], thread

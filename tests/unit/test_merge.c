@@ -113,6 +113,31 @@ START_TEST(counted_surplus_eval_frame_is_native)
 }
 END_TEST
 
+/* Frames of another interpreter may be missing: then the one more may be theirs. */
+START_TEST(a_surplus_where_a_half_may_be_missing)
+{
+	struct sample s = make(BOTH | PV_SAMPLE_PY_PART);
+
+	python(&s, 1, END);
+	native(&s, 1, EVAL | PV_NAT_EXACT);
+	native(&s, 2, EVAL);
+	native(&s, 3, 0);
+	expect(&s, &counted, "[mismatch] N3 N2 N1");
+	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+	/* nothing counts them */
+	expect(&s, &no_native, "[mismatch]");
+	expect_state(false, false, true, false, PV_LOSS_MERGE_COUNT);
+	/* as many of each: none is missing */
+	s = make(BOTH | PV_SAMPLE_PY_PART);
+	python(&s, 1, END);
+	native(&s, 1, EVAL);
+	native(&s, 2, 0);
+	expect(&s, &counted, "N2 P1");
+	expect(&s, &anchored, "N2 P1");
+	expect_state(true, false, false, false, 0);
+}
+END_TEST
+
 START_TEST(any_other_difference_is_marked)
 {
 	struct sample s = make(BOTH), fewer = make(BOTH);
@@ -926,6 +951,7 @@ int main(void)
 	tcase_add_test(tcase, kernel_frames_stand_at_the_leaf);
 	tcase_add_test(tcase, exact_frames_and_raw_addresses);
 	tcase_add_test(tcase, counted_surplus_eval_frame_is_native);
+	tcase_add_test(tcase, a_surplus_where_a_half_may_be_missing);
 	tcase_add_test(tcase, idle_frames_have_no_eval_frame);
 	tcase_add_test(tcase, any_other_difference_is_marked);
 	tcase_add_test(tcase, hidden_python_frames_are_marked);

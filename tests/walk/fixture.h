@@ -529,7 +529,9 @@ static inline struct pv_err *frame_text(const struct fixture *fixture, struct pv
 	case PV_REF_TASK:
 		return task_text(codes, ref->value, ret);
 	case PV_REF_INTERP:
-		return pv_str_appendf(ret, "interpreter %" PRIu64, ref->value);
+		return ref->value == PV_INTERP_UNNUMBERED
+			       ? pv_str_appendf(ret, "interpreter ?")
+			       : pv_str_appendf(ret, "interpreter %" PRIu64, ref->value);
 	case PV_REF_LABEL:
 		return pv_str_appendf(ret, "%s", pv_label_text(ref->value));
 	default:

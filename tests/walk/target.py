@@ -7,6 +7,7 @@ itself gives for it: one for a thread that is blocked, all that were seen for on
 No standard library function is on these stacks: their tables would only make the fixtures longer.
 """
 import _thread
+import functools
 import json
 import os
 import signal
@@ -214,20 +215,29 @@ spin()
 """
 
 
-def spin_in_interp():
-	try:
-		import _interpreters as interpreters
-	except ImportError:
+def interpreter_runner():
+	"""What runs code in a new interpreter, and its number."""
+	if sys.version_info < (3, 8):
+		import _testcapi
+		return _testcapi.run_in_subinterp, "?" if sys.version_info < (3, 7) else 1
+	if sys.version_info < (3, 13):
 		import _xxsubinterpreters as interpreters
-	run = getattr(interpreters, "exec", None) or interpreters.run_string
+	else:
+		import _interpreters as interpreters
 	inner = interpreters.create()
+	run = getattr(interpreters, "exec", interpreters.run_string)
+	return functools.partial(run, inner), int(inner)
+
+
+def spin_in_interp():
+	run, number = interpreter_runner()
 	here, there = os.pipe()
-	SAID["here"], SAID["interp"] = here, int(inner)
+	SAID["here"], SAID["interp"] = here, number
 	frame = sys._getframe()
 	outer = [[f.f_code.co_filename, f.f_code.co_name, f.f_lineno] for f in (frame.f_back, frame)]
 	outer[1][2] += 3
 	SAID["outer"] = outer
-	run(inner, INNER % there)
+	run(INNER % there)
 
 
 MODES = {f.__name__: f for f in (blocked, in_task, spin_in_interp, deep, between_lines, sleep, zip_forever, spin, spin_inlined, spin_to_signal, in_signal_handler,

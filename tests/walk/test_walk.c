@@ -451,6 +451,7 @@ START_TEST(fixtures_of_all_interpreters_are_there)
 		"3.13t-task",
 		"debian-3.14-task",
 		"debian-3.15-task",
+		"3.6-interp",
 		"3.8-interp",
 		"3.9-interp",
 		"3.10-interp",

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A program with sub-interpreters, each with functions of its own.
 
-Input: argv[1]: "capi": the main thread runs code of one that C code has made; "nest": the main thread runs code of its own and of two sub-interpreters in turn, while another
-one does without; "sleep": it blocks in one; "three": in one that was called from one; "thread": a
+Input: argv[1]: "capi": the main thread runs code of one that C code has made ("capi-top": in its outermost frame), until
+3.11 by run() of the library argv[2]; "nest": the main thread runs code of its own and of two sub-interpreters in turn, while another
+one does without; "sleep": it blocks in one ("sleep-top": in its outermost frame); "three": in one that was called from one; "thread": a
 thread that a sub-interpreter has started.  Output: READY, then CPU time (or sleep) until its parent ends.
-CPython 3.8 and later; "capi" needs _testcapi.
+CPython 3.8 and later, "capi" 2.7 and later.
 """
+from __future__ import print_function
+
 import os
 import sys
 import threading
@@ -44,6 +47,17 @@ one.start()
 os.write(1, b"READY\\n")
 one.join()
 """
+TOP_SLEEP = HEAD + """
+os.write(1, b"READY\\n")
+while os.getppid() == PARENT:
+	time.sleep(1000)
+"""
+TOP = HEAD + """
+os.write(1, b"READY\\n")
+while os.getppid() == PARENT:
+	for _ in range(1000):
+		pass
+"""
 CAPI = """
 os.write(1, b"READY\\n")
 while os.getppid() == PARENT:
@@ -58,7 +72,7 @@ except ImportError:
 	run = _interpreters.run_string
 create = _interpreters.create
 """
-if sys.argv[1] != "capi":
+if not sys.argv[1].startswith("capi"):
 	exec(IMPORT)
 
 
@@ -102,9 +116,16 @@ if MODE == "nest":
 	threading.Thread(target=other_loop, daemon=True).start()
 	print("READY", flush=True)
 	main_loop(subs)
-elif MODE == "capi":
-	from _testcapi import run_in_subinterp
-	main_go(None, HEAD + BODY.format(x="a") + CAPI)
+elif MODE.startswith("capi"):
+	if sys.version_info >= (3, 12):
+		from _testcapi import run_in_subinterp
+	else:
+		import ctypes
+		run_in_subinterp = ctypes.PyDLL(sys.argv[2]).run
+	code = TOP if MODE == "capi-top" else HEAD + BODY.format(x="a") + CAPI
+	main_go(None, code if sys.version_info >= (3, 12) else code.encode())
+elif MODE == "sleep-top":
+	main_go(create(), TOP_SLEEP)
 elif MODE == "sleep":
 	main_go(create(), SLEEP)
 elif MODE == "thread":
