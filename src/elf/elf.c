@@ -363,6 +363,31 @@ const uint8_t *pv_elf_data_from(const struct pv_elf *elf, uint64_t vaddr, uint64
 	return NULL;
 }
 
+bool pv_elf_offset(const struct pv_elf *elf, uint64_t vaddr, uint64_t *ret)
+{
+	for (size_t i = 0; i < elf->n_loads; i++) {
+		const struct pv_elf_load *load = &elf->loads[i];
+
+		if (vaddr >= load->vaddr && vaddr - load->vaddr < load->file_size) {
+			*ret = vaddr - load->vaddr + load->offset;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool pv_elf_is_code(const struct pv_elf *elf, uint64_t vaddr)
+{
+	for (size_t i = 0; i < elf->n_loads; i++) {
+		const struct pv_elf_load *load = &elf->loads[i];
+
+		if (load->executable && vaddr >= load->vaddr &&
+		    vaddr - load->vaddr < load->file_size)
+			return true;
+	}
+	return false;
+}
+
 const void *pv_elf_data(const struct pv_elf *elf, uint64_t vaddr, size_t n)
 {
 	uint64_t there;

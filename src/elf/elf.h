@@ -48,6 +48,12 @@ const struct pv_elf_load *pv_elf_load_at(const struct pv_elf *elf, size_t index)
  */
 bool pv_elf_bias(const struct pv_elf *elf, uint64_t start, uint64_t offset, uint64_t *ret);
 
+/* Where in the file the byte at an ELF virtual address is; false: it is not there. */
+bool pv_elf_offset(const struct pv_elf *elf, uint64_t vaddr, uint64_t *ret);
+
+/* Is it in a segment that is executed? */
+bool pv_elf_is_code(const struct pv_elf *elf, uint64_t vaddr);
+
 /* Bytes at an ELF virtual address from the file (NULL: not in the file, or fewer than n there). */
 const void *pv_elf_data(const struct pv_elf *elf, uint64_t vaddr, size_t n);
 
@@ -66,7 +72,9 @@ struct pv_elf_symbol {
 	uint64_t vaddr, size;
 	const char *name; /* valid while the elf is open */
 	bool is_function; /* FUNC or GNU_IFUNC */
+	bool is_indirect; /* GNU_IFUNC: vaddr is of what chooses the function */
 	bool is_global;
+	bool is_old; /* of a version that is not the default one */
 	bool from_dynsym;
 };
 
@@ -76,6 +84,19 @@ bool pv_elf_find_symbol(const struct pv_elf *elf, const char *name, struct pv_el
 /* Calls fn for every defined symbol of .symtab and .dynsym; stops when fn returns false. */
 void pv_elf_each_symbol(const struct pv_elf *elf,
 			bool (*fn)(void *ctx, const struct pv_elf_symbol *symbol), void *ctx);
+
+/* What the dynamic linker fills in. */
+struct pv_elf_relocation {
+	uint64_t vaddr;   /* of the place that is filled in */
+	uint64_t addend;  /* of type R_X86_64_IRELATIVE: the function that chooses */
+	const char *name; /* of the symbol, "" if there is none; valid while the elf is open */
+	uint32_t type;
+};
+
+/* Calls fn for every relocation of the object's; stops when fn returns false. */
+void pv_elf_each_relocation(const struct pv_elf *elf,
+			    bool (*fn)(void *ctx, const struct pv_elf_relocation *relocation),
+			    void *ctx);
 
 /* .gnu_debuglink: file name and CRC; false if absent. */
 bool pv_elf_debuglink(const struct pv_elf *elf, const char **name_ret, uint32_t *crc_ret);

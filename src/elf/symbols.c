@@ -25,12 +25,37 @@ static bool symbol_wanted(const Elf64_Sym *sym)
 	       sym->st_shndx != SHN_COMMON;
 }
 
+/* The versions of the symbols of .dynsym (LSB 5.0 core, 10.7.2); NULL: there are none. */
+static const uint8_t *versions_of(const struct pv_elf *elf, const struct pv_elf_shdr *table,
+				  uint64_t n)
+{
+	for (size_t i = 1; table->type == SHT_DYNSYM && i < elf->n_sections; i++) {
+		const struct pv_elf_shdr *shdr = &elf->sections[i];
+
+		if (shdr->type == SHT_GNU_versym && shdr->size / sizeof(Elf64_Versym) >= n)
+			return pv_elf_bytes(elf, shdr->offset, shdr->size);
+	}
+	return NULL;
+}
+
+/* One that only programs which were linked long ago get: foo@V1, where foo@@V2 is the default. */
+static bool is_old_version(const uint8_t *versions, uint64_t index, const char *name)
+{
+	const char *at = strchr(name, '@');
+	Elf64_Versym version = 0;
+
+	if (versions)
+		memcpy(&version, versions + index * sizeof(version), sizeof(version));
+	return version & 0x8000 || (at && at != name && at[1] != '@');
+}
+
 static bool each_of_table(const struct pv_elf *elf, const struct pv_elf_shdr *table,
 			  bool (*fn)(void *ctx, const struct pv_elf_symbol *symbol), void *ctx)
 {
 	const uint8_t *data = pv_elf_bytes(elf, table->offset, table->size);
 	struct pv_elf_strings strings = pv_elf_strings(elf, table->link);
 	uint64_t n = data ? table->size / sizeof(Elf64_Sym) : 0;
+	const uint8_t *versions = versions_of(elf, table, n);
 
 	for (uint64_t i = 1; i < n; i++) {
 		struct pv_elf_symbol symbol;
@@ -46,10 +71,14 @@ static bool each_of_table(const struct pv_elf *elf, const struct pv_elf_shdr *ta
 			.size = sym.st_size,
 			.name = pv_elf_string(&strings, sym.st_name),
 			.is_function = type == STT_FUNC || type == STT_GNU_IFUNC,
+			.is_indirect = type == STT_GNU_IFUNC,
 			.is_global = ELF64_ST_BIND(sym.st_info) != STB_LOCAL,
 			.from_dynsym = table->type == SHT_DYNSYM,
 		};
-		if (symbol.name && *symbol.name && !fn(ctx, &symbol))
+		if (!symbol.name || !*symbol.name)
+			continue;
+		symbol.is_old = is_old_version(versions, i, symbol.name);
+		if (!fn(ctx, &symbol))
 			return false;
 	}
 	return true;

@@ -200,3 +200,61 @@ bool pv_insn_call_with(const uint8_t *code, size_t n, uint64_t vaddr, unsigned i
 	}
 	return false;
 }
+
+static bool decode_short(const ZydisDecoder *decoder, const uint8_t *code, size_t n,
+			 ZydisDecoderContext *context, ZydisDecodedInstruction *ret)
+{
+	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(decoder, context, code, n, ret));
+}
+
+enum pv_insn_place pv_insn_place(const uint8_t *code, size_t n, size_t at)
+{
+	ZydisDecodedInstruction insn;
+	ZydisDecoderContext context;
+	ZydisDecoder decoder;
+	bool call = false;
+	size_t i = 0;
+
+	/* Cannot fail: both arguments are constants that Zydis knows. */
+	(void)ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+	while (i < at) {
+		if (i >= n || !decode_short(&decoder, code + i, n - i, &context, &insn))
+			return PV_INSN_INSIDE;
+		call = insn.meta.category == ZYDIS_CATEGORY_CALL;
+		i += insn.length;
+	}
+	if (i != at || i >= n || !decode_short(&decoder, code + i, n - i, &context, &insn))
+		return PV_INSN_INSIDE;
+	return call ? PV_INSN_AFTER_CALL : PV_INSN_START;
+}
+
+struct pv_insn_jumps pv_insn_jumps(const uint8_t *code, size_t n, uint64_t vaddr)
+{
+	struct pv_insn_jumps jumps = { false, false };
+	ZydisDecoder decoder;
+	struct step step;
+
+	(void)ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+	for (size_t i = 0; i < n; i += step.insn.length) {
+		ZydisDecoderContext context;
+		uint64_t to;
+
+		if (!decode_short(&decoder, code + i, n - i, &context, &step.insn)) {
+			step.insn.length = 1;
+			continue;
+		}
+		if (step.insn.meta.category != ZYDIS_CATEGORY_COND_BR &&
+		    step.insn.meta.category != ZYDIS_CATEGORY_UNCOND_BR)
+			continue;
+		if (ZYAN_FAILED(ZydisDecoderDecodeOperands(&decoder, &context, &step.insn, step.ops,
+							   step.insn.operand_count)) ||
+		    step.ops[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE ||
+		    ZYAN_FAILED(ZydisCalcAbsoluteAddress(&step.insn, &step.ops[0], vaddr + i, &to)))
+			jumps.out = true;
+		else if (to < vaddr || to >= vaddr + n)
+			jumps.out = true;
+		else
+			jumps.to_start |= to == vaddr;
+	}
+	return jumps;
+}

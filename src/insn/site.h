@@ -53,4 +53,22 @@ bool pv_insn_first_store(const uint8_t *code, size_t n, int64_t disp, unsigned i
 bool pv_insn_call_with(const uint8_t *code, size_t n, uint64_t vaddr, unsigned int argument,
 		       unsigned int copied_from, uint64_t *ret);
 
+/* What stands at an offset into the code of a function, decoded from its start. */
+enum pv_insn_place {
+	PV_INSN_INSIDE,     /* the middle of an instruction, or it does not decode up to there */
+	PV_INSN_START,      /* an instruction begins there */
+	PV_INSN_AFTER_CALL, /* the same, and a call is the instruction before */
+};
+
+enum pv_insn_place pv_insn_place(const uint8_t *code, size_t n, size_t at);
+
+/* How code goes on other than by calls and returns. */
+struct pv_insn_jumps {
+	bool out;      /* to what is no part of it, or to nobody knows where */
+	bool to_start; /* to its own first instruction */
+};
+
+/* Of a function of n bytes at vaddr. */
+struct pv_insn_jumps pv_insn_jumps(const uint8_t *code, size_t n, uint64_t vaddr);
+
 #endif

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Native functions by name (session/natives.h, symbol/search.h, probe/indirect.h) in this
+ * very process, which has loaded libraries that are built here.  What a name means is
+ * held against dlsym(3) and nm(1).
+ * Input: cc, c++, strip, nm.  Output: Check's report; skipped where these are missing.
+ */
+#include <check.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "session/natives.h"
+#include "snap/image.h"
+#include "snap/objects.h"
+#include "symbol/search.h"
+#include "target/mem.h"
+
+static const char first_source[] =
+	"static __attribute__((noinline)) int twice(int x) { return x + 1; }\n"
+	"int first_a(int x) { return twice(x) * 2; }\n"
+	"int first_b(int x) { return x * 3; }\n"
+	"int shared_name(int x) { return x * 5; }\n"
+	"__attribute__((visibility(\"hidden\"))) int internal_name(int x) { return x * 7; }\n"
+	"int use(int x) { return internal_name(x); }\n"
+	"__asm__(\".symver old_one,versioned@V1\\n.symver new_one,versioned@@V2\\n\");\n"
+	"int old_one(int x) { return x * 11; }\n"
+	"int new_one(int x) { return x * 13; }\n";
+static const char second_source[] =
+	"static __attribute__((noinline)) int twice(int x) { return x + 2; }\n"
+	"int second_a(int x) { return twice(x) * 2; }\n"
+	"int shared_name(int x) { return x * 9; }\n"
+	"int internal_name(int x) { return x * 17; }\n";
+static const char cpp_source[] =
+	"namespace ns { struct Cart { int add(int) const; int add(long) const; ~Cart(); "
+	"int only(int); }; }\n"
+	"int ns::Cart::add(int x) const { return x; }\n"
+	"int ns::Cart::add(long x) const { return (int)x + 1; }\n"
+	"int ns::Cart::only(int x) { return x; }\n"
+	"ns::Cart::~Cart() { }\n";
+
+static char dir[64];
+static void *first, *second, *cpp, *stripped;
+static struct pv_objects *objects;
+static struct pv_mem *mem;
+static struct pv_image image;
+static struct pv_natives *natives;
+
+static void ok(struct pv_err *err)
+{
+	ck_assert_msg(!err, "%s", err ? err->message : "");
+}
+
+static __attribute__((format(printf, 1, 2))) int run(const char *format, ...)
+{
+	char command[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	ck_assert_int_lt(vsnprintf(command, sizeof(command), format, ap), (int)sizeof(command));
+	va_end(ap);
+	return system(command);
+}
+
+static void *load(const char *name, const char *text, const char *compiler)
+{
+	char path[128];
+	void *handle;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/source", dir);
+	file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	fclose(file);
+	ck_assert_int_eq(run("cd %s && %s source -x none -o %s", dir, compiler, name), 0);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	ck_assert_msg(handle, "%s", dlerror());
+	return handle;
+}
+
+static void setup(void)
+{
+	strcpy(dir, "/tmp/pv-natives-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(run("echo 'V1 { }; V2 { };' > %s/map", dir), 0);
+	first = load("libpvfirst.so.1", first_source,
+		     "cc -O1 -shared -fPIC -Wl,--version-script=map -x c");
+	second = load("libpvsecond.so", second_source, "cc -O1 -shared -fPIC -x c");
+	cpp = load("libpvcpp-2.so", cpp_source, "c++ -O1 -shared -fPIC -x c++");
+	stripped = load("libpvbare.so", second_source,
+			"cc -s -O1 -shared -fPIC -fvisibility=hidden -x c");
+	ok(pv_objects_create(NULL, &objects));
+	ok(pv_mem_live_create(getpid(), &mem));
+	ok(pv_image_build(getpid(), objects, mem, NULL, &image));
+	ok(pv_natives_create(getpid(), objects, mem, &natives));
+	ok(pv_natives_update(natives, &image));
+}
+
+static void teardown(void)
+{
+	pv_natives_destroy(natives);
+	pv_image_deinit(&image);
+	pv_mem_destroy(mem);
+	pv_objects_destroy(objects);
+	dlclose(first);
+	dlclose(second);
+	dlclose(cpp);
+	dlclose(stripped);
+	ck_assert_int_eq(run("rm -rf %s", dir), 0);
+}
+
+static uint64_t nm(const char *library, const char *options, const char *name)
+{
+	unsigned long value = 0;
+	char command[256];
+	FILE *pipe;
+
+	snprintf(command, sizeof(command), "nm %s %s/%s | awk '$3 == \"%s\" { print $1 }'", options,
+		 dir, library, name);
+	pipe = popen(command, "r");
+	ck_assert_ptr_nonnull(pipe);
+	ck_assert_msg(fscanf(pipe, "%lx", &value) == 1, "no %s", name);
+	pclose(pipe);
+	return value;
+}
+
+static struct pv_native_function find_one(const char *word)
+{
+	struct pv_vec found = PV_VEC(struct pv_native_function);
+	struct pv_native_function one;
+
+	ok(pv_natives_find(natives, word, 100, &found));
+	ck_assert_msg(found.n == 1, "%s: %zu", word, found.n);
+	one = *(struct pv_native_function *)pv_vec_at(&found, 0);
+	/* only its numbers are looked at from here on */
+	pv_native_functions_deinit(&found);
+	one.name = NULL;
+	return one;
+}
+
+static uint64_t address_of(const char *word)
+{
+	struct pv_native_function one = find_one(word);
+
+	return pv_natives_module(natives, one.object)->bias + one.vaddr;
+}
+
+static void check_is(const char *word, void *function)
+{
+	ck_assert_msg(address_of(word) == (uintptr_t)function, "%s: %#lx, not %p", word,
+		      (unsigned long)address_of(word), function);
+}
+
+START_TEST(forms)
+{
+	ck_assert_int_eq(pv_native_form("handle"), PV_NATIVE_PLAIN);
+	ck_assert_int_eq(pv_native_form("app.views.Cart.add"), PV_NATIVE_PLAIN);
+	ck_assert_int_eq(pv_native_form("ns::Cart::add"), PV_NATIVE_PLAIN);
+	ck_assert_int_eq(pv_native_form("views.py:41"), PV_NATIVE_NEVER);
+	ck_assert_int_eq(pv_native_form("/srv/lib:x/views.py:41"), PV_NATIVE_QUALIFIED);
+	ck_assert_int_eq(pv_native_form("libfoo.so:bar"), PV_NATIVE_QUALIFIED);
+	ck_assert_int_eq(pv_native_form("libfoo.so:ns::bar"), PV_NATIVE_QUALIFIED);
+	ck_assert_int_eq(pv_native_form("libfoo.so+0x1230"), PV_NATIVE_QUALIFIED);
+	ck_assert_int_eq(pv_native_form("SSL_*"), PV_NATIVE_QUALIFIED);
+	ck_assert_int_eq(pv_native_form(":bar"), PV_NATIVE_PLAIN);
+	ck_assert_int_eq(pv_native_form("libfoo.so:"), PV_NATIVE_PLAIN);
+	ck_assert_int_eq(pv_native_form("+0x10"), PV_NATIVE_PLAIN);
+	ck_assert_int_eq(pv_native_form("libfoo.so+0xg"), PV_NATIVE_PLAIN);
+	ck_assert_int_eq(pv_native_form(""), PV_NATIVE_PLAIN);
+}
+END_TEST
+
+START_TEST(names)
+{
+	char word[192];
+
+	check_is("first_a", dlsym(first, "first_a"));
+	check_is("libpvfirst:first_b", dlsym(first, "first_b"));
+	check_is("libpvfirst.so:first_b", dlsym(first, "first_b"));
+	check_is("libpvfirst.so.1:first_b", dlsym(first, "first_b"));
+	snprintf(word, sizeof(word), "%s/libpvfirst.so.1:first_b", dir);
+	check_is(word, dlsym(first, "first_b"));
+	snprintf(word, sizeof(word), "%s/libpvfirst.so.1:first_b", strrchr(dir, '/') + 1);
+	check_is(word, dlsym(first, "first_b"));
+	check_is("libpvsecond:shared_name", dlsym(second, "shared_name"));
+	check_is("libpvfirst:shared_name", dlsym(first, "shared_name"));
+	/* of two versions the default one */
+	check_is("versioned", dlsym(first, "versioned"));
+	ck_assert_uint_eq(find_one("versioned").vaddr, nm("libpvfirst.so.1", "", "new_one"));
+	/* one library exports it, the other has it for itself */
+	check_is("internal_name", dlsym(second, "internal_name"));
+	ck_assert_uint_eq(find_one("libpvfirst:internal_name").vaddr,
+			  nm("libpvfirst.so.1", "", "internal_name"));
+	ck_assert_uint_eq(find_one("libpvfirst:twice").vaddr, nm("libpvfirst.so.1", "", "twice"));
+}
+END_TEST
+
+START_TEST(mangled)
+{
+	uint64_t with_int = nm("libpvcpp-2.so", "-D", "_ZNK2ns4Cart3addEi");
+
+	ck_assert_uint_eq(find_one("ns::Cart::add(int) const").vaddr, with_int);
+	ck_assert_uint_eq(find_one("_ZNK2ns4Cart3addEi").vaddr, with_int);
+	ck_assert_uint_eq(find_one("libpvcpp:ns::Cart::add(int) const").vaddr, with_int);
+	ck_assert_uint_eq(find_one("ns::Cart::only").vaddr,
+			  nm("libpvcpp-2.so", "-D", "_ZN2ns4Cart4onlyEi"));
+	ck_assert_uint_eq(find_one("ns::Cart::~Cart").vaddr,
+			  nm("libpvcpp-2.so", "-D", "_ZN2ns4CartD1Ev"));
+}
+END_TEST
+
+static void check_refused(const char *word, size_t max, const char *text)
+{
+	struct pv_vec found = PV_VEC(struct pv_native_function);
+	struct pv_err *err = pv_natives_find(natives, word, max, &found);
+
+	ck_assert_msg(err, "%s", word);
+	ck_assert_int_eq(err->kind, PV_ERR_USAGE);
+	ck_assert_msg(strstr(err->message, text), "%s: %s", word, err->message);
+	ck_assert_uint_eq(found.n, 0);
+	pv_err_destroy(err);
+	pv_native_functions_deinit(&found);
+}
+
+START_TEST(several)
+{
+	check_refused("shared_name", 100, "is the name of 2 native functions: ");
+	check_refused("shared_name", 100, "libpvfirst.so.1:shared_name");
+	check_refused("shared_name", 100, "libpvsecond.so:shared_name");
+	check_refused("ns::Cart::add", 100, "libpvcpp-2.so:ns::Cart::add(long) const");
+	check_refused("libpv*:twice", 100, "libpvsecond.so:twice");
+}
+END_TEST
+
+static size_t count(const char *word)
+{
+	struct pv_vec found = PV_VEC(struct pv_native_function);
+	size_t n;
+
+	ok(pv_natives_find(natives, word, 100, &found));
+	n = found.n;
+	pv_native_functions_deinit(&found);
+	return n;
+}
+
+START_TEST(patterns)
+{
+	ck_assert_uint_eq(count("libpvfirst:first_*"), 2);
+	ck_assert_uint_eq(count("libpv*:shared_nam?"), 2);
+	ck_assert_uint_eq(count("libpvcpp:ns::Cart::add(*"), 2);
+	ck_assert_uint_eq(count("libpvfirst:no_*"), 0);
+	check_refused("libpvfirst:first_*", 1, "means 2 functions, and 1 are the most");
+	/* no symbols: where its functions begin, as its unwind information has it */
+	ck_assert_uint_ge(count("libpvbare:*"), 4);
+}
+END_TEST
+
+START_TEST(addresses)
+{
+	uint64_t start = find_one("libpvfirst:first_a").vaddr;
+	char word[64];
+
+	snprintf(word, sizeof(word), "libpvfirst+0x%lx", (unsigned long)start);
+	check_is(word, dlsym(first, "first_a"));
+	snprintf(word, sizeof(word), "libpvfirst+0x%lx", (unsigned long)start + 1);
+	check_refused(word, 100, "is within first_a, which begins at libpvfirst.so.1+0x");
+	check_refused("libpvbare+0x10", 100, "no function begins at `libpvbare+0x10`");
+}
+END_TEST
+
+START_TEST(missing)
+{
+	struct pv_str hint = { 0 };
+
+	ck_assert_uint_eq(count("libpvfirst:first"), 0);
+	ok(pv_natives_hint(natives, "libpvfirst:first", &hint));
+	ck_assert_msg(strstr(pv_str_text(&hint), "; like it: libpvfirst.so.1:first_") &&
+			      strstr(pv_str_text(&hint), "libpvfirst.so.1:first_a"),
+		      "%s", pv_str_text(&hint));
+	pv_str_clear(&hint);
+	ok(pv_natives_hint(natives, "libpvbare:twice", &hint));
+	ck_assert_msg(strstr(pv_str_text(&hint), "libpvbare.so has no symbols: name one of its "),
+		      "%s", pv_str_text(&hint));
+	pv_str_clear(&hint);
+	ck_assert(pv_natives_mapped(natives, "first_a"));
+	ck_assert(pv_natives_mapped(natives, "libpvfirst:nothing"));
+	ck_assert(!pv_natives_mapped(natives, "libpvfir:first_a"));
+	ok(pv_natives_hint(natives, "libpvfir:first_a", &hint));
+	ck_assert_str_eq(pv_str_text(&hint), "; like it: libpvfirst.so.1");
+	pv_str_deinit(&hint);
+}
+END_TEST
+
+/* What the loader has chosen for this CPU, not the function that chooses. */
+START_TEST(chosen_at_run_time)
+{
+	void *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
+
+	ck_assert_ptr_nonnull(libc);
+	check_is("libc.so.6:memcpy", dlsym(libc, "memcpy"));
+	check_is("libc:strlen", dlsym(libc, "strlen"));
+	dlclose(libc);
+}
+END_TEST
+
+START_TEST(unloaded)
+{
+	struct pv_image now;
+
+	ck_assert_ptr_nonnull(pv_natives_at(natives, (uintptr_t)dlsym(first, "first_a")));
+	dlclose(first);
+	ok(pv_image_build(getpid(), objects, mem, NULL, &now));
+	ok(pv_natives_update(natives, &now));
+	ck_assert(!pv_natives_mapped(natives, "libpvfirst:first_a"));
+	ck_assert_uint_eq(count("first_a"), 0);
+	pv_image_deinit(&now);
+	first = dlopen("libc.so.6", RTLD_NOW);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("natives");
+	TCase *tcase = tcase_create("natives");
+	SRunner *runner;
+	int failed;
+
+	if (system("command -v cc c++ nm awk >/dev/null")) {
+		printf("skip: needs cc, c++, nm and awk\n");
+		return EXIT_SUCCESS;
+	}
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, forms);
+	tcase_add_test(tcase, names);
+	tcase_add_test(tcase, mangled);
+	tcase_add_test(tcase, several);
+	tcase_add_test(tcase, patterns);
+	tcase_add_test(tcase, addresses);
+	tcase_add_test(tcase, missing);
+	tcase_add_test(tcase, chosen_at_run_time);
+	tcase_add_test(tcase, unloaded);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
