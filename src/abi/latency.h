@@ -11,7 +11,7 @@
 enum {
 	PV_LATENCY_CODES_MAX = 4096,
 	PV_LATENCY_OPEN_MAX = 65536,
-	PV_LATENCY_ROWS_MAX = 4096,
+	PV_LATENCY_ROWS_MAX = 16384,
 	PV_LATENCY_BUCKETS = 328, /* up to 2^43 ns, two hours and a half */
 };
 
@@ -33,7 +33,8 @@ static inline __u32 pv_latency_bucket(__u64 ns)
 enum pv_latency_by {
 	PV_LATENCY_BY_NOTHING = 0,
 	PV_LATENCY_BY_THREAD = 1, /* by: thread id */
-	PV_LATENCY_BY_CALLER = 2, /* by: address of the code object, 0: none */
+	PV_LATENCY_BY_CALLER = 2, /* by: address of the code object, 0: none; of a native
+				     function: the address that it returns to */
 };
 
 struct pv_latency_code {
@@ -59,6 +60,8 @@ struct pv_latency_open {
 struct pv_latency_histogram {
 	__u64 calls, sum_ns, off_ns, max_ns;
 	__u64 buckets[PV_LATENCY_BUCKETS];
+	__u64 untimed; /* calls that are in none of the above: of native functions, whose end was
+			  not seen */
 };
 
 struct pv_latency_counts {

@@ -19,8 +19,10 @@ enum pv_probe_kind {
 		6, /* <= 3.10: _Py_CheckFunctionResult; the callee of tstate's frame ends */
 	PV_PROBE_FAILED =
 		7, /* 3.11: after a call of eval: the callee of tstate's frame ends if 0 came */
-	PV_PROBE_RETURNED = 8, /* <= 3.10: after a call of eval: the same as RESULT */
-	PV_PROBE_KINDS = 9,
+	PV_PROBE_RETURNED = 8,      /* <= 3.10: after a call of eval: the same as RESULT */
+	PV_PROBE_NATIVE_ENTER = 9,  /* a native function's entry (abi/native.h) */
+	PV_PROBE_NATIVE_LEAVE = 10, /* where a call of one returns to */
+	PV_PROBE_KINDS = 11,
 };
 enum {
 	PV_PROBE_KIND_MASK = 0xff,
@@ -82,6 +84,8 @@ enum pv_probe_event_type {
 	PV_PROBE_EVENT_BUDGET = 1, /* hits cost more than the budget */
 	PV_PROBE_EVENT_FORK = 2,
 	PV_PROBE_EVENT_EXEC = 3,
+	PV_PROBE_EVENT_RETURN =
+		4, /* struct pv_probe_address: calls of native functions return there */
 };
 
 struct pv_probe_event {

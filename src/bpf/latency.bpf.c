@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * How long calls of some Python functions take: one histogram a function and
- * whatever the calls are told apart by.  Input: probes at the interpreter's
- * places (python/sites.h), the frames they name.  Output: `histograms`, and a
- * record in `events` when user space must act at once.
+ * How long calls of some functions take: one histogram a function and whatever the
+ * calls are told apart by.  Input: probes at the interpreter's places
+ * (python/sites.h), the frames they name; at native functions (bpf/native.bpf.h).  Output:
+ * `histograms`, and a record in `events` when user space must act at once.
  *
- * A call is known by its frame, not by its thread or stack: greenlets may switch
+ * A Python call is known by its frame, not by its thread or stack: greenlets may switch
  * in the middle of it, and a generator may go on in another thread.
  */
 #include "bpf/vmlinux.h"
@@ -14,7 +14,10 @@
 #include <bpf/bpf_tracing.h>
 
 #include "abi/latency.h"
+#include "bpf/native.bpf.h"
 #include "bpf/probe.bpf.h"
+
+enum { NO_PREALLOC = 1 }; /* include/uapi/linux/bpf.h: BPF_F_NO_PREALLOC */
 
 const volatile __u32 split_by; /* enum pv_latency_by */
 
@@ -46,6 +49,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, NO_PREALLOC); /* a row has 2.6 KiB, and most are never made */
 	__uint(max_entries, PV_LATENCY_ROWS_MAX);
 	__type(key, struct pv_latency_key);
 	__type(value, struct pv_latency_histogram);
@@ -116,27 +120,59 @@ static inline void raise_to(__u64 *most, __u64 value)
 	}
 }
 
-static inline void add_call(struct pv_latency_open *call, __u64 ns, __u64 off_ns)
+/* The row of a key; it is made if there is none; NULL: there is no room. */
+static inline struct pv_latency_histogram *row_of(const struct pv_latency_key *key)
 {
-	struct pv_latency_histogram *row = bpf_map_lookup_elem(&histograms, &call->key);
-	__u32 bucket = pv_latency_bucket(ns), zero = 0;
+	struct pv_latency_histogram *row = bpf_map_lookup_elem(&histograms, key);
+	__u32 zero = 0;
 
-	if (!row) {
-		row = bpf_map_lookup_elem(&blank, &zero);
-		if (row)
-			bpf_map_update_elem(&histograms, &call->key, row, BPF_NOEXIST);
-		row = bpf_map_lookup_elem(&histograms, &call->key);
-	}
-	if (!row) {
+	if (row)
+		return row;
+	row = bpf_map_lookup_elem(&blank, &zero);
+	if (row)
+		bpf_map_update_elem(&histograms, key, row, BPF_NOEXIST);
+	row = bpf_map_lookup_elem(&histograms, key);
+	if (!row)
 		count(&counts.no_room);
+	return row;
+}
+
+static inline void add_call(const struct pv_latency_key *key, __u64 ns, __u64 off_ns)
+{
+	struct pv_latency_histogram *row = row_of(key);
+	__u32 bucket = pv_latency_bucket(ns);
+
+	if (!row)
 		return;
-	}
 	__sync_fetch_and_add(&row->calls, 1);
 	__sync_fetch_and_add(&row->sum_ns, ns);
 	__sync_fetch_and_add(&row->off_ns, off_ns);
 	raise_to(&row->max_ns, ns);
 	if (bucket < PV_LATENCY_BUCKETS)
 		__sync_fetch_and_add(&row->buckets[bucket], 1);
+}
+
+static inline __u64 native_by(__u64 returns_to, __u32 tid)
+{
+	return split_by == PV_LATENCY_BY_THREAD   ? tid
+	       : split_by == PV_LATENCY_BY_CALLER ? returns_to
+						  : 0;
+}
+
+static inline void native_ended(struct pv_native_call *call, __u64 ns, __u64 off_ns)
+{
+	struct pv_latency_key key = { .by = call->by, .function = call->function };
+
+	add_call(&key, ns, off_ns);
+}
+
+static inline void native_lost(struct pv_native_call *call)
+{
+	struct pv_latency_key key = { .by = call->by, .function = call->function };
+	struct pv_latency_histogram *row = row_of(&key);
+
+	if (row)
+		__sync_fetch_and_add(&row->untimed, 1);
 }
 
 static inline void leave(__u64 key, __u32 tid)
@@ -152,7 +188,7 @@ static inline void leave(__u64 key, __u32 tid)
 	off_ns = call->tid == tid && off_now > call->off_ns ? off_now - call->off_ns : 0;
 	if (off_ns > ns)
 		off_ns = ns;
-	add_call(call, ns, off_ns);
+	add_call(&call->key, ns, off_ns);
 	if (probe.layout.cf_current_frame)
 		bpf_map_delete_elem(&callees, &call->previous);
 	bpf_map_delete_elem(&open, &key);
@@ -242,6 +278,12 @@ int on_site(struct pt_regs *ctx)
 		break;
 	case PV_PROBE_FAILED:
 		leave_failed(ctx, tid);
+		break;
+	case PV_PROBE_NATIVE_ENTER:
+		native_enter(ctx, tid);
+		break;
+	case PV_PROBE_NATIVE_LEAVE:
+		native_leave(ctx, tid);
 		break;
 	}
 	return 0;

@@ -55,14 +55,17 @@ static const struct pv_option latency_option_table[] = {
 static const struct pv_usage latency_usage = {
 	.command = "latency",
 	.synopsis = "[OPTIONS] -p PID|NAME FUNCTION...",
-	.summary = "How long calls of Python functions of a running process take: a histogram of "
-		   "each,\n"
-		   "counted in the kernel.  FUNCTION is `module.qualname`, `qualname`, or "
-		   "FILE:LINE of the\n"
-		   "line where it begins.  Every Python call of the process is slowed by about a\n"
-		   "microsecond meanwhile; see --budget.",
+	.summary =
+		"How long calls of functions of a running process take, Python or native: a\n"
+		"histogram of each, counted in the kernel.  FUNCTION is `module.qualname`,\n"
+		"`qualname`, or FILE:LINE of the line where it begins; of a native one `symbol`,\n"
+		"`library.so:symbol`, `library.so:pattern*` or `library.so+0xADDRESS`.  Every\n"
+		"Python call of the process is slowed by about a microsecond meanwhile if a "
+		"Python\n"
+		"function is watched, else only the functions themselves; see --budget.",
 	.example = "  sudo pitviper latency -p 4127 -d 10 app.handle\n"
-		   "  sudo pitviper latency -p gunicorn -i 5 --by caller Cursor.execute\n",
+		   "  sudo pitviper latency -p gunicorn -i 5 --by caller Cursor.execute\n"
+		   "  sudo pitviper latency -p 4127 libssl:SSL_read libmariadb:mysql_real_query\n",
 	.options = latency_option_table,
 };
 
@@ -178,6 +181,8 @@ static struct pv_err *run_latency(struct run *run, const struct pv_latency_optio
 	signal(SIGPIPE, SIG_IGN);
 	if (!err)
 		err = pv_latency_create(options, &run->latency);
+	if (!err && pv_latency_note(run->latency))
+		fprintf(stderr, "pitviper: %s\n", pv_latency_note(run->latency));
 	if (!err)
 		err = watch(run, options);
 	pv_latency_destroy(run->latency);

@@ -4,6 +4,7 @@
  */
 #include "cmd/latency_text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -19,6 +20,7 @@ enum {
 	STEPS = 8, /* buckets for a power of two */
 	BAR_COLUMNS = 40,
 	BY_ROWS_MAX = 20,
+	FUNCTIONS_MAX = 20, /* of patterns */
 };
 
 /* A function's text so far; lines are counted for the next redraw. */
@@ -36,6 +38,7 @@ static void end_line(struct page *page)
 static void add_calls(struct pv_latency_calls *sum, const struct pv_latency_calls *row)
 {
 	sum->calls += row->calls;
+	sum->untimed += row->untimed;
 	sum->sum_ns += row->sum_ns;
 	sum->off_cpu_ns += row->off_cpu_ns;
 	if (row->max_ns > sum->max_ns)
@@ -109,27 +112,32 @@ static void print_histogram(struct page *page, const struct pv_latency_calls *ca
 	}
 }
 
-/* "handle (app.py:41)", escaped. */
+/* "handle (app.py:41)", "mysql_real_query (libmariadb.so.3)", escaped. */
 static struct pv_err *append_name(struct pv_str *str, const struct pv_latency_name *name)
 {
 	PV_CLEANUP(pv_str_deinit) struct pv_str raw = { 0 };
 	struct pv_err *err;
 
-	err = pv_str_appendf(&raw, "%s (%s:%u)", name->qualname,
-			     name->file + pv_path_skip(name->file, strlen(name->file)), name->line);
+	if (name->library)
+		err = pv_str_appendf(&raw, "%s (%s)", name->qualname, name->library);
+	else
+		err = pv_str_appendf(&raw, "%s (%s:%u)", name->qualname,
+				     name->file + pv_path_skip(name->file, strlen(name->file)),
+				     name->line);
 	return err ? err : pv_text_append(str, pv_str_text(&raw), raw.n);
 }
 
 static struct pv_err *append_by(struct pv_str *str, const struct pv_latency *latency,
-				const struct pv_latency_options *options, uint64_t by)
+				const struct pv_latency_options *options,
+				const struct pv_latency_calls *row)
 {
 	struct pv_latency_name caller;
 
 	if (options->split == PV_LATENCY_SPLIT_THREAD)
-		return pv_str_appendf(str, "thread %llu", (unsigned long long)by);
-	if (!by)
+		return pv_str_appendf(str, "thread %llu", (unsigned long long)row->by);
+	if (!row->by)
 		return pv_str_appendf(str, "no Python function");
-	if (!pv_latency_caller(latency, by, &caller))
+	if (!pv_latency_caller(latency, row, &caller))
 		return pv_str_appendf(str, "[unknown function]");
 	return append_name(str, &caller);
 }
@@ -147,12 +155,14 @@ static struct pv_err *print_rows(struct page *page, const struct pv_latency *lat
 
 		if (row->function != function || ++n > BY_ROWS_MAX)
 			continue;
-		err = append_by(&by, latency, options, row->by);
+		err = append_by(&by, latency, options, row);
 		if (err)
 			break;
 		fprintf(page->term->file, "  %11s  %s", pv_text_number(row->calls).text,
 			pv_str_text(&by));
 		end_line(page);
+		if (!row->calls)
+			continue;
 		fprintf(page->term->file, "               ");
 		print_numbers(page, row);
 	}
@@ -161,6 +171,24 @@ static struct pv_err *print_rows(struct page *page, const struct pv_latency *lat
 		end_line(page);
 	}
 	return err;
+}
+
+/* "1,234 calls in 2.0 s, 3 of them not timed" */
+static void print_calls(struct page *page, const struct pv_latency_calls *sum, double elapsed_s)
+{
+	FILE *file = page->term->file;
+	uint64_t all = sum->calls + sum->untimed;
+
+	if (!sum->calls)
+		fprintf(file, "  no call ended in %.1f s", elapsed_s);
+	else
+		fprintf(file, "  %s call%s in %.1f s", pv_text_number(all).text,
+			all == 1 ? "" : "s", elapsed_s);
+	if (sum->calls && sum->untimed)
+		fprintf(file, ", %s of them not timed", pv_text_number(sum->untimed).text);
+	else if (sum->untimed)
+		fprintf(file, " that was seen to end; %s began", pv_text_number(sum->untimed).text);
+	end_line(page);
 }
 
 static struct pv_err *print_function(struct page *page, const struct pv_latency *latency,
@@ -175,17 +203,13 @@ static struct pv_err *print_function(struct page *page, const struct pv_latency 
 	if (err)
 		return err;
 	sum_function(report, function, &sum);
-	if (function)
+	if (page->lines)
 		end_line(page);
-	pv_term_put(page->term, pv_str_text(&text), text.n, PV_COLOUR_PYTHON, true);
-	if (!sum.calls) {
-		fprintf(page->term->file, "  no call ended in %.1f s", report->elapsed_s);
-		end_line(page);
+	pv_term_put(page->term, pv_str_text(&text), text.n,
+		    name.library ? PV_COLOUR_NATIVE : PV_COLOUR_PYTHON, true);
+	print_calls(page, &sum, report->elapsed_s);
+	if (!sum.calls)
 		return NULL;
-	}
-	fprintf(page->term->file, "  %s call%s in %.1f s", pv_text_number(sum.calls).text,
-		sum.calls == 1 ? "" : "s", report->elapsed_s);
-	end_line(page);
 	print_numbers(page, &sum);
 	print_histogram(page, &sum);
 	if (options->split == PV_LATENCY_SPLIT_NONE)
@@ -193,8 +217,83 @@ static struct pv_err *print_function(struct page *page, const struct pv_latency 
 	return print_rows(page, latency, report, options, function);
 }
 
+/* A function of a pattern, to be shown if it took longer than others. */
+struct ranked {
+	size_t function;
+	uint64_t sum_ns, calls;
+};
+
+static int compare_ranked(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+
+	if (x->sum_ns != y->sum_ns)
+		return x->sum_ns > y->sum_ns ? -1 : 1;
+	return x->function < y->function ? -1 : x->function > y->function;
+}
+
+/* Of all that a pattern means, those where the most time was spent. */
+static struct pv_err *print_patterns(struct page *page, const struct pv_latency *latency,
+				     const struct pv_latency_report *report,
+				     const struct pv_latency_options *options, size_t n_functions)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec list = PV_VEC(struct ranked);
+	struct pv_err *err = NULL;
+	size_t n_uncalled = 0;
+
+	for (size_t i = 0; !err && i < n_functions; i++) {
+		struct pv_latency_calls sum;
+		struct ranked one = { .function = i };
+
+		if (!pv_latency_name(latency, i).pattern)
+			continue;
+		sum_function(report, i, &sum);
+		one.sum_ns = sum.sum_ns;
+		n_uncalled += !sum.calls && !sum.untimed;
+		if (sum.calls || sum.untimed)
+			err = pv_vec_append(&list, &one, 1, NULL);
+	}
+	if (list.n)
+		qsort(list.data, list.n, sizeof(struct ranked), compare_ranked);
+	for (size_t i = 0; !err && i < list.n && i < FUNCTIONS_MAX; i++) {
+		const struct ranked *one = pv_vec_at(&list, i);
+
+		err = print_function(page, latency, report, options, one->function);
+	}
+	if (err || (!n_uncalled && list.n <= FUNCTIONS_MAX))
+		return err;
+	end_line(page);
+	if (list.n > FUNCTIONS_MAX)
+		fprintf(page->term->file, "%s more functions were called.  ",
+			pv_text_number(list.n - FUNCTIONS_MAX).text);
+	if (n_uncalled)
+		fprintf(page->term->file, "%s functions were not called.",
+			pv_text_number(n_uncalled).text);
+	end_line(page);
+	return NULL;
+}
+
+static struct pv_err *print_waiting(struct page *page, const struct pv_latency *latency, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *word = pv_latency_waiting(latency, i);
+		PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
+		struct pv_err *err = pv_text_append(&text, word, strlen(word));
+
+		if (err)
+			return err;
+		if (page->lines)
+			end_line(page);
+		pv_term_put(page->term, pv_str_text(&text), text.n, PV_COLOUR_NATIVE, true);
+		fprintf(page->term->file, "  its library is not loaded");
+		end_line(page);
+	}
+	return NULL;
+}
+
 /* What it cost, and everything that the numbers do not hold. */
-static void print_quality(struct page *page, const struct pv_latency_report *report)
+static void print_quality(struct page *page, const struct pv_latency_report *report,
+			  const struct pv_latency_facts *facts)
 {
 	FILE *file = page->term->file;
 
@@ -210,6 +309,18 @@ static void print_quality(struct page *page, const struct pv_latency_report *rep
 	if (report->unended)
 		fprintf(file, "  The end of %s calls was not seen.",
 			pv_text_number(report->unended).text);
+	if (report->unreturned)
+		fprintf(file, "  %s calls ended before the place that they return to was probed.",
+			pv_text_number(report->unreturned).text);
+	if (report->unplaced)
+		fprintf(file, "  %s calls return to where no probe can be.",
+			pv_text_number(report->unplaced).text);
+	if (report->doubtful)
+		fprintf(file, "  Of %s calls the end may be that of another greenlet's.",
+			pv_text_number(report->doubtful).text);
+	if (facts->n_refused)
+		fprintf(file, "  %s functions cannot be probed.",
+			pv_text_number(facts->n_refused).text);
 	if (report->replaced)
 		fprintf(file, "  %s calls of other code in a function's place left out.",
 			pv_text_number(report->replaced).text);
@@ -227,15 +338,22 @@ struct pv_err *pv_latency_print_text(const struct pv_latency *latency,
 				     const struct pv_latency_options *options,
 				     const struct pv_term *term, unsigned int *lines_ret)
 {
+	struct pv_latency_facts facts = pv_latency_facts(latency);
 	struct page page = { .term = term };
 	struct pv_err *err = NULL;
 
-	for (size_t i = 0; !err && i < options->n_names; i++)
-		err = print_function(&page, latency, report, options, i);
+	for (size_t i = 0; !err && i < facts.n_functions; i++) {
+		if (!pv_latency_name(latency, i).pattern)
+			err = print_function(&page, latency, report, options, i);
+	}
+	if (!err)
+		err = print_patterns(&page, latency, report, options, facts.n_functions);
+	if (!err)
+		err = print_waiting(&page, latency, facts.n_waiting);
 	if (err)
 		return err;
 	end_line(&page);
-	print_quality(&page, report);
+	print_quality(&page, report, &facts);
 	*lines_ret = page.lines;
 	return NULL;
 }
@@ -245,13 +363,19 @@ static void put_name(struct pv_json *json, const struct pv_latency_name *name)
 	pv_json_string(json, "function", name->qualname);
 	if (name->module)
 		pv_json_string(json, "module", name->module);
+	if (name->library)
+		pv_json_string(json, "library", name->library);
 	pv_json_string(json, "file", name->file);
-	pv_json_int(json, "line", name->line);
+	if (name->library)
+		pv_json_int(json, "address", (int64_t)name->address);
+	else
+		pv_json_int(json, "line", name->line);
 }
 
 static void put_calls(struct pv_json *json, const struct pv_latency_calls *calls)
 {
 	pv_json_int(json, "calls", (int64_t)calls->calls);
+	pv_json_int(json, "untimed", (int64_t)calls->untimed);
 	pv_json_int(json, "sum_ns", (int64_t)calls->sum_ns);
 	pv_json_int(json, "off_cpu_ns", (int64_t)calls->off_cpu_ns);
 	pv_json_int(json, "max_ns", (int64_t)calls->max_ns);
@@ -278,7 +402,7 @@ static void put_row(struct pv_json *json, const struct pv_latency *latency,
 	pv_json_begin(json, NULL, '{');
 	if (options->split == PV_LATENCY_SPLIT_THREAD)
 		pv_json_int(json, "tid", (int64_t)row->by);
-	else if (pv_latency_caller(latency, row->by, &caller))
+	else if (pv_latency_caller(latency, row, &caller))
 		put_name(json, &caller);
 	put_calls(json, row);
 	pv_json_end(json, '}');
@@ -292,8 +416,10 @@ static void put_function(struct pv_json *json, const struct pv_latency *latency,
 	struct pv_latency_calls sum;
 
 	sum_function(report, function, &sum);
+	if (name.pattern && !sum.calls && !sum.untimed)
+		return;
 	pv_json_begin(json, NULL, '{');
-	pv_json_string(json, "name", options->names[function]);
+	pv_json_string(json, "name", name.word);
 	put_name(json, &name);
 	put_calls(json, &sum);
 	if (options->split != PV_LATENCY_SPLIT_NONE) {
@@ -319,6 +445,7 @@ static void put_probes(struct pv_json *json, const struct pv_latency *latency,
 	pv_json_begin(json, "probes", '{');
 	pv_json_int(json, "sites", (int64_t)facts.n_sites);
 	pv_json_int(json, "stepped_sites", (int64_t)facts.n_stepped);
+	pv_json_int(json, "refused", (int64_t)facts.n_refused);
 	pv_json_int(json, "hits", (int64_t)report->hits[0]);
 	pv_json_int(json, "stepped_hits", (int64_t)report->hits[1]);
 	pv_json_int(json, "hit_ns", (int64_t)report->prices_ns[0]);
@@ -330,6 +457,9 @@ static void put_probes(struct pv_json *json, const struct pv_latency *latency,
 	pv_json_int(json, "open", (int64_t)report->open);
 	pv_json_int(json, "unbegun", (int64_t)report->unbegun);
 	pv_json_int(json, "unended", (int64_t)report->unended);
+	pv_json_int(json, "unreturned", (int64_t)report->unreturned);
+	pv_json_int(json, "unplaced", (int64_t)report->unplaced);
+	pv_json_int(json, "doubtful", (int64_t)report->doubtful);
 	pv_json_int(json, "replaced", (int64_t)report->replaced);
 	pv_json_int(json, "no_room", (int64_t)report->no_room);
 	pv_json_int(json, "stranger_hits", (int64_t)report->strangers);
@@ -347,14 +477,21 @@ void pv_latency_print_json(const struct pv_latency *latency, const struct pv_lat
 	pv_json_begin(&json, NULL, '{');
 	pv_json_int(&json, "pid", options->pid);
 	pv_json_string(&json, "process", facts.name);
-	pv_json_string(&json, "interpreter", facts.interpreter);
+	if (facts.interpreter[0])
+		pv_json_string(&json, "interpreter", facts.interpreter);
 	pv_json_double(&json, "elapsed_s", report->elapsed_s);
 	if (ended)
 		pv_json_string(&json, "ended", ended);
 	pv_json_begin(&json, "functions", '[');
-	for (size_t i = 0; i < options->n_names; i++)
+	for (size_t i = 0; i < facts.n_functions; i++)
 		put_function(&json, latency, report, options, i);
 	pv_json_end(&json, ']');
+	if (facts.n_waiting) {
+		pv_json_begin(&json, "waiting", '[');
+		for (size_t i = 0; i < facts.n_waiting; i++)
+			pv_json_string(&json, NULL, pv_latency_waiting(latency, i));
+		pv_json_end(&json, ']');
+	}
 	put_probes(&json, latency, report);
 	pv_json_end(&json, '}');
 	fputc('\n', file);

@@ -9,7 +9,9 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
+#include "abi/native.h"
 #include "collect/probes.h"
 
 #include "latency.skel.h"
@@ -17,7 +19,21 @@
 struct pv_calls {
 	struct latency_bpf *bpf;
 	struct pv_probes *probes;
+	struct pv_native_bucket *open; /* the kernel's side's own memory */
 };
+
+enum { OPEN_BYTES = PV_NATIVE_BUCKETS * sizeof(struct pv_native_bucket) };
+
+static struct pv_err *map_open(struct pv_calls *calls)
+{
+	void *memory = mmap(NULL, OPEN_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    bpf_map__fd(calls->bpf->maps.native_open), 0);
+
+	if (memory == MAP_FAILED)
+		return pv_err_errno(errno, "cannot map the BPF map of calls");
+	calls->open = memory;
+	return NULL;
+}
 
 static struct pv_err *load(struct pv_calls *calls, const struct pv_calls_options *options)
 {
@@ -31,6 +47,7 @@ static struct pv_err *load(struct pv_calls *calls, const struct pv_calls_options
 		return pv_err_errno(errno, "cannot open the BPF program");
 	calls->bpf->rodata->probe = pv_probes_constants(&options->probes);
 	calls->bpf->rodata->split_by = options->by;
+	calls->bpf->rodata->stacks_move = options->stacks_move;
 	pv_probes_prepare(calls->bpf->obj);
 	error = latency_bpf__load(calls->bpf);
 	return error ? pv_probes_load_error(error) : NULL;
@@ -47,6 +64,8 @@ struct pv_err *pv_calls_create(const struct pv_calls_options *options, struct pv
 	if (!err)
 		err = pv_probes_create(calls->bpf->obj, &calls->bpf->bss->probe_state,
 				       options->probes.pid, &calls->probes);
+	if (!err)
+		err = map_open(calls);
 	if (err) {
 		pv_calls_destroy(calls);
 		return err;
@@ -60,6 +79,8 @@ void pv_calls_destroy(struct pv_calls *calls)
 	if (!calls)
 		return;
 	pv_probes_destroy(calls->probes);
+	if (calls->open)
+		munmap(calls->open, OPEN_BYTES);
 	latency_bpf__destroy(calls->bpf);
 	free(calls);
 }
@@ -80,6 +101,58 @@ struct pv_err *pv_calls_want(struct pv_calls *calls, uint64_t code,
 		return pv_err_create(PV_ERR_FAILED, "more than %d functions are too many",
 				     PV_LATENCY_CODES_MAX);
 	return pv_err_errno(errno, "cannot fill a BPF map");
+}
+
+struct pv_err *pv_calls_returns(struct pv_calls *calls, uint64_t address,
+				enum pv_native_return place)
+{
+	int fd = bpf_map__fd(calls->bpf->maps.native_returns);
+	uint32_t value = place;
+
+	if (!bpf_map_update_elem(fd, &address, &value, BPF_ANY) || errno == E2BIG)
+		return NULL;
+	return pv_err_errno(errno, "cannot fill a BPF map");
+}
+
+void pv_calls_forget_return(struct pv_calls *calls, uint64_t address)
+{
+	bpf_map_delete_elem(bpf_map__fd(calls->bpf->maps.native_returns), &address);
+}
+
+struct pv_native_counts pv_calls_native_counts(const struct pv_calls *calls)
+{
+	return calls->bpf->bss->native_counts;
+}
+
+/* A thread may have ended it since it was looked at, and others may use its place. */
+static bool take_out(struct pv_native_call *place, const struct pv_native_call *seen)
+{
+	__u64 sp = seen->sp, start_ns = seen->start_ns;
+
+	if (__atomic_load_n(&place->start_ns, __ATOMIC_SEQ_CST) != start_ns ||
+	    !__atomic_compare_exchange_n(&place->sp, &sp, 0, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
+		return false;
+	return __atomic_compare_exchange_n(&place->start_ns, &start_ns, 0, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
+}
+
+void pv_calls_sweep_native(struct pv_calls *calls, pv_calls_look_fn look, pv_calls_taken_fn taken,
+			   void *ctx)
+{
+	for (size_t i = 0; i < (size_t)PV_NATIVE_BUCKETS * PV_NATIVE_WAYS; i++) {
+		struct pv_native_call *place =
+			&calls->open[i / PV_NATIVE_WAYS].calls[i % PV_NATIVE_WAYS];
+		struct pv_native_call seen = *(const volatile struct pv_native_call *)place;
+
+		if (seen.start_ns && seen.sp && look(ctx, &seen) && take_out(place, &seen))
+			taken(ctx, &seen);
+	}
+}
+
+bool pv_calls_stacks_move(const struct pv_calls *calls)
+{
+	return calls->bpf->rodata->stacks_move;
 }
 
 struct pv_latency_counts pv_calls_counts(const struct pv_calls *calls)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel's side of `latency`: calls of some Python functions of one process,
- * counted and timed in BPF.  Input: where the interpreter enters and leaves
- * functions, and the code objects that are wanted.  Output: histograms.
+ * The kernel's side of `latency`: calls of some functions of one process, Python or
+ * native, counted and timed in BPF.  Input: where the interpreter enters and leaves
+ * functions, and the code objects that are wanted; entries of native functions, and
+ * where their calls return to.  Output: histograms.
  *
  * Everything is held by file descriptors of this process: when it dies,
  * however it dies, the kernel takes probes, programs and maps away.
@@ -10,9 +11,11 @@
 #ifndef PV_COLLECT_CALLS_H
 #define PV_COLLECT_CALLS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "abi/latency.h"
+#include "abi/native.h"
 #include "abi/probe.h"
 #include "base/err.h"
 #include "collect/probes.h"
@@ -22,6 +25,7 @@ struct pv_calls;
 struct pv_calls_options {
 	struct pv_probes_options probes;
 	enum pv_latency_by by;
+	bool stacks_move; /* greenlets: several stacks at the same addresses */
 };
 
 /* Loads the programs and measures what a probe costs here; nothing is attached. */
@@ -35,6 +39,27 @@ struct pv_probes *pv_calls_probes(const struct pv_calls *calls);
 struct pv_err *pv_calls_want(struct pv_calls *calls, uint64_t code,
 			     const struct pv_latency_code *wanted);
 
+/* What is known of an address that calls of native functions return to. */
+struct pv_err *pv_calls_returns(struct pv_calls *calls, uint64_t address,
+				enum pv_native_return place);
+
+/* The next call that returns there is told again. */
+void pv_calls_forget_return(struct pv_calls *calls, uint64_t address);
+
+struct pv_native_counts pv_calls_native_counts(const struct pv_calls *calls);
+
+/*
+ * Looks at every call of a native function under way; one that is over (true) is taken out,
+ * and told if it was still there.
+ */
+typedef bool (*pv_calls_look_fn)(void *ctx, const struct pv_native_call *call);
+typedef void (*pv_calls_taken_fn)(void *ctx, const struct pv_native_call *call);
+void pv_calls_sweep_native(struct pv_calls *calls, pv_calls_look_fn look, pv_calls_taken_fn taken,
+			   void *ctx);
+
+/* As it was created. */
+bool pv_calls_stacks_move(const struct pv_calls *calls);
+
 struct pv_latency_counts pv_calls_counts(const struct pv_calls *calls);
 
 struct pv_probe_state pv_calls_state(const struct pv_calls *calls);
@@ -45,7 +70,7 @@ struct pv_err *pv_calls_each(struct pv_calls *calls,
 						  const struct pv_latency_histogram *row),
 			     void *ctx);
 
-/* Calls that are under way. */
+/* Calls of Python functions that are under way. */
 uint64_t pv_calls_open(const struct pv_calls *calls);
 
 #endif

@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "abi/native.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/vec.h"
@@ -30,6 +32,8 @@ enum {
 	/* Forks in quick succession are dealt with together. */
 	RENEW_NS = 50 * 1000 * 1000,
 	TRACEPOINTS = 3,
+	/* With more than so many, those of one file become one. */
+	LINKS_MAX = 16,
 };
 
 static const char *const tracepoints[TRACEPOINTS][2] = {
@@ -52,7 +56,8 @@ struct pv_probes {
 	int program_fd; /* on_site */
 	struct ring_buffer *events;
 	struct bpf_link *links[TRACEPOINTS];
-	struct pv_vec places; /* struct places */
+	struct pv_vec places;  /* struct places */
+	struct pv_vec returns; /* uint64_t: addresses that calls of native functions return to */
 	struct pv_probes_news news;
 	bool attached, forked;
 	uint64_t renewed_ns;
@@ -70,34 +75,41 @@ struct pv_err *pv_probes_check(void)
 	return NULL;
 }
 
-struct pv_probe_constants pv_probes_constants(const struct pv_probes_options *options)
+static struct pv_probe_layout layout_of(const struct pv_proc *proc)
 {
-	const struct pv_proc *proc = &options->python->proc;
 	const struct pv_pylayout *py = &proc->py;
 	uint64_t current = py->rt_tstate_current;
 
-	return (struct pv_probe_constants){
+	return (struct pv_probe_layout){
+		.fr_code = py->fr_code,
+		.fr_previous = py->fr_previous,
+		.fr_instr = py->fr_instr,
+		.fr_owner = py->fr_owner,
+		.co_filename = py->co_filename,
+		.co_name = py->co_name,
+		.ts_frame = py->ts_frame,
+		.owner_boundary = py->fr_owner == PV_OFF_NONE ? 0xff : py->owner_boundary,
+		.code_tag_mask = py->code_tag_mask,
+		.cf_current_frame = py->anchor_kind == PV_ANCHOR_ENTRY ? py->cf_current_frame : 0,
+		.tell_unbegun = py->anchor_kind == PV_ANCHOR_SHIM,
+		.keyed_by_caller = py->frame_kind == PV_FRAME_OBJECT,
+		.tstate_current = current ? proc->runtime + current : 0,
+	};
+}
+
+struct pv_probe_constants pv_probes_constants(const struct pv_probes_options *options)
+{
+	struct pv_probe_constants constants = {
 		.tgid = (uint32_t)options->pid,
 		.budget_ppm = (uint64_t)(options->budget * 1e6),
 		.debt_max_ns = DEBT_MAX_NS,
-		.python = options->sites->python,
-		.layout = {
-			.fr_code = py->fr_code,
-			.fr_previous = py->fr_previous,
-			.fr_instr = py->fr_instr,
-			.fr_owner = py->fr_owner,
-			.co_filename = py->co_filename,
-			.co_name = py->co_name,
-			.ts_frame = py->ts_frame,
-			.owner_boundary = py->fr_owner == PV_OFF_NONE ? 0xff : py->owner_boundary,
-			.code_tag_mask = py->code_tag_mask,
-			.cf_current_frame =
-				py->anchor_kind == PV_ANCHOR_ENTRY ? py->cf_current_frame : 0,
-			.tell_unbegun = py->anchor_kind == PV_ANCHOR_SHIM,
-			.keyed_by_caller = py->frame_kind == PV_FRAME_OBJECT,
-			.tstate_current = current ? proc->runtime + current : 0,
-		},
 	};
+
+	if (options->sites) {
+		constants.python = options->sites->python;
+		constants.layout = layout_of(&options->python->proc);
+	}
+	return constants;
 }
 
 void pv_probes_prepare(struct bpf_object *object)
@@ -120,6 +132,14 @@ static int on_event(void *ctx, void *data, size_t size)
 
 	if (size < sizeof(*event))
 		return 0;
+	if (event->type == PV_PROBE_EVENT_RETURN && size >= sizeof(struct pv_probe_address)) {
+		const struct pv_probe_address *at = data;
+		struct pv_err *err = pv_vec_append(&probes->returns, &at->address, 1, NULL);
+
+		/* out of memory: its calls stay without an end, and are told as that */
+		pv_err_destroy(err);
+		return 0;
+	}
 	probes->news.over_budget |= event->type == PV_PROBE_EVENT_BUDGET;
 	probes->news.replaced |= event->type == PV_PROBE_EVENT_EXEC;
 	probes->forked |= event->type == PV_PROBE_EVENT_FORK;
@@ -143,6 +163,7 @@ struct pv_err *pv_probes_create(struct bpf_object *object, struct pv_probe_state
 	probes->state = state;
 	probes->pid = pid;
 	probes->places = (struct pv_vec)PV_VEC(struct places);
+	probes->returns = (struct pv_vec)PV_VEC(uint64_t);
 	probes->program_fd = program_fd(probes, "on_site");
 	probes->events = ring_buffer__new(bpf_object__find_map_fd_by_name(object, "events"),
 					  on_event, probes, NULL);
@@ -181,6 +202,7 @@ void pv_probes_destroy(struct pv_probes *probes)
 		free(places->cookies);
 	}
 	pv_vec_deinit(&probes->places);
+	pv_vec_deinit(&probes->returns);
 	ring_buffer__free(probes->events);
 	free(probes);
 }
@@ -210,19 +232,6 @@ struct pv_err *pv_probes_add(struct pv_probes *probes, int file_fd, const uint64
 	return err;
 }
 
-static bool file_offset(const struct pv_elf *elf, uint64_t vaddr, uint64_t *ret)
-{
-	for (size_t i = 0; i < pv_elf_n_loads(elf); i++) {
-		const struct pv_elf_load *load = pv_elf_load_at(elf, i);
-
-		if (vaddr >= load->vaddr && vaddr - load->vaddr < load->file_size) {
-			*ret = vaddr - load->vaddr + load->offset;
-			return true;
-		}
-	}
-	return false;
-}
-
 struct pv_err *pv_probes_add_python(struct pv_probes *probes, int file_fd, const struct pv_elf *elf,
 				    const struct pv_python_sites *sites, bool generators)
 {
@@ -235,7 +244,7 @@ struct pv_err *pv_probes_add_python(struct pv_probes *probes, int file_fd, const
 		/* where none is wanted they are left out: calls from C pay for one */
 		if (site->generators && !generators)
 			continue;
-		if (!file_offset(elf, site->vaddr, &offsets[n])) {
+		if (!pv_elf_offset(elf, site->vaddr, &offsets[n])) {
 			close(file_fd);
 			return pv_err_create(PV_ERR_FAILED,
 					     "a place to probe lies outside its file");
@@ -265,11 +274,16 @@ static struct pv_err *link_all(const struct pv_probes *probes, uint32_t epoch, i
 	struct pv_err *err = NULL;
 	size_t i;
 
-	for (i = 0; !err && i < probes->places.n; i++)
-		err = link_places(probes, pv_vec_at(&probes->places, i), epoch, &links_ret[i]);
+	for (i = 0; !err && i < probes->places.n; i++) {
+		const struct places *places = pv_vec_at(&probes->places, i);
+
+		links_ret[i] = -1;
+		if (places->n)
+			err = link_places(probes, places, epoch, &links_ret[i]);
+	}
 	/* the last one is that which failed */
 	while (err && i > 1)
-		close(links_ret[--i - 1]);
+		drop(&links_ret[--i - 1]);
 	return err;
 }
 
@@ -306,6 +320,89 @@ struct pv_err *pv_probes_attach(struct pv_probes *probes)
 	}
 	probes->attached = true;
 	return renew(probes, probes->state->epoch);
+}
+
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return !fstat(a, &x) && !fstat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Appends the places of another, which has none any more, but its link, as it was attached. */
+static struct pv_err *take_places(struct places *to, struct places *from)
+{
+	uint64_t *offsets = realloc(to->offsets, 8 * (to->n + from->n)), *cookies;
+
+	if (!offsets)
+		return &pv_enomem;
+	to->offsets = offsets;
+	cookies = realloc(to->cookies, 8 * (to->n + from->n));
+	if (!cookies)
+		return &pv_enomem;
+	to->cookies = cookies;
+	memcpy(to->offsets + to->n, from->offsets, 8 * from->n);
+	memcpy(to->cookies + to->n, from->cookies, 8 * from->n);
+	to->n += from->n;
+	from->n = 0;
+	return NULL;
+}
+
+/* Links take a grace period each to go: those of one file become one. */
+static struct pv_err *merge(struct pv_probes *probes)
+{
+	struct pv_err *err = NULL;
+	size_t used = 0;
+
+	for (size_t i = 0; !err && i < probes->places.n; i++) {
+		struct places *from = pv_vec_at(&probes->places, i);
+
+		for (size_t k = 0; !err && from->n && k < i; k++) {
+			struct places *to = pv_vec_at(&probes->places, k);
+
+			if (to->n && same_file(to->file_fd, from->file_fd))
+				err = take_places(to, from);
+		}
+	}
+	if (!err)
+		err = renew(probes, (probes->state->epoch + 1) & PV_PROBE_EPOCH_MASK);
+	for (size_t i = 0; i < probes->places.n; i++) {
+		struct places *places = pv_vec_at(&probes->places, i);
+
+		if (places->n) {
+			*(struct places *)pv_vec_at(&probes->places, used++) = *places;
+			continue;
+		}
+		drop(&places->link_fd);
+		drop(&places->file_fd);
+		free(places->offsets);
+		free(places->cookies);
+	}
+	probes->places.n = used;
+	return err;
+}
+
+struct pv_err *pv_probes_attach_more(struct pv_probes *probes)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < probes->places.n; i++) {
+		struct places *places = pv_vec_at(&probes->places, i);
+
+		if (places->link_fd < 0)
+			err = link_places(probes, places, probes->state->epoch, &places->link_fd);
+	}
+	return !err && probes->places.n > LINKS_MAX ? merge(probes) : err;
+}
+
+struct pv_err *pv_probes_returns(struct pv_probes *probes, struct pv_vec *addresses)
+{
+	struct pv_err *err =
+		pv_vec_append(addresses, probes->returns.data, probes->returns.n, NULL);
+
+	if (!err)
+		probes->returns.n = 0;
+	return err;
 }
 
 void pv_probes_detach(struct pv_probes *probes)

@@ -17,6 +17,7 @@
 
 #include "abi/probe.h"
 #include "base/err.h"
+#include "base/vec.h"
 
 struct bpf_object;
 struct pv_elf;
@@ -27,7 +28,7 @@ struct pv_python_sites;
 struct pv_probes_options {
 	pid_t pid;
 	double budget; /* CPUs that the hits of probes may take */
-	/* neither is owned, and they are for pv_probes_constants() only */
+	/* neither is owned, and they are for pv_probes_constants() only; NULL: no Python calls */
 	const struct pv_python *python;
 	const struct pv_python_sites *sites;
 };
@@ -65,6 +66,15 @@ struct pv_err *pv_probes_add_python(struct pv_probes *probes, int file_fd, const
 
 /* Attaches all that was added. */
 struct pv_err *pv_probes_attach(struct pv_probes *probes);
+
+/* Attaches what was added since, beside what is attached. */
+struct pv_err *pv_probes_attach_more(struct pv_probes *probes);
+
+/*
+ * Appends the addresses (uint64_t) that calls of native functions were seen to return to
+ * for the first time, up to the last pv_probes_news().
+ */
+struct pv_err *pv_probes_returns(struct pv_probes *probes, struct pv_vec *addresses);
 
 /* No probe is left in the process from here on. */
 void pv_probes_detach(struct pv_probes *probes);

@@ -7,59 +7,84 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "abi/latency.h"
+#include "abi/native.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/map.h"
+#include "base/str.h"
 #include "collect/calls.h"
 #include "collect/probes.h"
+#include "probe/native.h"
 #include "python/functions.h"
-#include "session/pick.h"
+#include "session/natives.h"
 #include "session/probed.h"
+#include "session/returns.h"
+#include "session/wanted.h"
+#include "snap/image.h"
+#include "snap/objects.h"
+#include "target/mem.h"
 
 _Static_assert((int)PV_LATENCY_BUCKETS_N == (int)PV_LATENCY_BUCKETS, "the kernel's buckets");
+_Static_assert((int)PV_WANTED_MAX <= (int)PV_LATENCY_ROWS_MAX, "a row for each function");
+
+enum {
+	/* Many functions are probed step by step, so that what is too dear shows early. */
+	BATCH_FIRST = 16,
+	BATCH_SECOND = 256,
+	BATCH_MS = 10,
+	/* How often it is looked for libraries that are not loaded yet. */
+	WAIT_MS = 50,
+	/* How often calls that have ended in other ways are looked for. */
+	SWEEP_NS = 1000 * 1000 * 1000,
+};
+
+/* Calls that were found to be over without an end: what the kernel's rows do not hold. */
+struct swept {
+	uint32_t function;
+	uint64_t by, n;
+};
 
 struct pv_latency {
 	struct pv_latency_options options;
 	struct pv_probed probed;
-	struct pv_vec firsts; /* const struct pv_python_function *, by index of function */
+	struct pv_natives *natives;
+	struct pv_wanted_set wanted;
+	struct pv_returns *returns;
 	struct pv_calls *calls;
 	struct pv_probes *probes; /* of calls */
+	struct pv_vec swept;      /* struct swept */
+	uint64_t swept_unended, swept_unreturned, swept_ns, n_open;
+	size_t n_probed;  /* functions of wanted.list whose entries were added */
+	size_t n_refused; /* of patterns: cannot be probed */
+	uint64_t waited_ns, n_mapped;
+	struct pv_str note;
 	bool attached;
 	uint64_t start_ns, end_ns;
 	double attach_ms;
 };
 
-static struct pv_err *pick_one(struct pv_latency *latency, const char *word, bool *generators)
+static struct pv_wanted *wanted_at(const struct pv_latency *latency, size_t i)
 {
-	PV_CLEANUP(pv_vec_deinit) struct pv_vec picked = PV_VEC(const struct pv_python_function *);
-	struct pv_err *err = pv_pick(&latency->probed.functions, word, &picked);
-
-	if (err)
-		return err;
-	for (size_t i = 0; i < picked.n; i++) {
-		const struct pv_python_function *one =
-			*(const struct pv_python_function **)pv_vec_at(&picked, i);
-
-		*generators |= one->generator;
-	}
-	return pv_vec_append(&latency->firsts, picked.data, 1, NULL);
+	return pv_vec_at(&latency->wanted.list, i);
 }
 
-/* Every code object of the functions, to the kernel's side. */
-static struct pv_err *want_all(struct pv_latency *latency)
+/* Every code object of the Python functions, to the kernel's side. */
+static struct pv_err *want_python(struct pv_latency *latency)
 {
+	const struct pv_vec *all = &latency->probed.functions.list;
 	struct pv_err *err = NULL;
 
-	for (size_t k = 0; k < latency->firsts.n; k++) {
-		const struct pv_python_function *first =
-			*(const struct pv_python_function **)pv_vec_at(&latency->firsts, k);
+	for (size_t k = 0; k < latency->wanted.list.n; k++) {
+		const struct pv_python_function *first = wanted_at(latency, k)->python;
 
-		for (size_t i = 0; !err && i < latency->probed.functions.list.n; i++) {
-			const struct pv_python_function *one =
-				pv_vec_at(&latency->probed.functions.list, i);
+		for (size_t i = 0; !err && first && i < all->n; i++) {
+			const struct pv_python_function *one = pv_vec_at(all, i);
 			struct pv_latency_code code = {
 				.file_at = one->file_at,
 				.name_at = one->name_at,
@@ -74,36 +99,326 @@ static struct pv_err *want_all(struct pv_latency *latency)
 	return err;
 }
 
-static struct pv_err *check_twice(const struct pv_latency *latency)
-{
-	for (size_t i = 0; i < latency->firsts.n; i++) {
-		for (size_t k = 0; k < i; k++) {
-			const struct pv_python_function *const *a = pv_vec_at(&latency->firsts, i),
-							       *const *b = pv_vec_at(
-								       &latency->firsts, k);
+/* ---- native functions */
 
-			if (pv_probed_same(*a, *b))
-				return pv_err_create(
-					PV_ERR_USAGE, "`%s` and `%s` are the same function",
-					latency->options.names[k], latency->options.names[i]);
-		}
+static struct pv_err *entry_of(struct pv_latency *latency, size_t index, bool *ok_ret,
+			       uint64_t *offset_ret, uint64_t *cookie_ret)
+{
+	const struct pv_wanted *one = wanted_at(latency, index);
+	struct pv_native_module *module = pv_natives_module(latency->natives, one->native.object);
+	const struct pv_native_code *code;
+	const char *why = "it is not mapped any more";
+	struct pv_native_site site;
+	struct pv_err *err = module ? pv_natives_code(module, &code) : NULL;
+
+	if (err)
+		return err;
+	*ok_ret = module && pv_native_entry(code, one->native.vaddr, one->native.size,
+					    PV_NATIVE_SAVED, &site, &why);
+	if (!*ok_ret) {
+		latency->n_refused++;
+		return one->pattern ? NULL
+				    : pv_err_create(PV_ERR_FAILED, "cannot probe `%s` of %s: %s",
+						    one->native.name, one->native.library, why);
 	}
+	*offset_ret = site.offset;
+	*cookie_ret =
+		PV_PROBE_NATIVE_ENTER | (site.emulated ? 0 : PV_PROBE_STEPPED) |
+		(uint64_t)(site.pushed / 8) << PV_NATIVE_PUSHED_SHIFT |
+		(uint64_t)index << PV_NATIVE_FUNCTION_SHIFT |
+		(uint64_t)((site.tails ? PV_NATIVE_TAILS : 0) | (site.loops ? PV_NATIVE_LOOPS : 0))
+			<< PV_NATIVE_FLAGS_SHIFT;
 	return NULL;
 }
 
-static struct pv_err *pick_all(struct pv_latency *latency, bool *generators)
+/* Entries of one object, from the first on up to end; where the next one's begin is *at. */
+static struct pv_err *add_object(struct pv_latency *latency, size_t *at, size_t end)
+{
+	uint32_t object = wanted_at(latency, *at)->native.object;
+	_pv_free_ uint64_t *offsets = malloc(8 * (end - *at)), *cookies = malloc(8 * (end - *at));
+	struct pv_err *err = offsets && cookies ? NULL : &pv_enomem;
+	size_t n = 0;
+	int fd;
+
+	for (; !err && *at < end && !wanted_at(latency, *at)->python &&
+	       wanted_at(latency, *at)->native.object == object;
+	     ++*at) {
+		bool ok;
+
+		err = entry_of(latency, *at, &ok, &offsets[n], &cookies[n]);
+		n += !err && ok;
+	}
+	if (err || !n)
+		return err;
+	err = pv_natives_open(latency->natives, pv_natives_module(latency->natives, object), &fd);
+	return err ? err : pv_probes_add(latency->probes, fd, offsets, cookies, n);
+}
+
+/* The next batch of entries. */
+static struct pv_err *add_entries(struct pv_latency *latency)
+{
+	size_t n = latency->wanted.list.n, end = n, at = latency->n_probed;
+	struct pv_err *err = NULL;
+
+	if (at < BATCH_FIRST && n > BATCH_FIRST)
+		end = BATCH_FIRST;
+	else if (at < BATCH_SECOND && n > BATCH_SECOND)
+		end = BATCH_SECOND;
+	while (!err && at < end) {
+		if (wanted_at(latency, at)->python)
+			at++;
+		else
+			err = add_object(latency, &at, end);
+	}
+	latency->n_probed = at;
+	return err;
+}
+
+static bool is_growing(const struct pv_latency *latency)
+{
+	return latency->n_probed < latency->wanted.list.n;
+}
+
+static struct pv_err *grow(struct pv_latency *latency)
+{
+	struct pv_err *err = is_growing(latency) ? add_entries(latency) : NULL;
+
+	return err ? err : pv_probes_attach_more(latency->probes);
+}
+
+/* The image as it is now; what is known of places that have gone is forgotten. */
+static struct pv_err *refresh(struct pv_latency *latency)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec gone = PV_VEC(uint64_t);
+	struct pv_err *err = pv_probed_refresh(&latency->probed);
+
+	if (!err)
+		err = pv_natives_update(latency->natives, &latency->probed.image);
+	if (!err)
+		err = pv_returns_gone(latency->returns, &gone);
+	for (size_t i = 0; !err && i < gone.n; i++)
+		pv_calls_forget_return(latency->calls, *(uint64_t *)pv_vec_at(&gone, i));
+	return err;
+}
+
+/* Probes the places that calls were seen to return to for the first time. */
+static struct pv_err *take_returns(struct pv_latency *latency)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec addresses = PV_VEC(uint64_t);
+	struct pv_err *err = pv_probes_returns(latency->probes, &addresses);
+	_pv_free_ bool *probed = calloc(addresses.n + 1, sizeof(*probed));
+
+	if (err || !addresses.n)
+		return err;
+	if (!probed)
+		return &pv_enomem;
+	if (!pv_returns_mapped(latency->returns, &addresses))
+		err = refresh(latency);
+	if (!err)
+		err = pv_returns_add(latency->returns, &addresses, latency->probes, probed);
+	if (!err)
+		err = pv_probes_attach_more(latency->probes);
+	for (size_t i = 0; !err && i < addresses.n; i++)
+		err = pv_calls_returns(latency->calls, *(uint64_t *)pv_vec_at(&addresses, i),
+				       probed[i] ? PV_NATIVE_RETURN_PROBED
+						 : PV_NATIVE_RETURN_NEVER);
+	return err;
+}
+
+/* Executable mappings of files, as one number: has anything been loaded? */
+static uint64_t count_mapped(const struct pv_maps *maps)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < maps->n; i++) {
+		if (maps->entries[i].executable && maps->entries[i].inode)
+			sum = sum * 31 + maps->entries[i].inode + maps->entries[i].start;
+	}
+	return sum;
+}
+
+/* Has a library been loaded that a word waits for? */
+static struct pv_err *look_for_waiting(struct pv_latency *latency)
+{
+	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
+	uint64_t now = pv_now_ns(), mapped;
+	struct pv_err *err;
+
+	if (!latency->wanted.waiting.n || now - latency->waited_ns < WAIT_MS * 1000000ULL)
+		return NULL;
+	latency->waited_ns = now;
+	err = pv_maps_read(latency->options.pid, &maps);
+	if (err)
+		return err;
+	mapped = count_mapped(&maps);
+	if (mapped == latency->n_mapped)
+		return NULL;
+	latency->n_mapped = mapped;
+	err = refresh(latency);
+	return err ? err : pv_wanted_retry(latency->natives, &latency->wanted);
+}
+
+static struct pv_err *note_waiting(struct pv_latency *latency)
 {
 	struct pv_err *err = NULL;
 
-	for (size_t i = 0; !err && i < latency->options.n_names; i++)
-		err = pick_one(latency, latency->options.names[i], generators);
-	return err ? err : check_twice(latency);
+	for (size_t i = 0; !err && i < latency->wanted.waiting.n; i++) {
+		PV_CLEANUP(pv_str_deinit) struct pv_str hint = { 0 };
+		const char *word = *(const char **)pv_vec_at(&latency->wanted.waiting, i);
+
+		err = pv_natives_hint(latency->natives, word, &hint);
+		if (!err)
+			err = pv_str_appendf(&latency->note,
+					     "%swaiting for `%s`: its library is not loaded%s",
+					     latency->note.n ? "\n" : "", word, pv_str_text(&hint));
+	}
+	return err;
 }
 
-static struct pv_err *attach(struct pv_latency *latency, bool generators)
-{
-	struct pv_err *err = pv_probed_add(&latency->probed, latency->probes, generators);
+/* ---- calls that have ended in other ways */
 
+/* The youngest call that stands at one address of the stack. */
+struct youngest {
+	uint64_t start_ns, registers;
+};
+
+struct sweep {
+	struct pv_latency *latency;
+	struct pv_map by_sp; /* index in list */
+	struct pv_vec list;  /* struct youngest */
+	struct pv_err *err;
+};
+
+/* First all are seen. */
+static bool see_one(void *ctx, const struct pv_native_call *call)
+{
+	struct youngest one = { call->start_ns, call->registers }, *known;
+	struct sweep *sweep = ctx;
+	uint64_t index;
+
+	if (sweep->err)
+		return false;
+	if (!pv_map_get(&sweep->by_sp, call->sp, &index)) {
+		sweep->err = pv_map_set(&sweep->by_sp, call->sp, sweep->list.n);
+		if (!sweep->err)
+			sweep->err = pv_vec_append(&sweep->list, &one, 1, NULL);
+		return false;
+	}
+	known = pv_vec_at(&sweep->list, index);
+	if (one.start_ns > known->start_ns)
+		*known = one;
+	return false;
+}
+
+/*
+ * Where stacks are not exchanged, a call is over if another has begun in the same place
+ * since, or its return address is overwritten.
+ */
+static bool is_over(const struct sweep *sweep, const struct pv_native_call *call)
+{
+	const struct pv_latency *latency = sweep->latency;
+	const struct youngest *youngest;
+	uint64_t word, index;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%u", (int)latency->options.pid, call->tid);
+	if (access(path, F_OK))
+		return true;
+	if (pv_calls_stacks_move(latency->calls))
+		return false;
+	if (pv_map_get(&sweep->by_sp, call->sp, &index)) {
+		youngest = pv_vec_at(&sweep->list, index);
+		if (youngest->registers != call->registers && youngest->start_ns > call->start_ns)
+			return true;
+	}
+	return pv_mem_read_u64(latency->probed.mem, call->sp, &word) || word != call->returns_to;
+}
+
+static void add_swept(struct pv_latency *latency, const struct pv_native_call *call)
+{
+	struct swept one = { .function = call->function, .by = call->by, .n = 1 };
+
+	if (call->flags & PV_NATIVE_EARLY)
+		latency->swept_unreturned++;
+	else
+		latency->swept_unended++;
+	for (size_t i = 0; i < latency->swept.n; i++) {
+		struct swept *known = pv_vec_at(&latency->swept, i);
+
+		if (known->function == one.function && known->by == one.by) {
+			known->n++;
+			return;
+		}
+	}
+	/* out of memory: the sums above still say it */
+	pv_err_destroy(pv_vec_append(&latency->swept, &one, 1, NULL));
+}
+
+static bool sweep_one(void *ctx, const struct pv_native_call *call)
+{
+	struct sweep *sweep = ctx;
+
+	sweep->latency->n_open++;
+	return is_over(sweep, call);
+}
+
+static void never_taken(void *ctx, const struct pv_native_call *call)
+{
+	(void)ctx;
+	(void)call;
+}
+
+static void swept_one(void *ctx, const struct pv_native_call *call)
+{
+	struct sweep *sweep = ctx;
+
+	sweep->latency->n_open--;
+	add_swept(sweep->latency, call);
+}
+
+static struct pv_err *sweep(struct pv_latency *latency)
+{
+	struct sweep sweep = { .latency = latency, .list = PV_VEC(struct youngest) };
+
+	latency->swept_ns = pv_now_ns();
+	latency->n_open = 0;
+	if (!latency->wanted.n_native)
+		return NULL;
+	pv_calls_sweep_native(latency->calls, see_one, never_taken, &sweep);
+	if (!sweep.err)
+		pv_calls_sweep_native(latency->calls, sweep_one, swept_one, &sweep);
+	pv_map_deinit(&sweep.by_sp);
+	pv_vec_deinit(&sweep.list);
+	return sweep.err;
+}
+
+/* ---- the flow */
+
+static bool stacks_move(const struct pv_latency *latency)
+{
+	const struct pv_image *image = &latency->probed.image;
+
+	for (size_t i = 0; i < image->n_mappings; i++) {
+		const struct pv_object *object =
+			pv_objects_get(latency->probed.objects, image->mappings[i].object);
+
+		if (object && pv_image_is_greenlet(object->path))
+			return true;
+	}
+	return false;
+}
+
+static struct pv_err *attach(struct pv_latency *latency)
+{
+	bool python = latency->wanted.list.n > latency->wanted.n_native;
+	struct pv_err *err = NULL;
+
+	if (python)
+		err = want_python(latency);
+	if (!err && python)
+		err = pv_probed_add(&latency->probed, latency->probes, latency->wanted.generators);
+	if (!err)
+		err = add_entries(latency);
 	if (!err)
 		err = pv_probes_attach(latency->probes);
 	if (err)
@@ -113,32 +428,49 @@ static struct pv_err *attach(struct pv_latency *latency, bool generators)
 	return NULL;
 }
 
+static struct pv_err *find(struct pv_latency *latency)
+{
+	struct pv_err *err = pv_probed_open(latency->options.pid, &latency->probed);
+
+	if (!err)
+		err = pv_natives_create(latency->options.pid, latency->probed.objects,
+					latency->probed.mem, &latency->natives);
+	if (!err)
+		err = pv_returns_create(latency->natives, &latency->returns);
+	if (!err)
+		err = pv_natives_update(latency->natives, &latency->probed.image);
+	if (!err)
+		err = pv_wanted_find(&latency->probed, latency->natives, latency->options.names,
+				     latency->options.n_names, &latency->wanted);
+	if (!err)
+		err = note_waiting(latency);
+	return err;
+}
+
 static struct pv_err *prepare(struct pv_latency *latency)
 {
 	struct pv_calls_options options = {
 		.probes = {
 			.pid = latency->options.pid,
-			.python = &latency->probed.image.python,
-			.sites = &latency->probed.sites,
 			.budget = latency->options.budget,
 		},
 		.by = (enum pv_latency_by)latency->options.split,
 	};
 	uint64_t start_ns = pv_now_ns();
-	bool generators = false;
-	struct pv_err *err;
+	struct pv_err *err = find(latency);
 
-	err = pv_probed_read(latency->options.pid, &latency->probed);
-	if (!err)
-		err = pick_all(latency, &generators);
-	if (!err)
-		err = pv_calls_create(&options, &latency->calls);
+	if (err)
+		return err;
+	options.stacks_move = stacks_move(latency);
+	if (latency->wanted.list.n > latency->wanted.n_native) {
+		options.probes.python = &latency->probed.image.python;
+		options.probes.sites = &latency->probed.sites;
+	}
+	err = pv_calls_create(&options, &latency->calls);
 	if (err)
 		return err;
 	latency->probes = pv_calls_probes(latency->calls);
-	err = want_all(latency);
-	if (!err)
-		err = attach(latency, generators);
+	err = attach(latency);
 	latency->attach_ms = (double)(pv_now_ns() - start_ns) / 1e6;
 	return err;
 }
@@ -152,7 +484,7 @@ struct pv_err *pv_latency_create(const struct pv_latency_options *options, struc
 		return &pv_enomem;
 	latency->options = *options;
 	latency->probed.pid_fd = -1;
-	latency->firsts = (struct pv_vec)PV_VEC(const struct pv_python_function *);
+	latency->swept = (struct pv_vec)PV_VEC(struct swept);
 	err = prepare(latency);
 	if (err) {
 		pv_latency_destroy(latency);
@@ -167,8 +499,12 @@ void pv_latency_destroy(struct pv_latency *latency)
 	if (!latency)
 		return;
 	pv_calls_destroy(latency->calls);
-	pv_vec_deinit(&latency->firsts);
+	pv_wanted_deinit(&latency->wanted);
+	pv_returns_destroy(latency->returns);
+	pv_natives_destroy(latency->natives);
 	pv_probed_deinit(&latency->probed);
+	pv_vec_deinit(&latency->swept);
+	pv_str_deinit(&latency->note);
 	free(latency);
 }
 
@@ -177,15 +513,22 @@ struct pv_latency_facts pv_latency_facts(const struct pv_latency *latency)
 	struct pv_latency_facts facts = {
 		.interpreter = latency->probed.interpreter,
 		.name = latency->probed.process.name,
-		.n_functions = latency->firsts.n,
+		.n_functions = latency->wanted.list.n,
+		.n_waiting = latency->wanted.waiting.n,
 		.known = latency->probed.functions.list.n,
 		.swapped = latency->probed.functions.swapped,
 		.n_large = latency->probed.functions.n_large,
+		.n_refused = latency->n_refused,
 		.attach_ms = latency->attach_ms,
 	};
 
 	pv_probes_count(latency->probes, &facts.n_sites, &facts.n_stepped);
 	return facts;
+}
+
+const char *pv_latency_note(const struct pv_latency *latency)
+{
+	return latency->note.n ? pv_str_text(&latency->note) : NULL;
 }
 
 static struct pv_latency_name name_of(const struct pv_python_function *one)
@@ -200,14 +543,47 @@ static struct pv_latency_name name_of(const struct pv_python_function *one)
 
 struct pv_latency_name pv_latency_name(const struct pv_latency *latency, size_t function)
 {
-	return name_of(*(const struct pv_python_function **)pv_vec_at(&latency->firsts, function));
+	const struct pv_wanted *one = wanted_at(latency, function);
+	struct pv_latency_name name;
+
+	if (one->python) {
+		name = name_of(one->python);
+	} else {
+		name = (struct pv_latency_name){
+			.qualname = one->native.name,
+			.library = one->native.library,
+			.file = pv_objects_get(latency->probed.objects, one->native.object)->path,
+			.address = one->native.vaddr,
+		};
+	}
+	name.word = one->word;
+	name.pattern = one->pattern;
+	return name;
 }
 
-bool pv_latency_caller(const struct pv_latency *latency, uint64_t by, struct pv_latency_name *ret)
+const char *pv_latency_waiting(const struct pv_latency *latency, size_t index)
 {
-	const struct pv_python_function *one =
-		pv_python_functions_at(&latency->probed.functions, by);
+	return *(const char **)pv_vec_at(&latency->wanted.waiting, index);
+}
 
+bool pv_latency_caller(const struct pv_latency *latency, const struct pv_latency_calls *row,
+		       struct pv_latency_name *ret)
+{
+	const struct pv_python_function *one;
+	struct pv_caller caller;
+
+	if (!wanted_at(latency, row->function)->python) {
+		if (!pv_returns_caller(latency->returns, row->by, &caller))
+			return false;
+		*ret = (struct pv_latency_name){
+			.qualname = caller.name,
+			.library = caller.library,
+			.file = caller.path,
+			.address = caller.vaddr,
+		};
+		return true;
+	}
+	one = pv_python_functions_at(&latency->probed.functions, row->by);
 	if (!one)
 		return false;
 	*ret = name_of(one);
@@ -223,6 +599,41 @@ void pv_latency_stop(struct pv_latency *latency)
 	latency->attached = false;
 }
 
+/* While the number of places grows, what is too dear must show within a batch. */
+static bool is_too_dear(const struct pv_latency *latency)
+{
+	struct pv_probe_state state = pv_calls_state(latency->calls);
+	uint64_t elapsed_ns = pv_now_ns() - latency->start_ns, spent_ns = 0;
+
+	for (int i = 0; i < 2; i++)
+		spent_ns += state.hits[i] * state.cost_ns[i];
+	return spent_ns >
+	       (uint64_t)(latency->options.budget * (double)elapsed_ns) + BATCH_MS * 1000000ULL;
+}
+
+/* What must be done while it runs. */
+static struct pv_err *attend(struct pv_latency *latency)
+{
+	struct pv_err *err = take_returns(latency);
+
+	if (!err)
+		err = look_for_waiting(latency);
+	if (!err && is_growing(latency))
+		err = grow(latency);
+	if (!err && pv_now_ns() - latency->swept_ns > SWEEP_NS)
+		err = sweep(latency);
+	return err;
+}
+
+static int patience(const struct pv_latency *latency, int timeout_ms)
+{
+	int most = is_growing(latency)         ? BATCH_MS
+		   : latency->wanted.waiting.n ? WAIT_MS
+					       : timeout_ms;
+
+	return pv_probes_patience(latency->probes, timeout_ms < most ? timeout_ms : most);
+}
+
 struct pv_err *pv_latency_step(struct pv_latency *latency, int timeout_ms, int fd,
 			       enum pv_latency_end *end_ret)
 {
@@ -231,11 +642,11 @@ struct pv_err *pv_latency_step(struct pv_latency *latency, int timeout_ms, int f
 		{ .fd = latency->probed.pid_fd, .events = POLLIN },
 		{ .fd = fd, .events = POLLIN },
 	};
+	bool growing = is_growing(latency);
 	struct pv_probes_news news;
 	struct pv_err *err;
 
-	timeout_ms = pv_probes_patience(latency->probes, timeout_ms);
-	if (poll(fds, 3, timeout_ms) < 0 && errno != EINTR)
+	if (poll(fds, 3, patience(latency, timeout_ms)) < 0 && errno != EINTR)
 		return pv_err_errno(errno, "cannot wait");
 	err = pv_probes_news(latency->probes, &news);
 	if (err)
@@ -245,10 +656,11 @@ struct pv_err *pv_latency_step(struct pv_latency *latency, int timeout_ms, int f
 		*end_ret = PV_LATENCY_TARGET_ENDED;
 	else if (news.replaced)
 		*end_ret = PV_LATENCY_REPLACED;
-	else if (news.over_budget)
+	else if (news.over_budget || (growing && is_too_dear(latency)))
 		*end_ret = PV_LATENCY_BUDGET;
-	if (*end_ret != PV_LATENCY_RUNS)
-		pv_latency_stop(latency);
+	if (*end_ret == PV_LATENCY_RUNS)
+		return attend(latency);
+	pv_latency_stop(latency);
 	return NULL;
 }
 
@@ -260,6 +672,7 @@ static struct pv_err *add_row(void *ctx, const struct pv_latency_key *key,
 		.function = key->function,
 		.by = key->by,
 		.calls = row->calls,
+		.untimed = row->untimed,
 		.sum_ns = row->sum_ns,
 		.off_cpu_ns = row->off_ns,
 		.max_ns = row->max_ns,
@@ -267,6 +680,67 @@ static struct pv_err *add_row(void *ctx, const struct pv_latency_key *key,
 
 	memcpy(calls.buckets, row->buckets, sizeof(calls.buckets));
 	return pv_vec_append(rows, &calls, 1, NULL);
+}
+
+static struct pv_err *add_swept_rows(const struct pv_latency *latency, struct pv_vec *rows)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < latency->swept.n; i++) {
+		const struct swept *swept = pv_vec_at(&latency->swept, i);
+		struct pv_latency_calls calls = {
+			.function = swept->function,
+			.by = swept->by,
+			.untimed = swept->n,
+		};
+
+		err = pv_vec_append(rows, &calls, 1, NULL);
+	}
+	return err;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct pv_latency_calls *x = a, *y = b;
+
+	if (x->function != y->function)
+		return x->function < y->function ? -1 : 1;
+	return x->by < y->by ? -1 : x->by > y->by;
+}
+
+static void join(struct pv_latency_calls *to, const struct pv_latency_calls *from)
+{
+	to->calls += from->calls;
+	to->untimed += from->untimed;
+	to->sum_ns += from->sum_ns;
+	to->off_cpu_ns += from->off_cpu_ns;
+	if (from->max_ns > to->max_ns)
+		to->max_ns = from->max_ns;
+	for (size_t i = 0; i < PV_LATENCY_BUCKETS_N; i++)
+		to->buckets[i] += from->buckets[i];
+}
+
+/* Of native functions the kernel tells places apart; here those of one caller come together. */
+static void join_rows(const struct pv_latency *latency, struct pv_vec *rows)
+{
+	struct pv_latency_calls *all = rows->data;
+	struct pv_caller caller;
+	size_t used = 0;
+
+	for (size_t i = 0; i < rows->n && latency->options.split == PV_LATENCY_SPLIT_CALLER; i++) {
+		if (!wanted_at(latency, all[i].function)->python &&
+		    pv_returns_caller(latency->returns, all[i].by, &caller))
+			all[i].by = caller.key;
+	}
+	if (rows->n)
+		qsort(all, rows->n, sizeof(*all), compare_keys);
+	for (size_t i = 0; i < rows->n; i++) {
+		if (used && !compare_keys(&all[used - 1], &all[i]))
+			join(&all[used - 1], &all[i]);
+		else
+			all[used++] = all[i];
+	}
+	rows->n = used;
 }
 
 static int compare_rows(const void *a, const void *b)
@@ -285,14 +759,20 @@ struct pv_err *pv_latency_read(struct pv_latency *latency, struct pv_latency_rep
 	uint64_t end_ns = latency->attached ? pv_now_ns() : latency->end_ns;
 	struct pv_latency_report report = { .rows = PV_VEC(struct pv_latency_calls) };
 	struct pv_latency_counts counts;
+	struct pv_native_counts native;
 	struct pv_probe_state state;
 	struct pv_err *err;
 
-	err = pv_calls_each(latency->calls, add_row, &report.rows);
+	err = sweep(latency);
+	if (!err)
+		err = pv_calls_each(latency->calls, add_row, &report.rows);
+	if (!err)
+		err = add_swept_rows(latency, &report.rows);
 	if (err) {
 		pv_latency_report_deinit(&report);
 		return err;
 	}
+	join_rows(latency, &report.rows);
 	if (report.rows.n)
 		qsort(report.rows.data, report.rows.n, sizeof(struct pv_latency_calls),
 		      compare_rows);
@@ -300,11 +780,15 @@ struct pv_err *pv_latency_read(struct pv_latency *latency, struct pv_latency_rep
 	state = pv_calls_state(latency->calls);
 	pv_probes_prices(latency->probes, report.prices_ns);
 	report.elapsed_s = (double)(end_ns - latency->start_ns) / 1e9;
-	report.open = pv_calls_open(latency->calls);
+	native = pv_calls_native_counts(latency->calls);
+	report.open = pv_calls_open(latency->calls) + latency->n_open;
 	report.unbegun = counts.unbegun;
-	report.unended = counts.unended;
+	report.unended = counts.unended + native.unended + latency->swept_unended;
+	report.unreturned = native.unreturned + latency->swept_unreturned;
+	report.unplaced = native.unplaced;
+	report.doubtful = native.doubtful;
 	report.replaced = counts.replaced;
-	report.no_room = counts.no_room;
+	report.no_room = counts.no_room + native.no_room;
 	report.strangers = state.strangers;
 	for (int i = 0; i < 2; i++) {
 		report.hits[i] = state.hits[i];

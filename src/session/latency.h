@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How long calls of Python functions of one process take, on one page.  Input: a
+ * How long calls of functions of one process take, Python or native, on one page.  Input: a
  * PID, names of functions.  Output: histograms, now and at the end.
  */
 #ifndef PV_SESSION_LATENCY_H
@@ -42,23 +42,32 @@ enum { PV_LATENCY_BUCKETS_N = 328 };
 /* Calls of one function, of one thread or caller if they are told apart. */
 struct pv_latency_calls {
 	uint32_t function; /* index */
-	uint64_t by;       /* thread id, or the caller's code object; 0: none */
+	uint64_t by;       /* thread id, or the caller: see pv_latency_caller(); 0: none */
 	uint64_t calls, sum_ns, off_cpu_ns, max_ns;
+	uint64_t untimed; /* calls that are in none of these: the end was not seen */
 	uint64_t buckets[PV_LATENCY_BUCKETS_N]; /* model/histogram.h */
 };
 
 /* What the function is called. */
 struct pv_latency_name {
-	const char *qualname, *module, *file; /* module may be NULL */
+	const char *word; /* of the options; NULL: a caller */
+	bool pattern;     /* the word means others, too */
+	const char *qualname, *file;
+	const char *module; /* of a Python function; may be NULL */
 	uint32_t line;
+	const char *library; /* of a native function; NULL: a Python one */
+	uint64_t address;    /* ELF virtual address */
 };
 
 struct pv_latency_report {
 	double elapsed_s;
-	struct pv_vec rows;         /* struct pv_latency_calls, by function, most calls first */
-	uint64_t open;              /* calls under way */
-	uint64_t unbegun;           /* calls whose beginning was not seen, from Python 3.12 on */
-	uint64_t unended;           /* calls whose end was not seen */
+	struct pv_vec rows; /* struct pv_latency_calls, by function, most calls first */
+	uint64_t open;      /* calls under way */
+	uint64_t unbegun;   /* calls whose beginning was not seen, from Python 3.12 on */
+	uint64_t unended;   /* calls whose end was not seen: exceptions, longjmp */
+	/* of native functions, the same, because where they return to was not known yet; because
+	   no probe can be there; because of greenlets it may be another's call that returned */
+	uint64_t unreturned, unplaced, doubtful;
 	uint64_t replaced, no_room; /* calls that were not counted */
 	uint64_t hits[2];           /* of probes, at emulated and at single-stepped places */
 	uint64_t strangers;         /* hits in forked children, until they were freed */
@@ -68,9 +77,11 @@ struct pv_latency_report {
 
 /* What the start found. */
 struct pv_latency_facts {
-	const char *interpreter; /* "CPython 3.11.2" */
+	const char *interpreter; /* "CPython 3.11.2"; "": no Python function is watched */
 	const char *name;        /* of the process */
 	size_t n_functions, n_sites, n_stepped;
+	size_t n_waiting; /* words whose library is not loaded yet */
+	size_t n_refused; /* functions of patterns that cannot be probed */
 	size_t known;     /* functions in the process */
 	uint64_t swapped; /* bytes that were not looked through for functions */
 	size_t n_large;   /* mappings that were not */
@@ -84,8 +95,15 @@ void pv_latency_destroy(struct pv_latency *latency);
 struct pv_latency_facts pv_latency_facts(const struct pv_latency *latency);
 struct pv_latency_name pv_latency_name(const struct pv_latency *latency, size_t function);
 
+/* A word whose library is not loaded yet; index < n_waiting. */
+const char *pv_latency_waiting(const struct pv_latency *latency, size_t index);
+
+/* What should be said at the start, a line each; NULL: nothing. */
+const char *pv_latency_note(const struct pv_latency *latency);
+
 /* The caller that a row names; false: it is none that is known. */
-bool pv_latency_caller(const struct pv_latency *latency, uint64_t by, struct pv_latency_name *ret);
+bool pv_latency_caller(const struct pv_latency *latency, const struct pv_latency_calls *row,
+		       struct pv_latency_name *ret);
 
 /* Waits up to timeout_ms, or until fd is readable; does what must be done at once. */
 struct pv_err *pv_latency_step(struct pv_latency *latency, int timeout_ms, int fd,

@@ -168,6 +168,18 @@ static struct pv_err *missing(const struct pv_python_functions *functions, const
 			     near.n ? "; like it: " : "", pv_str_text(&text));
 }
 
+struct pv_err *pv_pick_meant(const struct pv_python_functions *functions, const char *text,
+			     size_t *n_ret)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec meant = PV_VEC(const struct pv_python_function *);
+	struct word word = word_of(text);
+	struct pv_err *err = find(functions, &word, is_meant, &meant);
+
+	if (!err)
+		*n_ret = meant.n;
+	return err;
+}
+
 struct pv_err *pv_pick(const struct pv_python_functions *functions, const char *text,
 		       struct pv_vec *picked)
 {

@@ -7,10 +7,16 @@
 #ifndef PV_SESSION_PICK_H
 #define PV_SESSION_PICK_H
 
+#include <stddef.h>
+
 #include "base/err.h"
 #include "base/vec.h"
 
 struct pv_python_functions;
+
+/* How many functions word may mean. */
+struct pv_err *pv_pick_meant(const struct pv_python_functions *functions, const char *word,
+			     size_t *n_ret);
 
 /*
  * Appends the code objects of the one function that word means to picked

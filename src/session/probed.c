@@ -37,15 +37,7 @@ static struct pv_err *read_target(struct pv_probed *probed)
 		err = pv_image_build(pid, probed->objects, probed->mem, NULL, &probed->image);
 	if (!err)
 		err = pv_maps_read(pid, &probed->maps);
-	if (err)
-		return err;
-	if (probed->image.python_error)
-		return pv_err_create(PV_ERR_NOPROC, "%s", probed->image.python_error);
-	if (!probed->image.python.found)
-		return pv_err_create(PV_ERR_NOPROC, "process %d runs no CPython", (int)pid);
-	snprintf(probed->interpreter, sizeof(probed->interpreter), "CPython %s",
-		 probed->image.python.version);
-	return NULL;
+	return err;
 }
 
 /* The object that holds the interpreter's code, as it is mapped. */
@@ -69,20 +61,58 @@ static struct pv_err *find_module(struct pv_probed *probed)
 	return pv_err_create(PV_ERR_NOPROC, "%s is not mapped any more", image->python.module_path);
 }
 
-struct pv_err *pv_probed_read(pid_t pid, struct pv_probed *ret)
+struct pv_err *pv_probed_open(pid_t pid, struct pv_probed *ret)
 {
+	*ret = (struct pv_probed){ .pid = pid, .pid_fd = -1 };
+	return read_target(ret);
+}
+
+struct pv_err *pv_probed_python(struct pv_probed *probed)
+{
+	const struct pv_python *python = &probed->image.python;
 	struct pv_err *err;
 
-	*ret = (struct pv_probed){ .pid = pid, .pid_fd = -1 };
-	err = read_target(ret);
+	if (probed->image.python_error)
+		return pv_err_create(PV_ERR_NOPROC, "%s", probed->image.python_error);
+	if (!python->found)
+		return pv_err_create(PV_ERR_NOPROC, "process %d runs no CPython", (int)probed->pid);
+	err = find_module(probed);
 	if (!err)
-		err = find_module(ret);
+		err = pv_python_sites(probed->mem, &probed->module, python, &probed->sites);
 	if (!err)
-		err = pv_python_sites(ret->mem, &ret->module, &ret->image.python, &ret->sites);
+		err = pv_python_functions_find(probed->pid, probed->mem, &probed->maps, python,
+					       &probed->functions);
 	if (!err)
-		err = pv_python_functions_find(pid, ret->mem, &ret->maps, &ret->image.python,
-					       &ret->functions);
+		snprintf(probed->interpreter, sizeof(probed->interpreter), "CPython %s",
+			 python->version);
 	return err;
+}
+
+struct pv_err *pv_probed_read(pid_t pid, struct pv_probed *ret)
+{
+	struct pv_err *err = pv_probed_open(pid, ret);
+
+	return err ? err : pv_probed_python(ret);
+}
+
+struct pv_err *pv_probed_refresh(struct pv_probed *probed)
+{
+	struct pv_image image = { 0 };
+	struct pv_maps maps = { 0 };
+	struct pv_err *err =
+		pv_image_build(probed->pid, probed->objects, probed->mem, &probed->image, &image);
+
+	if (!err)
+		err = pv_maps_read(probed->pid, &maps);
+	if (err) {
+		pv_image_deinit(&image);
+		return err;
+	}
+	pv_image_deinit(&probed->image);
+	pv_maps_deinit(&probed->maps);
+	probed->image = image;
+	probed->maps = maps;
+	return NULL;
 }
 
 void pv_probed_deinit(struct pv_probed *probed)

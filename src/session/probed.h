@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A process whose Python calls are to be probed: its interpreter, where that begins
+ * A process whose calls are to be probed: its interpreter, where that begins
  * and ends functions, and all functions that it has.  Input: a PID.  Output: what
  * collect/probes.h attaches, and names.
  */
@@ -37,8 +37,17 @@ struct pv_probed {
 	char interpreter[128]; /* "CPython 3.11.2" */
 };
 
+/* The process alone, whatever it runs.  ret is to be deinitialised in any case. */
+struct pv_err *pv_probed_open(pid_t pid, struct pv_probed *ret);
+
+/* Its Python: none, or one whose calls cannot be seen, is PV_ERR_NOPROC. */
+struct pv_err *pv_probed_python(struct pv_probed *probed);
+
+/* The image and the maps as they are now. */
+struct pv_err *pv_probed_refresh(struct pv_probed *probed);
+
 /*
- * A process that runs no CPython, or one whose calls cannot be seen, is PV_ERR_NOPROC.
+ * Both.  A process that runs no CPython, or one whose calls cannot be seen, is PV_ERR_NOPROC.
  * ret is to be deinitialised in any case.
  */
 struct pv_err *pv_probed_read(pid_t pid, struct pv_probed *ret);
