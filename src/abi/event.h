@@ -14,6 +14,7 @@ enum pv_event_type {
 	PV_EVENT_SAMPLE = 1, /* struct pv_event_sample + frames */
 	PV_EVENT_CODE = 2,   /* struct pv_event_code: first sight of a code object */
 	PV_EVENT_PIECE = 3,  /* struct pv_event_piece + bytes: a string or table of it */
+	PV_EVENT_CALL = 4,   /* struct pv_event_call of abi/trace.h */
 };
 
 struct pv_event {

@@ -11,7 +11,7 @@
 /* What the program does at a site; the cookie of the site's probe. */
 enum pv_probe_kind {
 	PV_PROBE_ENTER = 1, /* 3.11+: a handler of RESUME: the frame register's frame begins */
-	PV_PROBE_LEAVE = 2, /* 3.11+: a handler of YIELD_VALUE, 3.11 of RETURN_VALUE: it ends */
+	PV_PROBE_LEAVE = 2, /* 3.11: the handler of RETURN_VALUE: it ends */
 	PV_PROBE_CLEAR = 3, /* 3.11+: the function that takes a frame down; argument: the frame */
 	PV_PROBE_THROW = 4, /* 3.11+: eval's entry; it begins if throwflag is set */
 	PV_PROBE_EVAL = 5,  /* <= 3.10: eval's entry; argument: the frame, it begins */
@@ -22,7 +22,8 @@ enum pv_probe_kind {
 	PV_PROBE_RETURNED = 8,      /* <= 3.10: after a call of eval: the same as RESULT */
 	PV_PROBE_NATIVE_ENTER = 9,  /* a native function's entry (abi/native.h) */
 	PV_PROBE_NATIVE_LEAVE = 10, /* where a call of one returns to */
-	PV_PROBE_KINDS = 11,
+	PV_PROBE_YIELD = 11,        /* as LEAVE, but the frame may go on */
+	PV_PROBE_KINDS = 12,
 };
 enum {
 	PV_PROBE_KIND_MASK = 0xff,
@@ -33,23 +34,32 @@ enum {
 
 /* Registers by their number in instructions: 0 rax, 3 rbx, 6 rsi, 7 rdi, 8 r8 ... */
 struct pv_probe_python {
-	__u32 frame_register;  /* of ENTER and LEAVE */
+	__u32 frame_register;  /* of ENTER, LEAVE and YIELD */
 	__u32 clear_register;  /* of CLEAR */
 	__u32 eval_register;   /* of EVAL and THROW */
 	__u32 result_register; /* of RESULT: the callable, NULL where eval returns */
+	__u32 value_register;  /* of RESULT: what eval returns */
 	__u32 skip_oparg; /* an ENTER whose RESUME has a bit of it in its oparg is none; 0: all are
 			   */
+	__u8 resume[4];   /* opcodes of RESUME; 0: none */
+	__u8 yield[2];    /* the same of YIELD_VALUE */
+	__u16 ts_exception;      /* of PyThreadState, 3.11+: the exception that is being raised */
+	__u16 fr_suspended;      /* of PyFrameObject: tells where eval returns whether it yields */
+	__u8 suspended_by_state; /* 3.10: by a byte that is -1 then; before: by not being NULL */
+	__u8 tstate_argument;    /* CLEAR has the thread state in rdi */
 };
 
 /* Parts of struct pv_pylayout, and what is derived from it. */
 struct pv_probe_layout {
 	__u16 fr_code, fr_previous, fr_instr, fr_owner;
 	__u16 co_filename, co_name, ts_frame;
-	__u8 owner_boundary, code_tag_mask;
-	__u32 keyed_by_caller;  /* <= 3.10 */
-	__u16 cf_current_frame; /* 3.11: ts_frame is of the _PyCFrame */
-	__u16 tell_unbegun;     /* CLEAR is the only end of calls that are no generator's */
-	__u64 tstate_current;   /* <= 3.11: address of the pointer to it */
+	__u8 owner_boundary, code_tag_mask, owner_generator;
+	__u32 keyed_by_caller;    /* <= 3.10 */
+	__u16 cf_current_frame;   /* 3.11: ts_frame is of the _PyCFrame */
+	__u16 ts_frame_by_cframe; /* 3.11, 3.12: the same; 0: it is the frame's */
+	__u16 cf_frame;           /* of that _PyCFrame */
+	__u16 tell_unbegun;       /* CLEAR is the only end of calls that are no generator's */
+	__u64 tstate_current;     /* <= 3.11: address of the pointer to it */
 };
 
 /* Set before the programs are loaded. */

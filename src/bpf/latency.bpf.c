@@ -263,6 +263,7 @@ int on_site(struct pt_regs *ctx)
 		enter(get_register(ctx, probe.python.eval_register), tid);
 		break;
 	case PV_PROBE_LEAVE:
+	case PV_PROBE_YIELD:
 		leave(get_register(ctx, probe.python.frame_register), tid);
 		break;
 	case PV_PROBE_CLEAR:

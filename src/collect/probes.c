@@ -90,7 +90,11 @@ static struct pv_probe_layout layout_of(const struct pv_proc *proc)
 		.ts_frame = py->ts_frame,
 		.owner_boundary = py->fr_owner == PV_OFF_NONE ? 0xff : py->owner_boundary,
 		.code_tag_mask = py->code_tag_mask,
+		.owner_generator = py->owner_generator,
 		.cf_current_frame = py->anchor_kind == PV_ANCHOR_ENTRY ? py->cf_current_frame : 0,
+		.ts_frame_by_cframe =
+			py->frame_kind == PV_FRAME_INTERP && py->ts_root_cframe != PV_OFF_NONE,
+		.cf_frame = py->cf_current_frame,
 		.tell_unbegun = py->anchor_kind == PV_ANCHOR_SHIM,
 		.keyed_by_caller = py->frame_kind == PV_FRAME_OBJECT,
 		.tstate_current = current ? proc->runtime + current : 0,

@@ -52,13 +52,22 @@ struct version {
 	 * that: its ends are RETURN_VALUE, and eval's failure.
 	 */
 	bool ends_in_callers;
-	uint8_t skip_oparg; /* 3.15: 4, the RESUME of a genexpr's creation
-			       (Include/internal/pycore_opcode_utils.h) */
+	uint16_t ts_exception; /* PyThreadState.current_exception, 3.11: curexc_type */
+	uint8_t skip_oparg;    /* 3.15: 4, the RESUME of a genexpr's creation
+				  (Include/internal/pycore_opcode_utils.h) */
 };
 
 static const struct version versions[] = {
-	{ 0x030b, { 151, 150 }, { 86 }, 83, "_PyFrame_Clear", PV_REG_RDI, true, 0 },
-	{ 0x030c, { 151, 240 }, { 150, 243 }, 83, "_PyEvalFrameClearAndPop", PV_REG_RSI, false, 0 },
+	{ 0x030b, { 151, 150 }, { 86 }, 83, "_PyFrame_Clear", PV_REG_RDI, true, 96, 0 },
+	{ 0x030c,
+	  { 151, 240 },
+	  { 150, 243 },
+	  83,
+	  "_PyEvalFrameClearAndPop",
+	  PV_REG_RSI,
+	  false,
+	  96,
+	  0 },
 	{ 0x030d,
 	  { 149, 207, 236 },
 	  { 118, 241 },
@@ -66,6 +75,7 @@ static const struct version versions[] = {
 	  "_PyEval_FrameClearAndPop",
 	  PV_REG_RSI,
 	  false,
+	  112,
 	  0 },
 	{ 0x030e,
 	  { 128, 196, 245 },
@@ -74,6 +84,7 @@ static const struct version versions[] = {
 	  "_PyEval_FrameClearAndPop",
 	  PV_REG_RSI,
 	  false,
+	  112,
 	  0 },
 	{ 0x030f,
 	  { 128, 200, 201, 244 },
@@ -82,6 +93,7 @@ static const struct version versions[] = {
 	  "_PyEval_FrameClearAndPop",
 	  PV_REG_RSI,
 	  false,
+	  136,
 	  4 },
 };
 
@@ -413,7 +425,7 @@ static struct pv_err *add_clear(struct finder *f)
 			return refuse(f, "the function that takes down its frames was not found");
 	}
 	return add_function(f, PV_PROBE_CLEAR, symbol.vaddr, symbol.size,
-			    1U << version->clear_register);
+			    1U << version->clear_register | 1U << PV_REG_RDI);
 }
 
 /* Where the calls of something return to. */
@@ -509,9 +521,10 @@ static struct pv_err *sites_of_handlers(struct finder *f, struct pv_mem *mem)
 	/* _PyEval_EvalFrameDefault(tstate, frame, throwflag) */
 	if (!err)
 		err = add_function(f, PV_PROBE_THROW, eval.start - f->module->bias,
-				   eval.end - eval.start, 1U << PV_REG_RSI | 1U << PV_REG_RDX);
+				   eval.end - eval.start,
+				   1U << PV_REG_RDI | 1U << PV_REG_RSI | 1U << PV_REG_RDX);
 	if (!err)
-		err = add_handlers(f, f->version->yield, PV_PROBE_LEAVE);
+		err = add_handlers(f, f->version->yield, PV_PROBE_YIELD);
 	for (size_t i = n_always; !err && i < f->ret->n; i++)
 		f->ret->list[i].generators = true;
 	if (err)
@@ -520,6 +533,10 @@ static struct pv_err *sites_of_handlers(struct finder *f, struct pv_mem *mem)
 	python->clear_register = f->version->clear_register;
 	python->eval_register = PV_REG_RSI;
 	python->skip_oparg = f->version->skip_oparg;
+	memcpy(python->resume, f->version->resume, sizeof(python->resume));
+	memcpy(python->yield, f->version->yield, sizeof(python->yield));
+	python->ts_exception = f->version->ts_exception;
+	python->tstate_argument = f->version->clear_register != PV_REG_RDI;
 	return NULL;
 }
 
@@ -563,7 +580,8 @@ static bool eval_slot(const struct finder *f, struct pv_mem *mem, uint64_t *ret)
 	return false;
 }
 
-static struct pv_err *add_results(struct finder *f, struct pv_mem *mem, unsigned int argument)
+static struct pv_err *add_results(struct finder *f, struct pv_mem *mem, unsigned int argument,
+				  unsigned int value)
 {
 	struct calls calls = { .by_slot = true };
 	struct pv_elf_symbol result;
@@ -576,14 +594,15 @@ static struct pv_err *add_results(struct finder *f, struct pv_mem *mem, unsigned
 	if (err)
 		return err;
 	if (called)
-		return add_function(f, PV_PROBE_RESULT, result.vaddr, result.size, 1U << argument);
+		return add_function(f, PV_PROBE_RESULT, result.vaddr, result.size,
+				    1U << argument | 1U << value);
 	if (!eval_slot(f, mem, &calls.target))
 		return refuse(f, "its interpreter has no pointer to its eval function");
 	err = find_calls(f, &calls);
 	if (!err && !calls.n)
 		return refuse(f, "no call of its eval function was found");
 	for (size_t i = 0; !err && i < calls.n; i++)
-		err = add_function(f, PV_PROBE_RETURNED, calls.returns[i], 0, 0);
+		err = add_function(f, PV_PROBE_RETURNED, calls.returns[i], 0, 1U << PV_REG_RAX);
 	return err;
 }
 
@@ -597,6 +616,8 @@ static struct pv_err *sites_of_functions(struct finder *f, struct pv_mem *mem)
 	struct pv_range eval = f->python->proc.eval[0];
 	bool tstate_first = f->python->proc.py.version_hex >= 0x03090000;
 	unsigned int argument = tstate_first ? PV_REG_RSI : PV_REG_RDI;
+	unsigned int value = tstate_first ? PV_REG_RDX : PV_REG_RSI;
+	struct pv_probe_python *python = &f->ret->python;
 	struct pv_err *err;
 
 	if (f->python->proc.py.version_hex < 0x03060000)
@@ -604,9 +625,15 @@ static struct pv_err *sites_of_functions(struct finder *f, struct pv_mem *mem)
 	err = add_function(f, PV_PROBE_EVAL, eval.start - f->module->bias, eval.end - eval.start,
 			   1U << argument);
 	if (!err)
-		err = add_results(f, mem, argument);
-	f->ret->python.eval_register = argument;
-	f->ret->python.result_register = argument;
+		err = add_results(f, mem, argument, value);
+	python->eval_register = argument;
+	python->result_register = argument;
+	python->value_register = value;
+	/* PyFrameObject.f_stacktop, 3.10: f_state; debug builds have two pointers before ob_refcnt
+	 */
+	python->suspended_by_state = f->python->proc.py.version_hex >= 0x030a0000;
+	python->fr_suspended =
+		(uint16_t)((python->suspended_by_state ? 108 : 72) + f->python->proc.py.ob_refcnt);
 	return err;
 }
 

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What `trace` records in the kernel, and what it must know for that: the types
+ * between bpf/trace.bpf.c and collect/inside.c; nothing of it is stored in files.
+ */
+#ifndef PV_ABI_TRACE_H
+#define PV_ABI_TRACE_H
+
+#include "abi/event.h"
+#include "abi/types.h"
+
+enum {
+	PV_TRACE_TRIGGERS_MAX = 1024,
+	PV_TRACE_INSIDE_MAX = 65536,
+	PV_TRACE_RUNS_MAX = 64, /* power of two, executions at once */
+	/* power of two: frames that may be between a call and the one inside that led to it */
+	PV_TRACE_CLIMB = 4,
+};
+
+/* The code objects of the function that is asked for. */
+struct pv_trace_trigger {
+	__u64 file_at, name_at; /* co_filename, co_name: another code object has others */
+};
+
+/* A frame whose call is being recorded. */
+struct pv_trace_inside {
+	__u64 caller;   /* the frame inside that led to it; of the first: the one that called it */
+	__u64 previous; /* the frame that it was called by, as its own frame says */
+	__u32 number;   /* of the execution */
+	__u32 run;      /* index into runs */
+	__u32 depth;
+	__u32 pad;
+};
+
+/* An execution that is being recorded. */
+struct pv_trace_run {
+	__u64 root;     /* frame of the function's call */
+	__u64 begun;    /* the frame whose beginning was the last event, 0: it was another one */
+	__u64 ended_ns; /* of the last one that was recorded here */
+	__u32 number;   /* 0: free */
+	__u32 last;     /* the number of the last one that was recorded here */
+	__u32 tid;
+	__u32 sequence; /* events so far, with those that were lost */
+};
+
+/* In memory that both sides have. */
+struct pv_trace_state {
+	__u32 armed; /* set by user space when all is in place */
+	__u32 open;  /* executions that are being recorded */
+	__u32 begun; /* executions, those that are not recorded included */
+	__u32 pad;
+	__u64 spent_ns;   /* on what was recorded, beyond the price of a hit */
+	__u64 skipped;    /* executions that were not recorded: as many others were */
+	__u64 replaced;   /* calls of other code at the address of a trigger */
+	__u64 no_scratch; /* code objects and stacks that could not be looked at just then */
+	struct pv_trace_run runs[PV_TRACE_RUNS_MAX];
+};
+
+/* pv_event_call.flags */
+enum {
+	PV_CALL_EVENT_END = 1 << 0,     /* it left; else it began */
+	PV_CALL_EVENT_ROOT = 1 << 1,    /* of the function itself: the execution begins or ends */
+	PV_CALL_EVENT_RESUMED = 1 << 2, /* a generator or coroutine that goes on */
+	PV_CALL_EVENT_YIELDED = 1 << 3, /* it may go on */
+	PV_CALL_EVENT_RAISED = 1 << 4,
+	PV_CALL_EVENT_UNBEGUN = 1 << 5, /* its beginning was not seen; with END it is told here */
+	PV_CALL_EVENT_CUT = 1 << 6,     /* with ROOT and END: its thread has ended amid it */
+};
+
+/* PV_EVENT_CALL; the stack that led to an execution is the sample of its thread before it. */
+struct pv_event_call {
+	struct pv_event hdr;
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 off_ns;  /* that the thread has not been on a CPU, so far */
+	__u64 frame;
+	__u64 caller;  /* of a beginning: the frame that called, one of those that began before */
+	__u64 key;     /* of its code object, 0: it could not be read; not of an END of one begun */
+	__u64 address; /* of its code object */
+	__u32 number;  /* of the execution */
+	__u32 sequence; /* within it, from 0 */
+	__u32 tid;
+	__u16 run;
+	__u16 flags;
+};
+
+#endif

@@ -1,0 +1,715 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What happens inside executions of one Python function: each call that it leads
+ * to, when it began and when it ended.  Input: probes at the interpreter's places
+ * (python/sites.h), the frames they name.  Output: PV_EVENT_CALL in the ring, after
+ * the code objects that they name; for each execution one PV_EVENT_SAMPLE, the
+ * stack that led to it, before its first event.
+ *
+ * A call is known by its frame, and is inside if the frame that called it is: so
+ * other greenlets of the thread, and other threads, are not, whenever they run.
+ */
+#include "bpf/vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "abi/trace.h"
+#include "bpf/own.bpf.h"
+#include "walk/walk.h"
+
+#include "bpf/home.bpf.h"
+#include "bpf/probe.bpf.h"
+#include "walk/native.h"
+#include "walk/python.h"
+
+const volatile __u32 depth_max; /* calls deeper than that send nothing; 0: all do */
+const volatile __u32 runs_max;  /* executions that are recorded; 0: all are */
+const volatile __u32 n_scratch; /* elements of `scratch` */
+
+struct pv_trace_state trace_state; /* in .bss, which user space has, too */
+
+/* What makes an execution begin, by the address of its code object. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_TRACE_TRIGGERS_MAX);
+	__type(key, __u64);
+	__type(value, struct pv_trace_trigger);
+} triggers SEC(".maps");
+
+/* The calls that have begun in executions, by their frame. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_TRACE_INSIDE_MAX);
+	__type(key, __u64);
+	__type(value, struct pv_trace_inside);
+} inside SEC(".maps");
+
+/* Up to 3.11: the call among them that a frame is waiting for, by pv_caller_key(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_TRACE_INSIDE_MAX);
+	__type(key, __u64);
+	__type(value, __u64);
+} callees SEC(".maps");
+
+/* How many executions are under way in a thread. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_TRACE_RUNS_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} busy SEC(".maps");
+
+/* Which of scratch are in use: a thread may be preempted amid a program. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} claims SEC(".maps");
+
+/* A call that begins. */
+struct call {
+	__u64 frame, code, previous;
+	__u64 pc, sp, bp; /* for the stack */
+	__u32 tid, flags;
+};
+
+static inline bool with_callees(void)
+{
+	return probe.layout.keyed_by_caller || probe.layout.cf_current_frame;
+}
+
+/* One frame has one callee at a time; a thread's outermost call has no caller. */
+static inline __u64 pv_caller_key(__u64 caller, __u32 tid)
+{
+	return caller ? caller : (__u64)tid << 1 | 1;
+}
+
+static inline struct pv_trace_run *run_at(__u32 i)
+{
+	return &trace_state.runs[pv_masked(i, PV_TRACE_RUNS_MAX)];
+}
+
+/* The call of a frame if it is of an execution that goes on in this thread. */
+static inline struct pv_trace_inside *find_inside(__u64 frame, __u32 tid)
+{
+	struct pv_trace_inside *found = bpf_map_lookup_elem(&inside, &frame);
+	struct pv_trace_run *run = found ? run_at(found->run) : NULL;
+
+	return run && run->number == found->number && run->tid == tid ? found : NULL;
+}
+
+static inline struct pv_walk *claim(__u32 *index_ret)
+{
+	__u32 index = bpf_get_smp_processor_id(), *taken;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		taken = bpf_map_lookup_elem(&claims, &index);
+		if (taken && !__sync_val_compare_and_swap(taken, 0, 1)) {
+			*index_ret = index;
+			return bpf_map_lookup_elem(&scratch, &index);
+		}
+		/* the last ones are for such cases */
+		index = n_scratch - 1 - i;
+	}
+	count(&trace_state.no_scratch);
+	return NULL;
+}
+
+static inline void release(__u32 index)
+{
+	__u32 *taken = bpf_map_lookup_elem(&claims, &index);
+
+	if (taken)
+		*taken = 0;
+}
+
+static inline void begin_scratch(struct pv_ctx *c, __u32 tid)
+{
+	pv_walk_begin(c->w);
+	c->w->sample.time_ns = bpf_ktime_get_ns();
+	c->w->sample.pid = probe.tgid;
+	c->w->sample.tid = tid;
+	c->w->sample.generation = PV_GENERATION_FIRST;
+	c->w->sample.cpu = 0;
+}
+
+static inline struct pv_proc *find_target(void)
+{
+	bool read;
+
+	return pv_find_proc(probe.tgid, PV_GENERATION_FIRST, 0, &read);
+}
+
+/*
+ * The key of a code object, whose names are copied at its first sight; 0: not now.  Global, as
+ * those below: the verifier looks at each once, not once for each way to it.
+ */
+__noinline __u64 key_of(__u64 code, __u32 tid)
+{
+	struct pv_walk_code *known;
+	struct pv_ctx c = {};
+	__u32 index = 0;
+	__u64 key = 0;
+
+	c.proc = find_target();
+	c.w = claim(&index);
+	if (c.w && c.proc) {
+		begin_scratch(&c, tid);
+		known = pv_code_see(&c, code);
+		key = known->bad ? 0 : known->key;
+		pv_code_copy_new(&c);
+	}
+	if (c.w)
+		release(index);
+	return key;
+}
+
+/* The stack that the thread has now. */
+__noinline int send_stack(__u64 pc, __u64 sp, __u64 bp, __u32 tid)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pv_ctx c = {};
+	__u32 index = 0;
+
+	c.proc = find_target();
+	c.w = claim(&index);
+	if (c.w && c.proc) {
+		begin_scratch(&c, tid);
+		c.w->pc = pc;
+		c.w->sp = sp;
+		c.w->bp = bp;
+		c.w->fsbase = task->thread.fsbase;
+		pv_walk_python(&c);
+		pv_walk_native(&c);
+		pv_emit_sample(&c, pv_ring_flags());
+	}
+	if (c.w)
+		release(index);
+	return 0;
+}
+
+/* now_ns 0: the time when all else is done, so that our own is not the function's. */
+static inline void send(struct pv_trace_run *run, __u32 index, const struct pv_trace_inside *call,
+			__u64 frame, __u64 code, __u64 key, __u32 flags, __u64 now_ns)
+{
+	__u32 sequence = run->sequence++;
+	struct pv_event_call *event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
+	const __u32 last = PV_CALL_EVENT_ROOT | PV_CALL_EVENT_END;
+
+	/* user space sees it by the number that is missing */
+	if (!event)
+		return;
+	event->hdr.type = PV_EVENT_CALL;
+	event->hdr.reserved = 0;
+	event->hdr.size = sizeof(*event);
+	event->time_ns = now_ns ? now_ns : bpf_ktime_get_ns();
+	event->off_ns = off_cpu(run->tid);
+	event->frame = frame;
+	event->caller = call->caller;
+	event->key = key;
+	event->address = code;
+	event->number = call->number;
+	event->sequence = sequence;
+	event->tid = run->tid;
+	event->run = index;
+	event->flags = flags;
+	bpf_ringbuf_submit(event, (flags & last) == last ? BPF_RB_FORCE_WAKEUP : pv_ring_flags());
+}
+
+/* What a hit cost that is more than one that is not wanted does. */
+static inline void spend(__u64 start_ns)
+{
+	__u64 ns = bpf_ktime_get_ns() - start_ns;
+
+	__sync_fetch_and_add(&trace_state.spent_ns, ns);
+	__sync_fetch_and_add(&probe_state.debt_ns, ns);
+}
+
+/* A call joins an execution; false: there is no room for it. */
+static inline bool join(struct pv_trace_run *run, __u32 index, const struct call *call,
+			struct pv_trace_inside *as)
+{
+	__u64 key = pv_caller_key(as->previous, call->tid);
+
+	if (bpf_map_update_elem(&inside, &call->frame, as, BPF_ANY) ||
+	    (with_callees() && bpf_map_update_elem(&callees, &key, &call->frame, BPF_ANY))) {
+		/* a number that does not come is an event that is lost */
+		run->sequence++;
+		return false;
+	}
+	run->begun = call->frame;
+	if (!depth_max || as->depth <= depth_max)
+		send(run, index, as, call->frame, call->code, key_of(call->code, call->tid),
+		     call->flags, 0);
+	return true;
+}
+
+static inline __u64 code_of(__u64 frame)
+{
+	return read_u64(frame + probe.layout.fr_code) & ~(__u64)probe.layout.code_tag_mask;
+}
+
+static inline bool is_boundary(__u64 frame)
+{
+	__u8 owner = 0;
+
+	if (probe.layout.owner_boundary == 0xff)
+		return false;
+	bpf_probe_read_user(&owner, 1, (const void *)(frame + probe.layout.fr_owner));
+	return owner >= probe.layout.owner_boundary;
+}
+
+/*
+ * The frame below a specialised call of a class has static code, which cleans up after
+ * __init__ and is not a function's: _Py_InitCleanup, its file is its name (CPython 3.12 to 3.15
+ * Python/specialize.c).
+ */
+static inline bool is_cleanup(__u64 code)
+{
+	return read_u64(code + probe.layout.co_filename) == read_u64(code + probe.layout.co_name);
+}
+
+static inline bool is_resume(__u8 opcode)
+{
+	return opcode && (opcode == probe.python.resume[0] || opcode == probe.python.resume[1] ||
+			  opcode == probe.python.resume[2] || opcode == probe.python.resume[3]);
+}
+
+static inline bool is_yield(__u8 opcode)
+{
+	return opcode && (opcode == probe.python.yield[0] || opcode == probe.python.yield[1]);
+}
+
+/* The instruction that a generator's frame stands at, and the next one; false: it is none's. */
+static inline bool read_units(__u64 frame, __u8 units[4])
+{
+	__u8 owner = 0;
+
+	bpf_probe_read_user(&owner, 1, (const void *)(frame + probe.layout.fr_owner));
+	return owner == probe.layout.owner_generator &&
+	       !bpf_probe_read_user(units, 4,
+				    (const void *)read_u64(frame + probe.layout.fr_instr));
+}
+
+/*
+ * PV_CALL_EVENT_RESUMED if a frame goes on that had yielded.  From 3.11 on the RESUME says so
+ * that is executed, or at a throw() would be; the frame may still have the instruction before.
+ */
+static inline __u32 resumed(__u64 frame)
+{
+	__u8 units[4] = {};
+	__s32 lasti = -1;
+
+	if (probe.layout.keyed_by_caller) {
+		bpf_probe_read_user(&lasti, 4, (const void *)(frame + probe.layout.fr_instr));
+		return lasti >= 0 ? PV_CALL_EVENT_RESUMED : 0;
+	}
+	if (!read_units(frame, units))
+		return 0;
+	/* 0: the start of a function, 1 to 3: after yield, yield from, await */
+	if (is_resume(units[0]))
+		return units[1] & 3 ? PV_CALL_EVENT_RESUMED : 0;
+	return is_resume(units[2]) && units[3] & 3 ? PV_CALL_EVENT_RESUMED : 0;
+}
+
+/* It has left by YIELD_VALUE, which still calls a profiler (INSTRUMENTED_YIELD_VALUE). */
+static inline bool is_yielding(__u64 frame)
+{
+	__u8 units[4] = {};
+
+	if (!read_units(frame, units))
+		return false;
+	return (is_resume(units[0]) && units[1] & 3) || (is_yield(units[0]) && is_resume(units[2]));
+}
+
+/* Frames between a call and the nearest one above it that is inside, innermost first. */
+struct climb {
+	__u64 missed[PV_TRACE_CLIMB];
+	__u64 top; /* the one that is inside */
+	__u32 n_missed;
+	__u32 pad;
+};
+
+/*
+ * The nearest of a frame and those above it that is inside.  Between are such as run no
+ * function, and functions whose beginning was not seen: these are missed.
+ */
+static inline struct pv_trace_inside *climb(__u64 frame, __u32 tid, struct climb *ret)
+{
+	struct pv_trace_inside *found = find_inside(frame, tid);
+	__u64 code;
+	int i;
+
+	ret->n_missed = 0;
+	ret->top = frame;
+	if (found || !frame || !bpf_map_lookup_elem(&busy, &tid))
+		return found;
+	for (i = 0; i < PV_TRACE_CLIMB && !found && frame; i++) {
+		if (!is_boundary(frame)) {
+			code = code_of(frame);
+			/* before 3.12 a frame that began without us is none that runs */
+			if (probe.layout.tell_unbegun && !is_cleanup(code) && !is_yielding(frame))
+				ret->missed[ret->n_missed++ & (PV_TRACE_CLIMB - 1)] = frame;
+		}
+		frame = read_u64(frame + probe.layout.fr_previous);
+		found = find_inside(frame, tid);
+	}
+	ret->top = frame;
+	return found;
+}
+
+/* Those that were passed over begin now, the outermost first. */
+static inline void join_missed(struct pv_trace_run *run, const struct climb *path,
+			       struct pv_trace_inside *as, __u32 tid)
+{
+	struct call call = { .tid = tid, .flags = PV_CALL_EVENT_UNBEGUN };
+	__u32 i;
+
+	for (i = 0; i < PV_TRACE_CLIMB && i < path->n_missed; i++) {
+		call.frame = path->missed[(path->n_missed - 1 - i) & (PV_TRACE_CLIMB - 1)];
+		call.code = code_of(call.frame);
+		as->previous = read_u64(call.frame + probe.layout.fr_previous);
+		join(run, as->run, &call, as);
+		as->caller = call.frame;
+		as->depth++;
+	}
+}
+
+/* RESUME is executed again where it has just been changed into another kind of it. */
+static inline bool is_begun(__u64 frame, __u32 tid)
+{
+	struct pv_trace_inside *call = find_inside(frame, tid);
+
+	return call && !probe.layout.keyed_by_caller && run_at(call->run)->begun == frame;
+}
+
+static inline void join_inside(struct pv_trace_inside *caller, const struct climb *path,
+			       const struct call *call)
+{
+	struct pv_trace_inside as = *caller;
+	struct pv_trace_run *run = run_at(as.run);
+
+	if (is_begun(call->frame, call->tid))
+		return;
+	as.depth = caller->depth + 1;
+	as.caller = path->top;
+	if (path->n_missed)
+		join_missed(run, path, &as, call->tid);
+	as.previous = call->previous;
+	join(run, as.run, call, &as);
+}
+
+static inline struct pv_trace_run *reserve_run(__u32 number, __u32 tid, __u32 *index_ret)
+{
+	struct pv_trace_run *run;
+	__u32 i;
+
+	for (i = 0; i < PV_TRACE_RUNS_MAX; i++) {
+		run = &trace_state.runs[i];
+		if (!run->number && !__sync_val_compare_and_swap(&run->number, 0, number)) {
+			*index_ret = i;
+			return run;
+		}
+	}
+	return NULL;
+}
+
+static inline void add_busy(__u32 tid, __s32 n)
+{
+	__u32 *runs = bpf_map_lookup_elem(&busy, &tid), one = 1;
+
+	if (!runs && n > 0)
+		bpf_map_update_elem(&busy, &tid, &one, BPF_ANY);
+	else if (runs && !(*runs += n))
+		bpf_map_delete_elem(&busy, &tid);
+	__sync_fetch_and_add(&trace_state.open, n);
+}
+
+static inline void end_run(struct pv_trace_run *run, __u32 tid)
+{
+	run->ended_ns = bpf_ktime_get_ns();
+	run->number = 0;
+	add_busy(tid, -1);
+}
+
+static inline void begin_run(struct call *call)
+{
+	struct pv_trace_inside as = { .depth = 0 };
+	struct pv_trace_run *run;
+	__u32 index = 0;
+
+	as.number = __sync_fetch_and_add(&trace_state.begun, 1) + 1;
+	if (runs_max && as.number > runs_max)
+		return;
+	run = reserve_run(as.number, call->tid, &index);
+	if (!run) {
+		count(&trace_state.skipped);
+		return;
+	}
+	as.run = index;
+	as.caller = as.previous = call->previous;
+	run->root = call->frame;
+	run->tid = call->tid;
+	run->sequence = 0;
+	run->last = as.number;
+	call->flags |= PV_CALL_EVENT_ROOT;
+	add_busy(call->tid, 1);
+	send_stack(call->pc, call->sp, call->bp, call->tid);
+	if (join(run, index, call, &as))
+		return;
+	count(&trace_state.skipped);
+	end_run(run, call->tid);
+}
+
+static inline bool is_trigger(__u64 code)
+{
+	struct pv_trace_trigger *trigger = bpf_map_lookup_elem(&triggers, &code);
+
+	if (!trigger || !trace_state.armed)
+		return false;
+	if (read_u64(code + probe.layout.co_filename) == trigger->file_at &&
+	    read_u64(code + probe.layout.co_name) == trigger->name_at)
+		return true;
+	count(&trace_state.replaced);
+	return false;
+}
+
+/* A call begins. */
+static __noinline int enter(struct call *call)
+{
+	struct pv_trace_inside *caller = NULL;
+	struct climb path;
+	__u64 start_ns;
+	bool trigger;
+
+	call->code = code_of(call->frame);
+	trigger = is_trigger(call->code);
+	if (!trigger && !trace_state.open)
+		return 0;
+	start_ns = bpf_ktime_get_ns();
+	if (!call->previous)
+		call->previous = read_u64(call->frame + probe.layout.fr_previous);
+	if (trace_state.open)
+		caller = climb(call->previous, call->tid, &path);
+	if (!caller) {
+		if (trigger && is_begun(call->frame, call->tid))
+			return 0;
+		/* what is left of an earlier one */
+		bpf_map_delete_elem(&inside, &call->frame);
+		if (!trigger)
+			return 0;
+		call->flags |= resumed(call->frame);
+		begin_run(call);
+	} else {
+		call->flags |= resumed(call->frame);
+		join_inside(caller, &path, call);
+	}
+	spend(start_ns);
+	return 0;
+}
+
+/* A call ends. */
+__noinline int leave(__u64 frame, __u32 tid, __u32 flags)
+{
+	struct pv_trace_inside *call = find_inside(frame, tid), was;
+	struct pv_trace_run *run;
+	__u64 key, start_ns;
+
+	if (!call)
+		return 0;
+	start_ns = bpf_ktime_get_ns();
+	run = run_at(call->run);
+	was = *call;
+	run->begun = 0;
+	flags |= PV_CALL_EVENT_END;
+	if (run->root == frame)
+		flags |= PV_CALL_EVENT_ROOT;
+	if (!depth_max || was.depth <= depth_max)
+		send(run, was.run, &was, frame, 0, 0, flags, start_ns);
+	if (with_callees()) {
+		key = pv_caller_key(was.previous, tid);
+		bpf_map_delete_elem(&callees, &key);
+	}
+	bpf_map_delete_elem(&inside, &frame);
+	if (flags & PV_CALL_EVENT_ROOT)
+		end_run(run, tid);
+	spend(start_ns);
+	return 0;
+}
+
+/* 3.12 and later: a frame that ends and was not seen to begin, in code of the JIT compiler. */
+static inline void leave_unbegun(__u64 frame, __u32 tid, __u32 flags)
+{
+	struct call call = { .frame = frame, .tid = tid };
+	struct pv_trace_inside *caller;
+	struct pv_proc *proc;
+	struct climb path;
+	__u64 start;
+
+	call.previous = read_u64(frame + probe.layout.fr_previous);
+	caller = climb(call.previous, tid, &path);
+	proc = caller ? find_target() : NULL;
+	if (!caller || !proc)
+		return;
+	call.code = code_of(frame);
+	/* it never ran: there was no room on the stack, or too many calls */
+	start = call.code + proc->py.co_code_adaptive;
+	if (is_cleanup(call.code) || read_u64(frame + probe.layout.fr_instr) <= start)
+		return;
+	call.flags = PV_CALL_EVENT_UNBEGUN;
+	join_inside(caller, &path, &call);
+	leave(frame, tid, flags | PV_CALL_EVENT_UNBEGUN);
+}
+
+static inline void clear(struct pt_regs *ctx, __u64 frame, __u32 tid)
+{
+	__u64 tstate = probe.python.tstate_argument ? get_register(ctx, 7)
+						    : read_u64(probe.layout.tstate_current);
+	__u32 flags = read_u64(tstate + probe.python.ts_exception) ? PV_CALL_EVENT_RAISED : 0;
+
+	if (find_inside(frame, tid))
+		leave(frame, tid, flags);
+	else if (probe.layout.tell_unbegun)
+		leave_unbegun(frame, tid, flags);
+}
+
+/* Up to 3.10: did eval return for a yield? */
+static inline bool is_suspended(__u64 frame)
+{
+	__s8 state = 0;
+
+	if (!probe.python.suspended_by_state)
+		return read_u64(frame + probe.python.fr_suspended);
+	bpf_probe_read_user(&state, 1, (const void *)(frame + probe.python.fr_suspended));
+	return state == -1; /* FRAME_SUSPENDED: CPython 3.10 Include/cpython/frameobject.h */
+}
+
+/* eval returned: the frame that is current now is the caller's. */
+static inline void leave_by_caller(__u64 caller, __u64 value, __u32 tid)
+{
+	__u64 key = pv_caller_key(caller, tid), *found = bpf_map_lookup_elem(&callees, &key);
+	__u32 flags = value ? 0 : PV_CALL_EVENT_RAISED;
+	__u64 frame;
+
+	if (!found)
+		return;
+	frame = *found;
+	if (value && probe.layout.keyed_by_caller && is_suspended(frame))
+		flags = PV_CALL_EVENT_YIELDED;
+	leave(frame, tid, flags);
+}
+
+/*
+ * The frame that a thread executes.  Where throw() enters eval from 3.12 on the generator's
+ * previous one is not set yet (CPython 3.12 Python/ceval.c, _PyEval_EvalFrameDefault).
+ */
+static inline __u64 current_frame(__u64 tstate)
+{
+	__u64 current = read_u64(tstate + probe.layout.ts_frame);
+
+	return probe.layout.ts_frame_by_cframe ? read_u64(current + probe.layout.cf_frame)
+					       : current;
+}
+
+static inline void leave_current(__u64 value, __u32 tid)
+{
+	__u64 tstate = read_u64(probe.layout.tstate_current);
+
+	if (tstate)
+		leave_by_caller(current_frame(tstate), value, tid);
+}
+
+static inline void begin_call(struct pt_regs *ctx, __u64 frame, __u64 previous, __u32 tid)
+{
+	struct call call = {
+		.frame = frame,
+		.previous = previous,
+		.pc = ctx->ip,
+		.sp = ctx->sp,
+		.bp = ctx->bp,
+		.tid = tid,
+	};
+
+	enter(&call);
+}
+
+SEC("kprobe")
+int on_site(struct pt_regs *ctx)
+{
+	__u64 pid_tid = bpf_get_current_pid_tgid(), frame, previous = 0;
+	__u32 tid = pid_tid, kind = pv_probe_hit(ctx, pid_tid);
+
+	switch (kind) {
+	case PV_PROBE_ENTER:
+		frame = get_register(ctx, probe.python.frame_register);
+		if (!is_no_call(frame))
+			begin_call(ctx, frame, 0, tid);
+		return 0;
+	case PV_PROBE_THROW:
+		if (!(__u32)get_register(ctx, 2))
+			return 0;
+		if (probe.layout.tell_unbegun)
+			previous = current_frame(get_register(ctx, 7));
+		begin_call(ctx, get_register(ctx, probe.python.eval_register), previous, tid);
+		return 0;
+	case PV_PROBE_EVAL:
+		begin_call(ctx, get_register(ctx, probe.python.eval_register), 0, tid);
+		return 0;
+	}
+	/* all others are ends */
+	if (!trace_state.open)
+		return 0;
+	switch (kind) {
+	case PV_PROBE_LEAVE:
+		leave(get_register(ctx, probe.python.frame_register), tid, 0);
+		break;
+	case PV_PROBE_YIELD:
+		leave(get_register(ctx, probe.python.frame_register), tid, PV_CALL_EVENT_YIELDED);
+		break;
+	case PV_PROBE_CLEAR:
+		clear(ctx, get_register(ctx, probe.python.clear_register), tid);
+		break;
+	case PV_PROBE_RESULT:
+		/* with a callable it is of a function in C */
+		if (!get_register(ctx, probe.python.result_register))
+			leave_current(get_register(ctx, probe.python.value_register), tid);
+		break;
+	case PV_PROBE_RETURNED:
+		leave_current(get_register(ctx, 0), tid);
+		break;
+	case PV_PROBE_FAILED:
+		if (!get_register(ctx, 0))
+			leave_current(0, tid);
+		break;
+	}
+	return 0;
+}
+
+/* A thread that ends inside takes its executions along. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	struct pv_trace_inside root = {};
+	struct pv_trace_run *run;
+	__u32 tid = task->pid, i;
+
+	if ((__u32)task->tgid != probe.tgid || !bpf_map_lookup_elem(&busy, &tid))
+		return 0;
+	for (i = 0; i < PV_TRACE_RUNS_MAX; i++) {
+		run = &trace_state.runs[i];
+		if (!run->number || run->tid != tid)
+			continue;
+		root.number = run->number;
+		send(run, i, &root, run->root, 0, 0,
+		     PV_CALL_EVENT_ROOT | PV_CALL_EVENT_END | PV_CALL_EVENT_CUT, 0);
+		end_run(run, tid);
+	}
+	return 0;
+}
+
+/* bpf_probe_read_user and others are for GPL-compatible programs */
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

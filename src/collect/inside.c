@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Loading and draining of trace.bpf.c.  Input: sites, code objects, an image.
+ * Output: records by callback.
+ */
+#include "collect/inside.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "abi/event.h"
+#include "abi/loss.h"
+#include "abi/process.h"
+#include "base/cleanup.h"
+#include "collect/arena.h"
+#include "collect/slots.h"
+
+#include "trace.skel.h"
+
+enum {
+	RING_BYTES = 32 << 20, /* half a second of as many calls as can be probed */
+	SPARE_SCRATCH = 2,     /* besides one a CPU */
+};
+
+struct pv_inside {
+	struct trace_bpf *bpf;
+	struct pv_probes *probes;
+	struct pv_arena *arena;
+	struct pv_slots *slots;
+	struct ring_buffer *ring;
+	/* while draining */
+	struct pv_err *(*fn)(void *ctx, const struct pv_event *event, size_t size);
+	void *ctx;
+	struct pv_err *err;
+};
+
+static int on_record(void *ctx, void *data, size_t size)
+{
+	struct pv_inside *inside = ctx;
+	const struct pv_event *event = data;
+
+	if (inside->err || size < sizeof(*event) || event->size > size)
+		return 0;
+	inside->err = inside->fn(inside->ctx, event, size);
+	return inside->err ? -ECANCELED : 0;
+}
+
+/* A scratch a CPU, as the sampler has them, and some more: probes can be preempted. */
+static struct pv_err *size_maps(struct trace_bpf *bpf)
+{
+	int cpus = libbpf_num_possible_cpus(), error = 0;
+	uint32_t n;
+
+	if (cpus < 0)
+		return pv_err_errno(-cpus, "cannot count the CPUs");
+	n = (uint32_t)cpus + SPARE_SCRATCH;
+	bpf->rodata->n_scratch = n;
+	error = bpf_map__set_max_entries(bpf->maps.scratch, n);
+	if (!error)
+		error = bpf_map__set_max_entries(bpf->maps.claims, n);
+	if (!error)
+		error = bpf_map__set_max_entries(bpf->maps.ring, RING_BYTES);
+	return error ? pv_err_errno(-error, "cannot size the BPF maps") : NULL;
+}
+
+static struct pv_err *load(struct pv_inside *inside, const struct pv_inside_options *options)
+{
+	struct pv_err *err = pv_probes_check();
+	int error;
+
+	if (err)
+		return err;
+	inside->bpf = trace_bpf__open();
+	if (!inside->bpf)
+		return pv_err_errno(errno, "cannot open the BPF program");
+	inside->bpf->rodata->probe = pv_probes_constants(&options->probes);
+	inside->bpf->rodata->depth_max = options->depth_max;
+	inside->bpf->rodata->runs_max = options->runs_max;
+	err = size_maps(inside->bpf);
+	if (err)
+		return err;
+	pv_probes_prepare(inside->bpf->obj);
+	error = trace_bpf__load(inside->bpf);
+	return error ? pv_probes_load_error(error) : NULL;
+}
+
+struct pv_err *pv_inside_create(const struct pv_inside_options *options, struct pv_inside **ret)
+{
+	struct pv_inside *inside = calloc(1, sizeof(*inside));
+	struct pv_err *err;
+
+	if (!inside)
+		return &pv_enomem;
+	err = load(inside, options);
+	if (!err)
+		err = pv_arena_create(inside->bpf->obj, &inside->arena);
+	if (!err)
+		err = pv_slots_create(inside->bpf->obj, &inside->slots);
+	if (!err) {
+		inside->ring = ring_buffer__new(bpf_map__fd(inside->bpf->maps.ring), on_record,
+						inside, NULL);
+		if (!inside->ring)
+			err = pv_err_errno(errno, "cannot map the BPF ring buffer");
+	}
+	if (!err)
+		err = pv_probes_create(inside->bpf->obj, &inside->bpf->bss->probe_state,
+				       options->probes.pid, &inside->probes);
+	if (err) {
+		pv_inside_destroy(inside);
+		return err;
+	}
+	*ret = inside;
+	return NULL;
+}
+
+void pv_inside_destroy(struct pv_inside *inside)
+{
+	if (!inside)
+		return;
+	pv_probes_destroy(inside->probes);
+	ring_buffer__free(inside->ring);
+	pv_slots_destroy(inside->slots);
+	pv_arena_destroy(inside->arena);
+	trace_bpf__destroy(inside->bpf);
+	free(inside);
+}
+
+struct pv_probes *pv_inside_probes(const struct pv_inside *inside)
+{
+	return inside->probes;
+}
+
+struct pv_err *pv_inside_want(struct pv_inside *inside, uint64_t code,
+			      const struct pv_trace_trigger *trigger)
+{
+	int fd = bpf_map__fd(inside->bpf->maps.triggers);
+
+	if (!bpf_map_update_elem(fd, &code, trigger, BPF_ANY))
+		return NULL;
+	if (errno == E2BIG)
+		return pv_err_create(PV_ERR_FAILED,
+				     "a function with more than %d code objects is too much",
+				     PV_TRACE_TRIGGERS_MAX);
+	return pv_err_errno(errno, "cannot fill a BPF map");
+}
+
+struct pv_err *pv_inside_put(struct pv_inside *inside, const struct pv_image *image,
+			     const struct pv_objects *objects)
+{
+	return pv_slots_put(inside->slots, inside->arena, image, objects, PV_GENERATION_FIRST);
+}
+
+struct pv_err *pv_inside_arm(struct pv_inside *inside)
+{
+	struct trace_bpf *bpf = inside->bpf;
+
+	bpf->links.on_exit = bpf_program__attach(bpf->progs.on_exit);
+	if (!bpf->links.on_exit)
+		return pv_err_errno(errno, "cannot follow ends of threads");
+	__atomic_store_n(&bpf->bss->trace_state.armed, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+void pv_inside_disarm(struct pv_inside *inside)
+{
+	__atomic_store_n(&inside->bpf->bss->trace_state.armed, 0, __ATOMIC_SEQ_CST);
+	bpf_link__destroy(pv_steal(inside->bpf->links.on_exit));
+}
+
+int pv_inside_fd(const struct pv_inside *inside)
+{
+	return ring_buffer__epoll_fd(inside->ring);
+}
+
+struct pv_err *pv_inside_drain(struct pv_inside *inside,
+			       struct pv_err *(*fn)(void *ctx, const struct pv_event *event,
+						    size_t size),
+			       void *ctx)
+{
+	int error;
+
+	inside->fn = fn;
+	inside->ctx = ctx;
+	inside->err = NULL;
+	error = ring_buffer__consume(inside->ring);
+	if (inside->err)
+		return inside->err;
+	return error < 0 ? pv_err_errno(-error, "cannot read the BPF ring buffer") : NULL;
+}
+
+struct pv_trace_state pv_inside_state(const struct pv_inside *inside)
+{
+	return inside->bpf->bss->trace_state;
+}
+
+struct pv_probe_state pv_inside_probe_state(const struct pv_inside *inside)
+{
+	return inside->bpf->bss->probe_state;
+}
+
+struct pv_err *pv_inside_losses(const struct pv_inside *inside, uint64_t *counts)
+{
+	int fd = bpf_map__fd(inside->bpf->maps.losses), cpus = libbpf_num_possible_cpus();
+	_pv_free_ uint64_t *values = NULL;
+
+	if (cpus < 0)
+		return pv_err_errno(-cpus, "cannot count the CPUs");
+	values = calloc((size_t)cpus, 8);
+	if (!values)
+		return &pv_enomem;
+	for (uint32_t i = 0; i < PV_LOSS_MAX; i++) {
+		if (bpf_map_lookup_elem(fd, &i, values))
+			return pv_err_errno(errno, "cannot read the counters of the BPF program");
+		for (int cpu = 0; cpu < cpus; cpu++)
+			counts[i] += values[cpu];
+	}
+	return NULL;
+}

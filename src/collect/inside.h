@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The kernel's side of `trace`: what happens inside executions of one Python
+ * function of one process.  Input: where the interpreter enters and leaves
+ * functions, the code objects of the one, the process's image for the stacks that
+ * lead to it.  Output: records of code objects, stacks and calls.
+ *
+ * Everything is held by file descriptors of this process: when it dies,
+ * however it dies, the kernel takes probes, programs and maps away.
+ */
+#ifndef PV_COLLECT_INSIDE_H
+#define PV_COLLECT_INSIDE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/probe.h"
+#include "abi/trace.h"
+#include "base/err.h"
+#include "collect/probes.h"
+
+struct pv_event;
+struct pv_image;
+struct pv_inside;
+struct pv_objects;
+
+struct pv_inside_options {
+	struct pv_probes_options probes;
+	uint32_t depth_max; /* calls deeper than that send nothing; 0: all do */
+	uint32_t runs_max;  /* executions that are recorded; 0: all are */
+};
+
+/* Loads the programs and measures what a probe costs here; nothing is attached. */
+struct pv_err *pv_inside_create(const struct pv_inside_options *options, struct pv_inside **ret);
+void pv_inside_destroy(struct pv_inside *inside);
+
+/* Its probes, to be attached and looked after by the caller; they live as long. */
+struct pv_probes *pv_inside_probes(const struct pv_inside *inside);
+
+/* An execution begins where this code object does. */
+struct pv_err *pv_inside_want(struct pv_inside *inside, uint64_t code,
+			      const struct pv_trace_trigger *trigger);
+
+/* Hands the process's image to the walkers, or replaces it. */
+struct pv_err *pv_inside_put(struct pv_inside *inside, const struct pv_image *image,
+			     const struct pv_objects *objects);
+
+/* Executions begin from here on: all is attached, so that none is seen in part. */
+struct pv_err *pv_inside_arm(struct pv_inside *inside);
+
+/* No execution begins any more. */
+void pv_inside_disarm(struct pv_inside *inside);
+
+/* Becomes readable when there is much to drain, or an execution has ended. */
+int pv_inside_fd(const struct pv_inside *inside);
+
+/*
+ * Hands over what there is: PV_EVENT_CODE, PV_EVENT_PIECE, PV_EVENT_SAMPLE and
+ * PV_EVENT_CALL; valid within the call.  An error stops it and is passed on.
+ */
+struct pv_err *pv_inside_drain(struct pv_inside *inside,
+			       struct pv_err *(*fn)(void *ctx, const struct pv_event *event,
+						    size_t size),
+			       void *ctx);
+
+/* As it is now. */
+struct pv_trace_state pv_inside_state(const struct pv_inside *inside);
+struct pv_probe_state pv_inside_probe_state(const struct pv_inside *inside);
+
+/* Names and stacks that did not come, added to counts[PV_LOSS_MAX]. */
+struct pv_err *pv_inside_losses(const struct pv_inside *inside, uint64_t *counts);
+
+#endif
