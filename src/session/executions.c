@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Executions of a function under way.  Input: events of calls.  Output: a trace.
+ *
+ * The calls of one execution are on one stack, since each is known by the frame
+ * that called it.  So where the end of one did not come, its caller going on tells
+ * that it is over.
+ */
+#include "session/executions.h"
+
+#include <stdlib.h>
+
+#include "abi/trace.h"
+#include "base/vec.h"
+#include "model/trace.h"
+
+/* A call, its times as the kernel has them. */
+struct call {
+	struct pv_call call; /* parent: index into the execution's calls */
+	uint64_t frame, key, address;
+	uint64_t off_ns; /* of its thread at the beginning */
+};
+
+struct execution {
+	struct pv_execution head;
+	uint32_t run;      /* of the kernel's side */
+	uint32_t sequence; /* that comes next */
+	bool ended;
+	uint64_t last_ns, last_off_ns; /* of the last event */
+	struct pv_vec calls;           /* struct call */
+	struct pv_vec open;            /* uint32_t: those that have not ended, outermost first */
+};
+
+struct pv_executions {
+	struct pv_executions_options options;
+	struct pv_vec list; /* struct execution *, owned */
+	size_t n_calls;     /* of those under way */
+};
+
+struct pv_err *pv_executions_create(const struct pv_executions_options *options,
+				    struct pv_executions **ret)
+{
+	struct pv_executions *executions = calloc(1, sizeof(*executions));
+
+	if (!executions)
+		return &pv_enomem;
+	executions->options = *options;
+	executions->list = (struct pv_vec)PV_VEC(struct execution *);
+	*ret = executions;
+	return NULL;
+}
+
+static void execution_destroy(struct execution *execution)
+{
+	pv_vec_deinit(&execution->calls);
+	pv_vec_deinit(&execution->open);
+	free(execution);
+}
+
+void pv_executions_destroy(struct pv_executions *executions)
+{
+	if (!executions)
+		return;
+	for (size_t i = 0; i < executions->list.n; i++)
+		execution_destroy(*(struct execution **)pv_vec_at(&executions->list, i));
+	pv_vec_deinit(&executions->list);
+	free(executions);
+}
+
+static struct call *call_at(const struct execution *execution, size_t i)
+{
+	return pv_vec_at(&execution->calls, i);
+}
+
+/* The innermost call that has not ended; NULL: none. */
+static struct call *innermost(const struct execution *execution)
+{
+	if (!execution->open.n)
+		return NULL;
+	return call_at(execution, *(uint32_t *)pv_vec_at(&execution->open, execution->open.n - 1));
+}
+
+static bool is_open(const struct execution *execution, uint64_t frame)
+{
+	for (size_t i = execution->open.n; i > 0; i--) {
+		if (call_at(execution, *(uint32_t *)pv_vec_at(&execution->open, i - 1))->frame ==
+		    frame)
+			return true;
+	}
+	return false;
+}
+
+static void end_innermost(struct execution *execution, uint64_t time_ns, uint64_t off_ns,
+			  uint32_t flags)
+{
+	struct call *call = innermost(execution);
+
+	call->call.end_ns = time_ns;
+	call->call.flags |= flags;
+	/* of a thread that was never seen to wait it is 0 */
+	call->call.off_cpu_ns = off_ns > call->off_ns ? off_ns - call->off_ns : 0;
+	if (call->call.off_cpu_ns > pv_call_ns(&call->call))
+		call->call.off_cpu_ns = pv_call_ns(&call->call);
+	execution->open.n--;
+}
+
+/* All that is open within a frame is over: the frame goes on. */
+static void end_within(struct execution *execution, uint64_t frame,
+		       const struct pv_event_call *event)
+{
+	while (innermost(execution) && innermost(execution)->frame != frame)
+		end_innermost(execution, event->time_ns, event->off_ns, PV_CALL_END_GUESSED);
+}
+
+static struct pv_err *add_call(struct pv_executions *executions, struct execution *execution,
+			       const struct pv_event_call *event, uint32_t flags)
+{
+	uint32_t index = (uint32_t)execution->calls.n;
+	struct call call = {
+		.call = {
+			.parent = PV_CALL_NONE,
+			.flags = flags,
+			.start_ns = event->time_ns,
+		},
+		.frame = event->frame,
+		.key = event->key,
+		.address = event->address,
+		.off_ns = event->off_ns,
+	};
+	struct pv_err *err;
+
+	if (execution->open.n)
+		call.call.parent = *(uint32_t *)pv_vec_at(&execution->open, execution->open.n - 1);
+	err = pv_vec_append(&execution->calls, &call, 1, NULL);
+	if (!err)
+		err = pv_vec_append(&execution->open, &index, 1, NULL);
+	if (!err)
+		executions->n_calls++;
+	return err;
+}
+
+static struct pv_err *begin(struct pv_executions *executions, const struct pv_event_call *event,
+			    struct execution **ret)
+{
+	struct execution *execution = calloc(1, sizeof(*execution));
+	struct pv_event_call first = *event;
+	struct pv_err *err;
+
+	if (!execution)
+		return &pv_enomem;
+	execution->head.number = event->number;
+	execution->run = event->run;
+	execution->calls = (struct pv_vec)PV_VEC(struct call);
+	execution->open = (struct pv_vec)PV_VEC(uint32_t);
+	err = executions->options.begin(executions->options.ctx, event, &execution->head.thread,
+					&execution->head.node);
+	/* the event of the first call is lost: it is the function's own, and it has begun */
+	if (!err && !(event->flags & PV_CALL_EVENT_ROOT)) {
+		first.frame = first.key = first.address = 0;
+		err = add_call(executions, execution, &first, PV_CALL_BEGIN_GUESSED);
+	}
+	if (!err)
+		err = pv_vec_append(&executions->list, &execution, 1, NULL);
+	if (err) {
+		execution_destroy(execution);
+		return err;
+	}
+	*ret = execution;
+	return NULL;
+}
+
+static struct execution *find(const struct pv_executions *executions, uint32_t number)
+{
+	for (size_t i = 0; i < executions->list.n; i++) {
+		struct execution *one = *(struct execution **)pv_vec_at(&executions->list, i);
+
+		if (one->head.number == number)
+			return one;
+	}
+	return NULL;
+}
+
+static uint32_t flags_of(const struct pv_event_call *event)
+{
+	return (event->flags & PV_CALL_EVENT_RESUMED ? PV_CALL_RESUMED : 0) |
+	       (event->flags & PV_CALL_EVENT_YIELDED ? PV_CALL_YIELDED : 0) |
+	       (event->flags & PV_CALL_EVENT_RAISED ? PV_CALL_RAISED : 0);
+}
+
+/* What is open ends with the record. */
+static void cut(struct execution *execution, uint64_t time_ns, uint64_t off_ns)
+{
+	while (execution->open.n)
+		end_innermost(execution, time_ns, off_ns, PV_CALL_CUT);
+	execution->ended = true;
+}
+
+static struct pv_err *take_begin(struct pv_executions *executions, struct execution *execution,
+				 const struct pv_event_call *event)
+{
+	uint32_t flags = flags_of(event);
+
+	if (event->flags & PV_CALL_EVENT_UNBEGUN)
+		flags |= PV_CALL_BEGIN_GUESSED;
+	if (is_open(execution, event->caller))
+		end_within(execution, event->caller, event);
+	return add_call(executions, execution, event, flags);
+}
+
+static void take_end(struct execution *execution, const struct pv_event_call *event)
+{
+	if (event->flags & PV_CALL_EVENT_CUT) {
+		cut(execution, event->time_ns, event->off_ns);
+	} else if (event->flags & PV_CALL_EVENT_ROOT) {
+		while (execution->open.n > 1)
+			end_innermost(execution, event->time_ns, event->off_ns,
+				      PV_CALL_END_GUESSED);
+		execution->ended = true;
+	} else if (is_open(execution, event->frame)) {
+		end_within(execution, event->frame, event);
+	} else {
+		return; /* its beginning was lost, and is counted */
+	}
+	if (innermost(execution))
+		end_innermost(execution, event->time_ns, event->off_ns, flags_of(event));
+}
+
+struct pv_err *pv_executions_take(struct pv_executions *executions,
+				  const struct pv_event_call *event)
+{
+	struct execution *execution = find(executions, event->number);
+	struct pv_err *err = NULL;
+
+	if (!execution)
+		err = begin(executions, event, &execution);
+	if (err || execution->ended)
+		return err;
+	if (event->sequence > execution->sequence)
+		execution->head.lost += event->sequence - execution->sequence;
+	execution->sequence = event->sequence + 1;
+	execution->last_ns = event->time_ns;
+	execution->last_off_ns = event->off_ns;
+	if (!(event->flags & PV_CALL_EVENT_END))
+		return take_begin(executions, execution, event);
+	take_end(execution, event);
+	return NULL;
+}
+
+/* Those of its calls that are shown go into the trace, each below the nearest that is. */
+static struct pv_err *keep_calls(struct pv_executions *executions, struct execution *execution)
+{
+	const struct pv_executions_options *options = &executions->options;
+	uint32_t *places = calloc(execution->calls.n + 1, sizeof(*places));
+	struct pv_err *err = places ? NULL : &pv_enomem;
+
+	for (size_t i = 0; !err && i < execution->calls.n; i++) {
+		struct call *call = call_at(execution, i);
+		uint32_t parent = call->call.parent;
+		bool wanted = true;
+
+		parent = parent == PV_CALL_NONE ? parent : places[parent];
+		if (!i)
+			call->call.function = options->trace->function;
+		else
+			err = options->name(options->ctx, call->key, call->address,
+					    &call->call.function, &wanted);
+		if (err)
+			break;
+		places[i] = parent;
+		call->call.start_ns -= options->start_ns;
+		call->call.end_ns -= options->start_ns;
+		if (wanted)
+			err = pv_trace_add(options->trace, &call->call, parent, &places[i]);
+	}
+	free(places);
+	return err;
+}
+
+static struct pv_err *keep(struct pv_executions *executions, struct execution *execution)
+{
+	const struct pv_executions_options *options = &executions->options;
+	struct pv_err *err;
+
+	if (!execution->calls.n || pv_executions_enough(executions))
+		return NULL;
+	if (options->longer_ns && pv_call_ns(&call_at(execution, 0)->call) < options->longer_ns) {
+		options->trace->n_short++;
+		return NULL;
+	}
+	err = pv_trace_begin(options->trace, &execution->head);
+	return err ? err : keep_calls(executions, execution);
+}
+
+/* Takes those out that have ended. */
+static struct pv_err *settle_ended(struct pv_executions *executions)
+{
+	struct execution **list = executions->list.data;
+	struct pv_err *err = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < executions->list.n; i++) {
+		if (err || !list[i]->ended) {
+			list[n++] = list[i];
+			continue;
+		}
+		err = keep(executions, list[i]);
+		executions->n_calls -= list[i]->calls.n;
+		execution_destroy(list[i]);
+	}
+	executions->list.n = n;
+	return err;
+}
+
+struct pv_err *pv_executions_settle(struct pv_executions *executions,
+				    const struct pv_trace_state *state)
+{
+	for (size_t i = 0; i < executions->list.n; i++) {
+		struct execution *one = *(struct execution **)pv_vec_at(&executions->list, i);
+		const struct pv_trace_run *run = &state->runs[one->run % PV_TRACE_RUNS_MAX];
+
+		/* begun since then, it has a number that the kernel's side had not given yet */
+		if (one->ended || run->number == one->head.number ||
+		    one->head.number > state->begun)
+			continue;
+		if (run->last != one->head.number) {
+			cut(one, one->last_ns, one->last_off_ns);
+			one->head.lost++;
+			continue;
+		}
+		one->head.lost += run->sequence - one->sequence;
+		cut(one, run->ended_ns, one->last_off_ns);
+	}
+	return settle_ended(executions);
+}
+
+static int compare_starts(const void *a, const void *b)
+{
+	const struct pv_execution *x = a, *y = b;
+
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+struct pv_err *pv_executions_finish(struct pv_executions *executions, uint64_t now_ns)
+{
+	struct pv_trace *trace = executions->options.trace;
+	struct pv_err *err;
+
+	for (size_t i = 0; i < executions->list.n; i++) {
+		struct execution *one = *(struct execution **)pv_vec_at(&executions->list, i);
+
+		cut(one, now_ns, one->last_off_ns);
+	}
+	err = settle_ended(executions);
+	if (err || !trace->executions.n)
+		return err;
+	qsort(trace->executions.data, trace->executions.n, sizeof(struct pv_execution),
+	      compare_starts);
+	for (size_t i = 0; i < trace->executions.n; i++) {
+		const struct pv_execution *one = pv_vec_at(&trace->executions, i);
+
+		for (size_t k = 0; k < one->n; k++)
+			((struct pv_call *)pv_vec_at(&trace->calls, one->first + k))->execution =
+				(uint32_t)i;
+	}
+	return NULL;
+}
+
+bool pv_executions_enough(const struct pv_executions *executions)
+{
+	return executions->options.count &&
+	       executions->options.trace->executions.n >= executions->options.count;
+}
+
+bool pv_executions_full(const struct pv_executions *executions)
+{
+	return executions->n_calls + executions->options.trace->calls.n >=
+	       executions->options.calls_max;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Names of the calls of a trace, and the stacks that led to its executions.  Input:
+ * records of code objects and stacks (abi/event.h), the process.  Output: locations
+ * and nodes of a profile.
+ */
+#ifndef PV_SESSION_LEADS_H
+#define PV_SESSION_LEADS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct pv_event;
+struct pv_inside;
+struct pv_leads;
+struct pv_probed;
+struct pv_profile;
+struct pv_python_function;
+
+/* None of the arguments is owned; all must outlive the leads, whose the image of probed is. */
+struct pv_err *pv_leads_create(struct pv_probed *probed, struct pv_inside *inside,
+			       struct pv_profile *profile, struct pv_leads **ret);
+void pv_leads_destroy(struct pv_leads *leads);
+
+/* Takes a record in; one of another type than these is ignored. */
+struct pv_err *pv_leads_take(struct pv_leads *leads, const struct pv_event *event, size_t size);
+
+/*
+ * The stack that the last sample of the thread was of, without the call itself, whose
+ * code object has that key; 0: it did not come, or nothing led to it.  Taken once.
+ */
+struct pv_err *pv_leads_node(struct pv_leads *leads, uint32_t tid, uint64_t key, uint32_t *ret);
+
+/* What a code object is called; "[unknown code]" if its names did not come. */
+struct pv_err *pv_leads_name(struct pv_leads *leads, uint64_t key, uint64_t address, uint32_t *ret);
+
+/* The same of one that was there before. */
+struct pv_err *pv_leads_function(struct pv_leads *leads, const struct pv_python_function *function,
+				 uint32_t *ret);
+
+#endif

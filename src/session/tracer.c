@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The flow of `trace`: find, attach, drain, finish.  Input: a process, a function,
+ * records of the kernel's side.  Output: a trace.
+ */
+#include "session/tracer.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "abi/event.h"
+#include "abi/loss.h"
+#include "abi/trace.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "base/text.h"
+#include "collect/inside.h"
+#include "collect/probes.h"
+#include "model/path.h"
+#include "model/profile.h"
+#include "model/strings.h"
+#include "python/functions.h"
+#include "session/executions.h"
+#include "session/leads.h"
+#include "session/losses.h"
+#include "session/pick.h"
+#include "session/probed.h"
+#include "target/process.h"
+#include "target/title.h"
+
+enum {
+	DRAIN_MS = 100,
+	CALLS_MAX = 4 << 20, /* some 400 MB */
+};
+
+struct pv_tracer {
+	struct pv_tracer_options options;
+	struct pv_probed probed;
+	const struct pv_python_function *function; /* one of its code objects */
+	struct pv_inside *inside;
+	struct pv_probes *probes; /* of inside */
+	struct pv_leads *leads;
+	struct pv_trace *trace;
+	struct pv_executions *executions;
+	struct pv_map wanted; /* location -> are its calls shown? */
+	struct pv_str name;   /* of the function, for people */
+	uint32_t process;     /* in the profile */
+	bool attached;
+	uint64_t start_ns;
+};
+
+static bool matches(const struct pv_vec *patterns, const char *name, const char *file)
+{
+	for (size_t i = 0; patterns && i < patterns->n; i++) {
+		const char *pattern = *(const char **)pv_vec_at(patterns, i);
+
+		if (!fnmatch(pattern, name, 0) || !fnmatch(pattern, file, 0))
+			return true;
+	}
+	return false;
+}
+
+static struct pv_err *is_wanted(struct pv_tracer *tracer, uint32_t index, bool *ret)
+{
+	const struct pv_tracer_options *options = &tracer->options;
+	const struct pv_profile *profile = tracer->trace->profile;
+	const struct pv_loc *loc = pv_vec_at(&profile->locs, index);
+	const char *name = pv_strings_get(profile->strings, loc->function);
+	const char *file = pv_strings_get(profile->strings, loc->file);
+	uint64_t known;
+
+	if (pv_map_get(&tracer->wanted, index, &known)) {
+		*ret = known;
+		return NULL;
+	}
+	*ret = !matches(options->skip, name, file) &&
+	       (!options->only || !options->only->n || matches(options->only, name, file));
+	return pv_map_set(&tracer->wanted, index, *ret);
+}
+
+static struct pv_err *name_call(void *ctx, uint64_t key, uint64_t address, uint32_t *loc_ret,
+				bool *wanted_ret)
+{
+	struct pv_tracer *tracer = ctx;
+	struct pv_err *err = pv_leads_name(tracer->leads, key, address, loc_ret);
+
+	return err ? err : is_wanted(tracer, *loc_ret, wanted_ret);
+}
+
+static struct pv_err *add_thread(struct pv_tracer *tracer, uint32_t tid, uint32_t *ret)
+{
+	_pv_fclose_ FILE *file = NULL;
+	char path[64], name[32] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%u/comm", (int)tracer->options.pid, tid);
+	file = fopen(path, "re");
+	if (file && fgets(name, sizeof(name), file))
+		name[strcspn(name, "\n")] = '\0';
+	pv_process_harmless(name);
+	/* it has ended meanwhile */
+	if (!*name)
+		strcpy(name, "?");
+	return pv_profile_thread(tracer->trace->profile, tracer->process, tid, name, ret);
+}
+
+static struct pv_err *begin_execution(void *ctx, const struct pv_event_call *first,
+				      uint32_t *thread_ret, uint32_t *node_ret)
+{
+	struct pv_tracer *tracer = ctx;
+	struct pv_err *err = add_thread(tracer, first->tid, thread_ret);
+
+	return err ? err : pv_leads_node(tracer->leads, first->tid, first->key, node_ret);
+}
+
+static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
+{
+	struct pv_tracer *tracer = ctx;
+
+	if (event->type == PV_EVENT_CALL && size >= sizeof(struct pv_event_call))
+		return pv_executions_take(tracer->executions, (const struct pv_event_call *)event);
+	return pv_leads_take(tracer->leads, event, size);
+}
+
+static struct pv_err *pick(struct pv_tracer *tracer)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec picked = PV_VEC(const struct pv_python_function *);
+	PV_CLEANUP(pv_str_deinit) struct pv_str raw = { 0 };
+	const struct pv_python_function *one;
+	struct pv_err *err;
+
+	err = pv_pick(&tracer->probed.functions, tracer->options.function, &picked);
+	if (err)
+		return err;
+	one = *(const struct pv_python_function **)pv_vec_at(&picked, 0);
+	tracer->function = one;
+	err = pv_str_appendf(&raw, "%s (%s:%u)", one->qualname,
+			     one->file + pv_path_skip(one->file, strlen(one->file)),
+			     one->firstlineno);
+	return err ? err : pv_text_append(&tracer->name, pv_str_text(&raw), raw.n);
+}
+
+/* Every code object of the function, to the kernel's side. */
+static struct pv_err *want_all(struct pv_tracer *tracer)
+{
+	const struct pv_python_functions *functions = &tracer->probed.functions;
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < functions->list.n; i++) {
+		const struct pv_python_function *one = pv_vec_at(&functions->list, i);
+		struct pv_trace_trigger trigger = {
+			.file_at = one->file_at,
+			.name_at = one->name_at,
+		};
+
+		if (pv_probed_same(one, tracer->function))
+			err = pv_inside_want(tracer->inside, one->code, &trigger);
+	}
+	return err;
+}
+
+static struct pv_err *add_text(struct pv_profile *profile, const char *text, uint32_t *ret)
+{
+	return pv_strings_add(profile->strings, text, strlen(text), ret);
+}
+
+/* What the trace says of its target. */
+static struct pv_err *describe(struct pv_tracer *tracer)
+{
+	struct pv_profile *profile = tracer->trace->profile;
+	const char *name = tracer->probed.process.name;
+	struct pv_profile_process process = {
+		.pid = (uint32_t)tracer->options.pid,
+		.parent_pid = (uint32_t)tracer->probed.process.parent,
+		.generation = 1,
+	};
+	struct pv_command_words words;
+	char host[256] = "";
+	struct pv_err *err;
+
+	gethostname(host, sizeof(host) - 1);
+	err = pv_process_words(tracer->options.pid, name, &words);
+	if (!err)
+		err = add_text(profile, host, &profile->host);
+	if (!err)
+		err = add_text(profile, "bpf", &profile->engine);
+	if (!err)
+		err = add_text(profile, name, &process.name);
+	if (!err)
+		err = add_text(profile, words.title, &process.title);
+	if (!err)
+		err = add_text(profile, tracer->probed.interpreter, &process.interpreter);
+	if (!err)
+		err = pv_profile_process(profile, &process, &tracer->process);
+	profile->pid = process.pid;
+	profile->target_name = process.name;
+	profile->title = process.title;
+	profile->interpreter = process.interpreter;
+	return err ? err
+		   : pv_leads_function(tracer->leads, tracer->function, &tracer->trace->function);
+}
+
+static struct pv_err *attach(struct pv_tracer *tracer)
+{
+	struct pv_executions_options options = {
+		.trace = tracer->trace,
+		.longer_ns = tracer->options.longer_ns,
+		.count = tracer->options.count,
+		.calls_max = CALLS_MAX,
+		.ctx = tracer,
+		.name = name_call,
+		.begin = begin_execution,
+	};
+	struct pv_err *err = pv_probed_add(&tracer->probed, tracer->probes, true);
+
+	if (!err)
+		err = pv_probes_attach(tracer->probes);
+	if (err)
+		return err;
+	tracer->attached = true;
+	tracer->start_ns = options.start_ns = pv_now_ns();
+	tracer->trace->profile->start_unix_ns = pv_clock_ns(CLOCK_REALTIME);
+	err = pv_executions_create(&options, &tracer->executions);
+	return err ? err : pv_inside_arm(tracer->inside);
+}
+
+static struct pv_err *create_inside(struct pv_tracer *tracer)
+{
+	const struct pv_tracer_options *options = &tracer->options;
+	struct pv_inside_options inside = {
+		.probes = {
+			.pid = options->pid,
+			.python = &tracer->probed.image.python,
+			.sites = &tracer->probed.sites,
+			.budget = options->budget,
+		},
+		.depth_max = options->depth,
+		/* which of them are kept is known when they have ended */
+		.runs_max = options->longer_ns ? 0 : (uint32_t)options->count,
+	};
+	struct pv_err *err = pv_inside_create(&inside, &tracer->inside);
+
+	if (err)
+		return err;
+	tracer->probes = pv_inside_probes(tracer->inside);
+	return pv_leads_create(&tracer->probed, tracer->inside, tracer->trace->profile,
+			       &tracer->leads);
+}
+
+static struct pv_err *prepare(struct pv_tracer *tracer)
+{
+	uint64_t start_ns = pv_now_ns();
+	struct pv_err *err = pv_trace_create(&tracer->trace);
+
+	if (!err)
+		err = pv_probed_read(tracer->options.pid, &tracer->probed);
+	if (!err)
+		err = pick(tracer);
+	if (!err)
+		err = create_inside(tracer);
+	if (!err)
+		err = describe(tracer);
+	if (!err)
+		err = want_all(tracer);
+	if (!err)
+		err = attach(tracer);
+	if (err)
+		return err;
+	tracer->trace->attach_ms = (double)(pv_now_ns() - start_ns) / 1e6;
+	pv_probes_count(tracer->probes, &tracer->trace->n_sites, &tracer->trace->n_stepped);
+	return NULL;
+}
+
+struct pv_err *pv_tracer_create(const struct pv_tracer_options *options, struct pv_tracer **ret)
+{
+	struct pv_tracer *tracer = calloc(1, sizeof(*tracer));
+	struct pv_err *err;
+
+	if (!tracer)
+		return &pv_enomem;
+	tracer->options = *options;
+	tracer->probed.pid_fd = -1;
+	err = prepare(tracer);
+	if (err) {
+		pv_tracer_destroy(tracer);
+		return err;
+	}
+	*ret = tracer;
+	return NULL;
+}
+
+void pv_tracer_destroy(struct pv_tracer *tracer)
+{
+	if (!tracer)
+		return;
+	pv_executions_destroy(tracer->executions);
+	pv_leads_destroy(tracer->leads);
+	pv_inside_destroy(tracer->inside);
+	pv_trace_destroy(tracer->trace);
+	pv_probed_deinit(&tracer->probed);
+	pv_map_deinit(&tracer->wanted);
+	pv_str_deinit(&tracer->name);
+	free(tracer);
+}
+
+struct pv_tracer_facts pv_tracer_facts(const struct pv_tracer *tracer)
+{
+	return (struct pv_tracer_facts){
+		.interpreter = tracer->probed.interpreter,
+		.name = tracer->probed.process.name,
+		.function = pv_str_text(&tracer->name),
+		.n_sites = tracer->trace->n_sites,
+		.n_stepped = tracer->trace->n_stepped,
+		.attach_ms = tracer->trace->attach_ms,
+	};
+}
+
+size_t pv_tracer_kept(const struct pv_tracer *tracer)
+{
+	return tracer->trace->executions.n;
+}
+
+/* All that there is; executions that have ended go into the trace. */
+static struct pv_err *drain(struct pv_tracer *tracer)
+{
+	struct pv_trace_state before = pv_inside_state(tracer->inside);
+	struct pv_err *err = pv_inside_drain(tracer->inside, on_event, tracer);
+
+	return err ? err : pv_executions_settle(tracer->executions, &before);
+}
+
+static bool is_over(const struct pv_tracer *tracer, const struct pv_probes_news *news, bool gone,
+		    enum pv_trace_end *end_ret)
+{
+	if (pv_executions_enough(tracer->executions))
+		*end_ret = PV_TRACE_COUNT;
+	else if (gone)
+		*end_ret = PV_TRACE_TARGET_ENDED;
+	else if (news->replaced)
+		*end_ret = PV_TRACE_REPLACED;
+	else if (news->over_budget)
+		*end_ret = PV_TRACE_BUDGET;
+	else if (pv_executions_full(tracer->executions))
+		*end_ret = PV_TRACE_ROOM;
+	else
+		return false;
+	return true;
+}
+
+struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, bool *ended_ret)
+{
+	struct pollfd fds[] = {
+		{ .fd = pv_probes_fd(tracer->probes), .events = POLLIN },
+		{ .fd = pv_inside_fd(tracer->inside), .events = POLLIN },
+		{ .fd = tracer->probed.pid_fd, .events = POLLIN },
+		{ .fd = fd, .events = POLLIN },
+	};
+	struct pv_probes_news news;
+	struct pv_err *err;
+
+	timeout_ms = timeout_ms < DRAIN_MS ? timeout_ms : DRAIN_MS;
+	timeout_ms = pv_probes_patience(tracer->probes, timeout_ms);
+	if (poll(fds, 4, timeout_ms) < 0 && errno != EINTR)
+		return pv_err_errno(errno, "cannot wait");
+	err = drain(tracer);
+	if (!err)
+		err = pv_probes_news(tracer->probes, &news);
+	if (!err)
+		*ended_ret = is_over(tracer, &news, fds[2].revents, &tracer->trace->end);
+	return err;
+}
+
+/* What it cost, and what is missing. */
+static struct pv_err *fill_totals(struct pv_tracer *tracer, uint64_t end_ns)
+{
+	struct pv_trace_state state = pv_inside_state(tracer->inside);
+	struct pv_probe_state probes = pv_inside_probe_state(tracer->inside);
+	struct pv_trace *trace = tracer->trace;
+	struct pv_losses *losses = &trace->profile->losses;
+	uint64_t cost_ns = state.spent_ns;
+	struct pv_err *err;
+
+	pv_probes_prices(tracer->probes, trace->prices_ns);
+	for (int i = 0; i < 2; i++) {
+		trace->hits[i] = probes.hits[i];
+		cost_ns += probes.hits[i] * trace->prices_ns[i];
+	}
+	trace->profile->duration_ns = end_ns - tracer->start_ns;
+	if (trace->profile->duration_ns)
+		trace->cost_cpus = (double)cost_ns / (double)trace->profile->duration_ns;
+	trace->strangers = probes.strangers;
+	trace->n_seen = state.begun;
+	trace->n_skipped = state.skipped;
+	err = pv_inside_losses(tracer->inside, losses->count);
+	pv_losses_describe(losses);
+	return err;
+}
+
+struct pv_err *pv_tracer_finish(struct pv_tracer *tracer, const struct pv_trace **ret)
+{
+	struct pv_err *err = NULL;
+	uint64_t end_ns;
+
+	if (tracer->attached) {
+		pv_inside_disarm(tracer->inside);
+		pv_probes_detach(tracer->probes);
+		tracer->attached = false;
+		end_ns = pv_now_ns();
+		err = drain(tracer);
+		if (!err)
+			err = pv_executions_finish(tracer->executions, end_ns);
+		if (!err)
+			err = fill_totals(tracer, end_ns);
+	}
+	if (!err)
+		*ret = tracer->trace;
+	return err;
+}
