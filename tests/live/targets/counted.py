@@ -244,7 +244,7 @@ def thread_body():
     recursive(2)
 
 
-def one_round():
+def in_one_thread():
     plain(0)
     many(1, 2, a=3)
     recursive(10)
@@ -270,6 +270,10 @@ def one_round():
     comprehensions()
     cached(1)
     keeps_busy(5)
+
+
+def one_round():
+    in_one_thread()
     in_thread()
 
 
@@ -305,4 +309,5 @@ def main():
         sys.stdout.flush()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pitviper trace: what happens inside one call?  Input: a process and the name of a
+ * function.  Output: each call that some executions of it led to.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/vec.h"
+#include "cmd/command.h"
+#include "cmd/interrupt.h"
+#include "cmd/options.h"
+#include "cmd/outputs.h"
+#include "model/profile.h"
+#include "model/trace.h"
+#include "out/trace.h"
+#include "session/resolve.h"
+#include "session/tracer.h"
+#include "tui/term.h"
+
+enum { STEP_MS = 1000, COUNT = 20 };
+
+struct trace_options {
+	const char *pid, *longer;
+	unsigned int count, depth;
+	double duration, budget;
+	struct pv_vec only, skip, outputs; /* const char * */
+	const struct pv_format *format;
+	bool python, json, quiet;
+};
+
+struct run {
+	struct trace_options options;
+	struct pv_tracer *tracer;
+	struct pv_interrupt *interrupt;
+	struct pv_outputs outputs;
+	pid_t pid;
+};
+
+static const struct pv_option trace_option_table[] = {
+	{ 'p', "pid", "PID|NAME", "the process", PV_OPTION_TEXT,
+	  offsetof(struct trace_options, pid) },
+	{ 'n', "count", "N", "end after so many executions (20)", PV_OPTION_COUNT,
+	  offsetof(struct trace_options, count) },
+	{ 'd', "duration", "SEC", "end after this time (until Ctrl-C or the target's end)",
+	  PV_OPTION_SECONDS, offsetof(struct trace_options, duration) },
+	{ 0, "duration-over", "TIME", "keep only executions that take longer: 10ms, 2s, 500us",
+	  PV_OPTION_TEXT, offsetof(struct trace_options, longer) },
+	{ 0, "only", "GLOB", "show only calls of functions with such a name or file (repeatable)",
+	  PV_OPTION_LIST, offsetof(struct trace_options, only) },
+	{ 0, "skip", "GLOB", "do not show calls of such functions (repeatable)", PV_OPTION_LIST,
+	  offsetof(struct trace_options, skip) },
+	{ 0, "depth", "N", "levels of calls below FUNCTION (all)", PV_OPTION_COUNT,
+	  offsetof(struct trace_options, depth) },
+	{ 0, "python", NULL, "Python functions (the default)", PV_OPTION_FLAG,
+	  offsetof(struct trace_options, python) },
+	{ 0, "budget", "CPUS", "stop when the probes take more of the target's time (0.5)",
+	  PV_OPTION_SECONDS, offsetof(struct trace_options, budget) },
+	{ 'o', "output", "FILE",
+	  "write to FILE, in the format of its name; repeatable; - is stdout", PV_OPTION_LIST,
+	  offsetof(struct trace_options, outputs) },
+	{ 0, "format", "NAME", "format of all outputs, whatever their names",
+	  PV_OPTION_TRACE_FORMAT, offsetof(struct trace_options, format) },
+	{ 0, "json", NULL, "for machines: the summary as one JSON object", PV_OPTION_FLAG,
+	  offsetof(struct trace_options, json) },
+	{ 'q', "quiet", NULL, "no progress, no hints", PV_OPTION_FLAG,
+	  offsetof(struct trace_options, quiet) },
+	{},
+};
+
+static const struct pv_usage trace_usage = {
+	.command = "trace",
+	.synopsis = "[OPTIONS] -p PID|NAME FUNCTION",
+	.summary =
+		"What happens inside FUNCTION: every Python function that is entered and left "
+		"from the\n"
+		"moment that a thread enters it until it returns, with times.  FUNCTION is\n"
+		"`module.qualname`, `qualname`, or FILE:LINE of the line where it begins.  Every "
+		"Python\n"
+		"call of the process is slowed by about a microsecond meanwhile, one inside by "
+		"some\n"
+		"three; see --budget.",
+	.example = "  sudo pitviper trace -p 4127 app.handle\n"
+		   "  sudo pitviper trace -p gunicorn -n 5 --duration-over 100ms Cursor.execute\n",
+	.options = trace_option_table,
+};
+
+static double now_s(void)
+{
+	return (double)pv_now_ns() / 1e9;
+}
+
+/* "10ms" */
+static struct pv_err *parse_time(const char *text, uint64_t *ns_ret)
+{
+	static const struct {
+		const char *unit;
+		double ns;
+	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 } };
+	double value;
+	char *end;
+
+	if (!text)
+		return NULL;
+	errno = 0;
+	value = strtod(text, &end);
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+		if (errno || end == text || !(value > 0) || value * units[i].ns > 1e15 ||
+		    strcmp(end, units[i].unit) != 0)
+			continue;
+		*ns_ret = (uint64_t)(value * units[i].ns);
+		return NULL;
+	}
+	return pv_err_create(PV_ERR_USAGE,
+			     "--duration-over wants a time with its unit, such as 10ms, not `%s`",
+			     text);
+}
+
+/* How it ended, where that is not what the user wanted. */
+static void say_end(const struct run *run, const struct pv_trace *trace)
+{
+	if (trace->end == PV_TRACE_BUDGET)
+		fprintf(stderr,
+			"pitviper: stopped early: the probes took more than %g CPUs of the "
+			"target's time; what was recorded up to then is kept (see --budget)\n",
+			run->options.budget);
+	else if (trace->end == PV_TRACE_REPLACED)
+		fprintf(stderr, "pitviper: stopped early: the process executes another program\n");
+	else if (trace->end == PV_TRACE_ROOM)
+		fprintf(stderr, "pitviper: stopped early: there are as many calls as are kept\n");
+	if (!trace->executions.n && !run->options.quiet)
+		fprintf(stderr, "pitviper: %s was not called in %.1f s\n",
+			pv_tracer_facts(run->tracer).function,
+			(double)trace->profile->duration_ns / 1e9);
+}
+
+/* Files are written whatever becomes of the summary. */
+static struct pv_err *write_all(struct run *run, const struct pv_trace *trace)
+{
+	bool files = run->outputs.paths.n;
+	FILE *summary = pv_outputs_summary_file(&run->outputs, stdout);
+	struct pv_term term = pv_term_of(stdout);
+	struct pv_err *err = pv_outputs_write_trace(&run->outputs, trace);
+
+	if (err)
+		return err;
+	if (run->options.json)
+		err = pv_trace_summary_json(trace, summary);
+	else if (!files)
+		err = pv_trace_text_write(trace, &term);
+	fflush(summary);
+	return err;
+}
+
+/* What it waits for. */
+static void say_start(const struct run *run)
+{
+	struct pv_tracer_facts facts = pv_tracer_facts(run->tracer);
+
+	if (run->options.quiet || !isatty(STDERR_FILENO))
+		return;
+	fprintf(stderr, "pitviper: waiting for %s in %s (%d), %s; Ctrl-C ends it\n", facts.function,
+		facts.name, (int)run->pid, facts.interpreter);
+}
+
+static struct pv_err *watch(struct run *run)
+{
+	double end_s = run->options.duration ? now_s() + run->options.duration : 1e18;
+	const struct pv_trace *trace;
+	struct pv_err *err = NULL;
+	bool ended = false;
+	siginfo_t by;
+
+	while (!err && !ended && !pv_interrupt_take(run->interrupt, &by)) {
+		double wait_ms = (end_s - now_s()) * 1000;
+
+		if (wait_ms <= 0)
+			break;
+		wait_ms = wait_ms > STEP_MS ? STEP_MS : wait_ms;
+		err = pv_tracer_step(run->tracer, (int)wait_ms + 1, pv_interrupt_fd(run->interrupt),
+				     &ended);
+	}
+	if (!err)
+		err = pv_tracer_finish(run->tracer, &trace);
+	if (err)
+		return err;
+	say_end(run, trace);
+	return write_all(run, trace);
+}
+
+static struct pv_err *run_trace(struct run *run, const struct pv_tracer_options *options)
+{
+	struct pv_err *err = pv_interrupt_create(&run->interrupt);
+
+	/* an output that nobody reads any more is an error of the write */
+	signal(SIGPIPE, SIG_IGN);
+	if (!err)
+		err = pv_outputs_add_all(&run->outputs, &run->options.outputs, run->options.format);
+	if (!err)
+		err = pv_tracer_create(options, &run->tracer);
+	if (!err)
+		say_start(run);
+	if (!err)
+		err = watch(run);
+	pv_tracer_destroy(run->tracer);
+	pv_interrupt_destroy(run->interrupt);
+	return err;
+}
+
+static struct pv_err *check(const struct trace_options *options, int operands, pid_t *pid_ret)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec pids = PV_VEC(pid_t);
+	struct pv_err *err;
+
+	if (!options->pid || operands != 1)
+		return pv_err_create(PV_ERR_USAGE,
+				     "trace wants a process (-p) and the name of one function; see "
+				     "`pitviper trace --help`");
+	err = pv_resolve(options->pid, true, &pids);
+	if (!err)
+		*pid_ret = *(pid_t *)pv_vec_at(&pids, 0);
+	return err;
+}
+
+static struct pv_err *run(int argc, char **argv, int *status_ret)
+{
+	struct run run = {
+		.options = {
+			.budget = 0.5,
+			.count = COUNT,
+			.only = PV_VEC(const char *),
+			.skip = PV_VEC(const char *),
+			.outputs = PV_VEC(const char *),
+		},
+	};
+	struct pv_tracer_options options = { .pid = 0 };
+	struct pv_err *err;
+	bool help = false;
+	int first;
+
+	(void)status_ret;
+	pv_outputs_init_traces(&run.outputs);
+	err = pv_options_parse(&trace_usage, argc, argv, &run.options, &first, &help);
+	if (!err && !help)
+		err = check(&run.options, argc - first, &options.pid);
+	if (!err && !help)
+		err = parse_time(run.options.longer, &options.longer_ns);
+	if (!err && !help) {
+		run.pid = options.pid;
+		options.function = argv[first];
+		options.count = run.options.count;
+		options.depth = run.options.depth;
+		options.only = &run.options.only;
+		options.skip = &run.options.skip;
+		options.budget = run.options.budget;
+		err = run_trace(&run, &options);
+	}
+	pv_outputs_deinit(&run.outputs);
+	pv_vec_deinit(&run.options.outputs);
+	pv_vec_deinit(&run.options.only);
+	pv_vec_deinit(&run.options.skip);
+	return err;
+}
+
+const struct pv_command pv_command_trace = {
+	.name = "trace",
+	.summary = "what happens inside one call of a function? each call in it, with times",
+	.usage = &trace_usage,
+	.run = run,
+};
