@@ -124,7 +124,7 @@ struct pv_event_code {
 	__u32 size[PV_PIECE_MAX]; /* bytes to expect; PV_PIECE_LOST: not readable */
 	__u8 char_size[2];        /* of FILENAME and NAME: 1, 2, 4; 0: bytes, not text */
 	__u8 linetable_kind;      /* enum pv_linetable_kind */
-	__u8 reserved;
+	__u8 is_task;             /* no code object, but the name of an asyncio task */
 	__u32 reserved2;
 };
 #define PV_PIECE_LOST 0xffffffffU

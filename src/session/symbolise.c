@@ -304,6 +304,12 @@ static bool is_data(const struct pv_symboliser *s, const struct pv_frame_ref *re
 	return object && !object->elf;
 }
 
+/* A task whose name is one too many. */
+static bool is_dropped(const struct pv_symboliser *s, const struct pv_frame_ref *ref)
+{
+	return ref->kind == PV_REF_TASK && !pv_codes_keeps_task(s->codes, ref->value);
+}
+
 /* "task NAME"; the name came as that of a code object. */
 static struct pv_err *task_loc(struct pv_symboliser *s, const struct pv_frame_ref *ref,
 			       bool *known_ret, uint32_t *ret)
@@ -313,6 +319,10 @@ static struct pv_err *task_loc(struct pv_symboliser *s, const struct pv_frame_re
 	struct pv_code_place place = {};
 	struct pv_err *err;
 
+	if (is_dropped(s, ref)) {
+		s->profile->losses.count[PV_LOSS_TASK_NAME]++;
+		return add_loc(s, PV_LOC_LABEL, pv_label_text(PV_LABEL_TASK_DROPPED), 0, ret);
+	}
 	*known_ret = pv_codes_place(s->codes, ref->value, 0, &place) && place.qualname;
 	if (!*known_ret)
 		return add_loc(s, PV_LOC_LABEL, pv_label_text(PV_LABEL_TASK_UNREAD), 0, ret);
@@ -377,7 +387,7 @@ static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_r
 		break;
 	}
 	/* not kept: what is not known yet, and addresses that may mean something else later */
-	if (err || !*known_ret || ref->kind == PV_REF_RAW || is_data(s, ref))
+	if (err || !*known_ret || ref->kind == PV_REF_RAW || is_data(s, ref) || is_dropped(s, ref))
 		return err;
 	if (s->locs.n >= LOCS_MAX) {
 		pv_map_deinit(&s->locs);
@@ -404,7 +414,7 @@ bool pv_symboliser_ready(struct pv_symboliser *s, const struct pv_merged *merged
 		uint64_t found;
 
 		if ((ref->kind != PV_REF_PYTHON && ref->kind != PV_REF_TASK) ||
-		    pv_map_get(&s->locs, ref_key(ref), &found))
+		    is_dropped(s, ref) || pv_map_get(&s->locs, ref_key(ref), &found))
 			continue;
 		if (!pv_codes_place(s->codes, ref->value, ref->detail, &place) ||
 		    !place_whole(&place) || (ref->kind == PV_REF_PYTHON && !place.line))

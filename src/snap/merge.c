@@ -50,6 +50,7 @@ const char *pv_label_text(enum pv_label label)
 		[PV_LABEL_TASK_UNREAD] = "task [unknown]",
 		[PV_LABEL_TASK_SEVERAL] = "several tasks",
 		[PV_LABEL_TASK_MORE] = "more tasks",
+		[PV_LABEL_TASK_DROPPED] = "task [not kept]",
 	};
 
 	return label < PV_LABEL_MAX ? texts[label] : "[unknown]";

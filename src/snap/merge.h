@@ -47,6 +47,7 @@ enum pv_label {
 	PV_LABEL_TASK_UNREAD,
 	PV_LABEL_TASK_SEVERAL, /* more than one task waits for the next one */
 	PV_LABEL_TASK_MORE,    /* the chain of those that wait goes on */
+	PV_LABEL_TASK_DROPPED, /* its name is not kept: there are too many */
 	PV_LABEL_MAX,
 };
 

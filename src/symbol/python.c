@@ -55,6 +55,8 @@ struct pv_codes {
 	struct pv_map by_pid;     /* pid -> index + 1 of its last one */
 	struct pv_vec codes;      /* struct code */
 	uint32_t free_first;      /* index + 1 of a forgotten one, 0: none */
+	uint32_t n_tasks;         /* names of tasks, those of ended processes among them */
+	bool tasks_dropped;       /* there were more */
 	struct pv_strings *texts; /* names, files and line tables: most come many times */
 	struct pv_str scratch;
 };
@@ -320,6 +322,13 @@ struct pv_err *pv_codes_add(struct pv_codes *codes, const struct pv_event_code *
 	struct code *code = codes_find(codes, event->key);
 	struct pv_err *err = NULL;
 
+	if (!code && event->is_task) {
+		if (codes->n_tasks == PV_TASK_NAMES_MAX) {
+			codes->tasks_dropped = true;
+			return NULL;
+		}
+		codes->n_tasks++;
+	}
 	if (!code)
 		err = code_create(codes, event, &code);
 	if (err)
@@ -330,6 +339,11 @@ struct pv_err *pv_codes_add(struct pv_codes *codes, const struct pv_event_code *
 			return err;
 	}
 	return NULL;
+}
+
+bool pv_codes_keeps_task(const struct pv_codes *codes, uint64_t key)
+{
+	return !codes->tasks_dropped || codes_find(codes, key);
 }
 
 static struct pv_err *part_allocate(struct code_part *part)

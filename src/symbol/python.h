@@ -31,6 +31,13 @@ struct pv_err *pv_codes_add_piece(struct pv_codes *codes, const struct pv_event_
 bool pv_codes_take(struct pv_codes *codes, const struct pv_event *event, size_t size,
 		   struct pv_err **err_ret);
 
+/*
+ * Names of tasks are kept up to this many over all processes, since a program may give each of
+ * its tasks a name of its own, and asyncio does.  False: this key is of one that was left out.
+ */
+enum { PV_TASK_NAMES_MAX = 1 << 16 };
+bool pv_codes_keeps_task(const struct pv_codes *codes, uint64_t key);
+
 /* Forgets the code objects of a process that has ended; their keys never come again. */
 void pv_codes_forget(struct pv_codes *codes, uint32_t pid);
 

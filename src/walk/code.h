@@ -415,7 +415,7 @@ static inline long pv_code_copy_begin(struct pv_ctx *c)
 	code->generation = w->sample.generation;
 	code->firstlineno = PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->co_firstlineno);
 	code->linetable_kind = py->linetable_kind;
-	code->reserved = 0;
+	code->is_task = 0;
 	code->reserved2 = 0;
 	pv_code_string(c, PV_PIECE_FILENAME, pv_code_pointer(w, py->co_filename));
 	pv_code_string(c, PV_PIECE_NAME, pv_code_pointer(w, pv_code_name_offset(py)));

@@ -167,7 +167,7 @@ static inline void pv_tasks_emit(struct pv_ctx *c, __u64 key, __u64 address, __u
 	code->generation = w->sample.generation;
 	code->firstlineno = 0;
 	code->linetable_kind = c->proc->py.linetable_kind;
-	code->reserved = 0;
+	code->is_task = 1;
 	code->reserved2 = 0;
 	code->size[PV_PIECE_FILENAME] = 0;
 	code->size[PV_PIECE_NAME] = n;

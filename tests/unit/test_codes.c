@@ -71,6 +71,45 @@ static void text_expect(const char *got, size_t n, const char *expected, size_t 
 	ck_assert_int_eq(got[n], '\0');
 }
 
+/* Each task may have a name of its own: so many are kept, the first ones, and no others. */
+START_TEST(names_of_tasks_have_a_limit)
+{
+	struct pv_code_place ret = { 0 };
+	struct pv_codes *codes;
+	char name[16];
+
+	ok(pv_codes_create(&codes));
+	for (uint32_t i = 0; i < PV_TASK_NAMES_MAX + 3; i++) {
+		size_t n = (size_t)snprintf(name, sizeof(name), "Task-%u", i);
+		struct pv_event_code event = code_event(1000 + i, 0, (uint32_t)n, 0);
+
+		ck_assert(pv_codes_keeps_task(codes, 1000 + i) == (i <= PV_TASK_NAMES_MAX));
+		event.is_task = 1;
+		event.pid = i % 2;
+		ok(pv_codes_add(codes, &event));
+		piece(codes, 1000 + i, PV_PIECE_NAME, 0, name, n);
+		ck_assert(pv_codes_keeps_task(codes, 1000 + i) == (i < PV_TASK_NAMES_MAX));
+	}
+	ck_assert_str_eq(place(codes, 1000, 0).qualname, "Task-0");
+	ck_assert_str_eq(place(codes, 999 + PV_TASK_NAMES_MAX, 0).qualname, "Task-65535");
+	ck_assert(!pv_codes_place(codes, 1000 + PV_TASK_NAMES_MAX, 0, &ret));
+	/* one that is known may come again, and so may code objects */
+	struct pv_event_code again = code_event(1000, 0, 6, 0), code = code_event(1, 1, 1, 0);
+
+	again.is_task = 1;
+	ok(pv_codes_add(codes, &again));
+	ck_assert_str_eq(place(codes, 1000, 0).qualname, "Task-0");
+	ok(pv_codes_add(codes, &code));
+	ck_assert(pv_codes_place(codes, 1, 0, &ret));
+	/* those of processes that are gone count: their names are in the profile */
+	pv_codes_forget(codes, 0);
+	again.key = 7;
+	ok(pv_codes_add(codes, &again));
+	ck_assert(!pv_codes_place(codes, 7, 0, &ret));
+	pv_codes_destroy(codes);
+}
+END_TEST
+
 /* What one process had is gone, half-arrived parts too; others' stays; the memory is used again. */
 START_TEST(forget_a_process)
 {
@@ -386,6 +425,7 @@ int main(void)
 
 	tcase_add_test(tcase, whole_code_in_any_order);
 	tcase_add_test(tcase, forget_a_process);
+	tcase_add_test(tcase, names_of_tasks_have_a_limit);
 	tcase_add_test(tcase, characters_of_each_width);
 	tcase_add_test(tcase, long_strings_in_many_pieces);
 	tcase_add_test(tcase, second_first_sight);
