@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "cmd/command.h"
 #include "cmd/options.h"
@@ -153,6 +156,84 @@ static bool is_known(const struct report *report)
 	return false;
 }
 
+enum { NAMES_MAX = 20 }; /* of processes or threads in a message */
+
+/* A name that is the target's. */
+static struct pv_err *append_name(const struct pv_profile *profile, uint32_t name,
+				  struct pv_str *text)
+{
+	return pv_text_append(text, pv_strings_get(profile->strings, name),
+			      pv_strings_length(profile->strings, name));
+}
+
+/* "11 (app.py), 21 (sleep)": which there are, each once. */
+static struct pv_err *list_processes(const struct pv_profile *profile, struct pv_str *text)
+{
+	PV_CLEANUP(pv_map_deinit) struct pv_map seen = {};
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < profile->processes.n; i++) {
+		const struct pv_profile_process *process = pv_vec_at(&profile->processes, i);
+		uint32_t name = process->title ? process->title : process->name;
+		uint64_t before;
+
+		if (pv_map_get(&seen, process->pid, &before))
+			continue;
+		if (seen.n == NAMES_MAX)
+			return pv_str_appendf(text, " ...");
+		err = pv_map_set(&seen, process->pid, 1);
+		if (!err)
+			err = pv_str_appendf(text, "%s%u (", seen.n > 1 ? ", " : "", process->pid);
+		if (!err)
+			err = append_name(profile, name, text);
+		if (!err)
+			err = pv_str_appendf(text, ")");
+	}
+	return err;
+}
+
+/* "11 (python3), 12 (pool)": those of one process, or of all. */
+static struct pv_err *list_threads(const struct pv_profile *profile, uint32_t pid,
+				   struct pv_str *text)
+{
+	struct pv_err *err = NULL;
+	unsigned int n = 0;
+
+	for (size_t i = 0; !err && i < profile->threads.n; i++) {
+		const struct pv_profile_thread *thread = pv_vec_at(&profile->threads, i);
+
+		if (pid && thread->pid != pid)
+			continue;
+		if (n++ == NAMES_MAX)
+			return pv_str_appendf(text, " ...");
+		err = pv_str_appendf(text, "%s%u (", n > 1 ? ", " : "", thread->tid);
+		if (!err)
+			err = append_name(profile, thread->name, text);
+		if (!err)
+			err = pv_str_appendf(text, ")");
+	}
+	return err;
+}
+
+/* Nothing is left: why, and what is there. */
+static struct pv_err *refuse_filter(const struct report *report,
+				    const struct pv_thread_filter *filter)
+{
+	const char *what = filter->thread ? "thread" : "process";
+	PV_CLEANUP(pv_str_deinit) struct pv_str there = {};
+	struct pv_err *err;
+
+	if (is_known(report))
+		return pv_err_create(PV_ERR_FAILED, "the %s has no samples in %s", what,
+				     report->path);
+	err = filter->thread ? list_threads(report->profile, filter->pid, &there)
+			     : list_processes(report->profile, &there);
+	if (err)
+		return err;
+	return pv_err_create(PV_ERR_FAILED, "there is no such %s in %s%s%s", what, report->path,
+			     there.n ? "; there are " : "", pv_str_text(&there));
+}
+
 /* --thread and --process; what is told of the whole process does not hold for them. */
 static struct pv_err *keep_threads(struct report *report)
 {
@@ -167,12 +248,8 @@ static struct pv_err *keep_threads(struct report *report)
 	err = pv_profile_keep_threads(profile, &filter, &n_threads);
 	if (err)
 		return err;
-	if (!n_threads && is_known(report))
-		return pv_err_create(PV_ERR_FAILED, "the %s has no samples in %s",
-				     filter.thread ? "thread" : "process", report->path);
 	if (!n_threads)
-		return pv_err_create(PV_ERR_FAILED, "there is no such %s in %s",
-				     filter.thread ? "thread" : "process", report->path);
+		return refuse_filter(report, &filter);
 	pv_profile_forget_totals(profile);
 	if (filter.pid)
 		err = pv_profile_add_note(profile, "only samples of process %u are shown",

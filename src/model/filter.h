@@ -16,9 +16,10 @@ struct pv_thread_filter {
 };
 
 /*
- * Takes the samples and ticks of all other threads away; what stays is counted
- * anew by thread and process.  n_ret: threads that the filter let pass.  Nothing
- * may be added to the profile after this.
+ * Makes it a profile of these threads alone: what others have run, their names, paths and
+ * sources are no longer in it.  What is left is counted anew by thread and process; ids and
+ * indices are others.  n_ret: threads that the filter let pass; 0: nothing is changed.  No
+ * samples may be added to the profile after this.
  */
 struct pv_err *pv_profile_keep_threads(struct pv_profile *profile,
 				       const struct pv_thread_filter *filter, size_t *n_ret);

@@ -66,7 +66,9 @@ def check_errors():
     pathlib.Path("recipe").write_text(recipe)
     pathlib.Path("idle.pvr").write_bytes(subprocess.run([WRITE, "pvr"], stdin=open("recipe"), stdout=subprocess.PIPE, check=True).stdout)
     fails("a process that slept", 1, "the process has no samples in idle.pvr", "--process", 21, "idle.pvr")
-    fails("no process beside it", 1, "there is no such process in idle.pvr", "--process", 22, "idle.pvr")
+    fails("no process beside it", 1, "there is no such process in idle.pvr; there are 11 (app.py), 21 (sleep)", "--process", 22, "idle.pvr")
+    fails("no thread beside it", 1, "there is no such thread in idle.pvr; there are 11 (main)", "--thread", "mein", "idle.pvr")
+    fails("no thread of that process", 1, "there is no such thread in idle.pvr", "--process", 21, "--thread", "main", "idle.pvr")
     fails("a process that is no number", 2, "`x` is not a process id", "--process", "x", "x.pvr")
     check("an output of a failed report does not appear", not os.path.exists("y"))
     pathlib.Path("secret").write_bytes(b"x")
@@ -133,6 +135,9 @@ def check_parts():
           got.totals["complete"] == got.total and got.totals["with_python"] == got.total)
     check("--thread TID", counts(part("--thread", "4010")) == wanted(lambda s, t: t.tid == 4010))
     check("--process", counts(part("--process", "4001")) == wanted(lambda s, t: whole.processes[t.process].pid == 4001))
+    got = part("--process", "4001")
+    check("--process: no other process or thread is in the part", {p.pid for p in got.processes} == {4001} and
+          {t.tid for t in got.threads} == {t.tid for t in whole.threads if whole.processes[t.process].pid == 4001})
     got = part("--from", "15", "--to", "30.5")
     check("--from, --to: samples", sorted(c[1:] for c in counts(got)) ==
           sorted(c[1:] for c in wanted(lambda s, t: 15e9 <= s.time < 30.5e9)))
