@@ -10,7 +10,8 @@
 #include "run.h"
 
 enum {
-	BEGIN_READS = 8, /* of a sample: thread state, its key, interpreters, holder of the GIL */
+	BEGIN_READS = 8,  /* of a sample: thread state, its key, interpreters, holder of the GIL */
+	TASKS_READS = 16, /* of --tasks: those that run, each its coroutine and name */
 	INTERPS_READS = 12, /* of the lists of the few thread states that those fixtures have */
 	LIST_READS = 24,    /* 2.7, of a thread that waits: one a thread state of the process */
 	MOST_FRAMES = 2 * PV_PYTHON_FRAMES_MAX,
@@ -121,7 +122,8 @@ START_TEST(no_more_reads_than_things)
 				    (serial ? 1 : 3) * all.codes + (serial ? 0 : 4) +
 				    (all.py.co_tlbc != PV_OFF_NONE ? 2 : 0) * all.codes +
 				    (all.py.own_kind == PV_OWN_LIST ? LIST_READS : 0) +
-				    (strstr(names[i], "interp") ? INTERPS_READS : 0);
+				    (strstr(names[i], "interp") ? INTERPS_READS : 0) +
+				    (strstr(names[i], "task") ? TASKS_READS : 0);
 
 		/* the native half goes another way there if it does not know of Python */
 		if (strstr(names[i], "torn") || strstr(names[i], "inlined") ||
