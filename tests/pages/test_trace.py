@@ -462,11 +462,14 @@ def test_what_keys_lead_to_is_in_sight(page):
     deep = HEAD + "execution 1 4131\n" + "".join(f"{i} 6 {1000 + i} {2000 - i}\n" for i in range(80))
     open_page(page, deep)
     press(page, *[Keys.ARROW_DOWN] * 60)
-    _, top, _, scrolled = box(page)
     height = page.js("return document.getElementById('timeline').clientHeight")
-    y = TOP + 60 * ROW - scrolled
-    assert picked(page)[1] == "after 0.000 ms of #1" and RULER <= y <= height - ROW and scrolled > 0
+    row = 60
+    assert RULER <= TOP + row * ROW - box(page)[3] <= height - ROW and box(page)[3] > 0
     assert "rows above" in page.text(".more.above") and "rows below" in page.text(".more.below")
+    for _ in range(50):  # and not below the scale
+        press(page, Keys.ARROW_UP)
+        row -= 1
+        assert RULER <= TOP + row * ROW - box(page)[3] <= height - ROW, row
     # in time, too
     open_page(page, x=0, **{"from": 0, "to": 10000})
     press(page, Keys.ARROW_DOWN, Keys.ARROW_RIGHT)
