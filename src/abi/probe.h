@@ -53,6 +53,7 @@ struct pv_probe_python {
 struct pv_probe_layout {
 	__u16 fr_code, fr_previous, fr_instr, fr_owner;
 	__u16 co_filename, co_name, ts_frame;
+	__u16 co_version; /* 3.12+; 0: there is none */
 	__u8 owner_boundary, code_tag_mask, owner_generator;
 	__u32 keyed_by_caller;    /* <= 3.10 */
 	__u16 cf_current_frame;   /* 3.11: ts_frame is of the _PyCFrame */

@@ -12,6 +12,7 @@
 enum {
 	PV_TRACE_TRIGGERS_MAX = 1024,
 	PV_TRACE_INSIDE_MAX = 65536,
+	PV_TRACE_CODES_MAX = 16384,
 	PV_TRACE_RUNS_MAX = 64, /* power of two, executions at once */
 	/* power of two: frames that may be between a call and the one inside that led to it */
 	PV_TRACE_CLIMB = 4,
@@ -20,6 +21,13 @@ enum {
 /* The code objects of the function that is asked for. */
 struct pv_trace_trigger {
 	__u64 file_at, name_at; /* co_filename, co_name: another code object has others */
+};
+
+/* A code object whose key is known; version: its serial number, see walk/code.h. */
+struct pv_trace_code {
+	__u64 key;
+	__u32 version;
+	__u32 pad;
 };
 
 /* A frame whose call is being recorded. */
@@ -41,6 +49,7 @@ struct pv_trace_run {
 	__u32 last;     /* the number of the last one that was recorded here */
 	__u32 tid;
 	__u32 sequence; /* events so far, with those that were lost */
+	__u64 spent_ns; /* see pv_trace_state */
 };
 
 /* In memory that both sides have. */

@@ -53,6 +53,14 @@ struct {
 	__type(value, __u64);
 } callees SEC(".maps");
 
+/* From 3.12 on: the keys of code objects that were met, by their address. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PV_TRACE_CODES_MAX);
+	__type(key, __u64);
+	__type(value, struct pv_trace_code);
+} keys SEC(".maps");
+
 /* How many executions are under way in a thread. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -73,6 +81,7 @@ struct {
 struct call {
 	__u64 frame, code, previous;
 	__u64 pc, sp, bp; /* for the stack */
+	__u64 start_ns;   /* of the hit */
 	__u32 tid, flags;
 };
 
@@ -130,7 +139,6 @@ static inline void release(__u32 index)
 static inline void begin_scratch(struct pv_ctx *c, __u32 tid)
 {
 	pv_walk_begin(c->w);
-	c->w->sample.time_ns = bpf_ktime_get_ns();
 	c->w->sample.pid = probe.tgid;
 	c->w->sample.tid = tid;
 	c->w->sample.generation = PV_GENERATION_FIRST;
@@ -179,6 +187,7 @@ __noinline int send_stack(__u64 pc, __u64 sp, __u64 bp, __u32 tid)
 	c.w = claim(&index);
 	if (c.w && c.proc) {
 		begin_scratch(&c, tid);
+		c.w->sample.time_ns = bpf_ktime_get_ns();
 		c.w->pc = pc;
 		c.w->sp = sp;
 		c.w->bp = bp;
@@ -192,21 +201,26 @@ __noinline int send_stack(__u64 pc, __u64 sp, __u64 bp, __u32 tid)
 	return 0;
 }
 
-/* now_ns 0: the time when all else is done, so that our own is not the function's. */
-static inline void send(struct pv_trace_run *run, __u32 index, const struct pv_trace_inside *call,
-			__u64 frame, __u64 code, __u64 key, __u32 flags, __u64 now_ns)
+/*
+ * now_ns 0: the time when all else is done, so that our own is not the function's.  The time
+ * that was sent is returned, 0: none was.
+ */
+static inline __u64 send(struct pv_trace_run *run, __u32 index, const struct pv_trace_inside *call,
+			 __u64 frame, __u64 code, __u64 key, __u32 flags, __u64 now_ns)
 {
 	__u32 sequence = run->sequence++;
 	struct pv_event_call *event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
 	const __u32 last = PV_CALL_EVENT_ROOT | PV_CALL_EVENT_END;
+	__u64 wake = BPF_RB_NO_WAKEUP;
 
 	/* user space sees it by the number that is missing */
 	if (!event)
-		return;
+		return now_ns;
+	now_ns = now_ns ? now_ns : bpf_ktime_get_ns();
 	event->hdr.type = PV_EVENT_CALL;
 	event->hdr.reserved = 0;
 	event->hdr.size = sizeof(*event);
-	event->time_ns = now_ns ? now_ns : bpf_ktime_get_ns();
+	event->time_ns = now_ns;
 	event->off_ns = off_cpu(run->tid);
 	event->frame = frame;
 	event->caller = call->caller;
@@ -217,23 +231,45 @@ static inline void send(struct pv_trace_run *run, __u32 index, const struct pv_t
 	event->tid = run->tid;
 	event->run = index;
 	event->flags = flags;
-	bpf_ringbuf_submit(event, (flags & last) == last ? BPF_RB_FORCE_WAKEUP : pv_ring_flags());
+	/* how full the ring is need not be asked each time */
+	if ((flags & last) == last)
+		wake = BPF_RB_FORCE_WAKEUP;
+	else if (!(sequence & 63))
+		wake = pv_ring_flags();
+	bpf_ringbuf_submit(event, wake);
+	return now_ns;
 }
 
 /* What a hit cost that is more than one that is not wanted does. */
-static inline void spend(__u64 start_ns)
+static inline void spend(struct pv_trace_run *run, __u64 start_ns, __u64 end_ns)
 {
-	__u64 ns = bpf_ktime_get_ns() - start_ns;
+	run->spent_ns += end_ns - start_ns;
+	probe_state.debt_ns += end_ns - start_ns;
+}
 
-	__sync_fetch_and_add(&trace_state.spent_ns, ns);
-	__sync_fetch_and_add(&probe_state.debt_ns, ns);
+/* The key of a code object whose serial number was met at that address before. */
+static inline __u64 find_key(__u64 code, __u32 tid)
+{
+	struct pv_trace_code *known, met = {};
+
+	if (!probe.layout.co_version)
+		return key_of(code, tid);
+	bpf_probe_read_user(&met.version, 4, (const void *)(code + probe.layout.co_version));
+	known = bpf_map_lookup_elem(&keys, &code);
+	/* 0: there were too many to have numbers */
+	if (known && known->version == met.version && met.version)
+		return known->key;
+	met.key = key_of(code, tid);
+	if (met.key)
+		bpf_map_update_elem(&keys, &code, &met, BPF_ANY);
+	return met.key;
 }
 
 /* A call joins an execution; false: there is no room for it. */
 static inline bool join(struct pv_trace_run *run, __u32 index, const struct call *call,
 			struct pv_trace_inside *as)
 {
-	__u64 key = pv_caller_key(as->previous, call->tid);
+	__u64 key = pv_caller_key(as->previous, call->tid), end_ns;
 
 	if (bpf_map_update_elem(&inside, &call->frame, as, BPF_ANY) ||
 	    (with_callees() && bpf_map_update_elem(&callees, &key, &call->frame, BPF_ANY))) {
@@ -242,9 +278,12 @@ static inline bool join(struct pv_trace_run *run, __u32 index, const struct call
 		return false;
 	}
 	run->begun = call->frame;
-	if (!depth_max || as->depth <= depth_max)
-		send(run, index, as, call->frame, call->code, key_of(call->code, call->tid),
-		     call->flags, 0);
+	if (!depth_max || as->depth <= depth_max) {
+		key = find_key(call->code, call->tid);
+		end_ns = send(run, index, as, call->frame, call->code, key, call->flags, 0);
+		if (end_ns)
+			spend(run, call->start_ns, end_ns);
+	}
 	return true;
 }
 
@@ -366,7 +405,11 @@ static inline struct pv_trace_inside *climb(__u64 frame, __u32 tid, struct climb
 static inline void join_missed(struct pv_trace_run *run, const struct climb *path,
 			       struct pv_trace_inside *as, __u32 tid)
 {
-	struct call call = { .tid = tid, .flags = PV_CALL_EVENT_UNBEGUN };
+	struct call call = {
+		.tid = tid,
+		.flags = PV_CALL_EVENT_UNBEGUN,
+		.start_ns = bpf_ktime_get_ns(),
+	};
 	__u32 i;
 
 	for (i = 0; i < PV_TRACE_CLIMB && i < path->n_missed; i++) {
@@ -379,7 +422,7 @@ static inline void join_missed(struct pv_trace_run *run, const struct climb *pat
 	}
 }
 
-/* RESUME is executed again where it has just been changed into another kind of it. */
+/* The same of an execution's first call. */
 static inline bool is_begun(__u64 frame, __u32 tid)
 {
 	struct pv_trace_inside *call = find_inside(frame, tid);
@@ -393,7 +436,8 @@ static inline void join_inside(struct pv_trace_inside *caller, const struct clim
 	struct pv_trace_inside as = *caller;
 	struct pv_trace_run *run = run_at(as.run);
 
-	if (is_begun(call->frame, call->tid))
+	/* RESUME is executed again where it has just been changed into another kind of it */
+	if (run->begun == call->frame && !probe.layout.keyed_by_caller)
 		return;
 	as.depth = caller->depth + 1;
 	as.caller = path->top;
@@ -431,6 +475,7 @@ static inline void add_busy(__u32 tid, __s32 n)
 
 static inline void end_run(struct pv_trace_run *run, __u32 tid)
 {
+	__sync_fetch_and_add(&trace_state.spent_ns, run->spent_ns);
 	run->ended_ns = bpf_ktime_get_ns();
 	run->number = 0;
 	add_busy(tid, -1);
@@ -455,6 +500,7 @@ static inline void begin_run(struct call *call)
 	run->root = call->frame;
 	run->tid = call->tid;
 	run->sequence = 0;
+	run->spent_ns = 0;
 	run->last = as.number;
 	call->flags |= PV_CALL_EVENT_ROOT;
 	add_busy(call->tid, 1);
@@ -483,14 +529,13 @@ static __noinline int enter(struct call *call)
 {
 	struct pv_trace_inside *caller = NULL;
 	struct climb path;
-	__u64 start_ns;
 	bool trigger;
 
 	call->code = code_of(call->frame);
 	trigger = is_trigger(call->code);
 	if (!trigger && !trace_state.open)
 		return 0;
-	start_ns = bpf_ktime_get_ns();
+	call->start_ns = bpf_ktime_get_ns();
 	if (!call->previous)
 		call->previous = read_u64(call->frame + probe.layout.fr_previous);
 	if (trace_state.open)
@@ -508,12 +553,11 @@ static __noinline int enter(struct call *call)
 		call->flags |= resumed(call->frame);
 		join_inside(caller, &path, call);
 	}
-	spend(start_ns);
 	return 0;
 }
 
-/* A call ends. */
-__noinline int leave(__u64 frame, __u32 tid, __u32 flags)
+/* A call ends; tstate: of the thread, if it tells whether by an exception.  0: it is not inside. */
+__noinline int leave(__u64 frame, __u32 tid, __u32 flags, __u64 tstate)
 {
 	struct pv_trace_inside *call = find_inside(frame, tid), was;
 	struct pv_trace_run *run;
@@ -528,6 +572,8 @@ __noinline int leave(__u64 frame, __u32 tid, __u32 flags)
 	flags |= PV_CALL_EVENT_END;
 	if (run->root == frame)
 		flags |= PV_CALL_EVENT_ROOT;
+	if (tstate && read_u64(tstate + probe.python.ts_exception))
+		flags |= PV_CALL_EVENT_RAISED;
 	if (!depth_max || was.depth <= depth_max)
 		send(run, was.run, &was, frame, 0, 0, flags, start_ns);
 	if (with_callees()) {
@@ -535,14 +581,14 @@ __noinline int leave(__u64 frame, __u32 tid, __u32 flags)
 		bpf_map_delete_elem(&callees, &key);
 	}
 	bpf_map_delete_elem(&inside, &frame);
+	spend(run, start_ns, bpf_ktime_get_ns());
 	if (flags & PV_CALL_EVENT_ROOT)
 		end_run(run, tid);
-	spend(start_ns);
-	return 0;
+	return 1;
 }
 
 /* 3.12 and later: a frame that ends and was not seen to begin, in code of the JIT compiler. */
-static inline void leave_unbegun(__u64 frame, __u32 tid, __u32 flags)
+static inline void leave_unbegun(__u64 frame, __u32 tid, __u64 tstate)
 {
 	struct call call = { .frame = frame, .tid = tid };
 	struct pv_trace_inside *caller;
@@ -561,20 +607,18 @@ static inline void leave_unbegun(__u64 frame, __u32 tid, __u32 flags)
 	if (is_cleanup(call.code) || read_u64(frame + probe.layout.fr_instr) <= start)
 		return;
 	call.flags = PV_CALL_EVENT_UNBEGUN;
+	call.start_ns = bpf_ktime_get_ns();
 	join_inside(caller, &path, &call);
-	leave(frame, tid, flags | PV_CALL_EVENT_UNBEGUN);
+	leave(frame, tid, PV_CALL_EVENT_UNBEGUN, tstate);
 }
 
 static inline void clear(struct pt_regs *ctx, __u64 frame, __u32 tid)
 {
 	__u64 tstate = probe.python.tstate_argument ? get_register(ctx, 7)
 						    : read_u64(probe.layout.tstate_current);
-	__u32 flags = read_u64(tstate + probe.python.ts_exception) ? PV_CALL_EVENT_RAISED : 0;
 
-	if (find_inside(frame, tid))
-		leave(frame, tid, flags);
-	else if (probe.layout.tell_unbegun)
-		leave_unbegun(frame, tid, flags);
+	if (!leave(frame, tid, 0, tstate) && probe.layout.tell_unbegun)
+		leave_unbegun(frame, tid, tstate);
 }
 
 /* Up to 3.10: did eval return for a yield? */
@@ -600,7 +644,7 @@ static inline void leave_by_caller(__u64 caller, __u64 value, __u32 tid)
 	frame = *found;
 	if (value && probe.layout.keyed_by_caller && is_suspended(frame))
 		flags = PV_CALL_EVENT_YIELDED;
-	leave(frame, tid, flags);
+	leave(frame, tid, flags, 0);
 }
 
 /*
@@ -665,10 +709,11 @@ int on_site(struct pt_regs *ctx)
 		return 0;
 	switch (kind) {
 	case PV_PROBE_LEAVE:
-		leave(get_register(ctx, probe.python.frame_register), tid, 0);
+		leave(get_register(ctx, probe.python.frame_register), tid, 0, 0);
 		break;
 	case PV_PROBE_YIELD:
-		leave(get_register(ctx, probe.python.frame_register), tid, PV_CALL_EVENT_YIELDED);
+		leave(get_register(ctx, probe.python.frame_register), tid, PV_CALL_EVENT_YIELDED,
+		      0);
 		break;
 	case PV_PROBE_CLEAR:
 		clear(ctx, get_register(ctx, probe.python.clear_register), tid);

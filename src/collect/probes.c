@@ -87,6 +87,7 @@ static struct pv_probe_layout layout_of(const struct pv_proc *proc)
 		.fr_owner = py->fr_owner,
 		.co_filename = py->co_filename,
 		.co_name = py->co_name,
+		.co_version = py->co_version == PV_OFF_NONE ? 0 : py->co_version,
 		.ts_frame = py->ts_frame,
 		.owner_boundary = py->fr_owner == PV_OFF_NONE ? 0xff : py->owner_boundary,
 		.code_tag_mask = py->code_tag_mask,

@@ -386,6 +386,8 @@ static struct pv_err *fill_totals(struct pv_tracer *tracer, uint64_t end_ns)
 	uint64_t cost_ns = state.spent_ns;
 	struct pv_err *err;
 
+	for (size_t i = 0; i < PV_TRACE_RUNS_MAX; i++)
+		cost_ns += state.runs[i].number ? state.runs[i].spent_ns : 0;
 	pv_probes_prices(tracer->probes, trace->prices_ns);
 	for (int i = 0; i < 2; i++) {
 		trace->hits[i] = probes.hits[i];
