@@ -5,8 +5,8 @@
  *
  * A call is known by where its return address stands on the stack, and by a checksum
  * over the registers that it must leave as they were: stacks that are exchanged (ucontext)
- * lie elsewhere, and of greenlets, which are copied in and out at the same addresses,
- * the registers differ.
+ * lie elsewhere.  Of greenlets, which are copied in and out at the same addresses, the Python
+ * frame differs, which is a part of the checksum if there are any.
  */
 #ifndef PV_ABI_NATIVE_H
 #define PV_ABI_NATIVE_H
@@ -17,6 +17,14 @@ enum {
 	PV_NATIVE_BUCKETS = 8192, /* a power of two */
 	PV_NATIVE_WAYS = 8,       /* a power of two */
 	PV_NATIVE_RETURNS_MAX = 65536,
+};
+
+/* Greenlets: how a thread's Python frame is found, see python/path.h. */
+enum { PV_NATIVE_PATH_MAX = 5 };
+
+struct pv_native_path {
+	__u64 n; /* 0: they cannot be told apart by that */
+	__s64 offsets[PV_NATIVE_PATH_MAX];
 };
 
 /* In the cookie of a native place, above what abi/probe.h has. */

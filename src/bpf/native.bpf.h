@@ -16,6 +16,7 @@
 #include "abi/native.h"
 
 const volatile bool stacks_move; /* greenlets: several stacks at the same addresses */
+const volatile struct pv_native_path frame_path; /* for them */
 
 struct pv_native_counts native_counts; /* in .bss */
 
@@ -60,11 +61,28 @@ static inline void native_drop(struct pv_native_call *call)
 	native_free(call);
 }
 
-/* Those that a callee saves (System V psABI, 3.2.1): the same when it returns. */
-static inline __u64 native_registers(struct pt_regs *ctx)
+/* The frame of the Python function that called; 0: none, or it is not known. */
+static inline __u64 native_frame(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 at = task->thread.fsbase;
+	__u32 i;
+
+	if (!frame_path.n)
+		return 0;
+	for (i = 0; i < PV_NATIVE_PATH_MAX && i < frame_path.n && at; i++)
+		at = read_u64(at + frame_path.offsets[i]);
+	return at;
+}
+
+/*
+ * Those that a callee saves (System V psABI, 3.2.1), and the caller's Python frame: the same
+ * when it returns.
+ */
+static inline __u64 native_registers(struct pt_regs *ctx, __u64 frame)
 {
 	const __u64 prime = 0x9e3779b97f4a7c15;
-	__u64 sum = get_register(ctx, 3);
+	__u64 sum = get_register(ctx, 3) ^ frame << 1;
 
 	sum = (sum ^ sum >> 29) * prime + get_register(ctx, 5);
 	sum = (sum ^ sum >> 29) * prime + get_register(ctx, 12);
@@ -152,7 +170,7 @@ static inline __u64 native_count(const struct pv_native_bucket *bucket, __u64 sp
 struct native_scan {
 	struct pv_native_bucket *bucket;
 	struct pv_native_call *call;
-	__u64 now;
+	__u64 now, frame;
 	__u32 found, tid;
 	bool known;
 };
@@ -175,7 +193,8 @@ static long native_claim_one(__u32 i, struct native_scan *scan)
 			return 0;
 		case NATIVE_OVER:
 			native_drop(one);
-			if (stacks_move)
+			/* a Python frame runs in one greenlet alone */
+			if (stacks_move && !scan->frame)
 				scan->call->flags |= PV_NATIVE_DOUBTFUL;
 		}
 	}
@@ -186,9 +205,14 @@ static long native_claim_one(__u32 i, struct native_scan *scan)
 }
 
 static inline struct pv_native_call *native_search(struct pv_native_bucket *bucket,
-						   struct pv_native_call *call)
+						   struct pv_native_call *call, __u64 frame)
 {
-	struct native_scan scan = { .bucket = bucket, .call = call, .found = PV_NATIVE_WAYS };
+	struct native_scan scan = {
+		.bucket = bucket,
+		.call = call,
+		.frame = frame,
+		.found = PV_NATIVE_WAYS,
+	};
 
 	bpf_loop(PV_NATIVE_WAYS, native_claim_one, &scan, 0);
 	if (scan.known) {
@@ -205,22 +229,22 @@ static inline struct pv_native_call *native_search(struct pv_native_bucket *buck
 
 /* A place for the call; NULL: it is known already, or there is none. */
 static inline struct pv_native_call *native_claim(struct pv_native_bucket *bucket,
-						  struct pv_native_call *call)
+						  struct pv_native_call *call, __u64 frame)
 {
 	struct pv_native_call *first = &bucket->calls[pv_native_way(call->sp, call->registers)];
 
 	if (!native_count(bucket, call->sp) && !first->start_ns &&
 	    !__sync_val_compare_and_swap(&first->start_ns, 0, call->start_ns))
 		return first;
-	return native_search(bucket, call);
+	return native_search(bucket, call, frame);
 }
 
 static inline void native_enter(struct pt_regs *ctx, __u32 tid)
 {
-	__u64 cookie = bpf_get_attach_cookie(ctx);
+	__u64 cookie = bpf_get_attach_cookie(ctx), frame = native_frame();
 	struct pv_native_call call = {
 		.sp = native_sp(ctx, cookie),
-		.registers = native_registers(ctx),
+		.registers = native_registers(ctx, frame),
 		.function = cookie >> PV_NATIVE_FUNCTION_SHIFT & PV_NATIVE_FUNCTION_MASK,
 		.flags = cookie >> PV_NATIVE_FLAGS_SHIFT & (PV_NATIVE_TAILS | PV_NATIVE_LOOPS),
 		.tid = tid,
@@ -239,7 +263,7 @@ static inline void native_enter(struct pt_regs *ctx, __u32 tid)
 	}
 	call.off_ns = off_cpu(tid);
 	call.start_ns = bpf_ktime_get_ns();
-	place = native_claim(bucket, &call);
+	place = native_claim(bucket, &call, frame);
 	if (!place)
 		return;
 	place->registers = call.registers;
@@ -285,10 +309,10 @@ static long native_leave_one(__u32 i, struct native_scan *scan)
 /* A place that calls return to: is it one that we know of?  Often it is another function's. */
 static inline void native_leave(struct pt_regs *ctx, __u32 tid)
 {
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = bpf_ktime_get_ns(), frame = native_frame();
 	struct pv_native_call call = {
 		.sp = native_sp(ctx, bpf_get_attach_cookie(ctx)) - 8,
-		.registers = native_registers(ctx),
+		.registers = native_registers(ctx, frame),
 	};
 	struct native_scan scan = {
 		.bucket = native_bucket(&call),

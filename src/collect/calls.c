@@ -48,6 +48,7 @@ static struct pv_err *load(struct pv_calls *calls, const struct pv_calls_options
 	calls->bpf->rodata->probe = pv_probes_constants(&options->probes);
 	calls->bpf->rodata->split_by = options->by;
 	calls->bpf->rodata->stacks_move = options->stacks_move;
+	calls->bpf->rodata->frame_path = options->frame_path;
 	pv_probes_prepare(calls->bpf->obj);
 	error = latency_bpf__load(calls->bpf);
 	return error ? pv_probes_load_error(error) : NULL;

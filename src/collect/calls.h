@@ -25,7 +25,8 @@ struct pv_calls;
 struct pv_calls_options {
 	struct pv_probes_options probes;
 	enum pv_latency_by by;
-	bool stacks_move; /* greenlets: several stacks at the same addresses */
+	bool stacks_move;                 /* greenlets: several stacks at the same addresses */
+	struct pv_native_path frame_path; /* for them: see python/path.h */
 };
 
 /* Loads the programs and measures what a probe costs here; nothing is attached. */

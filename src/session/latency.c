@@ -22,6 +22,7 @@
 #include "collect/probes.h"
 #include "probe/native.h"
 #include "python/functions.h"
+#include "python/path.h"
 #include "session/natives.h"
 #include "session/probed.h"
 #include "session/returns.h"
@@ -456,12 +457,17 @@ static struct pv_err *prepare(struct pv_latency *latency)
 		},
 		.by = (enum pv_latency_by)latency->options.split,
 	};
+	int64_t frame_path[PV_NATIVE_PATH_MAX] = { 0 };
 	uint64_t start_ns = pv_now_ns();
 	struct pv_err *err = find(latency);
 
 	if (err)
 		return err;
 	options.stacks_move = stacks_move(latency);
+	if (options.stacks_move && latency->probed.image.python.found)
+		options.frame_path.n = pv_python_frame_path(
+			latency->probed.mem, &latency->probed.image.python.proc, frame_path);
+	memcpy(options.frame_path.offsets, frame_path, sizeof(frame_path));
 	if (latency->wanted.list.n > latency->wanted.n_native) {
 		options.probes.python = &latency->probed.image.python;
 		options.probes.sites = &latency->probed.sites;

@@ -29,7 +29,11 @@ static const char first_source[] =
 	"int use(int x) { return internal_name(x); }\n"
 	"__asm__(\".symver old_one,versioned@V1\\n.symver new_one,versioned@@V2\\n\");\n"
 	"int old_one(int x) { return x * 11; }\n"
-	"int new_one(int x) { return x * 13; }\n";
+	"int new_one(int x) { return x * 13; }\n"
+	"static __attribute__((noinline)) int choice(int x) { return x * 19; }\n"
+	"static void *choose(void) { return (void *)choice; }\n"
+	"__attribute__((visibility(\"hidden\"), ifunc(\"choose\"))) int chosen(int x);\n"
+	"int use_chosen(int x) { return chosen(x) + 1; }\n";
 static const char second_source[] =
 	"static __attribute__((noinline)) int twice(int x) { return x + 2; }\n"
 	"int second_a(int x) { return twice(x) * 2; }\n"
@@ -305,6 +309,8 @@ START_TEST(chosen_at_run_time)
 	ck_assert_ptr_nonnull(libc);
 	check_is("libc.so.6:memcpy", dlsym(libc, "memcpy"));
 	check_is("libc:strlen", dlsym(libc, "strlen"));
+	/* nobody else can call it by its name */
+	ck_assert_uint_eq(find_one("libpvfirst:chosen").vaddr, nm("libpvfirst.so.1", "", "choice"));
 	dlclose(libc);
 }
 END_TEST
