@@ -30,7 +30,7 @@ struct pv_watch {
 	__u32 follow;     /* its children are watched, too */
 	__u64 ended_ns;   /* CPU time of all its threads from its birth on; once it is freed */
 	__u32 freed;      /* its first thread is, and so all of it */
-	__u32 pad;
+	__u32 exit_code;  /* once it is freed, as wait() has it: the lowest 7 bits are a signal */
 };
 
 struct pv_program {

@@ -88,6 +88,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	return 0;
 }
 
+enum { PV_SIGNAL_GROUP_EXIT = 4 }; /* include/linux/sched/signal.h: SIGNAL_GROUP_EXIT */
+
 /* The number of a process that is being freed; 0: it is none of ours. */
 static inline __u32 pv_freed_tgid(const struct task_struct *task)
 {
@@ -120,6 +122,10 @@ int BPF_PROG(on_free, struct task_struct *task)
 	if (!watch)
 		return 0;
 	watch->ended_ns = task->signal->sum_sched_runtime;
+	/* as kernel/exit.c, wait_task_zombie(): the first thread may have ended by itself before */
+	watch->exit_code = task->signal->flags & PV_SIGNAL_GROUP_EXIT
+				   ? task->signal->group_exit_code
+				   : task->exit_code;
 	watch->freed = 1;
 	return 0;
 }

@@ -79,12 +79,15 @@ struct sched_entity {
 };
 
 struct signal_struct {
+	unsigned int flags;
+	int group_exit_code;
 	unsigned long long sum_sched_runtime;
 };
 
 struct task_struct {
 	unsigned int __state;
 	unsigned int on_cpu; /* int; narrower in 7.2: libbpf adapts the width of unsigned only */
+	int exit_code;
 	int pid;
 	int tgid;
 	struct sched_entity se;

@@ -278,25 +278,41 @@ static void forward_signal(const struct record *record, pid_t pid)
 		kill(pid, record->stopped_by.si_signo);
 }
 
-/* As a shell does: its status alone would not tell.  Whoever stopped us knows. */
-static struct pv_err *say_signal(const struct record *record, int number)
+static struct pv_err *say_ended(const char *whose, pid_t pid, int number)
 {
-	struct pv_session_facts facts = pv_session_facts(record->session);
 	struct pv_str name PV_CLEANUP(pv_str_deinit) = {};
 	const char *abbreviation = sigabbrev_np(number);
-	struct pv_err *err;
+	struct pv_err *err = pv_text_append(&name, whose, strlen(whose));
 
-	if (!number || number == (int)record->stopped_by.si_signo)
-		return NULL;
-	err = pv_text_append(&name, facts.name, strlen(facts.name));
 	if (err)
 		return err;
-	fprintf(stderr, "pitviper: %s (%d) was ended by ", pv_str_text(&name), facts.pid);
+	fprintf(stderr, "pitviper: %s (%d) was ended by ", pv_str_text(&name), pid);
 	if (abbreviation)
 		fprintf(stderr, "SIG%s\n", abbreviation);
 	else
 		fprintf(stderr, "signal %d\n", number);
 	return NULL;
+}
+
+/* As a shell does: its status alone would not tell.  Whoever stopped us knows. */
+static struct pv_err *say_signal(const struct record *record, int number)
+{
+	struct pv_session_facts facts = pv_session_facts(record->session);
+
+	if (!number || number == (int)record->stopped_by.si_signo)
+		return NULL;
+	return say_ended(facts.name, facts.pid, number);
+}
+
+/* Those of -p that a signal has ended, as far as that is known: then there is no more to see. */
+static struct pv_err *say_killed(const struct record *record)
+{
+	struct pv_session_killed killed;
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && pv_session_killed(record->session, &i, &killed);)
+		err = say_ended(killed.name, killed.pid, killed.signal);
+	return err;
 }
 
 /* pitviper ends as the program does; signals go on to it meanwhile, a second one ends us. */
@@ -476,6 +492,8 @@ static struct pv_err *record_run(struct record *record, int *status_ret)
 	err = finish(record, capture(record));
 	if (options.argv)
 		keep_first(&err, end_program(record, status_ret));
+	else
+		keep_first(&err, say_killed(record));
 	return err;
 }
 

@@ -63,6 +63,17 @@ struct pv_watched *pv_family_get(const struct pv_family *family, pid_t pid)
 	return pv_map_get(&family->by_pid, pid, &value) ? (struct pv_watched *)value : NULL;
 }
 
+struct pv_watched *pv_family_killed(const struct pv_family *family, size_t *i)
+{
+	while (*i < family->all.n) {
+		struct pv_watched *watched = pv_kin_at(family, (*i)++);
+
+		if (watched->named && watched->signal)
+			return watched;
+	}
+	return NULL;
+}
+
 struct pv_watched *pv_family_first(const struct pv_family *family)
 {
 	return pv_kin_at(family, 0);
@@ -93,6 +104,8 @@ bool pv_kin_cpu_ns(const struct pv_family *family, struct pv_watched *watched, u
 		if (!watch.freed && !there)
 			return false;
 		watched->cpu_ns = watch.freed ? watch.ended_ns : ns;
+		if (watch.freed)
+			watched->signal = (int)watch.exit_code & 0x7f;
 	}
 	*ret = watched->cpu_ns > watched->start_cpu_ns ? watched->cpu_ns - watched->start_cpu_ns
 						       : 0;
@@ -266,6 +279,20 @@ struct pv_err *pv_family_attach(struct pv_family *family)
 	return err;
 }
 
+/*
+ * Which signal has ended it, as long as its parent has not been told; else the BPF side says it
+ * a little later, see pv_kin_cpu_ns().  That it still has its number is asked after.
+ */
+static int signal_of(const struct pv_watched *watched)
+{
+	int code;
+
+	if (!pv_process_exit_code(watched->pid, &code) ||
+	    syscall(SYS_pidfd_send_signal, watched->pidfd, 0, NULL, 0))
+		return 0;
+	return code & 0x7f;
+}
+
 struct pv_err *pv_family_ended(struct pv_family *family, bool *ret)
 {
 	struct pv_err *err = NULL;
@@ -280,6 +307,7 @@ struct pv_err *pv_family_ended(struct pv_family *family, bool *ret)
 			continue;
 		if (poll(&poll_fd, 1, 0) > 0) {
 			watched->gone = true;
+			watched->signal = signal_of(watched);
 			err = pv_collect_unwatch(family->parts.collect, watched->pidfd);
 		} else {
 			all = false;

@@ -44,6 +44,9 @@ struct pv_err *pv_family_read(struct pv_family *family);
 /* Hands them, and with `children` all their descendants, to the BPF side. */
 struct pv_err *pv_family_attach(struct pv_family *family);
 
+/* Of those that were named the next one from *i on, from 0, that a signal has ended; or NULL. */
+struct pv_watched *pv_family_killed(const struct pv_family *family, size_t *i);
+
 /* The first that was named. */
 struct pv_watched *pv_family_first(const struct pv_family *family);
 

@@ -779,6 +779,18 @@ struct pv_err *pv_session_wait(struct pv_session *s, int fd, bool *ended_ret)
 	return NULL;
 }
 
+bool pv_session_killed(const struct pv_session *s, size_t *i, struct pv_session_killed *ret)
+{
+	const struct pv_watched *watched = pv_family_killed(s->family, i);
+
+	if (!watched)
+		return false;
+	*ret = (struct pv_session_killed){ .pid = watched->pid,
+					   .name = pv_watched_now(watched)->name,
+					   .signal = watched->signal };
+	return true;
+}
+
 struct pv_err *pv_session_wait_program(struct pv_session *s, int *status_ret, int *signal_ret)
 {
 	return pv_launch_wait(s->launched, status_ret, signal_ret);

@@ -89,6 +89,17 @@ struct pv_err *pv_session_keep(struct pv_session *session, const char *stem, str
 const struct pv_profile *pv_session_profile(const struct pv_session *session);
 struct pv_session_facts pv_session_facts(const struct pv_session *session);
 
+/*
+ * A process that was named and that a signal has ended, as far as that is known: the next one
+ * from *i on, from 0.  False: there is no more.
+ */
+struct pv_session_killed {
+	pid_t pid;
+	const char *name;
+	int signal;
+};
+bool pv_session_killed(const struct pv_session *session, size_t *i, struct pv_session_killed *ret);
+
 /* Samples of which nothing was kept, so far. */
 struct pv_err *pv_session_lost(struct pv_session *session, uint64_t *ret);
 

@@ -48,6 +48,7 @@ struct pv_watched {
 	bool named;             /* asked for, or started by us */
 	int pidfd;              /* of a named one, else -1 */
 	bool gone;              /* the pidfd says so */
+	int signal;             /* once it is gone: which one ended it; 0: none, or not known */
 	uint64_t since_ns;      /* execs later than this are counted by the kernel's side, too */
 	struct pv_vec programs; /* struct pv_program_run, oldest first; never empty */
 	uint32_t n_threads;

@@ -505,3 +505,21 @@ bool pv_process_waited_ns(pid_t pid, uint64_t start_ticks, uint64_t *ret)
 	*ret = facts.waited_ns;
 	return true;
 }
+
+bool pv_process_exit_code(pid_t pid, int *ret)
+{
+	enum { EXIT_CODE = 52, STATE = 3 }; /* fields of stat: proc_pid_stat(5) */
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
+	struct pv_err *err = pv_procfs_read(pid, "stat", &text);
+	const char *at = err ? NULL : strrchr(pv_str_text(&text), ')');
+
+	pv_err_destroy(err);
+	if (!at || at[1] != ' ' || at[2] != 'Z')
+		return false;
+	for (int field = STATE; at && field <= EXIT_CODE; field++)
+		at = strchr(at + 1, ' ');
+	if (!at)
+		return false;
+	*ret = atoi(at);
+	return true;
+}

@@ -60,6 +60,9 @@ bool pv_process_cpu_ns(pid_t pid, uint64_t *ret);
  */
 bool pv_process_waited_ns(pid_t pid, uint64_t start_ticks, uint64_t *ret);
 
+/* How a process ended, as wait() has it, while its parent has not waited for it; else false. */
+bool pv_process_exit_code(pid_t pid, int *ret);
+
 /* The number that it has in its own PID namespace; false: it is gone, or the kernel is older
  * than 4.1. */
 bool pv_process_inner_pid(pid_t pid, pid_t *ret);

@@ -210,6 +210,23 @@ def test_record_program_ends_by_signal(newest, tmp_path):
 	assert os.path.exists(output)
 
 
+@pytest.mark.parametrize("reaped", [False, True])
+def test_record_target_ends_by_signal(newest, spawn, tmp_path, reaped):
+	"""One of -p: told by /proc, or, where its parent has waited for it at once, by the kernel's side."""
+	code = "import os, sys\nprint('READY', flush=True)\nsys.stdin.read()"
+	if reaped:
+		code = ("import os, sys\npid = os.fork()\nif pid:\n\tos.waitpid(pid, 0)\n\tsys.stdin.read()\n"
+			"print('READY', os.getpid(), flush=True)\nsys.stdin.read()")
+	parent = spawn(newest.path, "-c", code, ready=False)
+	line = parent.wait_line(b"READY")
+	pid = int(line.split()[1]) if reaped else parent.pid
+	proc, _output = background(tmp_path, "-p", pid)
+	os.kill(pid, signal.SIGKILL)
+	_out, err = proc.communicate(timeout=60)
+	assert proc.returncode == 0, err
+	assert re.search(r"^pitviper: python\S* \(%d\) was ended by SIGKILL$" % pid, err.decode(), re.M), err
+
+
 def test_record_short_programs(newest, tmp_path):
 	for program, status in ((["/bin/true"], 0), (["/bin/false"], 1), (["/bin/sh", "-c", "exit 200"], 200)):
 		run = live.pitviper("record", "-o", str(tmp_path / "p.folded"), "--", *program)

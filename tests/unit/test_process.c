@@ -161,6 +161,39 @@ START_TEST(threads_and_their_cpu_time)
 }
 END_TEST
 
+/* While nobody has waited for it. */
+START_TEST(how_it_ended)
+{
+	int hold[2], code = -1, status;
+	siginfo_t info;
+
+	ck_assert_int_eq(pipe(hold), 0);
+	for (int sig = 0; sig <= SIGKILL; sig += SIGKILL) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			char byte;
+
+			/* a name that looks like what follows a name */
+			prctl(PR_SET_NAME, "a) Z 1 2 3");
+			if (read(hold[0], &byte, 1) == 1)
+				_exit(3);
+			_exit(4);
+		}
+		ck_assert(!pv_process_exit_code(pid, &code)); /* it runs */
+		if (sig)
+			kill(pid, sig);
+		else
+			ck_assert_int_eq(write(hold[1], "x", 1), 1);
+		ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+		ck_assert(pv_process_exit_code(pid, &code));
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_int_eq(code, status);
+		ck_assert(!pv_process_exit_code(pid, &code));
+	}
+}
+END_TEST
+
 START_TEST(start_time_and_command_line)
 {
 	struct pv_process process = { 0 };
@@ -221,6 +254,7 @@ int main(void)
 	tcase_add_test(tcase, name_with_parentheses_and_newline);
 	tcase_add_test(tcase, kernel_thread);
 	tcase_add_test(tcase, threads_and_their_cpu_time);
+	tcase_add_test(tcase, how_it_ended);
 	tcase_add_test(tcase, start_time_and_command_line);
 	suite_add_tcase(suite, tcase);
 
