@@ -33,6 +33,10 @@ struct sample {
 
 static struct pv_merged merged;
 
+static const struct pv_merge_options anchored, counted = { .counted = true },
+					       no_native = { .no_native = true },
+					       from_root = { .from_root = true };
+
 static inline void ok(struct pv_err *err)
 {
 	ck_assert_msg(!err, "%s", err ? err->message : "");
@@ -119,6 +123,42 @@ static inline void setup(void)
 static inline void teardown(void)
 {
 	pv_vec_deinit(&merged.frames);
+}
+
+/* The collector is object 3, where native() puts its frames. */
+#define COLLECTOR                                                                                  \
+	.collector = {                                                                             \
+		.object = 3,                                                                       \
+		.n = 2,                                                                            \
+		.parts = { { 0x100, 0x180 }, { 0x280, 0x300 } },                                   \
+	}
+
+static const struct pv_merge_options with_gc = { COLLECTOR },
+				     counted_gc = { COLLECTOR, .counted = true },
+				     no_native_gc = { COLLECTOR, .no_native = true },
+				     no_native_counted_gc = { COLLECTOR, .no_native = true,
+							      .counted = true };
+
+static inline void expect_gc(bool gc, bool unknown)
+{
+	ck_assert_int_eq(merged.gc, gc);
+	ck_assert_int_eq(merged.gc_unknown, unknown);
+}
+
+/* Two runs, of two frames and of one, between native frames. */
+static inline struct sample two_runs(uint32_t flags)
+{
+	struct sample s = make(flags);
+
+	python(&s, 1, 0);
+	python(&s, 2, END);
+	python(&s, 3, END);
+	native(&s, 1, PV_NAT_EXACT);
+	native(&s, 2, EVAL);
+	native(&s, 3, 0);
+	native(&s, 4, EVAL);
+	native(&s, 5, 0);
+	return s;
 }
 
 #endif

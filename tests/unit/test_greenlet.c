@@ -6,8 +6,6 @@
 #include "merge_sample.h"
 #include "snap/image.h"
 
-static const struct pv_merge_options anchored, from_root = { .from_root = true };
-
 /* Object 3 exchanges stacks: rootward of it is another greenlet's, which has moved since. */
 START_TEST(greenlets)
 {
