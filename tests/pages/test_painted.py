@@ -5,6 +5,7 @@ Where nothing was painted a canvas is transparent, and a faint box is as transpa
 """
 import colorsys
 import collections
+import re
 
 import pytest
 from test_page import FETCH, RECIPE, TEXT, frame_point, oracle
@@ -249,6 +250,27 @@ def test_the_strip_says_what_it_is_pointed_at(page):
         texts = [t[0] for t in written(page, lambda: page.pointer(("move", tuple(map(round, point)))))]
         n = sum(sums[i] for i in range(at - 3, at + 3))
         assert f"at {at / 10:.{1 if at > 99 else 2}f} s: {n * 0.01 / 0.6:.1f} CPU" in texts, (at, texts)
+
+
+@pytest.mark.parametrize("width", [1280, 1000, 500])
+def test_the_strip_has_all_its_times(page, width):
+    """Up to the last second: no text upon another, none cut off, and what the bars' height means."""
+    page.size(width, 720)
+    open_strip(page, pick=0)
+    page.pointer(("move", (width // 2, 60)))
+    drawn = page.js("""const drawn = [], of = CanvasRenderingContext2D.prototype, real = of.fillText;
+        of.fillText = function (text, x, y) {
+            const width = this.measureText(text).width, from = this.textAlign === 'right' ? x - width : x;
+            if (this.canvas === document.querySelector('#strip canvas')) drawn.push([from, from + width, text]);
+            return real.apply(this, arguments); };
+        dispatchEvent(new Event('resize'));
+        return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => { of.fillText = real; done(drawn); })))""")
+    seconds = [float(text[:-2]) for *_, text in drawn if re.fullmatch(r"[\d.]+ s", text)]
+    assert seconds == pytest.approx([i * seconds[1] for i in range(int(5 / seconds[1] + 1e-9) + 1)]), drawn
+    assert sum("CPU" in text for *_, text in drawn) == 1, drawn
+    drawn.sort()
+    canvas = page.js("return document.querySelector('#strip canvas').getBoundingClientRect().width")
+    assert drawn[0][0] >= 0 and drawn[-1][1] <= canvas and all(a[1] + 4 < b[0] for a, b in zip(drawn, drawn[1:])), drawn
 
 
 def test_each_thread_has_its_times(page):

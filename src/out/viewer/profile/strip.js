@@ -208,24 +208,34 @@ class Strip {
 		context.fillRect(Strip.SIDE, bottom, inner, 1);
 	}
 
+	// Every tick has its line, and its text unless something is pointed at or marked, which is said at the right end.
 	drawAxis(context) {
 		const end = this.profile.duration || this.seconds(this.profile.nSlices);
-		const inner = this.width - 2 * Strip.SIDE;
+		const inner = this.width - 2 * Strip.SIDE, right = this.width - Strip.SIDE;
 		const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
-		const step = steps.find(s => s / end * inner >= 90) || 86400 * Math.ceil(end / 86400 / 8);
-		const shown = !Number.isNaN(this.hover) ? this.readout(this.hover) : this.marked ? '■ ' + Text.cut(this.markName, 40)
-			: 'up to ' + this.most.toFixed(this.most < 0.095 ? 2 : 1) + ' CPU · ' + Text.seconds(end);
+		const step = steps.find(s => s / end * inner >= 170) || 86400 * Math.ceil(end / 86400 / 8);
+		const width = text => context.measureText(text).width;
+		const said = !Number.isNaN(this.hover) ? this.readout(this.hover) : this.marked ? '■ ' + Text.cut(this.markName, 40) : '';
+		const room = said ? right - width(said) - 8 : this.width;
+		let free = 0, before = 0, last = 0; // where a text may begin: behind the last label, the one before it; the last tick
 		context.fillStyle = Theme.colour('dim');
-		for (let i = 0; i * step <= end; i++) {
+		for (let i = 0; i * step <= end * 1.000001; i++) {
 			const x = this.x(i * step * 1e9 / this.profile.capture.slice_ns);
 			const text = i * step >= 600 ? Text.count(i * step / 60) + ' min' : +(i * step).toFixed(1) + ' s';
-			if (x + context.measureText(text).width > this.width - context.measureText(shown).width - 40)
-				break; // what stands at the right end needs the room
-			context.fillText(text, x + 3, 3);
+			const at = x + 3 + width(text) > this.width ? x - 3 - width(text) : x + 3;
 			context.fillRect(Math.round(x), 4, 1, 10);
+			if (at + width(text) > room)
+				continue;
+			context.fillText(text, at, 3);
+			[before, free, last] = [free, at + width(text) + 8, Math.min(x, at)];
 		}
+		const most = 'up to ' + this.most.toFixed(this.most < 0.095 ? 2 : 1) + ' CPU', whole = most + ' · ' + Text.seconds(end);
+		const fits = text => right - width(text) >= free;
 		context.textAlign = 'right';
-		context.fillText(shown, this.width - Strip.SIDE, 3);
+		if (said || fits(whole) || fits(most))
+			context.fillText(said || (fits(whole) ? whole : most), right, 3);
+		else if (last - 5 - width(most) >= before)
+			context.fillText(most, last - 5, 3);
 		context.textAlign = 'left';
 		if (!Number.isNaN(this.hover)) {
 			context.fillStyle = Theme.colour('text');
