@@ -133,7 +133,7 @@ void pv_command_words(const char *cmdline, size_t n, const char *name, struct pv
 	/* a program that sets its title leaves NULs behind it */
 	while (n && !cmdline[n - 1])
 		n--;
-	arguments.end = cmdline + n;
+	arguments.end = n ? cmdline + n : cmdline; /* which may be NULL then */
 	first = next_argument(&arguments, &n_first);
 	if (!first || !n_first)
 		return;

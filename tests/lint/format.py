@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """clang-format, shellcheck and mandoc have nothing to say; with --full neither has clang-tidy.
 
-Input: C files, shell scripts, man pages; for clang-tidy build-clang/compile_commands.json.
+Input: C files, shell scripts, man pages; for clang-tidy build-asan/compile_commands.json.
 Output: PASS, FAIL or SKIP lines; status 1 if one failed.
 """
 import concurrent.futures
@@ -52,10 +52,10 @@ def mandoc():
 
 
 def clang_tidy():
-    if not (TOP / "build-clang/compile_commands.json").exists():
-        print("SKIP lint/clang-tidy: no build-clang/, ./run-tests makes it")
+    if not (TOP / "build-asan/compile_commands.json").exists():
+        print("SKIP lint/clang-tidy: no build-asan/, ./run-tests makes it")
         return
-    run_all("clang-tidy", {path: ["clang-tidy", "--quiet", "--warnings-as-errors=*", "-p", "build-clang", path]
+    run_all("clang-tidy", {path: ["clang-tidy", "--quiet", "--warnings-as-errors=*", "-p", "build-asan", path]
                            for path in files("src/*/*.c", "src/*.c") if not path.endswith(".bpf.c")})
 
 

@@ -4,11 +4,11 @@
  * Input: none; a plain array is the model that the map is compared with.
  * Output: Check's report.
  */
-#include <check.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../quiet_check.h"
 #include "base/index.h"
 #include "base/map.h"
 #include "base/str.h"

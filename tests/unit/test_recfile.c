@@ -152,8 +152,9 @@ static void same_profile(const struct pv_profile *a, const struct pv_profile *b)
 		ck_assert_mem_eq(x->text, y->text, x->n + 1);
 	}
 	ck_assert_mem_eq(&a->target_name, &b->target_name,
-			 offsetof(struct pv_profile, no_native) -
+			 offsetof(struct pv_profile, waiting.stopped) -
 				 offsetof(struct pv_profile, target_name));
+	ck_assert_int_eq(a->waiting.stopped, b->waiting.stopped);
 	ck_assert_mem_eq(&a->no_native, &b->no_native, 5);
 	ck_assert_mem_eq(&a->start_unix_ns, &b->start_unix_ns,
 			 offsetof(struct pv_profile, n_slices) -

@@ -7,18 +7,11 @@
 #ifndef PV_TESTS_WALK_RUN_H
 #define PV_TESTS_WALK_RUN_H
 
-#include <check.h>
 #include <dirent.h>
 
+#include "../quiet_check.h"
 #include "fixture.h"
 #include "target/mem.h"
-
-/*
- * Check writes down the place of each assertion that holds, to tell it if the test crashes.
- * There are millions here, and that was nine tenths of the time; where it crashed the
- * sanitizer tells.
- */
-#define _mark_point(file, line) ((void)0)
 
 enum { RUN_LINES = 8192, RUN_LOSSES = 64 };
 
