@@ -248,7 +248,8 @@ static inline bool pv_nat_match_anchor(struct pv_ctx *c, __u64 cfa, __u64 pc,
 }
 
 /* Reads the caller's registers, given the CFA; negative: unreadable, nothing changed. */
-static __attribute__((always_inline)) inline long pv_nat_up(struct pv_ctx *c, __u64 cfa, __u32 rbp_kind, __s32 rbp_off)
+static __attribute__((always_inline)) inline long pv_nat_up(struct pv_ctx *c, __u64 cfa,
+							    __u32 rbp_kind, __s32 rbp_off)
 {
 	struct pv_walk *w = c->w;
 	__u64 pair[2] = {}; /* the two words below the CFA: mostly rbp and return address */

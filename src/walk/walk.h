@@ -44,17 +44,17 @@
 #include "abi/unwind.h"
 
 enum {
-	PV_WALK_WORDS = 16384,      /* power of two; python, kernel and native frames */
-	PV_WALK_ANCHORS = 4096,     /* power of two */
-	PV_WALK_TSTATE = 512,       /* power of two, bytes copied of a thread state */
-	PV_WALK_FRAME = 128,        /* power of two, bytes copied of a frame */
-	PV_WALK_CODE = 256,         /* power of two, bytes copied of a code object */
-	PV_WALK_CODES = 32,         /* power of two, code objects remembered within a sample */
-	PV_WALK_NEW = 256,          /* power of two, code objects first seen in one sample */
-	PV_WALK_ROWS = 512,         /* power of two, places in native code remembered */
-	PV_WALK_KNOWN = 512,        /* power of two, keys of code objects that were copied */
-	PV_WALK_STACK = 1024,       /* power of two, a page at most, bytes of stack read at once */
-	PV_WALK_STACK_BLOCKS = 16,  /* power of two, so many of them are kept */
+	PV_WALK_WORDS = 16384,     /* power of two; python, kernel and native frames */
+	PV_WALK_ANCHORS = 4096,    /* power of two */
+	PV_WALK_TSTATE = 512,      /* power of two, bytes copied of a thread state */
+	PV_WALK_FRAME = 128,       /* power of two, bytes copied of a frame */
+	PV_WALK_CODE = 256,        /* power of two, bytes copied of a code object */
+	PV_WALK_CODES = 32,        /* power of two, code objects remembered within a sample */
+	PV_WALK_NEW = 256,         /* power of two, code objects first seen in one sample */
+	PV_WALK_ROWS = 512,        /* power of two, places in native code remembered */
+	PV_WALK_KNOWN = 512,       /* power of two, keys of code objects that were copied */
+	PV_WALK_STACK = 1024,      /* power of two, a page at most, bytes of stack read at once */
+	PV_WALK_STACK_BLOCKS = 16, /* power of two, so many of them are kept */
 	PV_WALK_STACK_BYTES = PV_WALK_STACK * PV_WALK_STACK_BLOCKS,
 	PV_WALK_TEXT = 128,         /* power of two, bytes copied of a string's head */
 	PV_WALK_LINES = 128,        /* power of two, bytes copied of a line table's head */
@@ -173,7 +173,8 @@ struct pv_walk {
 	__u64 new_key[PV_WALK_NEW];
 
 	__u64 anchors[PV_WALK_ANCHORS];
-	__u64 stack_at[PV_WALK_STACK_BLOCKS]; /* of pv_read_stack(): what stack_bytes has; 1: none */
+	__u64 stack_at[PV_WALK_STACK_BLOCKS]; /* of pv_read_stack(): what stack_bytes has; 1: none
+					       */
 	__u8 stack_bytes[PV_WALK_STACK_BYTES + PV_WALK_PAD];
 };
 #ifdef __bpf__

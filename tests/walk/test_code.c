@@ -163,7 +163,8 @@ START_TEST(every_byte_of_the_proof_counts)
 }
 END_TEST
 
-/* What is in memory behind a short string, or beyond the first 64 bytes of the table, is of others. */
+/* What is in memory behind a short string, or beyond the first 64 bytes of the table, is of others.
+ */
 START_TEST(what_is_behind_does_not_count)
 {
 	uint32_t name = _i & 1 ? ACROSS : NAME;
