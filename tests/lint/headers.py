@@ -23,7 +23,7 @@ VMLINUX = '#include "bpf/vmlinux.h"\n'
 HOME = VMLINUX + """#include <bpf/bpf_helpers.h>
 #include "walk/walk.h"
 long pv_read(struct pv_ctx *c, void *dst, __u32 n, __u64 addr);
-long pv_read_stack(struct pv_ctx *c, __u64 *pair, __u64 addr);
+long pv_read_stack(struct pv_ctx *c, __u64 *words, __u32 n, __u64 addr);
 #include "bpf/home.bpf.h"
 """
 
