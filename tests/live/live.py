@@ -290,6 +290,24 @@ def record(*args, seconds=None, hz=None, threads=False, timeout=None, check=0, o
 	return stacks, summary, run
 
 
+def record_cpu(victim, cpu, *args, hz):
+	"""The same of as much CPU time of a busy target, however long that takes on a machine that is busy, too."""
+	output = tempfile.mktemp(prefix="pv-live-", suffix=".folded")
+	proc = start_pitviper("record", "--json", "-F", hz, "-o", output, "-p", victim.pid, *args)
+	try:
+		wait_attached(proc)
+		until = victim.cpu() + cpu
+		assert gone(lambda: victim.cpu() >= until, 60 + 20 * cpu), "the target is not busy"
+		run = interrupt(proc)
+		assert run.status == 0, run
+		return parse_folded(output), last_json(run.out), run
+	finally:
+		proc.kill()
+		proc.wait()
+		if os.path.exists(output):
+			os.unlink(output)
+
+
 # ---- folded stacks
 # Frames are escaped: a backslash is doubled, any other byte that could break a line or a frame is \xNN.
 

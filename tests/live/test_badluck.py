@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What goes wrong around a capture: exit status, one sentence, nothing left behind, the target unharmed."""
-import glob
 import os
 import re
 import signal
@@ -12,7 +11,8 @@ import live
 import pytest
 
 NOBODY = 65534
-COMMANDS = {"record": ("-d", "1", "-o", "/tmp/pv-live-never.folded", "-p"), "stack": ()}
+NEVER = "/tmp/pv-live-never-%d.folded" % os.getpid()
+COMMANDS = {"record": ("-d", "1", "-o", NEVER, "-p"), "stack": ()}
 
 
 def sentence(run, *words):
@@ -45,7 +45,7 @@ def test_absent(command):
 	run = ask(command, absent)
 	assert run.status == 4, run
 	sentence(run, str(absent))
-	assert not glob.glob("/tmp/pv-live-never*")
+	assert not os.path.exists(NEVER)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

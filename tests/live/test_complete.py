@@ -12,7 +12,7 @@ SYSTEM_NUMPY = "/usr/bin/python3"
 def test_complete_mix(interp, target, full):
 	"""Native to the thread's start and Python to the outermost frame: 99.9 % of the samples."""
 	victim = target(interp, "mix.py")
-	stacks, summary, _ = live.record("-p", victim.pid, seconds=30 if full else 4, hz=2000)
+	stacks, summary, _ = live.record_cpu(victim, 30 if full else 2, hz=2000)
 	print(summary)
 	assert summary["samples"] >= (20000 if full else 1000)
 	share = summary["complete"] / summary["samples"]
@@ -34,10 +34,10 @@ def test_complete_mix(interp, target, full):
 	assert whole[True] >= (floor - 0.001) * summary["samples"], whole
 
 
-def released(victim, seconds=3):
+def released(victim, cpu=5):
 	with open(victim.truth) as truth:
 		threads = json.load(truth)["threads"]
-	stacks, summary, _ = live.record("-p", victim.pid, seconds=seconds, hz=997, threads=True)
+	stacks, summary, _ = live.record_cpu(victim, cpu, "--threads", hz=997)
 	seen = collections.defaultdict(collections.Counter)
 	for stack in stacks:
 		seen[stack.tid][any(f.function == threads.get(str(stack.tid)) for f in stack.python())] += stack.count
@@ -63,4 +63,4 @@ def test_released_numpy(target):
 		pytest.skip("numpy is not installed for " + SYSTEM_NUMPY)
 	finally:
 		probe.stop()
-	released(target(interp, "gilfree.py", "numpy", truth=True, env={"OPENBLAS_NUM_THREADS": "1"}), 6)
+	released(target(interp, "gilfree.py", "numpy", truth=True, env={"OPENBLAS_NUM_THREADS": "1"}), 10)

@@ -106,6 +106,27 @@ def test_every_call_is_counted(started):
 		assert [by["function"] for by in entry["by_caller"]] == [caller], entry
 
 
+def test_what_the_conversion_calls(started, tmp_path):
+	"""Every call in a few executions, in the order of the columns; not one that a row with NULL does not have."""
+	output = tmp_path / "rows.txt"
+	with live.Target([PYTHON, RUN, "run", "--json"], env={"TMPDIR": started}, ready=False) as one:
+		one.wait_line(b"mariadb: running")
+		run = live.pitviper("trace", "-q", "--json", "--budget", "100", "-n", "3", "-o", output, "-p", one.pid,
+				    "BaseCursor._fetch_row")
+		assert run.status == 0, run
+		one.proc.send_signal(signal.SIGINT)
+		account = json.loads(one.wait_line(b"{", 60))
+	report = live.last_json(run.out)
+	calls = {entry["function"].rpartition(".")[2]: entry["calls"] for entry in report["callees"]}
+	want = {name: 3 * n // account["passes"] for name, n in account["calls"].items()}
+	assert calls == dict(want, _fetch_row=3), (calls, want, report)
+	entered = [line.split("-> ")[1].split(" ")[0] for line in output.read_text().splitlines() if "-> " in line]
+	# row 0 has only the column that cannot be NULL, row 1 has all five
+	rows = ["Date_or_None", "to_price", "Date_or_None", "to_utc", "DateTime_or_None", "TimeDelta_or_None", "to_checksum"]
+	assert entered[:8] == ["BaseCursor._fetch_row", *rows], entered[:20]
+	assert len(entered) == sum(calls.values())
+
+
 def test_share_of_the_conversion(started, tmp_path):
 	output = str(tmp_path / "rows.folded")
 	with ready(started, "--queries", str(SAMPLED)) as one:

@@ -53,7 +53,7 @@ def impossible(stack, paths):
 @pytest.mark.parametrize("kind", ["greenlet", "gevent"])
 def test_no_impossible_stack(spawn, kind, full):
 	victim = start(spawn, kind, "busy")
-	stacks, summary, _ = live.record("-p", victim.pid, seconds=20 if full else 4, hz=4999)
+	stacks, summary, _ = live.record_cpu(victim, 20 if full else 4, hz=4999)
 	wrong = {}
 	for stack in stacks:
 		why = impossible(stack, victim.paths)

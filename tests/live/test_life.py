@@ -46,7 +46,7 @@ def test_threads_born_later(interp, target, tmp_path):
 	for name in ("late_one", "late_two"):
 		victim.say("thread " + name)
 		tids[int(victim.wait_line(b"thread").split()[1])] = name
-	victim.say("burn 1")
+	victim.say("burn 0.5")		# beside three others: two seconds
 	victim.wait_line(b"burnt")
 	victim.say("exit 3")
 	summary, _ = finish(proc)
@@ -252,7 +252,7 @@ def test_deep(interp, target):
 	"""
 	levels = 150
 	victim = target(interp, "deep.py", 1200, levels)
-	stacks, summary, _ = live.record("-p", victim.pid, seconds=4, hz=199)
+	stacks, summary, _ = live.record_cpu(victim, 2, hz=199)
 	straight = nested = native = 0
 	for stack in stacks:
 		names = [f.function for f in stack.frames]
@@ -328,10 +328,13 @@ def test_native_stack(spawn, tmp_path):
 
 # ---- the answers of doctor
 
-def test_doctor(interp, target):
+def test_doctor_of_the_machine():
 	run = live.pitviper("doctor")
 	assert run.status == 0, run
 	assert json.loads(live.pitviper("doctor", "--json").out)
+
+
+def test_doctor(interp, target):
 	victim = target(interp, "life.py")
 	for args in ((), ("--json",)):
 		run = live.pitviper("doctor", *args, victim.pid)
@@ -345,7 +348,7 @@ def test_two_at_once(newest, target):
 	other = live.start_pitviper("record", "-p", victim.pid, "-d", 20, "--format", "folded", "-o", "/dev/null")
 	try:
 		live.wait_attached(other)
-		_, summary, _ = live.record("-p", victim.pid, seconds=2, hz=999)
+		_, summary, _ = live.record_cpu(victim, 1, hz=999)
 		assert summary["samples"] > 500
 	finally:
 		other.kill()

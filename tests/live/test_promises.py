@@ -257,7 +257,7 @@ def test_many_functions(interp, target, tmp_path):
 	os.unlink(directory)
 	os.mkdir(directory)
 	victim = target(interp, "calls.py", directory[len(interp.root or ""):])
-	stacks, summary, _ = live.record("-p", victim.pid, seconds=2, hz=999)
+	stacks, summary, _ = live.record_cpu(victim, 1, hz=999)
 	for name in os.listdir(directory):
 		os.unlink(os.path.join(directory, name))
 	os.rmdir(directory)
