@@ -34,6 +34,7 @@ struct pv_trace_code {
 struct pv_trace_inside {
 	__u64 caller;   /* the frame inside that led to it; of the first: the one that called it */
 	__u64 previous; /* the frame that it was called by, as its own frame says */
+	__u64 callee;   /* up to 3.11: the last one that it was `previous` and `caller` of */
 	__u32 number;   /* of the execution */
 	__u32 run;      /* index into runs */
 	__u32 depth;

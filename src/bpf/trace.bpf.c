@@ -45,7 +45,10 @@ struct {
 	__type(value, struct pv_trace_inside);
 } inside SEC(".maps");
 
-/* Up to 3.11: the call among them that a frame is waiting for, by pv_caller_key(). */
+/*
+ * Up to 3.11: the call among them that a frame is waiting for, by pv_caller_key(), where the
+ * frame is not inside itself and can say so.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, PV_TRACE_INSIDE_MAX);
@@ -136,6 +139,15 @@ static inline void release(__u32 index)
 		*taken = 0;
 }
 
+/* All that is needed for a code object alone. */
+static inline void begin_key(struct pv_ctx *c)
+{
+	c->w->serial++;
+	c->w->n_new = 0;
+	c->w->sample.pid = probe.tgid;
+	c->w->sample.generation = PV_GENERATION_FIRST;
+}
+
 static inline void begin_scratch(struct pv_ctx *c, __u32 tid)
 {
 	pv_walk_begin(c->w);
@@ -156,7 +168,7 @@ static inline struct pv_proc *find_target(void)
  * The key of a code object, whose names are copied at its first sight; 0: not now.  Global, as
  * those below: the verifier looks at each once, not once for each way to it.
  */
-__noinline __u64 key_of(__u64 code, __u32 tid)
+__noinline __u64 key_of(__u64 code)
 {
 	struct pv_walk_code *known;
 	struct pv_ctx c = {};
@@ -166,7 +178,7 @@ __noinline __u64 key_of(__u64 code, __u32 tid)
 	c.proc = find_target();
 	c.w = claim(&index);
 	if (c.w && c.proc) {
-		begin_scratch(&c, tid);
+		begin_key(&c);
 		known = pv_code_see(&c, code);
 		key = known->bad ? 0 : known->key;
 		pv_code_copy_new(&c);
@@ -248,21 +260,27 @@ static inline void spend(struct pv_trace_run *run, __u64 start_ns, __u64 end_ns)
 }
 
 /* The key of a code object whose serial number was met at that address before. */
-static inline __u64 find_key(__u64 code, __u32 tid)
+static inline __u64 find_key(__u64 code)
 {
 	struct pv_trace_code *known, met = {};
 
 	if (!probe.layout.co_version)
-		return key_of(code, tid);
+		return key_of(code);
 	bpf_probe_read_user(&met.version, 4, (const void *)(code + probe.layout.co_version));
 	known = bpf_map_lookup_elem(&keys, &code);
 	/* 0: there were too many to have numbers */
 	if (known && known->version == met.version && met.version)
 		return known->key;
-	met.key = key_of(code, tid);
+	met.key = key_of(code);
 	if (met.key)
 		bpf_map_update_elem(&keys, &code, &met, BPF_ANY);
 	return met.key;
+}
+
+/* Is the frame that called not inside, or passed over, so that it cannot tell its callee? */
+static inline bool is_apart(const struct pv_trace_inside *call)
+{
+	return with_callees() && (!call->depth || call->caller != call->previous);
 }
 
 /* A call joins an execution; false: there is no room for it. */
@@ -271,15 +289,16 @@ static inline bool join(struct pv_trace_run *run, __u32 index, const struct call
 {
 	__u64 key = pv_caller_key(as->previous, call->tid), end_ns;
 
+	as->callee = 0;
 	if (bpf_map_update_elem(&inside, &call->frame, as, BPF_ANY) ||
-	    (with_callees() && bpf_map_update_elem(&callees, &key, &call->frame, BPF_ANY))) {
+	    (is_apart(as) && bpf_map_update_elem(&callees, &key, &call->frame, BPF_ANY))) {
 		/* a number that does not come is an event that is lost */
 		run->sequence++;
 		return false;
 	}
 	run->begun = call->frame;
 	if (!depth_max || as->depth <= depth_max) {
-		key = find_key(call->code, call->tid);
+		key = find_key(call->code);
 		end_ns = send(run, index, as, call->frame, call->code, key, call->flags, 0);
 		if (end_ns)
 			spend(run, call->start_ns, end_ns);
@@ -444,6 +463,8 @@ static inline void join_inside(struct pv_trace_inside *caller, const struct clim
 	if (path->n_missed)
 		join_missed(run, path, &as, call->tid);
 	as.previous = call->previous;
+	if (with_callees())
+		caller->callee = call->frame;
 	join(run, as.run, call, &as);
 }
 
@@ -576,7 +597,7 @@ __noinline int leave(__u64 frame, __u32 tid, __u32 flags, __u64 tstate)
 		flags |= PV_CALL_EVENT_RAISED;
 	if (!depth_max || was.depth <= depth_max)
 		send(run, was.run, &was, frame, 0, 0, flags, start_ns);
-	if (with_callees()) {
+	if (is_apart(&was)) {
 		key = pv_caller_key(was.previous, tid);
 		bpf_map_delete_elem(&callees, &key);
 	}
@@ -635,13 +656,19 @@ static inline bool is_suspended(__u64 frame)
 /* eval returned: the frame that is current now is the caller's. */
 static inline void leave_by_caller(__u64 caller, __u64 value, __u32 tid)
 {
-	__u64 key = pv_caller_key(caller, tid), *found = bpf_map_lookup_elem(&callees, &key);
+	struct pv_trace_inside *inner = find_inside(caller, tid);
+	__u64 key = pv_caller_key(caller, tid), *found;
+	__u64 frame = inner ? inner->callee : 0;
 	__u32 flags = value ? 0 : PV_CALL_EVENT_RAISED;
-	__u64 frame;
 
-	if (!found)
+	if (!frame) {
+		found = bpf_map_lookup_elem(&callees, &key);
+		frame = found ? *found : 0;
+	}
+	if (!frame)
 		return;
-	frame = *found;
+	if (inner)
+		inner->callee = 0;
 	if (value && probe.layout.keyed_by_caller && is_suspended(frame))
 		flags = PV_CALL_EVENT_YIELDED;
 	leave(frame, tid, flags, 0);
