@@ -58,8 +58,8 @@ struct pv_latency_open {
 };
 
 struct pv_latency_histogram {
-	__u64 calls, sum_ns, off_ns, max_ns;
-	__u64 buckets[PV_LATENCY_BUCKETS];
+	__u64 sum_ns, off_ns, max_ns;
+	__u64 buckets[PV_LATENCY_BUCKETS]; /* calls: their sum is how many there were */
 	__u64 untimed; /* calls that are in none of the above: of native functions, whose end was
 			  not seen */
 };

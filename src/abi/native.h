@@ -42,10 +42,12 @@ enum pv_native_call_flag {
 	PV_NATIVE_EARLY = 4,    /* where it returns to was not probed yet when it began */
 	PV_NATIVE_DOUBTFUL = 8, /* greenlets: it may be another one's call that returns */
 	PV_NATIVE_CHAINED = 16, /* another stands behind the same return address */
+	/* returns_to is probed: true for the next call in the same place, too, without a look-up */
+	PV_NATIVE_PROBED = 32,
 };
 
 /*
- * A call under way, in a bucket by pv_native_bucket().  A hash table of the kernel's would
+ * A call under way, in a bucket by where it stands.  A hash table of the kernel's would
  * cost as much as the probe.  start_ns is the claim to a place, 0: it is free; sp is written
  * last and taken back first, and only the thread that runs on that stack looks for it.
  * Several stand behind one return address where a function has jumped to the next.
@@ -59,24 +61,13 @@ struct pv_native_call {
 	__u64 by;
 	__u32 function;
 	__u32 tid;
-	__u32 flags; /* PV_NATIVE_TAILS ..., enum pv_native_call_flag */
-	__u32 pad;
+	__u32 flags;     /* PV_NATIVE_TAILS ..., enum pv_native_call_flag */
+	__u32 forgotten; /* pv_native_counts.forgotten when PV_NATIVE_PROBED was found out */
 };
 
 struct pv_native_bucket {
 	struct pv_native_call calls[PV_NATIVE_WAYS];
 };
-
-/* The bucket, and the way in it that is tried first. */
-static inline __u32 pv_native_bucket(__u64 sp, __u64 registers)
-{
-	return (__u32)(((sp ^ registers) * 0x9e3779b97f4a7c15) >> 51) & (PV_NATIVE_BUCKETS - 1);
-}
-
-static inline __u32 pv_native_way(__u64 sp, __u64 registers)
-{
-	return (__u32)(((sp ^ registers) * 0x9e3779b97f4a7c15) >> 48) & (PV_NATIVE_WAYS - 1);
-}
 
 /* Of an address that calls return to. */
 enum pv_native_return {
@@ -91,6 +82,7 @@ struct pv_native_counts {
 	__u64 unplaced;   /* calls that return to where no probe can be */
 	__u64 doubtful;   /* ends that may be of another greenlet's call */
 	__u64 no_room;    /* calls that a full bucket could not hold */
+	__u64 forgotten;  /* written by user space: how often it has taken addresses back */
 };
 
 /* struct pv_probe_event with an address. */

@@ -144,9 +144,9 @@ static inline void add_call(const struct pv_latency_key *key, __u64 ns, __u64 of
 
 	if (!row)
 		return;
-	__sync_fetch_and_add(&row->calls, 1);
 	__sync_fetch_and_add(&row->sum_ns, ns);
-	__sync_fetch_and_add(&row->off_ns, off_ns);
+	if (off_ns)
+		__sync_fetch_and_add(&row->off_ns, off_ns);
 	raise_to(&row->max_ns, ns);
 	if (bucket < PV_LATENCY_BUCKETS)
 		__sync_fetch_and_add(&row->buckets[bucket], 1);

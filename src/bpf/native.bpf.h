@@ -64,12 +64,14 @@ static inline void native_drop(struct pv_native_call *call)
 /* The frame of the Python function that called; 0: none, or it is not known. */
 static inline __u64 native_frame(void)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 at = task->thread.fsbase;
+	struct task_struct *task;
+	__u64 at;
 	__u32 i;
 
 	if (!frame_path.n)
 		return 0;
+	task = bpf_get_current_task_btf();
+	at = task->thread.fsbase;
 	for (i = 0; i < PV_NATIVE_PATH_MAX && i < frame_path.n && at; i++)
 		at = read_u64(at + frame_path.offsets[i]);
 	return at;
@@ -82,32 +84,59 @@ static inline __u64 native_frame(void)
 static inline __u64 native_registers(struct pt_regs *ctx, __u64 frame)
 {
 	const __u64 prime = 0x9e3779b97f4a7c15;
-	__u64 sum = get_register(ctx, 3) ^ frame << 1;
+	__u64 sum = ctx->bx ^ frame << 1;
 
-	sum = (sum ^ sum >> 29) * prime + get_register(ctx, 5);
-	sum = (sum ^ sum >> 29) * prime + get_register(ctx, 12);
-	sum = (sum ^ sum >> 29) * prime + get_register(ctx, 13);
-	sum = (sum ^ sum >> 29) * prime + get_register(ctx, 14);
-	return (sum ^ sum >> 29) * prime + get_register(ctx, 15);
+	sum = (sum ^ sum >> 29) * prime + ctx->bp;
+	sum = (sum ^ sum >> 29) * prime + ctx->r12;
+	sum = (sum ^ sum >> 29) * prime + ctx->r13;
+	sum = (sum ^ sum >> 29) * prime + ctx->r14;
+	return (sum ^ sum >> 29) * prime + ctx->r15;
 }
 
 static inline __u64 native_sp(struct pt_regs *ctx, __u64 cookie)
 {
-	return get_register(ctx, 4) +
-	       8 * (cookie >> PV_NATIVE_PUSHED_SHIFT & PV_NATIVE_PUSHED_MASK);
+	return ctx->sp + 8 * (cookie >> PV_NATIVE_PUSHED_SHIFT & PV_NATIVE_PUSHED_MASK);
 }
 
-/* Tells user space of a place that is new; false: no end will be seen. */
-static inline bool native_place(__u64 returns_to, struct pv_native_call *call)
+/*
+ * Which bucket, and which way in it is tried first.  The address alone decides, so that the same
+ * place of a stack has the same memory each time, but where many stacks share addresses.
+ */
+static inline __u64 native_hash(const struct pv_native_call *call)
 {
-	__u32 *known = bpf_map_lookup_elem(&native_returns, &returns_to), told;
+	return (stacks_move ? call->sp ^ call->registers : call->sp) * 0x9e3779b97f4a7c15;
+}
+
+static inline struct pv_native_call *native_first(struct pv_native_bucket *bucket,
+						  const struct pv_native_call *call)
+{
+	return &bucket->calls[native_hash(call) >> 48 & (PV_NATIVE_WAYS - 1)];
+}
+
+/*
+ * Tells user space of a place that is new; false: no end will be seen.  first: what the call
+ * before has left in its place, often one from the same place.
+ */
+static inline bool native_place(const struct pv_native_call *first, struct pv_native_call *call)
+{
+	__u64 returns_to = call->returns_to;
 	struct pv_probe_address event = {
 		.type = PV_PROBE_EVENT_RETURN,
 		.address = returns_to,
 	};
+	__u32 *known, told;
 
-	if (known && *known == PV_NATIVE_RETURN_PROBED)
+	call->forgotten = native_counts.forgotten;
+	if (first->returns_to == returns_to && first->flags & PV_NATIVE_PROBED &&
+	    first->forgotten == call->forgotten) {
+		call->flags |= PV_NATIVE_PROBED;
 		return true;
+	}
+	known = bpf_map_lookup_elem(&native_returns, &returns_to);
+	if (known && *known == PV_NATIVE_RETURN_PROBED) {
+		call->flags |= PV_NATIVE_PROBED;
+		return true;
+	}
 	if (known && *known == PV_NATIVE_RETURN_NEVER)
 		return false;
 	call->flags |= PV_NATIVE_EARLY;
@@ -124,7 +153,7 @@ static inline bool native_place(__u64 returns_to, struct pv_native_call *call)
 
 static inline struct pv_native_bucket *native_bucket(const struct pv_native_call *call)
 {
-	__u32 index = pv_native_bucket(call->sp, call->registers);
+	__u32 index = native_hash(call) >> 51 & (PV_NATIVE_BUCKETS - 1);
 
 	return bpf_map_lookup_elem(&native_open, &index);
 }
@@ -140,11 +169,14 @@ enum native_before {
 	NATIVE_OVER,    /* by an exception or longjmp: the same place calls again */
 };
 
-/* Another is open with its return address in the same place. */
+/*
+ * Another is open with its return address in the same place.  Where stacks do not share
+ * addresses there is one at a time, and one that jumps leaves the registers as they were.
+ */
 static inline enum native_before native_before(const struct pv_native_call *before,
 					       const struct pv_native_call *call)
 {
-	if (before->returns_to != call->returns_to)
+	if (before->returns_to != call->returns_to || before->registers != call->registers)
 		return NATIVE_OVER;
 	if (before->function == call->function)
 		return before->flags & PV_NATIVE_LOOPS ? NATIVE_GOES_ON : NATIVE_OVER;
@@ -182,7 +214,7 @@ static long native_claim_one(__u32 i, struct native_scan *scan)
 	if (i >= PV_NATIVE_WAYS)
 		return 1;
 	one = &scan->bucket->calls[i];
-	if (native_same(one, scan->call)) {
+	if (stacks_move ? native_same(one, scan->call) : one->sp == scan->call->sp) {
 		switch (native_before(one, scan->call)) {
 		case NATIVE_GOES_ON:
 			scan->known = true;
@@ -231,7 +263,7 @@ static inline struct pv_native_call *native_search(struct pv_native_bucket *buck
 static inline struct pv_native_call *native_claim(struct pv_native_bucket *bucket,
 						  struct pv_native_call *call, __u64 frame)
 {
-	struct pv_native_call *first = &bucket->calls[pv_native_way(call->sp, call->registers)];
+	struct pv_native_call *first = native_first(bucket, call);
 
 	if (!native_count(bucket, call->sp) && !first->start_ns &&
 	    !__sync_val_compare_and_swap(&first->start_ns, 0, call->start_ns))
@@ -256,7 +288,7 @@ static inline void native_enter(struct pt_regs *ctx, __u32 tid)
 		return;
 	call.returns_to = read_u64(call.sp);
 	call.by = native_by(call.returns_to, tid);
-	if (!native_place(call.returns_to, &call)) {
+	if (!native_place(native_first(bucket, &call), &call)) {
 		count(&native_counts.unplaced);
 		native_lost(&call);
 		return;
@@ -273,6 +305,7 @@ static inline void native_enter(struct pt_regs *ctx, __u32 tid)
 	place->function = call.function;
 	place->tid = call.tid;
 	place->flags = call.flags;
+	place->forgotten = call.forgotten;
 	barrier();
 	place->sp = call.sp;
 }
@@ -324,7 +357,7 @@ static inline void native_leave(struct pt_regs *ctx, __u32 tid)
 
 	if (!scan.bucket)
 		return;
-	first = &scan.bucket->calls[pv_native_way(call.sp, call.registers)];
+	first = native_first(scan.bucket, &call);
 	if (native_same(first, &call) && !(first->flags & PV_NATIVE_CHAINED)) {
 		native_end(first, now, tid);
 		native_free(first);

@@ -118,6 +118,7 @@ struct pv_err *pv_calls_returns(struct pv_calls *calls, uint64_t address,
 void pv_calls_forget_return(struct pv_calls *calls, uint64_t address)
 {
 	bpf_map_delete_elem(bpf_map__fd(calls->bpf->maps.native_returns), &address);
+	__atomic_fetch_add(&calls->bpf->bss->native_counts.forgotten, 1, __ATOMIC_SEQ_CST);
 }
 
 struct pv_native_counts pv_calls_native_counts(const struct pv_calls *calls)

@@ -677,7 +677,6 @@ static struct pv_err *add_row(void *ctx, const struct pv_latency_key *key,
 	struct pv_latency_calls calls = {
 		.function = key->function,
 		.by = key->by,
-		.calls = row->calls,
 		.untimed = row->untimed,
 		.sum_ns = row->sum_ns,
 		.off_cpu_ns = row->off_ns,
@@ -685,6 +684,8 @@ static struct pv_err *add_row(void *ctx, const struct pv_latency_key *key,
 	};
 
 	memcpy(calls.buckets, row->buckets, sizeof(calls.buckets));
+	for (size_t i = 0; i < PV_LATENCY_BUCKETS_N; i++)
+		calls.calls += calls.buckets[i];
 	return pv_vec_append(rows, &calls, 1, NULL);
 }
 
