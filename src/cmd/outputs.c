@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/output.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "model/profile.h"
 #include "out/format.h"
 #include "out/pvr.h"
@@ -237,6 +238,18 @@ struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_prof
 struct pv_err *pv_outputs_write_trace(struct pv_outputs *outputs, const struct pv_trace *trace)
 {
 	return write_all(outputs, &(struct contents){ .trace = trace }, false);
+}
+
+struct pv_err *pv_outputs_say(const char *const *paths, size_t n, struct pv_str *str)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < n; i++) {
+		err = pv_str_appendf(str, i ? ", " : "Wrote ");
+		if (!err)
+			err = pv_text_append(str, paths[i], strlen(paths[i]));
+	}
+	return err;
 }
 
 FILE *pv_outputs_summary_file(const struct pv_outputs *outputs, FILE *otherwise)

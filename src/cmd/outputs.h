@@ -66,6 +66,10 @@ static inline const char *const *pv_outputs_paths(const struct pv_outputs *outpu
 	return outputs->paths.data;
 }
 
+/* "Wrote a.html, b.pvr"; nothing for none. */
+struct pv_str;
+struct pv_err *pv_outputs_say(const char *const *paths, size_t n, struct pv_str *str);
+
 /* Where a summary goes: to otherwise, but to stderr if an output is standard output itself. */
 FILE *pv_outputs_summary_file(const struct pv_outputs *outputs, FILE *otherwise);
 

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "base/text.h"
+#include "cmd/outputs.h"
 #include "model/doubts.h"
 #include "model/frame.h"
 #include "model/profile.h"
@@ -391,13 +392,8 @@ static struct pv_err *say_quality(const struct page *page, bool good, struct pv_
 static struct pv_err *say_outputs(const char *const *outputs, size_t n, const char *cut,
 				  struct pv_str *str)
 {
-	struct pv_err *err = NULL;
+	struct pv_err *err = pv_outputs_say(outputs, n, str);
 
-	for (size_t i = 0; !err && i < n; i++) {
-		err = pv_str_appendf(str, i ? ", " : "Wrote ");
-		if (!err)
-			err = pv_text_append(str, outputs[i], strlen(outputs[i]));
-	}
 	if (err || !cut)
 		return err;
 	if (n)

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/str.h"
 #include "base/vec.h"
 #include "cmd/command.h"
 #include "cmd/interrupt.h"
@@ -142,6 +143,20 @@ static void say_end(const struct run *run, const struct pv_trace *trace)
 			(double)trace->profile->duration_ns / 1e9);
 }
 
+/* What the files hold in short; an output on standard output says it itself. */
+static struct pv_err *summarise(const struct run *run, const struct pv_trace *trace)
+{
+	PV_CLEANUP(pv_str_deinit) struct pv_str wrote = { 0 };
+	struct pv_term term = pv_term_of(stdout);
+	struct pv_err *err = pv_trace_text_summary(trace, &term);
+
+	if (!err)
+		err = pv_outputs_say(run->outputs.paths.data, run->outputs.paths.n, &wrote);
+	if (!err)
+		printf("%s\n", pv_str_text(&wrote));
+	return err;
+}
+
 /* Files are written whatever becomes of the summary. */
 static struct pv_err *write_all(struct run *run, const struct pv_trace *trace)
 {
@@ -156,6 +171,8 @@ static struct pv_err *write_all(struct run *run, const struct pv_trace *trace)
 		err = pv_trace_summary_json(trace, summary);
 	else if (!files)
 		err = pv_trace_text_write(trace, &term);
+	else if (summary == stdout && !run->options.quiet)
+		err = summarise(run, trace);
 	fflush(summary);
 	return err;
 }

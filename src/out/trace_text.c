@@ -497,7 +497,9 @@ static void page_deinit(struct page *page)
 	pv_str_deinit(&page->place);
 }
 
-struct pv_err *pv_trace_text_write(const struct pv_trace *trace, const struct pv_term *term)
+/* calls: also each call of each execution. */
+static struct pv_err *write_page(const struct pv_trace *trace, bool calls,
+				 const struct pv_term *term)
 {
 	struct page page PV_CLEANUP(
 		page_deinit) = { .trace = trace, .profile = trace->profile, .term = term };
@@ -506,11 +508,21 @@ struct pv_err *pv_trace_text_write(const struct pv_trace *trace, const struct pv
 
 	if (!err)
 		err = put_head(&page);
-	for (size_t i = 0; i < trace->executions.n && !err; i++)
+	for (size_t i = 0; calls && i < trace->executions.n && !err; i++)
 		err = put_execution(&page, i);
 	if (!err)
 		err = put_table(&page, &callees);
 	return err ? err : put_quality(&page, &callees);
+}
+
+struct pv_err *pv_trace_text_write(const struct pv_trace *trace, const struct pv_term *term)
+{
+	return write_page(trace, true, term);
+}
+
+struct pv_err *pv_trace_text_summary(const struct pv_trace *trace, const struct pv_term *term)
+{
+	return write_page(trace, false, term);
 }
 
 static struct pv_err *text_write(const struct pv_trace *trace, FILE *file)

@@ -423,7 +423,10 @@ def test_outputs(victim, tmp_path):
 	say(victim, "levels")
 	say(victim, "levels")
 	out, err = proc.communicate(timeout=60)
-	assert proc.returncode == 0 and not out, err
+	text = out.decode()
+	assert proc.returncode == 0 and not err, err
+	assert re.search(r"^callees of levels, 2 executions", text, re.M) and "->" not in text, text
+	assert text.endswith("\nWrote " + ", ".join(files) + "\n"), text
 	text = open(files[0]).read()
 	assert re.search(r"^ *\d+\.\d+ +-> levels \(inside\.py:\d+\)$", text, re.M), text
 	assert [len(e.calls) for e in parse(open(files[2]).read())] == [4, 4]
