@@ -8,11 +8,7 @@
 #include <string.h>
 
 #include "target/mem.h"
-#include "walk/arguments.h"
-#include "walk/condition.h"
-#include "walk/registers.h"
-#include "walk/result.h"
-#include "walk/value.h"
+#include "walk/reader.h"
 
 static inline long pv_value_get(struct pv_value_reader *r, void *dst, __u32 n, __u64 addr)
 {
@@ -53,6 +49,12 @@ static inline long pv_value_loop(__u32 n, long (*fn)(__u32 i, void *ctx), void *
 	}
 	return n;
 }
+
+#include "walk/arguments.h"
+#include "walk/condition.h"
+#include "walk/registers.h"
+#include "walk/result.h"
+#include "walk/value.h"
 
 void pv_snap_arguments(struct pv_mem *mem, const struct pv_value_layout *layout, uint64_t frame,
 		       struct pv_values *ret)

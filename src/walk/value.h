@@ -4,16 +4,7 @@
  * struct pv_value: what it is, or PV_VALUE_UNREAD; never what it is not: only
  * objects whose type is exactly one of those that we know are looked into.
  *
- * The source has two homes, BPF and the host over a struct pv_mem, which define
- * these before they include it:
- *
- *   long pv_value_get(struct pv_value_reader *r, void *dst, __u32 n, __u64 addr);
- *	0, or negative: nothing usable in dst
- *   long pv_value_get_text(struct pv_value_reader *r, void *dst, __u32 n, __u64 addr);
- *	up to n bytes, as far as a NUL, which is among them unless there was no room;
- *	how many, or negative
- *   long pv_value_loop(__u32 n, long (*fn)(__u32 i, void *ctx), void *ctx);
- *	calls fn until it returns 1, n times at most
+ * Needs a home (walk/reader.h).
  *
  * Sources: CPython Include/longintrepr.h, 3.12 Include/cpython/longintrepr.h
  * (lv_tag), Include/cpython/unicodeobject.h, Include/floatobject.h,
@@ -22,57 +13,15 @@
 #ifndef PV_WALK_VALUE_H
 #define PV_WALK_VALUE_H
 
-#include "abi/value.h"
-#include "walk/walk.h"
+#include "walk/reader.h"
 
 enum {
-	PV_VALUE_CODE = 256, /* power of two, bytes copied of a code object */
 	PV_VALUE_DIGIT_BITS = 30,
 	PV_VALUE_DIGITS = 3, /* that can be 64 bits */
-	PV_TYPE_NAME_MAX = PV_VALUE_BYTES,
 	PV_STACKREF_INT = 3, /* in the lowest bits of a _PyStackRef: no object but an int */
 };
 /* More than any object has: what says so is none. */
 #define PV_VALUE_SIZE_MAX (1ULL << 40)
-
-/* What of a number is compared. */
-struct pv_number_parts {
-	__u32 is_number, is_float, negative, not_a_number;
-	__u32 pad;
-	__u32 bits;     /* of the whole part, as far as it is larger than 64 bits; ~0: infinite */
-	__u64 whole;    /* without its sign; of what is larger: nothing */
-	__u64 fraction; /* behind the point, 0: none; comparable within floats of one whole part */
-};
-
-/*
- * In a map value, or in the host's memory.  Of what is there the verifier knows nothing, so that
- * branches that only write there are one to it: see walk/walk.h.
- */
-struct pv_value_scratch {
-	struct pv_values values; /* what was read */
-	__u64 slots[PV_VALUES_MAX], names[PV_VALUES_MAX], cells[PV_VALUES_MAX];
-	__u8 kinds[PV_VALUES_MAX];
-	__u8 code[PV_VALUE_CODE + PV_WALK_PAD];
-	__u64 cells_at; /* <= 3.10: where the cells of the frame are */
-	__u32 n, n_cells, names_only, first_special;
-	__u32 flags; /* co_flags */
-	/* walk/condition.h */
-	__u32 order, truth;
-	__u64 truths; /* a stack, two bits each, the last one lowest */
-	struct pv_number_parts left, right;
-	__u32 pad;
-};
-
-struct pv_value_reader {
-	/* volatile: constants of a BPF program are set when it is loaded */
-	const volatile struct pv_value_layout *layout;
-	struct pv_value_scratch *s;
-	void *home;
-};
-
-static inline long pv_value_get(struct pv_value_reader *r, void *dst, __u32 n, __u64 addr);
-static inline long pv_value_get_text(struct pv_value_reader *r, void *dst, __u32 n, __u64 addr);
-static inline long pv_value_loop(__u32 n, long (*fn)(__u32 i, void *ctx), void *ctx);
 
 static inline void pv_value_clear(struct pv_value *v)
 {

@@ -25,6 +25,10 @@ HOME = VMLINUX + """#include <bpf/bpf_helpers.h>
 long pv_read(struct pv_ctx *c, void *dst, __u32 n, __u64 addr);
 long pv_read_stack(struct pv_ctx *c, __u64 *words, __u32 n, __u64 addr);
 #include "bpf/home.bpf.h"
+#include "walk/reader.h"
+long pv_value_get(struct pv_value_reader *r, void *dst, __u32 n, __u64 addr);
+long pv_value_get_text(struct pv_value_reader *r, void *dst, __u32 n, __u64 addr);
+long pv_value_loop(__u32 n, long (*fn)(__u32 i, void *ctx), void *ctx);
 """
 
 
@@ -33,7 +37,7 @@ def homes(header):
     folder = header.split("/")[0]
     if folder == "bpf":
         return [(BPF, "" if header.endswith("vmlinux.h") else VMLINUX)]
-    if folder == "walk" and header != "walk/walk.h":
+    if folder == "walk" and header not in ("walk/walk.h", "walk/reader.h"):
         return [(BPF, HOME)]
     if folder in ("abi", "walk"):
         return [(HOST, ""), (BPF, VMLINUX)]
