@@ -15,6 +15,8 @@ enum pv_event_type {
 	PV_EVENT_CODE = 2,   /* struct pv_event_code: first sight of a code object */
 	PV_EVENT_PIECE = 3,  /* struct pv_event_piece + bytes: a string or table of it */
 	PV_EVENT_CALL = 4,   /* struct pv_event_call of abi/trace.h */
+	PV_EVENT_NAMES = 5,  /* struct pv_event_values: the names of a function's arguments */
+	PV_EVENT_VALUES = 6, /* the same: arguments or the result of the call whose event follows */
 };
 
 struct pv_event {

@@ -8,11 +8,13 @@
 
 #include "abi/event.h"
 #include "abi/types.h"
+#include "abi/value.h"
 
 enum {
 	PV_TRACE_TRIGGERS_MAX = 1024,
 	PV_TRACE_INSIDE_MAX = 65536,
 	PV_TRACE_CODES_MAX = 16384,
+	PV_VALUES_NAMED_MAX = 16384,
 	PV_TRACE_RUNS_MAX = 64, /* power of two, executions at once */
 	/* power of two: frames that may be between a call and the one inside that led to it */
 	PV_TRACE_CLIMB = 4,
@@ -63,6 +65,9 @@ struct pv_trace_state {
 	__u64 skipped;    /* executions that were not recorded: as many others were */
 	__u64 replaced;   /* calls of other code at the address of a trigger */
 	__u64 no_scratch; /* code objects and stacks that could not be looked at just then */
+	__u64 unmet;      /* calls of the function for which the condition did not hold */
+	__u64 undecided;  /* for which it could not be decided */
+	__u64 decided_ns; /* spent on these two */
 	struct pv_trace_run runs[PV_TRACE_RUNS_MAX];
 };
 
@@ -75,6 +80,7 @@ enum {
 	PV_CALL_EVENT_RAISED = 1 << 4,
 	PV_CALL_EVENT_UNBEGUN = 1 << 5, /* its beginning was not seen; with END it is told here */
 	PV_CALL_EVENT_CUT = 1 << 6,     /* with ROOT and END: its thread has ended amid it */
+	PV_CALL_EVENT_VALUES = 1 << 7,  /* its arguments, with END its result, came before it */
 };
 
 /* PV_EVENT_CALL; the stack that led to an execution is the sample of its thread before it. */
@@ -92,5 +98,14 @@ struct pv_event_call {
 	__u16 run;
 	__u16 flags;
 };
+
+/* PV_EVENT_NAMES, PV_EVENT_VALUES */
+struct pv_event_values {
+	struct pv_event hdr;
+	__u64 key;              /* NAMES: of the code object */
+	__u32 number, sequence; /* VALUES: of the event that they belong to */
+				/* followed by struct pv_values, its list only as long as n says */
+};
+PV_STATIC_ASSERT(sizeof(struct pv_event_values) == 24, "values follow at once");
 
 #endif

@@ -63,7 +63,7 @@ bool pv_text_is_command(unsigned int c)
 	return (c & 0xfffe) == 0xfffe; /* never a character */
 }
 
-struct pv_err *pv_text_append(struct pv_str *str, const char *bytes, size_t n)
+static struct pv_err *append(struct pv_str *str, const char *bytes, size_t n, bool escaped)
 {
 	struct pv_err *err = NULL;
 
@@ -74,7 +74,7 @@ struct pv_err *pv_text_append(struct pv_str *str, const char *bytes, size_t n)
 		if (!length || pv_text_is_command(c)) {
 			for (size_t i = 0; i < step && !err; i++)
 				err = pv_str_appendf(str, "\\x%02x", (unsigned char)bytes[i]);
-		} else if (c == '\\') {
+		} else if (c == '\\' && !escaped) {
 			err = pv_str_append(str, "\\\\", 2);
 		} else {
 			err = pv_str_append(str, bytes, step);
@@ -83,6 +83,16 @@ struct pv_err *pv_text_append(struct pv_str *str, const char *bytes, size_t n)
 		n -= step;
 	}
 	return err;
+}
+
+struct pv_err *pv_text_append(struct pv_str *str, const char *bytes, size_t n)
+{
+	return append(str, bytes, n, false);
+}
+
+struct pv_err *pv_text_append_escaped(struct pv_str *str, const char *bytes, size_t n)
+{
+	return append(str, bytes, n, true);
 }
 
 /* Bytes of the next character, its columns in width_ret. */

@@ -33,6 +33,9 @@ bool pv_text_is_command(unsigned int c);
  */
 struct pv_err *pv_text_append(struct pv_str *str, const char *bytes, size_t n);
 
+/* The same of a text that is escaped already, if its maker kept its word: backslashes stay. */
+struct pv_err *pv_text_append_escaped(struct pv_str *str, const char *bytes, size_t n);
+
 /* Columns on a terminal; LC_CTYPE must be a UTF-8 locale, else all characters count as one. */
 size_t pv_text_width(const char *text, size_t n);
 

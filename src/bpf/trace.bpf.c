@@ -20,12 +20,14 @@
 
 #include "bpf/home.bpf.h"
 #include "bpf/probe.bpf.h"
+#include "bpf/values.bpf.h"
 #include "walk/native.h"
 #include "walk/python.h"
 
-const volatile __u32 depth_max; /* calls deeper than that send nothing; 0: all do */
-const volatile __u32 runs_max;  /* executions that are recorded; 0: all are */
-const volatile __u32 n_scratch; /* elements of `scratch` */
+const volatile __u32 depth_max;  /* calls deeper than that send nothing; 0: all do */
+const volatile __u32 runs_max;   /* executions that are recorded; 0: all are */
+const volatile __u32 n_scratch;  /* elements of `scratch` */
+const volatile bool with_values; /* arguments and results are wanted */
 
 struct pv_trace_state trace_state; /* in .bss, which user space has, too */
 
@@ -288,6 +290,7 @@ static inline bool join(struct pv_trace_run *run, __u32 index, const struct call
 			struct pv_trace_inside *as)
 {
 	__u64 key = pv_caller_key(as->previous, call->tid), end_ns;
+	__u32 flags = call->flags;
 
 	as->callee = 0;
 	if (bpf_map_update_elem(&inside, &call->frame, as, BPF_ANY) ||
@@ -297,12 +300,18 @@ static inline bool join(struct pv_trace_run *run, __u32 index, const struct call
 		return false;
 	}
 	run->begun = call->frame;
-	if (!depth_max || as->depth <= depth_max) {
-		key = find_key(call->code);
-		end_ns = send(run, index, as, call->frame, call->code, key, call->flags, 0);
-		if (end_ns)
-			spend(run, call->start_ns, end_ns);
+	if (depth_max && as->depth > depth_max)
+		return true;
+	key = find_key(call->code);
+	if (with_values && !(flags & (PV_CALL_EVENT_RESUMED | PV_CALL_EVENT_UNBEGUN))) {
+		if (key)
+			send_names(call->code, key);
+		send_arguments(call->frame, run->number, run->sequence);
+		flags |= PV_CALL_EVENT_VALUES;
 	}
+	end_ns = send(run, index, as, call->frame, call->code, key, flags, 0);
+	if (end_ns)
+		spend(run, call->start_ns, end_ns);
 	return true;
 }
 
@@ -502,7 +511,7 @@ static inline void end_run(struct pv_trace_run *run, __u32 tid)
 	add_busy(tid, -1);
 }
 
-static inline void begin_run(struct call *call)
+static __always_inline void begin_run(struct call *call)
 {
 	struct pv_trace_inside as = { .depth = 0 };
 	struct pv_trace_run *run;
@@ -545,6 +554,21 @@ static inline bool is_trigger(__u64 code)
 	return false;
 }
 
+/* Is it a call of the function that the user wants? */
+static inline bool is_met(const struct call *call)
+{
+	int truth = decide_condition(call->frame);
+	__u64 ns;
+
+	if (truth == PV_TRUE)
+		return true;
+	ns = bpf_ktime_get_ns() - call->start_ns;
+	__sync_fetch_and_add(&trace_state.decided_ns, ns);
+	probe_state.debt_ns += ns;
+	count(truth == PV_FALSE ? &trace_state.unmet : &trace_state.undecided);
+	return false;
+}
+
 /* A call begins. */
 static __noinline int enter(struct call *call)
 {
@@ -569,7 +593,8 @@ static __noinline int enter(struct call *call)
 		if (!trigger)
 			return 0;
 		call->flags |= resumed(call->frame);
-		begin_run(call);
+		if (is_met(call))
+			begin_run(call);
 	} else {
 		call->flags |= resumed(call->frame);
 		join_inside(caller, &path, call);
@@ -577,8 +602,11 @@ static __noinline int enter(struct call *call)
 	return 0;
 }
 
-/* A call ends; tstate: of the thread, if it tells whether by an exception.  0: it is not inside. */
-__noinline int leave(__u64 frame, __u32 tid, __u32 flags, __u64 tstate)
+/*
+ * A call ends; tstate: of the thread, if it tells whether by an exception; object: up to 3.10 what
+ * it returns.  0: it is not inside.
+ */
+__noinline int leave(__u64 frame, __u32 tid, __u32 flags, __u64 tstate, __u64 object)
 {
 	struct pv_trace_inside *call = find_inside(frame, tid), was;
 	struct pv_trace_run *run;
@@ -595,8 +623,14 @@ __noinline int leave(__u64 frame, __u32 tid, __u32 flags, __u64 tstate)
 		flags |= PV_CALL_EVENT_ROOT;
 	if (tstate && read_u64(tstate + probe.python.ts_exception))
 		flags |= PV_CALL_EVENT_RAISED;
-	if (!depth_max || was.depth <= depth_max)
+	if (!depth_max || was.depth <= depth_max) {
+		if (with_values && !(flags & (PV_CALL_EVENT_RAISED | PV_CALL_EVENT_YIELDED))) {
+			send_result(frame, probe.layout.keyed_by_caller ? object : tstate,
+				    run->number, run->sequence);
+			flags |= PV_CALL_EVENT_VALUES;
+		}
 		send(run, was.run, &was, frame, 0, 0, flags, start_ns);
+	}
 	if (is_apart(&was)) {
 		key = pv_caller_key(was.previous, tid);
 		bpf_map_delete_elem(&callees, &key);
@@ -630,7 +664,7 @@ static inline void leave_unbegun(__u64 frame, __u32 tid, __u64 tstate)
 	call.flags = PV_CALL_EVENT_UNBEGUN;
 	call.start_ns = bpf_ktime_get_ns();
 	join_inside(caller, &path, &call);
-	leave(frame, tid, PV_CALL_EVENT_UNBEGUN, tstate);
+	leave(frame, tid, PV_CALL_EVENT_UNBEGUN, tstate, 0);
 }
 
 static inline void clear(struct pt_regs *ctx, __u64 frame, __u32 tid)
@@ -638,7 +672,7 @@ static inline void clear(struct pt_regs *ctx, __u64 frame, __u32 tid)
 	__u64 tstate = probe.python.tstate_argument ? get_register(ctx, 7)
 						    : read_u64(probe.layout.tstate_current);
 
-	if (!leave(frame, tid, 0, tstate) && probe.layout.tell_unbegun)
+	if (!leave(frame, tid, 0, tstate, 0) && probe.layout.tell_unbegun)
 		leave_unbegun(frame, tid, tstate);
 }
 
@@ -671,7 +705,7 @@ static inline void leave_by_caller(__u64 caller, __u64 value, __u32 tid)
 		inner->callee = 0;
 	if (value && probe.layout.keyed_by_caller && is_suspended(frame))
 		flags = PV_CALL_EVENT_YIELDED;
-	leave(frame, tid, flags, 0);
+	leave(frame, tid, flags, 0, value);
 }
 
 /*
@@ -736,10 +770,10 @@ int on_site(struct pt_regs *ctx)
 		return 0;
 	switch (kind) {
 	case PV_PROBE_LEAVE:
-		leave(get_register(ctx, probe.python.frame_register), tid, 0, 0);
+		leave(get_register(ctx, probe.python.frame_register), tid, 0, 0, 0);
 		break;
 	case PV_PROBE_YIELD:
-		leave(get_register(ctx, probe.python.frame_register), tid, PV_CALL_EVENT_YIELDED,
+		leave(get_register(ctx, probe.python.frame_register), tid, PV_CALL_EVENT_YIELDED, 0,
 		      0);
 		break;
 	case PV_PROBE_CLEAR:

@@ -30,12 +30,12 @@
 enum { STEP_MS = 1000, COUNT = 20 };
 
 struct trace_options {
-	const char *pid, *longer;
+	const char *pid, *longer, *condition;
 	unsigned int count, depth;
 	double duration, budget;
 	struct pv_vec only, skip, outputs; /* const char * */
 	const struct pv_format *format;
-	bool python, json, quiet;
+	bool python, arguments, json, quiet;
 };
 
 struct run {
@@ -55,6 +55,10 @@ static const struct pv_option trace_option_table[] = {
 	  PV_OPTION_SECONDS, offsetof(struct trace_options, duration) },
 	{ 0, "duration-over", "TIME", "keep only executions that take longer: 10ms, 2s, 500us",
 	  PV_OPTION_TEXT, offsetof(struct trace_options, longer) },
+	{ 0, "args", NULL, "show arguments and results of all calls", PV_OPTION_FLAG,
+	  offsetof(struct trace_options, arguments) },
+	{ 0, "if", "EXPR", "keep only executions whose arguments are so: 'n > 3 && path == \"/\"'",
+	  PV_OPTION_TEXT, offsetof(struct trace_options, condition) },
 	{ 0, "only", "GLOB", "show only calls of functions with such a name or file (repeatable)",
 	  PV_OPTION_LIST, offsetof(struct trace_options, only) },
 	{ 0, "skip", "GLOB", "do not show calls of such functions (repeatable)", PV_OPTION_LIST,
@@ -277,6 +281,8 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 		options.depth = run.options.depth;
 		options.only = &run.options.only;
 		options.skip = &run.options.skip;
+		options.arguments = run.options.arguments;
+		options.condition = run.options.condition;
 		options.budget = run.options.budget;
 		err = run_trace(&run, &options);
 	}

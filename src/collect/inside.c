@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "abi/condition.h"
 #include "abi/event.h"
 #include "abi/loss.h"
 #include "abi/process.h"
@@ -56,10 +57,14 @@ static struct pv_err *size_maps(struct trace_bpf *bpf)
 	if (cpus < 0)
 		return pv_err_errno(-cpus, "cannot count the CPUs");
 	n = (uint32_t)cpus + SPARE_SCRATCH;
-	bpf->rodata->n_scratch = n;
+	bpf->rodata->n_scratch = bpf->rodata->n_value_slots = n;
 	error = bpf_map__set_max_entries(bpf->maps.scratch, n);
 	if (!error)
 		error = bpf_map__set_max_entries(bpf->maps.claims, n);
+	if (!error)
+		error = bpf_map__set_max_entries(bpf->maps.value_slots, n);
+	if (!error)
+		error = bpf_map__set_max_entries(bpf->maps.value_claims, n);
 	if (!error)
 		error = bpf_map__set_max_entries(bpf->maps.ring, RING_BYTES);
 	return error ? pv_err_errno(-error, "cannot size the BPF maps") : NULL;
@@ -78,6 +83,11 @@ static struct pv_err *load(struct pv_inside *inside, const struct pv_inside_opti
 	inside->bpf->rodata->probe = pv_probes_constants(&options->probes);
 	inside->bpf->rodata->depth_max = options->depth_max;
 	inside->bpf->rodata->runs_max = options->runs_max;
+	inside->bpf->rodata->with_values = options->with_values;
+	if (options->values)
+		inside->bpf->rodata->value_layout = *options->values;
+	if (options->condition)
+		inside->bpf->rodata->value_condition = *options->condition;
 	err = size_maps(inside->bpf);
 	if (err)
 		return err;

@@ -11,6 +11,7 @@
 #ifndef PV_COLLECT_INSIDE_H
 #define PV_COLLECT_INSIDE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@
 #include "base/err.h"
 #include "collect/probes.h"
 
+struct pv_condition;
 struct pv_event;
 struct pv_image;
 struct pv_inside;
@@ -28,6 +30,11 @@ struct pv_inside_options {
 	struct pv_probes_options probes;
 	uint32_t depth_max; /* calls deeper than that send nothing; 0: all do */
 	uint32_t runs_max;  /* executions that are recorded; 0: all are */
+	/* how arguments and results are read, NULL: none is; copied */
+	const struct pv_value_layout *values;
+	const struct pv_condition
+		*condition; /* of executions that are recorded; NULL: all; copied */
+	bool with_values;   /* arguments and results of all calls are sent */
 };
 
 /* Loads the programs and measures what a probe costs here; nothing is attached. */
@@ -55,8 +62,9 @@ void pv_inside_disarm(struct pv_inside *inside);
 int pv_inside_fd(const struct pv_inside *inside);
 
 /*
- * Hands over what there is: PV_EVENT_CODE, PV_EVENT_PIECE, PV_EVENT_SAMPLE and
- * PV_EVENT_CALL; valid within the call.  An error stops it and is passed on.
+ * Hands over what there is: PV_EVENT_CODE, PV_EVENT_PIECE, PV_EVENT_SAMPLE,
+ * PV_EVENT_NAMES, PV_EVENT_VALUES and PV_EVENT_CALL; valid within the call.  An error stops it and
+ * is passed on.
  */
 struct pv_err *pv_inside_drain(struct pv_inside *inside,
 			       struct pv_err *(*fn)(void *ctx, const struct pv_event *event,

@@ -39,8 +39,11 @@ struct pv_call {
 	uint32_t execution; /* index into executions */
 	uint32_t depth;     /* the execution's first 0 */
 	uint32_t flags;     /* enum pv_call_flag */
-	uint32_t arguments; /* string id: "path='/srv/a', n=3", "" if they were not asked for */
-	uint32_t result;    /* string id, "" if it was not asked for or not seen */
+	/*
+	 * string ids, escaped as session/values.h does: "path='/srv/a', n=3", "" if they were not
+	 * asked for or not seen, "<lost>" if they did not reach us
+	 */
+	uint32_t arguments, result;
 	uint64_t start_ns, end_ns;
 	uint64_t off_cpu_ns; /* of that time, not on a CPU */
 };
@@ -74,6 +77,7 @@ struct pv_trace {
 	uint64_t n_seen;       /* executions that began */
 	uint64_t n_short;      /* of these not kept: faster than --duration-over */
 	uint64_t n_unmet;      /* of these not kept: --if did not hold */
+	uint64_t n_undecided;  /* of these not kept: whether --if holds could not be decided */
 	uint64_t n_skipped;    /* of these not kept: other executions were being recorded */
 	uint64_t hits[2];      /* of probes, at emulated and at single-stepped places */
 	uint64_t prices_ns[2]; /* of a hit, measured on ourselves */

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "model/profile.h"
 #include "model/strings.h"
@@ -60,6 +61,12 @@ struct pv_err *pv_trace_string(const struct pv_profile *profile, uint32_t id, st
 {
 	return pv_escape_text(str, pv_strings_get(profile->strings, id),
 			      pv_strings_length(profile->strings, id), PV_ESCAPE_TEXT);
+}
+
+struct pv_err *pv_trace_value(const struct pv_profile *profile, uint32_t id, struct pv_str *str)
+{
+	return pv_text_append_escaped(str, pv_strings_get(profile->strings, id),
+				      pv_strings_length(profile->strings, id));
 }
 
 struct pv_err *pv_trace_visit(const struct pv_trace *trace, size_t execution,

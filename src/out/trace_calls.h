@@ -21,6 +21,9 @@ struct pv_err *pv_trace_stack(const struct pv_profile *profile, uint32_t node, s
 /* Appends a string of the profile, escaped. */
 struct pv_err *pv_trace_string(const struct pv_profile *profile, uint32_t id, struct pv_str *str);
 
+/* The same of arguments or a result, which are escaped already. */
+struct pv_err *pv_trace_value(const struct pv_profile *profile, uint32_t id, struct pv_str *str);
+
 /*
  * Calls as begins and ends in the order of time: enter and leave are called with the
  * index of each call, what is open when another one begins beside it first.

@@ -50,6 +50,17 @@ static struct pv_err *put_string(struct chrome *chrome, const char *key, uint32_
 	return err;
 }
 
+static struct pv_err *put_value(struct chrome *chrome, const char *key, uint32_t id)
+{
+	struct pv_err *err;
+
+	pv_str_clear(&chrome->text);
+	err = pv_trace_value(chrome->profile, id, &chrome->text);
+	if (!err)
+		put_text(chrome, key);
+	return err;
+}
+
 /* {"ph":"M","name":"thread_name","pid":1,"tid":2,"args":{"name":"..."}} */
 static struct pv_err *put_name(struct chrome *chrome, const char *what, uint32_t pid, uint32_t tid,
 			       uint32_t name)
@@ -117,9 +128,9 @@ static struct pv_err *put_args(struct chrome *chrome, uint32_t index)
 	if (call->off_cpu_ns)
 		pv_json_thousandths(json, "off_cpu_us", call->off_cpu_ns);
 	if (!err && call->arguments)
-		err = put_string(chrome, "arguments", call->arguments);
+		err = put_value(chrome, "arguments", call->arguments);
 	if (!err && call->result)
-		err = put_string(chrome, "result", call->result);
+		err = put_value(chrome, "result", call->result);
 	pv_str_clear(&chrome->text);
 	if (!err)
 		err = pv_call_marks(call->flags, &chrome->text);

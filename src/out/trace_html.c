@@ -59,6 +59,7 @@ static void meta_counts(struct pv_json *json, const struct pv_trace *trace,
 	pv_json_int(json, "seen", (int64_t)trace->n_seen);
 	pv_json_int(json, "shorter", (int64_t)trace->n_short);
 	pv_json_int(json, "unmet", (int64_t)trace->n_unmet);
+	pv_json_int(json, "undecided", (int64_t)trace->n_undecided);
 	pv_json_int(json, "skipped", (int64_t)trace->n_skipped);
 	pv_json_int(json, "lost", (int64_t)callees->lost);
 	pv_json_int(json, "partial", (int64_t)callees->n_partial);

@@ -248,6 +248,15 @@ static struct pv_err *add_string(struct perfetto *p, uint32_t id)
 	return err ? err : end_text(p);
 }
 
+static struct pv_err *add_value(struct perfetto *p, uint32_t id)
+{
+	struct pv_err *err = begin_text(p);
+
+	if (!err)
+		err = pv_trace_value(p->profile, id, &p->text);
+	return err ? err : end_text(p);
+}
+
 /* Of each frame of the stack that led to an execution its name and its file, innermost first. */
 static struct pv_err *add_stack(struct perfetto *p, uint32_t leaf)
 {
@@ -325,7 +334,7 @@ static struct pv_err *put_begin(void *ctx, uint32_t index)
 	set_event_name(p, call, &event, &category);
 	pv_str_clear(&p->text);
 	p->offsets.n = 0;
-	err = add_string(p, call->arguments);
+	err = add_value(p, call->arguments);
 	if (!err && first)
 		err = add_stack(p, of->node);
 	if (!err && first)
@@ -361,7 +370,7 @@ static struct pv_err *put_end(void *ctx, uint32_t index)
 	event.type = SLICE_END;
 	pv_str_clear(&p->text);
 	p->offsets.n = 0;
-	err = add_string(p, call->result);
+	err = add_value(p, call->result);
 	if (!err)
 		err = begin_text(p);
 	if (!err)

@@ -128,6 +128,7 @@ static void put_executions(struct summary *s)
 	pv_json_int(json, "kept", (int64_t)trace->executions.n);
 	pv_json_int(json, "shorter", (int64_t)trace->n_short);
 	pv_json_int(json, "unmet", (int64_t)trace->n_unmet);
+	pv_json_int(json, "undecided", (int64_t)trace->n_undecided);
 	pv_json_int(json, "skipped", (int64_t)trace->n_skipped);
 	pv_json_int(json, "duration_ns", (int64_t)s->callees.duration_ns);
 	pv_json_begin(json, "list", '[');

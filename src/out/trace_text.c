@@ -255,7 +255,7 @@ static struct pv_err *put_begin(void *ctx, uint32_t index)
 	if (!err && call->arguments) {
 		err = pv_str_appendf(&page->name, "(");
 		if (!err)
-			err = append_string(&page->name, page->profile, call->arguments);
+			err = pv_trace_value(page->profile, call->arguments, &page->name);
 		if (!err)
 			err = pv_str_appendf(&page->name, ")");
 	}
@@ -288,7 +288,7 @@ static struct pv_err *put_end(void *ctx, uint32_t index)
 	if (!err && call->result) {
 		err = pv_str_appendf(&page->name, " = ");
 		if (!err)
-			err = append_string(&page->name, page->profile, call->result);
+			err = pv_trace_value(page->profile, call->result, &page->name);
 	}
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words) && !err; i++) {
 		if (call->flags & words[i].flag)
@@ -417,6 +417,7 @@ static struct pv_err *append_counts(struct page *page, const struct pv_callees *
 		const char *why;
 	} left_out[] = { { trace->n_short, "shorter than --duration-over" },
 			 { trace->n_unmet, "for which --if did not hold" },
+			 { trace->n_undecided, "for which --if could not be decided" },
 			 { trace->n_skipped, "while others were recorded" } };
 	struct pv_err *err =
 		pv_str_appendf(str, "%s of ", pv_text_number(trace->executions.n).text);

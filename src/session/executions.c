@@ -9,16 +9,22 @@
 #include "session/executions.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "abi/trace.h"
+#include "base/str.h"
 #include "base/vec.h"
+#include "model/profile.h"
+#include "model/strings.h"
 #include "model/trace.h"
+#include "session/callvalues.h"
 
 /* A call, its times as the kernel has them. */
 struct call {
 	struct pv_call call; /* parent: index into the execution's calls */
 	uint64_t frame, key, address;
-	uint64_t off_ns; /* of its thread at the beginning */
+	uint64_t off_ns;          /* of its thread at the beginning */
+	size_t arguments, result; /* where in the execution's text, plus one; 0: none */
 };
 
 struct execution {
@@ -29,6 +35,7 @@ struct execution {
 	uint64_t last_ns, last_off_ns; /* of the last event */
 	struct pv_vec calls;           /* struct call */
 	struct pv_vec open;            /* uint32_t: those that have not ended, outermost first */
+	struct pv_str text;            /* of arguments and results, each with a NUL */
 };
 
 struct pv_executions {
@@ -54,6 +61,7 @@ static void execution_destroy(struct execution *execution)
 {
 	pv_vec_deinit(&execution->calls);
 	pv_vec_deinit(&execution->open);
+	pv_str_deinit(&execution->text);
 	free(execution);
 }
 
@@ -113,7 +121,7 @@ static void end_within(struct execution *execution, uint64_t frame,
 }
 
 static struct pv_err *add_call(struct pv_executions *executions, struct execution *execution,
-			       const struct pv_event_call *event, uint32_t flags)
+			       const struct pv_event_call *event, uint32_t flags, size_t text)
 {
 	uint32_t index = (uint32_t)execution->calls.n;
 	struct call call = {
@@ -126,6 +134,7 @@ static struct pv_err *add_call(struct pv_executions *executions, struct executio
 		.key = event->key,
 		.address = event->address,
 		.off_ns = event->off_ns,
+		.arguments = text,
 	};
 	struct pv_err *err;
 
@@ -157,7 +166,7 @@ static struct pv_err *begin(struct pv_executions *executions, const struct pv_ev
 	/* the event of the first call is lost: it is the function's own, and it has begun */
 	if (!err && !(event->flags & PV_CALL_EVENT_ROOT)) {
 		first.frame = first.key = first.address = 0;
-		err = add_call(executions, execution, &first, PV_CALL_BEGIN_GUESSED);
+		err = add_call(executions, execution, &first, PV_CALL_BEGIN_GUESSED, 0);
 	}
 	if (!err)
 		err = pv_vec_append(&executions->list, &execution, 1, NULL);
@@ -196,7 +205,7 @@ static void cut(struct execution *execution, uint64_t time_ns, uint64_t off_ns)
 }
 
 static struct pv_err *take_begin(struct pv_executions *executions, struct execution *execution,
-				 const struct pv_event_call *event)
+				 const struct pv_event_call *event, size_t text)
 {
 	uint32_t flags = flags_of(event);
 
@@ -204,10 +213,10 @@ static struct pv_err *take_begin(struct pv_executions *executions, struct execut
 		flags |= PV_CALL_BEGIN_GUESSED;
 	if (is_open(execution, event->caller))
 		end_within(execution, event->caller, event);
-	return add_call(executions, execution, event, flags);
+	return add_call(executions, execution, event, flags, text);
 }
 
-static void take_end(struct execution *execution, const struct pv_event_call *event)
+static void take_end(struct execution *execution, const struct pv_event_call *event, size_t text)
 {
 	if (event->flags & PV_CALL_EVENT_CUT) {
 		cut(execution, event->time_ns, event->off_ns);
@@ -221,8 +230,27 @@ static void take_end(struct execution *execution, const struct pv_event_call *ev
 	} else {
 		return; /* its beginning was lost, and is counted */
 	}
-	if (innermost(execution))
-		end_innermost(execution, event->time_ns, event->off_ns, flags_of(event));
+	if (!innermost(execution))
+		return;
+	innermost(execution)->result = text;
+	end_innermost(execution, event->time_ns, event->off_ns, flags_of(event));
+}
+
+/* The text of the arguments or the result that an event has: where it begins, plus one. */
+static struct pv_err *take_text(const struct pv_executions *executions, struct execution *execution,
+				const struct pv_event_call *event, size_t *ret)
+{
+	size_t start = execution->text.n;
+	struct pv_err *err;
+
+	*ret = 0;
+	if (!executions->options.values)
+		return NULL;
+	err = pv_call_values_append(executions->options.values, event, &execution->text);
+	if (err || execution->text.n == start)
+		return err;
+	*ret = start + 1;
+	return pv_str_append(&execution->text, "", 1);
 }
 
 struct pv_err *pv_executions_take(struct pv_executions *executions,
@@ -230,6 +258,7 @@ struct pv_err *pv_executions_take(struct pv_executions *executions,
 {
 	struct execution *execution = find(executions, event->number);
 	struct pv_err *err = NULL;
+	size_t text;
 
 	if (!execution)
 		err = begin(executions, event, &execution);
@@ -240,10 +269,26 @@ struct pv_err *pv_executions_take(struct pv_executions *executions,
 	execution->sequence = event->sequence + 1;
 	execution->last_ns = event->time_ns;
 	execution->last_off_ns = event->off_ns;
+	err = take_text(executions, execution, event, &text);
+	if (err)
+		return err;
 	if (!(event->flags & PV_CALL_EVENT_END))
-		return take_begin(executions, execution, event);
-	take_end(execution, event);
+		return take_begin(executions, execution, event, text);
+	take_end(execution, event, text);
 	return NULL;
+}
+
+static struct pv_err *keep_text(struct pv_executions *executions, const struct execution *execution,
+				size_t at, uint32_t *ret)
+{
+	struct pv_profile *profile = executions->options.trace->profile;
+	const char *text;
+
+	*ret = 0;
+	if (!at)
+		return NULL;
+	text = pv_str_text(&execution->text) + at - 1;
+	return pv_strings_add(profile->strings, text, strlen(text), ret);
 }
 
 /* Those of its calls that are shown go into the trace, each below the nearest that is. */
@@ -270,6 +315,11 @@ static struct pv_err *keep_calls(struct pv_executions *executions, struct execut
 		call->call.start_ns -= options->start_ns;
 		call->call.end_ns -= options->start_ns;
 		if (wanted)
+			err = keep_text(executions, execution, call->arguments,
+					&call->call.arguments);
+		if (!err && wanted)
+			err = keep_text(executions, execution, call->result, &call->call.result);
+		if (!err && wanted)
 			err = pv_trace_add(options->trace, &call->call, parent, &places[i]);
 	}
 	free(places);

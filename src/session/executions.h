@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 
+struct pv_call_values;
 struct pv_event_call;
 struct pv_executions;
 struct pv_trace;
@@ -24,6 +25,7 @@ struct pv_executions_options {
 	uint64_t longer_ns;     /* shorter executions are only counted */
 	size_t count;           /* so many are kept; 0: all */
 	size_t calls_max;       /* in all that are kept or under way */
+	struct pv_call_values *values; /* arguments and results; NULL: none are there */
 	void *ctx;
 	/* What a code object is called; wanted_ret: calls of it are shown. */
 	struct pv_err *(*name)(void *ctx, uint64_t key, uint64_t address, uint32_t *loc_ret,

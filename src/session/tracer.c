@@ -27,11 +27,16 @@
 #include "model/profile.h"
 #include "model/strings.h"
 #include "python/functions.h"
+#include "python/values.h"
+#include "session/callvalues.h"
+#include "session/condition.h"
 #include "session/executions.h"
 #include "session/leads.h"
 #include "session/losses.h"
 #include "session/pick.h"
 #include "session/probed.h"
+#include "session/values.h"
+#include "snap/values.h"
 #include "target/process.h"
 #include "target/title.h"
 
@@ -47,6 +52,9 @@ struct pv_tracer {
 	struct pv_inside *inside;
 	struct pv_probes *probes; /* of inside */
 	struct pv_leads *leads;
+	struct pv_value_layout layout; /* if values are read */
+	struct pv_condition condition; /* without steps: none */
+	struct pv_call_values *values; /* NULL: not wanted */
 	struct pv_trace *trace;
 	struct pv_executions *executions;
 	struct pv_map wanted; /* location -> are its calls shown? */
@@ -125,6 +133,8 @@ static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t s
 
 	if (event->type == PV_EVENT_CALL && size >= sizeof(struct pv_event_call))
 		return pv_executions_take(tracer->executions, (const struct pv_event_call *)event);
+	if (tracer->values && (event->type == PV_EVENT_NAMES || event->type == PV_EVENT_VALUES))
+		return pv_call_values_take(tracer->values, event, size);
 	return pv_leads_take(tracer->leads, event, size);
 }
 
@@ -144,6 +154,50 @@ static struct pv_err *pick(struct pv_tracer *tracer)
 			     one->file + pv_path_skip(one->file, strlen(one->file)),
 			     one->firstlineno);
 	return err ? err : pv_text_append(&tracer->name, pv_str_text(&raw), raw.n);
+}
+
+/* The condition, by the names that the function's arguments have. */
+static struct pv_err *parse_condition(struct pv_tracer *tracer)
+{
+	PV_CLEANUP(pv_str_deinit) struct pv_str all = { 0 };
+	struct pv_condition_scope scope = { .old = tracer->layout.py.version_hex < 0x03000000 };
+	const char *names[PV_VALUES_MAX];
+	size_t at[PV_VALUES_MAX];
+	struct pv_values values;
+	struct pv_err *err = NULL;
+
+	pv_snap_argument_names(tracer->probed.mem, &tracer->layout, tracer->function->code,
+			       &values);
+	if (values.unread)
+		return pv_err_create(PV_ERR_FAILED, "cannot read the arguments' names of %s",
+				     pv_str_text(&tracer->name));
+	for (size_t i = 0; !err && i < values.n; i++) {
+		at[i] = all.n;
+		err = pv_argument_name(&all, &values.list[i]);
+		if (!err)
+			err = pv_str_append(&all, "", 1);
+	}
+	for (size_t i = 0; i < values.n; i++)
+		names[i] = pv_str_text(&all) + at[i];
+	scope.names = names;
+	scope.n = values.n;
+	return err ? err
+		   : pv_condition_parse(tracer->options.condition, &scope, &tracer->condition);
+}
+
+static struct pv_err *prepare_values(struct pv_tracer *tracer)
+{
+	const struct pv_tracer_options *options = &tracer->options;
+	struct pv_err *err;
+
+	if (!options->arguments && !options->condition)
+		return NULL;
+	err = pv_python_values(tracer->probed.mem, &tracer->probed.image.python, &tracer->layout);
+	if (!err && options->arguments)
+		err = pv_call_values_create(&tracer->values);
+	if (!err && options->condition)
+		err = parse_condition(tracer);
+	return err;
 }
 
 /* Every code object of the function, to the kernel's side. */
@@ -213,6 +267,7 @@ static struct pv_err *attach(struct pv_tracer *tracer)
 		.longer_ns = tracer->options.longer_ns,
 		.count = tracer->options.count,
 		.calls_max = CALLS_MAX,
+		.values = tracer->values,
 		.ctx = tracer,
 		.name = name_call,
 		.begin = begin_execution,
@@ -243,6 +298,9 @@ static struct pv_err *create_inside(struct pv_tracer *tracer)
 		.depth_max = options->depth,
 		/* which of them are kept is known when they have ended */
 		.runs_max = options->longer_ns ? 0 : (uint32_t)options->count,
+		.values = options->arguments || options->condition ? &tracer->layout : NULL,
+		.condition = options->condition ? &tracer->condition : NULL,
+		.with_values = options->arguments,
 	};
 	struct pv_err *err = pv_inside_create(&inside, &tracer->inside);
 
@@ -262,6 +320,8 @@ static struct pv_err *prepare(struct pv_tracer *tracer)
 		err = pv_probed_read(tracer->options.pid, &tracer->probed);
 	if (!err)
 		err = pick(tracer);
+	if (!err)
+		err = prepare_values(tracer);
 	if (!err)
 		err = create_inside(tracer);
 	if (!err)
@@ -301,6 +361,7 @@ void pv_tracer_destroy(struct pv_tracer *tracer)
 		return;
 	pv_executions_destroy(tracer->executions);
 	pv_leads_destroy(tracer->leads);
+	pv_call_values_destroy(tracer->values);
 	pv_inside_destroy(tracer->inside);
 	pv_trace_destroy(tracer->trace);
 	pv_probed_deinit(&tracer->probed);
@@ -383,7 +444,7 @@ static struct pv_err *fill_totals(struct pv_tracer *tracer, uint64_t end_ns)
 	struct pv_probe_state probes = pv_inside_probe_state(tracer->inside);
 	struct pv_trace *trace = tracer->trace;
 	struct pv_losses *losses = &trace->profile->losses;
-	uint64_t cost_ns = state.spent_ns;
+	uint64_t cost_ns = state.spent_ns + state.decided_ns;
 	struct pv_err *err;
 
 	for (size_t i = 0; i < PV_TRACE_RUNS_MAX; i++)
@@ -397,7 +458,9 @@ static struct pv_err *fill_totals(struct pv_tracer *tracer, uint64_t end_ns)
 	if (trace->profile->duration_ns)
 		trace->cost_cpus = (double)cost_ns / (double)trace->profile->duration_ns;
 	trace->strangers = probes.strangers;
-	trace->n_seen = state.begun;
+	trace->n_seen = state.begun + state.unmet + state.undecided;
+	trace->n_unmet = state.unmet;
+	trace->n_undecided = state.undecided;
 	trace->n_skipped = state.skipped;
 	err = pv_inside_losses(tracer->inside, losses->count);
 	pv_losses_describe(losses);

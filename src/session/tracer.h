@@ -26,7 +26,9 @@ struct pv_tracer_options {
 	/* const char *, patterns of fnmatch(3): of calls by these names or files only; but for
 	 * those */
 	const struct pv_vec *only, *skip;
-	double budget; /* CPUs that probes may take of the target's time */
+	double budget;         /* CPUs that probes may take of the target's time */
+	bool arguments;        /* arguments and results of all calls */
+	const char *condition; /* on the function's arguments (session/condition.h); NULL: none */
 };
 
 /* What the start found. */

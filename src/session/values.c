@@ -230,24 +230,39 @@ struct pv_err *pv_value_append(struct pv_str *str, const struct pv_value *value,
 }
 
 /* A name is an identifier, but for who made it by hand. */
-static struct pv_err *append_name(struct pv_str *str, const struct pv_value *name, size_t i)
+struct pv_err *pv_argument_name(struct pv_str *str, const struct pv_value *name)
 {
-	struct pv_err *err;
+	struct pv_err *err = NULL;
 	size_t used;
 
-	if (!name || !name->n ||
-	    (name->tag != PV_VALUE_STR &&
-	     !(name->tag == PV_VALUE_RAW && name->flags & PV_VALUE_OLD)))
-		return pv_str_appendf(str, "arg%zu", i + 1);
-	err = append_text(str, name->flags & PV_VALUE_POSITIONALS ? "*"
-			       : name->flags & PV_VALUE_KEYWORDS  ? "**"
-								  : "");
+	if (name->tag != PV_VALUE_STR && !(name->tag == PV_VALUE_RAW && name->flags & PV_VALUE_OLD))
+		return NULL;
 	for (size_t at = 0; !err && at + width_of(name) <= name->n; at += used) {
 		unsigned int c = char_at(name, at, &used);
 
 		err = append_char(str, c, '\'', name->tag == PV_VALUE_RAW);
 	}
-	return !err && name->flags & PV_VALUE_CUT ? append_text(str, "…") : err;
+	return err;
+}
+
+static struct pv_err *append_name(struct pv_str *str, const struct pv_value *name, size_t i)
+{
+	size_t before;
+	struct pv_err *err;
+
+	if (name && name->n) {
+		err = append_text(str, name->flags & PV_VALUE_POSITIONALS ? "*"
+				       : name->flags & PV_VALUE_KEYWORDS  ? "**"
+									  : "");
+		before = str->n;
+		if (!err)
+			err = pv_argument_name(str, name);
+		if (!err && name->flags & PV_VALUE_CUT)
+			err = append_text(str, "…");
+		if (err || str->n > before)
+			return err;
+	}
+	return pv_str_appendf(str, "arg%zu", i + 1);
 }
 
 static struct pv_err *append_all(struct pv_str *str, const struct pv_values *values,

@@ -14,6 +14,9 @@ struct pv_str;
 /* One value as Python shows it; form: enum pv_register_form, 0 for Python's. */
 struct pv_err *pv_value_append(struct pv_str *str, const struct pv_value *value, unsigned int form);
 
+/* A name as it is in the source, without stars; nothing if it could not be read. */
+struct pv_err *pv_argument_name(struct pv_str *str, const struct pv_value *name);
+
 /* The arguments of a call; names: NULL or without entries, they are arg1, arg2 ... */
 struct pv_err *pv_arguments_append(struct pv_str *str, const struct pv_values *values,
 				   const struct pv_values *names);

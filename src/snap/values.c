@@ -21,21 +21,22 @@ static inline long pv_value_get_text(struct pv_value_reader *r, void *dst, __u32
 	char *text = dst;
 	__u32 at = 0, part;
 
-	while (at < n) {
+	while (at < n - 1) {
 		const char *end;
 
 		part = 8 - ((addr + at) & 7);
-		part = part < n - at ? part : n - at;
+		part = part < n - 1 - at ? part : n - 1 - at;
 		if (pv_mem_read(r->home, text + at, part, addr + at))
 			return -1;
 		end = memchr(text + at, '\0', part);
 		if (end) {
-			at = (__u32)(end - text) + 1;
+			at = (__u32)(end - text);
 			memset(text + at, 0, n - at);
-			return at;
+			return at + 1;
 		}
 		at += part;
 	}
+	text[n - 1] = '\0';
 	return n;
 }
 

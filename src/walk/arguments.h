@@ -26,7 +26,7 @@ enum {
 #define PV_ARGUMENTS_FIELD(type, r, offset) PV_FIELD(type, (r)->s->code, PV_VALUE_CODE, offset)
 
 /* Reads the code object, and how many arguments it has. */
-static inline long pv_arguments_code(struct pv_value_reader *r, __u64 code)
+PV_FLAT long pv_arguments_code(struct pv_value_reader *r, __u64 code)
 {
 	const volatile struct pv_pylayout *py = &r->layout->py;
 	struct pv_value_scratch *s = r->s;
@@ -48,7 +48,7 @@ static inline long pv_arguments_code(struct pv_value_reader *r, __u64 code)
 }
 
 /* The first n items of a tuple. */
-static inline long pv_arguments_items(struct pv_value_reader *r, __u64 *ret, __u64 tuple, __u32 n)
+PV_FLAT long pv_arguments_items(struct pv_value_reader *r, __u64 *ret, __u64 tuple, __u32 n)
 {
 	n = pv_bounded(n, PV_VALUES_MAX);
 	return n ? pv_value_get(r, ret, 8 * n, tuple + r->layout->py.tuple_items) : 0;
@@ -58,7 +58,7 @@ static inline long pv_arguments_items(struct pv_value_reader *r, __u64 *ret, __u
  * <= 3.10: the cells of the frame, by the names of what they hold: names are interned, so
  * that the same one is the same object.
  */
-static inline long pv_arguments_cells(struct pv_value_reader *r, __u64 locals)
+PV_FLAT long pv_arguments_cells(struct pv_value_reader *r, __u64 locals)
 {
 	const volatile struct pv_pylayout *py = &r->layout->py;
 	struct pv_value_scratch *s = r->s;
@@ -74,7 +74,7 @@ static inline long pv_arguments_cells(struct pv_value_reader *r, __u64 locals)
 }
 
 /* Where the names of its arguments are: s->names. */
-static inline long pv_arguments_names(struct pv_value_reader *r)
+PV_FLAT long pv_arguments_names(struct pv_value_reader *r)
 {
 	__u64 names = PV_ARGUMENTS_FIELD(__u64, r, r->layout->py.co_varnames);
 
@@ -82,7 +82,7 @@ static inline long pv_arguments_names(struct pv_value_reader *r)
 }
 
 /* The frame's slots, and what else must be known of cells. */
-static inline long pv_arguments_slots(struct pv_value_reader *r, __u64 frame)
+PV_FLAT long pv_arguments_slots(struct pv_value_reader *r, __u64 frame)
 {
 	const volatile struct pv_pylayout *py = &r->layout->py;
 	struct pv_value_scratch *s = r->s;
@@ -105,7 +105,7 @@ static inline long pv_arguments_slots(struct pv_value_reader *r, __u64 frame)
 }
 
 /* The object in a cell; false: it could not be read.  *slot: 0 where the cell is empty. */
-static inline bool pv_arguments_in_cell(struct pv_value_reader *r, __u64 *slot)
+PV_FLAT bool pv_arguments_in_cell(struct pv_value_reader *r, __u64 *slot)
 {
 	const volatile struct pv_value_layout *layout = r->layout;
 	__u64 cell = *slot & ~(__u64)layout->py.code_tag_mask, type = 0;
@@ -121,7 +121,7 @@ static inline bool pv_arguments_in_cell(struct pv_value_reader *r, __u64 *slot)
 }
 
 /* <= 3.10: argument i is not in its place: in which cell is it? */
-static inline bool pv_arguments_find_cell(struct pv_value_reader *r, __u32 i, __u64 *slot)
+PV_FLAT bool pv_arguments_find_cell(struct pv_value_reader *r, __u32 i, __u64 *slot)
 {
 	struct pv_value_scratch *s = r->s;
 	__u64 name = s->names[i & (PV_VALUES_MAX - 1)];
@@ -136,7 +136,7 @@ static inline bool pv_arguments_find_cell(struct pv_value_reader *r, __u32 i, __
 	return !pv_value_get(r, slot, 8, s->cells_at + 8 * found) && pv_arguments_in_cell(r, slot);
 }
 
-static inline __u8 pv_arguments_flags(const struct pv_value_scratch *s, __u32 i)
+PV_FLAT __u8 pv_arguments_flags(const struct pv_value_scratch *s, __u32 i)
 {
 	if (i < s->first_special)
 		return 0;
@@ -173,14 +173,14 @@ static long pv_arguments_step(__u32 index, void *arg)
 	return 0;
 }
 
-static inline void pv_arguments_begin(struct pv_value_reader *r)
+PV_FLAT void pv_arguments_begin(struct pv_value_reader *r)
 {
 	struct pv_values *values = &r->s->values;
 
 	values->n = values->more = values->unread = values->result = 0;
 }
 
-static inline void pv_arguments_end(struct pv_value_reader *r, long err)
+PV_FLAT void pv_arguments_end(struct pv_value_reader *r, long err)
 {
 	struct pv_value_scratch *s = r->s;
 
@@ -194,7 +194,7 @@ static inline void pv_arguments_end(struct pv_value_reader *r, long err)
 }
 
 /* Reads the arguments of the function that begins in frame into r->s->values. */
-static inline void pv_arguments_read(struct pv_value_reader *r, __u64 frame)
+PV_FLAT void pv_arguments_read(struct pv_value_reader *r, __u64 frame)
 {
 	const volatile struct pv_pylayout *py = &r->layout->py;
 	__u64 code = 0;
@@ -207,7 +207,7 @@ static inline void pv_arguments_read(struct pv_value_reader *r, __u64 frame)
 }
 
 /* Reads the names of a code object's arguments into r->s->values. */
-static inline void pv_arguments_read_names(struct pv_value_reader *r, __u64 code)
+PV_FLAT void pv_arguments_read_names(struct pv_value_reader *r, __u64 code)
 {
 	pv_arguments_begin(r);
 	r->s->names_only = 1;

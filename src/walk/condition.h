@@ -26,7 +26,7 @@ enum { PV_DOUBLE_BIAS = 1023, PV_DOUBLE_FRACTION = 52, PV_DOUBLE_SPECIAL = 2047 
 
 typedef const volatile struct pv_value pv_any_value;
 
-static inline void pv_number_of_double(struct pv_number_parts *ret, __u64 bits)
+PV_FLAT void pv_number_of_double(struct pv_number_parts *ret, __u64 bits)
 {
 	__u64 mantissa = bits & ((1ULL << PV_DOUBLE_FRACTION) - 1);
 	__s32 exponent = bits >> PV_DOUBLE_FRACTION & PV_DOUBLE_SPECIAL, shift;
@@ -60,7 +60,7 @@ static inline void pv_number_of_double(struct pv_number_parts *ret, __u64 bits)
 		ret->negative = 0;
 }
 
-static inline void pv_number_of(struct pv_number_parts *ret, pv_any_value *v)
+PV_FLAT void pv_number_of(struct pv_number_parts *ret, pv_any_value *v)
 {
 	ret->is_float = v->tag == PV_VALUE_FLOAT;
 	ret->is_number = ret->negative = ret->not_a_number = ret->bits = 0;
@@ -83,14 +83,14 @@ static inline void pv_number_of(struct pv_number_parts *ret, pv_any_value *v)
 	ret->negative = v->flags & PV_VALUE_NEGATIVE;
 }
 
-static inline __u32 pv_order_of(__u64 a, __u64 b)
+PV_FLAT __u32 pv_order_of(__u64 a, __u64 b)
 {
 	return a < b ? PV_ORDER_LESS : a > b ? PV_ORDER_GREATER : PV_ORDER_EQUAL;
 }
 
 /* Of two without their signs. */
-static inline __u32 pv_order_sizes(const struct pv_number_parts *a, const struct pv_number_parts *b,
-				   bool floats)
+PV_FLAT __u32 pv_order_sizes(const struct pv_number_parts *a, const struct pv_number_parts *b,
+			     bool floats)
 {
 	if (a->bits != b->bits)
 		return pv_order_of(a->bits, b->bits);
@@ -104,7 +104,7 @@ static inline __u32 pv_order_sizes(const struct pv_number_parts *a, const struct
 	return pv_order_of(a->fraction, b->fraction);
 }
 
-static inline __u32 pv_order_parts(const struct pv_number_parts *a, const struct pv_number_parts *b)
+PV_FLAT __u32 pv_order_parts(const struct pv_number_parts *a, const struct pv_number_parts *b)
 {
 	__u32 order;
 
@@ -121,26 +121,25 @@ static inline __u32 pv_order_parts(const struct pv_number_parts *a, const struct
 }
 
 /* To s->order. */
-static inline void pv_order_numbers(struct pv_value_scratch *s, pv_any_value *left,
-				    pv_any_value *right)
+PV_FLAT void pv_order_numbers(struct pv_value_scratch *s, pv_any_value *left, pv_any_value *right)
 {
 	pv_number_of(&s->left, left);
 	pv_number_of(&s->right, right);
 	s->order = pv_order_parts(&s->left, &s->right);
 }
 
-static inline bool pv_value_is_number(pv_any_value *v)
+PV_FLAT bool pv_value_is_number(pv_any_value *v)
 {
 	return v->tag >= PV_VALUE_BOOL && v->tag <= PV_VALUE_FLOAT;
 }
 
-static inline bool pv_value_is_text(pv_any_value *v)
+PV_FLAT bool pv_value_is_text(pv_any_value *v)
 {
 	return v->tag == PV_VALUE_STR || v->tag == PV_VALUE_RAW || v->tag == PV_VALUE_C_STRING;
 }
 
 /* The differences between two texts, 0: none. */
-static inline __u64 pv_text_differs(pv_any_value *v, const volatile struct pv_condition_text *text)
+PV_FLAT __u64 pv_text_differs(pv_any_value *v, const volatile struct pv_condition_text *text)
 {
 	__u64 differs = 0;
 	__u32 i;
@@ -154,7 +153,7 @@ static inline __u64 pv_text_differs(pv_any_value *v, const volatile struct pv_co
  * The form in which a constant may be in a value; PV_FORMS: in none.  A b'' is bytes
  * alone; a '' is characters, and where text is bytes (2.7, C) those of its UTF-8.
  */
-static inline __u32 pv_form_of(pv_any_value *v, pv_any_value *constant)
+PV_FLAT __u32 pv_form_of(pv_any_value *v, pv_any_value *constant)
 {
 	if (v->tag == PV_VALUE_STR)
 		return constant->tag != PV_VALUE_STR && !(v->flags & PV_VALUE_OLD) ? PV_FORMS
@@ -167,9 +166,8 @@ static inline __u32 pv_form_of(pv_any_value *v, pv_any_value *constant)
 }
 
 /* Is it, or does it begin with, a constant? */
-static inline __u32 pv_condition_text(pv_any_value *v,
-				      const volatile struct pv_condition_constant *constant,
-				      bool prefix)
+PV_FLAT __u32 pv_condition_text(pv_any_value *v,
+				const volatile struct pv_condition_constant *constant, bool prefix)
 {
 	__u32 form = pv_form_of(v, &constant->value), n, width;
 	const volatile struct pv_condition_text *text;
@@ -197,7 +195,7 @@ static inline __u32 pv_condition_text(pv_any_value *v,
 }
 
 /* Two arguments, both texts. */
-static inline __u32 pv_condition_same_text(pv_any_value *a, pv_any_value *b)
+PV_FLAT __u32 pv_condition_same_text(pv_any_value *a, pv_any_value *b)
 {
 	bool old = (a->flags | b->flags) & PV_VALUE_OLD;
 	__u64 differs = 0;
@@ -213,15 +211,15 @@ static inline __u32 pv_condition_same_text(pv_any_value *a, pv_any_value *b)
 	return (a->flags | b->flags) & PV_VALUE_CUT ? PV_UNKNOWN : PV_TRUE;
 }
 
-static inline bool pv_value_is_opaque(pv_any_value *v)
+PV_FLAT bool pv_value_is_opaque(pv_any_value *v)
 {
 	return v->tag == PV_VALUE_UNREAD || v->tag == PV_VALUE_UNBOUND || v->tag == PV_VALUE_OBJECT;
 }
 
 /* constant: of right, or NULL. */
-static inline __u32 pv_condition_equal(struct pv_value_scratch *s, pv_any_value *left,
-				       pv_any_value *right,
-				       const volatile struct pv_condition_constant *constant)
+PV_FLAT __u32 pv_condition_equal(struct pv_value_scratch *s, pv_any_value *left,
+				 pv_any_value *right,
+				 const volatile struct pv_condition_constant *constant)
 {
 	/* None equals nothing else, whatever that is */
 	if ((left->tag == PV_VALUE_NONE && right->tag == PV_VALUE_OBJECT) ||
@@ -241,7 +239,7 @@ static inline __u32 pv_condition_equal(struct pv_value_scratch *s, pv_any_value 
 	return s->order == PV_ORDER_EQUAL;
 }
 
-static inline __u32 pv_condition_ordered(__u32 order, __u32 op)
+PV_FLAT __u32 pv_condition_ordered(__u32 order, __u32 op)
 {
 	switch (order) {
 	case PV_ORDER_LESS:
@@ -257,7 +255,7 @@ static inline __u32 pv_condition_ordered(__u32 order, __u32 op)
 	}
 }
 
-static inline __u32 pv_condition_truth(pv_any_value *v)
+PV_FLAT __u32 pv_condition_truth(pv_any_value *v)
 {
 	switch (v->tag) {
 	case PV_VALUE_NONE:
@@ -278,12 +276,12 @@ static inline __u32 pv_condition_truth(pv_any_value *v)
 	}
 }
 
-static inline __u32 pv_truth_not(__u32 a)
+PV_FLAT __u32 pv_truth_not(__u32 a)
 {
 	return a == PV_UNKNOWN ? PV_UNKNOWN : !a;
 }
 
-static inline __u32 pv_truth_and(__u32 a, __u32 b)
+PV_FLAT __u32 pv_truth_and(__u32 a, __u32 b)
 {
 	if (a == PV_FALSE || b == PV_FALSE)
 		return PV_FALSE;
@@ -297,9 +295,9 @@ struct pv_condition_run {
 };
 
 /* One comparison, by what pv_order_numbers() has made of its operands. */
-static inline __u32 pv_condition_decide(struct pv_value_scratch *s, __u32 op, pv_any_value *a,
-					pv_any_value *b,
-					const volatile struct pv_condition_constant *constant)
+PV_FLAT __u32 pv_condition_decide(struct pv_value_scratch *s, __u32 op, pv_any_value *a,
+				  pv_any_value *b,
+				  const volatile struct pv_condition_constant *constant)
 {
 	switch (op) {
 	case PV_CONDITION_TRUTH:
@@ -317,8 +315,7 @@ static inline __u32 pv_condition_decide(struct pv_value_scratch *s, __u32 op, pv
 }
 
 /* To s->truth. */
-static inline void pv_condition_compare(struct pv_condition_run *run, __u32 op, __u32 left,
-					__u32 right)
+PV_FLAT void pv_condition_compare(struct pv_condition_run *run, __u32 op, __u32 left, __u32 right)
 {
 	const volatile struct pv_condition_constant *constant = NULL;
 	struct pv_value_scratch *s = run->s;
@@ -372,8 +369,8 @@ static long pv_condition_step(__u32 index, void *arg)
 }
 
 /* enum pv_truth, of the arguments in s->values. */
-static inline __u32 pv_condition_holds(const volatile struct pv_condition *condition,
-				       struct pv_value_scratch *s)
+PV_FLAT __u32 pv_condition_holds(const volatile struct pv_condition *condition,
+				 struct pv_value_scratch *s)
 {
 	struct pv_condition_run run;
 

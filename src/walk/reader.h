@@ -9,8 +9,7 @@
  *   long pv_value_get(struct pv_value_reader *r, void *dst, __u32 n, __u64 addr);
  *	0, or negative: nothing usable in dst
  *   long pv_value_get_text(struct pv_value_reader *r, void *dst, __u32 n, __u64 addr);
- *	up to n bytes, as far as a NUL, which is among them unless there was no room;
- *	how many, or negative
+ *	as far as a NUL, and that, or n - 1 bytes and a NUL; how many in all, or negative
  *   long pv_value_loop(__u32 n, long (*fn)(__u32 i, void *ctx), void *ctx);
  *	calls fn until it returns 1, n times at most
  */
@@ -19,6 +18,9 @@
 
 #include "abi/value.h"
 #include "walk/walk.h"
+
+/* A BPF program may be eight calls deep, and it has its own before it comes here. */
+#define PV_FLAT static inline __attribute__((always_inline))
 
 enum { PV_VALUE_CODE = 256 }; /* power of two, bytes copied of a code object */
 
@@ -42,7 +44,8 @@ struct pv_value_scratch {
 	__u8 code[PV_VALUE_CODE + PV_WALK_PAD];
 	__u64 cells_at; /* <= 3.10: where the cells of the frame are */
 	__u32 n, n_cells, names_only, first_special;
-	__u32 flags; /* co_flags */
+	__u32 flags;                        /* co_flags */
+	__u64 text[PV_VALUE_BYTES / 8 + 1]; /* of walk/value.h: with room to see what is cut */
 	/* walk/condition.h */
 	__u32 order, truth;
 	__u64 truths; /* a stack, two bits each, the last one lowest */

@@ -8,7 +8,7 @@
 
 #include "walk/value.h"
 
-static inline void pv_register_signed(struct pv_value *v, __u64 number)
+PV_FLAT void pv_register_signed(struct pv_value *v, __u64 number)
 {
 	if ((__s64)number < 0) {
 		v->flags |= PV_VALUE_NEGATIVE;
@@ -22,8 +22,8 @@ static inline void pv_register_signed(struct pv_value *v, __u64 number)
  * form: enum pv_register_form.  The psABI leaves the upper half of a register that holds
  * an int undefined.
  */
-static inline void pv_register_read(struct pv_value_reader *r, struct pv_value *v, __u64 number,
-				    __u32 form)
+PV_FLAT void pv_register_read(struct pv_value_reader *r, struct pv_value *v, __u64 number,
+			      __u32 form)
 {
 	pv_value_clear(v);
 	switch (form) {
@@ -62,9 +62,9 @@ static inline void pv_register_read(struct pv_value_reader *r, struct pv_value *
 }
 
 /* Reads all registers of a signature; registers: rdi, rsi, rdx, rcx, r8, r9. */
-static inline void pv_registers_read(struct pv_value_reader *r,
-				     const volatile struct pv_signature *signature,
-				     const __u64 *registers)
+PV_FLAT void pv_registers_read(struct pv_value_reader *r,
+			       const volatile struct pv_signature *signature,
+			       const __u64 *registers)
 {
 	struct pv_values *values = &r->s->values;
 	__u32 n = pv_bounded(signature->n, PV_VALUE_REGISTERS), i;

@@ -16,7 +16,7 @@
 #include "walk/arguments.h"
 
 /* The operand of RETURN_VALUE. */
-static inline void pv_result_on_stack(struct pv_value_reader *r, __u64 frame, __u64 code)
+PV_FLAT void pv_result_on_stack(struct pv_value_reader *r, __u64 frame, __u64 code)
 {
 	const volatile struct pv_pylayout *py = &r->layout->py;
 	struct pv_values *values = &r->s->values;
@@ -35,7 +35,7 @@ static inline void pv_result_on_stack(struct pv_value_reader *r, __u64 frame, __
 }
 
 /* The operand of RETURN_CONST; unit: it and the code unit before it. */
-static inline void pv_result_constant(struct pv_value_reader *r, const __u8 *unit, __u64 code)
+PV_FLAT void pv_result_constant(struct pv_value_reader *r, const __u8 *unit, __u64 code)
 {
 	const volatile struct pv_pylayout *py = &r->layout->py;
 	struct pv_values *values = &r->s->values;
@@ -57,7 +57,7 @@ static inline void pv_result_constant(struct pv_value_reader *r, const __u8 *uni
 	values->result = PV_RESULT_RETURNED;
 }
 
-static inline void pv_result_begin(struct pv_value_reader *r)
+PV_FLAT void pv_result_begin(struct pv_value_reader *r)
 {
 	struct pv_values *values = &r->s->values;
 
@@ -66,7 +66,7 @@ static inline void pv_result_begin(struct pv_value_reader *r)
 }
 
 /* 3.11: at the handler of RETURN_VALUE. */
-static inline void pv_result_at_return(struct pv_value_reader *r, __u64 frame)
+PV_FLAT void pv_result_at_return(struct pv_value_reader *r, __u64 frame)
 {
 	const volatile struct pv_pylayout *py = &r->layout->py;
 	__u64 code = 0;
@@ -80,7 +80,7 @@ static inline void pv_result_at_return(struct pv_value_reader *r, __u64 frame)
  * 3.11 and later: at the function that takes a frame down.  tstate: its first argument
  * from 3.12 on.
  */
-static inline void pv_result_at_clear(struct pv_value_reader *r, __u64 tstate, __u64 frame)
+PV_FLAT void pv_result_at_clear(struct pv_value_reader *r, __u64 tstate, __u64 frame)
 {
 	const volatile struct pv_pylayout *py = &r->layout->py;
 	const volatile struct pv_value_opcodes *opcodes = &r->layout->opcodes;
@@ -114,7 +114,7 @@ static inline void pv_result_at_clear(struct pv_value_reader *r, __u64 tstate, _
 }
 
 /* Up to 3.10: eval's own result; NULL: an exception. */
-static inline void pv_result_of_eval(struct pv_value_reader *r, __u64 object)
+PV_FLAT void pv_result_of_eval(struct pv_value_reader *r, __u64 object)
 {
 	pv_result_begin(r);
 	if (!object) {

@@ -23,7 +23,7 @@ enum {
 /* More than any object has: what says so is none. */
 #define PV_VALUE_SIZE_MAX (1ULL << 40)
 
-static inline void pv_value_clear(struct pv_value *v)
+PV_FLAT void pv_value_clear(struct pv_value *v)
 {
 	__u32 i;
 
@@ -35,8 +35,8 @@ static inline void pv_value_clear(struct pv_value *v)
 }
 
 /* Bytes at addr of a text that has `all` of them; what fails leaves v UNREAD. */
-static inline void pv_value_copy(struct pv_value_reader *r, struct pv_value *v, __u64 addr,
-				 __u64 all, __u8 tag)
+PV_FLAT void pv_value_copy(struct pv_value_reader *r, struct pv_value *v, __u64 addr, __u64 all,
+			   __u8 tag)
 {
 	__u32 n = pv_bounded(all, PV_VALUE_BYTES);
 
@@ -52,26 +52,30 @@ static inline void pv_value_copy(struct pv_value_reader *r, struct pv_value *v, 
 }
 
 /* A C string: a type's name, an argument of a native function. */
-static inline void pv_value_text(struct pv_value_reader *r, struct pv_value *v, __u64 addr,
-				 __u8 tag)
+PV_FLAT void pv_value_text(struct pv_value_reader *r, struct pv_value *v, __u64 addr, __u8 tag)
 {
-	long n = pv_value_get_text(r, v->bytes, PV_VALUE_BYTES, addr);
+	__u64 *text = r->s->text;
+	__u32 i;
+	long n;
 
-	if (n <= 0 || n > PV_VALUE_BYTES) {
-		pv_value_clear(v);
+	for (i = 0; i <= PV_VALUE_BYTES / 8; i++)
+		text[i] = 0;
+	n = pv_value_get_text(r, text, PV_VALUE_BYTES + 2, addr);
+	if (n <= 0)
 		return;
-	}
-	if (v->bytes[(n - 1) & (PV_VALUE_BYTES - 1)])
+	/* without its NUL: 65 where there may be more */
+	n--;
+	for (i = 0; i < PV_VALUE_BYTES / 8; i++)
+		v->words[i] = text[i];
+	if (n > PV_VALUE_BYTES)
 		v->flags |= PV_VALUE_CUT;
-	else
-		n--;
-	v->n = n;
-	v->size = n;
+	v->n = n > PV_VALUE_BYTES ? PV_VALUE_BYTES : n;
+	v->size = v->n;
 	v->tag = tag;
 }
 
 /* What is of no type that is looked into: the type's name. */
-static inline void pv_value_object(struct pv_value_reader *r, struct pv_value *v, __u64 type)
+PV_FLAT void pv_value_object(struct pv_value_reader *r, struct pv_value *v, __u64 type)
 {
 	__u64 name = 0;
 
@@ -80,7 +84,7 @@ static inline void pv_value_object(struct pv_value_reader *r, struct pv_value *v
 	pv_value_text(r, v, name, PV_VALUE_OBJECT);
 }
 
-static inline __u32 pv_value_bits(__u32 digit)
+PV_FLAT __u32 pv_value_bits(__u32 digit)
 {
 	__u32 bits = 0, step;
 
@@ -95,8 +99,7 @@ static inline __u32 pv_value_bits(__u32 digit)
  * An int of n digits at addr.  In CPython all but the last may be 0, none has more than
  * 30 bits.
  */
-static inline void pv_value_digits(struct pv_value_reader *r, struct pv_value *v, __u64 addr,
-				   __u64 n)
+PV_FLAT void pv_value_digits(struct pv_value_reader *r, struct pv_value *v, __u64 addr, __u64 n)
 {
 	__u32 digit[PV_VALUE_DIGITS + 1] = {}, last = 0;
 	__u64 bits;
@@ -126,7 +129,7 @@ static inline void pv_value_digits(struct pv_value_reader *r, struct pv_value *v
 }
 
 /* An int, a long of 2.7, a bool from 3.0 on. */
-static inline void pv_value_long(struct pv_value_reader *r, struct pv_value *v, __u64 object)
+PV_FLAT void pv_value_long(struct pv_value_reader *r, struct pv_value *v, __u64 object)
 {
 	const volatile struct pv_pylayout *py = &r->layout->py;
 	__u64 size = 0;
@@ -151,7 +154,7 @@ static inline void pv_value_long(struct pv_value_reader *r, struct pv_value *v, 
 }
 
 /* 2.7: PyIntObject, a C long; a bool is one, too. */
-static inline void pv_value_int(struct pv_value_reader *r, struct pv_value *v, __u64 object)
+PV_FLAT void pv_value_int(struct pv_value_reader *r, struct pv_value *v, __u64 object)
 {
 	__u64 number = 0;
 
@@ -165,7 +168,7 @@ static inline void pv_value_int(struct pv_value_reader *r, struct pv_value *v, _
 	v->tag = PV_VALUE_INT;
 }
 
-static inline void pv_value_bool(struct pv_value_reader *r, struct pv_value *v, __u64 object)
+PV_FLAT void pv_value_bool(struct pv_value_reader *r, struct pv_value *v, __u64 object)
 {
 	if (r->layout->py.int_value != PV_OFF_NONE)
 		pv_value_int(r, v, object);
@@ -176,7 +179,7 @@ static inline void pv_value_bool(struct pv_value_reader *r, struct pv_value *v, 
 	v->tag = v->number < 2 && !v->flags ? PV_VALUE_BOOL : PV_VALUE_UNREAD;
 }
 
-static inline void pv_value_float(struct pv_value_reader *r, struct pv_value *v, __u64 object)
+PV_FLAT void pv_value_float(struct pv_value_reader *r, struct pv_value *v, __u64 object)
 {
 	__u64 number = 0;
 
@@ -193,8 +196,8 @@ struct pv_value_string {
 	__u32 state; /* interned, kind:3 compact:1 ascii:1 */
 };
 
-static inline void pv_value_characters(struct pv_value_reader *r, struct pv_value *v, __u64 addr,
-				       __u64 length, __u32 width)
+PV_FLAT void pv_value_characters(struct pv_value_reader *r, struct pv_value *v, __u64 addr,
+				 __u64 length, __u32 width)
 {
 	if (length >= PV_VALUE_SIZE_MAX)
 		return;
@@ -204,8 +207,7 @@ static inline void pv_value_characters(struct pv_value_reader *r, struct pv_valu
 }
 
 /* 3.x: one, two or four bytes a character, behind the object or, of old, elsewhere. */
-static inline void pv_value_str(struct pv_value_reader *r, struct pv_value *v, __u64 object,
-				__u64 type)
+PV_FLAT void pv_value_str(struct pv_value_reader *r, struct pv_value *v, __u64 object, __u64 type)
 {
 	const volatile struct pv_pylayout *py = &r->layout->py;
 	__u64 data = 0, length = 0;
@@ -229,7 +231,7 @@ static inline void pv_value_str(struct pv_value_reader *r, struct pv_value *v, _
 }
 
 /* 2.7: a unicode object: UTF-16 or UTF-32, elsewhere. */
-static inline void pv_value_unicode(struct pv_value_reader *r, struct pv_value *v, __u64 object)
+PV_FLAT void pv_value_unicode(struct pv_value_reader *r, struct pv_value *v, __u64 object)
 {
 	const volatile struct pv_pylayout *py = &r->layout->py;
 	__u64 length = 0, data = 0;
@@ -241,7 +243,7 @@ static inline void pv_value_unicode(struct pv_value_reader *r, struct pv_value *
 	pv_value_characters(r, v, data, length, py->unicode_width);
 }
 
-static inline void pv_value_raw(struct pv_value_reader *r, struct pv_value *v, __u64 object)
+PV_FLAT void pv_value_raw(struct pv_value_reader *r, struct pv_value *v, __u64 object)
 {
 	const volatile struct pv_pylayout *py = &r->layout->py;
 	__u64 size = 0;
@@ -289,7 +291,7 @@ static inline void pv_value_read(struct pv_value_reader *r, struct pv_value *v, 
 }
 
 /* The same of a local variable's slot: from 3.14 on a _PyStackRef, tagged in its lowest bits. */
-static inline void pv_value_read_slot(struct pv_value_reader *r, struct pv_value *v, __u64 slot)
+PV_FLAT void pv_value_read_slot(struct pv_value_reader *r, struct pv_value *v, __u64 slot)
 {
 	__u64 mask = r->layout->py.code_tag_mask;
 

@@ -23,6 +23,11 @@ def text_of(frame, separators=""):
     return golden.frame_text(frame, separators)
 
 
+def escape_value(data):
+    """Arguments and results, which are escaped already."""
+    return golden.escape(data).replace("\\\\", "\\")
+
+
 def order(execution):
     """(is a begin, call) in the order of time."""
     found, open_calls = [], []
@@ -79,11 +84,11 @@ def check_lines(lines, execution, recipe, problems):
         want_arrow = "->" if is_begin else ".." if "cut" in call.flags else "<-"
         rest_want = function_text(frame)
         if is_begin:
-            rest_want += f"({golden.escape(call.args)})" if call.args else ""
+            rest_want += f"({escape_value(call.args)})" if call.args else ""
             rest_want += f" ({place_text(frame)})" if place_text(frame) else ""
             rest_want += "  resumed" * ("resumed" in call.flags)
         else:
-            rest_want += f" = {golden.escape(call.result)}" if call.result else ""
+            rest_want += f" = {escape_value(call.result)}" if call.result else ""
             rest_want += "".join("  " + trace_recipe.MARKS.get(flag, flag) for flag in
                                  ("yielded", "raised", "end-guessed", "begin-guessed", "cut") if flag in call.flags)
         indent = line.index(f"[{level}]" if level else arrow)
@@ -176,7 +181,7 @@ def check_last(line, recipe, check_that):
     for noun, count in (("execution", sum(e.partial for e in recipe.executions)), ("call", sum("cut" in c.flags for c in calls))):
         words = {"execution": "began before all places", "call": "had not ended"}[noun]
         good = good and (f"{count:,} {noun}{'s' * (count != 1)} {words}" in line if count else words not in line)
-    for key, words in (("n_short", "shorter than"), ("n_unmet", "for which --if"), ("n_skipped", "while others")):
+    for key, words in (("n_short", "shorter than"), ("n_unmet", "for which --if did"), ("n_undecided", "for which --if could"), ("n_skipped", "while others")):
         good = good and (f"{recipe.number(key):,} {words}" in line if recipe.number(key) else words not in line)
     good = good and f"{recipe.number('hits[0]'):,} hits of probes at {recipe.number('prices_ns[0]')} ns" in line
     check_that("the last line has all that is missing and what it cost", bool(good), line)
@@ -240,7 +245,7 @@ def want_args(call, execution):
             args["lost"] = execution.lost
         if execution.stack:
             args["stack"] = "; ".join(text_of(frame, ";") for frame in execution.stack[::-1])
-    for key, value in (("off_cpu_us", call.off), ("arguments", golden.escape(call.args)), ("result", golden.escape(call.result)),
+    for key, value in (("off_cpu_us", call.off), ("arguments", escape_value(call.args)), ("result", escape_value(call.result)),
                        ("marks", marks_of(call))):
         if value:
             args[key] = value
@@ -321,9 +326,9 @@ def annotations(event):
 
 def want_annotations(call, execution, is_begin):
     if not is_begin:
-        found = {"result": golden.escape(call.result), "marks": marks_of(call), "off_cpu_ns": call.off}
+        found = {"result": escape_value(call.result), "marks": marks_of(call), "off_cpu_ns": call.off}
     else:
-        found = {"arguments": golden.escape(call.args)}
+        found = {"arguments": escape_value(call.args)}
         if call.parent is None:
             found.update(execution=execution.number, partial=int(execution.partial), lost=execution.lost)
     return {key: value for key, value in found.items() if value}
@@ -404,7 +409,7 @@ def check_summary(data, recipe, check_that):
     want = [(e.number, e.tid, e.first.start, e.first.ns, e.first.off, len(e.calls), e.partial, e.lost,
              [want_loc(frame) for frame in e.stack[::-1]]) for e in recipe.executions]
     check_that("executions", got == want, f"{got}\n{want}")
-    counts = {"seen": "n_seen", "shorter": "n_short", "unmet": "n_unmet", "skipped": "n_skipped"}
+    counts = {"seen": "n_seen", "shorter": "n_short", "unmet": "n_unmet", "undecided": "n_undecided", "skipped": "n_skipped"}
     check_that("executions that were not kept", all(root["executions"][k] == recipe.number(v) for k, v in counts.items()))
     probes = {"sites": "n_sites", "stepped_sites": "n_stepped", "hits": "hits[0]", "stepped_hits": "hits[1]", "hit_ns": "prices_ns[0]",
               "stepped_hit_ns": "prices_ns[1]"}
@@ -493,7 +498,7 @@ def check_html(page, recipe, check_that):
     start = int(recipe.base.capture.get("start_unix_ns", 0))
     check_that("the start, to the nanosecond", meta["capture"]["start_unix_ms"] * 10**6 + meta["capture"]["start_rest_ns"] == start)
     check_that("the traced function", frame(data["locs"][meta["capture"]["function"]]) == recipe.functions[next(iter(recipe.functions))])
-    counts = {"seen": recipe.number("n_seen"), "shorter": recipe.number("n_short"), "unmet": recipe.number("n_unmet"),
+    counts = {"seen": recipe.number("n_seen"), "shorter": recipe.number("n_short"), "unmet": recipe.number("n_unmet"), "undecided": recipe.number("n_undecided"),
               "skipped": recipe.number("n_skipped"), "strangers": recipe.number("strangers"), "lost": sum(e.lost for e in recipe.executions),
               "partial": sum(e.partial for e in recipe.executions), "guessed_beginnings": sum("begin-guessed" in c.flags for c in all_calls),
               "guessed_ends": sum("end-guessed" in c.flags for c in all_calls), "cut": sum("cut" in c.flags for c in all_calls)}

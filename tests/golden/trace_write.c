@@ -40,11 +40,21 @@ static const struct trace_field {
 	enum { FIELD_END, FIELD_U64, FIELD_SIZE, FIELD_MILLIONTHS } type;
 	size_t offset;
 } trace_fields[] = {
-	FIELD(END, end),       FIELD(U64, n_seen),           FIELD(U64, n_short),
-	FIELD(U64, n_unmet),   FIELD(U64, n_skipped),        FIELD(U64, hits[0]),
-	FIELD(U64, hits[1]),   FIELD(U64, prices_ns[0]),     FIELD(U64, prices_ns[1]),
-	FIELD(U64, strangers), FIELD(MILLIONTHS, cost_cpus), FIELD(MILLIONTHS, attach_ms),
-	FIELD(SIZE, n_sites),  FIELD(SIZE, n_stepped),
+	FIELD(END, end),
+	FIELD(U64, n_seen),
+	FIELD(U64, n_short),
+	FIELD(U64, n_unmet),
+	FIELD(U64, n_undecided),
+	FIELD(U64, n_skipped),
+	FIELD(U64, hits[0]),
+	FIELD(U64, hits[1]),
+	FIELD(U64, prices_ns[0]),
+	FIELD(U64, prices_ns[1]),
+	FIELD(U64, strangers),
+	FIELD(MILLIONTHS, cost_cpus),
+	FIELD(MILLIONTHS, attach_ms),
+	FIELD(SIZE, n_sites),
+	FIELD(SIZE, n_stepped),
 };
 #undef FIELD
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Functions with arguments and results of every kind, one inside another.  Valid in 2.7 and all of 3.
 
-Input: a line on stdin, then nothing.  Output: READY; after the line, calls of the functions f0, f1 ..., each of
+Input: lines on stdin.  Output: READY; after the line "go", calls of the functions f0, f1 ..., each of
 which calls the next; then one line for each that was entered, "enter NAME ARGUMENTS", and each that was left,
 "leave NAME RESULT" (or "raise NAME"), in the order in which that happened, and END.  The values are written as
-pitviper writes them, by code of its own.
+pitviper writes them, by code of its own.  After "wanted N", calls of wanted(n, path) for each n below N, path
+being "/srv/N", after each tenth one with an object for n; and END.
 """
 import sys
 
@@ -196,6 +197,10 @@ def go(n):
 			pass
 
 
+def wanted(n, path):
+	return path
+
+
 functions = {"enter": enter, "leave": leave, "go": go, "lines": lines, "VALUES": VALUES, "KeyError": KeyError}
 
 
@@ -206,14 +211,20 @@ def main():
 	sys.setrecursionlimit(10000)
 	sys.stdout.write("READY %d\n" % (len(CASES) - 1))
 	sys.stdout.flush()
-	sys.stdin.readline()
-	go(0)
 	out = sys.stdout if PY2 else sys.stdout.buffer
-	for line in lines:
-		out.write((line if isinstance(line, bytes) else line.encode("utf-8", "backslashreplace")) + b"\n")
-	out.write(b"END\n")
-	out.flush()
-	sys.stdin.readline()
+	for order in iter(sys.stdin.readline, ""):
+		del lines[:]
+		if order.startswith("wanted"):
+			for n in range(int(order.split()[1])):
+				wanted(n, "/srv/%d" % n)
+				if n % 10 == 9:
+					wanted(object(), path="none")
+		else:
+			go(0)
+		for line in lines:
+			out.write((line if isinstance(line, bytes) else line.encode("utf-8", "backslashreplace")) + b"\n")
+		out.write(b"END\n")
+		out.flush()
 
 
 main()

@@ -15,6 +15,7 @@ const Quality = (() => {
 			['events lost', Text.count(counts.lost), 'calls are missing'],
 			['executions', Text.count(trace.executions.length) + ' of ' + Text.count(counts.seen), 'that were seen to begin; ' + [
 				[counts.shorter, 'were shorter than asked for'], [counts.unmet, 'did not meet the condition'],
+				[counts.undecided, 'had a condition that could not be decided'],
 				[counts.skipped, 'began while others were recorded']].filter(([n]) => n)
 				.map(([n, text]) => Text.count(n) + ' ' + text).join(', ')],
 			['partial', Text.count(counts.partial), 'began before all places were probed'],
