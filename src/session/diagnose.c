@@ -306,11 +306,27 @@ static double percent(const struct pv_unwind_coverage *coverage)
 	return all ? coverage->covered * 10000 / all / 100.0 : 0;
 }
 
+/*
+ * perf's jitdump, jit-PID.dump: a runtime maps its beginning executable for perf to hear of the file
+ * (Linux tools/perf/Documentation/jitdump-specification.txt), and runs no code there.
+ */
+static bool is_jitdump(const struct pv_object *object)
+{
+	unsigned int pid;
+	int n = 0;
+
+	return sscanf(object->name, "jit-%u.dump%n", &pid, &n) == 1 && n && !object->name[n];
+}
+
 static struct pv_err *add_object(struct pv_vec *facts, const struct pv_object *object,
 				 struct pv_unwind_coverage *sum)
 {
 	struct pv_unwind_coverage coverage;
 
+	if (object->error && is_jitdump(object))
+		return pv_facts_add(facts, "unwinding", PV_FACT_INFO, object->path, "",
+				    "a list for perf (jitdump), no code runs in it; it is not "
+				    "read, names come from perf maps alone");
 	if (object->error)
 		return pv_facts_add(facts, "unwinding", PV_FACT_MISSING, object->path,
 				    "stacks through it end there", "%s", object->error);

@@ -148,15 +148,36 @@ def test_jit_x_perf(interp, target):
 			os.unlink(interp.outside("/tmp/perf-%d.map" % victim.pid))
 
 
-PYPY = os.path.join(os.environ.get("PYROOTS") or os.path.join(live.TOP, "pyroots"), "pypy3")
+@pytest.mark.minor((3, 13))
+def test_jit_x_perf_jit(interp, target):
+	"""-X perf_jit: the list that it keeps for perf is mapped as code is, so that perf hears of it; none runs there."""
+	command = interp.command(os.path.join(live.TARGETS, "mix.py"))
+	at = command.index(interp.path) + 1
+	victim = live.Target(command[:at] + ["-X", "perf_jit"] + command[at:])
+	dump = "/tmp/jit-%d.dump" % victim.pid
+	try:
+		with open("/proc/%d/maps" % victim.pid) as maps:
+			assert any(line.split()[1] == "r-xp" and line.split()[-1] == dump for line in maps), "the list is mapped"
+		found = facts(victim.pid)
+		fact = found[("unwinding", dump)]
+		assert fact["state"] == "info" and "perf" in fact["value"] and not fact["hint"], fact
+		stacks, summary, _ = live.record("-p", victim.pid, seconds=1, hz=499)
+		assert summary["with_python"] >= 0.98 * summary["samples"] > 20, summary
+		assert not any(dump[5:] in f.text for s in stacks for f in s.frames)
+	finally:
+		victim.stop()
+		if os.path.exists(interp.outside(dump)):
+			os.unlink(interp.outside(dump))
 
 
-@pytest.mark.skipif(not os.path.exists(PYPY + "/usr/bin/pypy3"),
-		    reason="no PyPy on this machine: tools/mk-pyroot.sh bookworm pypy3")
+PYPY = shutil.which("pypy3")
+
+
+@pytest.mark.skipif(not PYPY, reason="no PyPy on this machine: apt-get install pypy3")
 def test_jit_pypy(spawn):
 	"""No Python frame, no wrong one, and the reason."""
 	loop = "import sys\nprint('READY'); sys.stdout.flush()\nwhile True:\n\tsum(i * i for i in range(10 ** 5))\n"
-	victim = spawn("chroot", PYPY, "/usr/bin/pypy3", "-c", loop)
+	victim = spawn(PYPY, "-c", loop)
 	stacks, summary, run = live.record("-p", victim.pid, seconds=1, hz=499)
 	assert not any(s.python() for s in stacks)
 	assert "PyPy" in summary["python_error"] and "not CPython" in summary["python_error"], summary
