@@ -334,12 +334,59 @@ def test_doctor_of_the_machine():
 	assert json.loads(live.pitviper("doctor", "--json").out)
 
 
+CONFIGURED = """
+import sys, sysconfig
+debug = hasattr(sys, "gettotalrefcount")
+print("%d %d" % (debug, bool(sysconfig.get_config_var("Py_GIL_DISABLED"))))
+"""
+
+
+def mapped_code(pid, root):
+	"""The files that the process may run, as it sees them, and the vdso: as the kernel tells."""
+	with open("/proc/%d/maps" % pid) as maps:
+		lines = [line.split(None, 5) for line in maps]
+	paths = {line[5].strip() for line in lines if "x" in line[1] and len(line) == 6} - {"[vsyscall]"}
+	return {path[len(root):] if path.startswith(root + "/") else path for path in paths}
+
+
 def test_doctor(interp, target):
+	"""All that it is there for: each fact against somebody else who knows, and what record and stack say."""
 	victim = target(interp, "life.py")
-	for args in ((), ("--json",)):
-		run = live.pitviper("doctor", *args, victim.pid)
-		assert run.status == 0, run
-		assert ".".join(map(str, interp.version)) in run.out.decode(), run
+	run = live.pitviper("doctor", victim.pid)
+	version = ".".join(map(str, interp.version))
+	assert run.status == 0 and version in run.out.decode(), run
+	run = live.pitviper("doctor", "--json", victim.pid)
+	assert run.status == 0, run
+	facts = {(f["section"], f["name"]): f for f in json.loads(run.out)["facts"]}
+	known = {name: f["value"] for (section, name), f in facts.items() if section == "interpreter"}
+	assert re.match(re.escape(version) + r"\b.*, from \S", known["CPython"]), known
+	code = mapped_code(victim.pid, interp.root or "")
+	# Debian's shared and static builds share their configuration: where the code is, maps tell
+	said = subprocess.run(interp.prefix() + [interp.path, "-c", CONFIGURED], stdout=subprocess.PIPE, check=True).stdout
+	debug, free_threaded = map(int, said.split())
+	shared = any(os.path.basename(path).startswith("libpython") for path in code)
+	build = ", ".join(["Py_DEBUG" if debug else "release"] + ["free-threaded"] * free_threaded +
+			  ["shared libpython" if shared else "in the executable", "with symbols" if interp.symtab else "stripped"])
+	assert known["build"] == build, (known, said)
+	assert known["GIL"] == ("off" if free_threaded else "on") and known["interpreters"] == "1", known
+	# where each of these is from
+	for name, source in (("runtime state", "from |section|variables"), ("layout", r"table \d\.\d|_Py_DebugOffsets"),
+			     ("eval loop", "EvalFrame"), ("thread state key", r"autoT[LS]Skey|_Py_tss_gilstate|list of thread states"),
+			     ("garbage collector", "by its text|by symbol")):
+		assert re.search(source, known[name]), (name, known)
+	assert ("_Py_DebugOffsets" in known["layout"]) == (interp.version >= (3, 13)), known
+	# unwind coverage of every object, and nothing else
+	objects = {name: f for (section, name), f in facts.items() if section == "unwinding" and name[0] in "/["}
+	assert set(objects) == code, (sorted(objects), sorted(code))
+	for name, fact in objects.items():
+		covered = re.match(r"([\d.]+) % of ([\d.]+) kB of code", fact["value"])
+		assert fact["state"] == "ok" and covered and 0 < float(covered[1]) <= 100, (name, fact)
+	assert re.match(r"about [\d.]+ us, [\d.e-]+ % of a busy CPU", facts[("cost", "a sample")]["value"]), facts
+	# record and stack read the same interpreter
+	_, summary, _ = live.record("-p", victim.pid, seconds=0.2)
+	answer = live.loads(live.pitviper("stack", "--json", victim.pid).out)
+	assert summary["interpreter"] == answer["interpreter"], (summary, answer)
+	assert ("CPython " + known["CPython"]).startswith(summary["interpreter"]), (summary["interpreter"], known)
 
 
 def test_two_at_once(newest, target):
