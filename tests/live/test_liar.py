@@ -81,7 +81,7 @@ DAMAGE = {
 	"eh_frame_hdr of ones": lambda p: overwrite(p, ".eh_frame_hdr", lambda b: b"\xff" * len(b)),
 	"symtab of ones": lambda p: overwrite(p, ".symtab", lambda b: b"\xff" * len(b)),
 	"strtab without end": lambda p: overwrite(p, ".strtab", lambda b: b"A" * len(b)),
-	"dynsym of random": lambda p: overwrite(p, ".symtab", lambda b: bytes(n * 73 % 256 for n in range(len(b)))),
+	"symtab of other bytes": lambda p: overwrite(p, ".symtab", lambda b: bytes(n * 73 % 256 for n in range(len(b)))),
 }
 
 
