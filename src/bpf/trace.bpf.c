@@ -518,7 +518,8 @@ static __always_inline void begin_run(struct call *call)
 	__u32 index = 0;
 
 	as.number = __sync_fetch_and_add(&trace_state.begun, 1) + 1;
-	if (runs_max && as.number > runs_max)
+	/* one that had to be skipped is none of the wanted: another takes its place */
+	if (runs_max && as.number > runs_max + trace_state.skipped)
 		return;
 	run = reserve_run(as.number, call->tid, &index);
 	if (!run) {

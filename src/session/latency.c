@@ -649,25 +649,28 @@ struct pv_err *pv_latency_step(struct pv_latency *latency, int timeout_ms, int f
 		{ .fd = fd, .events = POLLIN },
 	};
 	bool growing = is_growing(latency);
-	struct pv_probes_news news;
+	struct pv_probes_news news = { 0 };
 	struct pv_err *err;
+	bool ended;
 
 	if (poll(fds, 3, patience(latency, timeout_ms)) < 0 && errno != EINTR)
 		return pv_err_errno(errno, "cannot wait");
+	ended = fds[1].revents;
 	err = pv_probes_news(latency->probes, &news);
+	err = pv_probed_unless_ended(&latency->probed, err, &ended);
 	if (err)
 		return err;
-	*end_ret = PV_LATENCY_RUNS;
-	if (fds[1].revents)
-		*end_ret = PV_LATENCY_TARGET_ENDED;
-	else if (news.replaced)
-		*end_ret = PV_LATENCY_REPLACED;
-	else if (news.over_budget || (growing && is_too_dear(latency)))
-		*end_ret = PV_LATENCY_BUDGET;
+	*end_ret = ended                                                   ? PV_LATENCY_TARGET_ENDED
+		   : news.replaced                                         ? PV_LATENCY_REPLACED
+		   : news.over_budget || (growing && is_too_dear(latency)) ? PV_LATENCY_BUDGET
+									   : PV_LATENCY_RUNS;
 	if (*end_ret == PV_LATENCY_RUNS)
-		return attend(latency);
-	pv_latency_stop(latency);
-	return NULL;
+		err = pv_probed_unless_ended(&latency->probed, attend(latency), &ended);
+	if (ended)
+		*end_ret = PV_LATENCY_TARGET_ENDED;
+	if (!err && *end_ret != PV_LATENCY_RUNS)
+		pv_latency_stop(latency);
+	return err;
 }
 
 static struct pv_err *add_row(void *ctx, const struct pv_latency_key *key,

@@ -6,6 +6,7 @@
 #include "session/probed.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -150,4 +151,16 @@ struct pv_err *pv_probed_add(const struct pv_probed *probed, struct pv_probes *p
 	return err ? err
 		   : pv_probes_add_python(probes, fd, probed->module.elf, &probed->sites,
 					  generators);
+}
+
+struct pv_err *pv_probed_unless_ended(const struct pv_probed *probed, struct pv_err *err,
+				      bool *ended_ret)
+{
+	struct pollfd end = { .fd = probed->pid_fd, .events = POLLIN };
+
+	if (!err || poll(&end, 1, 0) <= 0)
+		return err;
+	pv_err_destroy(err);
+	*ended_ret = true;
+	return NULL;
 }

@@ -60,4 +60,11 @@ bool pv_probed_same(const struct pv_python_function *a, const struct pv_python_f
 struct pv_err *pv_probed_add(const struct pv_probed *probed, struct pv_probes *probes,
 			     bool generators);
 
+/*
+ * What cannot be done to a process that is no more is no error: it has ended then, and what
+ * was seen of it is kept.  Any other error is returned.
+ */
+struct pv_err *pv_probed_unless_ended(const struct pv_probed *probed, struct pv_err *err,
+				      bool *ended_ret);
+
 #endif

@@ -422,18 +422,21 @@ struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, 
 		{ .fd = tracer->probed.pid_fd, .events = POLLIN },
 		{ .fd = fd, .events = POLLIN },
 	};
-	struct pv_probes_news news;
+	struct pv_probes_news news = { 0 };
 	struct pv_err *err;
+	bool gone;
 
 	timeout_ms = timeout_ms < DRAIN_MS ? timeout_ms : DRAIN_MS;
 	timeout_ms = pv_probes_patience(tracer->probes, timeout_ms);
 	if (poll(fds, 4, timeout_ms) < 0 && errno != EINTR)
 		return pv_err_errno(errno, "cannot wait");
+	gone = fds[2].revents;
 	err = drain(tracer);
 	if (!err)
-		err = pv_probes_news(tracer->probes, &news);
+		err = pv_probed_unless_ended(&tracer->probed, pv_probes_news(tracer->probes, &news),
+					     &gone);
 	if (!err)
-		*ended_ret = is_over(tracer, &news, fds[2].revents, &tracer->trace->end);
+		*ended_ret = is_over(tracer, &news, gone, &tracer->trace->end);
 	return err;
 }
 

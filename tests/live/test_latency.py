@@ -237,6 +237,18 @@ def test_end_of_the_target(victim):
 	assert report["ended"] == "target" and report["functions"][0]["calls"] == 10
 
 
+def test_fork_and_end(victim):
+	"""The target has forked and is gone before pitviper hears of either, as a daemon that begins."""
+	proc = start("-p", victim.pid, "quick")
+	say(victim, "quick 10")
+	os.kill(proc.pid, signal.SIGSTOP)
+	victim.say("daemon")
+	victim.proc.wait()
+	os.kill(proc.pid, signal.SIGCONT)
+	(report,), _ = finish(proc, stop=False)
+	assert report["ended"] == "target" and report["functions"][0]["calls"] == 10
+
+
 def test_too_dear(victim):
 	path = interpreter_of(victim.pid)
 	proc = start("-p", victim.pid, "--budget", 0.1, "fib")

@@ -238,6 +238,17 @@ def test_threads(victim):
 	assert sorted(collections.Counter(e.tid for e in executions).values()) == [25, 25, 25, 25]
 
 
+def test_more_at_once_than_can_be_recorded(victim):
+	"""Those that had to be left out do not count as any of the wanted."""
+	proc = start("-p", victim.pid, "-n", 70, "--budget", 100, "gathers")
+	say(victim, "crowd 80")
+	say(victim, "crowd 10")
+	executions, end, _ = finish(proc, stop=False)
+	assert len(executions) == 70 and end["ended"] == "count"
+	assert end["executions"]["skipped"] == 16 and end["executions"]["seen"] == 90
+	assert all("quick" in e.names() and not e.lost for e in executions)
+
+
 def test_depth(victim):
 	proc = start("-p", victim.pid, "-n", 1, "--depth", 2, "levels")
 	say(victim, "levels")
@@ -329,6 +340,18 @@ def test_forked_child_is_freed(victim):
 		os.kill(child, signal.SIGKILL)
 	assert [e.names() for e in executions] == [["outer"] + 3 * ["quick"]]
 	assert executions[0].tid == victim.pid
+
+
+def test_fork_and_end(victim):
+	"""The target has forked and is gone before pitviper hears of either, as a daemon that begins."""
+	proc = start("-p", victim.pid, "outer")
+	say(victim, "outer 1")
+	os.kill(proc.pid, signal.SIGSTOP)
+	victim.say("daemon")
+	victim.proc.wait()
+	os.kill(proc.pid, signal.SIGCONT)
+	executions, end, _ = finish(proc, stop=False)
+	assert len(executions) == 1 and end["ended"] == "target"
 
 
 def test_exec_ends_it(victim):

@@ -119,6 +119,33 @@ def do_fork():
     return pid
 
 
+def do_daemon():
+    """The child lives on, the parent ends at once, as daemons begin."""
+    pid = os.fork()
+    if pid:
+        os._exit(0)
+    os.read(0, 1)
+    os._exit(0)
+
+
+def gathers(gate):
+    quick(1)
+    gate.wait()
+
+
+def crowd(n):
+    """So many executions of gathers() at once."""
+    gate = threading.Barrier(n + 1)
+    threads = [threading.Thread(target=gathers, args=(gate,)) for _ in range(n)]
+    for thread in threads:
+        thread.start()
+    while gate.n_waiting < n:
+        time.sleep(0.001)
+    gate.wait()
+    for thread in threads:
+        thread.join()
+
+
 def main():
     counted.in_one_thread()  # what is done once only, such as the cache, is over
     profiled()
@@ -146,6 +173,10 @@ def main():
             levels()
         elif word == "threads":
             in_threads(int(args[0]), int(args[1]))
+        elif word == "crowd":
+            crowd(int(args[0]))
+        elif word == "daemon":
+            do_daemon()
         elif word == "late":
             runs_late()
         elif word == "fork":
