@@ -6,12 +6,14 @@
 #ifndef PV_ABI_LATENCY_H
 #define PV_ABI_LATENCY_H
 
+#include "abi/event.h"
 #include "abi/types.h"
 
 enum {
 	PV_LATENCY_CODES_MAX = 4096,
 	PV_LATENCY_OPEN_MAX = 65536,
 	PV_LATENCY_ROWS_MAX = 16384,
+	PV_LATENCY_STACKS_A_SECOND = 1000,
 	PV_LATENCY_BUCKETS = 328, /* up to 2^43 ns, two hours and a half */
 };
 
@@ -62,6 +64,27 @@ struct pv_latency_histogram {
 	__u64 buckets[PV_LATENCY_BUCKETS]; /* calls: their sum is how many there were */
 	__u64 untimed; /* calls that are in none of the above: of native functions, whose end was
 			  not seen */
+	__u64 over, over_sum_ns; /* calls that took longer than was asked for, and their time */
+};
+
+/* A call that took long has ended on the stack of the sample of its thread before. */
+struct pv_event_slow {
+	struct pv_event hdr;
+	__u64 time_ns; /* the sample's */
+	__u64 ns;
+	__u64 tstate; /* of the thread, 0: none */
+	__u32 function; /* index of the caller's */
+	__u32 tid;
+	__u32 there; /* the leaf's Python frame is the call's own; else that is taken down */
+	__u32 pad;
+};
+
+/* Of the stacks of such calls. */
+struct pv_latency_slow {
+	__u64 second_ns, sent; /* when the second began, stacks in it */
+	__u64 too_many;        /* calls without one: too many in that second */
+	__u64 lost;            /* calls without one: no scratch, no room in the ring */
+	__u64 spent_ns;        /* by the target, for them */
 };
 
 struct pv_latency_counts {

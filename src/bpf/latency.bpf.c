@@ -3,7 +3,9 @@
  * How long calls of some functions take: one histogram a function and whatever the
  * calls are told apart by.  Input: probes at the interpreter's places
  * (python/sites.h), the frames they name; at native functions (bpf/native.bpf.h).  Output:
- * `histograms`, and a record in `events` when user space must act at once.
+ * `histograms`, and a record in `events` when user space must act at once; in `ring`, if they
+ * are wanted, the stacks that calls that took long have ended on, a PV_EVENT_SAMPLE and a
+ * PV_EVENT_SLOW each.
  *
  * A Python call is known by its frame, not by its thread or stack: greenlets may switch
  * in the middle of it, and a generator may go on in another thread.
@@ -14,14 +16,23 @@
 #include <bpf/bpf_tracing.h>
 
 #include "abi/latency.h"
+#include "bpf/own.bpf.h"
+#include "walk/walk.h"
+
+#include "bpf/here.bpf.h"
+#include "bpf/home.bpf.h"
 #include "bpf/native.bpf.h"
 #include "bpf/probe.bpf.h"
 
+enum { ENDS_MAX = 2 }; /* more than one: a function that ended by a jump to another, and that */
 enum { NO_PREALLOC = 1 }; /* include/uapi/linux/bpf.h: BPF_F_NO_PREALLOC */
 
-const volatile __u32 split_by; /* enum pv_latency_by */
+const volatile __u32 split_by;   /* enum pv_latency_by */
+const volatile __u64 over_ns;    /* calls that took longer are counted apart; ~0: none does */
+const volatile bool with_stacks; /* of these; else nothing of `ring` and the walkers is there */
 
 struct pv_latency_counts counts; /* in .bss, read by user space where it stands */
+struct pv_latency_slow slow;
 
 /* The functions that are wanted, by the address of their code object. */
 struct {
@@ -29,7 +40,7 @@ struct {
 	__uint(max_entries, PV_LATENCY_CODES_MAX);
 	__type(key, __u64);
 	__type(value, struct pv_latency_code);
-} codes SEC(".maps");
+} wanted_codes SEC(".maps");
 
 /* Calls that have begun, by pv_open_key(). */
 struct {
@@ -75,7 +86,7 @@ static inline bool is_wanted(__u64 code, const struct pv_latency_code *wanted)
 static inline void enter(__u64 frame, __u32 tid)
 {
 	__u64 code = read_u64(frame + probe.layout.fr_code) & ~(__u64)probe.layout.code_tag_mask;
-	struct pv_latency_code *wanted = bpf_map_lookup_elem(&codes, &code);
+	struct pv_latency_code *wanted = bpf_map_lookup_elem(&wanted_codes, &code);
 	struct pv_latency_open call = {}, *before;
 	__u64 previous, key;
 
@@ -137,7 +148,118 @@ static inline struct pv_latency_histogram *row_of(const struct pv_latency_key *k
 	return row;
 }
 
-static inline void add_call(const struct pv_latency_key *key, __u64 ns, __u64 off_ns)
+/*
+ * The calls that end at one hit of a probe and took long.  Their stack is taken when all else is
+ * done, since so many functions may not be in each other.
+ */
+struct native_ends {
+	__u64 ns[ENDS_MAX];
+	__u64 frame; /* of a Python call, if it is known */
+	__u32 function[ENDS_MAX];
+	__u32 n, tid;
+};
+
+/* A stack costs what thousands of hits do: so many calls a second have one. */
+static inline bool is_stack_due(__u64 now_ns)
+{
+	if (now_ns - slow.second_ns >= 1000000000) {
+		slow.second_ns = now_ns;
+		slow.sent = 0;
+	}
+	return __sync_fetch_and_add(&slow.sent, 1) < PV_LATENCY_STACKS_A_SECOND;
+}
+
+/*
+ * The stack that the thread has now; event: has its tid, and is told its time and the thread
+ * state.  Global, as the one below: the verifier looks at each once, and not at all if no
+ * stacks are wanted.  At a probe the task's registers are the ones that the probe has.
+ */
+__noinline int send_stack(struct pv_event_slow *event)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	struct pv_ctx c = {};
+	__u32 index = 0;
+
+	if (!event)
+		return 0;
+	c.proc = find_target();
+	c.w = claim(&index, &slow.lost);
+	if (c.w && c.proc) {
+		walk_here(&c, regs->ip, regs->sp, regs->bp, event->tid);
+		pv_emit_sample(&c, pv_ring_flags());
+		event->time_ns = c.w->sample.time_ns;
+		event->tstate = c.w->tstate;
+	}
+	if (c.w)
+		release(index);
+	return 0;
+}
+
+/*
+ * A call that took long has ended; frame: of a Python call, which may be taken down already; 0:
+ * it is not known.
+ */
+__noinline int send_slow(__u32 function, __u64 ns, __u64 frame, __u32 tid)
+{
+	struct pv_event_slow event = {
+		.hdr.type = PV_EVENT_SLOW,
+		.hdr.size = sizeof(event),
+		.ns = ns,
+		.function = function,
+		.tid = tid,
+	};
+	__u64 start_ns = bpf_ktime_get_ns();
+
+	if (!is_stack_due(start_ns)) {
+		count(&slow.too_many);
+		return 0;
+	}
+	send_stack(&event);
+	if (event.time_ns) {
+		event.there =
+			frame && event.tstate && current_frame(event.tstate) == frame;
+		if (bpf_ringbuf_output(&ring, &event, sizeof(event), pv_ring_flags()))
+			count(&slow.lost);
+	}
+	/* it is the target's time: the budget knows of it */
+	start_ns = bpf_ktime_get_ns() - start_ns;
+	__sync_fetch_and_add(&slow.spent_ns, start_ns);
+	probe_state.debt_ns += start_ns;
+	return 0;
+}
+
+static inline void add_over(struct pv_latency_histogram *row, const struct pv_latency_key *key,
+			    __u64 ns, struct native_ends *ends)
+{
+	__sync_fetch_and_add(&row->over, 1);
+	__sync_fetch_and_add(&row->over_sum_ns, ns);
+	if (!with_stacks)
+		return;
+	if (!ends->n) {
+		ends->ns[0] = ns;
+		ends->function[0] = key->function;
+		ends->n = 1;
+	} else if (ends->n == 1) {
+		ends->ns[1] = ns;
+		ends->function[1] = key->function;
+		ends->n = 2;
+	} else {
+		count(&slow.lost);
+	}
+}
+
+static inline void send_ends(const struct native_ends *ends)
+{
+	if (!with_stacks || !ends->n)
+		return;
+	send_slow(ends->function[0], ends->ns[0], ends->frame, ends->tid);
+	if (ends->n > 1)
+		send_slow(ends->function[1], ends->ns[1], ends->frame, ends->tid);
+}
+
+static inline void add_call(const struct pv_latency_key *key, __u64 ns, __u64 off_ns,
+			    struct native_ends *ends)
 {
 	struct pv_latency_histogram *row = row_of(key);
 	__u32 bucket = pv_latency_bucket(ns);
@@ -150,6 +272,8 @@ static inline void add_call(const struct pv_latency_key *key, __u64 ns, __u64 of
 	raise_to(&row->max_ns, ns);
 	if (bucket < PV_LATENCY_BUCKETS)
 		__sync_fetch_and_add(&row->buckets[bucket], 1);
+	if (ns > over_ns)
+		add_over(row, key, ns, ends);
 }
 
 static inline __u64 native_by(__u64 returns_to, __u32 tid)
@@ -159,11 +283,12 @@ static inline __u64 native_by(__u64 returns_to, __u32 tid)
 						  : 0;
 }
 
-static inline void native_ended(struct pv_native_call *call, __u64 ns, __u64 off_ns)
+static inline void native_ended(struct pv_native_call *call, __u64 ns, __u64 off_ns,
+				struct native_ends *ends)
 {
 	struct pv_latency_key key = { .by = call->by, .function = call->function };
 
-	add_call(&key, ns, off_ns);
+	add_call(&key, ns, off_ns, ends);
 }
 
 static inline void native_lost(struct pv_native_call *call)
@@ -175,7 +300,7 @@ static inline void native_lost(struct pv_native_call *call)
 		__sync_fetch_and_add(&row->untimed, 1);
 }
 
-static inline void leave(__u64 key, __u32 tid)
+static inline void leave(__u64 key, __u32 tid, struct native_ends *ends)
 {
 	struct pv_latency_open *call = bpf_map_lookup_elem(&open, &key);
 	__u64 ns, off_ns, off_now;
@@ -188,7 +313,8 @@ static inline void leave(__u64 key, __u32 tid)
 	off_ns = call->tid == tid && off_now > call->off_ns ? off_now - call->off_ns : 0;
 	if (off_ns > ns)
 		off_ns = ns;
-	add_call(&call->key, ns, off_ns);
+	ends->frame = probe.layout.keyed_by_caller ? 0 : key;
+	add_call(&call->key, ns, off_ns, ends);
 	if (probe.layout.cf_current_frame)
 		bpf_map_delete_elem(&callees, &call->previous);
 	bpf_map_delete_elem(&open, &key);
@@ -198,37 +324,37 @@ static inline void leave(__u64 key, __u32 tid)
  * A frame that ends.  One that was not seen to begin was there before us, or it
  * began in code of the JIT compiler, which has no RESUME.
  */
-static inline void clear(__u64 frame, __u32 tid)
+static inline void clear(__u64 frame, __u32 tid, struct native_ends *ends)
 {
 	struct pv_latency_code *wanted;
 	__u64 code;
 
 	if (bpf_map_lookup_elem(&open, &frame)) {
-		leave(frame, tid);
+		leave(frame, tid, ends);
 		return;
 	}
 	if (!probe.layout.tell_unbegun)
 		return;
 	code = read_u64(frame + probe.layout.fr_code) & ~(__u64)probe.layout.code_tag_mask;
-	wanted = bpf_map_lookup_elem(&codes, &code);
+	wanted = bpf_map_lookup_elem(&wanted_codes, &code);
 	if (wanted && !wanted->generator && is_wanted(code, wanted))
 		count(&counts.unbegun);
 }
 
 /* eval returns: the frame that is current now is the caller's. */
-static inline void leave_by_caller(__u32 tid)
+static inline void leave_by_caller(__u32 tid, struct native_ends *ends)
 {
 	__u64 tstate = read_u64(probe.layout.tstate_current);
 
 	if (tstate)
-		leave(pv_open_key(0, read_u64(tstate + probe.layout.ts_frame), tid), tid);
+		leave(pv_open_key(0, read_u64(tstate + probe.layout.ts_frame), tid), tid, ends);
 }
 
 /*
  * 3.11: eval has failed, and whoever called it takes the frame down.  Frames that end
  * otherwise are no longer open.
  */
-static inline void leave_failed(struct pt_regs *ctx, __u32 tid)
+static inline void leave_failed(struct pt_regs *ctx, __u32 tid, struct native_ends *ends)
 {
 	__u64 tstate, caller, *callee;
 
@@ -240,7 +366,7 @@ static inline void leave_failed(struct pt_regs *ctx, __u32 tid)
 	caller = read_u64(read_u64(tstate + probe.layout.ts_frame) + probe.layout.cf_current_frame);
 	callee = bpf_map_lookup_elem(&callees, &caller);
 	if (callee)
-		leave(*callee, tid);
+		leave(*callee, tid, ends);
 }
 
 SEC("kprobe")
@@ -248,6 +374,7 @@ int on_site(struct pt_regs *ctx)
 {
 	__u64 pid_tid = bpf_get_current_pid_tgid(), frame;
 	__u32 tid = pid_tid;
+	struct native_ends ends = { .tid = tid };
 
 	switch (pv_probe_hit(ctx, pid_tid)) {
 	case PV_PROBE_ENTER:
@@ -264,29 +391,30 @@ int on_site(struct pt_regs *ctx)
 		break;
 	case PV_PROBE_LEAVE:
 	case PV_PROBE_YIELD:
-		leave(get_register(ctx, probe.python.frame_register), tid);
+		leave(get_register(ctx, probe.python.frame_register), tid, &ends);
 		break;
 	case PV_PROBE_CLEAR:
-		clear(get_register(ctx, probe.python.clear_register), tid);
+		clear(get_register(ctx, probe.python.clear_register), tid, &ends);
 		break;
 	case PV_PROBE_RESULT:
 		/* with a callable it is of a function in C */
 		if (!get_register(ctx, probe.python.result_register))
-			leave_by_caller(tid);
+			leave_by_caller(tid, &ends);
 		break;
 	case PV_PROBE_RETURNED:
-		leave_by_caller(tid);
+		leave_by_caller(tid, &ends);
 		break;
 	case PV_PROBE_FAILED:
-		leave_failed(ctx, tid);
+		leave_failed(ctx, tid, &ends);
 		break;
 	case PV_PROBE_NATIVE_ENTER:
 		native_enter(ctx, tid);
 		break;
 	case PV_PROBE_NATIVE_LEAVE:
-		native_leave(ctx, tid);
+		native_leave(ctx, tid, &ends);
 		break;
 	}
+	send_ends(&ends);
 	return 0;
 }
 

@@ -42,9 +42,14 @@ struct {
 /* They are defined behind this header, by the unit that includes it. */
 #pragma clang diagnostic ignored "-Wundefined-internal"
 
-/* Of the unit: by, which tells calls apart; an end; a call whose end was not seen, for a reason. */
+/*
+ * Of the unit: what it makes of the ends at one place; by, which tells calls apart; an end; a call
+ * whose end was not seen, for a reason.
+ */
+struct native_ends;
 static inline __u64 native_by(__u64 returns_to, __u32 tid);
-static inline void native_ended(struct pv_native_call *call, __u64 ns, __u64 off_ns);
+static inline void native_ended(struct pv_native_call *call, __u64 ns, __u64 off_ns,
+				struct native_ends *ends);
 static inline void native_lost(struct pv_native_call *call);
 
 static inline void native_free(struct pv_native_call *call)
@@ -202,6 +207,7 @@ static inline __u64 native_count(const struct pv_native_bucket *bucket, __u64 sp
 struct native_scan {
 	struct pv_native_bucket *bucket;
 	struct pv_native_call *call;
+	struct native_ends *ends;
 	__u64 now, frame;
 	__u32 found, tid;
 	bool known;
@@ -310,7 +316,8 @@ static inline void native_enter(struct pt_regs *ctx, __u32 tid)
 	place->sp = call.sp;
 }
 
-static inline void native_end(struct pv_native_call *call, __u64 now, __u32 tid)
+static inline void native_end(struct pv_native_call *call, __u64 now, __u32 tid,
+			      struct native_ends *ends)
 {
 	__u64 ns = now - call->start_ns, off_now, off_ns = 0;
 
@@ -322,7 +329,7 @@ static inline void native_end(struct pv_native_call *call, __u64 now, __u32 tid)
 	off_now = off_cpu(tid);
 	if (call->tid == tid && off_now > call->off_ns)
 		off_ns = off_now - call->off_ns;
-	native_ended(call, ns, off_ns < ns ? off_ns : ns);
+	native_ended(call, ns, off_ns < ns ? off_ns : ns, ends);
 }
 
 static long native_leave_one(__u32 i, struct native_scan *scan)
@@ -333,14 +340,14 @@ static long native_leave_one(__u32 i, struct native_scan *scan)
 		return 1;
 	one = &scan->bucket->calls[i];
 	if (native_same(one, scan->call)) {
-		native_end(one, scan->now, scan->tid);
+		native_end(one, scan->now, scan->tid, scan->ends);
 		native_free(one);
 	}
 	return 0;
 }
 
 /* A place that calls return to: is it one that we know of?  Often it is another function's. */
-static inline void native_leave(struct pt_regs *ctx, __u32 tid)
+static inline void native_leave(struct pt_regs *ctx, __u32 tid, struct native_ends *ends)
 {
 	__u64 now = bpf_ktime_get_ns(), frame = native_frame();
 	struct pv_native_call call = {
@@ -350,6 +357,7 @@ static inline void native_leave(struct pt_regs *ctx, __u32 tid)
 	struct native_scan scan = {
 		.bucket = native_bucket(&call),
 		.call = &call,
+		.ends = ends,
 		.now = now,
 		.tid = tid,
 	};
@@ -359,7 +367,7 @@ static inline void native_leave(struct pt_regs *ctx, __u32 tid)
 		return;
 	first = native_first(scan.bucket, &call);
 	if (native_same(first, &call) && !(first->flags & PV_NATIVE_CHAINED)) {
-		native_end(first, now, tid);
+		native_end(first, now, tid, ends);
 		native_free(first);
 		return;
 	}

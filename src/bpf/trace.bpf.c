@@ -18,15 +18,13 @@
 #include "bpf/own.bpf.h"
 #include "walk/walk.h"
 
+#include "bpf/here.bpf.h"
 #include "bpf/home.bpf.h"
 #include "bpf/probe.bpf.h"
 #include "bpf/values.bpf.h"
-#include "walk/native.h"
-#include "walk/python.h"
 
 const volatile __u32 depth_max;  /* calls deeper than that send nothing; 0: all do */
 const volatile __u32 runs_max;   /* executions that are recorded; 0: all are */
-const volatile __u32 n_scratch;  /* elements of `scratch` */
 const volatile bool with_values; /* arguments and results are wanted */
 
 struct pv_trace_state trace_state; /* in .bss, which user space has, too */
@@ -74,14 +72,6 @@ struct {
 	__type(value, __u32);
 } busy SEC(".maps");
 
-/* Which of scratch are in use: a thread may be preempted amid a program. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} claims SEC(".maps");
-
 /* A call that begins. */
 struct call {
 	__u64 frame, code, previous;
@@ -115,32 +105,6 @@ static inline struct pv_trace_inside *find_inside(__u64 frame, __u32 tid)
 	return run && run->number == found->number && run->tid == tid ? found : NULL;
 }
 
-static inline struct pv_walk *claim(__u32 *index_ret)
-{
-	__u32 index = bpf_get_smp_processor_id(), *taken;
-	int i;
-
-	for (i = 0; i < 3; i++) {
-		taken = bpf_map_lookup_elem(&claims, &index);
-		if (taken && !__sync_val_compare_and_swap(taken, 0, 1)) {
-			*index_ret = index;
-			return bpf_map_lookup_elem(&scratch, &index);
-		}
-		/* the last ones are for such cases */
-		index = n_scratch - 1 - i;
-	}
-	count(&trace_state.no_scratch);
-	return NULL;
-}
-
-static inline void release(__u32 index)
-{
-	__u32 *taken = bpf_map_lookup_elem(&claims, &index);
-
-	if (taken)
-		*taken = 0;
-}
-
 /* All that is needed for a code object alone. */
 static inline void begin_key(struct pv_ctx *c)
 {
@@ -148,22 +112,6 @@ static inline void begin_key(struct pv_ctx *c)
 	c->w->n_new = 0;
 	c->w->sample.pid = probe.tgid;
 	c->w->sample.generation = PV_GENERATION_FIRST;
-}
-
-static inline void begin_scratch(struct pv_ctx *c, __u32 tid)
-{
-	pv_walk_begin(c->w);
-	c->w->sample.pid = probe.tgid;
-	c->w->sample.tid = tid;
-	c->w->sample.generation = PV_GENERATION_FIRST;
-	c->w->sample.cpu = 0;
-}
-
-static inline struct pv_proc *find_target(void)
-{
-	bool read;
-
-	return pv_find_proc(probe.tgid, PV_GENERATION_FIRST, 0, &read);
 }
 
 /*
@@ -178,7 +126,7 @@ __noinline __u64 key_of(__u64 code)
 	__u64 key = 0;
 
 	c.proc = find_target();
-	c.w = claim(&index);
+	c.w = claim(&index, &trace_state.no_scratch);
 	if (c.w && c.proc) {
 		begin_key(&c);
 		known = pv_code_see(&c, code);
@@ -193,21 +141,13 @@ __noinline __u64 key_of(__u64 code)
 /* The stack that the thread has now. */
 __noinline int send_stack(__u64 pc, __u64 sp, __u64 bp, __u32 tid)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct pv_ctx c = {};
 	__u32 index = 0;
 
 	c.proc = find_target();
-	c.w = claim(&index);
+	c.w = claim(&index, &trace_state.no_scratch);
 	if (c.w && c.proc) {
-		begin_scratch(&c, tid);
-		c.w->sample.time_ns = bpf_ktime_get_ns();
-		c.w->pc = pc;
-		c.w->sp = sp;
-		c.w->bp = bp;
-		c.w->fsbase = task->thread.fsbase;
-		pv_walk_python(&c);
-		pv_walk_native(&c);
+		walk_here(&c, pc, sp, bp, tid);
 		pv_emit_sample(&c, pv_ring_flags());
 	}
 	if (c.w)
@@ -707,18 +647,6 @@ static inline void leave_by_caller(__u64 caller, __u64 value, __u32 tid)
 	if (value && probe.layout.keyed_by_caller && is_suspended(frame))
 		flags = PV_CALL_EVENT_YIELDED;
 	leave(frame, tid, flags, 0, value);
-}
-
-/*
- * The frame that a thread executes.  Where throw() enters eval from 3.12 on the generator's
- * previous one is not set yet (CPython 3.12 Python/ceval.c, _PyEval_EvalFrameDefault).
- */
-static inline __u64 current_frame(__u64 tstate)
-{
-	__u64 current = read_u64(tstate + probe.layout.ts_frame);
-
-	return probe.layout.ts_frame_by_cframe ? read_u64(current + probe.layout.cf_frame)
-					       : current;
 }
 
 static inline void leave_current(__u64 value, __u32 tid)

@@ -23,9 +23,9 @@
 enum { STEP_MS = 1000, LIVE_S = 1 };
 
 struct latency_options {
-	const char *pid, *by;
+	const char *pid, *by, *over;
 	double duration, interval, budget;
-	bool json;
+	bool json, stack;
 };
 
 struct run {
@@ -45,6 +45,10 @@ static const struct pv_option latency_option_table[] = {
 	  offsetof(struct latency_options, interval) },
 	{ 0, "by", "WHAT", "tell calls apart by thread or by caller", PV_OPTION_TEXT,
 	  offsetof(struct latency_options, by) },
+	{ 0, "over", "TIME", "count the calls that take longer apart: 50ms, 2s, 500us",
+	  PV_OPTION_TEXT, offsetof(struct latency_options, over) },
+	{ 0, "stack", NULL, "show the stacks of these, the most frequent first",
+	  PV_OPTION_FLAG, offsetof(struct latency_options, stack) },
 	{ 0, "budget", "CPUS", "stop when the probes take more of the target's time (0.5)",
 	  PV_OPTION_SECONDS, offsetof(struct latency_options, budget) },
 	{ 0, "json", NULL, "for machines: one JSON object at the end, with -i one a line",
@@ -65,6 +69,7 @@ static const struct pv_usage latency_usage = {
 		"function is watched, else only the functions themselves; see --budget.",
 	.example = "  sudo pitviper latency -p 4127 -d 10 app.handle\n"
 		   "  sudo pitviper latency -p gunicorn -i 5 --by caller Cursor.execute\n"
+		   "  sudo pitviper latency -p gunicorn --over 50ms --stack Cursor.execute\n"
 		   "  sudo pitviper latency -p 4127 libssl:SSL_read libmariadb:mysql_real_query\n",
 	.options = latency_option_table,
 };
@@ -223,12 +228,18 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 	err = pv_options_parse(&latency_usage, argc, argv, &run.options, &first, &help);
 	if (err || help)
 		return err;
-	err = check(&run.options, argc, first, &options.pid, &options.split);
+	err = pv_options_time("--over", run.options.over, &options.over_ns);
+	if (!err && run.options.stack && !options.over_ns)
+		err = pv_err_create(PV_ERR_USAGE, "--stack wants to know of which calls: --over "
+						  "TIME, such as --over 50ms");
+	if (!err)
+		err = check(&run.options, argc, first, &options.pid, &options.split);
 	if (err)
 		return err;
 	options.names = (const char *const *)argv + first;
 	options.n_names = (size_t)(argc - first);
 	options.budget = run.options.budget;
+	options.stacks = run.options.stack;
 	return run_latency(&run, &options);
 }
 

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/text.h"
+#include "cmd/latency_slow.h"
 #include "model/histogram.h"
 #include "model/path.h"
 #include "session/latency.h"
@@ -39,6 +40,8 @@ static void add_calls(struct pv_latency_calls *sum, const struct pv_latency_call
 {
 	sum->calls += row->calls;
 	sum->untimed += row->untimed;
+	sum->over += row->over;
+	sum->over_sum_ns += row->over_sum_ns;
 	sum->sum_ns += row->sum_ns;
 	sum->off_cpu_ns += row->off_cpu_ns;
 	if (row->max_ns > sum->max_ns)
@@ -191,6 +194,32 @@ static void print_calls(struct page *page, const struct pv_latency_calls *sum, d
 	end_line(page);
 }
 
+/* "  12 of them took longer than 50 ms: 813 ms in all", and on which stacks. */
+static struct pv_err *print_over(struct page *page, const struct pv_latency *latency,
+				 const struct pv_latency_options *options,
+				 const struct pv_latency_calls *sum)
+{
+	struct pv_duration least = pv_text_duration(options->over_ns),
+			   time = pv_text_duration(sum->over_sum_ns);
+	struct pv_slow *slow = pv_latency_slow(latency);
+	unsigned int lines = 0;
+	struct pv_err *err;
+
+	if (!options->over_ns)
+		return NULL;
+	if (sum->over)
+		fprintf(page->term->file, "%s of them took longer than %s: %s in all",
+			pv_text_number(sum->over).text, least.text, time.text);
+	else
+		fprintf(page->term->file, "none of them took longer than %s", least.text);
+	end_line(page);
+	if (!slow)
+		return NULL;
+	err = pv_latency_print_slow(slow, sum->function, page->term->file, &lines);
+	page->lines += lines;
+	return err;
+}
+
 static struct pv_err *print_function(struct page *page, const struct pv_latency *latency,
 				     const struct pv_latency_report *report,
 				     const struct pv_latency_options *options, size_t function)
@@ -212,6 +241,9 @@ static struct pv_err *print_function(struct page *page, const struct pv_latency 
 		return NULL;
 	print_numbers(page, &sum);
 	print_histogram(page, &sum);
+	err = print_over(page, latency, options, &sum);
+	if (err)
+		return err;
 	if (options->split == PV_LATENCY_SPLIT_NONE)
 		return NULL;
 	return print_rows(page, latency, report, options, function);
@@ -327,6 +359,12 @@ static void print_quality(struct page *page, const struct pv_latency_report *rep
 	if (report->no_room)
 		fprintf(file, "  %s calls not counted: no room.",
 			pv_text_number(report->no_room).text);
+	if (report->stacks_skipped)
+		fprintf(file, "  %s slow calls without a stack: too many in a second.",
+			pv_text_number(report->stacks_skipped).text);
+	if (report->stacks_lost)
+		fprintf(file, "  The stacks of %s slow calls were lost.",
+			pv_text_number(report->stacks_lost).text);
 	if (report->strangers)
 		fprintf(file, "  %s hits in forked children.",
 			pv_text_number(report->strangers).text);
@@ -372,13 +410,18 @@ static void put_name(struct pv_json *json, const struct pv_latency_name *name)
 		pv_json_int(json, "line", name->line);
 }
 
-static void put_calls(struct pv_json *json, const struct pv_latency_calls *calls)
+static void put_calls(struct pv_json *json, const struct pv_latency_options *options,
+		      const struct pv_latency_calls *calls)
 {
 	pv_json_int(json, "calls", (int64_t)calls->calls);
 	pv_json_int(json, "untimed", (int64_t)calls->untimed);
 	pv_json_int(json, "sum_ns", (int64_t)calls->sum_ns);
 	pv_json_int(json, "off_cpu_ns", (int64_t)calls->off_cpu_ns);
 	pv_json_int(json, "max_ns", (int64_t)calls->max_ns);
+	if (options->over_ns) {
+		pv_json_int(json, "over", (int64_t)calls->over);
+		pv_json_int(json, "over_sum_ns", (int64_t)calls->over_sum_ns);
+	}
 	pv_json_int(json, "p50_ns", (int64_t)percentile(calls, 0.5));
 	pv_json_int(json, "p90_ns", (int64_t)percentile(calls, 0.9));
 	pv_json_int(json, "p99_ns", (int64_t)percentile(calls, 0.99));
@@ -404,7 +447,7 @@ static void put_row(struct pv_json *json, const struct pv_latency *latency,
 		pv_json_int(json, "tid", (int64_t)row->by);
 	else if (pv_latency_caller(latency, row, &caller))
 		put_name(json, &caller);
-	put_calls(json, row);
+	put_calls(json, options, row);
 	pv_json_end(json, '}');
 }
 
@@ -421,7 +464,9 @@ static void put_function(struct pv_json *json, const struct pv_latency *latency,
 	pv_json_begin(json, NULL, '{');
 	pv_json_string(json, "name", name.word);
 	put_name(json, &name);
-	put_calls(json, &sum);
+	put_calls(json, options, &sum);
+	if (pv_latency_slow(latency))
+		pv_latency_put_slow(json, pv_latency_slow(latency), function);
 	if (options->split != PV_LATENCY_SPLIT_NONE) {
 		pv_json_begin(json,
 			      options->split == PV_LATENCY_SPLIT_THREAD ? "by_thread" : "by_caller",
@@ -462,6 +507,8 @@ static void put_probes(struct pv_json *json, const struct pv_latency *latency,
 	pv_json_int(json, "doubtful", (int64_t)report->doubtful);
 	pv_json_int(json, "replaced", (int64_t)report->replaced);
 	pv_json_int(json, "no_room", (int64_t)report->no_room);
+	pv_json_int(json, "stacks_skipped", (int64_t)report->stacks_skipped);
+	pv_json_int(json, "stacks_lost", (int64_t)report->stacks_lost);
 	pv_json_int(json, "stranger_hits", (int64_t)report->strangers);
 	pv_json_int(json, "swapped_bytes", (int64_t)facts.swapped);
 	pv_json_int(json, "large_mappings", (int64_t)facts.n_large);
@@ -480,6 +527,8 @@ void pv_latency_print_json(const struct pv_latency *latency, const struct pv_lat
 	if (facts.interpreter[0])
 		pv_json_string(&json, "interpreter", facts.interpreter);
 	pv_json_double(&json, "elapsed_s", report->elapsed_s);
+	if (options->over_ns)
+		pv_json_int(&json, "over_ns", (int64_t)options->over_ns);
 	if (ended)
 		pv_json_string(&json, "ended", ended);
 	pv_json_begin(&json, "functions", '[');

@@ -204,3 +204,28 @@ struct pv_err *pv_options_parse(const struct pv_usage *usage, int argc, char **a
 	*first_ret = optind;
 	return NULL;
 }
+
+struct pv_err *pv_options_time(const char *option, const char *text, uint64_t *ns_ret)
+{
+	static const struct {
+		const char *unit;
+		double ns;
+	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 } };
+	double value;
+	char *end;
+
+	if (!text)
+		return NULL;
+	errno = 0;
+	value = strtod(text, &end);
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+		if (errno || end == text || !(value > 0) || value * units[i].ns > 1e15 ||
+		    strcmp(end, units[i].unit) != 0)
+			continue;
+		*ns_ret = (uint64_t)(value * units[i].ns);
+		return NULL;
+	}
+	return pv_err_create(PV_ERR_USAGE,
+			     "%s wants a time with its unit, such as 10ms, not `%s`", option,
+			     text);
+}

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -52,5 +53,8 @@ const struct pv_format *const *pv_options_formats(const struct pv_option *option
 
 /* A process id in text; PV_ERR_USAGE if it is none. */
 struct pv_err *pv_options_pid(const char *text, int *ret);
+
+/* A time with its unit, "10ms"; option: for the error; text NULL: ret stays as it is. */
+struct pv_err *pv_options_time(const char *option, const char *text, uint64_t *ns_ret);
 
 #endif

@@ -103,32 +103,6 @@ static double now_s(void)
 	return (double)pv_now_ns() / 1e9;
 }
 
-/* "10ms" */
-static struct pv_err *parse_time(const char *text, uint64_t *ns_ret)
-{
-	static const struct {
-		const char *unit;
-		double ns;
-	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 } };
-	double value;
-	char *end;
-
-	if (!text)
-		return NULL;
-	errno = 0;
-	value = strtod(text, &end);
-	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
-		if (errno || end == text || !(value > 0) || value * units[i].ns > 1e15 ||
-		    strcmp(end, units[i].unit) != 0)
-			continue;
-		*ns_ret = (uint64_t)(value * units[i].ns);
-		return NULL;
-	}
-	return pv_err_create(PV_ERR_USAGE,
-			     "--duration-over wants a time with its unit, such as 10ms, not `%s`",
-			     text);
-}
-
 /* How it ended, where that is not what the user wanted. */
 static void say_end(const struct run *run, const struct pv_trace *trace)
 {
@@ -273,7 +247,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 	if (!err && !help)
 		err = check(&run.options, argc - first, &options.pid);
 	if (!err && !help)
-		err = parse_time(run.options.longer, &options.longer_ns);
+		err = pv_options_time("--duration-over", run.options.longer, &options.longer_ns);
 	if (!err && !help) {
 		run.pid = options.pid;
 		options.function = argv[first];

@@ -11,8 +11,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "abi/event.h"
 #include "abi/native.h"
+#include "abi/process.h"
+#include "collect/arena.h"
 #include "collect/probes.h"
+#include "collect/slots.h"
 
 #include "latency.skel.h"
 
@@ -20,9 +24,20 @@ struct pv_calls {
 	struct latency_bpf *bpf;
 	struct pv_probes *probes;
 	struct pv_native_bucket *open; /* the kernel's side's own memory */
+	/* of stacks; NULL: they are not wanted */
+	struct pv_arena *arena;
+	struct pv_slots *slots;
+	struct ring_buffer *ring;
+	/* while draining */
+	struct pv_err *(*fn)(void *ctx, const struct pv_event *event, size_t size);
+	void *ctx;
+	struct pv_err *err;
 };
 
-enum { OPEN_BYTES = PV_NATIVE_BUCKETS * sizeof(struct pv_native_bucket) };
+enum {
+	OPEN_BYTES = PV_NATIVE_BUCKETS * sizeof(struct pv_native_bucket),
+	SPARE_SCRATCH = 2, /* besides one a CPU: probes can be preempted */
+};
 
 static struct pv_err *map_open(struct pv_calls *calls)
 {
@@ -33,6 +48,51 @@ static struct pv_err *map_open(struct pv_calls *calls)
 		return pv_err_errno(errno, "cannot map the BPF map of calls");
 	calls->open = memory;
 	return NULL;
+}
+
+/* The walkers' maps, some ten MB: as large as needed, or not made at all. */
+static struct pv_err *size_maps(struct latency_bpf *bpf, bool with_stacks)
+{
+	struct bpf_map *of_stacks[] = {
+		bpf->maps.watched, bpf->maps.programs, bpf->maps.procs,	  bpf->maps.mappings,
+		bpf->maps.cells,   bpf->maps.segments, bpf->maps.scratch, bpf->maps.codes,
+		bpf->maps.ring,	   bpf->maps.losses,   bpf->maps.cost,	  bpf->maps.claims,
+	};
+	int cpus = libbpf_num_possible_cpus(), error = 0;
+
+	if (cpus < 0)
+		return pv_err_errno(-cpus, "cannot count the CPUs");
+	bpf->rodata->n_scratch = (uint32_t)cpus + SPARE_SCRATCH;
+	for (size_t i = 0; !error && i < sizeof(of_stacks) / sizeof(of_stacks[0]); i++)
+		error = bpf_map__set_autocreate(of_stacks[i], with_stacks);
+	if (!error)
+		error = bpf_map__set_max_entries(bpf->maps.scratch, bpf->rodata->n_scratch);
+	if (!error)
+		error = bpf_map__set_max_entries(bpf->maps.claims, bpf->rodata->n_scratch);
+	return error ? pv_err_errno(-error, "cannot size the BPF maps") : NULL;
+}
+
+static int on_record(void *ctx, void *data, size_t size)
+{
+	const struct pv_event *event = data;
+	struct pv_calls *calls = ctx;
+
+	if (calls->err || size < sizeof(*event) || event->size > size)
+		return 0;
+	calls->err = calls->fn(calls->ctx, event, size);
+	return calls->err ? -ECANCELED : 0;
+}
+
+static struct pv_err *prepare_stacks(struct pv_calls *calls)
+{
+	struct pv_err *err = pv_arena_create(calls->bpf->obj, &calls->arena);
+
+	if (!err)
+		err = pv_slots_create(calls->bpf->obj, &calls->slots);
+	if (err)
+		return err;
+	calls->ring = ring_buffer__new(bpf_map__fd(calls->bpf->maps.ring), on_record, calls, NULL);
+	return calls->ring ? NULL : pv_err_errno(errno, "cannot map the BPF ring buffer");
 }
 
 static struct pv_err *load(struct pv_calls *calls, const struct pv_calls_options *options)
@@ -49,6 +109,11 @@ static struct pv_err *load(struct pv_calls *calls, const struct pv_calls_options
 	calls->bpf->rodata->split_by = options->by;
 	calls->bpf->rodata->stacks_move = options->stacks_move;
 	calls->bpf->rodata->frame_path = options->frame_path;
+	calls->bpf->rodata->over_ns = options->over_ns;
+	calls->bpf->rodata->with_stacks = options->with_stacks;
+	err = size_maps(calls->bpf, options->with_stacks);
+	if (err)
+		return err;
 	pv_probes_prepare(calls->bpf->obj);
 	error = latency_bpf__load(calls->bpf);
 	return error ? pv_probes_load_error(error) : NULL;
@@ -67,6 +132,8 @@ struct pv_err *pv_calls_create(const struct pv_calls_options *options, struct pv
 				       options->probes.pid, &calls->probes);
 	if (!err)
 		err = map_open(calls);
+	if (!err && options->with_stacks)
+		err = prepare_stacks(calls);
 	if (err) {
 		pv_calls_destroy(calls);
 		return err;
@@ -80,6 +147,9 @@ void pv_calls_destroy(struct pv_calls *calls)
 	if (!calls)
 		return;
 	pv_probes_destroy(calls->probes);
+	ring_buffer__free(calls->ring);
+	pv_slots_destroy(calls->slots);
+	pv_arena_destroy(calls->arena);
 	if (calls->open)
 		munmap(calls->open, OPEN_BYTES);
 	latency_bpf__destroy(calls->bpf);
@@ -94,7 +164,7 @@ struct pv_probes *pv_calls_probes(const struct pv_calls *calls)
 struct pv_err *pv_calls_want(struct pv_calls *calls, uint64_t code,
 			     const struct pv_latency_code *wanted)
 {
-	int fd = bpf_map__fd(calls->bpf->maps.codes);
+	int fd = bpf_map__fd(calls->bpf->maps.wanted_codes);
 
 	if (!bpf_map_update_elem(fd, &code, wanted, BPF_ANY))
 		return NULL;
@@ -183,6 +253,38 @@ struct pv_err *pv_calls_each(struct pv_calls *calls,
 		last = &key;
 	}
 	return err;
+}
+
+struct pv_err *pv_calls_put(struct pv_calls *calls, const struct pv_image *image,
+			    const struct pv_objects *objects)
+{
+	return pv_slots_put(calls->slots, calls->arena, image, objects, PV_GENERATION_FIRST);
+}
+
+int pv_calls_fd(const struct pv_calls *calls)
+{
+	return calls->ring ? ring_buffer__epoll_fd(calls->ring) : -1;
+}
+
+struct pv_err *pv_calls_drain(struct pv_calls *calls,
+			      struct pv_err *(*fn)(void *ctx, const struct pv_event *event,
+						   size_t size),
+			      void *ctx)
+{
+	int error;
+
+	calls->fn = fn;
+	calls->ctx = ctx;
+	calls->err = NULL;
+	error = ring_buffer__consume(calls->ring);
+	if (calls->err)
+		return calls->err;
+	return error < 0 ? pv_err_errno(-error, "cannot read the BPF ring buffer") : NULL;
+}
+
+struct pv_latency_slow pv_calls_slow(const struct pv_calls *calls)
+{
+	return calls->bpf->bss->slow;
 }
 
 uint64_t pv_calls_open(const struct pv_calls *calls)

@@ -21,12 +21,17 @@
 #include "collect/probes.h"
 
 struct pv_calls;
+struct pv_event;
+struct pv_image;
+struct pv_objects;
 
 struct pv_calls_options {
 	struct pv_probes_options probes;
 	enum pv_latency_by by;
 	bool stacks_move;                 /* greenlets: several stacks at the same addresses */
 	struct pv_native_path frame_path; /* for them: see python/path.h */
+	uint64_t over_ns;                 /* longer calls are counted apart; UINT64_MAX: none is */
+	bool with_stacks;                 /* and their stacks are sent */
 };
 
 /* Loads the programs and measures what a probe costs here; nothing is attached. */
@@ -70,6 +75,24 @@ struct pv_err *pv_calls_each(struct pv_calls *calls,
 			     struct pv_err *(*fn)(void *ctx, const struct pv_latency_key *key,
 						  const struct pv_latency_histogram *row),
 			     void *ctx);
+
+/* With stacks alone: hands the process's image to the walkers, or replaces it. */
+struct pv_err *pv_calls_put(struct pv_calls *calls, const struct pv_image *image,
+			    const struct pv_objects *objects);
+
+/* Becomes readable when there is much to drain; -1 without stacks. */
+int pv_calls_fd(const struct pv_calls *calls);
+
+/*
+ * Hands over what there is: PV_EVENT_CODE, PV_EVENT_PIECE, PV_EVENT_SAMPLE and PV_EVENT_SLOW;
+ * valid within the call.  An error stops it and is passed on.
+ */
+struct pv_err *pv_calls_drain(struct pv_calls *calls,
+			      struct pv_err *(*fn)(void *ctx, const struct pv_event *event,
+						   size_t size),
+			      void *ctx);
+
+struct pv_latency_slow pv_calls_slow(const struct pv_calls *calls);
 
 /* Calls of Python functions that are under way. */
 uint64_t pv_calls_open(const struct pv_calls *calls);

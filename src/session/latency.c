@@ -26,6 +26,7 @@
 #include "session/natives.h"
 #include "session/probed.h"
 #include "session/returns.h"
+#include "session/slow.h"
 #include "session/wanted.h"
 #include "snap/image.h"
 #include "snap/objects.h"
@@ -59,6 +60,7 @@ struct pv_latency {
 	struct pv_returns *returns;
 	struct pv_calls *calls;
 	struct pv_probes *probes; /* of calls */
+	struct pv_slow *slow;     /* NULL: no stacks are wanted */
 	struct pv_vec swept;      /* struct swept */
 	uint64_t swept_unended, swept_unreturned, swept_ns, n_open;
 	size_t n_probed;  /* functions of wanted.list whose entries were added */
@@ -456,6 +458,8 @@ static struct pv_err *prepare(struct pv_latency *latency)
 			.budget = latency->options.budget,
 		},
 		.by = (enum pv_latency_by)latency->options.split,
+		.over_ns = latency->options.over_ns ? latency->options.over_ns : UINT64_MAX,
+		.with_stacks = latency->options.stacks,
 	};
 	int64_t frame_path[PV_NATIVE_PATH_MAX] = { 0 };
 	uint64_t start_ns = pv_now_ns();
@@ -476,7 +480,11 @@ static struct pv_err *prepare(struct pv_latency *latency)
 	if (err)
 		return err;
 	latency->probes = pv_calls_probes(latency->calls);
-	err = attach(latency);
+	if (latency->options.stacks)
+		err = pv_slow_create(&latency->probed, &latency->wanted, latency->calls,
+				     &latency->slow);
+	if (!err)
+		err = attach(latency);
 	latency->attach_ms = (double)(pv_now_ns() - start_ns) / 1e6;
 	return err;
 }
@@ -504,6 +512,7 @@ void pv_latency_destroy(struct pv_latency *latency)
 {
 	if (!latency)
 		return;
+	pv_slow_destroy(latency->slow);
 	pv_calls_destroy(latency->calls);
 	pv_wanted_deinit(&latency->wanted);
 	pv_returns_destroy(latency->returns);
@@ -596,6 +605,11 @@ bool pv_latency_caller(const struct pv_latency *latency, const struct pv_latency
 	return true;
 }
 
+struct pv_slow *pv_latency_slow(const struct pv_latency *latency)
+{
+	return latency->slow;
+}
+
 void pv_latency_stop(struct pv_latency *latency)
 {
 	if (!latency->attached)
@@ -622,6 +636,8 @@ static struct pv_err *attend(struct pv_latency *latency)
 {
 	struct pv_err *err = take_returns(latency);
 
+	if (!err && latency->slow)
+		err = pv_slow_drain(latency->slow);
 	if (!err)
 		err = look_for_waiting(latency);
 	if (!err && is_growing(latency))
@@ -647,13 +663,14 @@ struct pv_err *pv_latency_step(struct pv_latency *latency, int timeout_ms, int f
 		{ .fd = pv_probes_fd(latency->probes), .events = POLLIN },
 		{ .fd = latency->probed.pid_fd, .events = POLLIN },
 		{ .fd = fd, .events = POLLIN },
+		{ .fd = pv_calls_fd(latency->calls), .events = POLLIN },
 	};
 	bool growing = is_growing(latency);
 	struct pv_probes_news news = { 0 };
 	struct pv_err *err;
 	bool ended;
 
-	if (poll(fds, 3, patience(latency, timeout_ms)) < 0 && errno != EINTR)
+	if (poll(fds, 4, patience(latency, timeout_ms)) < 0 && errno != EINTR)
 		return pv_err_errno(errno, "cannot wait");
 	ended = fds[1].revents;
 	err = pv_probes_news(latency->probes, &news);
@@ -684,6 +701,8 @@ static struct pv_err *add_row(void *ctx, const struct pv_latency_key *key,
 		.sum_ns = row->sum_ns,
 		.off_cpu_ns = row->off_ns,
 		.max_ns = row->max_ns,
+		.over = row->over,
+		.over_sum_ns = row->over_sum_ns,
 	};
 
 	memcpy(calls.buckets, row->buckets, sizeof(calls.buckets));
@@ -722,6 +741,8 @@ static void join(struct pv_latency_calls *to, const struct pv_latency_calls *fro
 {
 	to->calls += from->calls;
 	to->untimed += from->untimed;
+	to->over += from->over;
+	to->over_sum_ns += from->over_sum_ns;
 	to->sum_ns += from->sum_ns;
 	to->off_cpu_ns += from->off_cpu_ns;
 	if (from->max_ns > to->max_ns)
@@ -764,16 +785,40 @@ static int compare_rows(const void *a, const void *b)
 	return x->by < y->by ? -1 : x->by > y->by;
 }
 
+/* Slow calls that have no stack and should: there was no room, or it went wrong. */
+static uint64_t count_without_stack(const struct pv_latency *latency, const struct pv_vec *rows)
+{
+	struct pv_latency_slow slow = pv_calls_slow(latency->calls);
+	uint64_t without = 0, with = slow.too_many;
+	const struct pv_vec *stacks;
+
+	if (!latency->slow)
+		return 0;
+	/* one may just be on its way */
+	if (latency->attached)
+		return slow.lost;
+	stacks = pv_slow_stacks(latency->slow);
+	for (size_t i = 0; i < stacks->n; i++)
+		with += ((const struct pv_slow_stack *)pv_vec_at(stacks, i))->calls;
+	for (size_t i = 0; i < rows->n; i++)
+		without += ((const struct pv_latency_calls *)pv_vec_at(rows, i))->over;
+	return without > with ? without - with : 0;
+}
+
 struct pv_err *pv_latency_read(struct pv_latency *latency, struct pv_latency_report *ret)
 {
 	uint64_t end_ns = latency->attached ? pv_now_ns() : latency->end_ns;
 	struct pv_latency_report report = { .rows = PV_VEC(struct pv_latency_calls) };
 	struct pv_latency_counts counts;
+	struct pv_latency_slow slow;
 	struct pv_native_counts native;
 	struct pv_probe_state state;
 	struct pv_err *err;
 
 	err = sweep(latency);
+	/* before the rows are read: no call has a stack that is not counted there */
+	if (!err && latency->slow)
+		err = pv_slow_drain(latency->slow);
 	if (!err)
 		err = pv_calls_each(latency->calls, add_row, &report.rows);
 	if (!err)
@@ -786,7 +831,9 @@ struct pv_err *pv_latency_read(struct pv_latency *latency, struct pv_latency_rep
 	if (report.rows.n)
 		qsort(report.rows.data, report.rows.n, sizeof(struct pv_latency_calls),
 		      compare_rows);
+	report.stacks_lost = count_without_stack(latency, &report.rows);
 	counts = pv_calls_counts(latency->calls);
+	slow = pv_calls_slow(latency->calls);
 	state = pv_calls_state(latency->calls);
 	pv_probes_prices(latency->probes, report.prices_ns);
 	report.elapsed_s = (double)(end_ns - latency->start_ns) / 1e9;
@@ -800,6 +847,8 @@ struct pv_err *pv_latency_read(struct pv_latency *latency, struct pv_latency_rep
 	report.replaced = counts.replaced;
 	report.no_room = counts.no_room + native.no_room;
 	report.strangers = state.strangers;
+	report.stacks_skipped = slow.too_many;
+	report.cost_cpus = (double)slow.spent_ns / 1e9;
 	for (int i = 0; i < 2; i++) {
 		report.hits[i] = state.hits[i];
 		report.cost_cpus += (double)state.hits[i] * (double)report.prices_ns[i] / 1e9;

@@ -15,6 +15,7 @@
 #include "base/vec.h"
 
 struct pv_latency;
+struct pv_slow;
 
 enum pv_latency_split {
 	PV_LATENCY_SPLIT_NONE,
@@ -28,6 +29,8 @@ struct pv_latency_options {
 	size_t n_names;
 	enum pv_latency_split split;
 	double budget; /* CPUs that probes may take of the target's time */
+	uint64_t over_ns; /* calls that take longer are counted apart; 0: none is */
+	bool stacks;      /* and the stacks that they end on */
 };
 
 enum pv_latency_end {
@@ -44,6 +47,7 @@ struct pv_latency_calls {
 	uint32_t function; /* index */
 	uint64_t by;       /* thread id, or the caller: see pv_latency_caller(); 0: none */
 	uint64_t calls, sum_ns, off_cpu_ns, max_ns;
+	uint64_t over, over_sum_ns; /* of these the ones that took longer than over_ns */
 	uint64_t untimed; /* calls that are in none of these: the end was not seen */
 	uint64_t buckets[PV_LATENCY_BUCKETS_N]; /* model/histogram.h */
 };
@@ -70,6 +74,7 @@ struct pv_latency_report {
 	uint64_t unreturned, unplaced, doubtful;
 	uint64_t replaced, no_room; /* calls that were not counted */
 	uint64_t hits[2];           /* of probes, at emulated and at single-stepped places */
+	uint64_t stacks_skipped, stacks_lost; /* of calls over over_ns; by their rate, by other causes */
 	uint64_t strangers;         /* hits in forked children, until they were freed */
 	uint64_t prices_ns[2];      /* of a hit, measured on ourselves */
 	double cost_cpus;           /* hits times prices in the time that was measured */
@@ -104,6 +109,9 @@ const char *pv_latency_note(const struct pv_latency *latency);
 /* The caller that a row names; false: it is none that is known. */
 bool pv_latency_caller(const struct pv_latency *latency, const struct pv_latency_calls *row,
 		       struct pv_latency_name *ret);
+
+/* The stacks of slow calls, as of the last pv_latency_read(); NULL: they are not wanted. */
+struct pv_slow *pv_latency_slow(const struct pv_latency *latency);
 
 /* Waits up to timeout_ms, or until fd is readable; does what must be done at once. */
 struct pv_err *pv_latency_step(struct pv_latency *latency, int timeout_ms, int fd,

@@ -14,7 +14,6 @@
 #include "abi/loss.h"
 #include "base/map.h"
 #include "base/vec.h"
-#include "collect/inside.h"
 #include "model/profile.h"
 #include "model/strings.h"
 #include "python/functions.h"
@@ -36,7 +35,7 @@ struct pending {
 
 struct pv_leads {
 	struct pv_probed *probed;
-	struct pv_inside *inside;
+	struct pv_leads_walkers walkers;
 	struct pv_profile *profile;
 	struct pv_codes *codes;
 	struct pv_symboliser *symboliser;
@@ -46,7 +45,7 @@ struct pv_leads {
 	struct pv_map names;   /* key -> location */
 };
 
-struct pv_err *pv_leads_create(struct pv_probed *probed, struct pv_inside *inside,
+struct pv_err *pv_leads_create(struct pv_probed *probed, const struct pv_leads_walkers *walkers,
 			       struct pv_profile *profile, struct pv_leads **ret)
 {
 	struct pv_leads *leads = calloc(1, sizeof(*leads));
@@ -55,7 +54,7 @@ struct pv_err *pv_leads_create(struct pv_probed *probed, struct pv_inside *insid
 	if (!leads)
 		return &pv_enomem;
 	leads->probed = probed;
-	leads->inside = inside;
+	leads->walkers = *walkers;
 	leads->profile = profile;
 	leads->merged.frames = (struct pv_vec)PV_VEC(struct pv_frame_ref);
 	leads->pending = (struct pv_vec)PV_VEC(struct pending);
@@ -66,7 +65,7 @@ struct pv_err *pv_leads_create(struct pv_probed *probed, struct pv_inside *insid
 	if (!err)
 		err = pv_perfmap_create(probed->pid, &leads->perfmap);
 	if (!err)
-		err = pv_inside_put(inside, &probed->image, probed->objects);
+		err = walkers->put(walkers->ctx, &probed->image, probed->objects);
 	if (err) {
 		pv_leads_destroy(leads);
 		return err;
@@ -102,7 +101,7 @@ static struct pv_err *renew_image(struct pv_leads *leads)
 		return err;
 	pv_image_deinit(&probed->image);
 	probed->image = image;
-	return pv_inside_put(leads->inside, &probed->image, probed->objects);
+	return leads->walkers.put(leads->walkers.ctx, &probed->image, probed->objects);
 }
 
 /*
@@ -184,18 +183,18 @@ static void drop_leaf(struct pv_merged *merged, uint64_t key)
 		merged->frames.n--;
 }
 
-static struct pv_err *symbolise(struct pv_leads *leads, const struct pv_event_sample *sample,
-				uint64_t key, uint32_t *ret)
+static struct pv_err *merge(struct pv_leads *leads, const struct pv_event_sample *sample)
 {
-	struct pv_err *err;
+	struct pv_err *err = pv_merge(sample, sample->hdr.size, &leads->probed->image.merge,
+				      &leads->merged);
+
+	return err ? err : learn(leads, sample);
+}
+
+static struct pv_err *symbolise(struct pv_leads *leads, uint32_t *ret)
+{
 	uint32_t missing;
 
-	err = pv_merge(sample, sample->hdr.size, &leads->probed->image.merge, &leads->merged);
-	if (!err)
-		err = learn(leads, sample);
-	if (err)
-		return err;
-	drop_leaf(&leads->merged, key);
 	pv_symboliser_use_image(leads->symboliser, &leads->probed->image, leads->perfmap);
 	return pv_symbolise(leads->symboliser, &leads->merged, 0, ret, &missing);
 }
@@ -208,12 +207,47 @@ struct pv_err *pv_leads_node(struct pv_leads *leads, uint32_t tid, uint64_t key,
 	*ret = 0;
 	if (!pending)
 		return NULL;
-	err = symbolise(leads, pending->sample, key, ret);
+	err = merge(leads, pending->sample);
+	drop_leaf(&leads->merged, key);
+	if (!err)
+		err = symbolise(leads, ret);
 	free(pending->sample);
 	last = pv_vec_at(&leads->pending, leads->pending.n - 1);
 	*pending = *last;
 	leads->pending.n--;
 	return err;
+}
+
+static bool is_leaf(const struct pv_merged *merged, enum pv_ref_kind kind)
+{
+	const struct pv_frame_ref *leaf;
+
+	if (!merged->frames.n)
+		return false;
+	leaf = pv_vec_at(&merged->frames, merged->frames.n - 1);
+	return leaf->kind == kind && (kind != PV_REF_NATIVE || leaf->exact);
+}
+
+struct pv_err *pv_leads_ended(struct pv_leads *leads, const struct pv_leads_end *end,
+			      bool *found_ret, uint32_t *ret)
+{
+	struct pv_merged *merged = &leads->merged;
+	struct pending *pending = find_pending(leads, end->tid);
+	struct pv_err *err;
+
+	*ret = 0;
+	*found_ret = pending && pending->sample->time_ns == end->time_ns;
+	if (!*found_ret)
+		return NULL;
+	err = merge(leads, pending->sample);
+	if (err)
+		return err;
+	/* where the interpreter takes a frame down, or returns from eval */
+	if (end->python && is_leaf(merged, PV_REF_NATIVE))
+		merged->frames.n--;
+	if (end->there && is_leaf(merged, PV_REF_PYTHON))
+		merged->frames.n--;
+	return symbolise(leads, ret);
 }
 
 static struct pv_err *add_loc(struct pv_leads *leads, const char *name, size_t name_n,

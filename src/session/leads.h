@@ -1,26 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names of the calls of a trace, and the stacks that led to its executions.  Input:
+ * Names of the calls of a trace, and the stacks that led to its executions, or that slow calls
+ * have ended on.  Input:
  * records of code objects and stacks (abi/event.h), the process.  Output: locations
  * and nodes of a profile.
  */
 #ifndef PV_SESSION_LEADS_H
 #define PV_SESSION_LEADS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
 
 struct pv_event;
-struct pv_inside;
+struct pv_image;
 struct pv_leads;
+struct pv_objects;
 struct pv_probed;
 struct pv_profile;
 struct pv_python_function;
 
+/* The kernel's side of the stacks: hands it an image, or replaces it. */
+struct pv_leads_walkers {
+	void *ctx;
+	struct pv_err *(*put)(void *ctx, const struct pv_image *image,
+			      const struct pv_objects *objects);
+};
+
 /* None of the arguments is owned; all must outlive the leads, whose the image of probed is. */
-struct pv_err *pv_leads_create(struct pv_probed *probed, struct pv_inside *inside,
+struct pv_err *pv_leads_create(struct pv_probed *probed, const struct pv_leads_walkers *walkers,
 			       struct pv_profile *profile, struct pv_leads **ret);
 void pv_leads_destroy(struct pv_leads *leads);
 
@@ -32,6 +42,18 @@ struct pv_err *pv_leads_take(struct pv_leads *leads, const struct pv_event *even
  * code object has that key; 0: it did not come, or nothing led to it.  Taken once.
  */
 struct pv_err *pv_leads_node(struct pv_leads *leads, uint32_t tid, uint64_t key, uint32_t *ret);
+
+/* A call that has ended on a stack. */
+struct pv_leads_end {
+	uint32_t tid;
+	uint64_t time_ns; /* of the sample */
+	bool python;      /* the leaf is the interpreter, which ends it */
+	bool there;       /* below that its own frame still is */
+};
+
+/* The same of that call, without its own frame; found_ret: the sample came, which stays. */
+struct pv_err *pv_leads_ended(struct pv_leads *leads, const struct pv_leads_end *end,
+			      bool *found_ret, uint32_t *ret);
 
 /* What a code object is called; "[unknown code]" if its names did not come. */
 struct pv_err *pv_leads_name(struct pv_leads *leads, uint64_t key, uint64_t address, uint32_t *ret);

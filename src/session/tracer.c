@@ -285,8 +285,17 @@ static struct pv_err *attach(struct pv_tracer *tracer)
 	return err ? err : pv_inside_arm(tracer->inside);
 }
 
+static struct pv_err *put_image(void *ctx, const struct pv_image *image,
+				const struct pv_objects *objects)
+{
+	struct pv_tracer *tracer = ctx;
+
+	return pv_inside_put(tracer->inside, image, objects);
+}
+
 static struct pv_err *create_inside(struct pv_tracer *tracer)
 {
+	const struct pv_leads_walkers walkers = { .ctx = tracer, .put = put_image };
 	const struct pv_tracer_options *options = &tracer->options;
 	struct pv_inside_options inside = {
 		.probes = {
@@ -307,8 +316,7 @@ static struct pv_err *create_inside(struct pv_tracer *tracer)
 	if (err)
 		return err;
 	tracer->probes = pv_inside_probes(tracer->inside);
-	return pv_leads_create(&tracer->probed, tracer->inside, tracer->trace->profile,
-			       &tracer->leads);
+	return pv_leads_create(&tracer->probed, &walkers, tracer->trace->profile, &tracer->leads);
 }
 
 static struct pv_err *prepare(struct pv_tracer *tracer)
