@@ -79,7 +79,6 @@ struct pv_probe_state {
 	__u64 hits[2];    /* of probes: emulated, single-stepped */
 	__u64 strangers;  /* hits in other processes: forked children, until they are freed of
 			     probes */
-	__u64 calibrated; /* hits of on_calibration */
 	__u64 debt_ns, debt_time_ns; /* what hits took more than the budget allows */
 	__u32 told;                  /* that it is too much */
 	__u32 epoch;                 /* of the link that counts, while one takes another's place */

@@ -15,6 +15,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "abi/probe.h"
+#include "bpf/pids.bpf.h"
 
 enum { SHIM_STEPS = 2 };
 
@@ -175,17 +176,6 @@ static inline __u32 pv_probe_hit(struct pt_regs *ctx, __u64 pid_tid)
 	hits = __sync_fetch_and_add(&probe_state.hits[stepped], 1);
 	pay(hits, probe_state.cost_ns[stepped]);
 	return kind;
-}
-
-/* What a hit of a function that is not wanted does, and most are not: a read and a look-up. */
-SEC("kprobe")
-int on_calibration(struct pt_regs *ctx)
-{
-	__u64 cookie = bpf_get_attach_cookie(ctx);
-	__u32 value = read_u64(get_register(ctx, 4) + cookie);
-
-	count(&probe_state.calibrated);
-	return bpf_map_lookup_elem(&threads, &value) ? 1 : 0;
 }
 
 SEC("tp_btf/sched_switch")

@@ -15,6 +15,7 @@
 #include "abi/native.h"
 #include "abi/process.h"
 #include "collect/arena.h"
+#include "collect/load.h"
 #include "collect/probes.h"
 #include "collect/slots.h"
 
@@ -22,6 +23,7 @@
 
 struct pv_calls {
 	struct latency_bpf *bpf;
+	struct pv_prices prices;
 	struct pv_probes *probes;
 	struct pv_native_bucket *open; /* the kernel's side's own memory */
 	/* of stacks; NULL: they are not wanted */
@@ -97,7 +99,7 @@ static struct pv_err *prepare_stacks(struct pv_calls *calls)
 
 static struct pv_err *load(struct pv_calls *calls, const struct pv_calls_options *options)
 {
-	struct pv_err *err = pv_probes_check();
+	struct pv_err *err = pv_probes_check(&calls->prices);
 	int error;
 
 	if (err)
@@ -114,9 +116,9 @@ static struct pv_err *load(struct pv_calls *calls, const struct pv_calls_options
 	err = size_maps(calls->bpf, options->with_stacks);
 	if (err)
 		return err;
-	pv_probes_prepare(calls->bpf->obj);
+	pv_probes_prepare(calls->bpf->obj, &calls->prices, &calls->bpf->rodata->in_namespace);
 	error = latency_bpf__load(calls->bpf);
-	return error ? pv_probes_load_error(error) : NULL;
+	return error ? pv_load_error(error) : NULL;
 }
 
 struct pv_err *pv_calls_create(const struct pv_calls_options *options, struct pv_calls **ret)
@@ -129,7 +131,7 @@ struct pv_err *pv_calls_create(const struct pv_calls_options *options, struct pv
 	err = load(calls, options);
 	if (!err)
 		err = pv_probes_create(calls->bpf->obj, &calls->bpf->bss->probe_state,
-				       options->probes.pid, &calls->probes);
+				       options->probes.pid, &calls->prices, &calls->probes);
 	if (!err)
 		err = map_open(calls);
 	if (!err && options->with_stacks)

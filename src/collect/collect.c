@@ -64,19 +64,6 @@ static int on_record(void *ctx, void *data, size_t size)
 	return collect->handler_err ? -ECANCELED : 0;
 }
 
-/* In a PID namespace (a container): the BPF side learns whose numbers to speak in. */
-static struct pv_err *find_namespace(const struct bpf_program *program)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, opts);
-	int error = bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
-
-	if (error)
-		return pv_err_errno(-error, "cannot ask the kernel for our PID namespace");
-	if (opts.retval)
-		return pv_err_create(PV_ERR_FAILED, "the kernel does not tell our PID namespace");
-	return NULL;
-}
-
 static struct pv_err *open_object(struct pv_collect *collect)
 {
 	if (collect->options.snapshot) {
@@ -119,8 +106,9 @@ static struct pv_err *load_object(struct pv_collect *collect)
 		return pv_load_error(error);
 	if (!collect->in_namespace)
 		return NULL;
-	return find_namespace(collect->stack ? collect->stack->progs.find_namespace
-					     : collect->sample->progs.find_namespace);
+	return pv_load_namespace(bpf_program__fd(collect->stack
+							 ? collect->stack->progs.find_namespace
+							 : collect->sample->progs.find_namespace));
 }
 
 static struct pv_err *open_ring(struct pv_collect *collect)

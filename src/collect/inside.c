@@ -16,6 +16,8 @@
 #include "abi/process.h"
 #include "base/cleanup.h"
 #include "collect/arena.h"
+#include "collect/features.h"
+#include "collect/load.h"
 #include "collect/slots.h"
 
 #include "trace.skel.h"
@@ -27,6 +29,7 @@ enum {
 
 struct pv_inside {
 	struct trace_bpf *bpf;
+	struct pv_prices prices;
 	struct pv_probes *probes;
 	struct pv_arena *arena;
 	struct pv_slots *slots;
@@ -72,7 +75,7 @@ static struct pv_err *size_maps(struct trace_bpf *bpf)
 
 static struct pv_err *load(struct pv_inside *inside, const struct pv_inside_options *options)
 {
-	struct pv_err *err = pv_probes_check();
+	struct pv_err *err = pv_probes_check(&inside->prices);
 	int error;
 
 	if (err)
@@ -91,9 +94,13 @@ static struct pv_err *load(struct pv_inside *inside, const struct pv_inside_opti
 	err = size_maps(inside->bpf);
 	if (err)
 		return err;
-	pv_probes_prepare(inside->bpf->obj);
+	pv_probes_prepare(inside->bpf->obj, &inside->prices, &inside->bpf->rodata->in_namespace);
 	error = trace_bpf__load(inside->bpf);
-	return error ? pv_probes_load_error(error) : NULL;
+	if (error && pv_features_privileged() && !pv_features_deep())
+		return pv_err_create(PV_ERR_FAILED,
+				     "cannot trace: this kernel lacks private BPF stacks, which "
+				     "came with Linux 6.13; `pitviper latency` needs none");
+	return error ? pv_load_error(error) : NULL;
 }
 
 struct pv_err *pv_inside_create(const struct pv_inside_options *options, struct pv_inside **ret)
@@ -116,7 +123,7 @@ struct pv_err *pv_inside_create(const struct pv_inside_options *options, struct 
 	}
 	if (!err)
 		err = pv_probes_create(inside->bpf->obj, &inside->bpf->bss->probe_state,
-				       options->probes.pid, &inside->probes);
+				       options->probes.pid, &inside->prices, &inside->probes);
 	if (err) {
 		pv_inside_destroy(inside);
 		return err;

@@ -5,6 +5,7 @@
  */
 #include "collect/load.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -87,4 +88,16 @@ struct pv_err *pv_load_error(int error)
 			"this kernel's verifier refuses the BPF program; please report "
 			"it with the output of `pitviper doctor`");
 	return pv_err_errno(-error, "cannot load the BPF programs");
+}
+
+struct pv_err *pv_load_namespace(int program_fd)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	int error = bpf_prog_test_run_opts(program_fd, &opts);
+
+	if (error)
+		return pv_err_errno(-error, "cannot ask the kernel for our PID namespace");
+	if (opts.retval)
+		return pv_err_create(PV_ERR_FAILED, "the kernel does not tell our PID namespace");
+	return NULL;
 }

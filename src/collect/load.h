@@ -17,4 +17,10 @@ struct pv_err *pv_load_permission(void);
 /* Why a load failed with a negative errno. */
 struct pv_err *pv_load_error(int error);
 
+/*
+ * In a PID namespace (a container): the BPF side learns whose numbers to speak in, by
+ * the loaded program find_namespace of bpf/pids.bpf.h.
+ */
+struct pv_err *pv_load_namespace(int program_fd);
+
 #endif

@@ -15,9 +15,6 @@
 
 #include "base/cleanup.h"
 
-/* include/uapi/linux/bpf.h of Linux 6.6; the headers here may be older. */
-enum { TRACE_UPROBE_MULTI = 48 };
-
 struct link_create {
 	uint32_t prog_fd, target_fd, attach_type, flags;
 	uint64_t path, offsets, ref_ctr_offsets, cookies;
@@ -33,12 +30,12 @@ bool pv_multi_exists(void)
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts,
-		    .expected_attach_type = (enum bpf_attach_type)TRACE_UPROBE_MULTI);
+		    .expected_attach_type = (enum bpf_attach_type)PV_MULTI_ATTACH_TYPE);
 	_pv_close_ int fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", program, 2, &opts);
 	uint64_t offset = 0;
 	struct link_create attr = {
 		.prog_fd = (uint32_t)fd,
-		.attach_type = TRACE_UPROBE_MULTI,
+		.attach_type = PV_MULTI_ATTACH_TYPE,
 		.path = (uintptr_t) "/",
 		.offsets = (uintptr_t)&offset,
 		.cnt = 1,
@@ -48,25 +45,13 @@ bool pv_multi_exists(void)
 	       errno == EBADF;
 }
 
-struct pv_err *pv_multi_missing(void)
-{
-	return pv_err_create(PV_ERR_FAILED,
-			     "cannot probe functions: this kernel has no uprobe_multi links, "
-			     "which came with Linux 6.6");
-}
-
-void pv_multi_prepare(struct bpf_program *program)
-{
-	bpf_program__set_expected_attach_type(program, (enum bpf_attach_type)TRACE_UPROBE_MULTI);
-}
-
 struct pv_err *pv_multi_link(int program_fd, int file_fd, pid_t pid, const uint64_t *offsets,
 			     const uint64_t *cookies, size_t n, int *ret)
 {
 	char path[32];
 	struct link_create attr = {
 		.prog_fd = (uint32_t)program_fd,
-		.attach_type = TRACE_UPROBE_MULTI,
+		.attach_type = PV_MULTI_ATTACH_TYPE,
 		.path = (uintptr_t)path,
 		.offsets = (uintptr_t)offsets,
 		.cookies = (uintptr_t)cookies,
@@ -79,8 +64,6 @@ struct pv_err *pv_multi_link(int program_fd, int file_fd, pid_t pid, const uint6
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file_fd);
 	fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
 	error = fd < 0 ? errno : 0;
-	if (error == EINVAL && !pv_multi_exists())
-		return pv_multi_missing();
 	if (error)
 		return pv_err_errno(error, "cannot probe %zu places of process %d", n, (int)pid);
 	*ret = (int)fd;

@@ -14,16 +14,11 @@
 
 #include "base/err.h"
 
-struct bpf_program;
+/* include/uapi/linux/bpf.h of Linux 6.6, BPF_TRACE_UPROBE_MULTI; the headers here may be older. */
+enum { PV_MULTI_ATTACH_TYPE = 48 };
 
 /* Does this kernel have such links?  Needs the right to load BPF programs. */
 bool pv_multi_exists(void);
-
-/* The error where it has none. */
-struct pv_err *pv_multi_missing(void);
-
-/* Before the program is loaded: what it will be attached as. */
-void pv_multi_prepare(struct bpf_program *program);
 
 /*
  * file_fd: the probed file, by whatever path.  offsets: bytes into it.  The link's

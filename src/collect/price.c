@@ -6,14 +6,18 @@
  */
 #include "collect/price.h"
 
+#include <bpf/libbpf.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "collect/multi.h"
+#include "collect/load.h"
 #include "target/maps.h"
+
+#include "price.skel.h"
 
 /* x86-64: insn/site.h has the kinds. */
 __asm__(".pushsection .text\n"
@@ -29,11 +33,7 @@ __asm__(".pushsection .text\n"
 void pv_price_emulated(void);
 void pv_price_stepped(void);
 
-enum { BATCHES = 15, CALLS = 48 };
-
-struct prices {
-	uint64_t emulated_ns, stepped_ns;
-};
+enum { BATCHES = 15, CALLS = 48, HITS = 2 * BATCHES * CALLS };
 
 static int compare_u64(const void *a, const void *b)
 {
@@ -60,14 +60,14 @@ static uint64_t measure(void (*function)(void))
 
 static void *measure_both(void *arg)
 {
-	struct prices *prices = arg;
+	struct pv_prices *prices = arg;
 
-	prices->emulated_ns = measure(pv_price_emulated);
-	prices->stepped_ns = measure(pv_price_stepped);
+	prices->ns[0] = measure(pv_price_emulated);
+	prices->ns[1] = measure(pv_price_stepped);
 	return NULL;
 }
 
-static struct pv_err *run_thread(struct prices *ret)
+static struct pv_err *run_thread(struct pv_prices *ret)
 {
 	pthread_t thread;
 	int error = pthread_create(&thread, NULL, measure_both, ret);
@@ -78,14 +78,17 @@ static struct pv_err *run_thread(struct prices *ret)
 	return NULL;
 }
 
-static struct pv_err *attach(int program_fd, const struct pv_maps *maps, int *link_ret)
+static struct pv_err *attach(enum pv_link_way way, int program_fd, struct pv_link **link_ret)
 {
-	uint64_t at = (uintptr_t)pv_price_emulated, cookies[2] = { 0, 0 };
-	const struct pv_map_entry *entry = pv_maps_find(maps, at);
+	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
+	uint64_t at = (uintptr_t)pv_price_emulated, cookies[2] = { 0, 0 }, offsets[2];
+	const struct pv_map_entry *entry;
+	struct pv_err *err = pv_maps_read(getpid(), &maps);
 	_pv_close_ int fd = -1;
-	struct pv_err *err;
-	uint64_t offsets[2];
 
+	if (err)
+		return err;
+	entry = pv_maps_find(&maps, at);
 	if (!entry)
 		return pv_err_create(PV_ERR_FAILED, "cannot find our own code in memory");
 	err = pv_map_entry_open(getpid(), entry, &fd);
@@ -93,31 +96,49 @@ static struct pv_err *attach(int program_fd, const struct pv_maps *maps, int *li
 		return err;
 	offsets[0] = at - entry->start + entry->offset;
 	offsets[1] = (uintptr_t)pv_price_stepped - entry->start + entry->offset;
-	return pv_multi_link(program_fd, fd, getpid(), offsets, cookies, 2, link_ret);
+	return pv_link_create(way, program_fd, fd, getpid(), offsets, cookies, 2, link_ret);
 }
 
-struct pv_err *pv_price_measure(int program_fd, const volatile uint64_t *hits,
-				uint64_t *emulated_ns_ret, uint64_t *stepped_ns_ret)
+/* By one way; hits_ret: how many of HITS were told. */
+static struct pv_err *try_way(struct pv_prices *prices, uint64_t *hits_ret)
 {
-	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
-	struct prices prices = { 0 };
-	_pv_close_ int link = -1;
-	uint64_t before = *hits;
-	struct pv_err *err = pv_maps_read(getpid(), &maps);
+	struct price_bpf *bpf = price_bpf__open();
+	struct pv_link *link = NULL;
+	struct pv_err *err = NULL;
+	int error;
 
+	if (!bpf)
+		return pv_err_errno(errno, "cannot open the BPF program");
+	pv_link_prepare(prices->way, bpf->progs.on_calibration);
+	error = price_bpf__load(bpf);
+	if (error)
+		err = pv_load_error(error);
 	if (!err)
-		err = attach(program_fd, &maps, &link);
+		err = attach(prices->way, bpf_program__fd(bpf->progs.on_calibration), &link);
 	if (!err)
-		err = run_thread(&prices);
-	if (err)
-		return err;
-	if (*hits - before != 2UL * BATCHES * CALLS)
-		return pv_err_create(
-			PV_ERR_FAILED,
-			"cannot probe functions: this kernel tells only of some hits "
-			"(%llu of %d); Linux 6.6 to 6.9 miss all threads but the first",
-			(unsigned long long)(*hits - before), 2 * BATCHES * CALLS);
-	*emulated_ns_ret = prices.emulated_ns;
-	*stepped_ns_ret = prices.stepped_ns;
-	return NULL;
+		err = run_thread(prices);
+	*hits_ret = bpf->bss ? *(volatile __u64 *)&bpf->bss->calibrated : 0;
+	pv_link_destroy(link);
+	price_bpf__destroy(bpf);
+	return err;
+}
+
+struct pv_err *pv_price_measure(struct pv_prices *ret)
+{
+	struct pv_prices prices = { .way = pv_link_way() };
+	uint64_t hits = 0;
+	struct pv_err *err = try_way(&prices, &hits);
+
+	if (!err && hits != HITS && prices.way == PV_LINK_MULTI) {
+		prices.way = PV_LINK_SINGLE;
+		err = try_way(&prices, &hits);
+	}
+	if (!err && hits != HITS)
+		err = pv_err_create(PV_ERR_FAILED,
+				    "cannot probe functions: this kernel tells only of some hits "
+				    "(%llu of %d)",
+				    (unsigned long long)hits, HITS);
+	if (!err)
+		*ret = prices;
+	return err;
 }

@@ -8,13 +8,18 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "collect/link.h"
+
+struct pv_prices {
+	enum pv_link_way way; /* which was seen to tell of all hits */
+	uint64_t ns[2];       /* of one hit: emulated, single-stepped */
+};
 
 /*
- * hits: counts each hit of the program, which must be loaded for pv_multi_link()
- * and do what a probe mostly does.  Measured in a thread of its own: a kernel that
- * tells only of the first thread of a process (Linux 6.6 to 6.9) is an error.
+ * Loads a program of its own, which does what a probe mostly does.  Measured in a
+ * thread of its own: links that tell only of the first thread of a process (Linux
+ * 6.6 to 6.9) are found out.
  */
-struct pv_err *pv_price_measure(int program_fd, const volatile uint64_t *hits,
-				uint64_t *emulated_ns_ret, uint64_t *stepped_ns_ret);
+struct pv_err *pv_price_measure(struct pv_prices *ret);
 
 #endif

@@ -17,9 +17,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/vec.h"
-#include "collect/features.h"
+#include "collect/link.h"
 #include "collect/load.h"
-#include "collect/multi.h"
 #include "collect/price.h"
 #include "elf/elf.h"
 #include "python/detect.h"
@@ -44,7 +43,8 @@ static const char *const tracepoints[TRACEPOINTS][2] = {
 
 /* Places of one file: one link, since that is what a link can hold. */
 struct places {
-	int file_fd, link_fd;
+	int file_fd;
+	struct pv_link *link;
 	uint64_t *offsets, *cookies;
 	size_t n;
 };
@@ -53,6 +53,7 @@ struct pv_probes {
 	struct bpf_object *object;
 	struct pv_probe_state *state;
 	pid_t pid;
+	enum pv_link_way way;
 	int program_fd; /* on_site */
 	struct ring_buffer *events;
 	struct bpf_link *links[TRACEPOINTS];
@@ -63,7 +64,7 @@ struct pv_probes {
 	uint64_t renewed_ns;
 };
 
-struct pv_err *pv_probes_check(void)
+struct pv_err *pv_probes_check(struct pv_prices *ret)
 {
 	/* the BPF programs see process ids of the host */
 	if (pv_place_own_pids())
@@ -72,7 +73,7 @@ struct pv_err *pv_probes_check(void)
 			"cannot watch calls from inside a PID namespace (a container): "
 			"run pitviper on the host");
 	pv_load_quiet();
-	return NULL;
+	return pv_price_measure(ret);
 }
 
 static struct pv_probe_layout layout_of(const struct pv_proc *proc)
@@ -117,17 +118,13 @@ struct pv_probe_constants pv_probes_constants(const struct pv_probes_options *op
 	return constants;
 }
 
-void pv_probes_prepare(struct bpf_object *object)
+void pv_probes_prepare(struct bpf_object *object, const struct pv_prices *prices,
+		       bool *in_namespace)
 {
-	pv_multi_prepare(bpf_object__find_program_by_name(object, "on_site"));
-	pv_multi_prepare(bpf_object__find_program_by_name(object, "on_calibration"));
-}
-
-struct pv_err *pv_probes_load_error(int error)
-{
-	if (pv_features_privileged() && !pv_multi_exists())
-		return pv_multi_missing();
-	return pv_load_error(error);
+	*in_namespace = pv_place_own_pids();
+	bpf_program__set_autoload(bpf_object__find_program_by_name(object, "find_namespace"),
+				  *in_namespace);
+	pv_link_prepare(prices->way, bpf_object__find_program_by_name(object, "on_site"));
 }
 
 static int on_event(void *ctx, void *data, size_t size)
@@ -157,16 +154,19 @@ static int program_fd(const struct pv_probes *probes, const char *name)
 }
 
 struct pv_err *pv_probes_create(struct bpf_object *object, struct pv_probe_state *state, pid_t pid,
-				struct pv_probes **ret)
+				const struct pv_prices *prices, struct pv_probes **ret)
 {
 	struct pv_probes *probes = calloc(1, sizeof(*probes));
-	struct pv_err *err;
+	struct pv_err *err = NULL;
 
 	if (!probes)
 		return &pv_enomem;
 	probes->object = object;
 	probes->state = state;
 	probes->pid = pid;
+	probes->way = prices->way;
+	state->cost_ns[0] = prices->ns[0];
+	state->cost_ns[1] = prices->ns[1];
 	probes->places = (struct pv_vec)PV_VEC(struct places);
 	probes->returns = (struct pv_vec)PV_VEC(uint64_t);
 	probes->program_fd = program_fd(probes, "on_site");
@@ -174,11 +174,8 @@ struct pv_err *pv_probes_create(struct bpf_object *object, struct pv_probe_state
 					  on_event, probes, NULL);
 	if (!probes->events)
 		err = pv_err_errno(errno, "cannot map the BPF ring buffer");
-	else
-		err = pv_price_measure(program_fd(probes, "on_calibration"),
-				       (const volatile uint64_t *)&state->calibrated,
-				       (uint64_t *)&state->cost_ns[0],
-				       (uint64_t *)&state->cost_ns[1]);
+	else if (pv_place_own_pids())
+		err = pv_load_namespace(program_fd(probes, "find_namespace"));
 	if (err) {
 		pv_probes_destroy(probes);
 		return err;
@@ -187,11 +184,10 @@ struct pv_err *pv_probes_create(struct bpf_object *object, struct pv_probe_state
 	return NULL;
 }
 
-static void drop(int *fd)
+static void drop(struct pv_link **link)
 {
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
+	pv_link_destroy(*link);
+	*link = NULL;
 }
 
 void pv_probes_destroy(struct pv_probes *probes)
@@ -202,7 +198,7 @@ void pv_probes_destroy(struct pv_probes *probes)
 	for (size_t i = 0; i < probes->places.n; i++) {
 		struct places *places = pv_vec_at(&probes->places, i);
 
-		drop(&places->file_fd);
+		close(places->file_fd);
 		free(places->offsets);
 		free(places->cookies);
 	}
@@ -217,14 +213,19 @@ struct pv_err *pv_probes_add(struct pv_probes *probes, int file_fd, const uint64
 {
 	struct places places = {
 		.file_fd = file_fd,
-		.link_fd = -1,
 		.offsets = malloc(8 * n),
 		.cookies = malloc(8 * n),
 		.n = n,
 	};
 	struct pv_err *err = &pv_enomem;
 
-	if (places.offsets && places.cookies) {
+	if (n > pv_probes_room(probes)) {
+		err = pv_err_create(PV_ERR_FAILED,
+				    "cannot probe so many places: this kernel takes them out one "
+				    "by one, so that more than %zu are too many (before Linux "
+				    "6.10)",
+				    pv_link_max(probes->way));
+	} else if (places.offsets && places.cookies) {
 		memcpy(places.offsets, offsets, 8 * n);
 		memcpy(places.cookies, cookies, 8 * n);
 		err = pv_vec_append(&probes->places, &places, 1, NULL);
@@ -259,9 +260,14 @@ struct pv_err *pv_probes_add_python(struct pv_probes *probes, int file_fd, const
 	return pv_probes_add(probes, file_fd, offsets, cookies, n);
 }
 
+static uint32_t next_epoch(const struct pv_probes *probes)
+{
+	return (probes->state->epoch + 1) & PV_PROBE_EPOCH_MASK;
+}
+
 /* The probes of another epoch, which do not count yet. */
 static struct pv_err *link_places(const struct pv_probes *probes, const struct places *places,
-				  uint32_t epoch, int *ret)
+				  uint32_t epoch, struct pv_link **ret)
 {
 	_pv_free_ uint64_t *cookies = malloc(8 * places->n);
 
@@ -269,12 +275,13 @@ static struct pv_err *link_places(const struct pv_probes *probes, const struct p
 		return &pv_enomem;
 	for (size_t i = 0; i < places->n; i++)
 		cookies[i] = places->cookies[i] | (uint64_t)epoch << PV_PROBE_EPOCH_SHIFT;
-	return pv_multi_link(probes->program_fd, places->file_fd, probes->pid, places->offsets,
-			     cookies, places->n, ret);
+	return pv_link_create(probes->way, probes->program_fd, places->file_fd, probes->pid,
+			      places->offsets, cookies, places->n, ret);
 }
 
 /* All of them; what takes their place is in links_ret, as many as places. */
-static struct pv_err *link_all(const struct pv_probes *probes, uint32_t epoch, int *links_ret)
+static struct pv_err *link_all(const struct pv_probes *probes, uint32_t epoch,
+			       struct pv_link **links_ret)
 {
 	struct pv_err *err = NULL;
 	size_t i;
@@ -282,7 +289,7 @@ static struct pv_err *link_all(const struct pv_probes *probes, uint32_t epoch, i
 	for (i = 0; !err && i < probes->places.n; i++) {
 		const struct places *places = pv_vec_at(&probes->places, i);
 
-		links_ret[i] = -1;
+		links_ret[i] = NULL;
 		if (places->n)
 			err = link_places(probes, places, epoch, &links_ret[i]);
 	}
@@ -298,7 +305,7 @@ static struct pv_err *link_all(const struct pv_probes *probes, uint32_t epoch, i
  */
 static struct pv_err *renew(struct pv_probes *probes, uint32_t epoch)
 {
-	_pv_free_ int *links = calloc(probes->places.n + 1, sizeof(*links));
+	_pv_free_ struct pv_link **links = calloc(probes->places.n + 1, sizeof(*links));
 	struct pv_err *err = links ? link_all(probes, epoch, links) : &pv_enomem;
 
 	if (err)
@@ -307,8 +314,8 @@ static struct pv_err *renew(struct pv_probes *probes, uint32_t epoch)
 	for (size_t i = 0; i < probes->places.n; i++) {
 		struct places *places = pv_vec_at(&probes->places, i);
 
-		drop(&places->link_fd);
-		places->link_fd = links[i];
+		drop(&places->link);
+		places->link = links[i];
 	}
 	return NULL;
 }
@@ -324,7 +331,8 @@ struct pv_err *pv_probes_attach(struct pv_probes *probes)
 			return pv_err_errno(errno, "%s", tracepoints[i][1]);
 	}
 	probes->attached = true;
-	return renew(probes, probes->state->epoch);
+	/* where they come one by one, none counts before the last */
+	return renew(probes, next_epoch(probes));
 }
 
 static bool same_file(int a, int b)
@@ -370,7 +378,7 @@ static struct pv_err *merge(struct pv_probes *probes)
 		}
 	}
 	if (!err)
-		err = renew(probes, (probes->state->epoch + 1) & PV_PROBE_EPOCH_MASK);
+		err = renew(probes, next_epoch(probes));
 	for (size_t i = 0; i < probes->places.n; i++) {
 		struct places *places = pv_vec_at(&probes->places, i);
 
@@ -378,8 +386,8 @@ static struct pv_err *merge(struct pv_probes *probes)
 			*(struct places *)pv_vec_at(&probes->places, used++) = *places;
 			continue;
 		}
-		drop(&places->link_fd);
-		drop(&places->file_fd);
+		drop(&places->link);
+		close(places->file_fd);
 		free(places->offsets);
 		free(places->cookies);
 	}
@@ -394,10 +402,12 @@ struct pv_err *pv_probes_attach_more(struct pv_probes *probes)
 	for (size_t i = 0; !err && i < probes->places.n; i++) {
 		struct places *places = pv_vec_at(&probes->places, i);
 
-		if (places->link_fd < 0)
-			err = link_places(probes, places, probes->state->epoch, &places->link_fd);
+		if (!places->link)
+			err = link_places(probes, places, probes->state->epoch, &places->link);
 	}
-	return !err && probes->places.n > LINKS_MAX ? merge(probes) : err;
+	if (err || probes->places.n <= LINKS_MAX || !pv_link_stays(probes->way))
+		return err;
+	return merge(probes);
 }
 
 struct pv_err *pv_probes_returns(struct pv_probes *probes, struct pv_vec *addresses)
@@ -412,8 +422,10 @@ struct pv_err *pv_probes_returns(struct pv_probes *probes, struct pv_vec *addres
 
 void pv_probes_detach(struct pv_probes *probes)
 {
+	/* and none after the first: an end without its beginning is no call */
+	__atomic_store_n(&probes->state->epoch, next_epoch(probes), __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < probes->places.n; i++)
-		drop(&((struct places *)pv_vec_at(&probes->places, i))->link_fd);
+		drop(&((struct places *)pv_vec_at(&probes->places, i))->link);
 	for (int i = 0; i < TRACEPOINTS; i++)
 		bpf_link__destroy(pv_steal(probes->links[i]));
 	probes->attached = false;
@@ -429,6 +441,14 @@ void pv_probes_count(const struct pv_probes *probes, size_t *n_ret, size_t *step
 		for (size_t k = 0; k < places->n; k++)
 			*stepped_ret += !!(places->cookies[k] & PV_PROBE_STEPPED);
 	}
+}
+
+size_t pv_probes_room(const struct pv_probes *probes)
+{
+	size_t max = pv_link_max(probes->way), n, stepped;
+
+	pv_probes_count(probes, &n, &stepped);
+	return max > n ? max - n : 0;
 }
 
 void pv_probes_prices(const struct pv_probes *probes, uint64_t ret[2])
@@ -458,9 +478,9 @@ static struct pv_err *free_children(struct pv_probes *probes)
 		return NULL;
 	probes->forked = false;
 	probes->renewed_ns = now;
-	if (!probes->attached)
+	if (!probes->attached || !pv_link_stays(probes->way))
 		return NULL;
-	return renew(probes, (probes->state->epoch + 1) & PV_PROBE_EPOCH_MASK);
+	return renew(probes, next_epoch(probes));
 }
 
 struct pv_err *pv_probes_news(struct pv_probes *probes, struct pv_probes_news *ret)

@@ -18,6 +18,7 @@
 #include "abi/probe.h"
 #include "base/err.h"
 #include "base/vec.h"
+#include "collect/price.h"
 
 struct bpf_object;
 struct pv_elf;
@@ -33,24 +34,19 @@ struct pv_probes_options {
 	const struct pv_python_sites *sites;
 };
 
-/* Before the object is opened: can calls be watched from here? */
-struct pv_err *pv_probes_check(void);
+/* Before the object is opened: how calls can be watched from here, and what a hit costs. */
+struct pv_err *pv_probes_check(struct pv_prices *ret);
 
 /* What the programs must know, for the object's read-only data. */
 struct pv_probe_constants pv_probes_constants(const struct pv_probes_options *options);
 
-/* Before the load. */
-void pv_probes_prepare(struct bpf_object *object);
+/* Before the load; in_namespace: in the read-only data of the object. */
+void pv_probes_prepare(struct bpf_object *object, const struct pv_prices *prices,
+		       bool *in_namespace);
 
-/* Why the load failed with a negative errno. */
-struct pv_err *pv_probes_load_error(int error);
-
-/*
- * Of a loaded object, which must outlive it; state: in its memory.  Measures what a
- * probe costs here; nothing is attached.
- */
+/* Of a loaded object, which must outlive it; state: in its memory.  Nothing is attached. */
 struct pv_err *pv_probes_create(struct bpf_object *object, struct pv_probe_state *state, pid_t pid,
-				struct pv_probes **ret);
+				const struct pv_prices *prices, struct pv_probes **ret);
 void pv_probes_destroy(struct pv_probes *probes);
 
 /*
@@ -81,6 +77,9 @@ void pv_probes_detach(struct pv_probes *probes);
 
 /* Places that are probed, and how many of them must be single-stepped. */
 void pv_probes_count(const struct pv_probes *probes, size_t *n_ret, size_t *stepped_ret);
+
+/* How many more places can be added. */
+size_t pv_probes_room(const struct pv_probes *probes);
 
 /* ns that a hit costs the target: at an emulated site, at a single-stepped one. */
 void pv_probes_prices(const struct pv_probes *probes, uint64_t ret[2]);

@@ -614,8 +614,8 @@ void pv_latency_stop(struct pv_latency *latency)
 {
 	if (!latency->attached)
 		return;
-	pv_probes_detach(latency->probes);
 	latency->end_ns = pv_now_ns();
+	pv_probes_detach(latency->probes);
 	latency->attached = false;
 }
 

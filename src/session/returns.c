@@ -38,7 +38,7 @@ struct pv_returns {
 	struct pv_map by_address; /* index in places + 1 */
 	struct pv_vec places;     /* struct place */
 	struct pv_map probed;     /* hash of object and offset: has a probe */
-	size_t n_refused;
+	size_t n_refused, room;
 	const char *why;
 };
 
@@ -135,9 +135,16 @@ static struct pv_err *find_place(struct pv_returns *returns, uint64_t address,
 		returns->n_refused++;
 		return NULL;
 	}
-	*found_ret = true;
-	if (pv_map_get(&returns->probed, probed_key(module->object->id, site.offset), &known))
+	if (pv_map_get(&returns->probed, probed_key(module->object->id, site.offset), &known)) {
+		*found_ret = true;
 		return NULL;
+	}
+	if (additions->n >= returns->room) {
+		returns->why = "this kernel can hold no more probes (before Linux 6.10)";
+		returns->n_refused++;
+		return NULL;
+	}
+	*found_ret = true;
 	addition.offset = site.offset;
 	addition.cookie = PV_PROBE_NATIVE_LEAVE | (site.emulated ? 0 : PV_PROBE_STEPPED) |
 			  (uint64_t)(site.pushed / 8) << PV_NATIVE_PUSHED_SHIFT;
@@ -180,6 +187,7 @@ struct pv_err *pv_returns_add(struct pv_returns *returns, const struct pv_vec *a
 	PV_CLEANUP(pv_vec_deinit) struct pv_vec additions = PV_VEC(struct addition);
 	struct pv_err *err = NULL;
 
+	returns->room = pv_probes_room(probes);
 	for (size_t i = 0; !err && i < addresses->n; i++)
 		err = find_place(returns, *(uint64_t *)pv_vec_at(addresses, i), &additions,
 				 &probed_ret[i]);

@@ -42,7 +42,15 @@ def links(pid):
 def probed(pid):
 	"""Three tracepoints come before the probes; what it measures on itself has none."""
 	types = links(pid)
-	return types.count("uprobe_multi") == 1 and types.count("raw_tracepoint") + types.count("tracing") == 3
+	return held(pid, types) and types.count("raw_tracepoint") + types.count("tracing") == 3
+
+
+def held(pid, types):
+	"""All its probes: in one link, or in as many as there are, after which it waits for something to do."""
+	if "perf" not in types:
+		return types.count("uprobe_multi") == 1
+	with open("/proc/%d/syscall" % pid) as file:
+		return file.read().startswith("7 ")	# poll
 
 
 def start(*args):

@@ -13,7 +13,7 @@ import time
 import live
 import pytest
 
-from test_latency import breakpoints, interpreter_of, links
+from test_latency import breakpoints, held, interpreter_of, links
 
 ROUNDS = 20
 SUPPORTED = [(3, minor) for minor in range(6, 16)]
@@ -69,8 +69,12 @@ def attached(proc):
 	if proc.poll() is not None:
 		raise AssertionError("pitviper ended (%d): %s" % (proc.returncode, proc.stderr.read()))
 	time.sleep(0.01)
-	types = links(proc.pid)
-	return types.count("uprobe_multi") == 1 and types.count("raw_tracepoint") + types.count("tracing") == 4
+	return has_attached(proc.pid)
+
+
+def has_attached(pid):
+	types = links(pid)
+	return held(pid, types) and types.count("raw_tracepoint") + types.count("tracing") == 4
 
 
 def start(*args):
