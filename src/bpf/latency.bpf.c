@@ -372,7 +372,7 @@ static inline void leave_failed(struct pt_regs *ctx, __u32 tid, struct native_en
 SEC("kprobe")
 int on_site(struct pt_regs *ctx)
 {
-	__u64 pid_tid = bpf_get_current_pid_tgid(), frame;
+	__u64 pid_tid = pv_current_ids(), frame;
 	__u32 tid = pid_tid;
 	struct native_ends ends = { .tid = tid };
 

@@ -109,6 +109,17 @@ static inline __u64 read_u64(__u64 addr)
 	return value;
 }
 
+/* As bpf_get_current_pid_tgid(), but as pitviper's PID namespace has them; 0: not in there. */
+static inline __u64 pv_current_ids(void)
+{
+	struct task_struct *task;
+
+	if (!in_namespace)
+		return bpf_get_current_pid_tgid();
+	task = bpf_get_current_task_btf();
+	return (__u64)pv_tgid(task) << 32 | pv_tid(task);
+}
+
 /* Time that the thread has not been on a CPU, so far. */
 static inline __u64 off_cpu(__u32 tid)
 {
@@ -184,8 +195,8 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *before, struct task_st
 	struct pv_probe_thread *thread, first = {};
 	__u32 tid;
 
-	if ((__u32)before->tgid == probe.tgid) {
-		tid = before->pid;
+	if (pv_tgid(before) == probe.tgid) {
+		tid = pv_tid(before);
 		thread = bpf_map_lookup_elem(&threads, &tid);
 		first.since_ns = bpf_ktime_get_ns();
 		if (thread)
@@ -193,8 +204,8 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *before, struct task_st
 		else
 			bpf_map_update_elem(&threads, &tid, &first, BPF_ANY);
 	}
-	if ((__u32)next->tgid == probe.tgid) {
-		tid = next->pid;
+	if (pv_tgid(next) == probe.tgid) {
+		tid = pv_tid(next);
 		thread = bpf_map_lookup_elem(&threads, &tid);
 		if (thread && thread->since_ns)
 			thread->off_ns += bpf_ktime_get_ns() - thread->since_ns;
@@ -207,17 +218,16 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	/* after vfork() it runs in the parent's memory, where they belong */
-	if ((__u32)parent->tgid == probe.tgid && child->tgid != parent->tgid &&
-	    child->mm != parent->mm)
-		tell(PV_PROBE_EVENT_FORK, child->tgid);
+	if (pv_tgid(parent) == probe.tgid && child->tgid != parent->tgid && child->mm != parent->mm)
+		tell(PV_PROBE_EVENT_FORK, pv_tgid(child));
 	return 0;
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
-	if ((__u32)task->tgid == probe.tgid)
-		tell(PV_PROBE_EVENT_EXEC, task->tgid);
+	if (pv_tgid(task) == probe.tgid)
+		tell(PV_PROBE_EVENT_EXEC, probe.tgid);
 	return 0;
 }
 

@@ -674,7 +674,7 @@ static inline void begin_call(struct pt_regs *ctx, __u64 frame, __u64 previous, 
 SEC("kprobe")
 int on_site(struct pt_regs *ctx)
 {
-	__u64 pid_tid = bpf_get_current_pid_tgid(), frame, previous = 0;
+	__u64 pid_tid = pv_current_ids(), frame, previous = 0;
 	__u32 tid = pid_tid, kind = pv_probe_hit(ctx, pid_tid);
 
 	switch (kind) {
@@ -730,9 +730,9 @@ int BPF_PROG(on_exit, struct task_struct *task)
 {
 	struct pv_trace_inside root = {};
 	struct pv_trace_run *run;
-	__u32 tid = task->pid, i;
+	__u32 tid = pv_tid(task), i;
 
-	if ((__u32)task->tgid != probe.tgid || !bpf_map_lookup_elem(&busy, &tid))
+	if (pv_tgid(task) != probe.tgid || !bpf_map_lookup_elem(&busy, &tid))
 		return 0;
 	for (i = 0; i < PV_TRACE_RUNS_MAX; i++) {
 		run = &trace_state.runs[i];
