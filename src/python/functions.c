@@ -29,7 +29,7 @@ enum {
 	CHUNK_PAGES = 256,
 	NAME_CHARS_MAX = 4096,
 	CODE_BYTES_MAX = 256,
-	FUNCTION_BYTES = 112,
+	FUNCTION_BYTES = 128,
 };
 
 /*
@@ -250,6 +250,12 @@ static uint64_t u64_at(const uint8_t *bytes, unsigned int offset)
 	return value;
 }
 
+/* Without the GIL PyObject has 16 bytes more (CPython 3.13 Include/object.h, struct _object). */
+static unsigned int header_more(const struct pv_pylayout *py)
+{
+	return py->free_threaded ? 16 : 0;
+}
+
 /*
  * struct PyCodeObject.co_flags, Include/code.h up to 3.7 and 3.8 (a new field before
  * it), Include/cpython/code.h 3.11.
@@ -257,7 +263,7 @@ static uint64_t u64_at(const uint8_t *bytes, unsigned int offset)
 static unsigned int flags_offset(const struct pv_pylayout *py)
 {
 	if (py->frame_kind == PV_FRAME_INTERP)
-		return 48;
+		return 48 + header_more(py);
 	if (py->version_hex < 0x03000000)
 		return 28;
 	return py->version_hex < 0x03080000 ? 32 : 36;
@@ -266,6 +272,18 @@ static unsigned int flags_offset(const struct pv_pylayout *py)
 /* CO_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR */
 enum { GENERATOR_FLAGS = 0x20 | 0x80 | 0x100 | 0x200 };
 
+/* walk/code.h, pv_code_lives() */
+static bool lives(const uint8_t *code, const struct pv_pylayout *py)
+{
+	uint64_t refcnt;
+
+	if (py->free_threaded)
+		return (uint32_t)u64_at(code, py->ob_ref_local) ||
+		       u64_at(code, py->ob_ref_shared) >> 2;
+	refcnt = u64_at(code, py->ob_refcnt);
+	return refcnt && !(refcnt >> 33 & 0x7fff);
+}
+
 /* One that looks like a code object joins the list, if it is one. */
 static struct pv_err *add_code(struct scan *scan, uint64_t addr)
 {
@@ -273,16 +291,14 @@ static struct pv_err *add_code(struct scan *scan, uint64_t addr)
 	const struct pv_pylayout *py = &proc->py;
 	struct pv_python_function one = { .code = addr };
 	uint8_t bytes[CODE_BYTES_MAX + 8] = { 0 };
-	uint64_t refcnt, name;
 	struct pv_err *err;
 	uint32_t flags;
+	uint64_t name;
 
 	if (py->co_len > CODE_BYTES_MAX || pv_mem_read(scan->mem, bytes, py->co_len, addr) ||
 	    u64_at(bytes, py->ob_type) != proc->code_type)
 		return NULL;
-	/* walk/code.h, pv_code_read() */
-	refcnt = u64_at(bytes, py->ob_refcnt);
-	if (!refcnt || refcnt >> 33 & 0x7fff)
+	if (!lives(bytes, py))
 		return NULL;
 	one.file_at = u64_at(bytes, py->co_filename);
 	one.name_at = u64_at(bytes, py->co_name);
@@ -309,10 +325,13 @@ struct function_layout {
 	unsigned int code, qualname, module;
 };
 
-static struct function_layout function_layout(uint32_t version_hex)
+static struct function_layout function_layout(const struct pv_pylayout *py)
 {
+	uint32_t version_hex = py->version_hex;
+	unsigned int more = header_more(py);
+
 	if (version_hex >= 0x030a0000)
-		return (struct function_layout){ 48, 40, 104 };
+		return (struct function_layout){ 48 + more, 40 + more, 104 + more };
 	if (version_hex >= 0x03000000)
 		return (struct function_layout){ 16, 104, 88 };
 	return (struct function_layout){ 16, 56, 80 }; /* func_name: it has no qualified one */
@@ -322,7 +341,7 @@ static struct function_layout function_layout(uint32_t version_hex)
 static struct pv_err *add_function(struct scan *scan, uint64_t addr)
 {
 	const struct pv_pylayout *py = &scan->python->proc.py;
-	struct function_layout layout = function_layout(py->version_hex);
+	struct function_layout layout = function_layout(py);
 	uint8_t bytes[FUNCTION_BYTES];
 	struct pv_python_function *one;
 	struct pv_err *err = NULL;

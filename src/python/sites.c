@@ -645,8 +645,10 @@ struct pv_err *pv_python_sites(struct pv_mem *mem, const struct pv_python_module
 	const struct pv_pylayout *py = &python->proc.py;
 	struct pv_err *err;
 
-	if (py->free_threaded)
-		return refuse(&finder, "free-threaded builds are not supported");
+	/* from 3.14 on each thread has its own copy of a function's instructions; none was at hand
+	 */
+	if (py->free_threaded && py->version_hex >= 0x030e0000)
+		return refuse(&finder, "free-threaded builds of 3.14 and later are not supported");
 	if (python->tail_calls)
 		return refuse(&finder, "its eval loop is many functions (a tail-calling build)");
 	if (py->frame_kind == PV_FRAME_OBJECT) {

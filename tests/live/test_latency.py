@@ -85,7 +85,6 @@ def counted(target, interp):
 	return victim, {int(line): (names[0], n) for line, (names, n) in truth.items()}
 
 
-@pytest.mark.gil
 @pytest.mark.minor(*SUPPORTED)
 def test_counts(interp, target):
 	victim, truth = counted(target, interp)
@@ -204,7 +203,6 @@ def test_forked_child_is_freed(victim):
 	assert report["functions"][0]["calls"] == 50, report
 
 
-@pytest.mark.gil
 @pytest.mark.minor(*SUPPORTED)
 def test_nothing_counts_twice(interp, target):
 	"""While one link takes another's place there are two, and then calls go on."""
@@ -293,6 +291,20 @@ def test_threads_that_die_inside(victim):
 
 
 # ---- what is measured
+
+@pytest.mark.few
+@pytest.mark.minor(*SUPPORTED)
+def test_threads_at_once(interp, target):
+	"""Also where they run at the same time."""
+	victim = target(interp, "latency.py")
+	proc = start("-p", victim.pid, "--budget", 100, "--by", "thread", "quick")
+	say(victim, "threads 4 5000")
+	(report,), _ = finish(proc)
+	(quick,) = report["functions"]
+	assert quick["calls"] == 20000, report
+	assert sorted(one["calls"] for one in quick["by_thread"]) == 4 * [5000], quick
+	assert not any(dict(report["losses"], swapped_bytes=0).values()), report["losses"]
+
 
 def test_off_cpu(victim):
 	proc = start("-p", victim.pid, "sleeps", "spins")
@@ -410,7 +422,7 @@ def test_not_permitted(victim):
 
 
 @pytest.mark.free_threaded
-@pytest.mark.minor((3, 13), (3, 14), (3, 15))
+@pytest.mark.minor((3, 14), (3, 15))
 def test_refuses_free_threaded(interp, target):
 	victim = target(interp, "latency.py")
 	assert "free-threaded" in refused("-p", victim.pid, "quick", status=4)

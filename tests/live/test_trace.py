@@ -128,7 +128,6 @@ def differences(calls, interp):
 	return calls
 
 
-@pytest.mark.gil
 @pytest.mark.minor(*SUPPORTED)
 def test_calls(interp, target):
 	victim = target(interp, "inside.py", ready=False)
@@ -147,7 +146,6 @@ def test_calls(interp, target):
 
 
 @pytest.mark.few
-@pytest.mark.gil
 @pytest.mark.minor(*SUPPORTED)
 def test_calls_of_the_very_execution(interp, target):
 	"""The profile function sees the execution that is traced; its own calls are not shown."""
@@ -161,7 +159,6 @@ def test_calls_of_the_very_execution(interp, target):
 
 
 @pytest.mark.few
-@pytest.mark.gil
 @pytest.mark.minor(*SUPPORTED)
 def test_how_calls_end(interp, target):
 	victim = target(interp, "inside.py")
@@ -208,7 +205,6 @@ def test_stack(victim):
 
 
 @pytest.mark.few
-@pytest.mark.gil
 @pytest.mark.minor(*SUPPORTED)
 def test_stacks_of_all(interp, target):
 	"""Through C code, in whatever version: a key function called by sorted()."""
@@ -284,7 +280,6 @@ def test_longer_ones(victim):
 
 
 @pytest.mark.few
-@pytest.mark.gil
 @pytest.mark.minor(*SUPPORTED)
 def test_function_of_later(interp, target):
 	"""Its name is copied while it runs: it is gone when it could be asked for."""
@@ -498,7 +493,7 @@ def test_not_permitted(victim):
 
 
 @pytest.mark.free_threaded
-@pytest.mark.minor((3, 13), (3, 14), (3, 15))
+@pytest.mark.minor((3, 14), (3, 15))
 def test_refuses_free_threaded(interp, target):
 	victim = target(interp, "latency.py")
 	assert "free-threaded" in refused("-p", victim.pid, "quick", status=4)

@@ -39,7 +39,6 @@ def finish_quietly(proc):
 	return out, err
 
 
-@pytest.mark.gil
 @pytest.mark.minor(*SUPPORTED)
 def test_args(interp, target):
 	victim = target(interp, "arguments.py")
@@ -71,7 +70,6 @@ CONDITIONS = [
 ]
 
 
-@pytest.mark.gil
 @pytest.mark.minor(*SUPPORTED)
 @pytest.mark.few
 @pytest.mark.parametrize("condition,python,of_object", CONDITIONS)
@@ -87,7 +85,6 @@ def test_if(interp, target, condition, python, of_object):
 	assert executions["undecided"] == truths.count(None)
 
 
-@pytest.mark.gil
 @pytest.mark.minor(*SUPPORTED)
 @pytest.mark.few
 def test_bad_conditions(interp, target):
