@@ -23,6 +23,7 @@
 #include "probe/native.h"
 #include "python/functions.h"
 #include "python/path.h"
+#include "session/inlined.h"
 #include "session/natives.h"
 #include "session/probed.h"
 #include "session/returns.h"
@@ -42,6 +43,8 @@ enum {
 	BATCH_MS = 10,
 	/* How often it is looked for libraries that are not loaded yet. */
 	WAIT_MS = 50,
+	/* How long the start waits for what is known of inlined calls. */
+	INLINED_MS = 1000,
 	/* How often calls that have ended in other ways are looked for. */
 	SWEEP_NS = 1000 * 1000 * 1000,
 };
@@ -278,6 +281,26 @@ static struct pv_err *note_waiting(struct pv_latency *latency)
 	return err;
 }
 
+/* Of a pattern nobody asks which of its many functions are inlined as well. */
+static struct pv_err *note_inlined(struct pv_latency *latency)
+{
+	uint64_t deadline = pv_now_ns() + INLINED_MS * 1000000ULL;
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < latency->wanted.list.n; i++) {
+		PV_CLEANUP(pv_str_deinit) struct pv_str note = { 0 };
+		const struct pv_wanted *one = wanted_at(latency, i);
+
+		if (one->python || one->pattern)
+			continue;
+		err = pv_inlined_note(latency->natives, &one->native, deadline, &note);
+		if (!err && note.n)
+			err = pv_str_appendf(&latency->note, "%s%s", latency->note.n ? "\n" : "",
+					     pv_str_text(&note));
+	}
+	return err;
+}
+
 /* ---- calls that have ended in other ways */
 
 /* The youngest call that stands at one address of the stack. */
@@ -447,6 +470,8 @@ static struct pv_err *find(struct pv_latency *latency)
 				     latency->options.n_names, &latency->wanted);
 	if (!err)
 		err = note_waiting(latency);
+	if (!err)
+		err = note_inlined(latency);
 	return err;
 }
 

@@ -542,7 +542,8 @@ struct pv_err *pv_native_function_word(const struct pv_native_function *function
 	return err ? err : pv_text_append(str, function->name, strlen(function->name));
 }
 
-static struct pv_err *append_list(const struct pv_vec *functions, size_t n_all, struct pv_str *str)
+struct pv_err *pv_native_functions_list(const struct pv_vec *functions, size_t n_all,
+					struct pv_str *str)
 {
 	struct pv_err *err = NULL;
 
@@ -575,7 +576,7 @@ struct pv_err *pv_natives_find(struct pv_natives *natives, const char *text, siz
 	if (!err && !word.has_address && !pv_search_is_pattern(word.symbol))
 		prefer_exported(&found);
 	if (!err && found.n > 1 && (word.has_address || !pv_search_is_pattern(word.symbol))) {
-		err = append_list(&found, found.n, &list);
+		err = pv_native_functions_list(&found, found.n, &list);
 		if (!err)
 			err = pv_err_create(
 				PV_ERR_USAGE,
@@ -587,6 +588,26 @@ struct pv_err *pv_natives_find(struct pv_natives *natives, const char *text, siz
 		err = pv_vec_append(functions, found.data, found.n, NULL);
 	if (!err)
 		found.n = 0;
+	return err;
+}
+
+struct pv_err *pv_natives_each(struct pv_natives *natives, const char *text,
+			       struct pv_err *(*fn)(void *ctx, struct pv_native_module *module,
+						    const char *symbol),
+			       void *ctx)
+{
+	struct word word = parse(text);
+	int fit = best_fit(natives, &word);
+	struct pv_err *err = NULL;
+
+	if (word.has_address || pv_search_is_pattern(word.symbol))
+		return NULL;
+	for (size_t i = 0; !err && i < natives->modules.n; i++) {
+		struct pv_native_module *module = module_at(&natives->modules, i);
+
+		if (is_meant(module, &word, fit))
+			err = fn(ctx, module, word.symbol);
+	}
 	return err;
 }
 
@@ -689,6 +710,6 @@ struct pv_err *pv_natives_hint(struct pv_natives *natives, const char *text, str
 	if (!err && near.n)
 		err = pv_str_appendf(str, "; like it: ");
 	if (!err)
-		err = append_list(&near, n, str);
+		err = pv_native_functions_list(&near, n, str);
 	return err ? err : hint_stripped(natives, &word, str);
 }

@@ -87,6 +87,19 @@ struct pv_err *pv_native_function_word(const struct pv_native_function *function
  */
 struct pv_err *pv_natives_hint(struct pv_natives *natives, const char *word, struct pv_str *str);
 
+/*
+ * Calls fn for each object that a word means, with the symbol that it names; those of an
+ * address, or a pattern, name none.
+ */
+struct pv_err *pv_natives_each(struct pv_natives *natives, const char *word,
+			       struct pv_err *(*fn)(void *ctx, struct pv_native_module *module,
+						    const char *symbol),
+			       void *ctx);
+
+/* Several, each as it is named best: the first of them, and of how many. */
+struct pv_err *pv_native_functions_list(const struct pv_vec *functions, size_t n_all,
+					struct pv_str *str);
+
 /* The module by an object's id, by an address of the process; NULL: it is not mapped. */
 struct pv_native_module *pv_natives_module(struct pv_natives *natives, uint32_t object);
 struct pv_native_module *pv_natives_at(struct pv_natives *natives, uint64_t address);

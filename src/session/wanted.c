@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "python/functions.h"
+#include "session/inlined.h"
 #include "session/pick.h"
 #include "session/probed.h"
 #include "symbol/search.h"
@@ -141,7 +142,7 @@ static struct pv_err *both(const struct finder *f, const char *word, const struc
 static struct pv_err *neither(const struct finder *f, const char *word, struct pv_err *python)
 {
 	PV_CLEANUP(pv_str_deinit) struct pv_str hint = { 0 };
-	struct pv_err *err = pv_natives_hint(f->natives, word, &hint), *ret;
+	struct pv_err *err = pv_inlined_hint(f->natives, word, &hint), *ret;
 
 	if (err) {
 		pv_err_destroy(python);
@@ -216,7 +217,7 @@ static struct pv_err *find_qualified(struct pv_natives *natives, struct pv_wante
 		return err;
 	if (functions.n)
 		return add_natives(set, word, &functions);
-	err = pv_natives_hint(natives, word, &hint);
+	err = pv_inlined_hint(natives, word, &hint);
 	return err ? err
 		   : pv_err_create(PV_ERR_USAGE, "there is no native function `%s`%s", word,
 				   pv_str_text(&hint));

@@ -21,6 +21,8 @@ struct pv_search {
 	struct pv_elf *debug; /* NULL: none, or not looked for */
 	char *path, *root;
 	bool opened;
+	struct pv_elf *info; /* a debug file beside a .symtab; NULL: none, or not looked for */
+	bool opened_info;
 };
 
 /* One search. */
@@ -61,6 +63,7 @@ void pv_search_destroy(struct pv_search *search)
 	if (!search)
 		return;
 	pv_elf_close(search->debug);
+	pv_elf_close(search->info);
 	free(search->path);
 	free(search->root);
 	free(search);
@@ -254,4 +257,86 @@ bool pv_search_any(struct pv_search *search)
 	if (!has && search->debug)
 		pv_elf_each_symbol(search->debug, see_function, &has);
 	return has;
+}
+
+/* ---- inlined functions */
+
+struct inlined {
+	struct query query;
+	struct pv_map known; /* vaddr of a host -> its index */
+	struct pv_vec *hosts;
+};
+
+static struct pv_err *add_host(struct inlined *inlined, uint64_t vaddr)
+{
+	struct pv_search_host host = { vaddr, 1 };
+	uint64_t index;
+	struct pv_err *err;
+
+	if (pv_map_get(&inlined->known, vaddr, &index)) {
+		((struct pv_search_host *)pv_vec_at(inlined->hosts, index))->n++;
+		return NULL;
+	}
+	err = pv_map_set(&inlined->known, vaddr, inlined->hosts->n);
+	return err ? err : pv_vec_append(inlined->hosts, &host, 1, NULL);
+}
+
+static bool on_inlined(void *ctx, const struct pv_elf_inlined *place)
+{
+	struct inlined *inlined = ctx;
+	struct query *query = &inlined->query;
+
+	pv_str_clear(&query->raw);
+	pv_str_clear(&query->shown);
+	query->err = pv_str_append(&query->raw, place->name, strlen(place->name));
+	if (!query->err && is_match(query, place->name) && !query->err &&
+	    pv_elf_is_code(query->search->elf, place->function))
+		query->err = add_host(inlined, place->function);
+	return !query->err;
+}
+
+/* The file that has the debug information; NULL: none. */
+static const struct pv_elf *debug_info(struct pv_search *search)
+{
+	if (pv_elf_has_debug_info(search->elf))
+		return search->elf;
+	open_debug(search);
+	if (!search->debug && !search->opened_info) {
+		search->opened_info = true;
+		search->info = pv_debugfile_open(search->elf, search->path, search->root);
+	}
+	return search->debug ? search->debug : search->info;
+}
+
+/* Those first of which watching tells the most. */
+static int host_compare(const void *a, const void *b)
+{
+	const struct pv_search_host *x = a, *y = b;
+
+	if (x->n != y->n)
+		return x->n > y->n ? -1 : 1;
+	return x->vaddr < y->vaddr ? -1 : x->vaddr > y->vaddr;
+}
+
+struct pv_err *pv_search_inlined(struct pv_search *search, const char *name, uint64_t deadline,
+				 struct pv_vec *hosts, enum pv_inlined_state *ret)
+{
+	struct inlined inlined = {
+		.query = { .search = search, .name = name, .n = strlen(name) },
+		.hosts = hosts,
+	};
+	const struct pv_elf *info = debug_info(search);
+	struct pv_err *err = NULL;
+
+	*ret = PV_INLINED_NONE;
+	inlined.query.how = PV_SEARCH_NAME;
+	set_mangled(&inlined.query);
+	if (info)
+		err = pv_elf_each_inlined(info, deadline, on_inlined, &inlined, ret);
+	if (hosts->n)
+		qsort(hosts->data, hosts->n, sizeof(struct pv_search_host), host_compare);
+	pv_map_deinit(&inlined.known);
+	pv_str_deinit(&inlined.query.raw);
+	pv_str_deinit(&inlined.query.shown);
+	return err ? err : inlined.query.err;
 }

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/vec.h"
+#include "elf/inlined.h"
 
 struct pv_elf;
 struct pv_search;
@@ -46,6 +47,20 @@ void pv_found_deinit(struct pv_vec *found);
 
 /* Has the object, or its debug file, a symbol of a function at all? */
 bool pv_search_any(struct pv_search *search);
+
+/* A function whose code holds that of another. */
+struct pv_search_host {
+	uint64_t vaddr;
+	size_t n; /* places */
+};
+
+/*
+ * Appends the functions (struct pv_search_host, each once) into which compilers have put
+ * those of a name, those with most places first, by the debug information of the object or of its
+ * debug file. deadline: as pv_elf_each_inlined() has it.
+ */
+struct pv_err *pv_search_inlined(struct pv_search *search, const char *name, uint64_t deadline,
+				 struct pv_vec *hosts, enum pv_inlined_state *ret);
 
 /* A pattern: with *, ? or [. */
 bool pv_search_is_pattern(const char *name);

@@ -449,7 +449,20 @@ def test_names(victim):
 	assert "`%s` is within lib_sleep, which begins at libcalls.so.1+0x%x" % (
 		inside, address_of(victim.library, "lib_sleep")) in text
 	# inlined everywhere it has no code of its own
-	assert "no native function `inlined_everywhere`" in refused("-p", victim.pid, "inlined_everywhere")
+	text = refused("-p", victim.pid, "inlined_everywhere")
+	assert "there is no native function `inlined_everywhere`; it was inlined by the compiler into " \
+		"target:caller_inlines (1 place) and cannot be watched: watch that" in text, text
+
+
+def test_inlined_here_and_there(victim):
+	"""A function with code of its own that is inlined, too: what is counted is the rest, and it is said."""
+	proc = start("-p", victim.pid, "target:inlined_or_not")
+	victim.say("half 100")
+	(report,), err = finish(proc)
+	assert "calls of target:inlined_or_not that were inlined by the compiler are not seen: in " \
+		"target:caller_half (1 place)" in err.decode(), err
+	# one in two
+	assert total(report["functions"][0]) == 100, report
 
 
 def test_same_name_in_two(victim, built):

@@ -3,10 +3,12 @@
  * Native functions by name (session/natives.h, symbol/search.h, probe/indirect.h) in this
  * very process, which has loaded libraries that are built here.  What a name means is
  * held against dlsym(3) and nm(1).
- * Input: cc, c++, strip, nm.  Output: Check's report; skipped where these are missing.
+ * Input: cc, gcc, c++, strip, nm, objcopy.  Output: Check's report; skipped where these are
+ * missing.
  */
 #include <check.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,9 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "elf/elf.h"
+#include "elf/inlined.h"
+#include "session/inlined.h"
 #include "session/natives.h"
 #include "snap/image.h"
 #include "snap/objects.h"
@@ -46,6 +51,33 @@ static const char cpp_source[] =
 	"int ns::Cart::add(long x) const { return (int)x + 1; }\n"
 	"int ns::Cart::only(int x) { return x; }\n"
 	"ns::Cart::~Cart() { }\n";
+
+/* gone: nowhere else; kept: has a copy, too; alone: in one place; one more in each of C++'s forms
+ */
+static const char inlined_source[] =
+	"#define HERE static inline __attribute__((always_inline))\n"
+	"int sink;\n"
+	"HERE int gone(int x) { return x * 7 + sink; }\n"
+	"HERE int over(int x) { return gone(x) ^ 5; }\n"
+	"HERE int alone(int x) { return x / 3 + sink; }\n"
+	"int kept(int x) { return sink * x + 11; }\n"
+	"int host_a(int x) { return gone(x) + gone(x * x) + kept(x); }\n"
+	"int host_b(int x) { return over(x) - alone(x); }\n"
+	"__attribute__((noinline)) static int host_c(int x) { return sink ^ (gone(x) / 5); }\n"
+	"int use(int x) { return host_c(x) * 3; }\n";
+static const char methods_source[] =
+	"namespace ns { struct Till { int n; int sum(int x) { return x * n + n; } int all(int); }; "
+	"}\n"
+	"__attribute__((noinline)) int ns::Till::all(int x) { return sum(x) * sum(n); }\n";
+
+/* GCC's functions within functions: what comes behind one belongs to the outer. */
+static const char nested_source[] =
+	"int sink;\n"
+	"static inline __attribute__((always_inline)) int gone(int x) { return x * 7 + sink; }\n"
+	"int nest(int x) {\n"
+	"	__attribute__((noinline)) int inner(int y) { return gone(y) ^ x; }\n"
+	"	return inner(x) + gone(x / 7);\n"
+	"}\n";
 
 static char dir[64];
 static void *first, *second, *cpp, *stripped;
@@ -301,6 +333,205 @@ START_TEST(missing)
 }
 END_TEST
 
+/* With these libraries, too, all are looked at again. */
+static void reload(void)
+{
+	pv_image_deinit(&image);
+	ok(pv_image_build(getpid(), objects, mem, NULL, &image));
+	ok(pv_natives_update(natives, &image));
+}
+
+static void check_hint(const char *word, const char *expected)
+{
+	struct pv_str hint = { 0 };
+
+	ck_assert_uint_eq(count(word), 0);
+	ok(pv_inlined_hint(natives, word, &hint));
+	ck_assert_str_eq(pv_str_text(&hint), expected);
+	pv_str_deinit(&hint);
+}
+
+static void check_note(const char *word, const char *expected)
+{
+	struct pv_vec found = PV_VEC(struct pv_native_function);
+	struct pv_str note = { 0 };
+
+	ok(pv_natives_find(natives, word, 100, &found));
+	ck_assert_uint_eq(found.n, 1);
+	ok(pv_inlined_note(natives, pv_vec_at(&found, 0), UINT64_MAX, &note));
+	ck_assert_str_eq(pv_str_text(&note), expected);
+	pv_str_deinit(&note);
+	pv_native_functions_deinit(&found);
+}
+
+/* The places are those of the source. */
+static void check_inlined(const char *library, const char *symbols)
+{
+	bool swapped = nm(symbols, "", "host_c") < nm(symbols, "", "host_b");
+	char word[64], expected[256];
+
+	/* most places first, then by address */
+	snprintf(word, sizeof(word), "%s:gone", library);
+	snprintf(expected, sizeof(expected),
+		 "; it was inlined by the compiler into %s:host_a, %s:%s, %s:%s (4 places) "
+		 "and cannot be watched: watch one of those",
+		 library, library, swapped ? "host_c" : "host_b", library,
+		 swapped ? "host_b" : "host_c");
+	check_hint(word, expected);
+	snprintf(word, sizeof(word), "%s:alone", library);
+	snprintf(expected, sizeof(expected),
+		 "; it was inlined by the compiler into %s:host_b (1 place) and cannot be watched: "
+		 "watch that",
+		 library);
+	check_hint(word, expected);
+	snprintf(word, sizeof(word), "%s:kept", library);
+	snprintf(expected, sizeof(expected),
+		 "calls of %s:kept that were inlined by the compiler are not seen: in %s:host_a "
+		 "(1 place)",
+		 library, library);
+	check_note(word, expected);
+	snprintf(word, sizeof(word), "%s:host_c", library);
+	check_note(word, "");
+}
+
+START_TEST(inlined)
+{
+	static const char *const versions[] = { "-gdwarf-4", "-gdwarf-5", "-gdwarf-5 -gz" };
+
+	for (size_t i = 0; i < sizeof(versions) / sizeof(*versions); i++) {
+		char library[32], compiler[128];
+		void *handle;
+
+		snprintf(library, sizeof(library), "libpvinlined%zu.so", i);
+		snprintf(compiler, sizeof(compiler),
+			 "cc -O2 %s -fno-semantic-interposition -shared -fPIC -x c", versions[i]);
+		handle = load(library, inlined_source, compiler);
+		reload();
+		check_inlined(library, library);
+		dlclose(handle);
+	}
+}
+END_TEST
+
+/* A debug file that is found by its link; the library's symbols may be there or not. */
+START_TEST(inlined_by_debug_file)
+{
+	static const char *const strips[] = { "--strip-debug", "--strip-all" };
+
+	for (size_t i = 0; i < 2; i++) {
+		char library[32], symbols[48], compiler[512];
+		void *handle;
+
+		snprintf(library, sizeof(library), "libpvsplit%zu.so", i);
+		snprintf(
+			compiler, sizeof(compiler),
+			"sh -c 'cc -O2 -g -fno-semantic-interposition -shared -fPIC -x c \"$@\" && "
+			"objcopy --only-keep-debug %s %s.debug && objcopy %s %s && "
+			"objcopy --add-gnu-debuglink=%s.debug %s' sh",
+			library, library, strips[i], library, library, library);
+		handle = load(library, inlined_source, compiler);
+		reload();
+		snprintf(symbols, sizeof(symbols), "%s.debug", library);
+		check_inlined(library, symbols);
+		dlclose(handle);
+	}
+}
+END_TEST
+
+START_TEST(inlined_methods)
+{
+	void *handle = load("libpvtill.so", methods_source, "c++ -O2 -g -shared -fPIC -x c++");
+
+	reload();
+	check_hint(
+		"libpvtill:ns::Till::sum",
+		"; it was inlined by the compiler into libpvtill.so:ns::Till::all(int) (2 places) "
+		"and cannot be watched: watch that");
+	check_hint(
+		"libpvtill:ns::Till::sum(int)",
+		"; it was inlined by the compiler into libpvtill.so:ns::Till::all(int) (2 places) "
+		"and cannot be watched: watch that");
+	dlclose(handle);
+}
+END_TEST
+
+START_TEST(inlined_in_nested)
+{
+	struct pv_str hint = { 0 };
+	void *handle = load("libpvnested.so", nested_source, "gcc -O2 -g -shared -fPIC -x c");
+
+	reload();
+	ok(pv_inlined_hint(natives, "libpvnested:gone", &hint));
+	ck_assert_msg(strstr(pv_str_text(&hint), "libpvnested.so:inner.") &&
+			      (strstr(pv_str_text(&hint), "libpvnested.so:nest,") ||
+			       strstr(pv_str_text(&hint), "libpvnested.so:nest ")) &&
+			      strstr(pv_str_text(&hint), "(2 places)"),
+		      "%s", pv_str_text(&hint));
+	pv_str_deinit(&hint);
+	dlclose(handle);
+}
+END_TEST
+
+START_TEST(inlined_unknown)
+{
+	struct pv_str hint = { 0 };
+	void *handle = load("libpvnodebug.so", inlined_source, "cc -O2 -g0 -shared -fPIC -x c");
+	void *with = load("libpvdebug.so", inlined_source, "cc -O2 -g -shared -fPIC -x c");
+
+	reload();
+	check_hint(
+		"libpvnodebug:gone",
+		"; whether a compiler has inlined it is not known: libpvnodebug.so has no debug "
+		"information, which packages called -dbg, -dbgsym or -debuginfo hold, or `cc -g` "
+		"makes");
+	check_hint("libpvdebug:gon", "");
+	/* a word of Python's */
+	ok(pv_inlined_hint(natives, "shop.views.gone", &hint));
+	ck_assert_str_eq(pv_str_text(&hint), "");
+	/* of all that is mapped: one knows */
+	ok(pv_inlined_hint(natives, "gone", &hint));
+	ck_assert_msg(strstr(pv_str_text(&hint),
+			     "; it was inlined by the compiler into libpvdebug.so:host_a, "),
+		      "%s", pv_str_text(&hint));
+	pv_str_deinit(&hint);
+	dlclose(with);
+	dlclose(handle);
+}
+END_TEST
+
+static bool see_place(void *ctx, const struct pv_elf_inlined *place)
+{
+	(void)place;
+	++*(size_t *)ctx;
+	return true;
+}
+
+/* Time that is up, and information that is cut off, are told; neither is taken for all. */
+START_TEST(inlined_in_part)
+{
+	void *handle = load("libpvpart.so", inlined_source,
+			    "cc -O2 -g -fno-semantic-interposition -shared -fPIC -x c");
+	enum pv_inlined_state state;
+	struct pv_elf *elf;
+	char path[128];
+	size_t n = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/libpvpart.so", dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ok(pv_elf_open(fd, &elf));
+	ok(pv_elf_each_inlined(elf, 0, see_place, &n, &state));
+	ck_assert_int_eq(state, PV_INLINED_PART);
+	ck_assert_uint_eq(n, 0);
+	ok(pv_elf_each_inlined(elf, UINT64_MAX, see_place, &n, &state));
+	ck_assert_int_eq(state, PV_INLINED_ALL);
+	ck_assert_uint_eq(n, 7); /* gone 4, over, alone, kept */
+	pv_elf_close(elf);
+	dlclose(handle);
+}
+END_TEST
+
 /* What the loader has chosen for this CPU, not the function that chooses. */
 START_TEST(chosen_at_run_time)
 {
@@ -337,8 +568,8 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	if (system("command -v cc c++ nm awk >/dev/null")) {
-		printf("skip: needs cc, c++, nm and awk\n");
+	if (system("command -v cc gcc c++ nm awk objcopy >/dev/null")) {
+		printf("skip: needs cc, gcc, c++, nm, awk and objcopy\n");
 		return EXIT_SUCCESS;
 	}
 	tcase_add_checked_fixture(tcase, setup, teardown);
@@ -350,6 +581,12 @@ int main(void)
 	tcase_add_test(tcase, patterns);
 	tcase_add_test(tcase, addresses);
 	tcase_add_test(tcase, missing);
+	tcase_add_test(tcase, inlined);
+	tcase_add_test(tcase, inlined_by_debug_file);
+	tcase_add_test(tcase, inlined_methods);
+	tcase_add_test(tcase, inlined_in_nested);
+	tcase_add_test(tcase, inlined_unknown);
+	tcase_add_test(tcase, inlined_in_part);
 	tcase_add_test(tcase, chosen_at_run_time);
 	tcase_add_test(tcase, unloaded);
 	suite_add_tcase(suite, tcase);

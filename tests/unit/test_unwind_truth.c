@@ -28,7 +28,7 @@ static void ok(struct pv_err *err)
 	ck_assert_msg(!err, "%s", err ? err->message : "");
 }
 
-/* libdw is not linked into tests; its header types the pointers. */
+/* libdw is looked up at run time; its header types the pointers. */
 static struct {
 	__typeof__(dwarf_getcfi_elf) *getcfi_elf;
 	__typeof__(dwarf_cfi_end) *cfi_end;

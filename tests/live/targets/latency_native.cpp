@@ -234,6 +234,21 @@ extern "C" __attribute__((noinline)) int caller_inlines(int n)
 	return sink;
 }
 
+// inlined, and with code of its own, since its address is taken
+extern "C" inline int inlined_or_not(int x)
+{
+	return x * 11 + sink;
+}
+
+extern "C" __attribute__((noinline)) int caller_half(int n)
+{
+	int (*volatile call)(int) = inlined_or_not;
+
+	for (int i = 0; i < n; i++)
+		sink = inlined_or_not(call(i));
+	return sink;
+}
+
 static void repeat(const std::string &what, long n, long b)
 {
 	for (long i = 0; i < n; i++) {
@@ -278,6 +293,8 @@ static void obey(const char *word, long a, long b, const char *path)
 		caller_copies((int)a);
 	else if (what == "inline")
 		caller_inlines((int)a);
+	else if (what == "half")
+		caller_half((int)a);
 	else
 		repeat(what, a, b);
 }

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reads the tree of debug information for inlined functions (DWARF 5, 3.3.8).
+ * Input: .debug_info and what it needs, untrusted.  Output: struct pv_elf_inlined.
+ *
+ * libdw finds other files by paths that the information names (dwz's, split DWARF): the
+ * target would choose what is opened, so no attribute that leads there is followed.
+ */
+#include "elf/inlined.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "elf/elf.h"
+#include "elf/internal.h"
+
+enum {
+	DEPTH_MAX = 128,
+	REFERENCES_MAX = 4, /* from an inlined place over a clone's to the declaration */
+	CLOCK_EVERY = 256,
+};
+
+/* Of libpython's 30 MiB; what is more takes longer to inflate than anybody waits. */
+static const uint64_t bytes_max = 256 << 20;
+
+struct walk {
+	uint64_t deadline;
+	bool (*fn)(void *ctx, const struct pv_elf_inlined *place);
+	void *ctx;
+	unsigned n;
+	bool stop, part;
+};
+
+struct level {
+	Dwarf_Die die;
+	uint64_t function; /* that it is in; 0: in none that has code */
+};
+
+bool pv_elf_has_debug_info(const struct pv_elf *elf)
+{
+	struct pv_elf_section section;
+
+	return pv_elf_section(elf, ".debug_info", &section) && section.data && section.size;
+}
+
+static bool is_elsewhere(struct walk *walk, Dwarf_Attribute *attr)
+{
+	switch (dwarf_whatform(attr)) {
+	case DW_FORM_GNU_ref_alt:
+	case DW_FORM_GNU_strp_alt:
+	case DW_FORM_ref_sup4:
+	case DW_FORM_ref_sup8:
+	case DW_FORM_strp_sup:
+		walk->part = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static const char *text_of(struct walk *walk, Dwarf_Die *die, unsigned name)
+{
+	Dwarf_Attribute attr;
+
+	return dwarf_attr(die, name, &attr) && !is_elsewhere(walk, &attr) ? dwarf_formstring(&attr)
+									  : NULL;
+}
+
+static bool follow(struct walk *walk, Dwarf_Die *die, unsigned name)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Die next;
+
+	if (!dwarf_attr(die, name, &attr) || is_elsewhere(walk, &attr) ||
+	    !dwarf_formref_die(&attr, &next))
+		return false;
+	*die = next;
+	return true;
+}
+
+/* As symbol tables have it.  Of a method it stands with the declaration. */
+static const char *name_of(struct walk *walk, Dwarf_Die die)
+{
+	const char *name = NULL, *linkage;
+
+	for (int i = 0; i < REFERENCES_MAX; i++) {
+		linkage = text_of(walk, &die, DW_AT_linkage_name);
+		if (linkage)
+			return linkage;
+		if (!name)
+			name = text_of(walk, &die, DW_AT_name);
+		if (!follow(walk, &die, DW_AT_abstract_origin) &&
+		    !follow(walk, &die, DW_AT_specification))
+			break;
+	}
+	return name;
+}
+
+/* Where its code begins; 0: it has none, as abstract instances and declarations. */
+static uint64_t code_of(Dwarf_Die *die)
+{
+	Dwarf_Addr base, start = 0, end;
+
+	return dwarf_ranges(die, 0, &base, &start, &end) > 0 ? start : 0;
+}
+
+/* What linkers have left out keeps its information, at address 0 (or 1: -gc-sections' tombstone).
+ */
+static bool is_code(uint64_t vaddr)
+{
+	return vaddr > 1 && vaddr < UINT64_MAX - 1;
+}
+
+/* Is there anything to look for in it? */
+static bool enter(struct walk *walk, struct level *level)
+{
+	struct pv_elf_inlined place;
+
+	switch (dwarf_tag(&level->die)) {
+	case DW_TAG_subprogram:
+		level->function = code_of(&level->die);
+		return is_code(level->function);
+	case DW_TAG_inlined_subroutine:
+		if (!level->function || !is_code(code_of(&level->die)))
+			return true;
+		place.function = level->function;
+		place.name = name_of(walk, level->die);
+		walk->stop = place.name && !walk->fn(walk->ctx, &place);
+		return true;
+	case DW_TAG_skeleton_unit:
+		walk->part = true;
+		return false;
+	case DW_TAG_compile_unit:
+	case DW_TAG_namespace:
+	case DW_TAG_module:
+	case DW_TAG_lexical_block:
+	case DW_TAG_try_block:
+	case DW_TAG_catch_block:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool is_late(struct walk *walk)
+{
+	struct timespec now;
+
+	if (walk->n++ % CLOCK_EVERY)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec >= walk->deadline;
+}
+
+/* A cycle of siblings ends with the time. */
+static void walk_unit(struct walk *walk, const Dwarf_Die *unit)
+{
+	struct level levels[DEPTH_MAX] = { { .die = *unit } };
+	size_t n = 1;
+
+	while (n && !walk->stop) {
+		if (is_late(walk)) {
+			walk->part = walk->stop = true;
+			return;
+		}
+		if (enter(walk, &levels[n - 1])) {
+			bool fits = n < DEPTH_MAX;
+
+			walk->part |= !fits;
+			if (fits && !dwarf_child(&levels[n - 1].die, &levels[n].die)) {
+				levels[n].function = levels[n - 1].function;
+				n++;
+				continue;
+			}
+		}
+		while (n > 1 && dwarf_siblingof(&levels[n - 1].die, &levels[n - 1].die))
+			n--;
+		if (n == 1)
+			return;
+		levels[n - 1].function = levels[n - 2].function;
+	}
+}
+
+static void walk_units(struct walk *walk, Dwarf *dwarf)
+{
+	Dwarf_CU *unit = NULL;
+	Dwarf_Die die;
+	int result;
+
+	while (!(result = dwarf_get_units(dwarf, unit, &unit, NULL, NULL, &die, NULL)) &&
+	       !walk->stop)
+		walk_unit(walk, &die);
+	walk->part |= result < 0;
+}
+
+/* How large it is once it is inflated. */
+static uint64_t inflated(Elf *e)
+{
+	uint64_t n = 0;
+
+	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(e, scn));) {
+		GElf_Shdr shdr;
+		GElf_Chdr chdr;
+		uint64_t size = 0;
+
+		if (!gelf_getshdr(scn, &shdr) || shdr.sh_type == SHT_NOBITS)
+			continue;
+		if (shdr.sh_flags & SHF_COMPRESSED)
+			size = gelf_getchdr(scn, &chdr) ? chdr.ch_size : 0;
+		if (__builtin_add_overflow(n, size, &n))
+			return UINT64_MAX;
+	}
+	return n;
+}
+
+struct pv_err *pv_elf_each_inlined(const struct pv_elf *elf, uint64_t deadline,
+				   bool (*fn)(void *ctx, const struct pv_elf_inlined *place),
+				   void *ctx, enum pv_inlined_state *ret)
+{
+	struct walk walk = { .deadline = deadline, .fn = fn, .ctx = ctx };
+	Dwarf *dwarf = NULL;
+	char *copy;
+	Elf *e;
+
+	if (!pv_elf_has_debug_info(elf)) {
+		*ret = PV_INLINED_NONE;
+		return NULL;
+	}
+	*ret = PV_INLINED_PART;
+	if (elf->n > bytes_max)
+		return NULL;
+	/* elf_compress() writes to the headers of sections that it inflates. */
+	copy = malloc(elf->n);
+	if (!copy)
+		return &pv_enomem;
+	memcpy(copy, elf->image, elf->n);
+	e = elf_memory(copy, elf->n);
+	if (e && inflated(e) <= bytes_max)
+		dwarf = dwarf_begin_elf(e, DWARF_C_READ, NULL);
+	walk.part = !dwarf;
+	if (dwarf)
+		walk_units(&walk, dwarf);
+	dwarf_end(dwarf);
+	elf_end(e);
+	free(copy);
+	if (!walk.part)
+		*ret = PV_INLINED_ALL;
+	return NULL;
+}
