@@ -136,6 +136,9 @@ static bool enter(struct walk *walk, struct level *level)
 		walk->part = true;
 		return false;
 	case DW_TAG_compile_unit:
+		/* GCC's split DWARF 4: no more than a skeleton, too */
+		walk->part |= dwarf_hasattr(&level->die, DW_AT_GNU_dwo_name) > 0;
+		return true;
 	case DW_TAG_namespace:
 	case DW_TAG_module:
 	case DW_TAG_lexical_block:

@@ -499,6 +499,29 @@ START_TEST(inlined_unknown)
 }
 END_TEST
 
+/* What stands in files of its own is not read, and not taken for nothing. */
+START_TEST(inlined_in_further_files)
+{
+	for (int version = 4; version <= 5; version++) {
+		char library[32], compiler[128], word[64], expected[256];
+		void *handle;
+
+		snprintf(library, sizeof(library), "libpvdwo%d.so", version);
+		snprintf(compiler, sizeof(compiler),
+			 "cc -O2 -gdwarf-%d -gsplit-dwarf -shared -fPIC -x c", version);
+		handle = load(library, inlined_source, compiler);
+		reload();
+		snprintf(word, sizeof(word), "%s:gone", library);
+		snprintf(expected, sizeof(expected),
+			 "; whether a compiler has inlined it was not found out: %s has debug "
+			 "information that is broken, in further files, or too much for 2 seconds",
+			 library);
+		check_hint(word, expected);
+		dlclose(handle);
+	}
+}
+END_TEST
+
 static bool see_place(void *ctx, const struct pv_elf_inlined *place)
 {
 	(void)place;
@@ -586,6 +609,7 @@ int main(void)
 	tcase_add_test(tcase, inlined_methods);
 	tcase_add_test(tcase, inlined_in_nested);
 	tcase_add_test(tcase, inlined_unknown);
+	tcase_add_test(tcase, inlined_in_further_files);
 	tcase_add_test(tcase, inlined_in_part);
 	tcase_add_test(tcase, chosen_at_run_time);
 	tcase_add_test(tcase, unloaded);
