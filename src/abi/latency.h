@@ -72,7 +72,7 @@ struct pv_event_slow {
 	struct pv_event hdr;
 	__u64 time_ns; /* the sample's */
 	__u64 ns;
-	__u64 tstate; /* of the thread, 0: none */
+	__u64 tstate;   /* of the thread, 0: none */
 	__u32 function; /* index of the caller's */
 	__u32 tid;
 	__u32 there; /* the leaf's Python frame is the call's own; else that is taken down */

@@ -24,7 +24,7 @@
 #include "bpf/native.bpf.h"
 #include "bpf/probe.bpf.h"
 
-enum { ENDS_MAX = 2 }; /* more than one: a function that ended by a jump to another, and that */
+enum { ENDS_MAX = 2 };    /* more than one: a function that ended by a jump to another, and that */
 enum { NO_PREALLOC = 1 }; /* include/uapi/linux/bpf.h: BPF_F_NO_PREALLOC */
 
 const volatile __u32 split_by;   /* enum pv_latency_by */
@@ -217,8 +217,7 @@ __noinline int send_slow(__u32 function, __u64 ns, __u64 frame, __u32 tid)
 	}
 	send_stack(&event);
 	if (event.time_ns) {
-		event.there =
-			frame && event.tstate && current_frame(event.tstate) == frame;
+		event.there = frame && event.tstate && current_frame(event.tstate) == frame;
 		if (bpf_ringbuf_output(&ring, &event, sizeof(event), pv_ring_flags()))
 			count(&slow.lost);
 	}

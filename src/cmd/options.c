@@ -225,7 +225,6 @@ struct pv_err *pv_options_time(const char *option, const char *text, uint64_t *n
 		*ns_ret = (uint64_t)(value * units[i].ns);
 		return NULL;
 	}
-	return pv_err_create(PV_ERR_USAGE,
-			     "%s wants a time with its unit, such as 10ms, not `%s`", option,
-			     text);
+	return pv_err_create(PV_ERR_USAGE, "%s wants a time with its unit, such as 10ms, not `%s`",
+			     option, text);
 }

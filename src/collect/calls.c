@@ -56,9 +56,9 @@ static struct pv_err *map_open(struct pv_calls *calls)
 static struct pv_err *size_maps(struct latency_bpf *bpf, bool with_stacks)
 {
 	struct bpf_map *of_stacks[] = {
-		bpf->maps.watched, bpf->maps.programs, bpf->maps.procs,	  bpf->maps.mappings,
+		bpf->maps.watched, bpf->maps.programs, bpf->maps.procs,   bpf->maps.mappings,
 		bpf->maps.cells,   bpf->maps.segments, bpf->maps.scratch, bpf->maps.codes,
-		bpf->maps.ring,	   bpf->maps.losses,   bpf->maps.cost,	  bpf->maps.claims,
+		bpf->maps.ring,    bpf->maps.losses,   bpf->maps.cost,    bpf->maps.claims,
 	};
 	int cpus = libbpf_num_possible_cpus(), error = 0;
 

@@ -28,7 +28,7 @@ struct pv_latency_options {
 	const char *const *names; /* of functions; not owned */
 	size_t n_names;
 	enum pv_latency_split split;
-	double budget; /* CPUs that probes may take of the target's time */
+	double budget;    /* CPUs that probes may take of the target's time */
 	uint64_t over_ns; /* calls that take longer are counted apart; 0: none is */
 	bool stacks;      /* and the stacks that they end on */
 };
@@ -48,7 +48,7 @@ struct pv_latency_calls {
 	uint64_t by;       /* thread id, or the caller: see pv_latency_caller(); 0: none */
 	uint64_t calls, sum_ns, off_cpu_ns, max_ns;
 	uint64_t over, over_sum_ns; /* of these the ones that took longer than over_ns */
-	uint64_t untimed; /* calls that are in none of these: the end was not seen */
+	uint64_t untimed;           /* calls that are in none of these: the end was not seen */
 	uint64_t buckets[PV_LATENCY_BUCKETS_N]; /* model/histogram.h */
 };
 
@@ -74,10 +74,11 @@ struct pv_latency_report {
 	uint64_t unreturned, unplaced, doubtful;
 	uint64_t replaced, no_room; /* calls that were not counted */
 	uint64_t hits[2];           /* of probes, at emulated and at single-stepped places */
-	uint64_t stacks_skipped, stacks_lost; /* of calls over over_ns; by their rate, by other causes */
-	uint64_t strangers;         /* hits in forked children, until they were freed */
-	uint64_t prices_ns[2];      /* of a hit, measured on ourselves */
-	double cost_cpus;           /* hits times prices in the time that was measured */
+	uint64_t stacks_skipped,
+		stacks_lost;   /* of calls over over_ns; by their rate, by other causes */
+	uint64_t strangers;    /* hits in forked children, until they were freed */
+	uint64_t prices_ns[2]; /* of a hit, measured on ourselves */
+	double cost_cpus;      /* hits times prices in the time that was measured */
 };
 
 /* What the start found. */

@@ -185,8 +185,8 @@ static void drop_leaf(struct pv_merged *merged, uint64_t key)
 
 static struct pv_err *merge(struct pv_leads *leads, const struct pv_event_sample *sample)
 {
-	struct pv_err *err = pv_merge(sample, sample->hdr.size, &leads->probed->image.merge,
-				      &leads->merged);
+	struct pv_err *err =
+		pv_merge(sample, sample->hdr.size, &leads->probed->image.merge, &leads->merged);
 
 	return err ? err : learn(leads, sample);
 }
@@ -228,6 +228,21 @@ static bool is_leaf(const struct pv_merged *merged, enum pv_ref_kind kind)
 	return leaf->kind == kind && (kind != PV_REF_NATIVE || leaf->exact);
 }
 
+/*
+ * The eval loop that has just ended a call has no Python frame any more.  Up to the first walk that
+ * knows how its frames lie (3.10), the walker takes them for hidden.
+ */
+static void tell_ended(struct pv_event_sample *sample)
+{
+	uint64_t *native =
+		(uint64_t *)(sample + 1) + 2 * (size_t)sample->n_python + sample->n_kernel;
+
+	for (size_t i = 0; i < sample->n_native && i < 2; i++) {
+		if (!(native[i] & PV_NAT_ANCHOR))
+			native[i] &= ~PV_NAT_EVAL;
+	}
+}
+
 struct pv_err *pv_leads_ended(struct pv_leads *leads, const struct pv_leads_end *end,
 			      bool *found_ret, uint32_t *ret)
 {
@@ -239,6 +254,8 @@ struct pv_err *pv_leads_ended(struct pv_leads *leads, const struct pv_leads_end 
 	*found_ret = pending && pending->sample->time_ns == end->time_ns;
 	if (!*found_ret)
 		return NULL;
+	if (end->python && !end->there)
+		tell_ended(pending->sample);
 	err = merge(leads, pending->sample);
 	if (err)
 		return err;

@@ -93,9 +93,9 @@ static struct pv_err *add_leaf(struct pv_slow *slow, const struct pv_wanted *fun
 			       uint32_t parent, uint32_t *ret)
 {
 	uint32_t loc;
-	struct pv_err *err =
-		function->python ? pv_leads_function(slow->leads, function->python, &loc)
-				 : native_loc(slow, &function->native, &loc);
+	struct pv_err *err = function->python
+				     ? pv_leads_function(slow->leads, function->python, &loc)
+				     : native_loc(slow, &function->native, &loc);
 
 	return err ? err : pv_profile_node(slow->profile, parent, loc, ret);
 }
@@ -182,8 +182,8 @@ const struct pv_vec *pv_slow_stacks(struct pv_slow *slow)
 		qsort(all, slow->stacks.n, sizeof(*all), compare);
 	/* the index names places; each is in the map already, so that this needs no memory */
 	for (size_t i = 0; i < slow->stacks.n; i++)
-		pv_err_destroy(pv_map_set(&slow->index,
-					  (uint64_t)all[i].function << 32 | all[i].node, i));
+		pv_err_destroy(
+			pv_map_set(&slow->index, (uint64_t)all[i].function << 32 | all[i].node, i));
 	return &slow->stacks;
 }
 

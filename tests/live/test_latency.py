@@ -343,6 +343,117 @@ def test_by_thread(victim):
 	assert sorted(rows.values()) == [50, 50, 50, 50]
 
 
+# ---- slow calls
+
+def ways(function):
+	"""How often each stack occurred, by the names of its Python functions from the leaf to do_..."""
+	found = {}
+	for stack in function["stacks"]:
+		names = [f["function"].split(".")[-1] for f in stack["frames"] if f["kind"] == "python"]
+		last = [i for i, name in enumerate(names) if name.startswith("do_")]
+		assert last, stack
+		way = tuple(names[:last[0] + 1])
+		found[way] = found.get(way, 0) + stack["calls"]
+	return found
+
+
+def check_slow(report, function, over):
+	assert function["over"] == over, (function["over"], report["losses"])
+	assert sum(stack["calls"] for stack in function["stacks"]) == over
+	assert sum(stack["sum_ns"] for stack in function["stacks"]) == function["over_sum_ns"]
+	assert max(stack["max_ns"] for stack in function["stacks"]) == function["max_ns"]
+	assert report["losses"]["stacks_skipped"] == report["losses"]["stacks_lost"] == 0
+
+
+@pytest.mark.gil
+@pytest.mark.minor((3, 8), (3, 10), (3, 11), (3, 12), (3, 15))	# each way that a call can end
+def test_slow_stacks(interp, target):
+	"""Which way led to each call that took long; of returns, exceptions, yields."""
+	victim = target(interp, "latency.py")
+	proc = start("-p", victim.pid, "--over", "15ms", "--stack", "sleeps", "falls", "yields")
+	say(victim, "ways 4 20")
+	say(victim, "fall 3 20")
+	say(victim, "yield 3 20")
+	(report,), _ = finish(proc)
+	assert victim.alive()
+	assert report["over_ns"] == 15000000
+	sleeps, falls, yields = report["functions"]
+	check_slow(report, sleeps, 12)
+	assert sleeps["calls"] == 16
+	assert ways(sleeps) == {
+		("sleeps", "first_way", "do_ways"): 4,
+		("sleeps", "<lambda>", "second_way", "do_ways"): 8,
+	}
+	check_slow(report, falls, 6)
+	assert ways(falls) == {("falls", "do_fall"): 3, ("falls", "falls", "do_fall"): 3}
+	# the last of three is over at once
+	check_slow(report, yields, 6)
+	assert ways(yields) == {("yields", "do_yield"): 6}
+	for stack in sleeps["stacks"]:
+		leaf = stack["frames"][0]
+		assert leaf["line"] == sleeps["line"] and leaf["file"].endswith("latency.py")
+		# whole: it begins where the program does
+		assert stack["frames"][-1]["kind"] == "native", stack["frames"]
+
+
+def test_slow_native(victim):
+	proc = start("-p", victim.pid, "--over", "10ms", "--stack", "libc:poll")
+	say(victim, "poll 8 20")
+	say(victim, "poll 2 0")
+	(report,), _ = finish(proc)
+	assert victim.alive()
+	(one,) = report["functions"]
+	assert one["calls"] + one["untimed"] == 30
+	# from where it is called the first time the end is not seen
+	check_slow(report, one, 24 - one["untimed"])
+	found = ways(one)
+	assert set(found) == {("polls_here", "do_poll"), ("polls_there", "do_poll")}, found
+	assert 0 <= 8 - found["polls_here", "do_poll"] <= one["untimed"]
+	assert 0 <= 16 - found["polls_there", "do_poll"] <= one["untimed"]
+	for stack in one["stacks"]:
+		assert stack["frames"][0]["kind"] == "native"
+		assert stack["frames"][0]["function"] == one["function"]
+		assert stack["frames"][0]["module"] == "libc.so.6"
+
+
+def test_over_alone(victim):
+	proc = start("-p", victim.pid, "--over", "15ms", "sleeps")
+	say(victim, "ways 2 20")
+	(report,), _ = finish(proc)
+	(one,) = report["functions"]
+	assert (one["calls"], one["over"]) == (8, 6) and one["over_sum_ns"] >= 6 * 20e6
+	assert "stacks" not in one
+
+
+def test_too_many_stacks(victim):
+	"""Beyond a rate slow calls are only counted, and it is told."""
+	proc = start("-p", victim.pid, "--budget", 100, "--over", "1ns", "--stack", "quick")
+	say(victim, "quick 30000")
+	(report,), _ = finish(proc)
+	(one,) = report["functions"]
+	with_stack = sum(stack["calls"] for stack in one["stacks"])
+	assert one["over"] == one["calls"] == 30000
+	assert report["losses"]["stacks_skipped"] > 0 and report["losses"]["stacks_lost"] == 0
+	assert with_stack + report["losses"]["stacks_skipped"] == 30000
+
+
+def test_slow_text(victim):
+	run = live.start_pitviper("latency", "-p", victim.pid, "--over", "15ms", "--stack", "sleeps")
+	while not probed(run.pid):
+		assert run.poll() is None
+		time.sleep(0.01)
+	say(victim, "ways 2 20")
+	run.send_signal(signal.SIGINT)
+	out, err = run.communicate(timeout=30)
+	text = out.decode()
+	assert run.returncode == 0, err
+	assert re.search(r"^6 of them took longer than 15\.0 ms: 1\d\d ms in all$", text, re.M), text
+	stacks = re.findall(r"^ +(\d+)  \S+ \S+ in all, \S+ \S+ at most, on\n((?: {17}.*\n)+)", text, re.M)
+	assert [n for n, _ in stacks] == ["4", "2"], text
+	frames = [line.split("(")[0].strip() for line in stacks[1][1].splitlines()]
+	assert frames[:3] == ["sleeps", "first_way", "do_ways"], text
+
+
 def test_interval(victim):
 	proc = start("-p", victim.pid, "-d", 2, "-i", 0.3, "quick")
 	say(victim, "quick 10")
@@ -412,6 +523,8 @@ def test_usage(victim, spawn):
 	assert "--by wants" in refused("-p", victim.pid, "--by", "colour", "quick")
 	assert "name of a function" in refused("-p", victim.pid)
 	assert "name of a function" in refused("quick")
+	assert "--over wants a time" in refused("-p", victim.pid, "--over", "50", "quick")
+	assert "--over TIME" in refused("-p", victim.pid, "--stack", "quick")
 	other = spawn("sleep", 60, ready=False)
 	assert "runs no CPython" in refused("-p", other.pid, "quick", status=4)
 

@@ -5,6 +5,7 @@ A line on standard input is a word and numbers; each is answered by DONE and wha
 """
 import ctypes
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -43,6 +44,35 @@ def fib(n):
     return n if n < 2 else fib(n - 1) + fib(n - 2)
 
 
+def first_way(seconds):
+    sleeps(seconds)
+
+
+def second_way(seconds):
+    return sorted([1], key=lambda _: sleeps(seconds) or 0)
+
+
+def falls(n, seconds):
+    if n:
+        falls(n - 1, seconds)
+    time.sleep(seconds)
+    raise ValueError(n)
+
+
+def yields(seconds):
+    time.sleep(seconds)
+    yield 1
+    time.sleep(seconds)
+
+
+def polls_here(ms):
+    select.poll().poll(ms)
+
+
+def polls_there(ms):
+    select.poll().poll(ms)
+
+
 def calls_once():
     quick()
 
@@ -64,6 +94,38 @@ def say(*words):
 def do_sleep(n, ms):
     for _ in range(int(n)):
         sleeps(float(ms) / 1000)
+    say()
+
+
+def do_ways(n, ms):
+    for _ in range(int(n)):
+        sleeps(0)
+        first_way(float(ms) / 1000)
+        for _ in range(2):
+            second_way(float(ms) / 1000)
+    say()
+
+
+def do_fall(n, ms):
+    for _ in range(int(n)):
+        try:
+            falls(1, float(ms) / 1000)
+        except ValueError:
+            pass
+    say()
+
+
+def do_yield(n, ms):
+    for _ in range(int(n)):
+        list(yields(float(ms) / 1000))
+    say()
+
+
+def do_poll(n, ms):
+    for _ in range(int(n)):
+        polls_here(int(ms))
+        polls_there(int(ms))
+        polls_there(int(ms))
     say()
 
 
