@@ -159,7 +159,7 @@ struct native_ends {
 	__u32 n, tid;
 };
 
-/* A stack costs what thousands of hits do: so many calls a second have one. */
+/* A stack costs what some hits do, and user space as much again: so many a second. */
 static inline bool is_stack_due(__u64 now_ns)
 {
 	if (now_ns - slow.second_ns >= 1000000000) {
