@@ -7,15 +7,14 @@ with that function watched; a library of 5,000 functions.  Output: ns more a cal
 return), that in costs of the same two places with probes whose program does nothing; from the first of
 5,000 probes to the last, in batches, and from the signal that ends it until none is left.
 """
-import ctypes
 import json
 import os
 import signal
-import struct
 import subprocess
 import tempfile
 import time
 
+import bare
 import common
 import live
 
@@ -58,11 +57,6 @@ def code(pid, path):
 	raise SystemExit("%s is not mapped" % path)
 
 
-def measure(victim, n):
-	victim.say("go %d" % n)
-	return float(victim.wait_line(b"TOOK").split()[1])
-
-
 def start(victim, *args):
 	return live.start_pitviper("latency", "--json", "--budget", 1000, "-p", victim.pid, *args)
 
@@ -74,37 +68,6 @@ def end(proc, stop=True):
 	if proc.returncode:
 		raise SystemExit("pitviper: %s" % err.decode())
 	return json.loads(out)
-
-
-LIBC = ctypes.CDLL(None, use_errno=True)
-SYS_BPF, PROG_LOAD, LINK_CREATE, KPROBE, UPROBE_MULTI = 321, 5, 28, 2, 48
-
-
-def bpf(command, attr):
-	buffer = ctypes.create_string_buffer(attr, len(attr))
-	fd = LIBC.syscall(SYS_BPF, command, buffer, len(attr))
-	if fd < 0:
-		raise OSError(ctypes.get_errno(), "bpf(%d)" % command)
-	return fd
-
-
-def bare_probes(pid, path, offsets):
-	"""Probes whose program does nothing; closing what is returned takes them away."""
-	program = ctypes.create_string_buffer(struct.pack("<QQ", 0xb7, 0x95))	# r0 = 0; exit
-	license, name = ctypes.create_string_buffer(b"GPL"), ctypes.create_string_buffer(path.encode())
-	where = (ctypes.c_uint64 * len(offsets))(*offsets)
-	fd = bpf(PROG_LOAD, struct.pack("<IIQQIIQII16sII", KPROBE, 2, ctypes.addressof(program),
-					ctypes.addressof(license), 0, 0, 0, 0, 0, b"bare", 0, UPROBE_MULTI))
-	link = bpf(LINK_CREATE, struct.pack("<IIIIQQQQIIII", fd, 0, UPROBE_MULTI, 0, ctypes.addressof(name),
-					    ctypes.addressof(where), 0, 0, len(offsets), 0, pid, 0))
-	return fd, link
-
-
-def file_offset(pid, path):
-	"""Of the first byte of a file's code."""
-	with open("/proc/%d/maps" % pid) as maps:
-		return next(int(line.split()[2], 16) for line in maps
-			    if "x" in line.split()[1] and line.split(None, 5)[-1].strip() == path)
 
 
 def wait(check, proc):
@@ -119,18 +82,18 @@ def watched(victim, program, n):
 	proc = start(victim, "callee")
 	wait(lambda: code(victim.pid, program) != plain, proc)
 	entry = code(victim.pid, program)
-	measure(victim, 1)
+	bare.measure(victim, 1)
 	# where it returns to is probed a moment later
 	wait(lambda: code(victim.pid, program) != entry, proc)
-	took = measure(victim, n)
-	now, first = code(victim.pid, program), file_offset(victim.pid, program)
+	took = bare.measure(victim, n)
+	now, first = code(victim.pid, program), bare.code_of(victim.pid, program)[1]
 	places = [first + i for i in range(len(plain)) if now[i] != plain[i]]
 	one = end(proc)
-	fds = bare_probes(victim.pid, program, places)
-	bare = measure(victim, n)
+	fds = bare.probes(victim.pid, program, places)
+	probed = bare.measure(victim, n)
 	for fd in fds:
 		os.close(fd)
-	return took, bare, one
+	return took, probed, one
 
 
 def many(victim, library):
@@ -162,12 +125,12 @@ def main():
 		program, library = build(directory)
 		with live.Target([program, library]) as victim:
 			for _ in range(3 if args.quick else 9):
-				bare = measure(victim, n)
+				plain = bare.measure(victim, n)
 				took, probed, one = watched(victim, program, n)
 				if one["probes"]["stepped_hits"]:
 					raise SystemExit("a place that should be cheap is single-stepped")
-				more.append(took - bare)
-				hits.append((took - bare) / (probed - bare))
+				more.append(took - plain)
+				hits.append((took - plain) / (probed - plain))
 				times = many(victim, library)
 				attach.append(times[0])
 				detach.append(times[1])
