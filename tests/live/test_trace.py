@@ -249,6 +249,21 @@ def test_more_at_once_than_can_be_recorded(victim):
 	assert all("quick" in e.names() and not e.lost for e in executions)
 
 
+def test_lost_events_are_counted(victim):
+	"""Nobody empties the ring while it overflows: each event that is not there is among the lost, the last ones, too."""
+	n = 300000
+	proc = start("-p", victim.pid, "--budget", 100, "outer")
+	os.kill(proc.pid, signal.SIGSTOP)
+	say(victim, "outer %d" % n)
+	os.kill(proc.pid, signal.SIGCONT)
+	(execution,), end, _ = finish(proc)
+	ended = [call for call in execution.calls if not call.marks & {CUT, END_GUESSED}]
+	assert 1000 < len(execution.calls) < n
+	assert execution.lost == 2 * (n + 1) - len(execution.calls) - len(ended)
+	assert end["losses"]["events"] == execution.lost and end["losses"]["lossy_executions"] == 1
+	assert CUT in execution.calls[0].marks
+
+
 def test_depth(victim):
 	proc = start("-p", victim.pid, "-n", 1, "--depth", 2, "levels")
 	say(victim, "levels")
