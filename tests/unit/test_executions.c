@@ -354,6 +354,28 @@ START_TEST(short_ones)
 }
 END_TEST
 
+/* The calls of those under way and those that are kept: memory has an end. */
+START_TEST(room)
+{
+	begin_root(1);
+	for (uint64_t i = 1; i < 500; i++) {
+		take(1, 0x1001, ROOT, 0);
+		take(1, 0x1001, 0, PV_CALL_EVENT_END);
+	}
+	end_root(1);
+	must(pv_executions_settle(executions, &state));
+	ck_assert_uint_eq(trace->calls.n, 500);
+	begin_root(2);
+	for (uint64_t i = 1; i < 499; i++) {
+		take(2, 0x1001, ROOT, 0);
+		take(2, 0x1001, 0, PV_CALL_EVENT_END);
+	}
+	ck_assert(!pv_executions_full(executions));
+	take(2, 0x1001, ROOT, 0);
+	ck_assert(pv_executions_full(executions));
+}
+END_TEST
+
 START_TEST(stop)
 {
 	begin_root(1);
@@ -386,6 +408,7 @@ int main(void)
 	tcase_add_test(tcase, unbegun);
 	tcase_add_test(tcase, not_shown);
 	tcase_add_test(tcase, short_ones);
+	tcase_add_test(tcase, room);
 	tcase_add_test(tcase, stop);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
