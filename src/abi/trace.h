@@ -37,6 +37,7 @@ struct pv_trace_inside {
 	__u64 caller;   /* the frame inside that led to it; of the first: the one that called it */
 	__u64 previous; /* the frame that it was called by, as its own frame says */
 	__u64 callee;   /* up to 3.11: the last one that it was `previous` and `caller` of */
+	__u64 sp;       /* the stack pointer when it began; 0: not known */
 	__u32 number;   /* of the execution */
 	__u32 run;      /* index into runs */
 	__u32 depth;
@@ -68,6 +69,7 @@ struct pv_trace_state {
 	__u64 unmet;      /* calls of the function for which the condition did not hold */
 	__u64 undecided;  /* for which it could not be decided */
 	__u64 decided_ns; /* spent on these two */
+	__u64 elsewhere;  /* native calls on another stack of the thread (abi/within.h) */
 	struct pv_trace_run runs[PV_TRACE_RUNS_MAX];
 };
 

@@ -252,7 +252,7 @@ static struct pv_err *doubt_executions(const struct pv_callees *callees, struct 
 		if (!err)
 			err = pv_str_appendf(str,
 					     " began before all places were probed: calls are "
-					     "missing in %s",
+					     "missing or their ends guessed in %s",
 					     callees->n_partial == 1 ? "it" : "them");
 	}
 	if (!err && callees->cut) {
@@ -316,6 +316,13 @@ struct pv_err *pv_trace_doubts(const struct pv_trace *trace, const struct pv_cal
 			err = append_count(str, trace->strangers, "hit");
 		if (!err)
 			err = pv_str_appendf(str, " of probes in forked children");
+	}
+	if (!err && trace->n_elsewhere) {
+		err = add_doubt(ret, &str);
+		if (!err)
+			err = append_count(str, trace->n_elsewhere, "native call");
+		if (!err)
+			err = pv_str_appendf(str, " on another stack of the thread, left out");
 	}
 	if (!err)
 		err = doubt_losses(&trace->profile->losses, ret);

@@ -14,63 +14,8 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "abi/trace.h"
-#include "bpf/own.bpf.h"
-#include "walk/walk.h"
-
-#include "bpf/here.bpf.h"
-#include "bpf/home.bpf.h"
-#include "bpf/probe.bpf.h"
-#include "bpf/values.bpf.h"
-
-const volatile __u32 depth_max;  /* calls deeper than that send nothing; 0: all do */
-const volatile __u32 runs_max;   /* executions that are recorded; 0: all are */
-const volatile bool with_values; /* arguments and results are wanted */
-
-struct pv_trace_state trace_state; /* in .bss, which user space has, too */
-
-/* What makes an execution begin, by the address of its code object. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, PV_TRACE_TRIGGERS_MAX);
-	__type(key, __u64);
-	__type(value, struct pv_trace_trigger);
-} triggers SEC(".maps");
-
-/* The calls that have begun in executions, by their frame. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, PV_TRACE_INSIDE_MAX);
-	__type(key, __u64);
-	__type(value, struct pv_trace_inside);
-} inside SEC(".maps");
-
-/*
- * Up to 3.11: the call among them that a frame is waiting for, by pv_caller_key(), where the
- * frame is not inside itself and can say so.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, PV_TRACE_INSIDE_MAX);
-	__type(key, __u64);
-	__type(value, __u64);
-} callees SEC(".maps");
-
-/* From 3.12 on: the keys of code objects that were met, by their address. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, PV_TRACE_CODES_MAX);
-	__type(key, __u64);
-	__type(value, struct pv_trace_code);
-} keys SEC(".maps");
-
-/* How many executions are under way in a thread. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, PV_TRACE_RUNS_MAX);
-	__type(key, __u32);
-	__type(value, __u32);
-} busy SEC(".maps");
+#include "bpf/execution.bpf.h"
+#include "bpf/within.bpf.h"
 
 /* A call that begins. */
 struct call {
@@ -79,145 +24,6 @@ struct call {
 	__u64 start_ns;   /* of the hit */
 	__u32 tid, flags;
 };
-
-static inline bool with_callees(void)
-{
-	return probe.layout.keyed_by_caller || probe.layout.cf_current_frame;
-}
-
-/* One frame has one callee at a time; a thread's outermost call has no caller. */
-static inline __u64 pv_caller_key(__u64 caller, __u32 tid)
-{
-	return caller ? caller : (__u64)tid << 1 | 1;
-}
-
-static inline struct pv_trace_run *run_at(__u32 i)
-{
-	return &trace_state.runs[pv_masked(i, PV_TRACE_RUNS_MAX)];
-}
-
-/* The call of a frame if it is of an execution that goes on in this thread. */
-static inline struct pv_trace_inside *find_inside(__u64 frame, __u32 tid)
-{
-	struct pv_trace_inside *found = bpf_map_lookup_elem(&inside, &frame);
-	struct pv_trace_run *run = found ? run_at(found->run) : NULL;
-
-	return run && run->number == found->number && run->tid == tid ? found : NULL;
-}
-
-/* All that is needed for a code object alone. */
-static inline void begin_key(struct pv_ctx *c)
-{
-	c->w->serial++;
-	c->w->n_new = 0;
-	c->w->sample.pid = probe.tgid;
-	c->w->sample.generation = PV_GENERATION_FIRST;
-}
-
-/*
- * The key of a code object, whose names are copied at its first sight; 0: not now.  Global, as
- * those below: the verifier looks at each once, not once for each way to it.
- */
-__noinline __u64 key_of(__u64 code)
-{
-	struct pv_walk_code *known;
-	struct pv_ctx c = {};
-	__u32 index = 0;
-	__u64 key = 0;
-
-	c.proc = find_target();
-	c.w = claim(&index, &trace_state.no_scratch);
-	if (c.w && c.proc) {
-		begin_key(&c);
-		known = pv_code_see(&c, code);
-		key = known->bad ? 0 : known->key;
-		pv_code_copy_new(&c);
-	}
-	if (c.w)
-		release(index);
-	return key;
-}
-
-/* The stack that the thread has now. */
-__noinline int send_stack(__u64 pc, __u64 sp, __u64 bp, __u32 tid)
-{
-	struct pv_ctx c = {};
-	__u32 index = 0;
-
-	c.proc = find_target();
-	c.w = claim(&index, &trace_state.no_scratch);
-	if (c.w && c.proc) {
-		walk_here(&c, pc, sp, bp, tid);
-		pv_emit_sample(&c, pv_ring_flags());
-	}
-	if (c.w)
-		release(index);
-	return 0;
-}
-
-/*
- * now_ns 0: the time when all else is done, so that our own is not the function's.  The time
- * that was sent is returned, 0: none was.
- */
-static inline __u64 send(struct pv_trace_run *run, __u32 index, const struct pv_trace_inside *call,
-			 __u64 frame, __u64 code, __u64 key, __u32 flags, __u64 now_ns)
-{
-	__u32 sequence = run->sequence++;
-	struct pv_event_call *event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
-	const __u32 last = PV_CALL_EVENT_ROOT | PV_CALL_EVENT_END;
-	__u64 wake = BPF_RB_NO_WAKEUP;
-
-	/* user space sees it by the number that is missing */
-	if (!event)
-		return now_ns;
-	now_ns = now_ns ? now_ns : bpf_ktime_get_ns();
-	event->hdr.type = PV_EVENT_CALL;
-	event->hdr.reserved = 0;
-	event->hdr.size = sizeof(*event);
-	event->time_ns = now_ns;
-	event->off_ns = off_cpu(run->tid);
-	event->frame = frame;
-	event->caller = call->caller;
-	event->key = key;
-	event->address = code;
-	event->number = call->number;
-	event->sequence = sequence;
-	event->tid = run->tid;
-	event->run = index;
-	event->flags = flags;
-	/* how full the ring is need not be asked each time */
-	if ((flags & last) == last)
-		wake = BPF_RB_FORCE_WAKEUP;
-	else if (!(sequence & 63))
-		wake = pv_ring_flags();
-	bpf_ringbuf_submit(event, wake);
-	return now_ns;
-}
-
-/* What a hit cost that is more than one that is not wanted does. */
-static inline void spend(struct pv_trace_run *run, __u64 start_ns, __u64 end_ns)
-{
-	run->spent_ns += end_ns - start_ns;
-	probe_state.debt_ns += end_ns - start_ns;
-}
-
-/* The key of a code object whose serial number was met at that address before. */
-static inline __u64 find_key(__u64 code)
-{
-	struct pv_trace_code *known, met = {};
-
-	if (!probe.layout.co_version)
-		return key_of(code);
-	bpf_probe_read_user(&met.version, 4, (const void *)(code + probe.layout.co_version));
-	known = bpf_map_lookup_elem(&keys, &code);
-	/* 0: there were too many to have numbers */
-	if (known && known->version == met.version && met.version)
-		return known->key;
-	met.key = key_of(code);
-	if (met.key)
-		bpf_map_update_elem(&keys, &code, &met, BPF_ANY);
-	return met.key;
-}
 
 /* Is the frame that called not inside, or passed over, so that it cannot tell its callee? */
 static inline bool is_apart(const struct pv_trace_inside *call)
@@ -253,120 +59,6 @@ static inline bool join(struct pv_trace_run *run, __u32 index, const struct call
 	if (end_ns)
 		spend(run, call->start_ns, end_ns);
 	return true;
-}
-
-static inline __u64 code_of(__u64 frame)
-{
-	return read_u64(frame + probe.layout.fr_code) & ~(__u64)probe.layout.code_tag_mask;
-}
-
-static inline bool is_boundary(__u64 frame)
-{
-	__u8 owner = 0;
-
-	if (probe.layout.owner_boundary == 0xff)
-		return false;
-	bpf_probe_read_user(&owner, 1, (const void *)(frame + probe.layout.fr_owner));
-	return owner >= probe.layout.owner_boundary;
-}
-
-/*
- * The frame below a specialised call of a class has static code, which cleans up after
- * __init__ and is not a function's: _Py_InitCleanup, its file is its name (CPython 3.12 to 3.15
- * Python/specialize.c).
- */
-static inline bool is_cleanup(__u64 code)
-{
-	return read_u64(code + probe.layout.co_filename) == read_u64(code + probe.layout.co_name);
-}
-
-static inline bool is_resume(__u8 opcode)
-{
-	return opcode && (opcode == probe.python.resume[0] || opcode == probe.python.resume[1] ||
-			  opcode == probe.python.resume[2] || opcode == probe.python.resume[3]);
-}
-
-static inline bool is_yield(__u8 opcode)
-{
-	return opcode && (opcode == probe.python.yield[0] || opcode == probe.python.yield[1]);
-}
-
-/* The instruction that a generator's frame stands at, and the next one; false: it is none's. */
-static inline bool read_units(__u64 frame, __u8 units[4])
-{
-	__u8 owner = 0;
-
-	bpf_probe_read_user(&owner, 1, (const void *)(frame + probe.layout.fr_owner));
-	return owner == probe.layout.owner_generator &&
-	       !bpf_probe_read_user(units, 4,
-				    (const void *)read_u64(frame + probe.layout.fr_instr));
-}
-
-/*
- * PV_CALL_EVENT_RESUMED if a frame goes on that had yielded.  From 3.11 on the RESUME says so
- * that is executed, or at a throw() would be; the frame may still have the instruction before.
- */
-static inline __u32 resumed(__u64 frame)
-{
-	__u8 units[4] = {};
-	__s32 lasti = -1;
-
-	if (probe.layout.keyed_by_caller) {
-		bpf_probe_read_user(&lasti, 4, (const void *)(frame + probe.layout.fr_instr));
-		return lasti >= 0 ? PV_CALL_EVENT_RESUMED : 0;
-	}
-	if (!read_units(frame, units))
-		return 0;
-	/* 0: the start of a function, 1 to 3: after yield, yield from, await */
-	if (is_resume(units[0]))
-		return units[1] & 3 ? PV_CALL_EVENT_RESUMED : 0;
-	return is_resume(units[2]) && units[3] & 3 ? PV_CALL_EVENT_RESUMED : 0;
-}
-
-/* It has left by YIELD_VALUE, which still calls a profiler (INSTRUMENTED_YIELD_VALUE). */
-static inline bool is_yielding(__u64 frame)
-{
-	__u8 units[4] = {};
-
-	if (!read_units(frame, units))
-		return false;
-	return (is_resume(units[0]) && units[1] & 3) || (is_yield(units[0]) && is_resume(units[2]));
-}
-
-/* Frames between a call and the nearest one above it that is inside, innermost first. */
-struct climb {
-	__u64 missed[PV_TRACE_CLIMB];
-	__u64 top; /* the one that is inside */
-	__u32 n_missed;
-	__u32 pad;
-};
-
-/*
- * The nearest of a frame and those above it that is inside.  Between are such as run no
- * function, and functions whose beginning was not seen: these are missed.
- */
-static inline struct pv_trace_inside *climb(__u64 frame, __u32 tid, struct climb *ret)
-{
-	struct pv_trace_inside *found = find_inside(frame, tid);
-	__u64 code;
-	int i;
-
-	ret->n_missed = 0;
-	ret->top = frame;
-	if (found || !frame || !bpf_map_lookup_elem(&busy, &tid))
-		return found;
-	for (i = 0; i < PV_TRACE_CLIMB && !found && frame; i++) {
-		if (!is_boundary(frame)) {
-			code = code_of(frame);
-			/* before 3.12 a frame that began without us is none that runs */
-			if (probe.layout.tell_unbegun && !is_cleanup(code) && !is_yielding(frame))
-				ret->missed[ret->n_missed++ & (PV_TRACE_CLIMB - 1)] = frame;
-		}
-		frame = read_u64(frame + probe.layout.fr_previous);
-		found = find_inside(frame, tid);
-	}
-	ret->top = frame;
-	return found;
 }
 
 /* Those that were passed over begin now, the outermost first. */
@@ -407,7 +99,12 @@ static inline void join_inside(struct pv_trace_inside *caller, const struct clim
 	/* RESUME is executed again where it has just been changed into another kind of it */
 	if (run->begun == call->frame && !probe.layout.keyed_by_caller)
 		return;
-	as.depth = caller->depth + 1;
+	if (!within_join(as.run, call->sp, path->top, as.sp))
+		return;
+	if (with_natives)
+		as.depth = within_depth(within_of(run, as.run), path->top, as.depth);
+	as.depth++;
+	as.sp = call->sp;
 	as.caller = path->top;
 	if (path->n_missed)
 		join_missed(run, path, &as, call->tid);
@@ -415,40 +112,6 @@ static inline void join_inside(struct pv_trace_inside *caller, const struct clim
 	if (with_callees())
 		caller->callee = call->frame;
 	join(run, as.run, call, &as);
-}
-
-static inline struct pv_trace_run *reserve_run(__u32 number, __u32 tid, __u32 *index_ret)
-{
-	struct pv_trace_run *run;
-	__u32 i;
-
-	for (i = 0; i < PV_TRACE_RUNS_MAX; i++) {
-		run = &trace_state.runs[i];
-		if (!run->number && !__sync_val_compare_and_swap(&run->number, 0, number)) {
-			*index_ret = i;
-			return run;
-		}
-	}
-	return NULL;
-}
-
-static inline void add_busy(__u32 tid, __s32 n)
-{
-	__u32 *runs = bpf_map_lookup_elem(&busy, &tid), one = 1;
-
-	if (!runs && n > 0)
-		bpf_map_update_elem(&busy, &tid, &one, BPF_ANY);
-	else if (runs && !(*runs += n))
-		bpf_map_delete_elem(&busy, &tid);
-	__sync_fetch_and_add(&trace_state.open, n);
-}
-
-static inline void end_run(struct pv_trace_run *run, __u32 tid)
-{
-	__sync_fetch_and_add(&trace_state.spent_ns, run->spent_ns);
-	run->ended_ns = bpf_ktime_get_ns();
-	run->number = 0;
-	add_busy(tid, -1);
 }
 
 static __always_inline void begin_run(struct call *call)
@@ -468,6 +131,7 @@ static __always_inline void begin_run(struct call *call)
 	}
 	as.run = index;
 	as.caller = as.previous = call->previous;
+	as.sp = call->sp;
 	run->root = call->frame;
 	run->tid = call->tid;
 	run->sequence = 0;
@@ -577,6 +241,7 @@ __noinline int leave(__u64 frame, __u32 tid, __u32 flags, __u64 tstate, __u64 ob
 		bpf_map_delete_elem(&callees, &key);
 	}
 	bpf_map_delete_elem(&inside, &frame);
+	within_forget(run, was.run, frame);
 	spend(run, start_ns, bpf_ktime_get_ns());
 	if (flags & PV_CALL_EVENT_ROOT)
 		end_run(run, tid);
@@ -692,6 +357,10 @@ int on_site(struct pt_regs *ctx)
 		return 0;
 	case PV_PROBE_EVAL:
 		begin_call(ctx, get_register(ctx, probe.python.eval_register), 0, tid);
+		return 0;
+	}
+	if (with_natives && (kind == PV_PROBE_NATIVE_ENTER || kind == PV_PROBE_NATIVE_LEAVE)) {
+		native_hit(ctx, tid, kind == PV_PROBE_NATIVE_ENTER);
 		return 0;
 	}
 	/* all others are ends */

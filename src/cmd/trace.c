@@ -33,7 +33,7 @@ struct trace_options {
 	const char *pid, *longer, *condition;
 	unsigned int count, depth;
 	double duration, budget;
-	struct pv_vec only, skip, outputs; /* const char * */
+	struct pv_vec only, skip, natives, outputs; /* const char * */
 	const struct pv_format *format;
 	bool python, arguments, json, quiet;
 };
@@ -67,6 +67,9 @@ static const struct pv_option trace_option_table[] = {
 	  offsetof(struct trace_options, depth) },
 	{ 0, "python", NULL, "Python functions (the default)", PV_OPTION_FLAG,
 	  offsetof(struct trace_options, python) },
+	{ 0, "native", "LIB|GLOB",
+	  "native functions, too: of a library, or library.so:GLOB (repeatable)", PV_OPTION_LIST,
+	  offsetof(struct trace_options, natives) },
 	{ 0, "budget", "CPUS", "stop when the probes take more of the target's time (0.5)",
 	  PV_OPTION_SECONDS, offsetof(struct trace_options, budget) },
 	{ 'o', "output", "FILE",
@@ -87,14 +90,18 @@ static const struct pv_usage trace_usage = {
 	.summary =
 		"What happens inside FUNCTION: every Python function that is entered and left "
 		"from the\n"
-		"moment that a thread enters it until it returns, with times.  FUNCTION is\n"
-		"`module.qualname`, `qualname`, or FILE:LINE of the line where it begins.  Every "
-		"Python\n"
-		"call of the process is slowed by about a microsecond meanwhile, one inside by "
-		"some\n"
-		"three; see --budget.",
+		"moment that a thread enters it until it returns, with times; with --native those "
+		"in C\n"
+		"between them.  FUNCTION is `module.qualname`, `qualname`, or FILE:LINE of the "
+		"line where\n"
+		"it begins, or a native one: `symbol`, `library.so:symbol`, "
+		"`library.so+0xADDRESS`.  Every\n"
+		"Python call of the process is slowed by about a microsecond meanwhile, one inside "
+		"by\n"
+		"some three; see --budget.",
 	.example = "  sudo pitviper trace -p 4127 app.handle\n"
-		   "  sudo pitviper trace -p gunicorn -n 5 --duration-over 100ms Cursor.execute\n",
+		   "  sudo pitviper trace -p gunicorn -n 5 --duration-over 100ms Cursor.execute\n"
+		   "  sudo pitviper trace -p 4127 --native _mysql Cursor.execute\n",
 	.options = trace_option_table,
 };
 
@@ -233,6 +240,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 			.count = COUNT,
 			.only = PV_VEC(const char *),
 			.skip = PV_VEC(const char *),
+			.natives = PV_VEC(const char *),
 			.outputs = PV_VEC(const char *),
 		},
 	};
@@ -257,6 +265,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 		options.skip = &run.options.skip;
 		options.arguments = run.options.arguments;
 		options.condition = run.options.condition;
+		options.natives = &run.options.natives;
 		options.budget = run.options.budget;
 		err = run_trace(&run, &options);
 	}
@@ -264,6 +273,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 	pv_vec_deinit(&run.options.outputs);
 	pv_vec_deinit(&run.options.only);
 	pv_vec_deinit(&run.options.skip);
+	pv_vec_deinit(&run.options.natives);
 	return err;
 }
 

@@ -91,6 +91,11 @@ static struct pv_err *load(struct pv_inside *inside, const struct pv_inside_opti
 		inside->bpf->rodata->value_layout = *options->values;
 	if (options->condition)
 		inside->bpf->rodata->value_condition = *options->condition;
+	inside->bpf->rodata->with_natives = options->natives;
+	inside->bpf->rodata->native_trigger = options->trigger;
+	inside->bpf->rodata->frame_path = options->frame_path;
+	/* of native.bpf.h, for `latency` alone */
+	bpf_map__set_autocreate(inside->bpf->maps.native_open, false);
 	err = size_maps(inside->bpf);
 	if (err)
 		return err;
@@ -161,6 +166,22 @@ struct pv_err *pv_inside_want(struct pv_inside *inside, uint64_t code,
 				     "a function with more than %d code objects is too much",
 				     PV_TRACE_TRIGGERS_MAX);
 	return pv_err_errno(errno, "cannot fill a BPF map");
+}
+
+struct pv_err *pv_inside_returns(struct pv_inside *inside, uint64_t address,
+				 enum pv_native_return place)
+{
+	int fd = bpf_map__fd(inside->bpf->maps.native_returns);
+	uint32_t value = place;
+
+	if (!bpf_map_update_elem(fd, &address, &value, BPF_ANY) || errno == E2BIG)
+		return NULL;
+	return pv_err_errno(errno, "cannot fill a BPF map");
+}
+
+void pv_inside_forget_return(struct pv_inside *inside, uint64_t address)
+{
+	bpf_map_delete_elem(bpf_map__fd(inside->bpf->maps.native_returns), &address);
 }
 
 struct pv_err *pv_inside_put(struct pv_inside *inside, const struct pv_image *image,

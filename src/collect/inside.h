@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/native.h"
 #include "abi/probe.h"
 #include "abi/trace.h"
 #include "base/err.h"
@@ -35,6 +36,10 @@ struct pv_inside_options {
 	const struct pv_condition
 		*condition; /* of executions that are recorded; NULL: all; copied */
 	bool with_values;   /* arguments and results of all calls are sent */
+	bool natives;       /* native functions are probed, too */
+	uint32_t
+		trigger; /* the index of the one that begins executions, or PV_WITHIN_NO_FUNCTION */
+	struct pv_native_path frame_path; /* to the Python frame that is current */
 };
 
 /* Loads the programs and measures what a probe costs here; nothing is attached. */
@@ -47,6 +52,11 @@ struct pv_probes *pv_inside_probes(const struct pv_inside *inside);
 /* An execution begins where this code object does. */
 struct pv_err *pv_inside_want(struct pv_inside *inside, uint64_t code,
 			      const struct pv_trace_trigger *trigger);
+
+/* What is known of an address that calls of native functions return to; nothing any more. */
+struct pv_err *pv_inside_returns(struct pv_inside *inside, uint64_t address,
+				 enum pv_native_return place);
+void pv_inside_forget_return(struct pv_inside *inside, uint64_t address);
 
 /* Hands the process's image to the walkers, or replaces it. */
 struct pv_err *pv_inside_put(struct pv_inside *inside, const struct pv_image *image,

@@ -81,6 +81,7 @@ struct pv_trace {
 	uint64_t n_skipped;    /* of these not kept: other executions were being recorded */
 	uint64_t hits[2];      /* of probes, at emulated and at single-stepped places */
 	uint64_t prices_ns[2]; /* of a hit, measured on ourselves */
+	uint64_t n_elsewhere;  /* native calls on other stacks of a thread, left out */
 	uint64_t strangers;    /* hits in forked children, until they were freed */
 	double cost_cpus;      /* hits times prices in the time that was measured */
 	size_t n_sites, n_stepped;

@@ -4,7 +4,8 @@
  *
  * The calls of one execution are on one stack, since each is known by the frame
  * that called it.  So where the end of one did not come, its caller going on tells
- * that it is over.
+ * that it is over.  Of native ones the kernel's side says when they are (abi/within.h): until then
+ * what begins is within the innermost.
  */
 #include "session/executions.h"
 
@@ -13,6 +14,7 @@
 
 #include "abi/trace.h"
 #include "base/str.h"
+#include "abi/within.h"
 #include "base/vec.h"
 #include "model/profile.h"
 #include "model/strings.h"
@@ -25,6 +27,7 @@ struct call {
 	uint64_t frame, key, address;
 	uint64_t off_ns;          /* of its thread at the beginning */
 	size_t arguments, result; /* where in the execution's text, plus one; 0: none */
+	bool native; /* frame: address of its return address; address: the function's index */
 };
 
 struct execution {
@@ -32,6 +35,8 @@ struct execution {
 	uint32_t run;      /* of the kernel's side */
 	uint32_t sequence; /* that comes next */
 	bool ended;
+	uint64_t
+		around; /* the first call is a native one: the Python frame that it was called by */
 	uint64_t last_ns, last_off_ns; /* of the last event */
 	struct pv_vec calls;           /* struct call */
 	struct pv_vec open;            /* uint32_t: those that have not ended, outermost first */
@@ -112,12 +117,28 @@ static void end_innermost(struct execution *execution, uint64_t time_ns, uint64_
 	execution->open.n--;
 }
 
+static void guess_innermost(struct execution *execution, const struct pv_event_call *event)
+{
+	end_innermost(execution, event->time_ns, event->off_ns, PV_CALL_END_GUESSED);
+}
+
 /* All that is open within a frame is over: the frame goes on. */
 static void end_within(struct execution *execution, uint64_t frame,
 		       const struct pv_event_call *event)
 {
 	while (innermost(execution) && innermost(execution)->frame != frame)
-		end_innermost(execution, event->time_ns, event->off_ns, PV_CALL_END_GUESSED);
+		guess_innermost(execution, event);
+}
+
+/* The same where something begins: a native call that is open within it has led to it. */
+static void end_beside(struct execution *execution, const struct pv_event_call *event)
+{
+	const struct call *last;
+
+	if (!is_open(execution, event->caller) && event->caller != execution->around)
+		return;
+	while ((last = innermost(execution)) && last->frame != event->caller && !last->native)
+		guess_innermost(execution, event);
 }
 
 static struct pv_err *add_call(struct pv_executions *executions, struct execution *execution,
@@ -135,6 +156,7 @@ static struct pv_err *add_call(struct pv_executions *executions, struct executio
 		.address = event->address,
 		.off_ns = event->off_ns,
 		.arguments = text,
+		.native = event->flags & PV_CALL_EVENT_NATIVE,
 	};
 	struct pv_err *err;
 
@@ -161,11 +183,14 @@ static struct pv_err *begin(struct pv_executions *executions, const struct pv_ev
 	execution->run = event->run;
 	execution->calls = (struct pv_vec)PV_VEC(struct call);
 	execution->open = (struct pv_vec)PV_VEC(uint32_t);
+	if (event->flags & PV_CALL_EVENT_NATIVE && event->flags & PV_CALL_EVENT_ROOT)
+		execution->around = event->caller;
 	err = executions->options.begin(executions->options.ctx, event, &execution->head.thread,
 					&execution->head.node);
 	/* the event of the first call is lost: it is the function's own, and it has begun */
 	if (!err && !(event->flags & PV_CALL_EVENT_ROOT)) {
 		first.frame = first.key = first.address = 0;
+		first.flags = 0;
 		err = add_call(executions, execution, &first, PV_CALL_BEGIN_GUESSED, 0);
 	}
 	if (!err)
@@ -211,9 +236,35 @@ static struct pv_err *take_begin(struct pv_executions *executions, struct execut
 
 	if (event->flags & PV_CALL_EVENT_UNBEGUN)
 		flags |= PV_CALL_BEGIN_GUESSED;
-	if (is_open(execution, event->caller))
-		end_within(execution, event->caller, event);
+	/* what comes then may be shown within one that is over already */
+	if (event->flags & PV_CALL_EVENT_EARLY)
+		execution->head.partial = true;
+	end_beside(execution, event);
 	return add_call(executions, execution, event, flags, text);
+}
+
+/* All that stand behind its return address end. */
+static void take_native_end(struct execution *execution, const struct pv_event_call *event)
+{
+	bool over = event->flags & PV_CALL_EVENT_OVER;
+
+	while (is_open(execution, event->frame)) {
+		end_within(execution, event->frame, event);
+		end_innermost(execution, event->time_ns, event->off_ns,
+			      over ? PV_CALL_END_GUESSED : 0);
+	}
+}
+
+/* A native function's own end, or its record's where that was not seen. */
+static void take_native_root(struct execution *execution, const struct pv_event_call *event,
+			     uint64_t last_ns, uint64_t last_off_ns)
+{
+	if (event->flags & PV_CALL_EVENT_OVER || !(event->flags & PV_CALL_EVENT_NATIVE)) {
+		cut(execution, last_ns, last_off_ns);
+		return;
+	}
+	take_native_end(execution, event);
+	cut(execution, event->time_ns, event->off_ns);
 }
 
 static void take_end(struct execution *execution, const struct pv_event_call *event, size_t text)
@@ -257,6 +308,7 @@ struct pv_err *pv_executions_take(struct pv_executions *executions,
 				  const struct pv_event_call *event)
 {
 	struct execution *execution = find(executions, event->number);
+	uint64_t last_ns, last_off_ns;
 	struct pv_err *err = NULL;
 	size_t text;
 
@@ -267,6 +319,8 @@ struct pv_err *pv_executions_take(struct pv_executions *executions,
 	if (event->sequence > execution->sequence)
 		execution->head.lost += event->sequence - execution->sequence;
 	execution->sequence = event->sequence + 1;
+	last_ns = execution->last_ns;
+	last_off_ns = execution->last_off_ns;
 	execution->last_ns = event->time_ns;
 	execution->last_off_ns = event->off_ns;
 	err = take_text(executions, execution, event, &text);
@@ -274,7 +328,12 @@ struct pv_err *pv_executions_take(struct pv_executions *executions,
 		return err;
 	if (!(event->flags & PV_CALL_EVENT_END))
 		return take_begin(executions, execution, event, text);
-	take_end(execution, event, text);
+	if (event->flags & PV_CALL_EVENT_ROOT && execution->around)
+		take_native_root(execution, event, last_ns, last_off_ns);
+	else if (event->flags & PV_CALL_EVENT_NATIVE)
+		take_native_end(execution, event);
+	else
+		take_end(execution, event, text);
 	return NULL;
 }
 
@@ -306,6 +365,9 @@ static struct pv_err *keep_calls(struct pv_executions *executions, struct execut
 		parent = parent == PV_CALL_NONE ? parent : places[parent];
 		if (!i)
 			call->call.function = options->trace->function;
+		else if (call->native)
+			err = options->name_native(options->ctx, (uint32_t)call->address,
+						   &call->call.function, &wanted);
 		else
 			err = options->name(options->ctx, call->key, call->address,
 					    &call->call.function, &wanted);

@@ -30,6 +30,9 @@ struct pv_executions_options {
 	/* What a code object is called; wanted_ret: calls of it are shown. */
 	struct pv_err *(*name)(void *ctx, uint64_t key, uint64_t address, uint32_t *loc_ret,
 			       bool *wanted_ret);
+	/* The same of a native function; may be NULL if there are none. */
+	struct pv_err *(*name_native)(void *ctx, uint32_t function, uint32_t *loc_ret,
+				      bool *wanted_ret);
 	/* At the beginning of an execution: its thread, and the stack that led to it. */
 	struct pv_err *(*begin)(void *ctx, const struct pv_event_call *first, uint32_t *thread_ret,
 				uint32_t *node_ret);

@@ -6,7 +6,6 @@
 #include "session/tracer.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "abi/event.h"
 #include "abi/loss.h"
 #include "abi/trace.h"
+#include "abi/within.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/map.h"
@@ -33,22 +33,31 @@
 #include "session/executions.h"
 #include "session/leads.h"
 #include "session/losses.h"
-#include "session/pick.h"
+#include "session/modules.h"
+#include "session/natives.h"
+#include "session/nativeset.h"
 #include "session/probed.h"
 #include "session/values.h"
 #include "snap/values.h"
+#include "session/wanted.h"
+#include "snap/objects.h"
 #include "target/process.h"
 #include "target/title.h"
 
 enum {
 	DRAIN_MS = 100,
+	BATCH_MS = 10,       /* between batches of places */
 	CALLS_MAX = 4 << 20, /* some 400 MB */
 };
 
 struct pv_tracer {
 	struct pv_tracer_options options;
 	struct pv_probed probed;
-	const struct pv_python_function *function; /* one of its code objects */
+	struct pv_natives *natives;
+	struct pv_wanted_set meant;                /* what the user's word means: one */
+	const struct pv_python_function *function; /* one of its code objects; NULL: native */
+	struct pv_native_set *set;                 /* native functions; NULL: none is recorded */
+	bool python;                               /* Python functions are recorded */
 	struct pv_inside *inside;
 	struct pv_probes *probes; /* of inside */
 	struct pv_leads *leads;
@@ -64,32 +73,23 @@ struct pv_tracer {
 	uint64_t start_ns;
 };
 
-static bool matches(const struct pv_vec *patterns, const char *name, const char *file)
-{
-	for (size_t i = 0; patterns && i < patterns->n; i++) {
-		const char *pattern = *(const char **)pv_vec_at(patterns, i);
-
-		if (!fnmatch(pattern, name, 0) || !fnmatch(pattern, file, 0))
-			return true;
-	}
-	return false;
-}
-
 static struct pv_err *is_wanted(struct pv_tracer *tracer, uint32_t index, bool *ret)
 {
 	const struct pv_tracer_options *options = &tracer->options;
 	const struct pv_profile *profile = tracer->trace->profile;
 	const struct pv_loc *loc = pv_vec_at(&profile->locs, index);
 	const char *name = pv_strings_get(profile->strings, loc->function);
-	const char *file = pv_strings_get(profile->strings, loc->file);
+	const char *file = pv_strings_get(profile->strings,
+					  loc->kind == PV_LOC_NATIVE ? loc->module : loc->file);
 	uint64_t known;
 
 	if (pv_map_get(&tracer->wanted, index, &known)) {
 		*ret = known;
 		return NULL;
 	}
-	*ret = !matches(options->skip, name, file) &&
-	       (!options->only || !options->only->n || matches(options->only, name, file));
+	*ret = !pv_native_set_matches(options->skip, name, file) &&
+	       (!options->only || !options->only->n ||
+		pv_native_set_matches(options->only, name, file));
 	return pv_map_set(&tracer->wanted, index, *ret);
 }
 
@@ -99,6 +99,31 @@ static struct pv_err *name_call(void *ctx, uint64_t key, uint64_t address, uint3
 	struct pv_tracer *tracer = ctx;
 	struct pv_err *err = pv_leads_name(tracer->leads, key, address, loc_ret);
 
+	return err ? err : is_wanted(tracer, *loc_ret, wanted_ret);
+}
+
+static struct pv_err *native_loc(struct pv_tracer *tracer, const struct pv_native_function *one,
+				 uint32_t *ret)
+{
+	struct pv_profile *profile = tracer->trace->profile;
+	const struct pv_object *object = pv_objects_get(tracer->probed.objects, one->object);
+	struct pv_loc loc = { .kind = PV_LOC_NATIVE };
+	struct pv_err *err =
+		pv_strings_add(profile->strings, one->name, strlen(one->name), &loc.function);
+
+	if (!err && object)
+		err = pv_modules_add(profile, object->path, "", &loc.module);
+	return err ? err : pv_profile_loc(profile, &loc, ret);
+}
+
+static struct pv_err *name_native(void *ctx, uint32_t function, uint32_t *loc_ret, bool *wanted_ret)
+{
+	struct pv_tracer *tracer = ctx;
+	struct pv_err *err;
+
+	if (function >= pv_native_set_count(tracer->set))
+		return pv_err_create(PV_ERR_FAILED, "the kernel's side has told of no function");
+	err = native_loc(tracer, pv_native_set_function(tracer->set, function), loc_ret);
 	return err ? err : is_wanted(tracer, *loc_ret, wanted_ret);
 }
 
@@ -138,18 +163,14 @@ static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t s
 	return pv_leads_take(tracer->leads, event, size);
 }
 
-static struct pv_err *pick(struct pv_tracer *tracer)
+static struct pv_err *name_function(struct pv_tracer *tracer, const struct pv_wanted *meant)
 {
-	PV_CLEANUP(pv_vec_deinit) struct pv_vec picked = PV_VEC(const struct pv_python_function *);
 	PV_CLEANUP(pv_str_deinit) struct pv_str raw = { 0 };
-	const struct pv_python_function *one;
+	const struct pv_python_function *one = meant->python;
 	struct pv_err *err;
 
-	err = pv_pick(&tracer->probed.functions, tracer->options.function, &picked);
-	if (err)
-		return err;
-	one = *(const struct pv_python_function **)pv_vec_at(&picked, 0);
-	tracer->function = one;
+	if (!one)
+		return pv_native_function_word(&meant->native, &tracer->name);
 	err = pv_str_appendf(&raw, "%s (%s:%u)", one->qualname,
 			     one->file + pv_path_skip(one->file, strlen(one->file)),
 			     one->firstlineno);
@@ -192,12 +213,66 @@ static struct pv_err *prepare_values(struct pv_tracer *tracer)
 
 	if (!options->arguments && !options->condition)
 		return NULL;
+	if (!tracer->python || (options->condition && !tracer->function))
+		return pv_err_create(
+			PV_ERR_USAGE,
+			"%s knows the arguments of Python functions alone, and %s is none",
+			options->condition ? "--if" : "--args", pv_str_text(&tracer->name));
 	err = pv_python_values(tracer->probed.mem, &tracer->probed.image.python, &tracer->layout);
 	if (!err && options->arguments)
 		err = pv_call_values_create(&tracer->values);
 	if (!err && options->condition)
 		err = parse_condition(tracer);
 	return err;
+}
+
+/* The function that is meant, and whether Python calls can be recorded. */
+static struct pv_err *pick(struct pv_tracer *tracer)
+{
+	const struct pv_python *python = &tracer->probed.image.python;
+	const char *word = tracer->options.function;
+	struct pv_wanted_set *meant = &tracer->meant;
+	const struct pv_wanted *one;
+	struct pv_err *err = pv_wanted_find(&tracer->probed, tracer->natives, &word, 1, meant);
+
+	if (err)
+		return err;
+	if (meant->waiting.n)
+		return pv_err_create(PV_ERR_USAGE, "the library of `%s` is not loaded", word);
+	if (meant->list.n != 1)
+		return pv_err_create(PV_ERR_USAGE,
+				     "`%s` means %zu functions: executions are of one", word,
+				     meant->list.n);
+	one = pv_vec_at(&meant->list, 0);
+	tracer->function = one->python;
+	/* a process without Python has none to record; one whose calls cannot be seen says so */
+	if (!meant->asked_python && (python->found || tracer->probed.image.python_error)) {
+		err = pv_probed_python(&tracer->probed);
+		meant->asked_python = true;
+	} else if (meant->python && (python->found || tracer->probed.image.python_error)) {
+		err = pv_err_create(meant->python->kind, "%s", meant->python->message);
+	}
+	if (err)
+		return err;
+	tracer->python = meant->asked_python && !meant->python;
+	return name_function(tracer, one);
+}
+
+static struct pv_err *find_natives(struct pv_tracer *tracer)
+{
+	const struct pv_wanted *meant = pv_vec_at(&tracer->meant.list, 0);
+	struct pv_native_set_options options = {
+		.probed = &tracer->probed,
+		.natives = tracer->natives,
+		.trigger = meant->python ? NULL : &meant->native,
+		.words = tracer->options.natives,
+		.only = tracer->options.only,
+		.skip = tracer->options.skip,
+	};
+
+	if (meant->python && !tracer->options.natives->n)
+		return NULL;
+	return pv_native_set_create(&options, &tracer->set);
 }
 
 /* Every code object of the function, to the kernel's side. */
@@ -213,7 +288,7 @@ static struct pv_err *want_all(struct pv_tracer *tracer)
 			.name_at = one->name_at,
 		};
 
-		if (pv_probed_same(one, tracer->function))
+		if (tracer->function && pv_probed_same(one, tracer->function))
 			err = pv_inside_want(tracer->inside, one->code, &trigger);
 	}
 	return err;
@@ -256,8 +331,12 @@ static struct pv_err *describe(struct pv_tracer *tracer)
 	profile->target_name = process.name;
 	profile->title = process.title;
 	profile->interpreter = process.interpreter;
-	return err ? err
-		   : pv_leads_function(tracer->leads, tracer->function, &tracer->trace->function);
+	if (err)
+		return err;
+	if (!tracer->function)
+		return native_loc(tracer, pv_native_set_function(tracer->set, 0),
+				  &tracer->trace->function);
+	return pv_leads_function(tracer->leads, tracer->function, &tracer->trace->function);
 }
 
 static struct pv_err *attach(struct pv_tracer *tracer)
@@ -270,10 +349,15 @@ static struct pv_err *attach(struct pv_tracer *tracer)
 		.values = tracer->values,
 		.ctx = tracer,
 		.name = name_call,
+		.name_native = name_native,
 		.begin = begin_execution,
 	};
-	struct pv_err *err = pv_probed_add(&tracer->probed, tracer->probes, true);
+	struct pv_err *err = NULL;
 
+	if (tracer->python)
+		err = pv_probed_add(&tracer->probed, tracer->probes, true);
+	if (!err && tracer->set)
+		err = pv_native_set_add(tracer->set, tracer->probes);
 	if (!err)
 		err = pv_probes_attach(tracer->probes);
 	if (err)
@@ -300,8 +384,8 @@ static struct pv_err *create_inside(struct pv_tracer *tracer)
 	struct pv_inside_options inside = {
 		.probes = {
 			.pid = options->pid,
-			.python = &tracer->probed.image.python,
-			.sites = &tracer->probed.sites,
+			.python = tracer->python ? &tracer->probed.image.python : NULL,
+			.sites = tracer->python ? &tracer->probed.sites : NULL,
 			.budget = options->budget,
 		},
 		.depth_max = options->depth,
@@ -310,9 +394,15 @@ static struct pv_err *create_inside(struct pv_tracer *tracer)
 		.values = options->arguments || options->condition ? &tracer->layout : NULL,
 		.condition = options->condition ? &tracer->condition : NULL,
 		.with_values = options->arguments,
+		.natives = tracer->set,
+		.trigger = tracer->function ? PV_WITHIN_NO_FUNCTION : 0,
 	};
-	struct pv_err *err = pv_inside_create(&inside, &tracer->inside);
+	struct pv_err *err = NULL;
 
+	if (tracer->set)
+		err = pv_native_set_path(tracer->set, tracer->python, &inside.frame_path);
+	if (!err)
+		err = pv_inside_create(&inside, &tracer->inside);
 	if (err)
 		return err;
 	tracer->probes = pv_inside_probes(tracer->inside);
@@ -325,9 +415,16 @@ static struct pv_err *prepare(struct pv_tracer *tracer)
 	struct pv_err *err = pv_trace_create(&tracer->trace);
 
 	if (!err)
-		err = pv_probed_read(tracer->options.pid, &tracer->probed);
+		err = pv_probed_open(tracer->options.pid, &tracer->probed);
+	if (!err)
+		err = pv_natives_create(tracer->options.pid, tracer->probed.objects,
+					tracer->probed.mem, &tracer->natives);
+	if (!err)
+		err = pv_natives_update(tracer->natives, &tracer->probed.image);
 	if (!err)
 		err = pick(tracer);
+	if (!err)
+		err = find_natives(tracer);
 	if (!err)
 		err = prepare_values(tracer);
 	if (!err)
@@ -372,6 +469,9 @@ void pv_tracer_destroy(struct pv_tracer *tracer)
 	pv_call_values_destroy(tracer->values);
 	pv_inside_destroy(tracer->inside);
 	pv_trace_destroy(tracer->trace);
+	pv_native_set_destroy(tracer->set);
+	pv_wanted_deinit(&tracer->meant);
+	pv_natives_destroy(tracer->natives);
 	pv_probed_deinit(&tracer->probed);
 	pv_map_deinit(&tracer->wanted);
 	pv_str_deinit(&tracer->name);
@@ -422,6 +522,20 @@ static bool is_over(const struct pv_tracer *tracer, const struct pv_probes_news 
 	return true;
 }
 
+/* The places that calls return to, and the next batch of functions. */
+static struct pv_err *probe_more(struct pv_tracer *tracer)
+{
+	struct pv_err *err;
+
+	if (!tracer->set)
+		return NULL;
+	err = pv_native_set_returns(tracer->set, tracer->probes, tracer->inside);
+	if (err || !pv_native_set_grows(tracer->set))
+		return err;
+	err = pv_native_set_add(tracer->set, tracer->probes);
+	return err ? err : pv_probes_attach_more(tracer->probes);
+}
+
 struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, bool *ended_ret)
 {
 	struct pollfd fds[] = {
@@ -435,6 +549,8 @@ struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, 
 	bool gone;
 
 	timeout_ms = timeout_ms < DRAIN_MS ? timeout_ms : DRAIN_MS;
+	if (tracer->set && pv_native_set_grows(tracer->set) && timeout_ms > BATCH_MS)
+		timeout_ms = BATCH_MS;
 	timeout_ms = pv_probes_patience(tracer->probes, timeout_ms);
 	if (poll(fds, 4, timeout_ms) < 0 && errno != EINTR)
 		return pv_err_errno(errno, "cannot wait");
@@ -443,6 +559,8 @@ struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, 
 	if (!err)
 		err = pv_probed_unless_ended(&tracer->probed, pv_probes_news(tracer->probes, &news),
 					     &gone);
+	if (!err && !gone && !news.over_budget && !news.replaced)
+		err = pv_probed_unless_ended(&tracer->probed, probe_more(tracer), &gone);
 	if (!err)
 		*ended_ret = is_over(tracer, &news, gone, &tracer->trace->end);
 	return err;
@@ -468,11 +586,13 @@ static struct pv_err *fill_totals(struct pv_tracer *tracer, uint64_t end_ns)
 	trace->profile->duration_ns = end_ns - tracer->start_ns;
 	if (trace->profile->duration_ns)
 		trace->cost_cpus = (double)cost_ns / (double)trace->profile->duration_ns;
+	pv_probes_count(tracer->probes, &trace->n_sites, &trace->n_stepped);
 	trace->strangers = probes.strangers;
 	trace->n_seen = state.begun + state.unmet + state.undecided;
 	trace->n_unmet = state.unmet;
 	trace->n_undecided = state.undecided;
 	trace->n_skipped = state.skipped;
+	trace->n_elsewhere = state.elsewhere;
 	err = pv_inside_losses(tracer->inside, losses->count);
 	pv_losses_describe(losses);
 	return err;

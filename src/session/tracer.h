@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What happens inside executions of one Python function of one process, on one
+ * What happens inside executions of one function of one process, on one
  * page.  Input: a PID, the name of a function.  Output: a struct pv_trace.
  */
 #ifndef PV_SESSION_TRACER_H
@@ -29,6 +29,9 @@ struct pv_tracer_options {
 	double budget;         /* CPUs that probes may take of the target's time */
 	bool arguments;        /* arguments and results of all calls */
 	const char *condition; /* on the function's arguments (session/condition.h); NULL: none */
+	/* const char *: libraries, or patterns of native functions, whose calls are recorded, too
+	 */
+	const struct pv_vec *natives;
 };
 
 /* What the start found. */

@@ -311,15 +311,15 @@ START_TEST(doubts)
 	execution->lost = 1234;
 	trace->strangers = 1;
 	trace->end = PV_TRACE_BUDGET;
-	expect_doubts(
-		trace, 6,
-		(const char *const[]){
-			"It ended early: the probes cost more than the budget",
-			"1,234 events were lost: calls are missing in 1 execution",
-			"1 execution began before all places were probed: calls are missing in it",
-			"1 call had not ended when the record did",
-			"1 end and 1 beginning of calls were not seen, and are guessed",
-			"1 hit of probes in forked children" });
+	expect_doubts(trace, 6,
+		      (const char *const[]){
+			      "It ended early: the probes cost more than the budget",
+			      "1,234 events were lost: calls are missing in 1 execution",
+			      "1 execution began before all places were probed: calls are missing "
+			      "or their ends guessed in it",
+			      "1 call had not ended when the record did",
+			      "1 end and 1 beginning of calls were not seen, and are guessed",
+			      "1 hit of probes in forked children" });
 	pv_trace_destroy(trace);
 }
 END_TEST

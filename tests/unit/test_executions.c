@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "abi/trace.h"
+#include "abi/within.h"
 #include "model/profile.h"
 #include "model/trace.h"
 #include "session/executions.h"
@@ -32,6 +33,15 @@ static struct pv_err *name(void *ctx, uint64_t key, uint64_t address, uint32_t *
 	return NULL;
 }
 
+/* Those of native functions are 100 and up. */
+static struct pv_err *name_native(void *ctx, uint32_t function, uint32_t *loc_ret, bool *wanted_ret)
+{
+	(void)ctx;
+	*loc_ret = 100 + function;
+	*wanted_ret = true;
+	return NULL;
+}
+
 static struct pv_err *begin(void *ctx, const struct pv_event_call *first, uint32_t *thread_ret,
 			    uint32_t *node_ret)
 {
@@ -49,6 +59,7 @@ static void setup_with(uint64_t longer_ns, size_t count)
 		.count = count,
 		.calls_max = 1000,
 		.name = name,
+		.name_native = name_native,
 		.begin = begin,
 	};
 
@@ -388,6 +399,118 @@ START_TEST(stop)
 }
 END_TEST
 
+enum { SP = 0x7000, OVER = PV_CALL_EVENT_NATIVE | PV_CALL_EVENT_END | PV_CALL_EVENT_OVER };
+
+static void take_native(uint64_t sp, uint64_t caller, uint32_t function, uint16_t flags)
+{
+	struct pv_event_call one = event(1, sp, caller, PV_CALL_EVENT_NATIVE | flags);
+
+	one.address = function;
+	must(pv_executions_take(executions, &one));
+}
+
+/* Python calls C, which calls Python, which calls C. */
+START_TEST(natives)
+{
+	begin_root(1);
+	take_native(SP, ROOT, 1, 0);
+	take_native(SP - 0x100, ROOT, 2, 0);
+	/* its caller is the frame, but it is within what that has called */
+	take(1, 0x2001, ROOT, 0);
+	take_native(SP - 0x800, 0x2001, 3, 0);
+	take_native(SP - 0x800, 0, 0, PV_CALL_EVENT_END);
+	take(1, 0x2001, 0, PV_CALL_EVENT_END);
+	take_native(SP - 0x100, 0, 0, PV_CALL_EVENT_END);
+	take_native(SP, 0, 0, PV_CALL_EVENT_END);
+	end_root(1);
+	must(pv_executions_settle(executions, &state));
+	ck_assert_uint_eq(trace->calls.n, 5);
+	check_call(0, 7, PV_CALL_NONE, 0, 10, 100);
+	check_call(1, 101, 0, 0, 20, 90);
+	check_call(2, 102, 1, 0, 30, 80);
+	check_call(3, 1, 2, 0, 40, 70);
+	check_call(4, 103, 3, 0, 50, 60);
+	ck_assert(!execution_at(0)->partial);
+}
+END_TEST
+
+START_TEST(native_that_is_over)
+{
+	begin_root(1);
+	take_native(SP, ROOT, 1, PV_CALL_EVENT_EARLY);
+	take_native(SP - 0x100, ROOT, 2, 0);
+	take_native(SP, 0, 0, OVER);
+	take_native(SP, ROOT, 3, 0);
+	/* a Python call whose end did not come, and the C call in it */
+	take(1, 0x2001, ROOT, 0);
+	take_native(SP - 0x800, 0x2001, 4, 0);
+	take(1, 0x2001, 0, PV_CALL_EVENT_END);
+	take_native(SP, 0, 0, PV_CALL_EVENT_END);
+	/* a return that is none's */
+	take_native(SP, 0, 0, PV_CALL_EVENT_END);
+	end_root(1);
+	must(pv_executions_settle(executions, &state));
+	ck_assert_uint_eq(trace->calls.n, 6);
+	check_call(1, 101, 0, PV_CALL_END_GUESSED, 20, 40);
+	check_call(2, 102, 1, PV_CALL_END_GUESSED, 30, 40);
+	check_call(3, 103, 0, 0, 50, 90);
+	check_call(4, 1, 3, 0, 60, 80);
+	check_call(5, 104, 4, PV_CALL_END_GUESSED, 70, 80);
+	ck_assert(execution_at(0)->partial);
+}
+END_TEST
+
+/* One has jumped to the next: the place that both return to is the end of both. */
+START_TEST(native_jump)
+{
+	begin_root(1);
+	take_native(SP, ROOT, 1, 0);
+	take_native(SP, ROOT, 2, 0);
+	take_native(SP, 0, 0, PV_CALL_EVENT_END);
+	end_root(1);
+	must(pv_executions_settle(executions, &state));
+	check_call(1, 101, 0, 0, 20, 40);
+	check_call(2, 102, 1, 0, 30, 40);
+}
+END_TEST
+
+static void begin_native_root(void)
+{
+	state.runs[1].number = state.runs[1].last = 1;
+	take_native(SP, 0x3001, 0, PV_CALL_EVENT_ROOT);
+}
+
+START_TEST(native_root)
+{
+	begin_native_root();
+	take(1, 0x2001, 0x3001, 0);
+	/* the end of that did not come: the next is beside it */
+	take(1, 0x2002, 0x3001, 0);
+	take(1, 0x2002, 0, PV_CALL_EVENT_END);
+	take_native(SP, 0, 0, PV_CALL_EVENT_END | PV_CALL_EVENT_ROOT);
+	state.runs[1].number = 0;
+	must(pv_executions_settle(executions, &state));
+	ck_assert_uint_eq(trace->calls.n, 3);
+	check_call(0, 7, PV_CALL_NONE, 0, 10, 50);
+	check_call(1, 1, 0, PV_CALL_END_GUESSED, 20, 30);
+	check_call(2, 2, 0, 0, 30, 40);
+}
+END_TEST
+
+/* Its end was not seen: it lasted at least until the last that was. */
+START_TEST(native_root_that_is_over)
+{
+	begin_native_root();
+	take(1, 0x2001, 0x3001, 0);
+	take(1, 0x2001, 0, PV_CALL_EVENT_END);
+	take_native(SP, 0, 0, OVER | PV_CALL_EVENT_ROOT);
+	state.runs[1].number = 0;
+	must(pv_executions_settle(executions, &state));
+	check_call(0, 7, PV_CALL_NONE, PV_CALL_CUT, 10, 30);
+	check_call(1, 1, 0, 0, 20, 30);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("executions");
@@ -410,6 +533,11 @@ int main(void)
 	tcase_add_test(tcase, short_ones);
 	tcase_add_test(tcase, room);
 	tcase_add_test(tcase, stop);
+	tcase_add_test(tcase, natives);
+	tcase_add_test(tcase, native_that_is_over);
+	tcase_add_test(tcase, native_jump);
+	tcase_add_test(tcase, native_root);
+	tcase_add_test(tcase, native_root_that_is_over);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

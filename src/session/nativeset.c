@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Native functions to record.  Input: words, the symbols of a process.  Output: probes.
+ */
+#include "session/nativeset.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/probe.h"
+#include "base/cleanup.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "collect/inside.h"
+#include "collect/probes.h"
+#include "probe/native.h"
+#include "python/path.h"
+#include "session/natives.h"
+#include "session/probed.h"
+#include "session/returns.h"
+#include "snap/image.h"
+#include "snap/objects.h"
+#include "symbol/search.h"
+#include "target/mem.h"
+
+/* Many functions are probed step by step, so that what is too dear shows early. */
+enum { BATCH_FIRST = 16, BATCH_SECOND = 256 };
+
+struct pv_native_set {
+	struct pv_native_set_options options;
+	struct pv_returns *returns;
+	struct pv_vec list;  /* struct pv_native_function, names owned */
+	struct pv_map known; /* of object and vaddr: in the list */
+	size_t n_probed;     /* of the list whose entries were added */
+	size_t n_refused;
+};
+
+bool pv_native_set_matches(const struct pv_vec *patterns, const char *name, const char *file)
+{
+	for (size_t i = 0; patterns && i < patterns->n; i++) {
+		const char *pattern = *(const char **)pv_vec_at(patterns, i);
+
+		if (!fnmatch(pattern, name, 0) || !fnmatch(pattern, file, 0))
+			return true;
+	}
+	return false;
+}
+
+/* Objects are few, and files smaller than 2^40. */
+static uint64_t known_key(const struct pv_native_function *function)
+{
+	return (uint64_t)function->object << 40 | (function->vaddr & ((1ULL << 40) - 1));
+}
+
+static struct pv_err *add(struct pv_native_set *set, const struct pv_native_function *function)
+{
+	struct pv_native_function copy = *function;
+	uint64_t known;
+	struct pv_err *err;
+
+	if (pv_map_get(&set->known, known_key(function), &known))
+		return NULL;
+	if (set->list.n >= PV_NATIVE_SET_MAX)
+		return pv_err_create(PV_ERR_USAGE, "more than %d native functions are too many",
+				     PV_NATIVE_SET_MAX);
+	copy.name = strdup(function->name);
+	err = copy.name ? pv_vec_append(&set->list, &copy, 1, NULL) : &pv_enomem;
+	if (err) {
+		free(copy.name);
+		return err;
+	}
+	return pv_map_set(&set->known, known_key(function), 1);
+}
+
+static bool is_shown(const struct pv_native_set *set, const struct pv_native_function *function)
+{
+	const struct pv_native_set_options *options = &set->options;
+
+	return !pv_native_set_matches(options->skip, function->name, function->library) &&
+	       (!options->only || !options->only->n ||
+		pv_native_set_matches(options->only, function->name, function->library));
+}
+
+/* A word that is a library means all of its functions. */
+static struct pv_err *widen(const struct pv_native_set *set, const char *word, struct pv_str *ret)
+{
+	bool plain = pv_native_form(word) != PV_NATIVE_QUALIFIED || strchr(word, '/');
+	struct pv_err *err = pv_str_appendf(ret, "%s:*", word);
+
+	if (err || (plain && !strchr(word, ':') &&
+		    pv_natives_mapped(set->options.natives, pv_str_text(ret))))
+		return err;
+	pv_str_clear(ret);
+	return pv_str_appendf(ret, "%s", word);
+}
+
+static struct pv_err *add_word(struct pv_native_set *set, const char *word)
+{
+	PV_CLEANUP(pv_native_functions_deinit)
+	struct pv_vec functions = PV_VEC(struct pv_native_function);
+	PV_CLEANUP(pv_str_deinit) struct pv_str wide = { 0 };
+	PV_CLEANUP(pv_str_deinit) struct pv_str hint = { 0 };
+	struct pv_natives *natives = set->options.natives;
+	struct pv_err *err = widen(set, word, &wide);
+
+	if (!err)
+		err = pv_natives_find(natives, pv_str_text(&wide), PV_NATIVE_SET_MAX, &functions);
+	if (!err && !functions.n) {
+		err = pv_natives_hint(natives, word, &hint);
+		if (!err)
+			err = pv_err_create(PV_ERR_USAGE,
+					    "there is no native function or library `%s`%s", word,
+					    pv_str_text(&hint));
+	}
+	for (size_t i = 0; !err && i < functions.n; i++) {
+		const struct pv_native_function *one = pv_vec_at(&functions, i);
+
+		if (is_shown(set, one))
+			err = add(set, one);
+	}
+	return err;
+}
+
+static struct pv_err *add_library(struct pv_native_set *set,
+				  const struct pv_native_function *trigger)
+{
+	PV_CLEANUP(pv_str_deinit) struct pv_str word = { 0 };
+	struct pv_err *err = pv_str_appendf(&word, "%s:*", trigger->library);
+
+	return err ? err : add_word(set, pv_str_text(&word));
+}
+
+static struct pv_err *fill(struct pv_native_set *set)
+{
+	const struct pv_native_set_options *options = &set->options;
+	struct pv_err *err = options->trigger ? add(set, options->trigger) : NULL;
+
+	if (!err && options->trigger && !options->words->n)
+		err = add_library(set, options->trigger);
+	for (size_t i = 0; !err && i < options->words->n; i++)
+		err = add_word(set, *(const char **)pv_vec_at(options->words, i));
+	return err;
+}
+
+struct pv_err *pv_native_set_create(const struct pv_native_set_options *options,
+				    struct pv_native_set **ret)
+{
+	struct pv_native_set *set = calloc(1, sizeof(*set));
+	struct pv_err *err;
+
+	if (!set)
+		return &pv_enomem;
+	set->options = *options;
+	set->list = (struct pv_vec)PV_VEC(struct pv_native_function);
+	err = pv_returns_create(options->natives, &set->returns);
+	if (!err)
+		err = fill(set);
+	if (err) {
+		pv_native_set_destroy(set);
+		return err;
+	}
+	*ret = set;
+	return NULL;
+}
+
+void pv_native_set_destroy(struct pv_native_set *set)
+{
+	if (!set)
+		return;
+	pv_returns_destroy(set->returns);
+	pv_native_functions_deinit(&set->list);
+	pv_map_deinit(&set->known);
+	free(set);
+}
+
+static bool stacks_move(const struct pv_native_set *set)
+{
+	const struct pv_image *image = &set->options.probed->image;
+
+	for (size_t i = 0; i < image->n_mappings; i++) {
+		const struct pv_object *object =
+			pv_objects_get(set->options.probed->objects, image->mappings[i].object);
+
+		if (object && pv_image_is_greenlet(object->path))
+			return true;
+	}
+	return false;
+}
+
+struct pv_err *pv_native_set_path(const struct pv_native_set *set, bool python,
+				  struct pv_native_path *ret)
+{
+	const struct pv_probed *probed = set->options.probed;
+	int64_t offsets[PV_NATIVE_PATH_MAX] = { 0 };
+
+	*ret = (struct pv_native_path){ 0 };
+	if (probed->image.python.found)
+		ret->n = pv_python_frame_path(probed->mem, &probed->image.python.proc, offsets);
+	memcpy(ret->offsets, offsets, sizeof(offsets));
+	if (!ret->n && python)
+		return pv_err_create(PV_ERR_FAILED,
+				     "cannot tell which Python function calls a native one: the "
+				     "way from a thread to its Python frame is not known here");
+	if (!ret->n && stacks_move(set))
+		return pv_err_create(
+			PV_ERR_FAILED,
+			"cannot tell the native calls of greenlets apart: the way from "
+			"a thread to its Python frame is not known here");
+	return NULL;
+}
+
+/* ---- entries */
+
+static struct pv_err *entry_of(struct pv_native_set *set, size_t index, bool *ok_ret,
+			       uint64_t *offset_ret, uint64_t *cookie_ret)
+{
+	const struct pv_native_function *one = pv_native_set_function(set, index);
+	struct pv_native_module *module = pv_natives_module(set->options.natives, one->object);
+	const char *why = "it is not mapped any more";
+	const struct pv_native_code *code;
+	struct pv_native_site site;
+	struct pv_err *err = module ? pv_natives_code(module, &code) : NULL;
+
+	if (err)
+		return err;
+	*ok_ret = module &&
+		  pv_native_entry(code, one->vaddr, one->size, PV_NATIVE_SAVED, &site, &why);
+	if (!*ok_ret) {
+		set->n_refused++;
+		if (index || !set->options.trigger)
+			return NULL;
+		return pv_err_create(PV_ERR_FAILED, "cannot probe `%s` of %s: %s", one->name,
+				     one->library, why);
+	}
+	*offset_ret = site.offset;
+	*cookie_ret =
+		PV_PROBE_NATIVE_ENTER | (site.emulated ? 0 : PV_PROBE_STEPPED) |
+		(uint64_t)(site.pushed / 8) << PV_NATIVE_PUSHED_SHIFT |
+		(uint64_t)index << PV_NATIVE_FUNCTION_SHIFT |
+		(uint64_t)((site.tails ? PV_NATIVE_TAILS : 0) | (site.loops ? PV_NATIVE_LOOPS : 0))
+			<< PV_NATIVE_FLAGS_SHIFT;
+	return NULL;
+}
+
+/* Entries of one object, from the first on up to end; where the next one's begin is *at. */
+static struct pv_err *add_object(struct pv_native_set *set, struct pv_probes *probes, size_t *at,
+				 size_t end)
+{
+	uint32_t object = pv_native_set_function(set, *at)->object;
+	_pv_free_ uint64_t *offsets = malloc(8 * (end - *at)), *cookies = malloc(8 * (end - *at));
+	struct pv_err *err = offsets && cookies ? NULL : &pv_enomem;
+	size_t n = 0;
+	int fd;
+
+	for (; !err && *at < end && pv_native_set_function(set, *at)->object == object; ++*at) {
+		bool ok = false;
+
+		err = entry_of(set, *at, &ok, &offsets[n], &cookies[n]);
+		n += !err && ok;
+	}
+	if (err || !n)
+		return err;
+	err = pv_natives_open(set->options.natives, pv_natives_module(set->options.natives, object),
+			      &fd);
+	return err ? err : pv_probes_add(probes, fd, offsets, cookies, n);
+}
+
+struct pv_err *pv_native_set_add(struct pv_native_set *set, struct pv_probes *probes)
+{
+	size_t n = set->list.n, end = n, at = set->n_probed;
+	struct pv_err *err = NULL;
+
+	if (at < BATCH_FIRST && n > BATCH_FIRST)
+		end = BATCH_FIRST;
+	else if (at < BATCH_SECOND && n > BATCH_SECOND)
+		end = BATCH_SECOND;
+	while (!err && at < end)
+		err = add_object(set, probes, &at, end);
+	set->n_probed = at;
+	return err;
+}
+
+bool pv_native_set_grows(const struct pv_native_set *set)
+{
+	return set->n_probed < set->list.n;
+}
+
+/* ---- returns */
+
+/* The image as it is now; what is known of places that have gone is forgotten. */
+static struct pv_err *refresh(struct pv_native_set *set, struct pv_inside *inside)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec gone = PV_VEC(uint64_t);
+	struct pv_err *err = pv_probed_refresh(set->options.probed);
+
+	if (!err)
+		err = pv_natives_update(set->options.natives, &set->options.probed->image);
+	if (!err)
+		err = pv_returns_gone(set->returns, &gone);
+	for (size_t i = 0; !err && i < gone.n; i++)
+		pv_inside_forget_return(inside, *(uint64_t *)pv_vec_at(&gone, i));
+	return err;
+}
+
+struct pv_err *pv_native_set_returns(struct pv_native_set *set, struct pv_probes *probes,
+				     struct pv_inside *inside)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec addresses = PV_VEC(uint64_t);
+	struct pv_err *err = pv_probes_returns(probes, &addresses);
+	_pv_free_ bool *probed = calloc(addresses.n + 1, sizeof(*probed));
+
+	if (err || !addresses.n)
+		return err;
+	if (!probed)
+		return &pv_enomem;
+	if (!pv_returns_mapped(set->returns, &addresses))
+		err = refresh(set, inside);
+	if (!err)
+		err = pv_returns_add(set->returns, &addresses, probes, probed);
+	if (!err)
+		err = pv_probes_attach_more(probes);
+	for (size_t i = 0; !err && i < addresses.n; i++)
+		err = pv_inside_returns(inside, *(uint64_t *)pv_vec_at(&addresses, i),
+					probed[i] ? PV_NATIVE_RETURN_PROBED
+						  : PV_NATIVE_RETURN_NEVER);
+	return err;
+}
+
+size_t pv_native_set_count(const struct pv_native_set *set)
+{
+	return set->list.n;
+}
+
+const struct pv_native_function *pv_native_set_function(const struct pv_native_set *set,
+							size_t index)
+{
+	return pv_vec_at(&set->list, index);
+}
+
+size_t pv_native_set_refused(const struct pv_native_set *set)
+{
+	return set->n_refused;
+}
