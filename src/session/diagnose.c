@@ -307,8 +307,8 @@ static double percent(const struct pv_unwind_coverage *coverage)
 }
 
 /*
- * perf's jitdump, jit-PID.dump: a runtime maps its beginning executable for perf to hear of the file
- * (Linux tools/perf/Documentation/jitdump-specification.txt), and runs no code there.
+ * perf's jitdump, jit-PID.dump: a runtime maps its beginning executable for perf to hear of the
+ * file (Linux tools/perf/Documentation/jitdump-specification.txt), and runs no code there.
  */
 static bool is_jitdump(const struct pv_object *object)
 {
