@@ -7,6 +7,7 @@
 #define PV_BPF_HERE_BPF_H
 
 #include "bpf/home.bpf.h"
+#include "bpf/own.bpf.h"
 #include "bpf/probe.bpf.h"
 #include "walk/native.h"
 #include "walk/python.h"
