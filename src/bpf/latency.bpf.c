@@ -368,13 +368,12 @@ static inline void leave_failed(struct pt_regs *ctx, __u32 tid, struct native_en
 		leave(*callee, tid, ends);
 }
 
-SEC("kprobe")
-int on_site(struct pt_regs *ctx)
+static __always_inline void take_hit(struct pt_regs *ctx, struct native_ends *ends)
 {
 	__u64 pid_tid = pv_current_ids(), frame;
 	__u32 tid = pid_tid;
-	struct native_ends ends = { .tid = tid };
 
+	ends->tid = tid;
 	switch (pv_probe_hit(ctx, pid_tid)) {
 	case PV_PROBE_ENTER:
 		frame = get_register(ctx, probe.python.frame_register);
@@ -390,29 +389,47 @@ int on_site(struct pt_regs *ctx)
 		break;
 	case PV_PROBE_LEAVE:
 	case PV_PROBE_YIELD:
-		leave(get_register(ctx, probe.python.frame_register), tid, &ends);
+		leave(get_register(ctx, probe.python.frame_register), tid, ends);
 		break;
 	case PV_PROBE_CLEAR:
-		clear(get_register(ctx, probe.python.clear_register), tid, &ends);
+		clear(get_register(ctx, probe.python.clear_register), tid, ends);
 		break;
 	case PV_PROBE_RESULT:
 		/* with a callable it is of a function in C */
 		if (!get_register(ctx, probe.python.result_register))
-			leave_by_caller(tid, &ends);
+			leave_by_caller(tid, ends);
 		break;
 	case PV_PROBE_RETURNED:
-		leave_by_caller(tid, &ends);
+		leave_by_caller(tid, ends);
 		break;
 	case PV_PROBE_FAILED:
-		leave_failed(ctx, tid, &ends);
+		leave_failed(ctx, tid, ends);
 		break;
 	case PV_PROBE_NATIVE_ENTER:
 		native_enter(ctx, tid);
 		break;
 	case PV_PROBE_NATIVE_LEAVE:
-		native_leave(ctx, tid, &ends);
+		native_leave(ctx, tid, ends);
 		break;
 	}
+}
+
+SEC("kprobe")
+int on_site(struct pt_regs *ctx)
+{
+	struct native_ends ends = {};
+
+	take_hit(ctx, &ends);
+	return 0;
+}
+
+/* In its place with stacks: before Linux 6.13 all that a program may call must fit one stack. */
+SEC("kprobe")
+int on_site_stacks(struct pt_regs *ctx)
+{
+	struct native_ends ends = {};
+
+	take_hit(ctx, &ends);
 	send_ends(&ends);
 	return 0;
 }

@@ -112,13 +112,23 @@ struct pv_probe_constants pv_probes_constants(const struct pv_probes_options *op
 	return constants;
 }
 
+/* The program of hits: of two the one that is loaded. */
+static struct bpf_program *site_program(struct bpf_object *object)
+{
+	struct bpf_program *other = bpf_object__find_program_by_name(object, "on_site_stacks");
+
+	return other && bpf_program__autoload(other)
+		       ? other
+		       : bpf_object__find_program_by_name(object, "on_site");
+}
+
 void pv_probes_prepare(struct bpf_object *object, const struct pv_prices *prices,
 		       bool *in_namespace)
 {
 	*in_namespace = pv_place_own_pids();
 	bpf_program__set_autoload(bpf_object__find_program_by_name(object, "find_namespace"),
 				  *in_namespace);
-	pv_link_prepare(prices->way, bpf_object__find_program_by_name(object, "on_site"));
+	pv_link_prepare(prices->way, site_program(object));
 }
 
 static int on_event(void *ctx, void *data, size_t size)
@@ -163,7 +173,7 @@ struct pv_err *pv_probes_create(struct bpf_object *object, struct pv_probe_state
 	state->cost_ns[1] = prices->ns[1];
 	probes->places = (struct pv_vec)PV_VEC(struct places);
 	probes->returns = (struct pv_vec)PV_VEC(uint64_t);
-	probes->program_fd = program_fd(probes, "on_site");
+	probes->program_fd = bpf_program__fd(site_program(probes->object));
 	probes->events = ring_buffer__new(bpf_object__find_map_fd_by_name(object, "events"),
 					  on_event, probes, NULL);
 	if (!probes->events)
