@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "model/profile.h"
 
 struct pv_err *pv_trace_create(struct pv_trace **ret)
@@ -65,6 +66,50 @@ struct pv_err *pv_trace_add(struct pv_trace *trace, const struct pv_call *call, 
 	if (!err)
 		execution->n++;
 	return err;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	const struct pv_execution *x = a, *y = b;
+
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+struct pv_err *pv_trace_sort(struct pv_trace *trace)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec calls = PV_VEC(struct pv_call);
+	struct pv_vec old;
+	struct pv_err *err = NULL;
+
+	if (trace->executions.n)
+		qsort(trace->executions.data, trace->executions.n, sizeof(struct pv_execution),
+		      compare_numbers);
+	for (size_t i = 0; i < trace->executions.n && !err; i++) {
+		const struct pv_execution *one = pv_vec_at(&trace->executions, i);
+
+		if (one->n)
+			err = pv_vec_append(&calls, pv_vec_at(&trace->calls, one->first), one->n,
+					    NULL);
+	}
+	if (err)
+		return err;
+	old = trace->calls;
+	trace->calls = calls;
+	calls = old;
+	for (size_t i = 0, first = 0; i < trace->executions.n; i++) {
+		struct pv_execution *one = pv_vec_at(&trace->executions, i);
+
+		for (size_t k = 0; k < one->n; k++) {
+			struct pv_call *call = pv_vec_at(&trace->calls, first + k);
+
+			call->execution = (uint32_t)i;
+			if (call->parent != PV_CALL_NONE)
+				call->parent = (uint32_t)(call->parent - one->first + first);
+		}
+		one->first = first;
+		first += one->n;
+	}
+	return NULL;
 }
 
 void pv_trace_drop(struct pv_trace *trace)

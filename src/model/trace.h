@@ -99,6 +99,9 @@ struct pv_err *pv_trace_begin(struct pv_trace *trace, const struct pv_execution 
 struct pv_err *pv_trace_add(struct pv_trace *trace, const struct pv_call *call, uint32_t parent,
 			    uint32_t *ret);
 
+/* Once, when all are there: executions in the order of their beginnings, their calls likewise. */
+struct pv_err *pv_trace_sort(struct pv_trace *trace);
+
 /* Takes the last execution back, with its calls. */
 void pv_trace_drop(struct pv_trace *trace);
 

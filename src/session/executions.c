@@ -445,13 +445,6 @@ struct pv_err *pv_executions_settle(struct pv_executions *executions,
 	return settle_ended(executions);
 }
 
-static int compare_starts(const void *a, const void *b)
-{
-	const struct pv_execution *x = a, *y = b;
-
-	return x->number < y->number ? -1 : x->number > y->number;
-}
-
 struct pv_err *pv_executions_finish(struct pv_executions *executions, uint64_t now_ns)
 {
 	struct pv_trace *trace = executions->options.trace;
@@ -463,18 +456,7 @@ struct pv_err *pv_executions_finish(struct pv_executions *executions, uint64_t n
 		cut(one, now_ns, one->last_off_ns);
 	}
 	err = settle_ended(executions);
-	if (err || !trace->executions.n)
-		return err;
-	qsort(trace->executions.data, trace->executions.n, sizeof(struct pv_execution),
-	      compare_starts);
-	for (size_t i = 0; i < trace->executions.n; i++) {
-		const struct pv_execution *one = pv_vec_at(&trace->executions, i);
-
-		for (size_t k = 0; k < one->n; k++)
-			((struct pv_call *)pv_vec_at(&trace->calls, one->first + k))->execution =
-				(uint32_t)i;
-	}
-	return NULL;
+	return err ? err : pv_trace_sort(trace);
 }
 
 bool pv_executions_enough(const struct pv_executions *executions)

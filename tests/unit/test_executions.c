@@ -188,10 +188,11 @@ START_TEST(several)
 	end_root(1);
 	must(pv_executions_settle(executions, &state));
 	must(pv_executions_finish(executions, now_ns));
-	/* in the order of their beginnings */
+	/* in the order of their beginnings, the calls, too: the page knows no other */
 	for (size_t i = 0; i < 2; i++) {
 		const struct pv_execution *one = execution_at(i);
 
+		ck_assert_uint_eq(one->first, 2 * i);
 		ck_assert_uint_eq(one->number, i + 1);
 		ck_assert_uint_eq(one->n, 2);
 		for (size_t k = one->first; k < one->first + one->n; k++)

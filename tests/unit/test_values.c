@@ -215,8 +215,8 @@ START_TEST(test_texts)
 	enum { COMPACT = 8, ASCII = 16 };
 	struct made *made = make();
 
-	memcpy(made->bytes + OBJECT - BASE + ASCII_DATA, "plain \xe2\x80\xae", 9);
-	memcpy(made->bytes + OBJECT - BASE + COMPACT_DATA, "\xe9\x16\x04\x41\x00", 6);
+	memcpy(&made->bytes[OBJECT - BASE + ASCII_DATA], "plain \xe2\x80\xae", 9);
+	memcpy(&made->bytes[OBJECT - BASE + COMPACT_DATA], "\xe9\x16\x04\x41\x00", 6);
 	put_str(made, 5, 1, COMPACT | ASCII);
 	check_text(made, "'plain'");
 	put_str(made, 1, 1, COMPACT);
@@ -253,7 +253,7 @@ START_TEST(test_types)
 
 	put(made, OBJECT + TYPE, type, 8);
 	put(made, type + NAME, type + 64, 8);
-	memcpy(made->bytes + type + 64 - BASE, "a.B\x1b", 5);
+	memcpy(&made->bytes[type + 64 - BASE], "a.B\x1b", 5);
 	check_text(made, "<a.B\\x1b>");
 	put(made, type + NAME, BASE + ROOM - 2, 8);
 	put(made, BASE + ROOM - 2, 'C', 2);
@@ -381,7 +381,7 @@ START_TEST(test_registers)
 	struct pv_values values;
 	struct pv_str text = {};
 
-	memcpy(made->bytes + OBJECT - BASE, "say \"no\"\xff", 10);
+	memcpy(&made->bytes[OBJECT - BASE], "say \"no\"\xff", 10);
 	pv_snap_registers(&made->mem, &signature, registers, &values);
 	ck_assert_ptr_null(pv_registers_append(&text, &values, &signature));
 	ck_assert_str_eq(pv_str_text(&text), "arg1=-2, arg3=0xbeef, arg4=\"say \\\"no\\\"\\xff\", "
@@ -405,7 +405,7 @@ START_TEST(test_registers)
 	ck_assert_str_eq(pv_str_text(&text), "<unread>");
 	pv_str_clear(&text);
 	registers[3] = OBJECT;
-	memset(made->bytes + OBJECT - BASE, 'l', 65);
+	memset(&made->bytes[OBJECT - BASE], 'l', 65);
 	pv_snap_registers(&made->mem, &signature, registers, &values);
 	ck_assert_ptr_null(pv_value_append(&text, &values.list[3], PV_REGISTER_STRING));
 	ck_assert_uint_eq(text.n, 2 + 64 + 3);
