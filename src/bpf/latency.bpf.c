@@ -349,9 +349,17 @@ static inline void leave_by_caller(__u32 tid, struct native_ends *ends)
 		leave(pv_open_key(0, read_u64(tstate + probe.layout.ts_frame), tid), tid, ends);
 }
 
+/* An open call of a frame that no frame has called. */
+static inline bool is_open_root(__u64 frame)
+{
+	struct pv_latency_open *call = bpf_map_lookup_elem(&open, &frame);
+
+	return call && !call->previous;
+}
+
 /*
  * 3.11: eval has failed, and whoever called it takes the frame down.  Frames that end
- * otherwise are no longer open.
+ * otherwise are no longer open.  All threads and greenlets begin with frames that none called.
  */
 static inline void leave_failed(struct pt_regs *ctx, __u32 tid, struct native_ends *ends)
 {
@@ -363,6 +371,10 @@ static inline void leave_failed(struct pt_regs *ctx, __u32 tid, struct native_en
 	if (!tstate)
 		return;
 	caller = read_u64(read_u64(tstate + probe.layout.ts_frame) + probe.layout.cf_current_frame);
+	if (!caller) {
+		leave(PRESERVED_FRAME(ctx, is_open_root), tid, ends);
+		return;
+	}
 	callee = bpf_map_lookup_elem(&callees, &caller);
 	if (callee)
 		leave(*callee, tid, ends);

@@ -101,6 +101,19 @@ static inline __u64 get_register(struct pt_regs *ctx, __u32 number)
 	return value;
 }
 
+/*
+ * Does test() know a frame that a register holds which calls preserve?  Whoever called eval
+ * still has use for the frame when it returns.  0: none.
+ */
+#define PRESERVED_FRAME(ctx, test)                                                                 \
+	((test)(get_register(ctx, 3))    ? get_register(ctx, 3)                                    \
+	 : (test)(get_register(ctx, 5))  ? get_register(ctx, 5)                                    \
+	 : (test)(get_register(ctx, 12)) ? get_register(ctx, 12)                                   \
+	 : (test)(get_register(ctx, 13)) ? get_register(ctx, 13)                                   \
+	 : (test)(get_register(ctx, 14)) ? get_register(ctx, 14)                                   \
+	 : (test)(get_register(ctx, 15)) ? get_register(ctx, 15)                                   \
+					 : 0)
+
 static inline __u64 read_u64(__u64 addr)
 {
 	__u64 value = 0;

@@ -322,6 +322,26 @@ static inline void leave_current(__u64 value, __u32 tid)
 		leave_by_caller(current_frame(tstate), value, tid);
 }
 
+static inline bool is_inside_root(__u64 frame)
+{
+	struct pv_trace_inside *call = bpf_map_lookup_elem(&inside, &frame);
+
+	return call && !call->previous;
+}
+
+/* 3.11: all greenlets of a thread begin with frames that none called. */
+static inline void leave_failed(struct pt_regs *ctx, __u32 tid)
+{
+	__u64 tstate = read_u64(probe.layout.tstate_current);
+
+	if (!tstate)
+		return;
+	if (current_frame(tstate))
+		leave_by_caller(current_frame(tstate), 0, tid);
+	else
+		leave(PRESERVED_FRAME(ctx, is_inside_root), tid, PV_CALL_EVENT_RAISED, 0, 0);
+}
+
 static inline void begin_call(struct pt_regs *ctx, __u64 frame, __u64 previous, __u32 tid)
 {
 	struct call call = {
@@ -387,7 +407,7 @@ int on_site(struct pt_regs *ctx)
 		break;
 	case PV_PROBE_FAILED:
 		if (!get_register(ctx, 0))
-			leave_current(0, tid);
+			leave_failed(ctx, tid);
 		break;
 	}
 	return 0;

@@ -122,7 +122,7 @@ static void say_end(const struct run *run, const struct pv_trace *trace)
 		fprintf(stderr, "pitviper: stopped early: the process executes another program\n");
 	else if (trace->end == PV_TRACE_ROOM)
 		fprintf(stderr, "pitviper: stopped early: there are as many calls as are kept\n");
-	if (!trace->executions.n && !run->options.quiet)
+	if (!trace->n_seen && !run->options.quiet)
 		fprintf(stderr, "pitviper: %s was not called in %.1f s\n",
 			pv_tracer_facts(run->tracer).function,
 			(double)trace->profile->duration_ns / 1e9);

@@ -6,6 +6,7 @@
  */
 #include "insn/site.h"
 
+#include <string.h>
 #include <Zydis/Zydis.h>
 
 enum {
@@ -54,6 +55,30 @@ bool pv_insn_emulated(const uint8_t *code, size_t n)
 	if (n >= 5 && (code[0] == 0xe9 || code[0] == 0xe8))
 		return true;                                          /* jmp, call rel32 */
 	return n >= 6 && code[0] == 0x0f && (code[1] & 0xf0) == 0x80; /* jcc rel32 */
+}
+
+/* arch/x86/kernel/uprobes.c, is_prefix_bad() and good_insns_64 with good_2byte_insns */
+bool pv_insn_refused(const uint8_t *code, size_t n)
+{
+	static const uint8_t bad_prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0xf0 };
+	static const uint8_t prefixes[] = { 0x64, 0x65, 0x66, 0x67, 0xf2, 0xf3 };
+	static const uint8_t bad[] = { 0x6c, 0x6d, 0x6e, 0x6f, 0xcc, 0xcd, 0xce, 0xcf, 0xe4, 0xe5,
+				       0xe6, 0xe7, 0xec, 0xed, 0xee, 0xef, 0xf4, 0xfa, 0xfb };
+	size_t i = 0;
+
+	for (; i < n; i++) {
+		if (memchr(bad_prefixes, code[i], sizeof(bad_prefixes)))
+			return true;
+		if (!memchr(prefixes, code[i], sizeof(prefixes)))
+			break;
+	}
+	if (i < n && (code[i] & 0xf0) == 0x40)
+		i++; /* REX */
+	if (i >= n)
+		return true;
+	if (code[i] == 0x0f)
+		return i + 1 < n && (code[i + 1] == 0x05 || code[i + 1] == 0x34);
+	return memchr(bad, code[i], sizeof(bad));
 }
 
 /* Where code goes on elsewhere, always or maybe, or traps. */

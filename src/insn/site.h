@@ -31,6 +31,9 @@ struct pv_insn_site {
 /* Is the first instruction of code one that the kernel emulates? */
 bool pv_insn_emulated(const uint8_t *code, size_t n);
 
+/* Is it one that the kernel puts no uprobe on: with a lock or a segment prefix, privileged? */
+bool pv_insn_refused(const uint8_t *code, size_t n);
+
 /*
  * The cheapest place that is reached whenever the start of code is: the first
  * emulated instruction with only straight-line code before it that writes none of

@@ -94,8 +94,9 @@ static struct pv_insn_site cheapest(const struct body *body, uint64_t skip, unsi
 	};
 }
 
-static bool finish(const struct pv_elf *elf, uint64_t vaddr, struct pv_insn_site site,
-		   struct pv_native_site *ret, const char **why_ret)
+/* skip: where vaddr is in the body. */
+static bool finish(const struct pv_elf *elf, uint64_t vaddr, const struct body *body, uint64_t skip,
+		   struct pv_insn_site site, struct pv_native_site *ret, const char **why_ret)
 {
 	struct pv_native_site found = {
 		.vaddr = vaddr + site.offset,
@@ -105,6 +106,11 @@ static bool finish(const struct pv_elf *elf, uint64_t vaddr, struct pv_insn_site
 
 	if (!pv_elf_offset(elf, found.vaddr, &found.offset)) {
 		*why_ret = "it lies outside its file";
+		return false;
+	}
+	skip += site.offset;
+	if (pv_insn_refused(body->code + skip, body->n - skip)) {
+		*why_ret = "the kernel probes no such instruction";
 		return false;
 	}
 	*ret = found;
@@ -156,7 +162,7 @@ bool pv_native_entry(const struct pv_native_code *code, uint64_t vaddr, uint64_t
 		site = (struct pv_insn_site){
 			.emulated = pv_insn_emulated(body.code + skip, body.n - skip),
 		};
-	if (!finish(code->elf, vaddr, site, ret, why_ret))
+	if (!finish(code->elf, vaddr, &body, skip, site, ret, why_ret))
 		return false;
 	jumps = pv_insn_jumps(body.code + skip, body.n - skip, vaddr);
 	ret->tails = jumps.out;
@@ -181,5 +187,5 @@ bool pv_native_return(const struct pv_native_code *code, uint64_t vaddr, unsigne
 		*why_ret = "no call stands before it";
 		return false;
 	}
-	return finish(code->elf, vaddr, cheapest(&body, skip, keep), ret, why_ret);
+	return finish(code->elf, vaddr, &body, skip, cheapest(&body, skip, keep), ret, why_ret);
 }

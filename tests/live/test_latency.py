@@ -497,6 +497,20 @@ def test_greenlets(target):
 	assert outer["off_cpu_ns"] <= outer["sum_ns"]
 
 
+@pytest.mark.skipif(not GREENLETS, reason="no Python of the system's, which has gevent")
+def test_greenlets_that_fail(target):
+	victim = target(GREENLETS[0], "gevent_calls.py")
+	proc = start("-p", victim.pid, "fails", "inner")
+	victim.say("fails 60 30")
+	victim.wait_line(b"DONE")
+	(report,), _ = finish(proc)
+	assert victim.alive()
+	outer, inner = report["functions"]
+	assert outer["calls"] == inner["calls"] == 60
+	assert report["losses"]["unended"] == report["losses"]["open"] == 0
+	assert sum(n for low, n in outer["buckets"] if low >= 112e6) == 40, outer
+
+
 # ---- names and refusals
 
 def refused(*args, status=2, **kw):

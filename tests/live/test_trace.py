@@ -437,6 +437,20 @@ def test_greenlets(target):
 		assert not any(call.marks & GUESSED for call in execution.calls)
 
 
+@pytest.mark.skipif(not GREENLETS, reason="no Python of the system's, which has gevent")
+def test_greenlets_that_fail(target):
+	"""No frame called them: on 3.11 all of a thread have the same caller, none."""
+	victim = target(GREENLETS[0], "gevent_calls.py")
+	proc = start("-p", victim.pid, "-n", 30, "--budget", 100, "fails")
+	victim.say("fails 30 30")
+	victim.wait_line(b"DONE")
+	executions, summary, _ = finish(proc, stop=False)
+	assert victim.alive()
+	assert [RAISED in execution.calls[0].marks for execution in executions] == [k % 3 == 0 for k in range(30)], summary
+	for execution in executions:
+		assert execution.names().count("inner") == 1 and not any(call.marks & GUESSED for call in execution.calls)
+
+
 @pytest.mark.gil
 @pytest.mark.minor((3, 14), (3, 15))
 def test_jit(interp, target):

@@ -50,10 +50,15 @@ static const char source[] =
 	"within: call plain\n"
 	"no_call:	nop\n	nop\n	nop\n	nop\n	ret\n"
 	"	.cfi_endproc\n	.size caller, .-caller\n"
+	/* the kernel puts no probe on a locked instruction, as glibc and OpenSSL begin some
+	   functions */
+	"locked: .type locked,@function\n"
+	"	.cfi_startproc\n	lock addl $1, 32(%rdi)\n	ret\n	.cfi_endproc\n	"
+	".size locked, .-locked\n"
 	/* no unwind information: a symbol must do */
 	"bare: .type bare,@function\n	endbr64\n"
 	"want_bare: push %rbp\n	call plain\n"
-	"after_bare: pop %rbp\n	ret\n	.size bare, .-bare\n";
+	"after_bare: pop %rbp\n	ret\n	.size bare, .-bare\n	.skip 16, 0x90\n";
 
 static char dir[64];
 static struct pv_elf *elf;
@@ -148,6 +153,8 @@ START_TEST(no_entry)
 	ck_assert_str_eq(why, "no instruction begins there");
 	ck_assert(!pv_native_entry(&code, 0x10, 0, 0, &site, &why));
 	ck_assert_str_eq(why, "it is not in code");
+	ck_assert(!pv_native_entry(&code, address("locked"), 0, 0, &site, &why));
+	ck_assert_str_eq(why, "the kernel probes no such instruction");
 }
 END_TEST
 

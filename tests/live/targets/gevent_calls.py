@@ -14,10 +14,23 @@ def inner():
     gevent.sleep(0.002)
 
 
+def fails(k, ms):
+    """As sleeps(), but every third ends by an exception; the others last four times as long."""
+    gevent.sleep((ms if k % 3 == 0 else 4 * ms) / 1000.0)
+    inner()
+    if k % 3 == 0:
+        raise ValueError(k)
+
+
+gevent.get_hub().NOT_ERROR += (ValueError,)
 print("READY")
 sys.stdout.flush()
 for line in sys.stdin:
-    n, ms = [int(word) for word in line.split()]
-    gevent.joinall([gevent.spawn(sleeps, ms) for _ in range(n)])
+    words = line.split()
+    n, ms = [int(word) for word in words[-2:]]
+    if words[0] == "fails":
+        gevent.joinall([gevent.spawn(fails, k, ms) for k in range(n)])
+    else:
+        gevent.joinall([gevent.spawn(sleeps, ms) for _ in range(n)])
     print("DONE")
     sys.stdout.flush()
