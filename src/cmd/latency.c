@@ -68,8 +68,8 @@ static const struct pv_usage latency_usage = {
 		"Python\n"
 		"function is watched, else only the functions themselves; see --budget.",
 	.example = "  sudo pitviper latency -p 4127 -d 10 app.handle\n"
-		   "  sudo pitviper latency -p gunicorn -i 5 --by caller Cursor.execute\n"
-		   "  sudo pitviper latency -p gunicorn --over 50ms --stack Cursor.execute\n"
+		   "  sudo pitviper latency -p 4127 -i 5 --by caller Cursor.execute\n"
+		   "  sudo pitviper latency -p 4127 --over 50ms --stack Cursor.execute\n"
 		   "  sudo pitviper latency -p 4127 libssl:SSL_read libmariadb:mysql_real_query\n",
 	.options = latency_option_table,
 };

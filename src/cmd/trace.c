@@ -100,7 +100,7 @@ static const struct pv_usage trace_usage = {
 		"by\n"
 		"some three; see --budget.",
 	.example = "  sudo pitviper trace -p 4127 app.handle\n"
-		   "  sudo pitviper trace -p gunicorn -n 5 --duration-over 100ms Cursor.execute\n"
+		   "  sudo pitviper trace -p 4127 -n 5 --duration-over 100ms Cursor.execute\n"
 		   "  sudo pitviper trace -p 4127 --native _mysql Cursor.execute\n",
 	.options = trace_option_table,
 };
@@ -167,7 +167,14 @@ static void say_start(const struct run *run)
 {
 	struct pv_tracer_facts facts = pv_tracer_facts(run->tracer);
 
-	if (run->options.quiet || !isatty(STDERR_FILENO))
+	if (run->options.quiet)
+		return;
+	if (facts.suspends)
+		fprintf(stderr,
+			"pitviper: %s is a generator or coroutine: each stay in it, up to a yield "
+			"or an await that waits, is an execution of its own\n",
+			facts.function);
+	if (!isatty(STDERR_FILENO))
 		return;
 	fprintf(stderr, "pitviper: waiting for %s in %s (%d), %s; Ctrl-C ends it\n", facts.function,
 		facts.name, (int)run->pid, facts.interpreter);

@@ -484,6 +484,7 @@ struct pv_tracer_facts pv_tracer_facts(const struct pv_tracer *tracer)
 		.interpreter = tracer->probed.interpreter,
 		.name = tracer->probed.process.name,
 		.function = pv_str_text(&tracer->name),
+		.suspends = tracer->function && tracer->function->generator,
 		.n_sites = tracer->trace->n_sites,
 		.n_stepped = tracer->trace->n_stepped,
 		.attach_ms = tracer->trace->attach_ms,

@@ -39,6 +39,7 @@ struct pv_tracer_facts {
 	const char *interpreter; /* "CPython 3.11.2" */
 	const char *name;        /* of the process */
 	const char *function;    /* "handle (app.py:41)", escaped */
+	bool suspends;           /* a generator or coroutine, which can be left and entered again */
 	size_t n_sites, n_stepped;
 	double attach_ms;
 };

@@ -464,6 +464,15 @@ def test_jit(interp, target):
 	assert any(BEGIN_GUESSED in call.marks for call in execution.calls)
 
 
+def test_generator(victim):
+	"""Each stay in it is an execution, and that is said."""
+	proc = start("-p", victim.pid, "-n", 3, "steps")
+	say(victim, "steps")
+	executions, _, err = finish(proc, stop=False)
+	assert [e.names() for e in executions] == [["steps"], ["steps", "quick"], ["steps"]]
+	assert b"steps (inside.py:91) is a generator or coroutine: each stay" in err, err
+
+
 # ---- outputs
 
 def test_outputs(victim, tmp_path):

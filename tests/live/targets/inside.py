@@ -88,6 +88,12 @@ def levels():
     passes(1)
 
 
+def steps():
+    yield 1
+    quick(1)
+    yield 2
+
+
 def passes(x):
     return outer(x)
 
@@ -171,6 +177,8 @@ def main():
             die(int(args[0]))
         elif word == "levels":
             levels()
+        elif word == "steps":
+            list(steps())
         elif word == "threads":
             in_threads(int(args[0]), int(args[1]))
         elif word == "crowd":
