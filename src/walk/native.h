@@ -472,7 +472,7 @@ static long pv_nat_step(__u32 index, void *arg)
 	else
 		cfa = pv_nat_cfa(c, &place->row, pc, &loss);
 	if (!cfa || cfa <= w->sp)
-		return pv_nat_break(c, cfa ? PV_LOSS_NAT_BADCFA : loss, pc);
+		return pv_nat_break(c, loss ? loss : PV_LOSS_NAT_BADCFA, pc);
 	if (!pv_nat_match_anchor(c, cfa, pc, place) && place->word & PV_NAT_EVAL &&
 	    pv_nat_hides_python(c, lookup, cfa, place))
 		pv_nat_flag_last(w, PV_NAT_EVAL);
