@@ -7,52 +7,38 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "abi/latency.h"
 #include "abi/native.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/map.h"
 #include "base/str.h"
 #include "collect/calls.h"
 #include "collect/probes.h"
-#include "probe/native.h"
 #include "python/functions.h"
 #include "python/path.h"
+#include "session/entries.h"
 #include "session/inlined.h"
 #include "session/natives.h"
 #include "session/probed.h"
 #include "session/returns.h"
 #include "session/slow.h"
+#include "session/sweep.h"
 #include "session/wanted.h"
-#include "snap/image.h"
 #include "snap/objects.h"
-#include "target/mem.h"
 
 _Static_assert((int)PV_LATENCY_BUCKETS_N == (int)PV_LATENCY_BUCKETS, "the kernel's buckets");
 _Static_assert((int)PV_WANTED_MAX <= (int)PV_LATENCY_ROWS_MAX, "a row for each function");
 
 enum {
-	/* Many functions are probed step by step, so that what is too dear shows early. */
-	BATCH_FIRST = 16,
-	BATCH_SECOND = 256,
-	BATCH_MS = 10,
 	/* How often it is looked for libraries that are not loaded yet. */
 	WAIT_MS = 50,
 	/* How long the start waits for what is known of inlined calls. */
 	INLINED_MS = 1000,
 	/* How often calls that have ended in other ways are looked for. */
 	SWEEP_NS = 1000 * 1000 * 1000,
-};
-
-/* Calls that were found to be over without an end: what the kernel's rows do not hold. */
-struct swept {
-	uint32_t function;
-	uint64_t by, n;
 };
 
 struct pv_latency {
@@ -62,12 +48,10 @@ struct pv_latency {
 	struct pv_wanted_set wanted;
 	struct pv_returns *returns;
 	struct pv_calls *calls;
-	struct pv_probes *probes; /* of calls */
-	struct pv_slow *slow;     /* NULL: no stacks are wanted */
-	struct pv_vec swept;      /* struct swept */
-	uint64_t swept_unended, swept_unreturned, swept_ns, n_open;
-	size_t n_probed;  /* functions of wanted.list whose entries were added */
-	size_t n_refused; /* of patterns: cannot be probed */
+	struct pv_probes *probes;  /* of calls */
+	struct pv_slow *slow;      /* NULL: no stacks are wanted */
+	struct pv_sweep sweep;     /* of native calls */
+	struct pv_entries entries; /* of wanted.list */
 	uint64_t waited_ns, n_mapped;
 	struct pv_str note;
 	bool attached;
@@ -107,82 +91,24 @@ static struct pv_err *want_python(struct pv_latency *latency)
 
 /* ---- native functions */
 
-static struct pv_err *entry_of(struct pv_latency *latency, size_t index, bool *ok_ret,
-			       uint64_t *offset_ret, uint64_t *cookie_ret)
+static struct pv_entry entry_at(const void *ctx, size_t index)
 {
-	const struct pv_wanted *one = wanted_at(latency, index);
-	struct pv_native_module *module = pv_natives_module(latency->natives, one->native.object);
-	const struct pv_native_code *code;
-	const char *why = "it is not mapped any more";
-	struct pv_native_site site;
-	struct pv_err *err = module ? pv_natives_code(module, &code) : NULL;
+	const struct pv_wanted *one = wanted_at(ctx, index);
 
-	if (err)
-		return err;
-	*ok_ret = module && pv_native_entry(code, one->native.vaddr, one->native.size,
-					    PV_NATIVE_SAVED, &site, &why);
-	if (!*ok_ret) {
-		latency->n_refused++;
-		return one->pattern ? NULL
-				    : pv_err_create(PV_ERR_FAILED, "cannot probe `%s` of %s: %s",
-						    one->native.name, one->native.library, why);
-	}
-	*offset_ret = site.offset;
-	*cookie_ret =
-		PV_PROBE_NATIVE_ENTER | (site.emulated ? 0 : PV_PROBE_STEPPED) |
-		(uint64_t)(site.pushed / 8) << PV_NATIVE_PUSHED_SHIFT |
-		(uint64_t)index << PV_NATIVE_FUNCTION_SHIFT |
-		(uint64_t)((site.tails ? PV_NATIVE_TAILS : 0) | (site.loops ? PV_NATIVE_LOOPS : 0))
-			<< PV_NATIVE_FLAGS_SHIFT;
-	return NULL;
+	return (struct pv_entry){
+		.function = one->python ? NULL : &one->native,
+		.wanted = !one->pattern,
+	};
 }
 
-/* Entries of one object, from the first on up to end; where the next one's begin is *at. */
-static struct pv_err *add_object(struct pv_latency *latency, size_t *at, size_t end)
-{
-	uint32_t object = wanted_at(latency, *at)->native.object;
-	_pv_free_ uint64_t *offsets = malloc(8 * (end - *at)), *cookies = malloc(8 * (end - *at));
-	struct pv_err *err = offsets && cookies ? NULL : &pv_enomem;
-	size_t n = 0;
-	int fd;
-
-	for (; !err && *at < end && !wanted_at(latency, *at)->python &&
-	       wanted_at(latency, *at)->native.object == object;
-	     ++*at) {
-		bool ok;
-
-		err = entry_of(latency, *at, &ok, &offsets[n], &cookies[n]);
-		n += !err && ok;
-	}
-	if (err || !n)
-		return err;
-	err = pv_natives_open(latency->natives, pv_natives_module(latency->natives, object), &fd);
-	return err ? err : pv_probes_add(latency->probes, fd, offsets, cookies, n);
-}
-
-/* The next batch of entries. */
 static struct pv_err *add_entries(struct pv_latency *latency)
 {
-	size_t n = latency->wanted.list.n, end = n, at = latency->n_probed;
-	struct pv_err *err = NULL;
-
-	if (at < BATCH_FIRST && n > BATCH_FIRST)
-		end = BATCH_FIRST;
-	else if (at < BATCH_SECOND && n > BATCH_SECOND)
-		end = BATCH_SECOND;
-	while (!err && at < end) {
-		if (wanted_at(latency, at)->python)
-			at++;
-		else
-			err = add_object(latency, &at, end);
-	}
-	latency->n_probed = at;
-	return err;
+	return pv_entries_add(&latency->entries, latency->wanted.list.n, latency->probes);
 }
 
 static bool is_growing(const struct pv_latency *latency)
 {
-	return latency->n_probed < latency->wanted.list.n;
+	return latency->entries.n_added < latency->wanted.list.n;
 }
 
 static struct pv_err *grow(struct pv_latency *latency)
@@ -192,43 +118,19 @@ static struct pv_err *grow(struct pv_latency *latency)
 	return err ? err : pv_probes_attach_more(latency->probes);
 }
 
-/* The image as it is now; what is known of places that have gone is forgotten. */
-static struct pv_err *refresh(struct pv_latency *latency)
+static struct pv_err *tell(void *ctx, uint64_t address, enum pv_native_return place)
 {
-	PV_CLEANUP(pv_vec_deinit) struct pv_vec gone = PV_VEC(uint64_t);
-	struct pv_err *err = pv_probed_refresh(&latency->probed);
-
-	if (!err)
-		err = pv_natives_update(latency->natives, &latency->probed.image);
-	if (!err)
-		err = pv_returns_gone(latency->returns, &gone);
-	for (size_t i = 0; !err && i < gone.n; i++)
-		pv_calls_forget_return(latency->calls, *(uint64_t *)pv_vec_at(&gone, i));
-	return err;
+	return pv_calls_returns(ctx, address, place);
 }
 
-/* Probes the places that calls were seen to return to for the first time. */
-static struct pv_err *take_returns(struct pv_latency *latency)
+static void forget(void *ctx, uint64_t address)
 {
-	PV_CLEANUP(pv_vec_deinit) struct pv_vec addresses = PV_VEC(uint64_t);
-	struct pv_err *err = pv_probes_returns(latency->probes, &addresses);
-	_pv_free_ bool *probed = calloc(addresses.n + 1, sizeof(*probed));
+	pv_calls_forget_return(ctx, address);
+}
 
-	if (err || !addresses.n)
-		return err;
-	if (!probed)
-		return &pv_enomem;
-	if (!pv_returns_mapped(latency->returns, &addresses))
-		err = refresh(latency);
-	if (!err)
-		err = pv_returns_add(latency->returns, &addresses, latency->probes, probed);
-	if (!err)
-		err = pv_probes_attach_more(latency->probes);
-	for (size_t i = 0; !err && i < addresses.n; i++)
-		err = pv_calls_returns(latency->calls, *(uint64_t *)pv_vec_at(&addresses, i),
-				       probed[i] ? PV_NATIVE_RETURN_PROBED
-						 : PV_NATIVE_RETURN_NEVER);
-	return err;
+static struct pv_returns_side side_of(const struct pv_latency *latency)
+{
+	return (struct pv_returns_side){ .tell = tell, .forget = forget, .ctx = latency->calls };
 }
 
 /* Executable mappings of files, as one number: has anything been loaded? */
@@ -248,6 +150,7 @@ static struct pv_err *look_for_waiting(struct pv_latency *latency)
 {
 	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
 	uint64_t now = pv_now_ns(), mapped;
+	struct pv_returns_side side;
 	struct pv_err *err;
 
 	if (!latency->wanted.waiting.n || now - latency->waited_ns < WAIT_MS * 1000000ULL)
@@ -260,7 +163,8 @@ static struct pv_err *look_for_waiting(struct pv_latency *latency)
 	if (mapped == latency->n_mapped)
 		return NULL;
 	latency->n_mapped = mapped;
-	err = refresh(latency);
+	side = side_of(latency);
+	err = pv_returns_refresh(latency->returns, &latency->probed, &side);
 	return err ? err : pv_wanted_retry(latency->natives, &latency->wanted);
 }
 
@@ -301,138 +205,14 @@ static struct pv_err *note_inlined(struct pv_latency *latency)
 	return err;
 }
 
-/* ---- calls that have ended in other ways */
-
-/* The youngest call that stands at one address of the stack. */
-struct youngest {
-	uint64_t start_ns, registers;
-};
-
-struct sweep {
-	struct pv_latency *latency;
-	struct pv_map by_sp; /* index in list */
-	struct pv_vec list;  /* struct youngest */
-	struct pv_err *err;
-};
-
-/* First all are seen. */
-static bool see_one(void *ctx, const struct pv_native_call *call)
-{
-	struct youngest one = { call->start_ns, call->registers }, *known;
-	struct sweep *sweep = ctx;
-	uint64_t index;
-
-	if (sweep->err)
-		return false;
-	if (!pv_map_get(&sweep->by_sp, call->sp, &index)) {
-		sweep->err = pv_map_set(&sweep->by_sp, call->sp, sweep->list.n);
-		if (!sweep->err)
-			sweep->err = pv_vec_append(&sweep->list, &one, 1, NULL);
-		return false;
-	}
-	known = pv_vec_at(&sweep->list, index);
-	if (one.start_ns > known->start_ns)
-		*known = one;
-	return false;
-}
-
-/*
- * Where stacks are not exchanged, a call is over if another has begun in the same place
- * since, or its return address is overwritten.
- */
-static bool is_over(const struct sweep *sweep, const struct pv_native_call *call)
-{
-	const struct pv_latency *latency = sweep->latency;
-	const struct youngest *youngest;
-	uint64_t word, index;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%u", (int)latency->options.pid, call->tid);
-	if (access(path, F_OK))
-		return true;
-	if (pv_calls_stacks_move(latency->calls))
-		return false;
-	if (pv_map_get(&sweep->by_sp, call->sp, &index)) {
-		youngest = pv_vec_at(&sweep->list, index);
-		if (youngest->registers != call->registers && youngest->start_ns > call->start_ns)
-			return true;
-	}
-	return pv_mem_read_u64(latency->probed.mem, call->sp, &word) || word != call->returns_to;
-}
-
-static void add_swept(struct pv_latency *latency, const struct pv_native_call *call)
-{
-	struct swept one = { .function = call->function, .by = call->by, .n = 1 };
-
-	if (call->flags & PV_NATIVE_EARLY)
-		latency->swept_unreturned++;
-	else
-		latency->swept_unended++;
-	for (size_t i = 0; i < latency->swept.n; i++) {
-		struct swept *known = pv_vec_at(&latency->swept, i);
-
-		if (known->function == one.function && known->by == one.by) {
-			known->n++;
-			return;
-		}
-	}
-	/* out of memory: the sums above still say it */
-	pv_err_destroy(pv_vec_append(&latency->swept, &one, 1, NULL));
-}
-
-static bool sweep_one(void *ctx, const struct pv_native_call *call)
-{
-	struct sweep *sweep = ctx;
-
-	sweep->latency->n_open++;
-	return is_over(sweep, call);
-}
-
-static void never_taken(void *ctx, const struct pv_native_call *call)
-{
-	(void)ctx;
-	(void)call;
-}
-
-static void swept_one(void *ctx, const struct pv_native_call *call)
-{
-	struct sweep *sweep = ctx;
-
-	sweep->latency->n_open--;
-	add_swept(sweep->latency, call);
-}
-
 static struct pv_err *sweep(struct pv_latency *latency)
 {
-	struct sweep sweep = { .latency = latency, .list = PV_VEC(struct youngest) };
-
-	latency->swept_ns = pv_now_ns();
-	latency->n_open = 0;
-	if (!latency->wanted.n_native)
-		return NULL;
-	pv_calls_sweep_native(latency->calls, see_one, never_taken, &sweep);
-	if (!sweep.err)
-		pv_calls_sweep_native(latency->calls, sweep_one, swept_one, &sweep);
-	pv_map_deinit(&sweep.by_sp);
-	pv_vec_deinit(&sweep.list);
-	return sweep.err;
+	return latency->wanted.n_native ? pv_sweep(&latency->sweep, latency->options.pid,
+						   latency->probed.mem, latency->calls)
+					: NULL;
 }
 
 /* ---- the flow */
-
-static bool stacks_move(const struct pv_latency *latency)
-{
-	const struct pv_image *image = &latency->probed.image;
-
-	for (size_t i = 0; i < image->n_mappings; i++) {
-		const struct pv_object *object =
-			pv_objects_get(latency->probed.objects, image->mappings[i].object);
-
-		if (object && pv_image_is_greenlet(object->path))
-			return true;
-	}
-	return false;
-}
 
 static struct pv_err *attach(struct pv_latency *latency)
 {
@@ -492,7 +272,7 @@ static struct pv_err *prepare(struct pv_latency *latency)
 
 	if (err)
 		return err;
-	options.stacks_move = stacks_move(latency);
+	options.stacks_move = pv_probed_stacks_move(&latency->probed);
 	if (options.stacks_move && latency->probed.image.python.found)
 		options.frame_path.n = pv_python_frame_path(
 			latency->probed.mem, &latency->probed.image.python.proc, frame_path);
@@ -505,6 +285,11 @@ static struct pv_err *prepare(struct pv_latency *latency)
 	if (err)
 		return err;
 	latency->probes = pv_calls_probes(latency->calls);
+	latency->entries = (struct pv_entries){
+		.natives = latency->natives,
+		.at = entry_at,
+		.ctx = latency,
+	};
 	if (latency->options.stacks)
 		err = pv_slow_create(&latency->probed, &latency->wanted, latency->calls,
 				     &latency->slow);
@@ -523,7 +308,7 @@ struct pv_err *pv_latency_create(const struct pv_latency_options *options, struc
 		return &pv_enomem;
 	latency->options = *options;
 	latency->probed.pid_fd = -1;
-	latency->swept = (struct pv_vec)PV_VEC(struct swept);
+	pv_sweep_init(&latency->sweep);
 	err = prepare(latency);
 	if (err) {
 		pv_latency_destroy(latency);
@@ -543,7 +328,7 @@ void pv_latency_destroy(struct pv_latency *latency)
 	pv_returns_destroy(latency->returns);
 	pv_natives_destroy(latency->natives);
 	pv_probed_deinit(&latency->probed);
-	pv_vec_deinit(&latency->swept);
+	pv_sweep_deinit(&latency->sweep);
 	pv_str_deinit(&latency->note);
 	free(latency);
 }
@@ -558,7 +343,7 @@ struct pv_latency_facts pv_latency_facts(const struct pv_latency *latency)
 		.known = latency->probed.functions.list.n,
 		.swapped = latency->probed.functions.swapped,
 		.n_large = latency->probed.functions.n_large,
-		.n_refused = latency->n_refused,
+		.n_refused = latency->entries.n_refused,
 		.attach_ms = latency->attach_ms,
 	};
 
@@ -652,14 +437,16 @@ static bool is_too_dear(const struct pv_latency *latency)
 
 	for (int i = 0; i < 2; i++)
 		spent_ns += state.hits[i] * state.cost_ns[i];
-	return spent_ns >
-	       (uint64_t)(latency->options.budget * (double)elapsed_ns) + BATCH_MS * 1000000ULL;
+	return spent_ns > (uint64_t)(latency->options.budget * (double)elapsed_ns) +
+				  PV_ENTRIES_BATCH_MS * 1000000ULL;
 }
 
 /* What must be done while it runs. */
 static struct pv_err *attend(struct pv_latency *latency)
 {
-	struct pv_err *err = take_returns(latency);
+	struct pv_returns_side side = side_of(latency);
+	struct pv_err *err =
+		pv_returns_take(latency->returns, &latency->probed, latency->probes, &side);
 
 	if (!err && latency->slow)
 		err = pv_slow_drain(latency->slow);
@@ -667,14 +454,14 @@ static struct pv_err *attend(struct pv_latency *latency)
 		err = look_for_waiting(latency);
 	if (!err && is_growing(latency))
 		err = grow(latency);
-	if (!err && pv_now_ns() - latency->swept_ns > SWEEP_NS)
+	if (!err && pv_now_ns() - latency->sweep.at_ns > SWEEP_NS)
 		err = sweep(latency);
 	return err;
 }
 
 static int patience(const struct pv_latency *latency, int timeout_ms)
 {
-	int most = is_growing(latency)         ? BATCH_MS
+	int most = is_growing(latency)         ? PV_ENTRIES_BATCH_MS
 		   : latency->wanted.waiting.n ? WAIT_MS
 					       : timeout_ms;
 
@@ -740,8 +527,8 @@ static struct pv_err *add_swept_rows(const struct pv_latency *latency, struct pv
 {
 	struct pv_err *err = NULL;
 
-	for (size_t i = 0; !err && i < latency->swept.n; i++) {
-		const struct swept *swept = pv_vec_at(&latency->swept, i);
+	for (size_t i = 0; !err && i < latency->sweep.found.n; i++) {
+		const struct pv_swept *swept = pv_vec_at(&latency->sweep.found, i);
 		struct pv_latency_calls calls = {
 			.function = swept->function,
 			.by = swept->by,
@@ -863,10 +650,10 @@ struct pv_err *pv_latency_read(struct pv_latency *latency, struct pv_latency_rep
 	pv_probes_prices(latency->probes, report.prices_ns);
 	report.elapsed_s = (double)(end_ns - latency->start_ns) / 1e9;
 	native = pv_calls_native_counts(latency->calls);
-	report.open = pv_calls_open(latency->calls) + latency->n_open;
+	report.open = pv_calls_open(latency->calls) + latency->sweep.n_open;
 	report.unbegun = counts.unbegun;
-	report.unended = counts.unended + native.unended + latency->swept_unended;
-	report.unreturned = native.unreturned + latency->swept_unreturned;
+	report.unended = counts.unended + native.unended + latency->sweep.unended;
+	report.unreturned = native.unreturned + latency->sweep.unreturned;
 	report.unplaced = native.unplaced;
 	report.doubtful = native.doubtful;
 	report.replaced = counts.replaced;

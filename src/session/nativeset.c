@@ -8,32 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "abi/probe.h"
 #include "base/cleanup.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "collect/inside.h"
-#include "collect/probes.h"
-#include "probe/native.h"
 #include "python/path.h"
+#include "session/entries.h"
 #include "session/natives.h"
 #include "session/probed.h"
 #include "session/returns.h"
-#include "snap/image.h"
-#include "snap/objects.h"
 #include "symbol/search.h"
 #include "target/mem.h"
-
-/* Many functions are probed step by step, so that what is too dear shows early. */
-enum { BATCH_FIRST = 16, BATCH_SECOND = 256 };
 
 struct pv_native_set {
 	struct pv_native_set_options options;
 	struct pv_returns *returns;
 	struct pv_vec list;  /* struct pv_native_function, names owned */
 	struct pv_map known; /* of object and vaddr: in the list */
-	size_t n_probed;     /* of the list whose entries were added */
-	size_t n_refused;
+	struct pv_entries entries;
 };
 
 bool pv_native_set_matches(const struct pv_vec *patterns, const char *name, const char *file)
@@ -131,6 +123,16 @@ static struct pv_err *add_library(struct pv_native_set *set,
 	return err ? err : add_word(set, pv_str_text(&word));
 }
 
+static struct pv_entry entry_at(const void *ctx, size_t index)
+{
+	const struct pv_native_set *set = ctx;
+
+	return (struct pv_entry){
+		.function = pv_native_set_function(set, index),
+		.wanted = !index && set->options.trigger,
+	};
+}
+
 static struct pv_err *fill(struct pv_native_set *set)
 {
 	const struct pv_native_set_options *options = &set->options;
@@ -153,6 +155,11 @@ struct pv_err *pv_native_set_create(const struct pv_native_set_options *options,
 		return &pv_enomem;
 	set->options = *options;
 	set->list = (struct pv_vec)PV_VEC(struct pv_native_function);
+	set->entries = (struct pv_entries){
+		.natives = options->natives,
+		.at = entry_at,
+		.ctx = set,
+	};
 	err = pv_returns_create(options->natives, &set->returns);
 	if (!err)
 		err = fill(set);
@@ -174,20 +181,6 @@ void pv_native_set_destroy(struct pv_native_set *set)
 	free(set);
 }
 
-static bool stacks_move(const struct pv_native_set *set)
-{
-	const struct pv_image *image = &set->options.probed->image;
-
-	for (size_t i = 0; i < image->n_mappings; i++) {
-		const struct pv_object *object =
-			pv_objects_get(set->options.probed->objects, image->mappings[i].object);
-
-		if (object && pv_image_is_greenlet(object->path))
-			return true;
-	}
-	return false;
-}
-
 struct pv_err *pv_native_set_path(const struct pv_native_set *set, bool python,
 				  struct pv_native_path *ret)
 {
@@ -202,7 +195,7 @@ struct pv_err *pv_native_set_path(const struct pv_native_set *set, bool python,
 		return pv_err_create(PV_ERR_FAILED,
 				     "cannot tell which Python function calls a native one: the "
 				     "way from a thread to its Python frame is not known here");
-	if (!ret->n && stacks_move(set))
+	if (!ret->n && pv_probed_stacks_move(probed))
 		return pv_err_create(
 			PV_ERR_FAILED,
 			"cannot tell the native calls of greenlets apart: the way from "
@@ -210,121 +203,34 @@ struct pv_err *pv_native_set_path(const struct pv_native_set *set, bool python,
 	return NULL;
 }
 
-/* ---- entries */
-
-static struct pv_err *entry_of(struct pv_native_set *set, size_t index, bool *ok_ret,
-			       uint64_t *offset_ret, uint64_t *cookie_ret)
-{
-	const struct pv_native_function *one = pv_native_set_function(set, index);
-	struct pv_native_module *module = pv_natives_module(set->options.natives, one->object);
-	const char *why = "it is not mapped any more";
-	const struct pv_native_code *code;
-	struct pv_native_site site;
-	struct pv_err *err = module ? pv_natives_code(module, &code) : NULL;
-
-	if (err)
-		return err;
-	*ok_ret = module &&
-		  pv_native_entry(code, one->vaddr, one->size, PV_NATIVE_SAVED, &site, &why);
-	if (!*ok_ret) {
-		set->n_refused++;
-		if (index || !set->options.trigger)
-			return NULL;
-		return pv_err_create(PV_ERR_FAILED, "cannot probe `%s` of %s: %s", one->name,
-				     one->library, why);
-	}
-	*offset_ret = site.offset;
-	*cookie_ret =
-		PV_PROBE_NATIVE_ENTER | (site.emulated ? 0 : PV_PROBE_STEPPED) |
-		(uint64_t)(site.pushed / 8) << PV_NATIVE_PUSHED_SHIFT |
-		(uint64_t)index << PV_NATIVE_FUNCTION_SHIFT |
-		(uint64_t)((site.tails ? PV_NATIVE_TAILS : 0) | (site.loops ? PV_NATIVE_LOOPS : 0))
-			<< PV_NATIVE_FLAGS_SHIFT;
-	return NULL;
-}
-
-/* Entries of one object, from the first on up to end; where the next one's begin is *at. */
-static struct pv_err *add_object(struct pv_native_set *set, struct pv_probes *probes, size_t *at,
-				 size_t end)
-{
-	uint32_t object = pv_native_set_function(set, *at)->object;
-	_pv_free_ uint64_t *offsets = malloc(8 * (end - *at)), *cookies = malloc(8 * (end - *at));
-	struct pv_err *err = offsets && cookies ? NULL : &pv_enomem;
-	size_t n = 0;
-	int fd;
-
-	for (; !err && *at < end && pv_native_set_function(set, *at)->object == object; ++*at) {
-		bool ok = false;
-
-		err = entry_of(set, *at, &ok, &offsets[n], &cookies[n]);
-		n += !err && ok;
-	}
-	if (err || !n)
-		return err;
-	err = pv_natives_open(set->options.natives, pv_natives_module(set->options.natives, object),
-			      &fd);
-	return err ? err : pv_probes_add(probes, fd, offsets, cookies, n);
-}
+/* ---- probes */
 
 struct pv_err *pv_native_set_add(struct pv_native_set *set, struct pv_probes *probes)
 {
-	size_t n = set->list.n, end = n, at = set->n_probed;
-	struct pv_err *err = NULL;
-
-	if (at < BATCH_FIRST && n > BATCH_FIRST)
-		end = BATCH_FIRST;
-	else if (at < BATCH_SECOND && n > BATCH_SECOND)
-		end = BATCH_SECOND;
-	while (!err && at < end)
-		err = add_object(set, probes, &at, end);
-	set->n_probed = at;
-	return err;
+	return pv_entries_add(&set->entries, set->list.n, probes);
 }
 
 bool pv_native_set_grows(const struct pv_native_set *set)
 {
-	return set->n_probed < set->list.n;
+	return set->entries.n_added < set->list.n;
 }
 
-/* ---- returns */
-
-/* The image as it is now; what is known of places that have gone is forgotten. */
-static struct pv_err *refresh(struct pv_native_set *set, struct pv_inside *inside)
+static struct pv_err *tell(void *ctx, uint64_t address, enum pv_native_return place)
 {
-	PV_CLEANUP(pv_vec_deinit) struct pv_vec gone = PV_VEC(uint64_t);
-	struct pv_err *err = pv_probed_refresh(set->options.probed);
+	return pv_inside_returns(ctx, address, place);
+}
 
-	if (!err)
-		err = pv_natives_update(set->options.natives, &set->options.probed->image);
-	if (!err)
-		err = pv_returns_gone(set->returns, &gone);
-	for (size_t i = 0; !err && i < gone.n; i++)
-		pv_inside_forget_return(inside, *(uint64_t *)pv_vec_at(&gone, i));
-	return err;
+static void forget(void *ctx, uint64_t address)
+{
+	pv_inside_forget_return(ctx, address);
 }
 
 struct pv_err *pv_native_set_returns(struct pv_native_set *set, struct pv_probes *probes,
 				     struct pv_inside *inside)
 {
-	PV_CLEANUP(pv_vec_deinit) struct pv_vec addresses = PV_VEC(uint64_t);
-	struct pv_err *err = pv_probes_returns(probes, &addresses);
-	_pv_free_ bool *probed = calloc(addresses.n + 1, sizeof(*probed));
+	const struct pv_returns_side side = { .tell = tell, .forget = forget, .ctx = inside };
 
-	if (err || !addresses.n)
-		return err;
-	if (!probed)
-		return &pv_enomem;
-	if (!pv_returns_mapped(set->returns, &addresses))
-		err = refresh(set, inside);
-	if (!err)
-		err = pv_returns_add(set->returns, &addresses, probes, probed);
-	if (!err)
-		err = pv_probes_attach_more(probes);
-	for (size_t i = 0; !err && i < addresses.n; i++)
-		err = pv_inside_returns(inside, *(uint64_t *)pv_vec_at(&addresses, i),
-					probed[i] ? PV_NATIVE_RETURN_PROBED
-						  : PV_NATIVE_RETURN_NEVER);
-	return err;
+	return pv_returns_take(set->returns, set->options.probed, probes, &side);
 }
 
 size_t pv_native_set_count(const struct pv_native_set *set)
@@ -340,5 +246,5 @@ const struct pv_native_function *pv_native_set_function(const struct pv_native_s
 
 size_t pv_native_set_refused(const struct pv_native_set *set)
 {
-	return set->n_refused;
+	return set->entries.n_refused;
 }

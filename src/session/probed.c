@@ -129,6 +129,18 @@ void pv_probed_deinit(struct pv_probed *probed)
 	probed->pid_fd = -1;
 }
 
+bool pv_probed_stacks_move(const struct pv_probed *probed)
+{
+	for (size_t i = 0; i < probed->image.n_mappings; i++) {
+		const struct pv_object *object =
+			pv_objects_get(probed->objects, probed->image.mappings[i].object);
+
+		if (object && pv_image_is_greenlet(object->path))
+			return true;
+	}
+	return false;
+}
+
 bool pv_probed_same(const struct pv_python_function *a, const struct pv_python_function *b)
 {
 	return a->firstlineno == b->firstlineno && !strcmp(a->qualname, b->qualname) &&

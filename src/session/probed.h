@@ -53,6 +53,9 @@ struct pv_err *pv_probed_refresh(struct pv_probed *probed);
 struct pv_err *pv_probed_read(pid_t pid, struct pv_probed *ret);
 void pv_probed_deinit(struct pv_probed *probed);
 
+/* Are several stacks at the same addresses, in turn: greenlets? */
+bool pv_probed_stacks_move(const struct pv_probed *probed);
+
 /* Is it one function: the same definition, by another code object? */
 bool pv_probed_same(const struct pv_python_function *a, const struct pv_python_function *b);
 

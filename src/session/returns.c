@@ -15,6 +15,7 @@
 #include "collect/probes.h"
 #include "probe/native.h"
 #include "session/natives.h"
+#include "session/probed.h"
 #include "snap/objects.h"
 
 /* One address, for its caller's name. */
@@ -66,7 +67,8 @@ void pv_returns_destroy(struct pv_returns *returns)
 	free(returns);
 }
 
-bool pv_returns_mapped(struct pv_returns *returns, const struct pv_vec *addresses)
+/* Does all of it lie in what is mapped now?  If not, the image is to be read anew. */
+static bool all_mapped(struct pv_returns *returns, const struct pv_vec *addresses)
 {
 	for (size_t i = 0; i < addresses->n; i++) {
 		if (!pv_natives_at(returns->natives, *(uint64_t *)pv_vec_at(addresses, i)))
@@ -181,8 +183,12 @@ static struct pv_err *add_file(struct pv_returns *returns, const struct addition
 	return err ? err : pv_probes_add(probes, fd, offsets, cookies, k);
 }
 
-struct pv_err *pv_returns_add(struct pv_returns *returns, const struct pv_vec *addresses,
-			      struct pv_probes *probes, bool *probed_ret)
+/*
+ * Adds the places of addresses (uint64_t) to the probes, each once, to be attached.
+ * probed_ret: as many bool as addresses; false: no probe can be there.
+ */
+static struct pv_err *add(struct pv_returns *returns, const struct pv_vec *addresses,
+			  struct pv_probes *probes, bool *probed_ret)
 {
 	PV_CLEANUP(pv_vec_deinit) struct pv_vec additions = PV_VEC(struct addition);
 	struct pv_err *err = NULL;
@@ -198,7 +204,8 @@ struct pv_err *pv_returns_add(struct pv_returns *returns, const struct pv_vec *a
 	return err;
 }
 
-struct pv_err *pv_returns_gone(struct pv_returns *returns, struct pv_vec *addresses)
+/* Appends the addresses that other code than then is mapped at now, and forgets them. */
+static struct pv_err *take_gone(struct pv_returns *returns, struct pv_vec *addresses)
 {
 	struct pv_err *err = NULL;
 
@@ -213,6 +220,44 @@ struct pv_err *pv_returns_gone(struct pv_returns *returns, struct pv_vec *addres
 		place->gone = true;
 		err = pv_vec_append(addresses, &place->address, 1, NULL);
 	}
+	return err;
+}
+
+struct pv_err *pv_returns_refresh(struct pv_returns *returns, struct pv_probed *probed,
+				  const struct pv_returns_side *side)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec gone = PV_VEC(uint64_t);
+	struct pv_err *err = pv_probed_refresh(probed);
+
+	if (!err)
+		err = pv_natives_update(returns->natives, &probed->image);
+	if (!err)
+		err = take_gone(returns, &gone);
+	for (size_t i = 0; !err && i < gone.n; i++)
+		side->forget(side->ctx, *(uint64_t *)pv_vec_at(&gone, i));
+	return err;
+}
+
+struct pv_err *pv_returns_take(struct pv_returns *returns, struct pv_probed *probed,
+			       struct pv_probes *probes, const struct pv_returns_side *side)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec addresses = PV_VEC(uint64_t);
+	struct pv_err *err = pv_probes_returns(probes, &addresses);
+	_pv_free_ bool *have = calloc(addresses.n + 1, sizeof(*have));
+
+	if (err || !addresses.n)
+		return err;
+	if (!have)
+		return &pv_enomem;
+	if (!all_mapped(returns, &addresses))
+		err = pv_returns_refresh(returns, probed, side);
+	if (!err)
+		err = add(returns, &addresses, probes, have);
+	if (!err)
+		err = pv_probes_attach_more(probes);
+	for (size_t i = 0; !err && i < addresses.n; i++)
+		err = side->tell(side->ctx, *(uint64_t *)pv_vec_at(&addresses, i),
+				 have[i] ? PV_NATIVE_RETURN_PROBED : PV_NATIVE_RETURN_NEVER);
 	return err;
 }
 

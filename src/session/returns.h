@@ -11,33 +11,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/native.h"
 #include "base/err.h"
 #include "base/vec.h"
 
 struct pv_natives;
+struct pv_probed;
 struct pv_probes;
 struct pv_returns;
+
+/* The kernel's side, which knows of each address whether an end will be seen there. */
+struct pv_returns_side {
+	struct pv_err *(*tell)(void *ctx, uint64_t address, enum pv_native_return place);
+	void (*forget)(void *ctx, uint64_t address);
+	void *ctx;
+};
 
 /* natives: not owned. */
 struct pv_err *pv_returns_create(struct pv_natives *natives, struct pv_returns **ret);
 void pv_returns_destroy(struct pv_returns *returns);
 
-/* Does it lie in what is mapped now?  If not, the image is to be read anew before the next. */
-bool pv_returns_mapped(struct pv_returns *returns, const struct pv_vec *addresses);
+/*
+ * The image of the process as it is now; what is known of places that have gone is forgotten,
+ * here and in the kernel: what is called there is new.
+ */
+struct pv_err *pv_returns_refresh(struct pv_returns *returns, struct pv_probed *probed,
+				  const struct pv_returns_side *side);
 
 /*
- * Adds the places of addresses (uint64_t) to the probes, each once, to be attached by
- * pv_probes_attach_more().  probed_ret: as many bool as addresses; false: no probe can be
- * there.
+ * Attaches the places that calls were seen to return to for the first time, each once, and tells
+ * the kernel's side of them.
  */
-struct pv_err *pv_returns_add(struct pv_returns *returns, const struct pv_vec *addresses,
-			      struct pv_probes *probes, bool *probed_ret);
-
-/*
- * Appends the addresses that other code than then is mapped at now, and forgets that they were
- * added: what is called there is new.
- */
-struct pv_err *pv_returns_gone(struct pv_returns *returns, struct pv_vec *addresses);
+struct pv_err *pv_returns_take(struct pv_returns *returns, struct pv_probed *probed,
+			       struct pv_probes *probes, const struct pv_returns_side *side);
 
 /* The function that an address is in, as it was when it was added; false: not known. */
 struct pv_caller {

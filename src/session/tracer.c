@@ -30,6 +30,7 @@
 #include "python/values.h"
 #include "session/callvalues.h"
 #include "session/condition.h"
+#include "session/entries.h"
 #include "session/executions.h"
 #include "session/leads.h"
 #include "session/losses.h"
@@ -46,7 +47,6 @@
 
 enum {
 	DRAIN_MS = 100,
-	BATCH_MS = 10,       /* between batches of places */
 	CALLS_MAX = 4 << 20, /* some 400 MB */
 };
 
@@ -550,8 +550,8 @@ struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, 
 	bool gone;
 
 	timeout_ms = timeout_ms < DRAIN_MS ? timeout_ms : DRAIN_MS;
-	if (tracer->set && pv_native_set_grows(tracer->set) && timeout_ms > BATCH_MS)
-		timeout_ms = BATCH_MS;
+	if (tracer->set && pv_native_set_grows(tracer->set) && timeout_ms > PV_ENTRIES_BATCH_MS)
+		timeout_ms = PV_ENTRIES_BATCH_MS;
 	timeout_ms = pv_probes_patience(tracer->probes, timeout_ms);
 	if (poll(fds, 4, timeout_ms) < 0 && errno != EINTR)
 		return pv_err_errno(errno, "cannot wait");
