@@ -36,23 +36,12 @@ KINDS = {
 HEADS = ["Python", "places (single-stepped)", "hits a call: emulated, stepped", "a call alone", *KINDS]
 
 
-def links(pid):
-	types = []
-	for fd in os.listdir("/proc/%d/fdinfo" % pid):
-		try:
-			with open("/proc/%d/fdinfo/%s" % (pid, fd)) as info:
-				types += [line.split()[1] for line in info if line.startswith("link_type")]
-		except OSError:
-			pass
-	return types
-
-
 def watched(victim, command, n):
 	"""ns a call while pitviper watches, what it says of its probes, and its losses."""
 	attached = 5 if command[0] == "trace" else 4	# three tracepoints, the probes, for trace the ends of threads
 	proc = live.start_pitviper(command[0], "--budget", 1000, "-p", victim.pid, *command[1:])
 	try:
-		while len(links(proc.pid)) < attached:
+		while len(live.bpf_links(proc.pid)) < attached:
 			if proc.poll() is not None:
 				sys.exit("pitviper: %s" % proc.stderr.read().decode())
 			time.sleep(0.01)
@@ -112,17 +101,6 @@ def table(rows):
 	return "\n".join(lines + ["| " + " | ".join(row[head] for head in HEADS) + " |" for row in rows])
 
 
-def write(text):
-	with open(PAGE, encoding="utf-8") as page:
-		old = page.read()
-	before, _, rest = old.partition(BEGIN)
-	_, _, after = rest.partition(END)
-	if not after:
-		sys.exit("%s: has no %r and %r" % (PAGE, BEGIN, END))
-	with open(PAGE, "w", encoding="utf-8") as page:
-		page.write(before + BEGIN + "\n" + text + "\n" + END + after)
-
-
 def main():
 	parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 	parser.add_argument("--quick", action="store_true", help="fewer calls and rounds")
@@ -150,7 +128,7 @@ def main():
 		"None is over the budget of %g bare hits." % BUDGET_HITS, table(rows))
 	print(text)
 	if args.write:
-		write(text)
+		common.write_between(PAGE, BEGIN, END, text)
 	sys.exit(1 if beyond else 0)
 
 

@@ -175,3 +175,15 @@ def rss_anon(pid):
 			if line.startswith("RssAnon:"):
 				return int(line.split()[1]) * 1024
 	return 0
+
+
+def write_between(page, begin, end, text):
+	"""Replaces what stands between two marks of a page."""
+	with open(page, encoding="utf-8") as file:
+		old = file.read()
+	before, _, rest = old.partition(begin)
+	_, _, after = rest.partition(end)
+	if not after:
+		sys.exit("%s: has no %r and %r" % (page, begin, end))
+	with open(page, "w", encoding="utf-8") as file:
+		file.write(before + begin + "\n" + text + "\n" + end + after)

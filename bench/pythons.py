@@ -189,17 +189,6 @@ def table(found, everyone):
 	return "\n".join(lines)
 
 
-def write(text):
-	with open(PAGE, encoding="utf-8") as page:
-		old = page.read()
-	before, _, rest = old.partition(BEGIN)
-	_, _, after = rest.partition(END)
-	if not after:
-		sys.exit("%s: has no %r and %r" % (PAGE, BEGIN, END))
-	with open(PAGE, "w", encoding="utf-8") as page:
-		page.write(before + BEGIN + "\n" + text + "\n" + END + after)
-
-
 def commit():
 	run = subprocess.run(["git", "-C", common.TOP, "rev-parse", "--short", "HEAD"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 	return run.stdout.decode().strip() or "unknown"
@@ -240,7 +229,7 @@ def main():
 		verdict(found), table(found, everyone))
 	print(text)
 	if args.write:
-		write(text)
+		common.write_between(PAGE, BEGIN, END, text)
 	sys.exit(1 if bad else 0)
 
 

@@ -235,6 +235,21 @@ def start_pitviper(*args, **kw):
 				stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
 
 
+def bpf_links(pid):
+	"""The types of the BPF links that a process holds."""
+	types = []
+	try:
+		for fd in os.listdir("/proc/%d/fdinfo" % pid):
+			try:
+				with open("/proc/%d/fdinfo/%s" % (pid, fd)) as info:
+					types += re.findall(r"^link_type:\s*(\S+)", info.read(), re.M)
+			except OSError:
+				pass
+	except OSError:
+		pass
+	return types
+
+
 def descriptors(pid, kind):
 	"""How many of a process's descriptors are of this kind: "perf_event", "bpf-prog"."""
 	count = 0

@@ -24,24 +24,9 @@ DIFFERENCES = {
 }
 
 
-def links(pid):
-	"""The types of the BPF links that a process holds."""
-	types = []
-	try:
-		for fd in os.listdir("/proc/%d/fdinfo" % pid):
-			try:
-				with open("/proc/%d/fdinfo/%s" % (pid, fd)) as info:
-					types += re.findall(r"^link_type:\s*(\S+)", info.read(), re.M)
-			except OSError:
-				pass
-	except OSError:
-		pass
-	return types
-
-
 def probed(pid):
 	"""Three tracepoints come before the probes; what it measures on itself has none."""
-	types = links(pid)
+	types = live.bpf_links(pid)
 	return held(pid, types) and types.count("raw_tracepoint") + types.count("tracing") == 3
 
 

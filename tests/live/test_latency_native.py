@@ -13,7 +13,7 @@ import time
 
 import live
 import pytest
-from test_latency import breakpoints, finish, links
+from test_latency import breakpoints, finish
 
 WORK, SLEEP, TAIL, RECURSE, CALL_BACK, LOOP, HIDDEN = range(7)
 
@@ -66,7 +66,7 @@ def start(*args, entries=1):
 	proc = live.start_pitviper("latency", "--json", *args)
 	deadline = time.monotonic() + 30
 	while True:
-		types = links(proc.pid)
+		types = live.bpf_links(proc.pid)
 		if types.count("uprobe_multi") >= entries and types.count("raw_tracepoint") + types.count("tracing") == 3:
 			return proc
 		if proc.poll() is not None:
@@ -171,7 +171,7 @@ def test_python_and_native(target, newest):
 	proc = start("-p", victim.pid, "sleeps", "libc.so.6:clock_nanosleep", entries=2)
 	victim.say("sleep 1 1")
 	victim.wait_line(b"DONE")
-	assert live.gone(lambda: links(proc.pid).count("uprobe_multi") > 2)
+	assert live.gone(lambda: live.bpf_links(proc.pid).count("uprobe_multi") > 2)
 	victim.say("sleep 10 20")
 	victim.wait_line(b"DONE")
 	(report,), _ = finish(proc)
@@ -236,11 +236,11 @@ def test_greenlets(built, target):
 	victim = target(GREENLETS[0], "gevent_native.py", library)
 	proc = start("-p", victim.pid, "--budget", 100, "lib_call_back")
 	for line in ("1 1", "50 40"):
-		before = links(proc.pid).count("uprobe_multi")
+		before = live.bpf_links(proc.pid).count("uprobe_multi")
 		victim.say(line)
 		victim.wait_line(b"DONE")
 		if line == "1 1":
-			assert live.gone(lambda: links(proc.pid).count("uprobe_multi") > before)
+			assert live.gone(lambda: live.bpf_links(proc.pid).count("uprobe_multi") > before)
 	(report,), _ = finish(proc)
 	assert victim.alive()
 	(back,) = report["functions"]
@@ -286,7 +286,7 @@ def test_library_that_comes_and_goes(victim):
 	plugin = os.path.basename(victim.plugin)
 	proc = live.start_pitviper("latency", "--json", "-p", victim.pid, "libplugin:plugin_work", "lib_work")
 	assert proc.stderr.readline().decode().startswith("pitviper: waiting for `libplugin:plugin_work`: its library is not")
-	assert live.gone(lambda: "uprobe_multi" in links(proc.pid))
+	assert live.gone(lambda: "uprobe_multi" in live.bpf_links(proc.pid))
 	for n in (100, 200):
 		victim.say("plugin %d 0 %s" % (n, victim.plugin))
 	(report,), _ = finish(proc)
@@ -309,7 +309,7 @@ def test_two_at_once(victim):
 	first, second = (start("-p", victim.pid, "lib_work") for _ in range(2))
 	warm(victim, "one 1")
 	# a breakpoint is one for both: a link for each
-	assert live.gone(lambda: all(links(one.pid).count("uprobe_multi") == 2 for one in (first, second)))
+	assert live.gone(lambda: all(live.bpf_links(one.pid).count("uprobe_multi") == 2 for one in (first, second)))
 	victim.say("one 100")
 	(one,), _ = finish(first)
 	victim.say("one 10")

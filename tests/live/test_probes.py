@@ -52,7 +52,7 @@ def test_single_trace(outer, single):
 
 def test_single_is_what_it_says(victim, single):
 	proc = test_latency.start("-p", victim.pid, "quick")
-	types = test_latency.links(proc.pid)
+	types = live.bpf_links(proc.pid)
 	assert types.count("perf") > 1 and "uprobe_multi" not in types
 	test_latency.finish(proc)
 

@@ -13,7 +13,7 @@ import time
 import live
 import pytest
 
-from test_latency import breakpoints, held, interpreter_of, links
+from test_latency import breakpoints, held, interpreter_of
 
 ROUNDS = 20
 SUPPORTED = [(3, minor) for minor in range(6, 16)]
@@ -73,7 +73,7 @@ def attached(proc):
 
 
 def has_attached(pid):
-	types = links(pid)
+	types = live.bpf_links(pid)
 	return held(pid, types) and types.count("raw_tracepoint") + types.count("tracing") == 4
 
 

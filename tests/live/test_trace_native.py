@@ -14,7 +14,7 @@ import time
 
 import live
 import pytest
-from test_latency import breakpoints, interpreter_of, links
+from test_latency import breakpoints, interpreter_of
 from test_latency_native import build
 from test_trace import BEGIN_GUESSED, CUT, END_GUESSED, Execution
 
@@ -122,7 +122,7 @@ def start(victim, *args, probes=1):
 	proc = live.start_pitviper("trace", "--json", "--format", "chrome", "-o", "-", "-p", victim.pid, "--budget", 100, *args)
 	deadline = time.monotonic() + 30
 	while True:
-		types = links(proc.pid)
+		types = live.bpf_links(proc.pid)
 		if types.count("uprobe_multi") >= probes and types.count("raw_tracepoint") + types.count("tracing") == 4:
 			return proc
 		if proc.poll() is not None:
