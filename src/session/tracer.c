@@ -595,6 +595,8 @@ static struct pv_err *fill_totals(struct pv_tracer *tracer, uint64_t end_ns)
 	trace->n_skipped = state.skipped;
 	trace->n_elsewhere = state.elsewhere;
 	err = pv_inside_losses(tracer->inside, losses->count);
+	losses->count[PV_LOSS_PROBE_SCRATCH] += state.no_scratch;
+	losses->count[PV_LOSS_PROBE_REPLACED] += state.replaced;
 	pv_losses_describe(losses);
 	return err;
 }

@@ -464,6 +464,16 @@ def test_jit(interp, target):
 	assert any(BEGIN_GUESSED in call.marks for call in execution.calls)
 
 
+def test_replaced(victim):
+	"""Code that has come to be where the function's was is another, and is counted."""
+	proc = start("-p", victim.pid, "passing")
+	assert say(victim, "replaces") == "5"
+	executions, summary, err = finish(proc)
+	# Python/bytecodes.c, RESUME: the first time it makes itself RESUME_CHECK and is dispatched again
+	assert not executions and summary["lost"]["probe_replaced"] in (5, 6), summary
+	assert any("entries of other code where the function" in doubt for doubt in summary["doubts"]), summary
+
+
 def test_generator(victim):
 	"""Each stay in it is an execution, and that is said."""
 	proc = start("-p", victim.pid, "-n", 3, "steps")

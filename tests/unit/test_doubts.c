@@ -109,8 +109,10 @@ START_TEST(each_cause_is_of_one_kind)
 {
 	static const uint32_t samples[] = { PV_LOSS_RING_SAMPLE, PV_LOSS_PROC_GONE, PV_LOSS_SPARED,
 					    PV_LOSS_UNRECORDED };
-	static const uint32_t gaps[] = { PV_LOSS_SIDEBAND, PV_LOSS_IMAGE, PV_LOSS_CHILD,
-					 PV_LOSS_PROCESS, PV_LOSS_SOURCE };
+	static const uint32_t gaps[] = {
+		PV_LOSS_SIDEBAND, PV_LOSS_IMAGE,         PV_LOSS_CHILD,          PV_LOSS_PROCESS,
+		PV_LOSS_SOURCE,   PV_LOSS_PROBE_SCRATCH, PV_LOSS_PROBE_REPLACED,
+	};
 	const char *text = "";
 	struct pv_str gap = {};
 

@@ -94,6 +94,28 @@ def steps():
     yield 2
 
 
+def made(name):
+    """A function whose code object has the same size whatever its name."""
+    space = {}
+    exec(compile("def %s():\n    return 1\n" % name, __file__, "exec"), space)
+    return space[name]
+
+
+passing = made("passing")
+
+
+def replaces():
+    """Calls of another function whose code object is where passing()'s was."""
+    global passing
+    at, others = id(passing.__code__), []
+    passing = None
+    for _ in range(1000):
+        others.append(made("another"))
+        if id(others[-1].__code__) == at:
+            return [others[-1]() for _ in range(5)]
+    return []
+
+
 def passes(x):
     return outer(x)
 
@@ -177,6 +199,8 @@ def main():
             die(int(args[0]))
         elif word == "levels":
             levels()
+        elif word == "replaces":
+            told = str(len(replaces()))
         elif word == "steps":
             list(steps())
         elif word == "threads":
