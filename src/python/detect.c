@@ -213,6 +213,9 @@ static struct pv_err *find_types(const struct pv_interpreter *interpreter, struc
 	/* only names of modules are lost without it */
 	if (data_address(interpreter, "PyFunction_Type", &address[0], &symbol))
 		ret->function_type = address[0];
+	/* only the lists of the garbage collector are lost without it; from 3.7 in _PyRuntime */
+	if (data_address(interpreter, "_PyGC_generation0", &address[0], &symbol))
+		ret->gc_generation0 = address[0];
 	find_value_types(interpreter, ret);
 	return NULL;
 }
@@ -514,6 +517,7 @@ struct pv_err *pv_python_move(struct pv_mem *mem, const struct pv_python *known,
 	proc->bytes_type += delta;
 	proc->unicode_type += delta;
 	moved.function_type += moved.function_type ? delta : 0;
+	moved.gc_generation0 += moved.gc_generation0 ? delta : 0;
 	move_types(&moved.types, delta);
 	for (i = 0; i < PV_EVAL_RANGES_MAX; i++)
 		move_range(&proc->eval[i], delta);

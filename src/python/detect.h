@@ -50,6 +50,7 @@ struct pv_python {
 	uint64_t initialized_at; /* int: Py_Initialize() is done */
 	bool bare;               /* found without symbols */
 	uint64_t function_type;  /* &PyFunction_Type; 0: not known */
+	uint64_t gc_generation0; /* 2.7, 3.6: &_PyGC_generation0, else 0 */
 	struct pv_value_types types; /* 0: not known */
 	bool apart; /* its data are copies in the executable: they move by themselves */
 	/* sys.modules when it was last searched for _asyncio in vain: its entries, their number */

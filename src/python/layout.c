@@ -14,6 +14,7 @@
 struct pv_pyoffsets {
 	struct pv_pylayout py; /* the offsets only */
 	struct pv_tasklayout tasks;
+	struct pv_heaplayout heap;
 	uint32_t rt_initialized; /* int _PyRuntime.initialized */
 	uint32_t co_size;        /* sizeof(PyCodeObject) */
 };
@@ -138,6 +139,20 @@ bool pv_pylayout_is_unverified(const struct pv_pylayout *layout)
 		version_find(layout->version_hex, layout->free_threaded);
 
 	return version && version->unverified;
+}
+
+void pv_heaplayout_find(const struct pv_pylayout *layout, struct pv_heaplayout *ret)
+{
+	*ret = version_find(layout->version_hex, layout->free_threaded)->offsets->heap;
+	if (layout->version_hex >= 0x03080000)
+		return;
+	/* of some micros only headers were at hand, which do not have these; they never moved */
+	ret->module_dict = ret->object_size;
+	if (layout->version_hex >= 0x03060000) {
+		ret->keys_size = offsets_3_8.heap.keys_size;
+		ret->keys_n = offsets_3_8.heap.keys_n;
+		ret->keys_indices = offsets_3_8.heap.keys_indices;
+	}
 }
 
 /* "3.13" */

@@ -16,6 +16,38 @@
 #include "base/err.h"
 
 /*
+ * What only src/heap needs: offsets and sizes, from the generated table alone; PV_OFF_NONE: this
+ * version has no such field.  tp_*, dk_* and so on are CPython's own names.
+ */
+struct pv_heaplayout {
+	/*
+	 * PyGC_Head, which stands before an object; struct gc_generation, which begins with one.
+	 * Not free-threaded; before 3.8 the size depends on the micro release and the compiler.
+	 */
+	uint16_t gc_head, gc_stride;
+	uint16_t gc_generation0; /* 3.7 to 3.13: pointer to the first generation */
+	uint16_t gc_generations; /* 3.14+: the first generation itself */
+	uint16_t gc_permanent;   /* 3.7+: what gc.freeze() put aside */
+	uint16_t object_size;    /* PyObject */
+	uint16_t type_size, type_name, type_basicsize, type_itemsize, type_dealloc, type_flags;
+	uint16_t type_base, type_dict, type_dictoffset;
+	uint16_t heaptype_keys; /* PyHeapTypeObject.ht_cached_keys */
+	uint16_t list_items, list_allocated;
+	uint16_t bytearray_alloc, bytearray_bytes;
+	uint16_t unicode_data; /* of a str that is not compact, of a unicode of 2.7 */
+	uint16_t dict_used;
+	uint16_t dict_keys, dict_values;                 /* 3.x */
+	uint16_t dict_mask, dict_table, dict_smalltable; /* 2.7 */
+	/* PyDictKeysObject: size up to 3.10, the log2 ones from 3.11 on */
+	uint16_t keys_size, keys_log2_size, keys_log2_index, keys_kind, keys_n, keys_indices;
+	uint16_t set_mask, set_table, set_smalltable;
+	uint16_t module_dict;
+};
+
+/* For a layout that pv_pylayout_find() gave. */
+void pv_heaplayout_find(const struct pv_pylayout *layout, struct pv_heaplayout *ret);
+
+/*
  * The layout for a PY_VERSION_HEX of a release.  debug_offsets: the first bytes of
  * _PyRuntime (NULL, 0 before 3.13), which also tell a free-threaded build.  Unknown or
  * not validating: PV_ERR_NOPROC with the reason.  source gets a short text ("table 3.11",
