@@ -262,7 +262,8 @@ struct pv_err *pv_memory_event(struct pv_memory *memory, const struct pv_memory_
 	for (key = pv_hash(key); pv_map_get(&memory->event_index, key, &at);
 	     key = pv_hash(key + 1)) {
 		other = pv_vec_at(&memory->events, at);
-		if (other->node == event->node && other->thread == event->thread) {
+		if (other->kind == event->kind && other->node == event->node &&
+		    other->thread == event->thread) {
 			other->count += event->count;
 			other->bytes += event->bytes;
 			return NULL;
