@@ -24,17 +24,9 @@ struct pv_sampler {
 
 /* A CPU that is offline has no event and is no error. */
 static struct pv_err *add_cpu(struct pv_sampler *sampler, int cpu, int prog_fd,
-			      unsigned int frequency)
+			      struct perf_event_attr *attr)
 {
-	struct perf_event_attr attr = {
-		.size = sizeof(attr),
-		.type = PERF_TYPE_SOFTWARE,
-		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = 1000000000ULL / frequency,
-		.exclude_idle = 1,
-		.disabled = 1,
-	};
-	int fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	int fd = syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	struct pv_err *err;
 
 	if (fd < 0 && errno == ENODEV)
@@ -49,7 +41,7 @@ static struct pv_err *add_cpu(struct pv_sampler *sampler, int cpu, int prog_fd,
 	return err;
 }
 
-struct pv_err *pv_sampler_create(int prog_fd, unsigned int frequency, struct pv_sampler **ret)
+static struct pv_err *create(int prog_fd, struct perf_event_attr *attr, struct pv_sampler **ret)
 {
 	struct pv_sampler *sampler = calloc(1, sizeof(*sampler));
 	long cpu, n_cpus = sysconf(_SC_NPROCESSORS_CONF);
@@ -60,7 +52,7 @@ struct pv_err *pv_sampler_create(int prog_fd, unsigned int frequency, struct pv_
 		return &pv_enomem;
 	sampler->fds = (struct pv_vec)PV_VEC(int);
 	for (cpu = 0; !err && cpu < n_cpus; cpu++)
-		err = add_cpu(sampler, cpu, prog_fd, frequency);
+		err = add_cpu(sampler, cpu, prog_fd, attr);
 	if (!err && !sampler->fds.n)
 		err = pv_err_create(PV_ERR_FAILED, "cannot sample: no CPU is online");
 	for (i = 0; !err && i < sampler->fds.n; i++) {
@@ -73,6 +65,33 @@ struct pv_err *pv_sampler_create(int prog_fd, unsigned int frequency, struct pv_
 	}
 	*ret = sampler;
 	return NULL;
+}
+
+struct pv_err *pv_sampler_create(int prog_fd, unsigned int frequency, struct pv_sampler **ret)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = 1000000000ULL / frequency,
+		.exclude_idle = 1,
+		.disabled = 1,
+	};
+
+	return create(prog_fd, &attr, ret);
+}
+
+struct pv_err *pv_sampler_faults(int prog_fd, struct pv_sampler **ret)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_PAGE_FAULTS_MIN,
+		.sample_period = 1,
+		.disabled = 1,
+	};
+
+	return create(prog_fd, &attr, ret);
 }
 
 void pv_sampler_destroy(struct pv_sampler *sampler)

@@ -12,6 +12,8 @@ struct pv_sampler;
 
 /* Ticks begin at once.  prog_fd is not owned. */
 struct pv_err *pv_sampler_create(int prog_fd, unsigned int frequency, struct pv_sampler **ret);
+/* The same at each page fault that finds no page on disk is needed. */
+struct pv_err *pv_sampler_faults(int prog_fd, struct pv_sampler **ret);
 void pv_sampler_destroy(struct pv_sampler *sampler);
 
 #endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The trend, on one page: points once a second, stacks as they come.  Input: /proc/PID/smaps,
+ * records of the kernel's side.  Output: a pv_memory.
+ */
+#include "session/trend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/event.h"
+#include "abi/loss.h"
+#include "abi/trend.h"
+#include "base/clock.h"
+#include "collect/faults.h"
+#include "model/memory.h"
+#include "model/profile.h"
+#include "model/strings.h"
+#include "session/leads.h"
+#include "session/mappings.h"
+#include "session/probed.h"
+#include "target/process.h"
+#include "target/smaps.h"
+
+enum {
+	POINT_NS = 1000000000, /* between two points */
+	SHARE = 50,            /* or so many times as long as one took, if that is more */
+	EVENT_NS = 400,        /* what an event without a stack costs, about */
+};
+
+_Static_assert((int)PV_TREND_FAULT == (int)PV_MEMORY_FAULT &&
+		       (int)PV_TREND_MUNMAP == (int)PV_MEMORY_MUNMAP &&
+		       (int)PV_TREND_KINDS == (int)PV_MEMORY_N_EVENTS,
+	       "the kernel's kinds of events");
+
+struct pv_trend {
+	struct pv_trend_options options;
+	struct pv_faults *faults; /* NULL: no stacks */
+	struct pv_leads *leads;
+	struct pv_err *problem; /* why there are none */
+	struct pv_vec smaps;    /* struct pv_smap */
+	struct pv_vec arenas;   /* struct pv_arena_range */
+	struct pv_vec stacks;   /* uint64_t */
+	uint64_t next_ns, start_ns;
+	bool stopped;
+};
+
+/* ---- points */
+
+/* Where threads were seen to have their stacks; those that run all the time are seen some time. */
+static struct pv_err *find_stacks(struct pv_trend *trend)
+{
+	pid_t pid = trend->options.probed->pid, *tids;
+	struct pv_err *err;
+	size_t n;
+
+	err = pv_process_tids(pid, &tids, &n);
+	if (err)
+		return err;
+	trend->stacks.n = 0;
+	for (size_t i = 0; i < n && !err; i++) {
+		uint64_t sp;
+
+		if (pv_smaps_stack_pointer(pid, tids[i], &sp))
+			err = pv_vec_append(&trend->stacks, &sp, 1, NULL);
+	}
+	free(tids);
+	return err;
+}
+
+/* CPython Objects/obmalloc.c ARENA_SIZE: 256 KiB; 3.10: 1 MiB where there is a radix tree. */
+static uint64_t arena_size(const struct pv_probed *probed)
+{
+	const struct pv_python *python = &probed->image.python;
+	unsigned int minor = 0;
+
+	if (!python->found)
+		return 0;
+	if (!strncmp(python->version, "3.", 2))
+		minor = (unsigned int)strtoul(python->version + 2, NULL, 10);
+	return minor >= 10 ? 1 << 20 : 256 << 10;
+}
+
+static struct pv_err *add_point(struct pv_trend *trend)
+{
+	const struct pv_trend_options *options = &trend->options;
+	struct pv_mappings_hints hints = { .stacks = &trend->stacks };
+	struct pv_memory_point point = { 0 };
+	uint64_t began_ns = pv_now_ns(), took_ns;
+	struct pv_err *err = pv_smaps_read(options->probed->pid, &trend->smaps);
+
+	point.at_ns = pv_now_ns() - options->start_ns;
+	if (!err)
+		err = pv_smaps_rss(options->probed->pid, &point.rss_bytes);
+	if (!err)
+		err = find_stacks(trend);
+	if (err)
+		return err;
+	trend->arenas.n = 0;
+	if (options->arenas && options->arenas(options->ctx, &trend->arenas))
+		hints.arenas = &trend->arenas;
+	else
+		hints.arena_bytes = arena_size(options->probed);
+	pv_mappings_count(&trend->smaps, &hints, &point);
+	/* it is the target's memory that is held meanwhile, a mapping at a time */
+	took_ns = pv_now_ns() - began_ns;
+	trend->next_ns = began_ns + (took_ns * SHARE > POINT_NS ? took_ns * SHARE : POINT_NS);
+	return pv_vec_append(&options->memory->points, &point, 1, NULL);
+}
+
+/* ---- stacks */
+
+static struct pv_err *thread_of(struct pv_trend *trend, uint32_t tid, uint32_t *ret)
+{
+	const struct pv_process *process = &trend->options.probed->process;
+	struct pv_profile *profile = trend->options.memory->profile;
+	const char *name = "?";
+
+	for (size_t i = 0; i < process->n_threads; i++) {
+		if ((uint32_t)process->threads[i].tid == tid)
+			name = process->threads[i].name;
+	}
+	return pv_profile_thread(profile, 0, tid, name, ret);
+}
+
+static struct pv_err *take_growth(struct pv_trend *trend, const struct pv_event_trend *growth)
+{
+	const struct pv_leads_end end = { .tid = growth->tid, .time_ns = growth->time_ns };
+	struct pv_memory_event event = { .count = growth->count, .bytes = growth->bytes };
+	struct pv_err *err;
+	bool found;
+
+	if (growth->kind >= PV_TREND_KINDS || !growth->count)
+		return NULL;
+	event.kind = (enum pv_memory_event_kind)growth->kind;
+	err = pv_leads_ended(trend->leads, &end, &found, &event.node);
+	if (!err)
+		err = thread_of(trend, growth->tid, &event.thread);
+	return err ? err : pv_memory_event(trend->options.memory, &event);
+}
+
+static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
+{
+	struct pv_trend *trend = ctx;
+
+	if (event->type == PV_EVENT_TREND && size >= sizeof(struct pv_event_trend))
+		return take_growth(trend, (const struct pv_event_trend *)event);
+	return pv_leads_take(trend->leads, event, size);
+}
+
+static struct pv_err *put_image(void *ctx, const struct pv_image *image,
+				const struct pv_objects *objects)
+{
+	return pv_faults_put(((struct pv_trend *)ctx)->faults, image, objects);
+}
+
+/* Where the heap ends now, 0: it has none yet. */
+static uint64_t heap_end(const struct pv_trend *trend)
+{
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < trend->smaps.n; i++) {
+		const struct pv_smap *map = pv_vec_at(&trend->smaps, i);
+
+		if (map->kind == PV_SMAP_HEAP)
+			end = map->end;
+	}
+	return end;
+}
+
+static struct pv_err *start_stacks(struct pv_trend *trend)
+{
+	const struct pv_leads_walkers walkers = { .ctx = trend, .put = put_image };
+	struct pv_probed *probed = trend->options.probed;
+	struct pv_err *err = pv_faults_create(probed->pid, heap_end(trend), &trend->faults);
+
+	if (!err)
+		err = pv_leads_create(probed, &walkers, trend->options.memory->profile,
+				      &trend->leads);
+	return err ? err : pv_faults_start(trend->faults);
+}
+
+static void drop_stacks(struct pv_trend *trend)
+{
+	pv_leads_destroy(trend->leads);
+	pv_faults_destroy(trend->faults);
+	trend->leads = NULL;
+	trend->faults = NULL;
+}
+
+/* ---- the flow */
+
+struct pv_err *pv_trend_create(const struct pv_trend_options *options, struct pv_trend **ret)
+{
+	struct pv_trend *trend = calloc(1, sizeof(*trend));
+	struct pv_err *err;
+
+	if (!trend)
+		return &pv_enomem;
+	trend->options = *options;
+	trend->start_ns = pv_now_ns();
+	trend->smaps = (struct pv_vec)PV_VEC(struct pv_smap);
+	trend->arenas = (struct pv_vec)PV_VEC(struct pv_arena_range);
+	trend->stacks = (struct pv_vec)PV_VEC(uint64_t);
+	err = add_point(trend);
+	if (err) {
+		pv_trend_destroy(trend);
+		return err;
+	}
+	if (options->stacks)
+		trend->problem = start_stacks(trend);
+	if (trend->problem)
+		drop_stacks(trend);
+	*ret = trend;
+	return NULL;
+}
+
+void pv_trend_destroy(struct pv_trend *trend)
+{
+	if (!trend)
+		return;
+	drop_stacks(trend);
+	pv_err_destroy(trend->problem);
+	pv_vec_deinit(&trend->smaps);
+	pv_vec_deinit(&trend->arenas);
+	pv_vec_deinit(&trend->stacks);
+	free(trend);
+}
+
+int pv_trend_fd(const struct pv_trend *trend)
+{
+	return trend->faults ? pv_faults_fd(trend->faults) : -1;
+}
+
+const char *pv_trend_problem(const struct pv_trend *trend)
+{
+	return trend->problem ? trend->problem->message : NULL;
+}
+
+int pv_trend_patience(const struct pv_trend *trend)
+{
+	uint64_t now = pv_now_ns();
+
+	return now >= trend->next_ns ? 0 : (int)((trend->next_ns - now) / 1000000) + 1;
+}
+
+struct pv_err *pv_trend_step(struct pv_trend *trend)
+{
+	struct pv_err *err = NULL;
+
+	if (trend->stopped)
+		return NULL;
+	if (trend->faults)
+		err = pv_faults_drain(trend->faults, on_event, trend);
+	if (!err && pv_now_ns() >= trend->next_ns)
+		err = add_point(trend);
+	return err;
+}
+
+/* What the stacks took of the target, and what they stand for. */
+static struct pv_err *account(struct pv_trend *trend, uint64_t took_ns)
+{
+	struct pv_memory *memory = trend->options.memory;
+	struct pv_memory_rung *rung = &memory->rungs[PV_RUNG_TREND];
+	struct pv_trend_state state = pv_faults_state(trend->faults);
+	uint64_t bytes = pv_faults_map_bytes(trend->faults), events = 0;
+
+	for (int i = 0; i < PV_TREND_KINDS; i++)
+		events += state.count[i];
+	rung->hits_ns = state.spent_ns + events * EVENT_NS;
+	rung->lost = state.lost;
+	rung->slowdown = took_ns ? (double)rung->hits_ns / (double)took_ns : 0;
+	if (bytes > memory->kernel_bytes)
+		memory->kernel_bytes = bytes;
+	return pv_faults_losses(trend->faults, memory->profile->losses.count);
+}
+
+static struct pv_err *tell(struct pv_trend *trend)
+{
+	struct pv_memory *memory = trend->options.memory;
+
+	if (trend->problem)
+		return pv_memory_rung_is(memory, PV_RUNG_TREND, PV_RUNG_PARTLY, "no stacks: %s",
+					 trend->problem->message);
+	if (trend->faults && pv_faults_alone(trend->faults))
+		return pv_memory_rung_is(memory, PV_RUNG_TREND, PV_RUNG_PARTLY,
+					 "this kernel does not let brk() and mmap() be seen");
+	return pv_memory_rung_is(memory, PV_RUNG_TREND, PV_RUNG_CLIMBED, NULL);
+}
+
+struct pv_err *pv_trend_stop(struct pv_trend *trend)
+{
+	struct pv_memory_rung *rung = &trend->options.memory->rungs[PV_RUNG_TREND];
+	struct pv_err *err = NULL;
+
+	if (trend->stopped)
+		return NULL;
+	trend->stopped = true;
+	rung->start_ns = trend->start_ns - trend->options.start_ns;
+	rung->took_ns = pv_now_ns() - trend->start_ns;
+	if (trend->faults) {
+		pv_faults_stop(trend->faults);
+		err = pv_faults_drain(trend->faults, on_event, trend);
+		if (!err)
+			err = account(trend, rung->took_ns);
+	}
+	if (!err)
+		err = tell(trend);
+	if (!err)
+		err = add_point(trend);
+	/* what has ended has no mappings any more */
+	if (err && err->kind == PV_ERR_NOPROC) {
+		pv_err_destroy(err);
+		err = NULL;
+	}
+	return err;
+}
