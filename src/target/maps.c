@@ -70,6 +70,7 @@ static bool line_parse(const char *line, struct pv_map_entry *entry, const char 
 	entry->readable = p[0] == 'r';
 	entry->writable = p[1] == 'w';
 	entry->executable = p[2] == 'x';
+	entry->shared = p[3] == 's';
 	p += 5;
 	if (!hex_parse(&p, ' ', &entry->offset) || !hex_parse(&p, ':', &major) ||
 	    !hex_parse(&p, ' ', &minor))

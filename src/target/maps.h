@@ -15,6 +15,7 @@ struct pv_map_entry {
 	uint64_t offset;        /* bytes into the file */
 	uint64_t device, inode; /* 0, 0: not a file */
 	bool readable, writable, executable;
+	bool shared; /* what is written there others may see, too */
 	bool deleted;
 	char *path; /* owned; as the process sees it; "" anonymous, "[vdso]", "[stack]" ..., without
 		       " (deleted)" */

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The pages that a process wrote.
+ * Input: /proc/PID/pagemap, by PAGEMAP_SCAN where the kernel has it.
+ * Output: struct pv_populated.
+ *
+ * Sources: Linux Documentation/admin-guide/mm/pagemap.rst, include/uapi/linux/fs.h
+ * (PAGEMAP_SCAN, Linux 6.7), fs/proc/task_mmu.c.
+ */
+#include "target/populated.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/vec.h"
+#include "target/maps.h"
+
+enum {
+	SCAN_REGIONS = 4096,
+	ENTRIES = 8192, /* of pagemap that are read at once */
+};
+
+/* As in the kernel's header, which Debian 12's are too old for. */
+struct page_region {
+	uint64_t start, end, categories;
+};
+struct scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define SCAN_IOCTL     _IOWR('f', 16, struct scan_arg)
+#define IS_FILE        (1ULL << 2)
+#define IS_PRESENT     (1ULL << 3)
+#define IS_SWAPPED     (1ULL << 4)
+#define IS_ZERO        (1ULL << 5)
+/* An entry of pagemap. */
+#define ENTRY_PRESENT (1ULL << 63)
+#define ENTRY_SWAPPED (1ULL << 62)
+#define ENTRY_FILE    (1ULL << 61)
+
+struct reader {
+	int fd;
+	pid_t pid;
+	bool scans; /* PAGEMAP_SCAN is there */
+	uint64_t page;
+	struct pv_vec ranges; /* struct pv_populated_range */
+	uint64_t bytes;
+	union {
+		struct page_region regions[SCAN_REGIONS];
+		uint64_t entries[ENTRIES];
+	};
+};
+
+static struct pv_err *add(struct reader *r, const struct pv_map_entry *entry, uint32_t map,
+			  uint64_t start, uint64_t end)
+{
+	struct pv_populated_range range = {
+		.start = start,
+		.end = end,
+		.map = map,
+		.readable = entry->readable,
+	};
+	struct pv_populated_range *last =
+		r->ranges.n ? pv_vec_at(&r->ranges, r->ranges.n - 1) : NULL;
+
+	r->bytes += end - start;
+	if (last && last->end == start && last->map == map) {
+		last->end = end;
+		return NULL;
+	}
+	return pv_vec_append(&r->ranges, &range, 1, NULL);
+}
+
+/*
+ * The kernel sees pages of shared memory as those of a file.  One that was taken out of
+ * memory since is not seen: nobody keeps counted references where other processes see them.
+ */
+static bool is_wanted(const struct pv_map_entry *entry, bool file)
+{
+	return entry->shared ? entry->writable : !file;
+}
+
+static struct pv_err *gone(const struct reader *r, int errnum)
+{
+	return pv_err_errno(errnum, "cannot read /proc/%d/pagemap", (int)r->pid);
+}
+
+static struct pv_err *scan_mapping(struct reader *r, const struct pv_map_entry *entry, uint32_t map)
+{
+	uint64_t at = entry->start;
+
+	while (at < entry->end) {
+		struct scan_arg arg = {
+			.size = sizeof(arg),
+			.start = at,
+			.end = entry->end,
+			.vec = (uintptr_t)r->regions,
+			.vec_len = SCAN_REGIONS,
+			/* not the page of zeros: that bit is asked for inverted */
+			.category_inverted = IS_ZERO,
+			.category_mask = IS_ZERO,
+			.category_anyof_mask = IS_PRESENT | IS_SWAPPED,
+			.return_mask = IS_FILE,
+		};
+		int n = ioctl(r->fd, SCAN_IOCTL, &arg);
+
+		if (n < 0 && (errno == ENOTTY || errno == EINVAL)) {
+			r->scans = false;
+			return NULL;
+		}
+		/* the mapping has gone meanwhile */
+		if (n < 0)
+			return errno == ENOMEM || errno == EFAULT ? NULL : gone(r, errno);
+		for (int i = 0; i < n; i++) {
+			const struct page_region *region = &r->regions[i];
+			struct pv_err *err;
+
+			if (region->start < at || region->end > entry->end ||
+			    region->end <= region->start ||
+			    !is_wanted(entry, region->categories & IS_FILE))
+				continue;
+			err = add(r, entry, map, region->start, region->end);
+			if (err)
+				return err;
+		}
+		if (arg.walk_end <= at)
+			break;
+		at = arg.walk_end;
+	}
+	return NULL;
+}
+
+static struct pv_err *read_mapping(struct reader *r, const struct pv_map_entry *entry, uint32_t map)
+{
+	for (uint64_t at = entry->start; at < entry->end;) {
+		uint64_t n = (entry->end - at) / r->page;
+		ssize_t got;
+
+		n = n < ENTRIES ? n : ENTRIES;
+		if (!n)
+			break;
+		got = pread(r->fd, r->entries, n * sizeof(uint64_t),
+			    (off_t)(at / r->page * sizeof(uint64_t)));
+		if (got < 0)
+			return gone(r, errno);
+		if (got < (ssize_t)sizeof(uint64_t))
+			break;
+		n = (uint64_t)got / sizeof(uint64_t);
+		for (uint64_t i = 0; i < n; i++, at += r->page) {
+			struct pv_err *err;
+
+			if (!(r->entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED)) ||
+			    !is_wanted(entry, r->entries[i] & ENTRY_FILE))
+				continue;
+			err = add(r, entry, map, at, at + r->page);
+			if (err)
+				return err;
+		}
+	}
+	return NULL;
+}
+
+/* What no object of Python's can be in: devices, and what the kernel itself puts there. */
+static bool is_foreign(const struct pv_map_entry *entry)
+{
+	return !strncmp(entry->path, "/dev/", 5) ? strncmp(entry->path, "/dev/shm/", 9) &&
+							   strncmp(entry->path, "/dev/zero", 9)
+						 : !strncmp(entry->path, "[v", 2);
+}
+
+void pv_populated_deinit(struct pv_populated *populated)
+{
+	free(populated->ranges);
+	*populated = (struct pv_populated){ 0 };
+}
+
+struct pv_err *pv_populated_read(pid_t pid, const struct pv_maps *maps, struct pv_populated *ret)
+{
+	_pv_free_ struct reader *r = calloc(1, sizeof(*r));
+	struct pv_err *err = NULL;
+	char path[32];
+
+	if (!r)
+		return &pv_enomem;
+	r->ranges = (struct pv_vec)PV_VEC(struct pv_populated_range);
+	r->pid = pid;
+	r->scans = true;
+	r->page = (uint64_t)sysconf(_SC_PAGESIZE);
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
+	r->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (r->fd < 0)
+		return pv_err_errno(errno == ENOENT ? ESRCH : errno, "cannot open %s", path);
+	for (size_t i = 0; !err && i < maps->n; i++) {
+		const struct pv_map_entry *entry = &maps->entries[i];
+
+		if (is_foreign(entry) || (entry->shared && !entry->writable))
+			continue;
+		if (r->scans)
+			err = scan_mapping(r, entry, (uint32_t)i);
+		if (!err && !r->scans)
+			err = read_mapping(r, entry, (uint32_t)i);
+	}
+	close(r->fd);
+	if (err) {
+		pv_vec_deinit(&r->ranges);
+		return err;
+	}
+	*ret = (struct pv_populated){ r->ranges.data, r->ranges.n, r->bytes };
+	return NULL;
+}
