@@ -327,10 +327,12 @@ static struct pv_err *renew(struct pv_probes *probes, uint32_t epoch)
 struct pv_err *pv_probes_attach(struct pv_probes *probes)
 {
 	for (int i = 0; i < TRACEPOINTS; i++) {
-		if (probes->links[i])
+		struct bpf_program *program =
+			bpf_object__find_program_by_name(probes->object, tracepoints[i][0]);
+
+		if (probes->links[i] || !bpf_program__autoload(program))
 			continue;
-		probes->links[i] = bpf_program__attach(
-			bpf_object__find_program_by_name(probes->object, tracepoints[i][0]));
+		probes->links[i] = bpf_program__attach(program);
 		if (!probes->links[i])
 			return pv_err_errno(errno, "%s", tracepoints[i][1]);
 	}

@@ -123,6 +123,7 @@ static inline bool pv_nat_push(struct pv_walk *w, __u64 pc, __u64 word)
 	}
 	w->words[(w->nat_at + i) & (PV_WALK_WORDS - 1)] = word;
 	w->sample.n_native = i + 1;
+	pv_walk_place_native(w, i, 0);
 	return true;
 }
 
@@ -473,6 +474,7 @@ static long pv_nat_step(__u32 index, void *arg)
 		cfa = pv_nat_cfa(c, &place->row, pc, &loss);
 	if (!cfa || cfa <= w->sp)
 		return pv_nat_break(c, loss ? loss : PV_LOSS_NAT_BADCFA, pc);
+	pv_walk_place_native(w, w->sample.n_native - 1U, cfa);
 	if (!pv_nat_match_anchor(c, cfa, pc, place) && place->word & PV_NAT_EVAL &&
 	    pv_nat_hides_python(c, lookup, cfa, place))
 		pv_nat_flag_last(w, PV_NAT_EVAL);

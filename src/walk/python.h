@@ -44,6 +44,7 @@ static inline void pv_py_push(struct pv_walk *w, __u64 key, __u32 lasti, __u32 f
 	}
 	w->words[(2 * i) & (PV_WALK_WORDS - 1)] = key;
 	w->words[(2 * i + 1) & (PV_WALK_WORDS - 1)] = (__u64)flags << 32 | lasti;
+	pv_walk_place_python(w, i, w->frame);
 	w->sample.n_python = i + 1;
 }
 

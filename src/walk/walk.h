@@ -41,6 +41,7 @@
 #include "abi/layout.h"
 #include "abi/loss.h"
 #include "abi/process.h"
+#include "abi/refs.h"
 #include "abi/unwind.h"
 
 enum {
@@ -176,6 +177,10 @@ struct pv_walk {
 	__u64 stack_at[PV_WALK_STACK_BLOCKS]; /* of pv_read_stack(): what stack_bytes has; 1: none
 					       */
 	__u8 stack_bytes[PV_WALK_STACK_BYTES + PV_WALK_PAD];
+
+	/* of homes with PV_WALK_WITH_PLACES: where the frames are; the record as it is emitted */
+	struct pv_event_change change;
+	__u64 places[2 * PV_CHANGE_PLACES];
 };
 #ifdef __bpf__
 PV_STATIC_ASSERT(__builtin_offsetof(struct pv_walk, words) < 32768, "what is used all the time");
@@ -229,6 +234,43 @@ static inline __u32 pv_masked(__u32 i, __u32 size)
 	__asm__ volatile("" : "+r"(i));
 	return i & (size - 1);
 }
+
+/*
+ * Where frame i of a half is: the Python frame's address, the native one's CFA.  Only a home that
+ * tells one activation of a function from the next has use for it.
+ */
+#ifdef PV_WALK_WITH_PLACES
+static inline void pv_walk_place_python(struct pv_walk *w, __u32 i, __u64 at)
+{
+	if (i < PV_CHANGE_PLACES)
+		w->places[i & (PV_CHANGE_PLACES - 1)] = at;
+}
+
+static inline void pv_walk_place_native(struct pv_walk *w, __u32 i, __u64 at)
+{
+	__u32 n = w->sample.n_python;
+
+	if (i >= PV_CHANGE_PLACES)
+		return;
+	if (n > PV_CHANGE_PLACES)
+		n = PV_CHANGE_PLACES;
+	w->places[(n + i) & (2 * PV_CHANGE_PLACES - 1)] = at;
+}
+#else
+static inline void pv_walk_place_python(struct pv_walk *w, __u32 i, __u64 at)
+{
+	(void)w;
+	(void)i;
+	(void)at;
+}
+
+static inline void pv_walk_place_native(struct pv_walk *w, __u32 i, __u64 at)
+{
+	(void)w;
+	(void)i;
+	(void)at;
+}
+#endif
 
 static inline __u64 pv_mix(__u64 hash, __u64 value)
 {

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What `refs` records of one word of a process, mostly an object's reference count: the
+ * types between bpf/watch.bpf.c and collect/watch.c.
+ */
+#ifndef PV_ABI_REFS_H
+#define PV_ABI_REFS_H
+
+#include "abi/event.h"
+#include "abi/types.h"
+
+/* How the count stands in the object. */
+enum pv_count_format {
+	PV_COUNT_WHOLE = 1, /* up to 3.11: Py_ssize_t */
+	PV_COUNT_LOW = 2,   /* 3.12+: its lower 32 bits; with the highest of them set it is immortal */
+	PV_COUNT_SPLIT = 3, /* free-threaded: u32 of the owner, s64 of the others shifted by 2 */
+	PV_COUNT_FIELD = 4, /* no count: any word of 1, 2, 4 or 8 bytes */
+};
+
+/* Lowest bits of ob_ref_shared: the owner's part has been added to it (CPython 3.13 refcount.h). */
+enum { PV_COUNT_MERGED = 3 };
+
+/* Set before the programs are loaded. */
+struct pv_count_constants {
+	__u64 address; /* of the object; FIELD: of the word */
+	__u64 type;    /* what its ob_type is; 0: it is no object */
+	__u64 changes_max;
+	__u32 format; /* enum pv_count_format */
+	__u32 size;   /* FIELD: bytes */
+	__u16 count_at, type_at, local_at, shared_at;
+	__u8 zero_only; /* the change to 0 alone is recorded */
+	__u8 pad[7];
+};
+
+/* Why nothing is recorded any more. */
+enum pv_count_end {
+	PV_COUNT_GOES_ON = 0,
+	PV_COUNT_FREED = 1,    /* the count has come to 0 */
+	PV_COUNT_IMMORTAL = 2, /* it was made immortal */
+	PV_COUNT_REPLACED = 3, /* another type stands there: the memory was used again */
+	PV_COUNT_ENOUGH = 4,   /* changes_max */
+};
+
+/* What runs: read and written by both sides. */
+struct pv_count_state {
+	__u64 armed;        /* by user space: changes are recorded */
+	__s64 base;         /* by user space: the value before the write number base_at */
+	__u64 base_at;
+	__s64 last;         /* after the last write */
+	__u64 writes;       /* hits of the watchpoint */
+	__u64 changes;      /* of these: those that changed it, armed; their sequence numbers */
+	__u64 unchanged;    /* armed, and it is as it was */
+	__u64 late;         /* after the end */
+	__u64 unread;       /* the word could not be read */
+	__u64 no_scratch;   /* changes without a stack */
+	__u64 lost;         /* changes for which the ring had no room */
+	__u64 spent_ns;     /* by the target in the program */
+	__u64 resolve;      /* by user space: functions are probed, whose calls have numbers */
+	__u64 end;          /* enum pv_count_end */
+};
+
+/* Frames whose place on the stack is told, of either half, from the leaf on; a power of two. */
+enum { PV_CHANGE_PLACES = 512, PV_CHANGE_NUMBERS = 32, PV_CHANGE_FUNCTIONS_MAX = 256 };
+
+/* The number of a call, above it the index of the function + 1; 0: none is known. */
+enum { PV_CHANGE_FUNCTION_SHIFT = 48 };
+
+/*
+ * One change.  The sample of the stack comes before it.  followed by: __u64 python[n_python],
+ * addresses of frames; __u64 native[n_native], their CFAs, 0: not known.
+ */
+struct pv_event_change {
+	struct pv_event hdr;
+	__u64 time_ns;  /* the sample's */
+	__u64 sequence; /* 0, counts up */
+	__s64 before, after;
+	__u64 ip; /* of the instruction that follows the one that wrote */
+	__u64 sp;
+	__u32 tid;
+	__u32 flags;
+	__u64 numbers[PV_CHANGE_NUMBERS]; /* of the calls of the native frames from the leaf on */
+	__u16 n_python, n_native;
+	__u32 pad;
+};
+enum {
+	PV_CHANGE_KERNEL = 1,  /* written by the kernel for the thread: ip is where it will go on */
+	PV_CHANGE_NO_STACK = 2, /* no sample came before it */
+};
+
+#endif

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Every change of one word of a process, mostly an object's reference count: who made it, and
+ * the stack that led there.  Input: hardware watchpoints on the word, one in each thread;
+ * probes at the entries of native functions whose calls are told apart.  Output: for each
+ * change PV_EVENT_SAMPLE, after the code objects that it names, then PV_EVENT_CHANGE.
+ *
+ * The processor traps after the instruction that wrote (Intel SDM, volume 3, 18.2.4), in the
+ * thread that wrote: what stands in the word then is the new value.
+ */
+#include "bpf/vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define PV_WALK_WITH_PLACES
+
+#include "abi/native.h"
+#include "abi/refs.h"
+#include "bpf/here.bpf.h"
+
+const volatile struct pv_count_constants counted;
+
+struct pv_count_state count_state; /* in .bss, which user space has, too */
+__u64 calls_of[PV_CHANGE_FUNCTIONS_MAX]; /* of the probed functions, since they are */
+
+/* The calls under way of the functions that are probed, by their CFA. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, __u64); /* as in pv_event_change.numbers */
+} calls SEC(".maps");
+
+/* What the program must know of a hit. */
+struct hit {
+	__u64 ip, sp, bp;
+	__u64 type; /* what the object says of itself now */
+	__s64 before, after;
+	__u64 sequence;
+	__u32 tid, flags;
+};
+
+static inline void end(__u64 why)
+{
+	__sync_val_compare_and_swap(&count_state.end, PV_COUNT_GOES_ON, why);
+}
+
+/* Of the object's head as it was read. */
+static inline __s64 split_count(__u32 local, __s64 shared)
+{
+	/* the owner's part goes into the other before it is set to 0 */
+	return (shared & 3) == PV_COUNT_MERGED ? shared >> 2 : local + (shared >> 2);
+}
+
+static inline bool read_split(struct hit *hit)
+{
+	__s64 shared = 0;
+	__u32 local = 0;
+
+	if (bpf_probe_read_user(&local, 4, (const void *)(counted.address + counted.local_at)) ||
+	    bpf_probe_read_user(&shared, 8, (const void *)(counted.address + counted.shared_at)))
+		return false;
+	if (local == ~0U)
+		end(PV_COUNT_IMMORTAL);
+	hit->after = split_count(local, shared);
+	return true;
+}
+
+static inline bool read_field(struct hit *hit)
+{
+	const void *at = (const void *)counted.address;
+	__u64 value = 0;
+	long error;
+
+	if (counted.size == 8)
+		error = bpf_probe_read_user(&value, 8, at);
+	else if (counted.size == 4)
+		error = bpf_probe_read_user(&value, 4, at);
+	else if (counted.size == 2)
+		error = bpf_probe_read_user(&value, 2, at);
+	else
+		error = bpf_probe_read_user(&value, 1, at);
+	hit->after = value;
+	return !error;
+}
+
+static inline bool read_word(struct hit *hit)
+{
+	const void *at = (const void *)(counted.address + counted.count_at);
+	__s64 whole = 0;
+	__u32 low = 0;
+
+	switch (counted.format) {
+	case PV_COUNT_WHOLE:
+		if (bpf_probe_read_user(&whole, 8, at))
+			return false;
+		hit->after = whole;
+		return true;
+	case PV_COUNT_LOW:
+		if (bpf_probe_read_user(&low, 4, at))
+			return false;
+		if ((__s32)low < 0)
+			end(PV_COUNT_IMMORTAL);
+		hit->after = low;
+		return true;
+	case PV_COUNT_SPLIT:
+		return read_split(hit);
+	default:
+		return read_field(hit);
+	}
+}
+
+/* Is it still what it was?  Memory that is used again begins with another type. */
+static inline bool is_same(void)
+{
+	__u64 type = 0;
+
+	if (!counted.type)
+		return true;
+	return !bpf_probe_read_user(&type, 8, (const void *)(counted.address + counted.type_at)) &&
+	       type == counted.type;
+}
+
+/* Which calls the native frames are of. */
+static inline void number_calls(struct pv_walk *w)
+{
+	__u32 i, n = w->sample.n_python;
+	__u64 *found, cfa;
+
+	if (n > PV_CHANGE_PLACES)
+		n = PV_CHANGE_PLACES;
+	for (i = 0; i < PV_CHANGE_NUMBERS; i++) {
+		w->change.numbers[i] = 0;
+		if (!count_state.resolve || i >= w->sample.n_native)
+			continue;
+		cfa = w->places[(n + i) & (2 * PV_CHANGE_PLACES - 1)];
+		found = cfa ? bpf_map_lookup_elem(&calls, &cfa) : NULL;
+		if (found)
+			w->change.numbers[i] = *found;
+	}
+}
+
+/* The change behind its sample, in the scratch. */
+static inline void send(struct pv_walk *w, const struct hit *hit, __u64 flags)
+{
+	struct pv_event_change *change = &w->change;
+	__u32 n_python = pv_bounded(w->sample.n_python, PV_CHANGE_PLACES);
+	__u32 n_native = pv_bounded(w->sample.n_native, PV_CHANGE_PLACES), size;
+
+	number_calls(w);
+	size = sizeof(*change) + 8 * (n_python + n_native);
+	change->hdr.type = PV_EVENT_CHANGE;
+	change->hdr.reserved = 0;
+	change->hdr.size = size;
+	change->time_ns = w->sample.time_ns;
+	change->sequence = hit->sequence;
+	change->before = hit->before;
+	change->after = hit->after;
+	change->ip = hit->ip;
+	change->sp = hit->sp;
+	change->tid = hit->tid;
+	change->flags = hit->flags;
+	change->n_python = n_python;
+	change->n_native = n_native;
+	change->pad = 0;
+	barrier_var(size);
+	if (size > sizeof(w->change) + sizeof(w->places))
+		return;
+	if (bpf_ringbuf_output(&ring, change, size, flags))
+		count(&count_state.lost);
+}
+
+/* The change alone: there is no scratch for a walk. */
+static inline void send_bare(const struct hit *hit)
+{
+	struct pv_event_change change = {
+		.hdr = { .type = PV_EVENT_CHANGE, .size = sizeof(change) },
+		.time_ns = bpf_ktime_get_ns(),
+		.sequence = hit->sequence,
+		.before = hit->before,
+		.after = hit->after,
+		.ip = hit->ip,
+		.sp = hit->sp,
+		.tid = hit->tid,
+		.flags = hit->flags | PV_CHANGE_NO_STACK,
+	};
+
+	if (bpf_ringbuf_output(&ring, &change, sizeof(change), BPF_RB_FORCE_WAKEUP))
+		count(&count_state.lost);
+}
+
+static inline void record(const struct hit *hit)
+{
+	struct pv_ctx c = {};
+	__u32 index = 0;
+
+	c.proc = find_target();
+	c.w = c.proc ? claim(&index, &count_state.no_scratch) : NULL;
+	if (!c.w) {
+		send_bare(hit);
+		return;
+	}
+	walk_here(&c, hit->ip, hit->sp, hit->bp, hit->tid);
+	pv_emit_sample(&c, BPF_RB_NO_WAKEUP);
+	send(c.w, hit, count_state.end ? BPF_RB_FORCE_WAKEUP : pv_ring_flags());
+	release(index);
+}
+
+/* The registers of the user's code: a system call may have written for it. */
+static inline void read_registers(struct bpf_perf_event_data *ctx, struct hit *hit)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+	/* a u64 load: clang narrows "cs & 3" to a width that the context refuses */
+	if (!(*(volatile __u64 *)&ctx->regs.cs & 3))
+		hit->flags |= PV_CHANGE_KERNEL;
+	hit->ip = regs->ip;
+	hit->sp = regs->sp;
+	hit->bp = regs->bp;
+}
+
+/* A change that is wanted: its number, if there is room for it. */
+static inline bool wanted(struct hit *hit)
+{
+	if (hit->before == hit->after && counted.format != PV_COUNT_FIELD) {
+		count(&count_state.unchanged);
+		return false;
+	}
+	if (counted.zero_only && hit->after)
+		return false;
+	hit->sequence = __sync_fetch_and_add(&count_state.changes, 1);
+	if (hit->sequence + 1 >= counted.changes_max)
+		end(PV_COUNT_ENOUGH);
+	return hit->sequence < counted.changes_max;
+}
+
+SEC("perf_event")
+int on_write(struct bpf_perf_event_data *ctx)
+{
+	__u64 pid_tid = pv_current_ids(), number, start_ns;
+	struct hit hit = { .tid = (__u32)pid_tid };
+
+	if (pid_tid >> 32 != probe.tgid)
+		return 0;
+	number = __sync_fetch_and_add(&count_state.writes, 1);
+	if (count_state.end) {
+		count(&count_state.late);
+		return 0;
+	}
+	start_ns = bpf_ktime_get_ns();
+	if (!is_same()) {
+		end(PV_COUNT_REPLACED);
+		return 0;
+	}
+	if (!read_word(&hit)) {
+		count(&count_state.unread);
+		return 0;
+	}
+	hit.before = __sync_lock_test_and_set(&count_state.last, hit.after);
+	if (!count_state.armed)
+		return 0;
+	if (number == count_state.base_at)
+		hit.before = count_state.base;
+	if (!hit.after && counted.format != PV_COUNT_FIELD)
+		end(PV_COUNT_FREED);
+	if (wanted(&hit)) {
+		read_registers(ctx, &hit);
+		record(&hit);
+	}
+	__sync_fetch_and_add(&count_state.spent_ns, bpf_ktime_get_ns() - start_ns);
+	return 0;
+}
+
+/* A call of a function begins whose calls are to be told apart. */
+SEC("kprobe")
+int on_site(struct pt_regs *ctx)
+{
+	__u64 cookie = bpf_get_attach_cookie(ctx), cfa, number;
+	__u32 index;
+
+	if (pv_probe_hit(ctx, pv_current_ids()) != PV_PROBE_NATIVE_ENTER)
+		return 0;
+	index = cookie >> PV_NATIVE_FUNCTION_SHIFT & (PV_CHANGE_FUNCTIONS_MAX - 1);
+	cfa = ctx->sp + 8 * (cookie >> PV_NATIVE_PUSHED_SHIFT & PV_NATIVE_PUSHED_MASK) + 8;
+	number = __sync_fetch_and_add(&calls_of[index], 1) + 1;
+	number |= (__u64)(index + 1) << PV_CHANGE_FUNCTION_SHIFT;
+	bpf_map_update_elem(&calls, &cfa, &number, BPF_ANY);
+	return 0;
+}
+
+/* bpf_probe_read_user and others are for GPL-compatible programs */
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Loading, attaching and draining of watch.bpf.c.  Input: a word, threads, an image.
+ * Output: records by callback.
+ */
+#include "collect/watch.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "abi/event.h"
+#include "abi/loss.h"
+#include "abi/process.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "collect/arena.h"
+#include "collect/load.h"
+#include "collect/probes.h"
+#include "collect/slots.h"
+
+#include "watch.skel.h"
+
+enum {
+	RING_BYTES = 16 << 20,
+	SPARE_SCRATCH = 2,   /* besides one a CPU */
+	PASSES_MAX = 8,      /* looks for threads that were born meanwhile */
+	READS_MAX = 10000,   /* until none has written between two looks */
+	WORDS_MAX = 2,       /* of a split count */
+	PRICE_HITS = 256,
+};
+
+struct pv_watchpoint {
+	struct watch_bpf *bpf;
+	struct pv_prices prices;
+	struct pv_probes *probes;
+	struct pv_arena *arena;
+	struct pv_slots *slots;
+	struct ring_buffer *ring;
+	struct pv_watchpoint_options options;
+	struct pv_vec events; /* int */
+	struct pv_map tids;   /* that have events of their own */
+	uint64_t hits;        /* of events that are closed */
+	/* while draining */
+	struct pv_err *(*fn)(void *ctx, const struct pv_event *event, size_t size);
+	void *ctx;
+	struct pv_err *err;
+};
+
+/* ---- the processor's side */
+
+/*
+ * One watchpoint of a thread and of those that it starts, not of processes.  precise_ip is 0:
+ * the address is that of the next instruction then, and the program may walk.
+ */
+static int open_event(pid_t tid, uint64_t address, uint32_t size, bool inherit)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = PERF_TYPE_BREAKPOINT,
+		.bp_type = HW_BREAKPOINT_W,
+		.bp_addr = address,
+		.bp_len = size,
+		.sample_period = 1,
+		.inherit = inherit,
+		.inherit_thread = inherit,
+		.remove_on_exec = inherit,
+		.exclude_hv = 1,
+	};
+
+	return (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+static bool is_absent(int error)
+{
+	return error == ENODEV || error == EOPNOTSUPP || error == ENOENT || error == EINVAL;
+}
+
+static struct pv_err *absent(void)
+{
+	return pv_err_create(PV_ERR_FAILED,
+			     "cannot watch memory: this machine has no debug registers that work, as "
+			     "some virtual machines; `--lines FUNCTION` needs none");
+}
+
+/* An error of perf_event_open() in words. */
+static struct pv_err *refused(int error, pid_t tid)
+{
+	if (error == ENOSPC || error == EBUSY)
+		return pv_err_create(
+			PV_ERR_FAILED,
+			"cannot watch memory of thread %d: all of its debug registers (4) are taken, by "
+			"a debugger's watchpoints, perf, or other pitvipers; end one of these, or use "
+			"`--lines FUNCTION`, which needs none",
+			(int)tid);
+	if (error == EACCES || error == EPERM)
+		return pv_load_permission();
+	if (is_absent(error))
+		return absent();
+	return pv_err_errno(error, "cannot watch memory of thread %d", (int)tid);
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+struct pv_err *pv_watch_measure(struct pv_watch_price *ret, bool *absent_ret)
+{
+	static volatile uint64_t word __attribute__((aligned(8)));
+	uint64_t batches[16], hits = 0;
+	_pv_close_ int fd = open_event(0, (uintptr_t)&word, 8, false);
+
+	*absent_ret = fd < 0 && is_absent(errno);
+	if (fd < 0)
+		return refused(errno, getpid());
+	for (size_t i = 0; i < 16; i++) {
+		uint64_t start_ns = pv_now_ns();
+
+		for (size_t k = 0; k < PRICE_HITS / 16; k++)
+			word++;
+		batches[i] = (pv_now_ns() - start_ns) / (PRICE_HITS / 16);
+	}
+	/* registers that can be written and do nothing: the trap is what tells */
+	if (read(fd, &hits, sizeof(hits)) != sizeof(hits) || hits < PRICE_HITS) {
+		*absent_ret = true;
+		return absent();
+	}
+	qsort(batches, 16, sizeof(batches[0]), compare_u64);
+	ret->bare_ns = batches[8];
+	ret->walk_ns = 0;
+	return NULL;
+}
+
+/* ---- programs */
+
+static int on_record(void *ctx, void *data, size_t size)
+{
+	struct pv_watchpoint *watch = ctx;
+	const struct pv_event *event = data;
+
+	if (watch->err || size < sizeof(*event) || event->size > size)
+		return 0;
+	watch->err = watch->fn(watch->ctx, event, size);
+	return watch->err ? -ECANCELED : 0;
+}
+
+static struct pv_err *size_maps(struct watch_bpf *bpf)
+{
+	int cpus = libbpf_num_possible_cpus(), error;
+	uint32_t n;
+
+	if (cpus < 0)
+		return pv_err_errno(-cpus, "cannot count the CPUs");
+	n = (uint32_t)cpus + SPARE_SCRATCH;
+	bpf->rodata->n_scratch = n;
+	error = bpf_map__set_max_entries(bpf->maps.scratch, n);
+	if (!error)
+		error = bpf_map__set_max_entries(bpf->maps.claims, n);
+	if (!error)
+		error = bpf_map__set_max_entries(bpf->maps.ring, RING_BYTES);
+	return error ? pv_err_errno(-error, "cannot size the BPF maps") : NULL;
+}
+
+static struct pv_err *load(struct pv_watchpoint *watch)
+{
+	const struct pv_probes_options probes = {
+		.pid = watch->options.pid,
+		.budget = watch->options.budget,
+	};
+	struct pv_err *err = pv_probes_check(&watch->prices);
+	int error;
+
+	if (err)
+		return err;
+	watch->bpf = watch_bpf__open();
+	if (!watch->bpf)
+		return pv_err_errno(errno, "cannot open the BPF program");
+	watch->bpf->rodata->probe = pv_probes_constants(&probes);
+	watch->bpf->rodata->counted = watch->options.counted;
+	/* time off the CPU is nothing to us */
+	bpf_program__set_autoload(watch->bpf->progs.on_switch, false);
+	err = size_maps(watch->bpf);
+	if (err)
+		return err;
+	pv_probes_prepare(watch->bpf->obj, &watch->prices, &watch->bpf->rodata->in_namespace);
+	error = watch_bpf__load(watch->bpf);
+	return error ? pv_load_error(error) : NULL;
+}
+
+struct pv_err *pv_watchpoint_create(const struct pv_watchpoint_options *options,
+				    struct pv_watchpoint **ret)
+{
+	struct pv_watchpoint *watch = calloc(1, sizeof(*watch));
+	struct pv_err *err;
+
+	if (!watch)
+		return &pv_enomem;
+	watch->options = *options;
+	watch->events = (struct pv_vec)PV_VEC(int);
+	err = load(watch);
+	if (!err)
+		err = pv_arena_create(watch->bpf->obj, &watch->arena);
+	if (!err)
+		err = pv_slots_create(watch->bpf->obj, &watch->slots);
+	if (!err) {
+		watch->ring = ring_buffer__new(bpf_map__fd(watch->bpf->maps.ring), on_record, watch,
+					       NULL);
+		if (!watch->ring)
+			err = pv_err_errno(errno, "cannot map the BPF ring buffer");
+	}
+	if (!err)
+		err = pv_probes_create(watch->bpf->obj, &watch->bpf->bss->probe_state, options->pid,
+				       &watch->prices, &watch->probes);
+	if (err) {
+		pv_watchpoint_destroy(watch);
+		return err;
+	}
+	*ret = watch;
+	return NULL;
+}
+
+void pv_watchpoint_destroy(struct pv_watchpoint *watch)
+{
+	if (!watch)
+		return;
+	pv_watchpoint_detach(watch);
+	pv_probes_destroy(watch->probes);
+	ring_buffer__free(watch->ring);
+	pv_slots_destroy(watch->slots);
+	pv_arena_destroy(watch->arena);
+	watch_bpf__destroy(watch->bpf);
+	pv_vec_deinit(&watch->events);
+	pv_map_deinit(&watch->tids);
+	free(watch);
+}
+
+struct pv_probes *pv_watchpoint_probes(const struct pv_watchpoint *watch)
+{
+	return watch->probes;
+}
+
+struct pv_err *pv_watchpoint_put(struct pv_watchpoint *watch, const struct pv_image *image,
+				 const struct pv_objects *objects)
+{
+	return pv_slots_put(watch->slots, watch->arena, image, objects, PV_GENERATION_FIRST);
+}
+
+/* ---- attaching */
+
+/* The words that hold a count: their addresses and sizes. */
+static size_t words_of(const struct pv_count_constants *counted, uint64_t at[WORDS_MAX],
+		       uint32_t size[WORDS_MAX])
+{
+	switch (counted->format) {
+	case PV_COUNT_SPLIT:
+		at[0] = counted->address + counted->local_at;
+		size[0] = 4;
+		at[1] = counted->address + counted->shared_at;
+		size[1] = 8;
+		return 2;
+	case PV_COUNT_FIELD:
+		at[0] = counted->address;
+		size[0] = counted->size;
+		return 1;
+	default:
+		at[0] = counted->address + counted->count_at;
+		size[0] = counted->format == PV_COUNT_LOW ? 4 : 8;
+		return 1;
+	}
+}
+
+/* gone_ret: the thread has ended meanwhile. */
+static struct pv_err *watch_thread(struct pv_watchpoint *watch, pid_t tid, bool *gone_ret)
+{
+	uint64_t at[WORDS_MAX];
+	uint32_t size[WORDS_MAX];
+	size_t n = words_of(&watch->options.counted, at, size);
+	int program = bpf_program__fd(watch->bpf->progs.on_write);
+
+	for (size_t i = 0; i < n; i++) {
+		int fd = open_event(tid, at[i], size[i], true);
+		struct pv_err *err;
+
+		*gone_ret = fd < 0 && errno == ESRCH;
+		if (*gone_ret)
+			return NULL;
+		if (fd < 0)
+			return refused(errno, tid);
+		err = pv_vec_append(&watch->events, &fd, 1, NULL);
+		if (err) {
+			close(fd);
+			return err;
+		}
+		if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, program))
+			return pv_err_errno(errno, "cannot run the BPF program at a watchpoint");
+	}
+	return NULL;
+}
+
+/* Every thread that has none yet; n_ret: how many these were. */
+static struct pv_err *watch_threads(struct pv_watchpoint *watch, size_t *n_ret)
+{
+	struct pv_err *err = NULL;
+	char path[32];
+	DIR *dir;
+
+	*n_ret = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)watch->options.pid);
+	dir = opendir(path);
+	if (!dir)
+		return pv_err_create(PV_ERR_NOPROC, "process %d has ended",
+				     (int)watch->options.pid);
+	for (struct dirent *entry; !err && (entry = readdir(dir));) {
+		pid_t tid = atoi(entry->d_name);
+		uint64_t known;
+		bool gone;
+
+		if (tid <= 0 || pv_map_get(&watch->tids, (uint64_t)tid, &known))
+			continue;
+		err = pv_map_set(&watch->tids, (uint64_t)tid, 1);
+		if (!err)
+			err = watch_thread(watch, tid, &gone);
+		*n_ret += !err && !gone;
+	}
+	closedir(dir);
+	return err;
+}
+
+/*
+ * What the word was before the next write.  Between two looks at the number of writes with the
+ * same answer nobody has written; where that never comes to pass, the program knows the value
+ * after the last write.
+ */
+static struct pv_err *take_base(struct pv_watchpoint *watch,
+				struct pv_err *(*read_word)(void *ctx, int64_t *ret), void *ctx,
+				int64_t *base_ret)
+{
+	struct pv_count_state *state = &watch->bpf->bss->count_state;
+
+	for (int i = 0; i < READS_MAX; i++) {
+		uint64_t before = __atomic_load_n(&state->writes, __ATOMIC_SEQ_CST);
+		struct pv_err *err = read_word(ctx, base_ret);
+
+		if (err)
+			return err;
+		if (before != __atomic_load_n(&state->writes, __ATOMIC_SEQ_CST))
+			continue;
+		state->base = *base_ret;
+		state->base_at = before;
+		__atomic_store_n(&state->armed, 1, __ATOMIC_SEQ_CST);
+		return NULL;
+	}
+	state->base_at = UINT64_MAX;
+	__atomic_store_n(&state->armed, 1, __ATOMIC_SEQ_CST);
+	*base_ret = state->last;
+	return NULL;
+}
+
+/*
+ * A thread that one starts which is watched already inherits its watchpoint, and is then found here
+ * all the same: it has two then, of which the second hit finds the count as it was and does not
+ * count.
+ */
+struct pv_err *pv_watchpoint_attach(struct pv_watchpoint *watch,
+				    struct pv_err *(*read_word)(void *ctx, int64_t *ret), void *ctx,
+				    int64_t *base_ret)
+{
+	struct pv_err *err;
+	size_t n = 1;
+
+	err = pv_probes_attach(watch->probes);
+	for (int i = 0; !err && n && i < PASSES_MAX; i++)
+		err = watch_threads(watch, &n);
+	return err ? err : take_base(watch, read_word, ctx, base_ret);
+}
+
+void pv_watchpoint_detach(struct pv_watchpoint *watch)
+{
+	watch->hits = pv_watchpoint_hits(watch);
+	for (size_t i = 0; i < watch->events.n; i++)
+		close(*(int *)pv_vec_at(&watch->events, i));
+	watch->events.n = 0;
+	if (watch->probes)
+		pv_probes_detach(watch->probes);
+}
+
+size_t pv_watchpoint_threads(const struct pv_watchpoint *watch)
+{
+	return watch->tids.n;
+}
+
+void pv_watchpoint_resolve(struct pv_watchpoint *watch)
+{
+	__atomic_store_n(&watch->bpf->bss->count_state.resolve, 1, __ATOMIC_SEQ_CST);
+}
+
+/* ---- draining */
+
+int pv_watchpoint_fd(const struct pv_watchpoint *watch)
+{
+	return ring_buffer__epoll_fd(watch->ring);
+}
+
+struct pv_err *pv_watchpoint_drain(struct pv_watchpoint *watch,
+				   struct pv_err *(*fn)(void *ctx, const struct pv_event *event,
+							size_t size),
+				   void *ctx)
+{
+	int error;
+
+	watch->fn = fn;
+	watch->ctx = ctx;
+	watch->err = NULL;
+	error = ring_buffer__consume(watch->ring);
+	if (watch->err)
+		return watch->err;
+	return error < 0 ? pv_err_errno(-error, "cannot read the BPF ring buffer") : NULL;
+}
+
+struct pv_count_state pv_watchpoint_state(const struct pv_watchpoint *watch)
+{
+	return watch->bpf->bss->count_state;
+}
+
+struct pv_probe_state pv_watchpoint_probe_state(const struct pv_watchpoint *watch)
+{
+	return watch->bpf->bss->probe_state;
+}
+
+uint64_t pv_watchpoint_calls(const struct pv_watchpoint *watch, size_t index)
+{
+	return index < PV_CHANGE_FUNCTIONS_MAX ? watch->bpf->bss->calls_of[index] : 0;
+}
+
+/* Those of threads that have inherited a watchpoint are counted with it. */
+uint64_t pv_watchpoint_hits(const struct pv_watchpoint *watch)
+{
+	uint64_t sum = watch->hits, hits;
+
+	for (size_t i = 0; i < watch->events.n; i++) {
+		if (read(*(int *)pv_vec_at(&watch->events, i), &hits, sizeof(hits)) == sizeof(hits))
+			sum += hits;
+	}
+	return sum;
+}
+
+struct pv_err *pv_watchpoint_losses(const struct pv_watchpoint *watch, uint64_t *counts)
+{
+	int fd = bpf_map__fd(watch->bpf->maps.losses), cpus = libbpf_num_possible_cpus();
+	_pv_free_ uint64_t *values = NULL;
+
+	if (cpus < 0)
+		return pv_err_errno(-cpus, "cannot count the CPUs");
+	values = calloc((size_t)cpus, 8);
+	if (!values)
+		return &pv_enomem;
+	for (uint32_t i = 0; i < PV_LOSS_MAX; i++) {
+		if (bpf_map_lookup_elem(fd, &i, values))
+			return pv_err_errno(errno, "cannot read the counters of the BPF program");
+		for (int cpu = 0; cpu < cpus; cpu++)
+			counts[i] += values[cpu];
+	}
+	return NULL;
+}
