@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The catalogue of leaks (tests/leaks) is what it says: each leaking variant loses memory, each twin does not.
+
+The truth is what the program sees of itself: blocks of CPython's allocator, objects of a type, bytes of malloc(), mappings,
+sys.getrefcount().  pitviper is not asked.  In the short form at one bad request of ten and one seed; --full: of a thousand,
+and three seeds.
+"""
+import os
+import re
+import subprocess
+import sys
+
+import live
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(live.HERE), "leaks"))
+import build  # noqa: E402
+import catalogue  # noqa: E402
+import lab  # noqa: E402
+
+pytestmark = pytest.mark.noroot
+PYTHONS = lab.interpreters()
+
+
+def headers(python):
+	try:
+		return build.include_flags(python)
+	except build.NoHeaders:
+		return None
+
+
+ABLE = {python.name: bool(headers(python)) for python in PYTHONS}
+PAIRS = [(python, case) for python in PYTHONS for case in catalogue.CASES
+	 if case.applies(python) and (ABLE[python.name] or not build.source_of(case.name))]
+SHARED = [pair for pair in PAIRS if pair[1].refs]
+
+
+def name_of(pair):
+	return "%s-%s" % (pair[0].name, pair[1].name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def staged():
+	yield
+	lab.unstage()
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=lambda p: p.name)
+def test_headers(python):
+	if not ABLE[python.name]:
+		pytest.skip("no headers of %s: its extensions are not tried" % python.name)
+
+
+def growth(python, case, variant, requests, **how):
+	"""(what the measure of a case grew by, bad requests meanwhile, its own count of what it lost)."""
+	with lab.Victim(python, case, variant, **how) as victim:
+		before = victim.run(requests // 3)
+		after = victim.run(requests)
+	assert not after["errors"], after["errors"]
+	measure = case.proof[0]
+	return (lab.measured(after["seen"], measure) - lab.measured(before["seen"], measure), after["bad"] - before["bad"],
+		after["lost_objects"] - before["lost_objects"], after["lost_bytes"] - before["lost_bytes"])
+
+
+def ways(full):
+	return [(rate, seed, 10) for rate in (10, 1000) for seed in (1, 2, 3)] if full else [(10, 1, 1)]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=name_of)
+def test_case(pair, full):
+	python, case = pair
+	least = case.proof[1]
+	for rate, seed, times in ways(full):
+		requests = case.requests * (times if rate > 10 else 1)
+		for variant in case.variants:
+			grew, bad, objects, size = growth(python, case, variant, requests, rate=rate, seed=seed)
+			what = "%s, 1 of %d, seed %d: %s grew by %d in %d bad requests" % (variant, rate, seed, case.proof[0], grew, bad)
+			assert bad > requests / rate / 3, what
+			if case.leaks(variant, python.version):
+				assert grew >= 0.9 * bad * least, what
+				assert objects >= bad and size > 0, what
+			else:
+				assert grew <= 0.1 * bad * least + 2, what
+			if variant == "clean":
+				assert not objects and not size, what
+
+
+@pytest.mark.parametrize("pair", SHARED, ids=name_of)
+def test_shared(pair, full):
+	"""With --shared one object's count grows by one a bad request, and by nothing in the twin; at -O0 and -O2."""
+	python, case = pair
+	for optimise in ("-O0", "-O2") if full else ("-O0",):
+		for variant in ("leaking", "clean"):
+			with lab.Victim(python, case, variant, shared=True, optimise=optimise) as victim:
+				before, after = victim.run(300), victim.run(300)
+			assert after["watched"]["address"] == before["watched"]["address"]
+			grew = after["watched"]["refcount"] - before["watched"]["refcount"]
+			assert after["bad"] > before["bad"]
+			assert grew == (after["bad"] - before["bad"] if variant == "leaking" else 0), (variant, optimise, before, after)
+
+
+@pytest.mark.parametrize("case", catalogue.CASES, ids=lambda c: c.name)
+def test_marks(case):
+	"""Each leaking case says where: the marks are in functions, those of C functions are in the extension."""
+	sites = case.sites()
+	assert all(site.function and site.function != "<module>" for site in sites), sites
+	if case.kind == catalogue.NONE:
+		assert not sites
+		return
+	marks = {site.mark for site in sites}
+	assert marks <= {"alloc", "surplus", "missing"}, marks
+	assert "alloc" in marks or case.functions, "nothing tells where it is allocated"
+	assert not case.refs or any(site.mark == "surplus" and site.file.endswith(".c") for site in sites)
+	python = next((p for p in PYTHONS if ABLE[p.name] and case.applies(p)), None)
+	if build.source_of(case.name) and python:
+		directory = build.build(python, case.name, True, "-O0")
+		out = subprocess.run(["nm", "-C", os.path.join(directory, case.name + ".so")], stdout=subprocess.PIPE, check=True).stdout.decode()
+		symbols = {re.sub(r"\(.*", "", line.split(" ", 2)[-1]) for line in out.splitlines()}
+		named = {site.function for site in sites if not site.file.endswith(".py")} | set(case.functions)
+		assert named <= symbols, named - symbols
