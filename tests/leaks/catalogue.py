@@ -11,11 +11,15 @@ import re
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MARK = re.compile(r"HERE: (\w+)")
+# the first line of a function in C, or of a member function in C++: they are laid out by clang-format
+FUNCTION = re.compile(r"(?!static struct|MODULE)\t?(?:[A-Za-z_][\w *:]*[ *])?(?!if|for|while|switch|return)([A-Za-z_]\w*)\([^;]*$")
 
 # What a case is.  VERDICTS says which answers are right for it, of: leak, growing-held, clean, unknown.
-LOST, HELD, NATIVE, MAPPING, CYCLES, NONE = "lost reference", "held", "native memory", "mapping", "cycles", "nothing"
+LOST, HELD, CYCLES, NONE = "lost reference", "held", "cycles", "nothing"
+NATIVE, NATIVE_HELD, MAPPING = "native memory", "native memory, held", "mapping"
 VERDICTS = {
 	LOST: {"leak"}, HELD: {"growing-held"}, NATIVE: {"leak"}, MAPPING: {"leak"},
+	NATIVE_HELD: {"leak", "growing-held"},	# a static of the thread points at it, and nothing of it is an object
 	CYCLES: {"leak", "growing-held"},	# garbage that nobody collects is held, by itself
 	NONE: {"clean"},
 }
@@ -58,8 +62,8 @@ def native_sites(path):
 	function = None
 	with open(path, encoding="utf-8") as lines:
 		for number, line in enumerate(lines, 1):
-			start = re.match(r"(?!static struct)\w[^;=#{]*?(\w+)\(", line)
-			if start and not line.startswith(("MODULE", "#")):
+			start = FUNCTION.match(line)
+			if start:
 				function = start[1]
 			for mark in MARK.findall(line):
 				yield Site(mark, os.path.basename(path), number, function)
@@ -104,18 +108,50 @@ class Case:
 		return VERDICTS[self.kind] if self.leaks(variant, version) else VERDICTS[NONE]
 
 
+def has_numpy(interp):
+	"""Debian's, of the machine itself: the extension is built with its headers."""
+	return not interp.root and interp.path.startswith("/usr/")
+
+
 CASES = [
+	# references that nobody holds
 	Case("missing_success", LOST, "a DECREF missing on success", ("blocks", 3), ["dict", "list", "str"], refs=True),
 	Case("missing_error", LOST, "a DECREF missing on the error path", ("objects", 1), ["list"], refs=True),
 	Case("double_incref", LOST, "INCREF twice", ("Invoice", 1), ["Invoice", "dict", "tuple"], refs=True),
 	Case("build_value", LOST, 'Py_BuildValue("O") of a new reference', ("blocks", 1), ["str"], refs=True),
 	Case("stolen_list", LOST, "INCREF before PyList_SetItem, which steals", ("blocks", 1), ["bytes"], refs=True),
+	Case("stolen_tuple", LOST, "INCREF before PyTuple_SetItem, which steals", ("Address", 1), ["Address", "str"], refs=True),
+	Case("module_add", LOST, "PyModule_AddObject that fails and does not steal", ("set", 1), ["set"], refs=True),
+	Case("dealloc_member", LOST, "a dealloc that forgets a member", ("malloc", 800), ["tuple"], refs=True),
+	Case("cache_lost", LOST, "a bounded cache, of which some objects have a reference too many", ("Profile", 1),
+	     ["Profile", "dict", "str"], refs=True),
+	Case("numpy_argsort", LOST, "numpy's old argsort: the names of a dtype", ("blocks", 190), ["tuple", "str"], refs=True,
+	     only=has_numpy),
+	Case("forked", LOST, "a DECREF missing, only in a forked child", ("Visitor", 1), ["Visitor", "dict", "str"], forked=True),
+	# memory that no Python object is in
 	Case("object_malloc", NATIVE, "PyObject_Malloc never freed", ("blocks", 1)),
 	Case("raw_malloc", NATIVE, "malloc never freed", ("malloc", 1200), functions=["count_spaces"]),
+	Case("cxx_new", NATIVE, "C++ new never deleted", ("malloc", 560)),
+	Case("realloc_chain", NATIVE, "a buffer that grew by realloc, never freed", ("malloc", 1350), functions=["render_text"]),
+	Case("handover", NATIVE, "freed by another thread; some never", ("malloc", 900)),
+	Case("tls_nodes", NATIVE_HELD, "a list of each thread's own, in C", ("malloc", 500)),
+	Case("mapping", MAPPING, "mmap never unmapped", ("mapped", 32768)),
+	# what somebody holds
 	Case("growing_dict", HELD, "a module's dict that grows", ("blocks", 2), ["dict", "str"], holder="_refused"),
 	Case("closure", HELD, "a closure's list that grows", ("blocks", 2), ["Order", "str"], holder="listeners"),
+	Case("local_cache", HELD, "a thread's own cache that grows", ("Page", 1), ["Page", "dict", "str"], holder="pinned"),
+	Case("frame_local", HELD, "a local list of a function that never ends", ("blocks", 2), ["Event", "str"], holder="backlog"),
 	Case("cycles", CYCLES, "cycles, the collector being off", ("Node", 4), ["Node", "list", "dict", "str"]),
+	# stock Python's own
+	Case("ssl_session", NATIVE, "reading SSLSocket.session", ("malloc", 4000), functions=["PySSL_get_session", "_ssl_session_dup"],
+	     leaks_on=lambda version: (3, 10) <= version <= (3, 13, 0)),
+	Case("elementtree_init", LOST, "calling _elementtree.XMLParser.__init__ again", ("blocks", 12),
+	     ["xml.etree.ElementTree.TreeBuilder", "TreeBuilder", "dict", "list"],
+	     functions=["_elementtree_XMLParser___init__", "_elementtree_XMLParser___init___impl"]),
+	# nothing grows, though it looks so
 	Case("lru", NONE, "a cache as large as it may be", ("blocks", 5)),
+	Case("fragmentation", NONE, "bursts of all sizes, with survivors", ("objects", 2)),
+	Case("freelists", NONE, "memory that goes round by the freelists", ("blocks", 3)),
 ]
 
 

@@ -26,7 +26,7 @@ class Stream:
 	"""Requests without end, the same for the same seed and rate."""
 
 	def __init__(self, seed, rate):
-		self.random, self.rate, self.number = random.Random(seed), rate, 0
+		self.random, self.rate, self.number = random.Random(seed), rate, 1000000	# no small ints, which are shared
 		self.texts = [self.text() for _ in range(256)]
 
 	def text(self):

@@ -44,6 +44,7 @@ class World:
 		self.leaking, self.rate, self.shared, self.seed = args.variant == "leaking", args.rate, args.shared, args.seed
 		self.work, self.extensions, self.lock = args.work, args.extensions, threading.Lock()
 		self.objects = self.bytes = 0
+		self.master = args.master	# the process that forked this one, or this one itself
 
 	def native(self, name):
 		sys.path.insert(0, self.extensions)
@@ -99,6 +100,8 @@ class Server:
 			self.free.get()
 		for _ in range(OUTSTANDING):
 			self.free.put(None)
+		if hasattr(self.service, "rest"):
+			self.service.rest()
 
 	def truth(self):
 		watched = getattr(self.service, "watched", None)
@@ -180,6 +183,14 @@ def obey(server):
 			say("TRUTH", server.truth())
 
 
+def tend(server, child):
+	"""What the process that forked does while its child serves: a little of the same."""
+	while os.waitpid(child, os.WNOHANG)[0] == 0:
+		server.issue(2)
+		time.sleep(0.01)
+	sys.exit(0)
+
+
 def main():
 	parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 	parser.add_argument("service")
@@ -190,16 +201,16 @@ def main():
 	parser.add_argument("--work", default="/tmp", help="a directory with what the service needs (ssl: a certificate)")
 	parser.add_argument("--shared", action="store_true", help="one long-lived object goes through the bug, not one a request")
 	parser.add_argument("--warm", type=int, default=1500, help="requests before READY")
-	parser.add_argument("--forked", action="store_true", help="serve in a child; the parent only keeps alive")
+	parser.add_argument("--forked", action="store_true", help="serve in a child; the parent does a little of the same")
 	args = parser.parse_args()
-	parent = os.getpid()
-	if args.forked and os.fork():
-		os.wait()
-		sys.exit(0)
+	args.master = os.getpid()
+	child = os.fork() if args.forked else 0
 	server = Server(args)
+	if child:
+		tend(server, child)
 	server.issue(args.warm)
 	server.rest()
-	say("READY", dict(server.truth(), pid=os.getpid(), parent=parent, seen=server.seen(), version=sys.version_info[:3]))
+	say("READY", dict(server.truth(), pid=os.getpid(), parent=args.master, seen=server.seen(), version=sys.version_info[:3]))
 	obey(server)
 
 
