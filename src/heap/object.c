@@ -26,6 +26,8 @@ enum {
 	BASES_MAX = 64,      /* bases of bases, types of types */
 	TYPES_MAX = 1 << 20, /* in one look */
 	HEAD_VOTES = 64,
+	ADDRESS_MIN = 65536, /* vm.mmap_min_addr, and what has no mapping for sure */
+	ADDRESS_BITS = 56,   /* of user space with five levels of page tables */
 };
 
 /* Of references to one object there are never more than words in an address space. */
@@ -179,7 +181,8 @@ static const struct pv_heap_type *type_at_depth(struct pv_heap *heap, uint64_t a
 	char bytes[TYPE_BYTES_MAX];
 	uint64_t meta, name;
 
-	if (!address || address % sizeof(uint64_t) || depth > BASES_MAX)
+	if (address < ADDRESS_MIN || address >> ADDRESS_BITS || address % sizeof(uint64_t) ||
+	    depth > BASES_MAX)
 		return NULL;
 	known = known_type(heap, address);
 	if (known)
@@ -399,6 +402,11 @@ bool pv_heap_object(struct pv_heap *heap, uint64_t address, struct pv_heap_objec
 const struct pv_python *pv_heap_python(const struct pv_heap *heap)
 {
 	return heap->python;
+}
+
+const struct pv_heap_type *pv_heap_known_type(const struct pv_heap *heap, uint64_t address)
+{
+	return known_type(heap, address);
 }
 
 struct pv_mem *pv_heap_mem(const struct pv_heap *heap)

@@ -111,6 +111,9 @@ const struct pv_heaplayout *pv_heap_layout(const struct pv_heap *heap);
 /* The type at address, or NULL: there is none, or memory is short.  Valid until forget. */
 const struct pv_heap_type *pv_heap_type(struct pv_heap *heap, uint64_t address);
 
+/* The same of those that were met so far: reads nothing. */
+const struct pv_heap_type *pv_heap_known_type(const struct pv_heap *heap, uint64_t address);
+
 /* Those that were met so far, by number. */
 size_t pv_heap_n_types(const struct pv_heap *heap);
 const struct pv_heap_type *pv_heap_type_at(const struct pv_heap *heap, uint32_t number);

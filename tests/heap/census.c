@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * heap_census PID object ADDRESS...	each object as a line of JSON, or null
+ * heap_census PID census [N]	a census, N times (1), each as a line of JSON
  *
  * What src/heap sees of a process, for tests/live/test_census.py and bench/census.py.
  */
@@ -10,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/census.h"
 #include "heap/object.h"
 #include "snap/image.h"
 #include "snap/objects.h"
+#include "target/maps.h"
 #include "target/mem.h"
 
 static void ok(struct pv_err *error)
@@ -36,6 +39,96 @@ static void print_object(struct pv_heap *heap, uint64_t address)
 	       object.immortal ? "true" : "false", object.tracked ? "true" : "false", object.size);
 }
 
+/* Names of types have no control characters; what is left to escape are these two. */
+static void print_text(const char *text)
+{
+	putchar('"');
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			putchar('\\');
+		putchar(*text);
+	}
+	putchar('"');
+}
+
+static void print_census(const struct pv_census *c)
+{
+	printf("{\"ms\": %.3f, \"types\": [", (double)(c->end_ns - c->start_ns) / 1e6);
+	for (size_t i = 0; i < c->types.n; i++) {
+		const struct pv_census_type *type = pv_vec_at(&c->types, i);
+
+		printf("%s{\"name\": ", i ? ", " : "");
+		print_text(type->name);
+		printf(", \"type\": %" PRIu64 ", \"n\": %" PRIu64 ", \"bytes\": %" PRIu64
+		       ", \"part_bytes\": %" PRIu64 ", \"tracked\": %" PRIu64 "}",
+		       type->type, type->n, type->bytes, type->part_bytes, type->n_tracked);
+	}
+	printf("], \"raw\": [");
+	for (size_t i = 0; i < c->raw.n; i++) {
+		const struct pv_census_raw *raw = pv_vec_at(&c->raw, i);
+
+		printf("%s{\"max\": %" PRIu64 ", \"pymalloc\": %s, \"n\": %" PRIu64
+		       ", \"bytes\": %" PRIu64 "}",
+		       i ? ", " : "", raw->bytes_max, raw->pymalloc ? "true" : "false", raw->n,
+		       raw->bytes);
+	}
+	printf("], \"others\": ");
+	print_text(c->others);
+#define NUMBER(field) printf(", \"" #field "\": %" PRIu64, (uint64_t)c->field)
+	NUMBER(n_objects);
+	NUMBER(object_bytes);
+	NUMBER(n_raw);
+	NUMBER(raw_bytes);
+	NUMBER(n_kept);
+	NUMBER(kept_bytes);
+	NUMBER(n_arenas);
+	NUMBER(n_pools);
+	NUMBER(pool_bytes);
+	NUMBER(pool_free_bytes);
+	NUMBER(chunk_bytes);
+	NUMBER(chunk_free_bytes);
+	NUMBER(chunk_top_bytes);
+	NUMBER(n_cached);
+	NUMBER(cached_bytes);
+	NUMBER(n_thread_heaps);
+	NUMBER(n_mapped);
+	NUMBER(mapped_bytes);
+	NUMBER(other_bytes);
+	NUMBER(read_bytes);
+	NUMBER(n_stray);
+	NUMBER(n_torn_pools);
+	NUMBER(n_breaks);
+	NUMBER(broken_bytes);
+	NUMBER(fast_bins_unknown);
+	NUMBER(lists_followed);
+	NUMBER(lists.n_interpreters);
+	NUMBER(lists.n_broken);
+	NUMBER(lists.n_collecting);
+#undef NUMBER
+	printf(", \"lists\": [");
+	for (int i = 0; i < PV_GC_LISTS; i++)
+		printf("%s%" PRIu64, i ? ", " : "", c->lists.n[i]);
+	printf("]}\n");
+	fflush(stdout);
+}
+
+static void take(struct pv_heap *heap, pid_t pid, int n)
+{
+	for (int i = 0; i < n; i++) {
+		struct pv_census census;
+		struct pv_maps maps;
+
+		ok(pv_maps_read(pid, &maps));
+
+		struct pv_census_options options = { .maps = &maps, .pid = pid };
+
+		ok(pv_census_take(heap, &options, &census));
+		print_census(&census);
+		pv_census_deinit(&census);
+		pv_maps_deinit(&maps);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct pv_objects *objects;
@@ -44,7 +137,7 @@ int main(int argc, char **argv)
 	struct pv_mem *mem;
 
 	if (argc < 3)
-		errx(2, "usage: heap_census PID object ADDRESS...");
+		errx(2, "usage: heap_census PID object ADDRESS... | census [N]");
 
 	pid_t pid = (pid_t)atoi(argv[1]);
 
@@ -57,6 +150,8 @@ int main(int argc, char **argv)
 	if (strcmp(argv[2], "object") == 0) {
 		for (int i = 3; i < argc; i++)
 			print_object(heap, strtoull(argv[i], NULL, 0));
+	} else if (strcmp(argv[2], "census") == 0) {
+		take(heap, pid, argc > 3 ? atoi(argv[3]) : 1);
 	} else {
 		errx(2, "unknown word: %s", argv[2]);
 	}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A part of a process's memory at a time.
+ * Input: struct pv_mem, /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst).
+ * Output: bytes for the walks of heaps.
+ */
+#include "heap/window.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "target/mem.h"
+
+/* Bits of an entry: swapped, present. */
+static const uint64_t page_there = 3ULL << 62;
+
+struct pv_err *pv_window_init(struct pv_window *window, struct pv_mem *mem, pid_t pid)
+{
+	*window = (struct pv_window){ .mem = mem, .pagemap = -1, .limit = UINT64_MAX };
+	window->buffer = malloc(PV_WINDOW_BYTES);
+	window->pages = malloc(PV_WINDOW_PAGES * sizeof(*window->pages));
+	if (!window->buffer || !window->pages) {
+		pv_window_deinit(window);
+		return &pv_enomem;
+	}
+	if (pid) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
+		window->pagemap = open(path, O_RDONLY | O_CLOEXEC);
+		if (window->pagemap < 0) {
+			struct pv_err *err = pv_err_errno(errno == ENOENT ? ESRCH : errno,
+							  "cannot open %s", path);
+
+			pv_window_deinit(window);
+			return err;
+		}
+	}
+	return NULL;
+}
+
+void pv_window_deinit(struct pv_window *window)
+{
+	free(window->buffer);
+	free(window->pages);
+	if (window->pagemap >= 0)
+		close(window->pagemap);
+	*window = (struct pv_window){ .pagemap = -1 };
+}
+
+/* Is the page at address there?  What pagemap does not tell is not. */
+static bool is_there(struct pv_window *window, uint64_t address, uint64_t end)
+{
+	uint64_t page = address / PV_PAGE_BYTES, n;
+	ssize_t got;
+
+	if (window->pagemap < 0)
+		return true;
+	if (page < window->pages_start || page - window->pages_start >= window->n_pages) {
+		n = (end - address + PV_PAGE_BYTES - 1) / PV_PAGE_BYTES;
+		if (n > PV_WINDOW_PAGES)
+			n = PV_WINDOW_PAGES;
+		window->pages_start = page;
+		window->n_pages = 0;
+		got = pread(window->pagemap, window->pages, n * sizeof(*window->pages),
+			    (off_t)(page * sizeof(*window->pages)));
+		if (got > 0)
+			window->n_pages = (size_t)got / sizeof(*window->pages);
+		if (!window->n_pages)
+			return false;
+	}
+	return window->pages[page - window->pages_start] & page_there;
+}
+
+bool pv_window_run(struct pv_window *window, uint64_t from, uint64_t end, uint64_t *start_ret,
+		   uint64_t *end_ret)
+{
+	uint64_t at = from;
+
+	if (window->pagemap < 0) {
+		at = end;
+	} else {
+		while (from < end && !is_there(window, from, end))
+			from += PV_PAGE_BYTES;
+		for (at = from; at < end && is_there(window, at, end);)
+			at += PV_PAGE_BYTES;
+	}
+	if (from >= end)
+		return false;
+	*start_ret = from;
+	*end_ret = at;
+	return true;
+}
+
+const void *pv_window_at(struct pv_window *window, uint64_t address, size_t n)
+{
+	uint64_t end;
+	size_t want;
+
+	if (address >= window->start && address - window->start <= window->n &&
+	    window->n - (address - window->start) >= n)
+		return window->buffer + (address - window->start);
+	if (n > PV_WINDOW_BYTES || address >= window->limit || window->limit - address < n ||
+	    !is_there(window, address, window->limit))
+		return NULL;
+	end = address + n;
+	end += -end % PV_PAGE_BYTES;
+	while (end - address < PV_WINDOW_BYTES && end < window->limit &&
+	       is_there(window, end, window->limit))
+		end += PV_PAGE_BYTES;
+	want = end - address;
+	if (want > PV_WINDOW_BYTES)
+		want = PV_WINDOW_BYTES;
+	if (want > window->limit - address)
+		want = window->limit - address;
+	window->n = 0;
+	if (pv_mem_read(window->mem, window->buffer, want, address)) {
+		/* something behind it is gone */
+		want = n;
+		if (pv_mem_read(window->mem, window->buffer, want, address))
+			return NULL;
+	}
+	window->start = address;
+	window->n = want;
+	window->bytes_read += want;
+	return window->buffer;
+}
+
+void pv_window_limit(struct pv_window *window, uint64_t end)
+{
+	pv_window_forget(window);
+	window->limit = end;
+	/* pages come and go: what is known of them is as old as this */
+	window->n_pages = 0;
+}
+
+void pv_window_forget(struct pv_window *window)
+{
+	window->n = 0;
+	window->start = 0;
+}

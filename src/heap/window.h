@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A part of a process's memory at a time, in large reads, from low addresses to high ones.
+ * Input: a struct pv_mem, and which pages there are (/proc/PID/pagemap).  Output: bytes.
+ *
+ * Pages that the process never touched are not read: that would give them to it, and what
+ * is reserved may be a thousand times what is there.
+ */
+#ifndef PV_HEAP_WINDOW_H
+#define PV_HEAP_WINDOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct pv_mem;
+
+enum {
+	PV_PAGE_BYTES = 4096,
+	PV_WINDOW_BYTES = 1 << 20, /* the most that is asked for at once */
+	PV_WINDOW_PAGES = 8192,    /* entries of pagemap that are kept */
+};
+
+struct pv_window {
+	struct pv_mem *mem;
+	int pagemap; /* -1: every page counts as there */
+	char *buffer;
+	uint64_t start, limit; /* what is in the buffer begins there; no read goes beyond limit */
+	size_t n;
+	uint64_t *pages; /* entries of pagemap, from pages_start on */
+	uint64_t pages_start;
+	size_t n_pages;
+	uint64_t bytes_read;
+};
+
+/* pid 0: all pages count as there.  mem is not owned. */
+struct pv_err *pv_window_init(struct pv_window *window, struct pv_mem *mem, pid_t pid);
+void pv_window_deinit(struct pv_window *window);
+
+/* No read goes beyond end from now on; what is in the buffer is forgotten. */
+void pv_window_limit(struct pv_window *window, uint64_t end);
+
+/* The first run of pages that are there, within [from, end).  False: there is none. */
+bool pv_window_run(struct pv_window *window, uint64_t from, uint64_t end, uint64_t *start_ret,
+		   uint64_t *end_ret);
+
+/*
+ * n bytes (at most PV_WINDOW_BYTES) at address, as they were when they were read, valid until
+ * the next call; NULL: they could not be read, or their first page is not there.
+ */
+const void *pv_window_at(struct pv_window *window, uint64_t address, size_t n);
+
+/* What is in the buffer is forgotten: the next call reads anew. */
+void pv_window_forget(struct pv_window *window);
+
+#endif
