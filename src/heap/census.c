@@ -484,7 +484,7 @@ struct pv_err *pv_census_take(struct pv_heap *heap, const struct pv_census_optio
 	t.handlers = (struct pv_glibc_handlers){ &t, on_chunk };
 	pv_heap_forget(heap, pv_heap_mem(heap));
 	find_libraries(&t);
-	err = pv_tally_init(&t.tally, heap);
+	err = pv_tally_init(&t.tally, heap, options->maps);
 	if (!err)
 		err = pv_window_init(&t.window, pv_heap_mem(heap), options->pid);
 	if (!err)

@@ -240,13 +240,18 @@ bool pv_glibc_heap(struct pv_window *window, uint64_t address, uint64_t end,
 	return false;
 }
 
-/* sysmalloc_mmap(): a head at the start of the page, and no flag but IS_MMAPPED. */
+/*
+ * sysmalloc_mmap(): a head at the start of the page, and no flag but IS_MMAPPED.  From 2.43 on
+ * (seen in Debian's) its size is without the head.
+ */
 uint64_t pv_glibc_mapped(const void *head, uint64_t address, uint64_t end)
 {
 	uint64_t words[2], bytes;
 
 	memcpy(words, head, sizeof(words));
 	bytes = words[1] & ~(uint64_t)FLAGS;
+	if (bytes % PV_PAGE_BYTES == PV_PAGE_BYTES - PV_CHUNK_HEAD_BYTES)
+		bytes += PV_CHUNK_HEAD_BYTES;
 	if (words[0] || (words[1] & FLAGS) != IS_MMAPPED || !bytes || bytes % PV_PAGE_BYTES ||
 	    bytes > end - address)
 		return 0;

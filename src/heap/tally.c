@@ -14,7 +14,7 @@
 #include "heap/object.h"
 #include "heap/window.h"
 #include "python/detect.h"
-#include "target/mem.h"
+#include "target/maps.h"
 
 enum {
 	SMALL_CLASSES = 64, /* of 8 bytes each */
@@ -24,6 +24,7 @@ enum {
 	CELLS_BYTES = 1000, /* as malloc() gives them */
 	CELLS = 41,
 	CELL_BYTES = 24,
+	COUNT_SURE = 65536, /* no address is lower */
 };
 
 /* A block that belongs to an object elsewhere. */
@@ -57,13 +58,15 @@ uint64_t pv_tally_class_bytes(unsigned int number)
 	return number > 62 ? UINT64_MAX : 1ULL << number;
 }
 
-struct pv_err *pv_tally_init(struct pv_tally *tally, struct pv_heap *heap)
+struct pv_err *pv_tally_init(struct pv_tally *tally, struct pv_heap *heap,
+			     const struct pv_maps *maps)
 {
 	uint16_t head = pv_heap_layout(heap)->gc_head;
 	uint32_t version = pv_heap_python(heap)->proc.py.version_hex;
 
 	*tally = (struct pv_tally){
 		.heap = heap,
+		.maps = maps,
 		.types = PV_VEC(struct pv_tally_type),
 		.parts = PV_VEC(struct part),
 		.pools = PV_VEC(struct pv_tally_pool),
@@ -237,6 +240,15 @@ static bool is_kept(const struct pv_tally *tally, uint64_t word)
 			 word % 8 == 0 && word >> 16 && !(word >> 56));
 }
 
+/*
+ * In an executable at a fixed address what is static is so low that a pointer to it is a
+ * possible count.  What has so many references is static itself, and in no block.
+ */
+static bool is_count(const struct pv_tally *tally, uint64_t word)
+{
+	return word < COUNT_SURE || word % 8 || !pv_maps_find(tally->maps, word);
+}
+
 static enum found find_object(struct pv_tally *tally, const char *content, size_t n,
 			      const struct pv_heap_type **type_ret, uint64_t *offset_ret)
 {
@@ -250,7 +262,8 @@ static enum found find_object(struct pv_tally *tally, const char *content, size_
 
 		if (offset + py->ob_type + 8 > n)
 			break;
-		alive = pv_heap_refcount(tally->heap, content + offset, &count, &immortal);
+		alive = pv_heap_refcount(tally->heap, content + offset, &count, &immortal) &&
+			is_count(tally, word_at(content, offset));
 		/* most of what is no object has a pointer there */
 		if (!alive && !is_kept(tally, word_at(content, offset)))
 			continue;
@@ -408,6 +421,8 @@ static struct pv_err *give_chunk(struct pv_tally *tally, const struct part *part
 	if (!head || part->inside)
 		return NULL;
 	bytes = word_at(head, 8) & ~7ULL;
+	if (bytes % PV_PAGE_BYTES == PV_PAGE_BYTES - 16 && word_at(head, 8) & 2)
+		bytes += 16; /* see pv_glibc_mapped() */
 	if (bytes < 32 || bytes % 16 || part->address == *previous)
 		return NULL;
 	*previous = part->address;

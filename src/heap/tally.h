@@ -21,6 +21,7 @@
 
 struct pv_heap;
 struct pv_heap_type;
+struct pv_maps;
 struct pv_window;
 
 /* Whose block it is. */
@@ -59,6 +60,7 @@ struct pv_tally_slot {
 
 struct pv_tally {
 	struct pv_heap *heap;
+	const struct pv_maps *maps;
 	struct pv_vec types; /* struct pv_tally_type, by the type's number */
 	struct pv_tally_raw raw[PV_TALLY_SOURCES][PV_TALLY_CLASSES];
 	uint64_t n_objects, object_bytes;
@@ -74,7 +76,9 @@ struct pv_tally {
 	uint64_t old_cells; /* 2.7: ints and floats that share a block */
 };
 
-struct pv_err *pv_tally_init(struct pv_tally *tally, struct pv_heap *heap);
+/* maps: of the process; neither is owned. */
+struct pv_err *pv_tally_init(struct pv_tally *tally, struct pv_heap *heap,
+			     const struct pv_maps *maps);
 void pv_tally_deinit(struct pv_tally *tally);
 
 /*
