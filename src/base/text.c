@@ -151,23 +151,40 @@ struct pv_number pv_text_number(uint64_t n)
 	return number;
 }
 
+/* Three digits of a number and its unit; those below the first have no parts. */
+static void put_scaled(char *text, size_t size, double value, const char *const *units, size_t n)
+{
+	double magnitude = value < 0 ? -value : value;
+	size_t unit = 0;
+
+	while (unit + 1 < n && magnitude >= 999.5) {
+		magnitude /= 1000;
+		value /= 1000;
+		unit++;
+	}
+	snprintf(text, size, "%.*f %s",
+		 !unit || magnitude >= 99.95 ? 0
+		 : magnitude >= 9.995        ? 1
+					     : 2,
+		 value, units[unit]);
+}
+
 struct pv_duration pv_text_duration(uint64_t ns)
 {
 	static const char *const units[] = { "ns", "us", "ms", "s" };
 	struct pv_duration duration;
-	double value = (double)ns;
-	size_t unit = 0;
 
-	while (unit < 3 && value >= 999.5) {
-		value /= 1000;
-		unit++;
-	}
-	snprintf(duration.text, sizeof(duration.text), "%.*f %s",
-		 !unit || value >= 99.95 ? 0
-		 : value >= 9.995        ? 1
-					 : 2,
-		 value, units[unit]);
+	put_scaled(duration.text, sizeof(duration.text), (double)ns, units, 4);
 	return duration;
+}
+
+struct pv_bytes pv_text_bytes(double n)
+{
+	static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
+	struct pv_bytes bytes;
+
+	put_scaled(bytes.text, sizeof(bytes.text), n, units, 5);
+	return bytes;
 }
 
 struct pv_percent pv_text_percent(uint64_t part, uint64_t whole, unsigned int decimals)

@@ -54,6 +54,12 @@ struct pv_duration {
 };
 struct pv_duration pv_text_duration(uint64_t ns);
 
+/* "812 B", "12.3 kB", "1.50 MB": three digits, of 1000; a negative number has its sign. */
+struct pv_bytes {
+	char text[24];
+};
+struct pv_bytes pv_text_bytes(double n);
+
 /*
  * "57 %", with at most two decimals; what is something is not said as nothing, nor
  * what is not all as all: "<0.1 %", ">99 %".  The pages have the same rule (text.js).

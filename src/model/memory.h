@@ -138,6 +138,7 @@ enum pv_site_source {
 	PV_SITE_GROWTH, /* it extended the heap: seen are pools and heap tops */
 	PV_SITE_BURST,  /* seen are all allocations of bursts */
 	PV_SITE_ALL,    /* seen are all allocations of a window */
+	PV_SITE_MAPPED, /* seen are the mmaps that the trend had a stack of */
 };
 
 enum pv_memory_domain {

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Slopes of what was counted at several times.  Input: a pv_memory.  Output: what grows.
+ */
+#include "analyse/growth.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+enum {
+	LEAST_OBJECTS = 10,
+	LEAST_BYTES = 256 << 10, /* of mappings: less is what a page here and there makes */
+	GREAT = 10,              /* so many times the least, where there are few values */
+};
+
+static const double GREAT_SHARE = 0.25;     /* and such a part of what was there */
+static const double INVERSIONS_MOST = 0.08; /* of all pairs: chance has half of them */
+static const double RISES_LEAST = 0.6;      /* equal pairs are neither */
+static const double LATE_LEAST = 0.35;      /* of the first half's rate */
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Of n(n-1)/2 pairs: how many rise, how many fall, the median slope (Theil and Sen). */
+struct pairs {
+	size_t n, rises, falls;
+	double slope;
+};
+
+static struct pairs pairs_of(const double *at_s, const double *values, size_t n)
+{
+	static const struct pairs none;
+	double slopes[PV_SLOPE_MOST * (PV_SLOPE_MOST - 1) / 2];
+	struct pairs pairs = none;
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = i + 1; k < n; k++) {
+			double dt = at_s[k] - at_s[i];
+
+			if (dt <= 0)
+				continue;
+			pairs.rises += values[k] > values[i];
+			pairs.falls += values[k] < values[i];
+			slopes[pairs.n++] = (values[k] - values[i]) / dt;
+		}
+	}
+	if (!pairs.n)
+		return none;
+	qsort(slopes, pairs.n, sizeof(*slopes), compare);
+	pairs.slope = slopes[pairs.n / 2];
+	return pairs;
+}
+
+static struct pv_slope slope_of(const double *at_s, const double *values, size_t n, double least)
+{
+	struct pv_slope slope = { .known = n >= PV_SLOPE_LEAST };
+	struct pairs all = pairs_of(at_s, values, n);
+	double early, late;
+	bool rises;
+
+	if (n < 2)
+		return slope;
+	slope.per_s = all.slope;
+	slope.gained = values[n - 1] - values[0];
+	if (!slope.known || slope.gained < least)
+		return slope;
+	early = pairs_of(at_s, values, n / 2 + 1).slope;
+	late = pairs_of(at_s + n / 2, values + n / 2, n - n / 2).slope;
+	rises = (double)all.falls <= INVERSIONS_MOST * (double)all.n &&
+		(double)all.rises >= RISES_LEAST * (double)all.n;
+	if (n < PV_SLOPE_SURE)
+		rises = !all.falls && slope.gained >= GREAT * least &&
+			slope.gained >= GREAT_SHARE * fabs(values[0]);
+	slope.flattened = late < LATE_LEAST * early || late <= 0;
+	slope.grows = rises && !slope.flattened;
+	return slope;
+}
+
+struct pv_slope pv_slope_of(const double *at_s, const double *values, size_t n, double least)
+{
+	double thin_s[PV_SLOPE_MOST], thin[PV_SLOPE_MOST];
+
+	if (n <= PV_SLOPE_MOST)
+		return slope_of(at_s, values, n, least);
+	for (size_t i = 0; i < PV_SLOPE_MOST; i++) {
+		size_t from = i * (n - 1) / (PV_SLOPE_MOST - 1);
+
+		thin_s[i] = at_s[from];
+		thin[i] = values[from];
+	}
+	return slope_of(thin_s, thin, PV_SLOPE_MOST, least);
+}
+
+/* ---- mappings */
+
+struct series {
+	double *at_s, *values;
+	size_t n;
+};
+
+static void series_deinit(struct series *series)
+{
+	free(series->at_s);
+	free(series->values);
+}
+
+static struct pv_err *series_init(struct series *series, size_t n)
+{
+	series->n = n;
+	series->at_s = calloc(n + 1, sizeof(double));
+	series->values = calloc(n + 1, sizeof(double));
+	return series->at_s && series->values ? NULL : &pv_enomem;
+}
+
+static struct pv_slope class_slope(const struct pv_memory *memory, struct series *series,
+				   size_t offset)
+{
+	for (size_t i = 0; i < series->n; i++) {
+		const char *point = pv_vec_at(&memory->points, i);
+
+		series->values[i] = (double)*(const uint64_t *)(point + offset);
+	}
+	return pv_slope_of(series->at_s, series->values, series->n, LEAST_BYTES);
+}
+
+static struct pv_err *grow_mappings(const struct pv_memory *memory, struct pv_growth *growth)
+{
+	PV_CLEANUP(series_deinit) struct series series = { 0 };
+	const struct pv_memory_point *points = memory->points.data;
+	struct pv_err *err = series_init(&series, memory->points.n);
+
+	if (err || !series.n)
+		return err;
+	for (size_t i = 0; i < series.n; i++)
+		series.at_s[i] = (double)points[i].at_ns / 1e9;
+	growth->seconds = series.at_s[series.n - 1] - series.at_s[0];
+	for (size_t i = 0; i < PV_MEMORY_N_CLASSES; i++) {
+		growth->resident[i] = class_slope(
+			memory, &series, offsetof(struct pv_memory_point, resident) + i * 8);
+		growth->mapped[i] = class_slope(memory, &series,
+						offsetof(struct pv_memory_point, mapped) + i * 8);
+	}
+	growth->rss = class_slope(memory, &series, offsetof(struct pv_memory_point, rss_bytes));
+	return NULL;
+}
+
+/* ---- types */
+
+/* Whole censuses, in time; one that broke off would look like a fall. */
+static struct pv_err *find_looks(const struct pv_memory *memory, struct pv_vec *looks, bool *whole)
+{
+	struct pv_err *err = NULL;
+
+	for (uint32_t i = 0; i < memory->looks.n && !err; i++) {
+		const struct pv_memory_look *look = pv_vec_at(&memory->looks, i);
+
+		if (look->kind != PV_LOOK_CENSUS)
+			continue;
+		*whole &= !look->partial;
+		err = pv_vec_append(looks, &i, 1, NULL);
+	}
+	return err;
+}
+
+static struct pv_err *add_type(const struct pv_memory *memory, const struct pv_vec *looks,
+			       struct series *series, uint32_t type, struct pv_growth *growth)
+{
+	const uint32_t *at = looks->data;
+	struct pv_growth_type one = { .type = type };
+	struct pv_slope bytes;
+
+	for (size_t i = 0; i < series->n; i++)
+		series->values[i] = (double)pv_memory_type_at(memory, at[i], type).bytes;
+	bytes = pv_slope_of(series->at_s, series->values, series->n, 0);
+	for (size_t i = 0; i < series->n; i++)
+		series->values[i] = (double)pv_memory_type_at(memory, at[i], type).count;
+	one.count = pv_slope_of(series->at_s, series->values, series->n, LEAST_OBJECTS);
+	one.first = pv_memory_type_at(memory, at[0], type);
+	one.last = pv_memory_type_at(memory, at[series->n - 1], type);
+	one.bytes_per_s = bytes.per_s;
+	one.gained_bytes = (int64_t)(one.last.bytes - one.first.bytes);
+	if (one.count.grows)
+		return pv_vec_append(&growth->types, &one, 1, NULL);
+	if (one.count.flattened)
+		return pv_vec_append(&growth->filled, &one, 1, NULL);
+	return NULL;
+}
+
+static int compare_rate(const void *a, const void *b)
+{
+	const struct pv_growth_type *x = a, *y = b;
+
+	if (x->bytes_per_s != y->bytes_per_s)
+		return x->bytes_per_s > y->bytes_per_s ? -1 : 1;
+	if (x->count.gained != y->count.gained)
+		return x->count.gained > y->count.gained ? -1 : 1;
+	return x->type < y->type ? -1 : x->type > y->type;
+}
+
+static int compare_gained(const void *a, const void *b)
+{
+	const struct pv_growth_type *x = a, *y = b;
+
+	if (x->gained_bytes != y->gained_bytes)
+		return x->gained_bytes > y->gained_bytes ? -1 : 1;
+	return x->type < y->type ? -1 : x->type > y->type;
+}
+
+static struct pv_err *grow_types(const struct pv_memory *memory, struct pv_growth *growth)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec looks = PV_VEC(uint32_t);
+	PV_CLEANUP(series_deinit) struct series series = { 0 };
+	bool whole = true;
+	struct pv_err *err = find_looks(memory, &looks, &whole);
+
+	if (!err)
+		err = series_init(&series, looks.n);
+	if (err || looks.n < 2)
+		return err;
+	growth->has_census = true;
+	growth->sure = looks.n >= PV_SLOPE_SURE && whole;
+	for (size_t i = 0; i < looks.n; i++) {
+		const struct pv_memory_look *look =
+			pv_vec_at(&memory->looks, *(uint32_t *)pv_vec_at(&looks, i));
+
+		series.at_s[i] = (double)(look->at_ns + look->took_ns / 2) / 1e9;
+	}
+	for (uint32_t i = 0; i < memory->types.n && !err; i++)
+		err = add_type(memory, &looks, &series, i, growth);
+	for (size_t i = 0; i < growth->types.n; i++) {
+		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
+
+		growth->bytes_per_s += one->bytes_per_s;
+		growth->gained_bytes += one->gained_bytes;
+		growth->gained_count += (uint64_t)one->count.gained;
+	}
+	if (growth->types.n)
+		qsort(growth->types.data, growth->types.n, sizeof(struct pv_growth_type),
+		      compare_rate);
+	if (growth->filled.n)
+		qsort(growth->filled.data, growth->filled.n, sizeof(struct pv_growth_type),
+		      compare_gained);
+	return err;
+}
+
+struct pv_err *pv_growth_of(const struct pv_memory *memory, struct pv_growth *ret)
+{
+	struct pv_growth growth = {
+		.types = PV_VEC(struct pv_growth_type),
+		.filled = PV_VEC(struct pv_growth_type),
+	};
+	struct pv_err *err = grow_mappings(memory, &growth);
+
+	if (!err)
+		err = grow_types(memory, &growth);
+	if (err) {
+		pv_growth_deinit(&growth);
+		return err;
+	}
+	*ret = growth;
+	return NULL;
+}
+
+void pv_growth_deinit(struct pv_growth *growth)
+{
+	pv_vec_deinit(&growth->types);
+	pv_vec_deinit(&growth->filled);
+}

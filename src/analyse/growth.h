@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What grows in a process, and whether it goes on: by mapping over time and by type over the
+ * looks of a census.  Pure: plain data in, plain data out.
+ *
+ * A warm-up grows, too, but less and less; caches fill and stay; what is in flight goes up and
+ * down.  So growth counts only if it is seen at (nearly) every look and is as fast towards
+ * the end as before.
+ */
+#ifndef PV_ANALYSE_GROWTH_H
+#define PV_ANALYSE_GROWTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/vec.h"
+#include "model/memory.h"
+
+enum {
+	PV_SLOPE_LEAST = 5, /* fewer values tell nothing */
+	PV_SLOPE_SURE = 8,  /* fewer tell of great growth alone: chance orders so many */
+	PV_SLOPE_MOST = 96, /* more are thinned out */
+};
+
+struct pv_slope {
+	bool known;     /* there are enough values to tell */
+	bool grows;     /* steadily, to the end */
+	bool flattened; /* it grew, and does no more, or much less */
+	double per_s;   /* the median of all slopes between two values */
+	double gained;  /* from the first to the last value */
+};
+
+/* Values at times, in time.  least: what must be gained to count as growth. */
+struct pv_slope pv_slope_of(const double *at_s, const double *values, size_t n, double least);
+
+/* A type whose number of objects grows, or flattened. */
+struct pv_growth_type {
+	uint32_t type;
+	struct pv_slope count;
+	struct pv_memory_count first, last;
+	double bytes_per_s;
+	int64_t gained_bytes;
+};
+
+struct pv_growth {
+	double seconds;                                /* from the first point to the last */
+	struct pv_slope resident[PV_MEMORY_N_CLASSES]; /* bytes */
+	struct pv_slope mapped[PV_MEMORY_N_CLASSES];
+	struct pv_slope rss;
+	bool has_census;      /* two looks and more */
+	bool sure;            /* so many looks that small growth shows, and all of the heap */
+	struct pv_vec types;  /* struct pv_growth_type: those that grow, by bytes a second */
+	struct pv_vec filled; /* the same of those that grew at first, by bytes gained */
+	double bytes_per_s;   /* of all types that grow */
+	int64_t gained_bytes; /* of them */
+	uint64_t gained_count;
+};
+
+struct pv_err *pv_growth_of(const struct pv_memory *memory, struct pv_growth *ret);
+void pv_growth_deinit(struct pv_growth *growth);
+
+#endif

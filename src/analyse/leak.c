@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The verdict.  Input: a pv_memory.  Output: a kind, the guilty, sentences.
+ */
+#include "analyse/leak.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "model/profile.h"
+#include "model/strings.h"
+
+static const double MAPPINGS_MORE = 2;  /* so much faster than all types: it is none of theirs */
+static const double LOST_LEAST = 0.1;   /* of what a type gained that must be lost references */
+static const double HELD_LEAST = 0.5;   /* of the objects that were looked at */
+static const double NOBODY_LEAST = 0.5; /* of blocks to which no pointer was found */
+
+static const struct pv_memory_subject *subject_at(const struct pv_memory *memory, uint32_t i)
+{
+	return pv_vec_at(&memory->subjects, i);
+}
+
+static const struct pv_memory_holder *holder_at(const struct pv_memory *memory, uint32_t i)
+{
+	return pv_vec_at(&memory->holders, i);
+}
+
+static const struct pv_growth_type *growing(const struct pv_growth *growth, uint32_t type)
+{
+	for (size_t i = 0; i < growth->types.n; i++) {
+		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
+
+		if (one->type == type)
+			return one;
+	}
+	return NULL;
+}
+
+/* ---- where it grows */
+
+/* The class that grows fastest and that no heap is in, or in which none can be read. */
+static bool find_mappings(const struct pv_memory *memory, const struct pv_growth *growth,
+			  enum pv_memory_class *class_ret, double *per_s_ret)
+{
+	bool found = false,
+	     heaps_known = growth->has_census && growth->sure && !memory->other_allocator;
+
+	for (int i = 0; i < PV_MEMORY_N_CLASSES; i++) {
+		bool heap = i == PV_MEMORY_ARENAS || i == PV_MEMORY_HEAP;
+		const struct pv_slope *slope = &growth->resident[i];
+
+		/* what is mapped and never touched is as gone, and that of a heap is reserve */
+		if (!heap && i != PV_MEMORY_FILES && growth->mapped[i].grows &&
+		    growth->mapped[i].per_s > slope->per_s)
+			slope = &growth->mapped[i];
+		if (!slope->grows || (heap && heaps_known) || (found && slope->per_s <= *per_s_ret))
+			continue;
+		/* arenas that no list could tell from other mappings */
+		*class_ret = (enum pv_memory_class)i;
+		*per_s_ret = slope->per_s;
+		found = true;
+	}
+	return found;
+}
+
+static bool is_python(const struct pv_memory *memory, uint32_t type)
+{
+	const struct pv_memory_type *one = pv_vec_at(&memory->types, type);
+
+	return one->kind != PV_TYPE_HEAP_BLOCK;
+}
+
+static void find_growth(const struct pv_memory *memory, struct pv_leak *leak)
+{
+	const struct pv_growth *growth = &leak->growth;
+	enum pv_memory_class mappings = PV_MEMORY_ANON;
+	double per_s = 0, of_python = 0;
+	bool mapped = find_mappings(memory, growth, &mappings, &per_s);
+
+	leak->kind = PV_LEAK_CLEAN;
+	if (growth->types.n && !(mapped && per_s > MAPPINGS_MORE * growth->bytes_per_s)) {
+		leak->kind = PV_LEAK_GROWING;
+		leak->where = PV_LEAK_TYPES;
+		leak->bytes_per_s = growth->bytes_per_s;
+		for (size_t i = 0; i < growth->types.n; i++) {
+			const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
+
+			if (is_python(memory, one->type))
+				of_python += one->bytes_per_s;
+		}
+		leak->python = leak->bytes_per_s > 0 ? of_python / leak->bytes_per_s : 0;
+	} else if (mapped) {
+		leak->kind = PV_LEAK_GROWING;
+		leak->where = PV_LEAK_MAPPINGS;
+		leak->mappings = mappings;
+		leak->bytes_per_s = per_s;
+		leak->python = mappings == PV_MEMORY_ARENAS;
+	} else if (!growth->rss.known && !growth->sure) {
+		leak->kind = PV_LEAK_UNKNOWN;
+	}
+}
+
+/* ---- who has it */
+
+/* Of the growing types' subjects the one with most lost references, in proportion. */
+static bool find_lost(const struct pv_memory *memory, struct pv_leak *leak)
+{
+	double most = 0;
+
+	for (uint32_t i = 0; i < memory->subjects.n; i++) {
+		const struct pv_memory_subject *one = subject_at(memory, i);
+		const struct pv_growth_type *type = growing(&leak->growth, one->type);
+		double lost;
+
+		if (!type || !one->lost_objects || one->looks < 2 || !one->objects)
+			continue;
+		lost = (double)one->lost_objects;
+		if (one->of > one->objects)
+			lost *= (double)one->of / (double)one->objects;
+		if (lost < LOST_LEAST * type->count.gained || lost <= most)
+			continue;
+		most = lost;
+		leak->subject = i;
+		leak->kind = PV_LEAK_LOST;
+	}
+	return most > 0;
+}
+
+/* The holder of most of a subject's objects, of one kind. */
+static uint32_t most_of(const struct pv_memory *memory, uint32_t subject, enum pv_holder_kind kind)
+{
+	uint32_t best = PV_MEMORY_NONE;
+
+	for (uint32_t i = 0; i < memory->holders.n; i++) {
+		const struct pv_memory_holder *one = holder_at(memory, i);
+
+		if (one->subject != subject || one->kind != kind)
+			continue;
+		if (best == PV_MEMORY_NONE || one->objects > holder_at(memory, best)->objects)
+			best = i;
+	}
+	return best;
+}
+
+static bool covers(const struct pv_memory *memory, uint32_t holder, double least)
+{
+	const struct pv_memory_holder *one;
+
+	if (holder == PV_MEMORY_NONE)
+		return false;
+	one = holder_at(memory, holder);
+	return (double)one->objects >= least * (double)subject_at(memory, one->subject)->objects;
+}
+
+/* Blocks that no pointer leads to, and objects that only objects of a cycle have. */
+static bool is_unreachable(const struct pv_memory *memory, uint32_t subject, uint32_t *holder_ret)
+{
+	const struct pv_memory_subject *one = subject_at(memory, subject);
+	const struct pv_memory_type *type = pv_vec_at(&memory->types, one->type);
+	uint32_t none = most_of(memory, subject, PV_HOLDER_NONE);
+	uint32_t block = most_of(memory, subject, PV_HOLDER_BLOCK);
+
+	if (type->kind != PV_TYPE_OBJECT && covers(memory, none, NOBODY_LEAST)) {
+		*holder_ret = none;
+		return true;
+	}
+	if (!memory->gc_disabled || !covers(memory, block, HELD_LEAST) ||
+	    most_of(memory, subject, PV_HOLDER_NAMED) != PV_MEMORY_NONE)
+		return false;
+	*holder_ret = block;
+	return true;
+}
+
+/* Of the growing types, fastest first, the first whose holders say something. */
+static void find_holder(const struct pv_memory *memory, struct pv_leak *leak)
+{
+	const struct pv_vec *types = &leak->growth.types;
+
+	for (size_t k = 0; k < types->n; k++) {
+		uint32_t type = ((const struct pv_growth_type *)pv_vec_at(types, k))->type;
+
+		for (uint32_t i = 0; i < memory->subjects.n; i++) {
+			uint32_t named, other;
+
+			if (subject_at(memory, i)->type != type || !subject_at(memory, i)->objects)
+				continue;
+			named = most_of(memory, i, PV_HOLDER_NAMED);
+			if (covers(memory, named, HELD_LEAST)) {
+				leak->kind = PV_LEAK_HELD;
+				leak->subject = i;
+				leak->holder = named;
+				return;
+			}
+			if (is_unreachable(memory, i, &other)) {
+				leak->kind = PV_LEAK_LOST;
+				leak->subject = i;
+				leak->holder = other;
+				return;
+			}
+			/* less than a name, but more than nothing */
+			if (leak->holder == PV_MEMORY_NONE) {
+				leak->subject = i;
+				other = most_of(memory, i, PV_HOLDER_BLOCK);
+				if (other == PV_MEMORY_NONE)
+					other = most_of(memory, i, PV_HOLDER_MAPPING);
+				if (other == PV_MEMORY_NONE)
+					other = most_of(memory, i, PV_HOLDER_STACK);
+				leak->holder = other;
+			}
+		}
+	}
+}
+
+/* ---- the guilty */
+
+static void add_guilty(struct pv_leak *leak, uint32_t type)
+{
+	for (uint32_t i = 0; i < leak->n_types; i++) {
+		if (leak->types[i] == type)
+			return;
+	}
+	if (leak->n_types < PV_LEAK_TYPES_MOST && growing(&leak->growth, type))
+		leak->types[leak->n_types++] = type;
+}
+
+/*
+ * What lost a reference is guilty, whatever hangs on it; else what the suspect allocates, if
+ * that is known; else what grows fastest.
+ */
+static void find_guilty(const struct pv_memory *memory, struct pv_leak *leak)
+{
+	const struct pv_vec *types = &leak->growth.types;
+	const struct pv_suspect *first = leak->suspects.n ? pv_vec_at(&leak->suspects, 0) : NULL;
+	double sum = 0, left = 0;
+
+	leak->has_site = first && first->score > 0;
+	if (leak->kind == PV_LEAK_LOST)
+		add_guilty(leak, subject_at(memory, leak->subject)->type);
+	if (leak->has_site)
+		add_guilty(leak, first->type);
+	for (size_t i = 0; i < types->n; i++)
+		add_guilty(leak, ((const struct pv_growth_type *)pv_vec_at(types, i))->type);
+	for (uint32_t i = 0; i < leak->n_types; i++)
+		sum += growing(&leak->growth, leak->types[i])->bytes_per_s;
+	leak->share = leak->growth.bytes_per_s > 0 ? sum / leak->growth.bytes_per_s : 0;
+	for (size_t i = 0; i < leak->suspects.n; i++)
+		left += ((const struct pv_suspect *)pv_vec_at(&leak->suspects, i))->score;
+	leak->site_share = leak->has_site ? first->score / left : 0;
+}
+
+/* ---- words */
+
+struct pv_err *pv_leak_type(const struct pv_memory *memory, uint32_t type, struct pv_str *str)
+{
+	const struct pv_strings *strings = memory->profile->strings;
+	const struct pv_memory_type *one;
+	struct pv_err *err = NULL;
+
+	if (type >= memory->types.n)
+		return pv_str_appendf(str, "[unknown]");
+	one = pv_vec_at(&memory->types, type);
+	if (one->kind == PV_TYPE_POOL_BLOCK)
+		return pv_str_appendf(str, "blocks of %" PRIu64 " B", one->size);
+	if (one->kind == PV_TYPE_HEAP_BLOCK)
+		return pv_str_appendf(str, "C blocks up to %s",
+				      pv_text_bytes((double)one->size).text);
+	if (one->module) {
+		err = pv_text_append(str, pv_strings_get(strings, one->module),
+				     pv_strings_length(strings, one->module));
+		if (!err)
+			err = pv_str_appendf(str, ".");
+	}
+	return err ? err
+		   : pv_text_append(str, pv_strings_get(strings, one->name),
+				    pv_strings_length(strings, one->name));
+}
+
+static struct pv_err *append_type(const struct pv_memory *memory, uint32_t type, struct pv_str *str)
+{
+	const struct pv_memory_type *one = pv_vec_at(&memory->types, type);
+	const char *quote = one->kind == PV_TYPE_OBJECT ? "`" : "";
+	struct pv_err *err = pv_str_appendf(str, "%s", quote);
+
+	if (!err)
+		err = pv_leak_type(memory, type, str);
+	return err ? err : pv_str_appendf(str, "%s", quote);
+}
+
+/* A percentage that is not said as all or nothing if it is not. */
+static struct pv_percent percent(double share)
+{
+	return pv_text_percent((uint64_t)(share * 10000 + 0.5), 10000, 0);
+}
+
+/* "grows 1.2 MB/s (Python objects 97 %)." */
+static struct pv_err *say_growth(const struct pv_leak *leak, struct pv_str *str)
+{
+	struct pv_bytes rate = pv_text_bytes(leak->bytes_per_s);
+
+	if (leak->where == PV_LEAK_MAPPINGS)
+		return pv_str_appendf(str, "grows %s/s (%s).\n", rate.text,
+				      pv_memory_class_name(leak->mappings));
+	return pv_str_appendf(str, "grows %s/s (Python objects %s).\n", rate.text,
+			      percent(leak->python).text);
+}
+
+/* "94 % of what grows is `tuple` and `str`, allocated at handler.py:41 under array_argsort." */
+static struct pv_err *say_guilty(const struct pv_memory *memory, const struct pv_leak *leak,
+				 struct pv_str *str)
+{
+	struct pv_err *err = NULL;
+
+	if (leak->where == PV_LEAK_TYPES) {
+		err = pv_str_appendf(str, "%s of that is ", percent(leak->share).text);
+		for (uint32_t i = 0; i < leak->n_types && !err; i++) {
+			err = i ? pv_str_appendf(str, " and ") : NULL;
+			if (!err)
+				err = append_type(memory, leak->types[i], str);
+		}
+		if (!err && leak->has_site)
+			err = pv_str_appendf(str, ", allocated at ");
+	} else if (leak->has_site) {
+		err = pv_str_appendf(str, "%s of what stays was mapped at ",
+				     percent(leak->site_share).text);
+	} else {
+		return NULL;
+	}
+	if (!err && leak->has_site)
+		err = pv_spot_text(
+			memory, &((const struct pv_suspect *)pv_vec_at(&leak->suspects, 0))->spot,
+			str);
+	return err ? err : pv_str_appendf(str, ".\n");
+}
+
+static struct pv_err *say_lost(const struct pv_memory *memory, const struct pv_leak *leak,
+			       struct pv_str *str)
+{
+	const struct pv_memory_subject *one = subject_at(memory, leak->subject);
+	struct pv_err *err;
+
+	if (leak->holder != PV_MEMORY_NONE &&
+	    holder_at(memory, leak->holder)->kind == PV_HOLDER_NONE)
+		return pv_str_appendf(str,
+				      "nobody has the address of %s of %s that were looked at: "
+				      "they can never be freed.\n",
+				      pv_text_number(holder_at(memory, leak->holder)->objects).text,
+				      pv_text_number(one->objects).text);
+	if (leak->holder != PV_MEMORY_NONE)
+		return pv_str_appendf(str, "they are held by each other alone, and the garbage "
+					   "collector is disabled: cycles, never freed.\n");
+	err = pv_str_appendf(str, "%s of these ", pv_text_number(one->lost_objects).text);
+	if (!err)
+		err = append_type(memory, one->type, str);
+	if (err)
+		return err;
+	if (one->lost_references == one->lost_objects)
+		return pv_str_appendf(str, " have one reference more than anyone holds: a lost "
+					   "reference, not a cache.\n");
+	return pv_str_appendf(str,
+			      " have %s references more than anyone holds: lost references, not a "
+			      "cache.\n",
+			      pv_text_number(one->lost_references).text);
+}
+
+static struct pv_err *say_holder(const struct pv_memory *memory, const struct pv_leak *leak,
+				 struct pv_str *str)
+{
+	const struct pv_strings *strings = memory->profile->strings;
+	enum pv_rung_state state = memory->rungs[PV_RUNG_HOLDERS].state;
+	const struct pv_memory_holder *holder;
+	struct pv_err *err;
+
+	if (leak->holder == PV_MEMORY_NONE)
+		return state == PV_RUNG_CLIMBED || state == PV_RUNG_PARTLY
+			       ? pv_str_appendf(str, "who holds it was not found.\n")
+			       : NULL;
+	holder = holder_at(memory, leak->holder);
+	err = pv_str_appendf(str, "held by ");
+	if (!err)
+		err = pv_text_append(str, pv_strings_get(strings, holder->text),
+				     pv_strings_length(strings, holder->text));
+	if (!err && holder->kind != PV_HOLDER_NAMED)
+		err = pv_str_appendf(str, ", to which no name leads");
+	return err ? err : pv_str_appendf(str, ".\n");
+}
+
+/* Why it is clean: what was seen to grow, and is none. */
+static struct pv_err *say_clean(const struct pv_memory *memory, const struct pv_leak *leak,
+				struct pv_str *str)
+{
+	const struct pv_growth *growth = &leak->growth;
+	const struct pv_slope *heap = &growth->resident[PV_MEMORY_HEAP];
+	const struct pv_slope *arenas = &growth->resident[PV_MEMORY_ARENAS];
+	struct pv_err *err = NULL;
+
+	if (heap->grows || arenas->grows)
+		err = pv_str_appendf(
+			str,
+			"does not leak: its heap takes %s/s more of memory, but what is in use of "
+			"it does not grow: fragmentation.\n",
+			pv_text_bytes((heap->grows ? heap->per_s : 0) +
+				      (arenas->grows ? arenas->per_s : 0))
+				.text);
+	else if (growth->rss.flattened)
+		err = pv_str_appendf(str, "does not grow: it gained %s at first, and no more.\n",
+				     pv_text_bytes(growth->rss.gained).text);
+	else
+		err = pv_str_appendf(str, "does not grow: %s more or less in %.1f s.\n",
+				     pv_text_bytes(growth->rss.gained).text, growth->seconds);
+	if (!err && growth->has_census && !growth->sure)
+		err = pv_str_appendf(str, "slow growth would not show in so few looks.\n");
+	if (err || !growth->filled.n)
+		return err;
+	err = pv_str_appendf(str, "what filled and stayed: ");
+	if (!err)
+		err = append_type(
+			memory,
+			((const struct pv_growth_type *)pv_vec_at(&growth->filled, 0))->type, str);
+	return err ? err
+		   : pv_str_appendf(str, ", %s more than at the start.\n",
+				    pv_text_number((uint64_t)((const struct pv_growth_type *)
+								      pv_vec_at(&growth->filled, 0))
+							   ->count.gained)
+					    .text);
+}
+
+static struct pv_err *say(const struct pv_memory *memory, struct pv_leak *leak)
+{
+	struct pv_str *str = &leak->text;
+	struct pv_err *err;
+
+	if (leak->kind == PV_LEAK_UNKNOWN)
+		return pv_str_appendf(str, "whether it grows cannot be told: it was looked at for "
+					   "too short a time.\n");
+	if (leak->kind == PV_LEAK_CLEAN)
+		return say_clean(memory, leak, str);
+	err = say_growth(leak, str);
+	if (!err)
+		err = say_guilty(memory, leak, str);
+	if (err)
+		return err;
+	return leak->kind == PV_LEAK_LOST ? say_lost(memory, leak, str)
+					  : say_holder(memory, leak, str);
+}
+
+/* Only a type's plain name makes a word of a shell. */
+static bool is_plain(const char *name)
+{
+	return *name && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "0123456789_.") == strlen(name);
+}
+
+static struct pv_err *say_next(const struct pv_memory *memory, struct pv_leak *leak)
+{
+	const struct pv_memory_type *type;
+	const char *name;
+
+	if (leak->kind != PV_LEAK_LOST || !leak->n_types)
+		return NULL;
+	type = pv_vec_at(&memory->types, leak->types[0]);
+	name = pv_strings_get(memory->profile->strings, type->name);
+	if (type->kind != PV_TYPE_OBJECT || !is_plain(name) || leak->holder != PV_MEMORY_NONE)
+		return NULL;
+	return pv_str_appendf(&leak->next, "sudo pitviper refs -p %u --type %s --lost",
+			      memory->profile->pid, name);
+}
+
+struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret)
+{
+	struct pv_leak leak = {
+		.subject = PV_MEMORY_NONE,
+		.holder = PV_MEMORY_NONE,
+		.growth = { .types = PV_VEC(struct pv_growth_type),
+			    .filled = PV_VEC(struct pv_growth_type) },
+		.suspects = PV_VEC(struct pv_suspect),
+	};
+	struct pv_err *err = pv_growth_of(memory, &leak.growth);
+
+	if (!err)
+		err = pv_suspects_of(memory, &leak.growth, &leak.suspects);
+	if (!err) {
+		find_growth(memory, &leak);
+		if (leak.kind == PV_LEAK_GROWING && leak.where == PV_LEAK_TYPES &&
+		    !find_lost(memory, &leak))
+			find_holder(memory, &leak);
+		if (leak.kind >= PV_LEAK_GROWING)
+			find_guilty(memory, &leak);
+		err = say(memory, &leak);
+	}
+	if (!err)
+		err = say_next(memory, &leak);
+	if (err) {
+		pv_leak_deinit(&leak);
+		return err;
+	}
+	*ret = leak;
+	return NULL;
+}
+
+void pv_leak_deinit(struct pv_leak *leak)
+{
+	pv_growth_deinit(&leak->growth);
+	pv_vec_deinit(&leak->suspects);
+	pv_str_deinit(&leak->text);
+	pv_str_deinit(&leak->next);
+}
+
+const char *pv_leak_name(enum pv_leak_kind kind)
+{
+	static const char *const names[] = { "unknown", "clean", "growing", "held", "lost" };
+
+	return (size_t)kind < sizeof(names) / sizeof(*names) ? names[kind] : "unknown";
+}

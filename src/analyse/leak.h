@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The verdict of a hunt: does it leak, what, from where, and who has it?  Pure: plain data in,
+ * words out, the same at the end of a hunt and of a recording.
+ *
+ * Nothing is accused that does not grow, steadily and to the end: caches that are full, warm-up,
+ * fragmentation and freelists are clean whatever survives in them.
+ */
+#ifndef PV_ANALYSE_LEAK_H
+#define PV_ANALYSE_LEAK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "analyse/growth.h"
+#include "analyse/sites.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "model/memory.h"
+
+enum pv_leak_kind {
+	PV_LEAK_UNKNOWN, /* too little was seen to tell */
+	PV_LEAK_CLEAN,
+	PV_LEAK_GROWING, /* it grows; who holds it is not known */
+	PV_LEAK_HELD,    /* it grows, and something that has a name holds it */
+	PV_LEAK_LOST,    /* it grows, and nobody can ever free it */
+};
+
+/* Where what grows is, if no type does. */
+enum pv_leak_where {
+	PV_LEAK_TYPES,    /* in objects and blocks: types */
+	PV_LEAK_MAPPINGS, /* in mappings of a class that no heap is in */
+};
+
+enum { PV_LEAK_TYPES_MOST = 2 };
+
+struct pv_leak {
+	enum pv_leak_kind kind;
+	enum pv_leak_where where;
+	enum pv_memory_class mappings; /* where == PV_LEAK_MAPPINGS */
+	double bytes_per_s;            /* of what grows */
+	double python;                 /* the share of Python's objects and blocks in it, 0 to 1 */
+	uint32_t types[PV_LEAK_TYPES_MOST], n_types; /* the guilty first */
+	double share;                                /* of what grows that is of these */
+	bool has_site;     /* the first suspect is where it was allocated */
+	double site_share; /* of what was seen to stay that is this suspect's */
+	uint32_t subject;  /* index into subjects: whose holders it was; PV_MEMORY_NONE */
+	uint32_t holder;   /* index into holders: the one that counts; PV_MEMORY_NONE */
+	struct pv_growth growth;
+	struct pv_vec suspects; /* struct pv_suspect */
+	struct pv_str text;     /* for people (base/text.h): sentences, a line each */
+	struct pv_str next;     /* a command that finds out more; empty: none */
+};
+
+struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret);
+void pv_leak_deinit(struct pv_leak *leak);
+
+/* "clean", "held" ...: for machines. */
+const char *pv_leak_name(enum pv_leak_kind kind);
+
+/* Appends "dict", "collections.deque", "blocks of 64 B" for people. */
+struct pv_err *pv_leak_type(const struct pv_memory *memory, uint32_t type, struct pv_str *str);
+
+#endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Allocation sites, ranked.  Input: a pv_memory, what grows.  Output: struct pv_suspect.
+ */
+#include "analyse/sites.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyse/growth.h"
+#include "base/cleanup.h"
+#include "model/frame.h"
+#include "model/path.h"
+#include "model/profile.h"
+#include "model/strings.h"
+
+enum { ROOM = 3 }; /* what stays of a site may be so many times what grows: bursts are short */
+
+static const struct pv_loc *loc_at(const struct pv_memory *memory, uint32_t loc)
+{
+	return pv_vec_at(&memory->profile->locs, loc);
+}
+
+/* Code that allocates for others: its callers are who wants to know. */
+static bool is_allocator(const struct pv_profile *profile, const struct pv_loc *loc)
+{
+	static const char *const starts[] = { "libstdc++",   "libjemalloc", "libtcmalloc",
+					      "libmimalloc", "libasan",     "libc++" };
+	const char *module = pv_strings_get(profile->strings, loc->module);
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
+		if (!strncmp(module, starts[i], strlen(starts[i])))
+			return true;
+	}
+	return pv_frame_is_interpreter(profile, loc);
+}
+
+static bool is_native(const struct pv_loc *loc)
+{
+	return loc->kind == PV_LOC_NATIVE || loc->kind == PV_LOC_INLINED;
+}
+
+struct pv_spot pv_spot_of(const struct pv_memory *memory, uint32_t node)
+{
+	struct pv_spot spot = { PV_MEMORY_NONE, PV_MEMORY_NONE, PV_MEMORY_NONE };
+	const struct pv_profile *profile = memory->profile;
+	uint32_t inner = PV_MEMORY_NONE;
+
+	while (node && node < profile->nodes.n) {
+		const struct pv_stack_node *at = pv_vec_at(&profile->nodes, node);
+		const struct pv_loc *loc = loc_at(memory, at->loc);
+
+		if (loc->kind == PV_LOC_PYTHON && inner == PV_MEMORY_NONE)
+			inner = at->loc;
+		if (loc->kind == PV_LOC_PYTHON && pv_loc_is_own(profile, loc)) {
+			spot.python = at->loc;
+			break;
+		}
+		if (is_native(loc) && spot.native == PV_MEMORY_NONE && inner == PV_MEMORY_NONE &&
+		    !is_allocator(profile, loc))
+			spot.native = at->loc;
+		node = at->parent;
+	}
+	if (spot.python == PV_MEMORY_NONE)
+		spot.python = inner;
+	else if (inner != spot.python)
+		spot.under = inner;
+	return spot;
+}
+
+static struct pv_err *append_function(const struct pv_memory *memory, uint32_t loc, bool where,
+				      struct pv_str *str)
+{
+	const struct pv_loc *at = loc_at(memory, loc);
+	struct pv_err *err = pv_frame_function(memory->profile, at, str);
+
+	if (err || !where)
+		return err;
+	err = pv_str_appendf(str, " (");
+	if (!err)
+		err = pv_frame_place(memory->profile, at, at->line, at->line, str);
+	return err ? err : pv_str_appendf(str, ")");
+}
+
+struct pv_err *pv_spot_text(const struct pv_memory *memory, const struct pv_spot *spot,
+			    struct pv_str *str)
+{
+	const struct pv_loc *python;
+	struct pv_err *err;
+
+	if (spot->python == PV_MEMORY_NONE)
+		return spot->native == PV_MEMORY_NONE
+			       ? pv_str_appendf(str, "[unknown]")
+			       : append_function(memory, spot->native, true, str);
+	python = loc_at(memory, spot->python);
+	err = pv_frame_place(memory->profile, python, python->line, python->line, str);
+	if (!err)
+		err = pv_str_appendf(str, " under ");
+	if (err)
+		return err;
+	if (spot->native != PV_MEMORY_NONE)
+		return append_function(memory, spot->native, true, str);
+	if (spot->under != PV_MEMORY_NONE)
+		return append_function(memory, spot->under, true, str);
+	return append_function(memory, spot->python, false, str);
+}
+
+/* ---- suspects */
+
+static bool same(const struct pv_suspect *a, const struct pv_suspect *b)
+{
+	return a->type == b->type && a->spot.python == b->spot.python &&
+	       a->spot.under == b->spot.under && a->spot.native == b->spot.native;
+}
+
+static struct pv_err *find(struct pv_vec *suspects, struct pv_map *index,
+			   const struct pv_suspect *one, struct pv_suspect **ret)
+{
+	uint64_t key = pv_hash((uint64_t)one->spot.python << 32 | one->spot.native) ^
+		       ((uint64_t)one->spot.under << 32 | one->type);
+	struct pv_err *err;
+	uint64_t at;
+
+	for (key = pv_hash(key); pv_map_get(index, key, &at); key = pv_hash(key + 1)) {
+		*ret = pv_vec_at(suspects, at);
+		if (same(*ret, one))
+			return NULL;
+	}
+	err = pv_map_set(index, key, suspects->n);
+	return err ? err : pv_vec_append(suspects, one, 1, ret);
+}
+
+/* The time in which a site's allocations were seen, s. */
+static double watched_s(const struct pv_memory *memory, enum pv_site_source source)
+{
+	uint64_t ns = 0;
+
+	if (source == PV_SITE_MAPPED)
+		return (double)memory->rungs[PV_RUNG_TREND].took_ns / 1e9;
+	if (source == PV_SITE_GROWTH)
+		return (double)memory->rungs[PV_RUNG_GROWTH].took_ns / 1e9;
+	if (source == PV_SITE_ALL)
+		return (double)memory->rungs[PV_RUNG_ALL].took_ns / 1e9;
+	for (size_t i = 0; i < memory->bursts.n; i++) {
+		const struct pv_memory_burst *burst = pv_vec_at(&memory->bursts, i);
+
+		ns += burst->end_ns - burst->start_ns;
+	}
+	return (double)ns / 1e9;
+}
+
+/* Bytes a second by which a type grows; of a site of no known type, all that grow. */
+static double growth_of(const struct pv_growth *growth, uint32_t type)
+{
+	for (size_t i = 0; i < growth->types.n && type != PV_MEMORY_NONE; i++) {
+		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
+
+		if (one->type == type)
+			return one->bytes_per_s;
+	}
+	return type == PV_MEMORY_NONE ? growth->bytes_per_s : 0;
+}
+
+/* Without a census the mappings are all that is known to grow. */
+static double mapped_growth(const struct pv_growth *growth)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < PV_MEMORY_N_CLASSES; i++) {
+		if (growth->mapped[i].grows)
+			sum += growth->mapped[i].per_s;
+		else if (growth->resident[i].grows)
+			sum += growth->resident[i].per_s;
+	}
+	return sum;
+}
+
+static void rate(const struct pv_memory *memory, const struct pv_growth *growth,
+		 const struct pv_memory_site *site, const struct pv_memory_count *left,
+		 struct pv_suspect *suspect)
+{
+	double seconds = watched_s(memory, site->source);
+	double survival = site->seen_count ? (double)left->count / (double)site->seen_count : 0;
+	double per_s = seconds > 0 ? (double)left->bytes * site->weight / seconds : 0;
+	bool mapped = site->source == PV_SITE_MAPPED;
+	double grows = mapped || !growth->has_census ? mapped_growth(growth)
+						     : growth_of(growth, site->type);
+	double repeated = site->bursts > 1
+				  ? (double)(site->bursts_survived + 1) / (double)(site->bursts + 1)
+				  : 1;
+
+	suspect->bytes_per_s += per_s;
+	if (survival > 1)
+		survival = 1;
+	if (per_s > ROOM * grows)
+		per_s = ROOM * grows;
+	suspect->score += per_s * survival * survival * repeated;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct pv_suspect *x = a, *y = b;
+
+	if (x->score != y->score)
+		return x->score > y->score ? -1 : 1;
+	if (x->left_bytes != y->left_bytes)
+		return x->left_bytes > y->left_bytes ? -1 : 1;
+	if (x->seen_bytes != y->seen_bytes)
+		return x->seen_bytes > y->seen_bytes ? -1 : 1;
+	return x->node < y->node ? -1 : x->node > y->node;
+}
+
+struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_growth *growth,
+			      struct pv_vec *ret)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec suspects = PV_VEC(struct pv_suspect);
+	PV_CLEANUP(pv_map_deinit) struct pv_map index = { 0 };
+	uint32_t look = pv_memory_last_look(memory, PV_LOOK_SITES);
+	struct pv_err *err = NULL;
+
+	for (uint32_t i = 0; i < memory->sites.n && !err; i++) {
+		const struct pv_memory_site *site = pv_vec_at(&memory->sites, i);
+		struct pv_suspect one = { .type = site->type, .node = site->node }, *suspect;
+		struct pv_memory_count left = { 0 };
+
+		if (look != PV_MEMORY_NONE)
+			left = pv_memory_site_at(memory, look, i);
+		one.spot = pv_spot_of(memory, site->node);
+		err = find(&suspects, &index, &one, &suspect);
+		if (err)
+			break;
+		if (left.bytes > suspect->left_bytes)
+			suspect->node = site->node;
+		suspect->seen_count += site->seen_count;
+		suspect->seen_bytes += site->seen_bytes;
+		suspect->left_count += left.count;
+		suspect->left_bytes += left.bytes;
+		rate(memory, growth, site, &left, suspect);
+	}
+	if (err)
+		return err;
+	for (size_t i = 0; i < suspects.n; i++) {
+		struct pv_suspect *one = pv_vec_at(&suspects, i);
+
+		if (one->seen_count)
+			one->survival = (double)one->left_count / (double)one->seen_count;
+	}
+	if (suspects.n)
+		qsort(suspects.data, suspects.n, sizeof(struct pv_suspect), compare);
+	*ret = suspects;
+	suspects = (struct pv_vec)PV_VEC(struct pv_suspect);
+	return NULL;
+}

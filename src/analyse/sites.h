@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where what stays was allocated: places in code, the most suspect first.  Pure.
+ *
+ * That something survives makes it no leak: a cache does, and what is in flight.  So sites
+ * count by what of theirs stays, by how sure it is to stay, and no further than what grows can
+ * explain.
+ */
+#ifndef PV_ANALYSE_SITES_H
+#define PV_ANALYSE_SITES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "model/memory.h"
+
+struct pv_growth;
+struct pv_profile;
+
+/* A place in code that people can do something about; locations, PV_MEMORY_NONE: none. */
+struct pv_spot {
+	uint32_t python; /* the innermost own Python frame, or the innermost one */
+	uint32_t under;  /* the Python frame that it called, if another one allocated */
+	uint32_t native; /* the innermost C function outside the interpreter, the C library and
+			    allocators that was called from there */
+};
+
+struct pv_spot pv_spot_of(const struct pv_memory *memory, uint32_t node);
+
+/* Appends "app.py:41 under handle", "app.py:41 under leak (_ext.so)", "main (app)". */
+struct pv_err *pv_spot_text(const struct pv_memory *memory, const struct pv_spot *spot,
+			    struct pv_str *str);
+
+/* Sites of one place and one type, together. */
+struct pv_suspect {
+	struct pv_spot spot;
+	uint32_t type; /* index into types; PV_MEMORY_NONE */
+	uint32_t node; /* of the site with most bytes */
+	uint64_t seen_count, seen_bytes;
+	uint64_t left_count, left_bytes; /* of these at the last look */
+	double survival;                 /* left / seen */
+	double bytes_per_s;              /* that would stay, by what was seen; 0: not known */
+	double score;
+};
+
+/*
+ * struct pv_suspect, by score; only those that fit what grows have one.  growth: of the same
+ * memory.
+ */
+struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_growth *growth,
+			      struct pv_vec *ret);
+
+#endif

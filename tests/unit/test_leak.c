@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The verdict on made-up hunts: leaks of several kinds are found and named, and nothing clean is
+ * accused: caches, warm-up, fragmentation, what is in flight.
+ */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyse/leak.h"
+#include "model/memory.h"
+#include "model/profile.h"
+#include "model/strings.h"
+
+enum { LOOKS = 10 };
+
+static struct pv_memory *memory;
+static struct pv_leak leak;
+static uint64_t seed;
+
+static uint32_t random_below(uint32_t n)
+{
+	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (uint32_t)(seed >> 33) % n;
+}
+
+static void ok(struct pv_err *err)
+{
+	ck_assert_msg(!err, "%s", err ? err->message : "");
+}
+
+static void setup(void)
+{
+	seed = 1;
+	ok(pv_memory_create(&memory));
+	memory->profile->pid = 42;
+	for (uint64_t i = 0; i < LOOKS; i++) {
+		const struct pv_memory_look look = { .kind = PV_LOOK_CENSUS,
+						     .at_ns = i * 1000000000 };
+		uint32_t ret;
+
+		ok(pv_memory_look(memory, &look, &ret));
+	}
+	memory->rungs[PV_RUNG_HOLDERS].state = PV_RUNG_CLIMBED;
+}
+
+static void teardown(void)
+{
+	pv_leak_deinit(&leak);
+	pv_memory_destroy(memory);
+}
+
+static void judge(void)
+{
+	pv_leak_deinit(&leak);
+	ok(pv_leak_of(memory, &leak));
+}
+
+static uint32_t type_of(enum pv_memory_type_kind kind, const char *name, uint64_t size)
+{
+	uint32_t ret;
+
+	ok(pv_memory_type_named(memory, kind, name, NULL, size, 0, &ret));
+	return ret;
+}
+
+/* count(i) objects of 100 bytes at look i. */
+static uint32_t counted(const char *name, uint64_t (*count)(uint32_t i))
+{
+	uint32_t type = type_of(PV_TYPE_OBJECT, name, 0);
+
+	for (uint32_t i = 0; i < LOOKS; i++)
+		ok(pv_memory_count_type(memory, i, type, count(i), 100 * count(i)));
+	return type;
+}
+
+static uint64_t steady(uint32_t i)
+{
+	return 1000 + 50 * i;
+}
+
+static uint64_t slow(uint32_t i)
+{
+	static const uint64_t counts[LOOKS] = { 700, 702, 702, 703, 705, 706, 706, 708, 710, 711 };
+
+	return counts[i];
+}
+
+static uint64_t flat(uint32_t i)
+{
+	(void)i;
+	return 5000;
+}
+
+static uint64_t noisy(uint32_t i)
+{
+	(void)i;
+	return 5000 + random_below(400);
+}
+
+static uint64_t warming(uint32_t i)
+{
+	return 1000 + (uint64_t)(800 * (1 - exp(-(double)i / 1.5)));
+}
+
+static uint64_t sawtooth(uint32_t i)
+{
+	return 1000 + i % 4 * 200;
+}
+
+/* n seconds of resident bytes of a class, and as much mapped. */
+static void points(enum pv_memory_class what, size_t n, double (*bytes)(size_t i))
+{
+	if (!memory->points.n) {
+		for (size_t i = 0; i < n; i++) {
+			struct pv_memory_point point = { .at_ns = i * 1000000000,
+							 .rss_bytes = 100000000 };
+
+			ok(pv_vec_append(&memory->points, &point, 1, NULL));
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct pv_memory_point *point = pv_vec_at(&memory->points, i);
+
+		point->resident[what] = point->mapped[what] = (uint64_t)bytes(i);
+		point->rss_bytes += point->resident[what];
+	}
+}
+
+static double megabyte_a_second(size_t i)
+{
+	return 5e6 + 1e6 * (double)i;
+}
+
+static double constant(size_t i)
+{
+	(void)i;
+	return 5e6;
+}
+
+static uint32_t frame(uint32_t parent, enum pv_loc_kind kind, const char *function,
+		      const char *file, const char *module, int32_t line)
+{
+	struct pv_profile *profile = memory->profile;
+	struct pv_loc loc = { .kind = kind, .line = line };
+	uint32_t id, node;
+
+	ok(pv_strings_add(profile->strings, function, strlen(function), &loc.function));
+	ok(pv_strings_add(profile->strings, file, strlen(file), &loc.file));
+	ok(pv_strings_add(profile->strings, module, strlen(module), &loc.module));
+	ok(pv_profile_loc(profile, &loc, &id));
+	ok(pv_profile_node(profile, parent, id, &node));
+	return node;
+}
+
+/* A Python line that allocated in five bursts of 20 ms, of which some are left. */
+static uint32_t site(const char *function, int32_t line, uint32_t type, uint64_t seen,
+		     uint64_t left)
+{
+	struct pv_memory_site one = {
+		.source = PV_SITE_BURST,
+		.type = type,
+		.seen_count = seen,
+		.seen_bytes = seen * 100,
+		.weight = 1,
+		.bursts = 5,
+		.bursts_survived = left ? 5 : 0,
+	};
+	const struct pv_memory_look look = { .kind = PV_LOOK_SITES, .at_ns = 9500000000 };
+	uint32_t at = pv_memory_last_look(memory, PV_LOOK_SITES), ret, node;
+
+	if (at == PV_MEMORY_NONE)
+		ok(pv_memory_look(memory, &look, &at));
+	node = frame(0, PV_LOC_PYTHON, "<module>", "/srv/app/app.py", "", 90);
+	one.node = frame(node, PV_LOC_PYTHON, function, "/srv/app/app.py", "", line);
+	if (!memory->bursts.n) {
+		for (uint64_t i = 0; i < 5; i++) {
+			const struct pv_memory_burst burst = { .start_ns = i * 1000000000,
+							       .end_ns =
+								       i * 1000000000 + 20000000 };
+
+			ok(pv_vec_append(&memory->bursts, &burst, 1, NULL));
+		}
+	}
+	ok(pv_memory_site(memory, &one, &ret));
+	ok(pv_memory_count_site(memory, at, ret, left, left * 100));
+	return one.node;
+}
+
+static uint32_t subject(uint32_t type, uint64_t objects, uint64_t lost)
+{
+	const struct pv_memory_subject one = {
+		.type = type,
+		.objects = objects,
+		.of = objects,
+		.lost_objects = lost,
+		.lost_references = lost,
+		.looks = 2,
+	};
+
+	ok(pv_vec_append(&memory->subjects, &one, 1, NULL));
+	return (uint32_t)(memory->subjects.n - 1);
+}
+
+static void holder(uint32_t of, enum pv_holder_kind kind, const char *text, uint64_t objects)
+{
+	struct pv_memory_holder one = {
+		.subject = of,
+		.kind = kind,
+		.type = PV_MEMORY_NONE,
+		.references = objects,
+		.objects = objects,
+	};
+
+	ok(pv_strings_add(memory->profile->strings, text, strlen(text), &one.text));
+	ok(pv_vec_append(&memory->holders, &one, 1, NULL));
+}
+
+static void says(const char *text)
+{
+	ck_assert_msg(strstr(pv_str_text(&leak.text), text), "\"%s\" is not in:\n%s", text,
+		      pv_str_text(&leak.text));
+}
+
+START_TEST(a_leak_is_named_by_type_and_line)
+{
+	uint32_t dict = counted("dict", steady);
+	const struct pv_suspect *first;
+
+	counted("str", noisy);
+	/* churn: far more of it is left at the last look, of far more that was seen */
+	site("churn", 10, dict, 50000, 2500);
+	site("leak", 41, dict, 6, 6);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+	ck_assert_int_eq(leak.where, PV_LEAK_TYPES);
+	ck_assert_double_eq_tol(leak.bytes_per_s, 5000, 1);
+	ck_assert_uint_eq(leak.types[0], dict);
+	first = pv_vec_at(&leak.suspects, 0);
+	ck_assert_uint_eq(first->left_count, 6);
+	says("grows 5.00 kB/s (Python objects 100 %).");
+	says("100 % of that is `dict`, allocated at app.py:41 under leak.");
+}
+END_TEST
+
+START_TEST(a_slow_leak_is_found)
+{
+	uint32_t tuple = counted("tuple", slow);
+
+	counted("str", noisy);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+	ck_assert_uint_eq(leak.types[0], tuple);
+}
+END_TEST
+
+START_TEST(a_lost_reference_is_the_guilty_type)
+{
+	uint32_t str = counted("str", steady), tuple = counted("tuple", slow), of;
+
+	of = subject(tuple, 711, 11);
+	of = subject(str, 1450, 0);
+	holder(of, PV_HOLDER_BLOCK, "tuple +24", 450);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_LOST);
+	ck_assert_uint_eq(leak.types[0], tuple);
+	says("11 of these `tuple` have one reference more than anyone holds: a lost reference, not "
+	     "a cache.");
+	ck_assert_str_eq(pv_str_text(&leak.next), "sudo pitviper refs -p 42 --type tuple --lost");
+}
+END_TEST
+
+START_TEST(lost_references_of_what_does_not_grow_are_none)
+{
+	subject(counted("tuple", flat), 5000, 300);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_CLEAN);
+	/* nor if something else does */
+	counted("dict", steady);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+}
+END_TEST
+
+START_TEST(one_look_is_no_proof_of_a_lost_reference)
+{
+	uint32_t of = subject(counted("tuple", steady), 1450, 450);
+
+	((struct pv_memory_subject *)pv_vec_at(&memory->subjects, of))->looks = 1;
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+}
+END_TEST
+
+START_TEST(a_growing_cache_is_held)
+{
+	uint32_t of = subject(counted("dict", steady), 1450, 1);
+
+	holder(of, PV_HOLDER_STACK, "stack of thread 42", 3);
+	holder(of, PV_HOLDER_NAMED, "module app -> _cache", 1400);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_HELD);
+	says("held by module app -> _cache.");
+	ck_assert_uint_eq(leak.next.n, 0);
+}
+END_TEST
+
+START_TEST(a_full_cache_is_clean)
+{
+	uint32_t node = counted("Node", flat);
+
+	site("lru", 12, node, 900, 900);
+	holder(subject(node, 5000, 0), PV_HOLDER_NAMED, "module app -> _lru", 5000);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_CLEAN);
+	says("does not grow");
+}
+END_TEST
+
+START_TEST(warm_up_is_clean)
+{
+	counted("code", warming);
+	points(PV_MEMORY_HEAP, 30, constant);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_CLEAN);
+	says("what filled and stayed: `code`");
+}
+END_TEST
+
+START_TEST(fragmentation_is_clean)
+{
+	counted("dict", flat);
+	points(PV_MEMORY_HEAP, 30, megabyte_a_second);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_CLEAN);
+	says("fragmentation");
+	/* of a heap that cannot be read that is not known */
+	memory->other_allocator = true;
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+	says("grows 1.00 MB/s (C heap).");
+}
+END_TEST
+
+START_TEST(what_is_in_flight_is_clean)
+{
+	char name[16];
+
+	counted("gc", sawtooth);
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "t%d", i);
+		counted(name, noisy);
+	}
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_CLEAN);
+}
+END_TEST
+
+START_TEST(mappings_that_pile_up)
+{
+	counted("dict", flat);
+	points(PV_MEMORY_ANON, 30, megabyte_a_second);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+	ck_assert_int_eq(leak.where, PV_LEAK_MAPPINGS);
+	says("grows 1.00 MB/s (anonymous mappings).");
+}
+END_TEST
+
+START_TEST(blocks_that_nobody_has)
+{
+	uint32_t block = type_of(PV_TYPE_HEAP_BLOCK, "", 128), of;
+
+	for (uint32_t i = 0; i < LOOKS; i++)
+		ok(pv_memory_count_type(memory, i, block, 100 + 30 * i, 128 * (100 + 30 * i)));
+	of = subject(block, 200, 0);
+	holder(of, PV_HOLDER_NONE, "", 180);
+	holder(of, PV_HOLDER_MAPPING, "[heap]+0x10", 20);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_LOST);
+	says("(Python objects 0 %)");
+	says("nobody has the address of 180 of 200");
+	ck_assert_uint_eq(leak.next.n, 0);
+}
+END_TEST
+
+START_TEST(cycles_without_the_collector)
+{
+	uint32_t of = subject(counted("Node", steady), 1450, 0);
+
+	holder(of, PV_HOLDER_BLOCK, "Node +16", 1400);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+	says("held by Node +16, to which no name leads.");
+	memory->gc_disabled = true;
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_LOST);
+	says("cycles");
+}
+END_TEST
+
+START_TEST(too_short)
+{
+	memory->looks.n = 2;
+	points(PV_MEMORY_HEAP, 2, constant);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_UNKNOWN);
+}
+END_TEST
+
+START_TEST(the_c_function_below_the_line)
+{
+	uint32_t node = frame(0, PV_LOC_PYTHON, "handle", "/srv/app/handler.py", "", 41);
+	struct pv_str text = { 0 };
+	struct pv_spot spot;
+
+	node = frame(node, PV_LOC_NATIVE, "_PyEval_EvalFrameDefault", "", "libpython3.11.so.1.0",
+		     0);
+	node = frame(node, PV_LOC_NATIVE, "array_argsort", "", "multiarray.so", 0);
+	node = frame(node, PV_LOC_NATIVE, "operator new(unsigned long)", "", "libstdc++.so.6", 0);
+	node = frame(node, PV_LOC_NATIVE, "malloc", "", "libc.so.6", 0);
+	spot = pv_spot_of(memory, node);
+	ok(pv_spot_text(memory, &spot, &text));
+	ck_assert_str_eq(pv_str_text(&text), "handler.py:41 under array_argsort (multiarray.so)");
+	pv_str_deinit(&text);
+	/* a program in C alone */
+	node = frame(0, PV_LOC_NATIVE, "main", "", "app", 0);
+	node = frame(node, PV_LOC_NATIVE, "malloc", "", "libc.so.6", 0);
+	spot = pv_spot_of(memory, node);
+	ok(pv_spot_text(memory, &spot, &text));
+	ck_assert_str_eq(pv_str_text(&text), "main (app)");
+	pv_str_deinit(&text);
+}
+END_TEST
+
+START_TEST(slopes)
+{
+	double at_s[200], values[200];
+	struct pv_slope slope;
+
+	for (int i = 0; i < 200; i++) {
+		at_s[i] = i;
+		values[i] = 3.0 * i;
+	}
+	slope = pv_slope_of(at_s, values, 200, 10);
+	ck_assert(slope.grows && !slope.flattened);
+	ck_assert_double_eq_tol(slope.per_s, 3, 1e-9);
+	/* few values tell of great growth alone */
+	ck_assert(!pv_slope_of(at_s, values, 4, 1).known);
+	ck_assert(pv_slope_of(at_s, values, 6, 1).grows);
+	ck_assert(!pv_slope_of(at_s, values, 6, 10).grows);
+	/* too little */
+	ck_assert(!pv_slope_of(at_s, values, 200, 1000).grows);
+	/* it stops half-way */
+	for (int i = 100; i < 200; i++)
+		values[i] = values[99];
+	slope = pv_slope_of(at_s, values, 200, 10);
+	ck_assert(!slope.grows && slope.flattened);
+	ck_assert(!pv_slope_of(at_s, values, 1, 1).known);
+	ck_assert(!pv_slope_of(at_s, values, 0, 1).known);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("leak");
+	TCase *tcase = tcase_create("leak");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, a_leak_is_named_by_type_and_line);
+	tcase_add_test(tcase, a_slow_leak_is_found);
+	tcase_add_test(tcase, a_lost_reference_is_the_guilty_type);
+	tcase_add_test(tcase, lost_references_of_what_does_not_grow_are_none);
+	tcase_add_test(tcase, one_look_is_no_proof_of_a_lost_reference);
+	tcase_add_test(tcase, a_growing_cache_is_held);
+	tcase_add_test(tcase, a_full_cache_is_clean);
+	tcase_add_test(tcase, warm_up_is_clean);
+	tcase_add_test(tcase, fragmentation_is_clean);
+	tcase_add_test(tcase, what_is_in_flight_is_clean);
+	tcase_add_test(tcase, mappings_that_pile_up);
+	tcase_add_test(tcase, blocks_that_nobody_has);
+	tcase_add_test(tcase, cycles_without_the_collector);
+	tcase_add_test(tcase, too_short);
+	tcase_add_test(tcase, the_c_function_below_the_line);
+	tcase_add_test(tcase, slopes);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
