@@ -23,13 +23,16 @@ enum { PV_COUNT_MERGED = 3 };
 /* Set before the programs are loaded. */
 struct pv_count_constants {
 	__u64 address; /* of the object; FIELD: of the word */
+	__u64 object;  /* the object that calls may be given */
 	__u64 type;    /* what its ob_type is; 0: it is no object */
 	__u64 changes_max;
 	__u32 format; /* enum pv_count_format */
 	__u32 size;   /* FIELD: bytes */
 	__u16 count_at, type_at, local_at, shared_at;
 	__u8 zero_only; /* the change to 0 alone is recorded */
-	__u8 pad[7];
+	__u8 pad;
+	__u16 tuple_items; /* offset of the first item in a tuple */
+	__u32 pad2;
 };
 
 /* Why nothing is recorded any more. */
@@ -57,6 +60,12 @@ struct pv_count_state {
 	__u64 spent_ns;     /* by the target in the program */
 	__u64 resolve;      /* by user space: functions are probed, whose calls have numbers */
 	__u64 end;          /* enum pv_count_end */
+};
+
+/* Calls of a probed function since it is. */
+struct pv_count_calls {
+	__u64 all;
+	__u64 given; /* of these: the object is among the arguments, as far as that shows */
 };
 
 /* Frames whose place on the stack is told, of either half, from the leaf on; a power of two. */

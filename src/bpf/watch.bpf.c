@@ -22,7 +22,7 @@
 const volatile struct pv_count_constants counted;
 
 struct pv_count_state count_state; /* in .bss, which user space has, too */
-__u64 calls_of[PV_CHANGE_FUNCTIONS_MAX]; /* of the probed functions, since they are */
+struct pv_count_calls calls_of[PV_CHANGE_FUNCTIONS_MAX];
 
 /* The calls under way of the functions that are probed, by their CFA. */
 struct {
@@ -31,6 +31,8 @@ struct {
 	__type(key, __u64);
 	__type(value, __u64); /* as in pv_event_change.numbers */
 } calls SEC(".maps");
+
+enum { GIVEN_WORDS = 4 }; /* of an array of arguments */
 
 /* What the program must know of a hit. */
 struct hit {
@@ -272,6 +274,28 @@ int on_write(struct bpf_perf_event_data *ctx)
 	return 0;
 }
 
+/* Is it one of the first words there? */
+static inline bool is_among(__u64 at)
+{
+	__u64 words[GIVEN_WORDS] = {};
+
+	bpf_probe_read_user(words, sizeof(words), (const void *)at);
+	return words[0] == counted.object || words[1] == counted.object ||
+	       words[2] == counted.object || words[3] == counted.object;
+}
+
+/*
+ * Is the object an argument?  As CPython calls: a method's self and its one argument, the array of
+ * a vectorcall, the items of a tuple of arguments (METH_O, METH_FASTCALL, METH_VARARGS).
+ */
+static inline bool is_given(struct pt_regs *ctx)
+{
+	__u64 object = counted.object, rdi = ctx->di, rsi = ctx->si;
+
+	return rdi == object || rsi == object || ctx->dx == object || ctx->cx == object ||
+	       is_among(rsi) || is_among(rsi + counted.tuple_items);
+}
+
 /* A call of a function begins whose calls are to be told apart. */
 SEC("kprobe")
 int on_site(struct pt_regs *ctx)
@@ -283,7 +307,9 @@ int on_site(struct pt_regs *ctx)
 		return 0;
 	index = cookie >> PV_NATIVE_FUNCTION_SHIFT & (PV_CHANGE_FUNCTIONS_MAX - 1);
 	cfa = ctx->sp + 8 * (cookie >> PV_NATIVE_PUSHED_SHIFT & PV_NATIVE_PUSHED_MASK) + 8;
-	number = __sync_fetch_and_add(&calls_of[index], 1) + 1;
+	number = __sync_fetch_and_add(&calls_of[index].all, 1) + 1;
+	if (is_given(ctx))
+		count(&calls_of[index].given);
 	number |= (__u64)(index + 1) << PV_CHANGE_FUNCTION_SHIFT;
 	bpf_map_update_elem(&calls, &cfa, &number, BPF_ANY);
 	return 0;

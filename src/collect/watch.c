@@ -17,23 +17,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "abi/event.h"
-#include "abi/loss.h"
-#include "abi/process.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/vec.h"
-#include "collect/arena.h"
 #include "collect/load.h"
 #include "collect/probes.h"
-#include "collect/slots.h"
+#include "collect/walkers.h"
 
 #include "watch.skel.h"
 
 enum {
 	RING_BYTES = 16 << 20,
-	SPARE_SCRATCH = 2,   /* besides one a CPU */
 	PASSES_MAX = 8,      /* looks for threads that were born meanwhile */
 	READS_MAX = 10000,   /* until none has written between two looks */
 	WORDS_MAX = 2,       /* of a split count */
@@ -44,17 +39,11 @@ struct pv_watchpoint {
 	struct watch_bpf *bpf;
 	struct pv_prices prices;
 	struct pv_probes *probes;
-	struct pv_arena *arena;
-	struct pv_slots *slots;
-	struct ring_buffer *ring;
+	struct pv_walkers *walkers;
 	struct pv_watchpoint_options options;
 	struct pv_vec events; /* int */
 	struct pv_map tids;   /* that have events of their own */
 	uint64_t hits;        /* of events that are closed */
-	/* while draining */
-	struct pv_err *(*fn)(void *ctx, const struct pv_event *event, size_t size);
-	void *ctx;
-	struct pv_err *err;
 };
 
 /* ---- the processor's side */
@@ -146,34 +135,6 @@ struct pv_err *pv_watch_measure(struct pv_watch_price *ret, bool *absent_ret)
 
 /* ---- programs */
 
-static int on_record(void *ctx, void *data, size_t size)
-{
-	struct pv_watchpoint *watch = ctx;
-	const struct pv_event *event = data;
-
-	if (watch->err || size < sizeof(*event) || event->size > size)
-		return 0;
-	watch->err = watch->fn(watch->ctx, event, size);
-	return watch->err ? -ECANCELED : 0;
-}
-
-static struct pv_err *size_maps(struct watch_bpf *bpf)
-{
-	int cpus = libbpf_num_possible_cpus(), error;
-	uint32_t n;
-
-	if (cpus < 0)
-		return pv_err_errno(-cpus, "cannot count the CPUs");
-	n = (uint32_t)cpus + SPARE_SCRATCH;
-	bpf->rodata->n_scratch = n;
-	error = bpf_map__set_max_entries(bpf->maps.scratch, n);
-	if (!error)
-		error = bpf_map__set_max_entries(bpf->maps.claims, n);
-	if (!error)
-		error = bpf_map__set_max_entries(bpf->maps.ring, RING_BYTES);
-	return error ? pv_err_errno(-error, "cannot size the BPF maps") : NULL;
-}
-
 static struct pv_err *load(struct pv_watchpoint *watch)
 {
 	const struct pv_probes_options probes = {
@@ -181,6 +142,7 @@ static struct pv_err *load(struct pv_watchpoint *watch)
 		.budget = watch->options.budget,
 	};
 	struct pv_err *err = pv_probes_check(&watch->prices);
+	uint32_t n_scratch = 0;
 	int error;
 
 	if (err)
@@ -192,9 +154,12 @@ static struct pv_err *load(struct pv_watchpoint *watch)
 	watch->bpf->rodata->counted = watch->options.counted;
 	/* time off the CPU is nothing to us */
 	bpf_program__set_autoload(watch->bpf->progs.on_switch, false);
-	err = size_maps(watch->bpf);
+	err = pv_walkers_size(watch->bpf->obj, &n_scratch);
 	if (err)
 		return err;
+	watch->bpf->rodata->n_scratch = n_scratch;
+	if (bpf_map__set_max_entries(watch->bpf->maps.ring, RING_BYTES))
+		return pv_err_create(PV_ERR_FAILED, "cannot size the BPF maps");
 	pv_probes_prepare(watch->bpf->obj, &watch->prices, &watch->bpf->rodata->in_namespace);
 	error = watch_bpf__load(watch->bpf);
 	return error ? pv_load_error(error) : NULL;
@@ -212,15 +177,7 @@ struct pv_err *pv_watchpoint_create(const struct pv_watchpoint_options *options,
 	watch->events = (struct pv_vec)PV_VEC(int);
 	err = load(watch);
 	if (!err)
-		err = pv_arena_create(watch->bpf->obj, &watch->arena);
-	if (!err)
-		err = pv_slots_create(watch->bpf->obj, &watch->slots);
-	if (!err) {
-		watch->ring = ring_buffer__new(bpf_map__fd(watch->bpf->maps.ring), on_record, watch,
-					       NULL);
-		if (!watch->ring)
-			err = pv_err_errno(errno, "cannot map the BPF ring buffer");
-	}
+		err = pv_walkers_create(watch->bpf->obj, &watch->walkers);
 	if (!err)
 		err = pv_probes_create(watch->bpf->obj, &watch->bpf->bss->probe_state, options->pid,
 				       &watch->prices, &watch->probes);
@@ -238,9 +195,7 @@ void pv_watchpoint_destroy(struct pv_watchpoint *watch)
 		return;
 	pv_watchpoint_detach(watch);
 	pv_probes_destroy(watch->probes);
-	ring_buffer__free(watch->ring);
-	pv_slots_destroy(watch->slots);
-	pv_arena_destroy(watch->arena);
+	pv_walkers_destroy(watch->walkers);
 	watch_bpf__destroy(watch->bpf);
 	pv_vec_deinit(&watch->events);
 	pv_map_deinit(&watch->tids);
@@ -255,7 +210,7 @@ struct pv_probes *pv_watchpoint_probes(const struct pv_watchpoint *watch)
 struct pv_err *pv_watchpoint_put(struct pv_watchpoint *watch, const struct pv_image *image,
 				 const struct pv_objects *objects)
 {
-	return pv_slots_put(watch->slots, watch->arena, image, objects, PV_GENERATION_FIRST);
+	return pv_walkers_put(watch->walkers, image, objects);
 }
 
 /* ---- attaching */
@@ -411,7 +366,7 @@ void pv_watchpoint_resolve(struct pv_watchpoint *watch)
 
 int pv_watchpoint_fd(const struct pv_watchpoint *watch)
 {
-	return ring_buffer__epoll_fd(watch->ring);
+	return pv_walkers_fd(watch->walkers);
 }
 
 struct pv_err *pv_watchpoint_drain(struct pv_watchpoint *watch,
@@ -419,15 +374,7 @@ struct pv_err *pv_watchpoint_drain(struct pv_watchpoint *watch,
 							size_t size),
 				   void *ctx)
 {
-	int error;
-
-	watch->fn = fn;
-	watch->ctx = ctx;
-	watch->err = NULL;
-	error = ring_buffer__consume(watch->ring);
-	if (watch->err)
-		return watch->err;
-	return error < 0 ? pv_err_errno(-error, "cannot read the BPF ring buffer") : NULL;
+	return pv_walkers_drain(watch->walkers, fn, ctx);
 }
 
 struct pv_count_state pv_watchpoint_state(const struct pv_watchpoint *watch)
@@ -440,9 +387,10 @@ struct pv_probe_state pv_watchpoint_probe_state(const struct pv_watchpoint *watc
 	return watch->bpf->bss->probe_state;
 }
 
-uint64_t pv_watchpoint_calls(const struct pv_watchpoint *watch, size_t index)
+struct pv_count_calls pv_watchpoint_calls(const struct pv_watchpoint *watch, size_t index)
 {
-	return index < PV_CHANGE_FUNCTIONS_MAX ? watch->bpf->bss->calls_of[index] : 0;
+	return index < PV_CHANGE_FUNCTIONS_MAX ? watch->bpf->bss->calls_of[index]
+					       : (struct pv_count_calls){ 0 };
 }
 
 /* Those of threads that have inherited a watchpoint are counted with it. */
@@ -459,19 +407,5 @@ uint64_t pv_watchpoint_hits(const struct pv_watchpoint *watch)
 
 struct pv_err *pv_watchpoint_losses(const struct pv_watchpoint *watch, uint64_t *counts)
 {
-	int fd = bpf_map__fd(watch->bpf->maps.losses), cpus = libbpf_num_possible_cpus();
-	_pv_free_ uint64_t *values = NULL;
-
-	if (cpus < 0)
-		return pv_err_errno(-cpus, "cannot count the CPUs");
-	values = calloc((size_t)cpus, 8);
-	if (!values)
-		return &pv_enomem;
-	for (uint32_t i = 0; i < PV_LOSS_MAX; i++) {
-		if (bpf_map_lookup_elem(fd, &i, values))
-			return pv_err_errno(errno, "cannot read the counters of the BPF program");
-		for (int cpu = 0; cpu < cpus; cpu++)
-			counts[i] += values[cpu];
-	}
-	return NULL;
+	return pv_walkers_losses(watch->walkers, counts);
 }

@@ -88,7 +88,7 @@ struct pv_err *pv_watchpoint_drain(struct pv_watchpoint *watch,
 struct pv_count_state pv_watchpoint_state(const struct pv_watchpoint *watch);
 struct pv_probe_state pv_watchpoint_probe_state(const struct pv_watchpoint *watch);
 /* Calls of the probed function with that index so far. */
-uint64_t pv_watchpoint_calls(const struct pv_watchpoint *watch, size_t index);
+struct pv_count_calls pv_watchpoint_calls(const struct pv_watchpoint *watch, size_t index);
 
 /* Writes that the kernel has counted, among them those that the program was not run for. */
 uint64_t pv_watchpoint_hits(const struct pv_watchpoint *watch);

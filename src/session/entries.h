@@ -27,6 +27,7 @@ struct pv_entries {
 	/* the function of an index, which is what its probe says */
 	struct pv_entry (*at)(const void *ctx, size_t index);
 	const void *ctx;
+	unsigned int keep; /* registers besides those that a callee saves: see probe/native.h */
 	size_t n_added;   /* of the indices: their entries, if they have any */
 	size_t n_refused; /* cannot be probed */
 };
