@@ -267,6 +267,67 @@ struct pv_err *pv_leads_ended(struct pv_leads *leads, const struct pv_leads_end 
 	return symbolise(leads, ret);
 }
 
+static struct pv_err *add_frame(struct pv_leads *leads, const struct pv_frame_ref *ref,
+				struct pv_vec *frames)
+{
+	struct pv_lead_frame frame = { .kind = ref->kind, .at = ref->at, .address = ref->value };
+	bool shown;
+	struct pv_err *err = pv_symbolise_frame(leads->symboliser, ref, &shown, &frame.loc);
+
+	if (err || !shown)
+		return err;
+	if (ref->kind == PV_REF_PYTHON)
+		frame.lasti = ref->detail;
+	if (ref->kind == PV_REF_NATIVE || ref->kind == PV_REF_RAW) {
+		frame.object = ref->detail;
+		/* a return address belongs to the call before it */
+		frame.address -= !ref->exact;
+	}
+	return pv_vec_append(frames, &frame, 1, NULL);
+}
+
+struct pv_err *pv_leads_native(struct pv_leads *leads, uint32_t object, uint64_t vaddr,
+			       uint32_t *ret)
+{
+	const struct pv_frame_ref ref = {
+		.kind = PV_REF_NATIVE, .value = vaddr, .detail = object, .exact = true
+	};
+	bool shown;
+
+	pv_symboliser_use_image(leads->symboliser, &leads->probed->image, leads->perfmap);
+	return pv_symbolise_frame(leads->symboliser, &ref, &shown, ret);
+}
+
+struct pv_err *pv_leads_frames(struct pv_leads *leads, uint32_t tid, uint64_t time_ns,
+			       struct pv_vec *frames, uint32_t *node_ret, bool *found_ret,
+			       bool *whole_ret)
+{
+	struct pv_merged *merged = &leads->merged;
+	struct pending *pending = find_pending(leads, tid);
+	struct pv_err *err;
+
+	*node_ret = 0;
+	*whole_ret = false;
+	*found_ret = pending && pending->sample->time_ns == time_ns;
+	if (!*found_ret)
+		return NULL;
+	err = merge(leads, pending->sample);
+	if (err)
+		return err;
+	*whole_ret = merged->complete;
+	/* the processor traps behind the instruction that wrote */
+	if (merged->frames.n) {
+		struct pv_frame_ref *leaf = pv_vec_at(&merged->frames, merged->frames.n - 1);
+
+		if (leaf->kind == PV_REF_NATIVE || leaf->kind == PV_REF_RAW)
+			leaf->exact = false;
+	}
+	err = symbolise(leads, node_ret);
+	for (size_t i = 0; !err && i < merged->frames.n; i++)
+		err = add_frame(leads, pv_vec_at(&merged->frames, i), frames);
+	return err;
+}
+
 static struct pv_err *add_loc(struct pv_leads *leads, const char *name, size_t name_n,
 			      const char *file, size_t file_n, uint32_t line, uint32_t *ret)
 {

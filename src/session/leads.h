@@ -55,6 +55,27 @@ struct pv_leads_end {
 struct pv_err *pv_leads_ended(struct pv_leads *leads, const struct pv_leads_end *end,
 			      bool *found_ret, uint32_t *ret);
 
+/*
+ * The stack that a thread wrote to memory on, at that time: its node, and its frames, root first,
+ * appended (struct pv_lead_frame).  The leaf's instruction is the one before its pc.  found_ret: the
+ * sample came; it stays.
+ */
+struct pv_lead_frame {
+	uint32_t loc;     /* index into the profile's locs */
+	uint8_t kind;     /* enum pv_ref_kind */
+	uint16_t at;      /* index in its half of the sample */
+	uint32_t object;  /* NATIVE: id */
+	uint64_t address; /* NATIVE: ELF vaddr within the instruction, PYTHON: key of its code */
+	uint32_t lasti;   /* PYTHON */
+};
+struct pv_err *pv_leads_frames(struct pv_leads *leads, uint32_t tid, uint64_t time_ns,
+			       struct pv_vec *frames, uint32_t *node_ret, bool *found_ret,
+			       bool *whole_ret);
+
+/* The location of native code on no stack: an ELF vaddr within an instruction. */
+struct pv_err *pv_leads_native(struct pv_leads *leads, uint32_t object, uint64_t vaddr,
+			       uint32_t *ret);
+
 /* What a code object is called; "[unknown code]" if its names did not come. */
 struct pv_err *pv_leads_name(struct pv_leads *leads, uint64_t key, uint64_t address, uint32_t *ret);
 

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The one object that is to be followed.  Input: an address, the name of a type, the name of a
+ * variable; the process's memory.  Output: an object that is one, and may be followed.
+ */
+#ifndef PV_SESSION_CHOSEN_H
+#define PV_SESSION_CHOSEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct pv_probed;
+
+enum pv_choice_kind {
+	PV_CHOICE_ADDRESS,
+	PV_CHOICE_TYPE, /* text: its name */
+	PV_CHOICE_NAME, /* text: "module.attr" */
+	PV_CHOICE_LOST, /* one that has a reference too many */
+	PV_CHOICE_NEXT, /* text: the next one that is allocated at such a place */
+};
+
+struct pv_choice {
+	enum pv_choice_kind kind;
+	uint64_t address;
+	const char *text;
+	bool newest; /* TYPE: the youngest of the collector's list */
+	size_t nth;  /* TYPE: from 1 on; 0: not said */
+};
+
+struct pv_chosen {
+	uint64_t address;
+	uint64_t type; /* its ob_type */
+	int64_t count;
+	char *type_name; /* owned */
+	char *note;      /* what is to be known of it, "" or a sentence; owned */
+};
+
+/*
+ * An address that is no object, an object that is not counted (immortal), or none of that name:
+ * an error that says so.  any: its count does not matter (--field).
+ */
+struct pv_err *pv_choose(struct pv_probed *probed, const struct pv_choice *choice, bool any,
+			 struct pv_chosen *ret);
+void pv_chosen_deinit(struct pv_chosen *chosen);
+
+#endif

@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The flow of `refs`: find, load, attach, drain, finish.  Input: a process, an object, records of
+ * the kernel's side.  Output: a struct pv_refs.
+ */
+#include "session/ledger.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "abi/event.h"
+#include "abi/loss.h"
+#include "abi/refs.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "base/text.h"
+#include "collect/probes.h"
+#include "collect/watch.h"
+#include "model/profile.h"
+#include "model/strings.h"
+#include "session/leads.h"
+#include "session/losses.h"
+#include "session/probed.h"
+#include "session/refplaces.h"
+#include "snap/merge.h"
+#include "target/mem.h"
+#include "target/process.h"
+#include "target/title.h"
+
+enum { DRAIN_MS = 50 };
+
+struct pv_ledger {
+	struct pv_ledger_options options;
+	struct pv_probed probed;
+	struct pv_chosen chosen;
+	struct pv_str type; /* its name, escaped */
+	struct pv_count_constants counted;
+	struct pv_watch_price price;
+	struct pv_watchpoint *watch;
+	struct pv_probes *probes; /* of watch */
+	struct pv_leads *leads;
+	struct pv_refplaces *places;
+	struct pv_refs *refs;
+	struct pv_vec frames; /* struct pv_lead_frame, of the change at hand */
+	uint32_t process;     /* in the profile */
+	bool attached, finished;
+	uint64_t start_ns;
+};
+
+/* ---- the word */
+
+static struct pv_count_constants count_of(const struct pv_ledger *ledger)
+{
+	const struct pv_ledger_options *options = &ledger->options;
+	const struct pv_pylayout *py = &ledger->probed.image.python.proc.py;
+	struct pv_count_constants counted = {
+		.address = ledger->chosen.address,
+		.object = ledger->chosen.address,
+		.type = ledger->chosen.type,
+		.changes_max = options->changes_max,
+		.count_at = py->ob_refcnt,
+		.type_at = py->ob_type,
+		.local_at = py->ob_ref_local,
+		.shared_at = py->ob_ref_shared,
+		.tuple_items = py->tuple_items,
+		.zero_only = options->on_free,
+	};
+
+	if (options->field) {
+		counted.format = PV_COUNT_FIELD;
+		counted.address += options->field_at;
+		counted.size = options->field_size;
+	} else if (py->free_threaded) {
+		counted.format = PV_COUNT_SPLIT;
+	} else {
+		counted.format = py->version_hex >= 0x030c0000 ? PV_COUNT_LOW : PV_COUNT_WHOLE;
+	}
+	return counted;
+}
+
+static struct pv_err *unreadable(const struct pv_ledger *ledger)
+{
+	return pv_err_create(PV_ERR_NOPROC, "cannot read the word at 0x%llx of process %d",
+			     (unsigned long long)ledger->counted.address,
+			     (int)ledger->options.pid);
+}
+
+/* The word as it is now. */
+static struct pv_err *read_word(void *ctx, int64_t *ret)
+{
+	const struct pv_ledger *ledger = ctx;
+	const struct pv_count_constants *counted = &ledger->counted;
+	struct pv_mem *mem = ledger->probed.mem;
+	uint32_t low = 0;
+	uint64_t word = 0;
+
+	switch (counted->format) {
+	case PV_COUNT_LOW:
+		if (pv_mem_read_u32(mem, counted->address + counted->count_at, &low))
+			return unreadable(ledger);
+		*ret = low;
+		return NULL;
+	case PV_COUNT_SPLIT:
+		if (pv_mem_read_u32(mem, counted->address + counted->local_at, &low) ||
+		    pv_mem_read_u64(mem, counted->address + counted->shared_at, &word))
+			return unreadable(ledger);
+		*ret = ((int64_t)word >> 2) + ((word & 3) == PV_COUNT_MERGED ? 0 : low);
+		return NULL;
+	case PV_COUNT_FIELD:
+		if (pv_mem_read(mem, &word, counted->size, counted->address))
+			return unreadable(ledger);
+		*ret = (int64_t)word;
+		return NULL;
+	default:
+		if (pv_mem_read_u64(mem, counted->address + counted->count_at, &word))
+			return unreadable(ledger);
+		*ret = (int64_t)word;
+		return NULL;
+	}
+}
+
+/* A debug register watches 1, 2, 4 or 8 bytes, aligned. */
+static struct pv_err *check_field(const struct pv_ledger *ledger)
+{
+	uint32_t size = ledger->options.field_size;
+	uint64_t at = ledger->chosen.address + ledger->options.field_at;
+
+	if (!ledger->options.field)
+		return NULL;
+	if ((size == 1 || size == 2 || size == 4 || size == 8) && !(at % size))
+		return NULL;
+	return pv_err_create(PV_ERR_USAGE,
+			     "--field wants an offset and a size of 1, 2, 4 or 8 bytes, and an "
+			     "address that is a multiple of the size: that is what debug registers "
+			     "can watch");
+}
+
+/* ---- preparing */
+
+static struct pv_err *add_text(struct pv_profile *profile, const char *text, uint32_t *ret)
+{
+	return pv_strings_add(profile->strings, text, strlen(text), ret);
+}
+
+/* What the ledger says of its target. */
+static struct pv_err *describe(struct pv_ledger *ledger)
+{
+	struct pv_profile *profile = ledger->refs->profile;
+	const char *name = ledger->probed.process.name;
+	struct pv_profile_process process = {
+		.pid = (uint32_t)ledger->options.pid,
+		.parent_pid = (uint32_t)ledger->probed.process.parent,
+		.generation = 1,
+	};
+	struct pv_command_words words;
+	char host[256] = "";
+	struct pv_err *err;
+
+	gethostname(host, sizeof(host) - 1);
+	err = pv_process_words(ledger->options.pid, name, &words);
+	if (!err)
+		err = add_text(profile, host, &profile->host);
+	if (!err)
+		err = add_text(profile, "bpf", &profile->engine);
+	if (!err)
+		err = add_text(profile, name, &process.name);
+	if (!err)
+		err = add_text(profile, words.title, &process.title);
+	if (!err)
+		err = add_text(profile, ledger->probed.interpreter, &process.interpreter);
+	if (!err)
+		err = add_text(profile, ledger->chosen.type_name, &ledger->refs->type);
+	if (!err)
+		err = pv_profile_process(profile, &process, &ledger->process);
+	profile->pid = process.pid;
+	profile->target_name = process.name;
+	profile->title = process.title;
+	profile->interpreter = process.interpreter;
+	return err;
+}
+
+static struct pv_err *put_image(void *ctx, const struct pv_image *image,
+				const struct pv_objects *objects)
+{
+	struct pv_ledger *ledger = ctx;
+
+	return pv_watchpoint_put(ledger->watch, image, objects);
+}
+
+static struct pv_err *load(struct pv_ledger *ledger)
+{
+	const struct pv_leads_walkers walkers = { .ctx = ledger, .put = put_image };
+	const struct pv_watchpoint_options options = {
+		.pid = ledger->options.pid,
+		.counted = ledger->counted,
+		.budget = ledger->options.budget,
+	};
+	struct pv_err *err = pv_watchpoint_create(&options, &ledger->watch);
+
+	if (err)
+		return err;
+	ledger->probes = pv_watchpoint_probes(ledger->watch);
+	err = pv_leads_create(&ledger->probed, &walkers, ledger->refs->profile, &ledger->leads);
+	if (!err)
+		err = pv_refplaces_create(&ledger->probed, ledger->leads, ledger->refs,
+					  &ledger->places);
+	return err;
+}
+
+static struct pv_err *find_object(struct pv_ledger *ledger)
+{
+	const struct pv_ledger_options *options = &ledger->options;
+	const struct pv_python *python = &ledger->probed.image.python;
+	struct pv_err *err;
+
+	if (ledger->probed.image.python_error)
+		return pv_err_create(PV_ERR_NOPROC, "%s", ledger->probed.image.python_error);
+	if (!python->found)
+		return pv_err_create(PV_ERR_NOPROC, "process %d runs no CPython",
+				     (int)options->pid);
+	err = pv_choose(&ledger->probed, &options->choice, options->field, &ledger->chosen);
+	if (!err)
+		err = check_field(ledger);
+	if (!err)
+		err = pv_text_append(&ledger->type, ledger->chosen.type_name,
+				     strlen(ledger->chosen.type_name));
+	if (err)
+		return err;
+	snprintf(ledger->probed.interpreter, sizeof(ledger->probed.interpreter), "CPython %s",
+		 python->version);
+	ledger->counted = count_of(ledger);
+	ledger->refs->address = ledger->counted.address;
+	ledger->refs->object = ledger->chosen.address;
+	ledger->refs->field_size = ledger->counted.size;
+	ledger->refs->field_at = options->field_at;
+	ledger->refs->on_free = options->on_free;
+	ledger->refs->split = ledger->counted.format == PV_COUNT_SPLIT;
+	ledger->refs->borrows = python->proc.py.version_hex >= 0x030e0000;
+	return NULL;
+}
+
+static struct pv_err *prepare(struct pv_ledger *ledger)
+{
+	struct pv_err *err = pv_refs_create(&ledger->refs);
+	bool absent;
+
+	if (!err)
+		err = pv_probed_open(ledger->options.pid, &ledger->probed);
+	if (!err)
+		err = find_object(ledger);
+	if (!err)
+		err = pv_watch_measure(&ledger->price, &absent);
+	if (!err)
+		err = load(ledger);
+	if (!err)
+		err = describe(ledger);
+	if (!err)
+		ledger->refs->bare_ns = ledger->price.bare_ns;
+	return err;
+}
+
+struct pv_err *pv_ledger_create(const struct pv_ledger_options *options, struct pv_ledger **ret)
+{
+	struct pv_ledger *ledger = calloc(1, sizeof(*ledger));
+	struct pv_err *err;
+
+	if (!ledger)
+		return &pv_enomem;
+	ledger->options = *options;
+	ledger->probed.pid_fd = -1;
+	ledger->frames = (struct pv_vec)PV_VEC(struct pv_lead_frame);
+	err = prepare(ledger);
+	if (err) {
+		pv_ledger_destroy(ledger);
+		return err;
+	}
+	*ret = ledger;
+	return NULL;
+}
+
+void pv_ledger_destroy(struct pv_ledger *ledger)
+{
+	if (!ledger)
+		return;
+	pv_refplaces_destroy(ledger->places);
+	pv_leads_destroy(ledger->leads);
+	pv_watchpoint_destroy(ledger->watch);
+	pv_refs_destroy(ledger->refs);
+	pv_chosen_deinit(&ledger->chosen);
+	pv_probed_deinit(&ledger->probed);
+	pv_vec_deinit(&ledger->frames);
+	pv_str_deinit(&ledger->type);
+	free(ledger);
+}
+
+struct pv_ledger_facts pv_ledger_facts(const struct pv_ledger *ledger)
+{
+	return (struct pv_ledger_facts){
+		.interpreter = ledger->probed.interpreter,
+		.name = ledger->probed.process.name,
+		.type = pv_str_text(&ledger->type),
+		.object = ledger->chosen.address,
+		.address = ledger->counted.address,
+		.count = ledger->chosen.count,
+		.bare_ns = ledger->price.bare_ns,
+		.note = ledger->chosen.note,
+	};
+}
+
+size_t pv_ledger_kept(const struct pv_ledger *ledger)
+{
+	return ledger->refs->changes.n;
+}
+
+struct pv_err *pv_ledger_attach(struct pv_ledger *ledger)
+{
+	struct pv_err *err;
+
+	ledger->attached = true;
+	ledger->start_ns = pv_now_ns();
+	ledger->refs->profile->start_unix_ns = pv_clock_ns(CLOCK_REALTIME);
+	err = pv_watchpoint_attach(ledger->watch, read_word, ledger, &ledger->refs->first);
+	ledger->refs->last = ledger->refs->first;
+	ledger->refs->n_threads = pv_watchpoint_threads(ledger->watch);
+	return err;
+}
+
+/* ---- records */
+
+static struct pv_err *add_thread(struct pv_ledger *ledger, uint32_t tid, uint32_t *ret)
+{
+	_pv_fclose_ FILE *file = NULL;
+	char path[64], name[32] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%u/comm", (int)ledger->options.pid, tid);
+	file = fopen(path, "re");
+	if (file && fgets(name, sizeof(name), file))
+		name[strcspn(name, "\n")] = '\0';
+	pv_process_harmless(name);
+	/* it has ended meanwhile */
+	if (!*name)
+		strcpy(name, "?");
+	return pv_profile_thread(ledger->refs->profile, ledger->process, tid, name, ret);
+}
+
+/* The frames of a change; the functions between Python and the leaf are those to be told apart. */
+static struct pv_err *add_frames(struct pv_ledger *ledger, const struct pv_event_change *event,
+				 struct pv_change *change)
+{
+	struct pv_vec *frames = &ledger->frames;
+	struct pv_err *err = NULL;
+
+	change->first = ledger->refs->frames.n;
+	change->n = frames->n;
+	change->python = PV_REFS_NONE;
+	for (size_t i = 0; !err && i < frames->n; i++) {
+		struct pv_lead_frame *lead = pv_vec_at(frames, i);
+		struct pv_ref_frame frame;
+
+		if (lead->kind == PV_REF_PYTHON)
+			change->python = (uint32_t)ledger->refs->frames.n;
+		err = pv_refplaces_frame(ledger->places, lead, event, &frame);
+		if (!err)
+			err = pv_vec_append(&ledger->refs->frames, &frame, 1, NULL);
+	}
+	for (size_t i = frames->n; !err && i; i--) {
+		struct pv_lead_frame *lead = pv_vec_at(frames, i - 1);
+
+		if (lead->kind == PV_REF_PYTHON)
+			break;
+		if (!ledger->options.field)
+			err = pv_refplaces_touch(ledger->places, lead);
+	}
+	return err;
+}
+
+static struct pv_err *take_change(struct pv_ledger *ledger, const struct pv_event_change *event)
+{
+	struct pv_change change = {
+		.time_ns = event->time_ns - ledger->start_ns,
+		.sequence = event->sequence,
+		.before = event->before,
+		.after = event->after,
+		.site = PV_REFS_NONE,
+		.flags = event->flags & PV_CHANGE_KERNEL ? PV_REF_BY_KERNEL : 0,
+	};
+	bool found = false, whole = false;
+	struct pv_err *err = add_thread(ledger, event->tid, &change.thread);
+
+	ledger->frames.n = 0;
+	if (!err && !(event->flags & PV_CHANGE_NO_STACK))
+		err = pv_leads_frames(ledger->leads, event->tid, event->time_ns, &ledger->frames,
+				      &change.node, &found, &whole);
+	if (!err && !(event->flags & PV_CHANGE_KERNEL))
+		err = pv_refplaces_site(ledger->places, event->ip, &change.site);
+	if (!err)
+		err = add_frames(ledger, event, &change);
+	if (!found)
+		change.flags |= PV_REF_NO_STACK;
+	else if (!whole)
+		change.flags |= PV_REF_PARTIAL;
+	return err ? err : pv_vec_append(&ledger->refs->changes, &change, 1, NULL);
+}
+
+static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
+{
+	struct pv_ledger *ledger = ctx;
+	const struct pv_event_change *change = (const struct pv_event_change *)event;
+
+	if (event->type != PV_EVENT_CHANGE)
+		return pv_leads_take(ledger->leads, event, size);
+	if (size < sizeof(*change) ||
+	    size - sizeof(*change) < 8UL * change->n_python + 8UL * change->n_native)
+		return NULL;
+	return take_change(ledger, change);
+}
+
+static struct pv_err *drain(struct pv_ledger *ledger)
+{
+	return pv_watchpoint_drain(ledger->watch, on_event, ledger);
+}
+
+static bool is_over(const struct pv_count_state *state, const struct pv_probes_news *news,
+		    bool gone, enum pv_refs_end *ret)
+{
+	static const enum pv_refs_end ends[] = {
+		[PV_COUNT_FREED] = PV_REFS_FREED,
+		[PV_COUNT_IMMORTAL] = PV_REFS_IMMORTAL,
+		[PV_COUNT_REPLACED] = PV_REFS_REPLACED,
+		[PV_COUNT_ENOUGH] = PV_REFS_ENOUGH,
+	};
+
+	if (state->end && state->end < sizeof(ends) / sizeof(*ends))
+		*ret = ends[state->end];
+	else if (gone)
+		*ret = PV_REFS_TARGET_ENDED;
+	else if (news->replaced)
+		*ret = PV_REFS_EXEC;
+	else if (news->over_budget)
+		*ret = PV_REFS_BUDGET;
+	else
+		return false;
+	return true;
+}
+
+/* Entries of functions that were seen for the first time. */
+static struct pv_err *probe_more(struct pv_ledger *ledger)
+{
+	bool more;
+	struct pv_err *err = pv_refplaces_probe(ledger->places, ledger->probes,
+						pv_now_ns() - ledger->start_ns, &more);
+
+	if (!err && more)
+		pv_watchpoint_resolve(ledger->watch);
+	return err;
+}
+
+struct pv_err *pv_ledger_step(struct pv_ledger *ledger, int timeout_ms, int fd, bool *ended_ret)
+{
+	struct pollfd fds[] = {
+		{ .fd = pv_probes_fd(ledger->probes), .events = POLLIN },
+		{ .fd = pv_watchpoint_fd(ledger->watch), .events = POLLIN },
+		{ .fd = ledger->probed.pid_fd, .events = POLLIN },
+		{ .fd = fd, .events = POLLIN },
+	};
+	struct pv_probes_news news = { 0 };
+	struct pv_count_state state;
+	struct pv_err *err;
+	bool gone;
+
+	timeout_ms = timeout_ms < DRAIN_MS ? timeout_ms : DRAIN_MS;
+	timeout_ms = pv_probes_patience(ledger->probes, timeout_ms);
+	if (poll(fds, 4, timeout_ms) < 0 && errno != EINTR)
+		return pv_err_errno(errno, "cannot wait");
+	gone = fds[2].revents;
+	state = pv_watchpoint_state(ledger->watch);
+	err = drain(ledger);
+	if (!err)
+		err = pv_probed_unless_ended(&ledger->probed,
+					     pv_probes_news(ledger->probes, &news), &gone);
+	if (!err && !gone && !state.end && !news.over_budget && !news.replaced)
+		err = pv_probed_unless_ended(&ledger->probed, probe_more(ledger), &gone);
+	if (!err)
+		*ended_ret = is_over(&state, &news, gone, &ledger->refs->end);
+	return err;
+}
+
+/* ---- the end */
+
+static int by_sequence(const void *a, const void *b)
+{
+	const struct pv_change *x = a, *y = b;
+
+	return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
+}
+
+/* What it cost, and what is missing. */
+static struct pv_err *fill_totals(struct pv_ledger *ledger, uint64_t end_ns)
+{
+	struct pv_count_state state = pv_watchpoint_state(ledger->watch);
+	struct pv_probe_state probes = pv_watchpoint_probe_state(ledger->watch);
+	struct pv_refs *refs = ledger->refs;
+	struct pv_losses *losses = &refs->profile->losses;
+	uint64_t hits = pv_watchpoint_hits(ledger->watch), cost_ns;
+	struct pv_err *err;
+
+	for (size_t i = 0; i < refs->functions.n; i++) {
+		struct pv_ref_function *function = pv_vec_at(&refs->functions, i);
+		struct pv_count_calls calls = pv_watchpoint_calls(ledger->watch, i);
+
+		function->calls = calls.all;
+		function->given = calls.given;
+	}
+	if (refs->changes.n)
+		qsort(refs->changes.data, refs->changes.n, sizeof(struct pv_change), by_sequence);
+	if (state.writes > state.late && refs->changes.n)
+		refs->last = ((struct pv_change *)pv_vec_at(&refs->changes, refs->changes.n - 1))
+				     ->after;
+	refs->unchanged = state.unchanged;
+	refs->lost = state.changes > refs->changes.n ? state.changes - refs->changes.n : 0;
+	if (state.changes > ledger->options.changes_max && refs->lost)
+		refs->lost -= state.changes - ledger->options.changes_max;
+	refs->unseen = hits > state.writes ? hits - state.writes : 0;
+	refs->no_stack = state.no_scratch;
+	refs->spent_ns = state.spent_ns;
+	pv_probes_prices(ledger->probes, refs->prices_ns);
+	cost_ns = state.spent_ns + hits * refs->bare_ns;
+	for (int i = 0; i < 2; i++) {
+		refs->hits[i] = probes.hits[i];
+		cost_ns += probes.hits[i] * refs->prices_ns[i];
+	}
+	refs->profile->duration_ns = end_ns - ledger->start_ns;
+	if (refs->profile->duration_ns)
+		refs->cost_cpus = (double)cost_ns / (double)refs->profile->duration_ns;
+	err = pv_watchpoint_losses(ledger->watch, losses->count);
+	losses->count[PV_LOSS_PROBE_SCRATCH] += state.no_scratch;
+	pv_losses_describe(losses);
+	return err;
+}
+
+struct pv_err *pv_ledger_finish(struct pv_ledger *ledger, const struct pv_refs **ret)
+{
+	struct pv_err *err = NULL;
+	uint64_t end_ns;
+
+	if (ledger->attached && !ledger->finished) {
+		ledger->finished = true;
+		pv_watchpoint_detach(ledger->watch);
+		end_ns = pv_now_ns();
+		err = drain(ledger);
+		if (!err)
+			err = fill_totals(ledger, end_ns);
+	}
+	if (!err)
+		*ret = ledger->refs;
+	return err;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The ledger of one object's reference count, or of any word of a process, on one page.  Input: a
+ * PID, an object.  Output: a struct pv_refs.
+ */
+#ifndef PV_SESSION_LEDGER_H
+#define PV_SESSION_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "model/refs.h"
+#include "session/chosen.h"
+
+struct pv_ledger;
+
+struct pv_ledger_options {
+	pid_t pid;
+	struct pv_choice choice; /* the object; texts are not owned */
+	bool field;              /* a word of it instead of its count: */
+	uint32_t field_at, field_size;
+	bool on_free;       /* the change to 0 alone */
+	size_t changes_max; /* then it ends */
+	double budget;      /* CPUs that probes at entries may take of the target's time */
+};
+
+/* What the start found. */
+struct pv_ledger_facts {
+	const char *interpreter; /* "CPython 3.11.2" */
+	const char *name;        /* of the process */
+	const char *type;        /* of the object, "" if there is none; escaped */
+	uint64_t object, address;
+	int64_t count;    /* as it was when it was found */
+	uint64_t bare_ns; /* that a change costs the thread that makes it, at least */
+	const char *note; /* what is to be known of the object that was chosen, "" or a sentence */
+};
+
+/*
+ * Finds the object, measures what a change costs, loads the programs; nothing is watched yet.
+ * An object that cannot be followed is an error that says why.
+ */
+struct pv_err *pv_ledger_create(const struct pv_ledger_options *options, struct pv_ledger **ret);
+void pv_ledger_destroy(struct pv_ledger *ledger);
+
+struct pv_ledger_facts pv_ledger_facts(const struct pv_ledger *ledger);
+
+/* It is watched from here on. */
+struct pv_err *pv_ledger_attach(struct pv_ledger *ledger);
+
+/*
+ * Waits up to timeout_ms, or until fd is readable; does what must be done at once.
+ * ended_ret: it is over, and why stands in the ledger.
+ */
+struct pv_err *pv_ledger_step(struct pv_ledger *ledger, int timeout_ms, int fd, bool *ended_ret);
+
+/* Changes so far. */
+size_t pv_ledger_kept(const struct pv_ledger *ledger);
+
+/* Nothing is left in the process from here on; the result is the ledger's. */
+struct pv_err *pv_ledger_finish(struct pv_ledger *ledger, const struct pv_refs **ret);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where changes are made: instructions with their source lines, frames with the activation that
+ * they are of, and the native functions whose calls must be told apart.  Input: addresses, frames
+ * of stacks.  Output: sites, frames and functions of a struct pv_refs; places to probe.
+ */
+#ifndef PV_SESSION_REFPLACES_H
+#define PV_SESSION_REFPLACES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct pv_event_change;
+struct pv_lead_frame;
+struct pv_leads;
+struct pv_probed;
+struct pv_probes;
+struct pv_ref_frame;
+struct pv_refplaces;
+struct pv_refs;
+
+/* Nothing is owned; all must outlive it. */
+struct pv_err *pv_refplaces_create(struct pv_probed *probed, struct pv_leads *leads,
+				   struct pv_refs *refs, struct pv_refplaces **ret);
+void pv_refplaces_destroy(struct pv_refplaces *places);
+
+/* The instruction before ip, an address of the process; PV_REFS_NONE: it is not known. */
+struct pv_err *pv_refplaces_site(struct pv_refplaces *places, uint64_t ip, uint32_t *ret);
+
+struct pv_err *pv_refplaces_frame(struct pv_refplaces *places, const struct pv_lead_frame *lead,
+				  const struct pv_event_change *change, struct pv_ref_frame *ret);
+
+/* The calls of the frame's function are to be told apart from now on; most need not be. */
+struct pv_err *pv_refplaces_touch(struct pv_refplaces *places, const struct pv_lead_frame *lead);
+
+/* Probes the entries of functions that were touched since; *more_ret: there were some. */
+struct pv_err *pv_refplaces_probe(struct pv_refplaces *places, struct pv_probes *probes,
+				  uint64_t now_ns, bool *more_ret);
+
+#endif
