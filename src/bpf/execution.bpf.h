@@ -70,6 +70,36 @@ struct {
 	__type(value, __u32);
 } busy SEC(".maps");
 
+/* A call that begins or ends. */
+struct call {
+	__u64 frame, code, previous;
+	__u64 sp;
+	__u64 start_ns; /* of the hit */
+	__u64 tstate;   /* at an end: of the thread, if it tells whether by an exception */
+	__u64 object;   /* at an end up to 3.10: what it returns */
+	__u32 tid, flags;
+};
+
+/*
+ * What is worked out of a call that joins an execution.  Not on the stack: all that a program's
+ * functions have there must fit 512 bytes together, before Linux 6.13.  Only the thread of the
+ * execution uses it, and programs at its probes never interrupt each other.
+ */
+struct joining {
+	struct pv_trace_inside as;
+	struct call missed;
+	__u64 top; /* as in struct climb */
+	__u32 n_missed;
+	__u32 pad;
+};
+
+static struct joining joinings[PV_TRACE_RUNS_MAX]; /* as runs; in .bss */
+
+static inline struct joining *joining_at(__u32 i)
+{
+	return &joinings[pv_masked(i, PV_TRACE_RUNS_MAX)];
+}
+
 static inline bool with_callees(void)
 {
 	return probe.layout.keyed_by_caller || probe.layout.cf_current_frame;
@@ -129,7 +159,7 @@ __noinline __u64 key_of(__u64 code)
 }
 
 /* The stack that the thread has now. */
-__noinline int send_stack(__u64 pc, __u64 sp, __u64 bp, __u32 tid)
+__noinline int send_stack(__u32 tid)
 {
 	struct pv_ctx c = {};
 	__u32 index = 0;
@@ -137,7 +167,7 @@ __noinline int send_stack(__u64 pc, __u64 sp, __u64 bp, __u32 tid)
 	c.proc = find_target();
 	c.w = claim(&index, &trace_state.no_scratch);
 	if (c.w && c.proc) {
-		walk_here(&c, pc, sp, bp, tid);
+		walk_here(&c, tid);
 		pv_emit_sample(&c, pv_ring_flags());
 	}
 	if (c.w)
@@ -149,8 +179,8 @@ __noinline int send_stack(__u64 pc, __u64 sp, __u64 bp, __u32 tid)
  * now_ns 0: the time when all else is done, so that our own is not the function's.  The time
  * that was sent is returned, 0: none was.
  */
-static inline __u64 send(struct pv_trace_run *run, __u32 index, const struct pv_trace_inside *call,
-			 __u64 frame, __u64 code, __u64 key, __u32 flags, __u64 now_ns)
+static inline __u64 send(struct pv_trace_run *run, __u32 index, __u64 caller, __u64 frame,
+			 __u64 code, __u64 key, __u32 flags, __u64 now_ns)
 {
 	__u32 sequence = run->sequence++;
 	struct pv_event_call *event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
@@ -167,10 +197,10 @@ static inline __u64 send(struct pv_trace_run *run, __u32 index, const struct pv_
 	event->time_ns = now_ns;
 	event->off_ns = off_cpu(run->tid);
 	event->frame = frame;
-	event->caller = call->caller;
+	event->caller = caller;
 	event->key = key;
 	event->address = code;
-	event->number = call->number;
+	event->number = run->number;
 	event->sequence = sequence;
 	event->tid = run->tid;
 	event->run = index;
@@ -209,13 +239,20 @@ static inline __u64 find_key(__u64 code)
 	return met.key;
 }
 
-/* Frames between a call and the nearest one above it that is inside, innermost first. */
+/* The way from a call up to the nearest frame that is inside. */
 struct climb {
-	__u64 missed[PV_TRACE_CLIMB];
-	__u64 top; /* the one that is inside */
-	__u32 n_missed;
+	__u64 top;      /* that one */
+	__u32 n_missed; /* functions between whose beginning was not seen */
 	__u32 pad;
 };
+
+/* Not a frame that runs no function, and it should have been seen to begin. */
+static inline bool is_missed(__u64 frame)
+{
+	/* before 3.12 a frame that began without us is none that runs */
+	return probe.layout.tell_unbegun && !is_boundary(frame) && !is_cleanup(code_of(frame)) &&
+	       !is_yielding(frame);
+}
 
 /*
  * The nearest of a frame and those above it that is inside.  Between are such as run no
@@ -224,7 +261,6 @@ struct climb {
 static inline struct pv_trace_inside *climb(__u64 frame, __u32 tid, struct climb *ret)
 {
 	struct pv_trace_inside *found = find_inside(frame, tid);
-	__u64 code;
 	int i;
 
 	ret->n_missed = 0;
@@ -232,17 +268,25 @@ static inline struct pv_trace_inside *climb(__u64 frame, __u32 tid, struct climb
 	if (found || !frame || !bpf_map_lookup_elem(&busy, &tid))
 		return found;
 	for (i = 0; i < PV_TRACE_CLIMB && !found && frame; i++) {
-		if (!is_boundary(frame)) {
-			code = code_of(frame);
-			/* before 3.12 a frame that began without us is none that runs */
-			if (probe.layout.tell_unbegun && !is_cleanup(code) && !is_yielding(frame))
-				ret->missed[ret->n_missed++ & (PV_TRACE_CLIMB - 1)] = frame;
-		}
+		ret->n_missed += is_missed(frame);
 		frame = read_u64(frame + probe.layout.fr_previous);
 		found = find_inside(frame, tid);
 	}
 	ret->top = frame;
 	return found;
+}
+
+/* The frame that was missed and has so many missed ones below it; 0: there is none. */
+static inline __u64 missed_at(__u64 frame, __u64 top, __u32 below)
+{
+	int i;
+
+	for (i = 0; i < PV_TRACE_CLIMB && frame && frame != top; i++) {
+		if (is_missed(frame) && !below--)
+			return frame;
+		frame = read_u64(frame + probe.layout.fr_previous);
+	}
+	return 0;
 }
 
 static inline struct pv_trace_run *reserve_run(__u32 number, __u32 tid, __u32 *index_ret)

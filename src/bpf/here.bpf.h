@@ -6,8 +6,17 @@
 #ifndef PV_BPF_HERE_BPF_H
 #define PV_BPF_HERE_BPF_H
 
-#include "bpf/home.bpf.h"
 #include "bpf/own.bpf.h"
+#include "walk/walk.h"
+
+/* Of tasks no stack at a probe tells: what is known when it is compiled needs no room on ours. */
+static inline bool pv_env_tasks(struct pv_ctx *c)
+{
+	(void)c;
+	return false;
+}
+
+#include "bpf/home.bpf.h"
 #include "bpf/probe.bpf.h"
 #include "walk/native.h"
 #include "walk/python.h"
@@ -56,10 +65,14 @@ static inline struct pv_proc *find_target(void)
 	return pv_find_proc(probe.tgid, PV_GENERATION_FIRST, 0, &read);
 }
 
-/* The stack that the thread has now, into the sample of the scratch. */
-static inline void walk_here(struct pv_ctx *c, __u64 pc, __u64 sp, __u64 bp, __u32 tid)
+/*
+ * The stack that the thread has now, into the sample of the scratch.  At a probe the task's
+ * registers are the ones that the probe has.
+ */
+static inline void walk_here(struct pv_ctx *c, __u32 tid)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 
 	pv_walk_begin(c->w);
 	c->w->sample.pid = probe.tgid;
@@ -67,9 +80,9 @@ static inline void walk_here(struct pv_ctx *c, __u64 pc, __u64 sp, __u64 bp, __u
 	c->w->sample.generation = PV_GENERATION_FIRST;
 	c->w->sample.cpu = 0;
 	c->w->sample.time_ns = bpf_ktime_get_ns();
-	c->w->pc = pc;
-	c->w->sp = sp;
-	c->w->bp = bp;
+	c->w->pc = regs->ip;
+	c->w->sp = regs->sp;
+	c->w->bp = regs->bp;
 	c->w->fsbase = task->thread.fsbase;
 	pv_walk_python(c);
 	pv_walk_native(c);

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What all BPF homes of the walkers share (walk/walk.h); only pv_read() is the
- * unit's own, to be defined before this is included.
+ * What all BPF homes of the walkers share (walk/walk.h); pv_read() and pv_env_tasks() are
+ * the unit's own, to be defined before this is included.
  */
 #ifndef PV_BPF_HOME_BPF_H
 #define PV_BPF_HOME_BPF_H
 
 #include "bpf/maps.bpf.h"
-
-const volatile bool with_tasks;
 
 enum { PV_RING_WAKE_BYTES = 1 << 21 };
 
@@ -52,12 +50,6 @@ static inline const __u64 *pv_env_cell(struct pv_ctx *c, __u32 segment, __u32 in
 		return bpf_map_lookup_elem(&cells, &index);
 	map = bpf_map_lookup_elem(&segments, &segment);
 	return map ? bpf_map_lookup_elem(map, &index) : NULL;
-}
-
-static inline bool pv_env_tasks(struct pv_ctx *c)
-{
-	(void)c;
-	return with_tasks;
 }
 
 /* How often a key that was known has become unknown again, on any CPU. */

@@ -153,10 +153,9 @@ static inline struct pv_latency_histogram *row_of(const struct pv_latency_key *k
  * done, since so many functions may not be in each other.
  */
 struct native_ends {
-	__u64 ns[ENDS_MAX];
-	__u64 frame; /* of a Python call, if it is known */
+	__u64 ns[ENDS_MAX]; /* 0: none */
+	__u64 frame;        /* of a Python call, if it is known */
 	__u32 function[ENDS_MAX];
-	__u32 n, tid;
 };
 
 /* A stack costs what some hits do, and user space as much again: so many a second. */
@@ -172,12 +171,10 @@ static inline bool is_stack_due(__u64 now_ns)
 /*
  * The stack that the thread has now; event: has its tid, and is told its time and the thread
  * state.  Global, as the one below: the verifier looks at each once, and not at all if no
- * stacks are wanted.  At a probe the task's registers are the ones that the probe has.
+ * stacks are wanted.
  */
 __noinline int send_stack(struct pv_event_slow *event)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	struct pv_ctx c = {};
 	__u32 index = 0;
 
@@ -186,7 +183,7 @@ __noinline int send_stack(struct pv_event_slow *event)
 	c.proc = find_target();
 	c.w = claim(&index, &slow.lost);
 	if (c.w && c.proc) {
-		walk_here(&c, regs->ip, regs->sp, regs->bp, event->tid);
+		walk_here(&c, event->tid);
 		pv_emit_sample(&c, pv_ring_flags());
 		event->time_ns = c.w->sample.time_ns;
 		event->tstate = c.w->tstate;
@@ -235,26 +232,24 @@ static inline void add_over(struct pv_latency_histogram *row, const struct pv_la
 	__sync_fetch_and_add(&row->over_sum_ns, ns);
 	if (!with_stacks)
 		return;
-	if (!ends->n) {
+	if (!ends->ns[0]) {
 		ends->ns[0] = ns;
 		ends->function[0] = key->function;
-		ends->n = 1;
-	} else if (ends->n == 1) {
+	} else if (!ends->ns[1]) {
 		ends->ns[1] = ns;
 		ends->function[1] = key->function;
-		ends->n = 2;
 	} else {
 		count(&slow.lost);
 	}
 }
 
-static inline void send_ends(const struct native_ends *ends)
+static inline void send_ends(const struct native_ends *ends, __u32 tid)
 {
-	if (!with_stacks || !ends->n)
+	if (!with_stacks || !ends->ns[0])
 		return;
-	send_slow(ends->function[0], ends->ns[0], ends->frame, ends->tid);
-	if (ends->n > 1)
-		send_slow(ends->function[1], ends->ns[1], ends->frame, ends->tid);
+	send_slow(ends->function[0], ends->ns[0], ends->frame, tid);
+	if (ends->ns[1])
+		send_slow(ends->function[1], ends->ns[1], ends->frame, tid);
 }
 
 static inline void add_call(const struct pv_latency_key *key, __u64 ns, __u64 off_ns,
@@ -380,12 +375,12 @@ static inline void leave_failed(struct pt_regs *ctx, __u32 tid, struct native_en
 		leave(*callee, tid, ends);
 }
 
-static __always_inline void take_hit(struct pt_regs *ctx, struct native_ends *ends)
+/* Returns the thread. */
+static __always_inline __u32 take_hit(struct pt_regs *ctx, struct native_ends *ends)
 {
 	__u64 pid_tid = pv_current_ids(), frame;
 	__u32 tid = pid_tid;
 
-	ends->tid = tid;
 	switch (pv_probe_hit(ctx, pid_tid)) {
 	case PV_PROBE_ENTER:
 		frame = get_register(ctx, probe.python.frame_register);
@@ -424,6 +419,7 @@ static __always_inline void take_hit(struct pt_regs *ctx, struct native_ends *en
 		native_leave(ctx, tid, ends);
 		break;
 	}
+	return tid;
 }
 
 SEC("kprobe")
@@ -435,14 +431,19 @@ int on_site(struct pt_regs *ctx)
 	return 0;
 }
 
+/* Apart from the walkers, since it needs as much of the stack as they do. */
+static __noinline __u32 take_hit_apart(struct pt_regs *ctx, struct native_ends *ends)
+{
+	return take_hit(ctx, ends);
+}
+
 /* In its place with stacks: before Linux 6.13 all that a program may call must fit one stack. */
 SEC("kprobe")
 int on_site_stacks(struct pt_regs *ctx)
 {
 	struct native_ends ends = {};
 
-	take_hit(ctx, &ends);
-	send_ends(&ends);
+	send_ends(&ends, take_hit_apart(ctx, &ends));
 	return 0;
 }
 

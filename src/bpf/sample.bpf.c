@@ -11,6 +11,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "bpf/own.bpf.h"
+#include "bpf/tasks.bpf.h"
 #include "walk/walk.h"
 
 #include "bpf/home.bpf.h"

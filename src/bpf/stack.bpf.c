@@ -22,6 +22,7 @@ static inline long pv_read_stack(struct pv_ctx *c, __u64 *words, __u32 n, __u64 
 	return pv_read(c, words, 8 * n, addr);
 }
 
+#include "bpf/tasks.bpf.h"
 #include "bpf/home.bpf.h"
 #include "bpf/pids.bpf.h"
 #include "walk/native.h"

@@ -17,69 +17,79 @@
 #include "bpf/execution.bpf.h"
 #include "bpf/within.bpf.h"
 
-/* A call that begins. */
-struct call {
-	__u64 frame, code, previous;
-	__u64 pc, sp, bp; /* for the stack */
-	__u64 start_ns;   /* of the hit */
-	__u32 tid, flags;
-};
-
 /* Is the frame that called not inside, or passed over, so that it cannot tell its callee? */
 static inline bool is_apart(const struct pv_trace_inside *call)
 {
 	return with_callees() && (!call->depth || call->caller != call->previous);
 }
 
-/* A call joins an execution; false: there is no room for it. */
-static inline bool join(struct pv_trace_run *run, __u32 index, const struct call *call,
-			struct pv_trace_inside *as)
+enum { JOIN_FAILED, JOIN_TOO_DEEP, JOIN_TELL };
+
+/* A call joins an execution, as the joining says, if there is room for it. */
+static __noinline int join(__u32 index, const struct call *call)
 {
-	__u64 key = pv_caller_key(as->previous, call->tid), end_ns;
-	__u32 flags = call->flags;
+	struct pv_trace_inside *as = &joining_at(index)->as;
+	struct pv_trace_run *run = run_at(index);
+	__u64 key = pv_caller_key(as->previous, call->tid);
 
 	as->callee = 0;
 	if (bpf_map_update_elem(&inside, &call->frame, as, BPF_ANY) ||
 	    (is_apart(as) && bpf_map_update_elem(&callees, &key, &call->frame, BPF_ANY))) {
 		/* a number that does not come is an event that is lost */
 		run->sequence++;
-		return false;
+		return JOIN_FAILED;
 	}
 	run->begun = call->frame;
-	if (depth_max && as->depth > depth_max)
-		return true;
-	key = find_key(call->code);
-	if (with_values && !(flags & (PV_CALL_EVENT_RESUMED | PV_CALL_EVENT_UNBEGUN))) {
-		if (key)
-			send_names(call->code, key);
-		send_arguments(call->frame, run->number, run->sequence);
-		flags |= PV_CALL_EVENT_VALUES;
-	}
-	end_ns = send(run, index, as, call->frame, call->code, key, flags, 0);
+	return depth_max && as->depth > depth_max ? JOIN_TOO_DEEP : JOIN_TELL;
+}
+
+/* Tells that it has; key: of its code object. */
+static __noinline int tell_joined(__u32 index, const struct call *call, __u64 key)
+{
+	struct pv_trace_run *run = run_at(index);
+	__u64 end_ns = send(run, index, joining_at(index)->as.caller, call->frame, call->code, key,
+			    call->flags, 0);
+
 	if (end_ns)
 		spend(run, call->start_ns, end_ns);
-	return true;
+	return 0;
+}
+
+static __noinline int tell_arguments(__u32 index, struct call *call, __u64 key)
+{
+	struct pv_trace_run *run = run_at(index);
+
+	if (call->flags & (PV_CALL_EVENT_RESUMED | PV_CALL_EVENT_UNBEGUN))
+		return 0;
+	if (key)
+		send_names(call->code, key);
+	send_arguments(call->frame, run->number, run->sequence);
+	call->flags |= PV_CALL_EVENT_VALUES;
+	return 0;
 }
 
 /* Those that were passed over begin now, the outermost first. */
-static inline void join_missed(struct pv_trace_run *run, const struct climb *path,
-			       struct pv_trace_inside *as, __u32 tid)
+static __noinline int join_missed(__u32 index, const struct call *begun)
 {
-	struct call call = {
-		.tid = tid,
-		.flags = PV_CALL_EVENT_UNBEGUN,
-		.start_ns = bpf_ktime_get_ns(),
-	};
+	struct joining *joining = joining_at(index);
+	struct call *call = &joining->missed;
 	__u32 i;
 
-	for (i = 0; i < PV_TRACE_CLIMB && i < path->n_missed; i++) {
-		call.frame = path->missed[(path->n_missed - 1 - i) & (PV_TRACE_CLIMB - 1)];
-		call.code = code_of(call.frame);
-		as->previous = read_u64(call.frame + probe.layout.fr_previous);
-		join(run, as->run, &call, as);
-		as->caller = call.frame;
-		as->depth++;
+	call->tid = begun->tid;
+	call->flags = PV_CALL_EVENT_UNBEGUN;
+	call->start_ns = bpf_ktime_get_ns();
+	for (i = 0; i < PV_TRACE_CLIMB && i < joining->n_missed; i++) {
+		call->frame = missed_at(begun->previous, joining->top, joining->n_missed - 1 - i);
+		if (!call->frame)
+			break;
+		call->code = code_of(call->frame);
+		joining->as.previous = read_u64(call->frame + probe.layout.fr_previous);
+		if (join(index, call) == JOIN_TELL)
+			tell_joined(index, call, find_key(call->code));
+		joining->as.caller = call->frame;
+		joining->as.depth++;
 	}
+	return 0;
 }
 
 /* The same of an execution's first call. */
@@ -90,60 +100,64 @@ static inline bool is_begun(__u64 frame, __u32 tid)
 	return call && !probe.layout.keyed_by_caller && run_at(call->run)->begun == frame;
 }
 
-static inline void join_inside(struct pv_trace_inside *caller, const struct climb *path,
-			       const struct call *call)
+/* Index + 1 of the execution that a call joins, 0: none. */
+static inline __u32 prepare_inside(struct pv_trace_inside *caller, const struct climb *path,
+				   const struct call *call)
 {
-	struct pv_trace_inside as = *caller;
-	struct pv_trace_run *run = run_at(as.run);
+	__u32 index = pv_masked(caller->run, PV_TRACE_RUNS_MAX);
+	struct joining *joining = joining_at(index);
+	struct pv_trace_inside *as = &joining->as;
+	struct pv_trace_run *run = run_at(index);
 
 	/* RESUME is executed again where it has just been changed into another kind of it */
 	if (run->begun == call->frame && !probe.layout.keyed_by_caller)
-		return;
-	if (!within_join(as.run, call->sp, path->top, as.sp))
-		return;
+		return 0;
+	*as = *caller;
+	if (!within_join(index, call->sp, path->top, as->sp))
+		return 0;
 	if (with_natives)
-		as.depth = within_depth(within_of(run, as.run), path->top, as.depth);
-	as.depth++;
-	as.sp = call->sp;
-	as.caller = path->top;
-	if (path->n_missed)
-		join_missed(run, path, &as, call->tid);
-	as.previous = call->previous;
+		as->depth = within_depth(within_of(run, index), path->top, as->depth);
+	as->depth++;
+	as->sp = call->sp;
+	as->caller = path->top;
+	joining->top = path->top;
+	joining->n_missed = path->n_missed;
 	if (with_callees())
 		caller->callee = call->frame;
-	join(run, as.run, call, &as);
+	return index + 1;
 }
 
-static __always_inline void begin_run(struct call *call)
+/* The same of the execution that begins with a call, which has PV_CALL_EVENT_ROOT from then on. */
+static inline __u32 prepare_run(struct call *call)
 {
-	struct pv_trace_inside as = { .depth = 0 };
+	__u32 number = __sync_fetch_and_add(&trace_state.begun, 1) + 1, index = 0;
 	struct pv_trace_run *run;
-	__u32 index = 0;
+	struct joining *joining;
 
-	as.number = __sync_fetch_and_add(&trace_state.begun, 1) + 1;
 	/* one that had to be skipped is none of the wanted: another takes its place */
-	if (runs_max && as.number > runs_max + trace_state.skipped)
-		return;
-	run = reserve_run(as.number, call->tid, &index);
+	if (runs_max && number > runs_max + trace_state.skipped)
+		return 0;
+	run = reserve_run(number, call->tid, &index);
 	if (!run) {
 		count(&trace_state.skipped);
-		return;
+		return 0;
 	}
-	as.run = index;
-	as.caller = as.previous = call->previous;
-	as.sp = call->sp;
+	index = pv_masked(index, PV_TRACE_RUNS_MAX);
+	joining = joining_at(index);
+	joining->n_missed = 0;
+	joining->as.number = number;
+	joining->as.run = index;
+	joining->as.depth = 0;
+	joining->as.caller = call->previous;
+	joining->as.sp = call->sp;
 	run->root = call->frame;
 	run->tid = call->tid;
 	run->sequence = 0;
 	run->spent_ns = 0;
-	run->last = as.number;
+	run->last = number;
 	call->flags |= PV_CALL_EVENT_ROOT;
 	add_busy(call->tid, 1);
-	send_stack(call->pc, call->sp, call->bp, call->tid);
-	if (join(run, index, call, &as))
-		return;
-	count(&trace_state.skipped);
-	end_run(run, call->tid);
+	return index + 1;
 }
 
 static inline bool is_trigger(__u64 code)
@@ -174,8 +188,8 @@ static inline bool is_met(const struct call *call)
 	return false;
 }
 
-/* A call begins. */
-static __noinline int enter(struct call *call)
+/* A call begins: index + 1 of the execution that it joins, 0: none. */
+static __noinline __u32 enter(struct call *call)
 {
 	struct pv_trace_inside *caller = NULL;
 	struct climb path;
@@ -190,96 +204,110 @@ static __noinline int enter(struct call *call)
 		call->previous = read_u64(call->frame + probe.layout.fr_previous);
 	if (trace_state.open)
 		caller = climb(call->previous, call->tid, &path);
-	if (!caller) {
-		if (trigger && is_begun(call->frame, call->tid))
-			return 0;
-		/* what is left of an earlier one */
-		bpf_map_delete_elem(&inside, &call->frame);
-		if (!trigger)
-			return 0;
+	if (caller) {
 		call->flags |= resumed(call->frame);
-		if (is_met(call))
-			begin_run(call);
-	} else {
-		call->flags |= resumed(call->frame);
-		join_inside(caller, &path, call);
+		return prepare_inside(caller, &path, call);
 	}
-	return 0;
+	if (trigger && is_begun(call->frame, call->tid))
+		return 0;
+	/* what is left of an earlier one */
+	bpf_map_delete_elem(&inside, &call->frame);
+	if (!trigger)
+		return 0;
+	call->flags |= resumed(call->frame);
+	return is_met(call) ? prepare_run(call) : 0;
 }
 
 /*
- * A call ends; tstate: of the thread, if it tells whether by an exception; object: up to 3.10 what
- * it returns.  0: it is not inside.
+ * What enter() has prepared.  All that goes deep begins here, so that no function with much on
+ * the stack is between: see struct joining.
  */
-__noinline int leave(__u64 frame, __u32 tid, __u32 flags, __u64 tstate, __u64 object)
+static inline void begin_call(struct call *call, __u32 index)
 {
-	struct pv_trace_inside *call = find_inside(frame, tid), was;
+	struct joining *joining = joining_at(index);
+	__u64 key;
+	int joined;
+
+	if (call->flags & PV_CALL_EVENT_ROOT)
+		send_stack(call->tid);
+	if (joining->n_missed)
+		join_missed(index, call);
+	joining->as.previous = call->previous;
+	joined = join(index, call);
+	if (joined == JOIN_TELL) {
+		key = find_key(call->code);
+		if (with_values)
+			tell_arguments(index, call, key);
+		tell_joined(index, call, key);
+	} else if (joined == JOIN_FAILED && call->flags & PV_CALL_EVENT_ROOT) {
+		count(&trace_state.skipped);
+		end_run(run_at(index), call->tid);
+	}
+}
+
+/* A call ends.  False: it is not inside. */
+static __noinline bool leave(const struct call *end)
+{
+	struct pv_trace_inside *call = find_inside(end->frame, end->tid);
+	__u32 flags = end->flags | PV_CALL_EVENT_END, index;
 	struct pv_trace_run *run;
 	__u64 key, start_ns;
 
 	if (!call)
-		return 0;
+		return false;
 	start_ns = bpf_ktime_get_ns();
-	run = run_at(call->run);
-	was = *call;
+	index = call->run;
+	run = run_at(index);
 	run->begun = 0;
-	flags |= PV_CALL_EVENT_END;
-	if (run->root == frame)
+	if (run->root == end->frame)
 		flags |= PV_CALL_EVENT_ROOT;
-	if (tstate && read_u64(tstate + probe.python.ts_exception))
+	if (end->tstate && read_u64(end->tstate + probe.python.ts_exception))
 		flags |= PV_CALL_EVENT_RAISED;
-	if (!depth_max || was.depth <= depth_max) {
+	if (!depth_max || call->depth <= depth_max) {
 		if (with_values && !(flags & (PV_CALL_EVENT_RAISED | PV_CALL_EVENT_YIELDED))) {
-			send_result(frame, probe.layout.keyed_by_caller ? object : tstate,
+			send_result(end->frame,
+				    probe.layout.keyed_by_caller ? end->object : end->tstate,
 				    run->number, run->sequence);
 			flags |= PV_CALL_EVENT_VALUES;
 		}
-		send(run, was.run, &was, frame, 0, 0, flags, start_ns);
+		send(run, index, call->caller, end->frame, 0, 0, flags, start_ns);
 	}
-	if (is_apart(&was)) {
-		key = pv_caller_key(was.previous, tid);
+	if (is_apart(call)) {
+		key = pv_caller_key(call->previous, end->tid);
 		bpf_map_delete_elem(&callees, &key);
 	}
-	bpf_map_delete_elem(&inside, &frame);
-	within_forget(run, was.run, frame);
+	bpf_map_delete_elem(&inside, &end->frame);
+	within_forget(run, index, end->frame);
 	spend(run, start_ns, bpf_ktime_get_ns());
 	if (flags & PV_CALL_EVENT_ROOT)
-		end_run(run, tid);
-	return 1;
+		end_run(run, end->tid);
+	return true;
 }
 
-/* 3.12 and later: a frame that ends and was not seen to begin, in code of the JIT compiler. */
-static inline void leave_unbegun(__u64 frame, __u32 tid, __u64 tstate)
+/*
+ * 3.12 and later: a frame that ends and was not seen to begin, in code of the JIT compiler.  As
+ * enter(), given its end, of which it makes its beginning.
+ */
+static __noinline __u32 enter_unbegun(struct call *call)
 {
-	struct call call = { .frame = frame, .tid = tid };
 	struct pv_trace_inside *caller;
 	struct pv_proc *proc;
 	struct climb path;
 	__u64 start;
 
-	call.previous = read_u64(frame + probe.layout.fr_previous);
-	caller = climb(call.previous, tid, &path);
+	call->previous = read_u64(call->frame + probe.layout.fr_previous);
+	caller = climb(call->previous, call->tid, &path);
 	proc = caller ? find_target() : NULL;
 	if (!caller || !proc)
-		return;
-	call.code = code_of(frame);
+		return 0;
+	call->code = code_of(call->frame);
 	/* it never ran: there was no room on the stack, or too many calls */
-	start = call.code + proc->py.co_code_adaptive;
-	if (is_cleanup(call.code) || read_u64(frame + probe.layout.fr_instr) <= start)
-		return;
-	call.flags = PV_CALL_EVENT_UNBEGUN;
-	call.start_ns = bpf_ktime_get_ns();
-	join_inside(caller, &path, &call);
-	leave(frame, tid, PV_CALL_EVENT_UNBEGUN, tstate, 0);
-}
-
-static inline void clear(struct pt_regs *ctx, __u64 frame, __u32 tid)
-{
-	__u64 tstate = probe.python.tstate_argument ? get_register(ctx, 7)
-						    : read_u64(probe.layout.tstate_current);
-
-	if (!leave(frame, tid, 0, tstate, 0) && probe.layout.tell_unbegun)
-		leave_unbegun(frame, tid, tstate);
+	start = call->code + proc->py.co_code_adaptive;
+	if (is_cleanup(call->code) || read_u64(call->frame + probe.layout.fr_instr) <= start)
+		return 0;
+	call->flags = PV_CALL_EVENT_UNBEGUN;
+	call->start_ns = bpf_ktime_get_ns();
+	return prepare_inside(caller, &path, call);
 }
 
 /* Up to 3.10: did eval return for a yield? */
@@ -294,32 +322,24 @@ static inline bool is_suspended(__u64 frame)
 }
 
 /* eval returned: the frame that is current now is the caller's. */
-static inline void leave_by_caller(__u64 caller, __u64 value, __u32 tid)
+static inline void end_by_caller(struct call *end, __u64 caller)
 {
-	struct pv_trace_inside *inner = find_inside(caller, tid);
-	__u64 key = pv_caller_key(caller, tid), *found;
-	__u64 frame = inner ? inner->callee : 0;
-	__u32 flags = value ? 0 : PV_CALL_EVENT_RAISED;
+	struct pv_trace_inside *inner = find_inside(caller, end->tid);
+	__u64 key = pv_caller_key(caller, end->tid), *found;
 
-	if (!frame) {
+	end->frame = inner ? inner->callee : 0;
+	if (!end->frame) {
 		found = bpf_map_lookup_elem(&callees, &key);
-		frame = found ? *found : 0;
+		end->frame = found ? *found : 0;
 	}
-	if (!frame)
+	if (!end->frame)
 		return;
 	if (inner)
 		inner->callee = 0;
-	if (value && probe.layout.keyed_by_caller && is_suspended(frame))
-		flags = PV_CALL_EVENT_YIELDED;
-	leave(frame, tid, flags, 0, value);
-}
-
-static inline void leave_current(__u64 value, __u32 tid)
-{
-	__u64 tstate = read_u64(probe.layout.tstate_current);
-
-	if (tstate)
-		leave_by_caller(current_frame(tstate), value, tid);
+	if (!end->object)
+		end->flags = PV_CALL_EVENT_RAISED;
+	else if (probe.layout.keyed_by_caller && is_suspended(end->frame))
+		end->flags = PV_CALL_EVENT_YIELDED;
 }
 
 static inline bool is_inside_root(__u64 frame)
@@ -329,86 +349,115 @@ static inline bool is_inside_root(__u64 frame)
 	return call && !call->previous;
 }
 
-/* 3.11: all greenlets of a thread begin with frames that none called. */
-static inline void leave_failed(struct pt_regs *ctx, __u32 tid)
+/* Finds the frame that ends, where eval returns an object or NULL. */
+static __noinline int end_current(struct pt_regs *ctx, struct call *end)
 {
-	__u64 tstate = read_u64(probe.layout.tstate_current);
+	__u64 tstate = read_u64(probe.layout.tstate_current), current;
 
 	if (!tstate)
-		return;
-	if (current_frame(tstate))
-		leave_by_caller(current_frame(tstate), 0, tid);
+		return 0;
+	current = current_frame(tstate);
+	/* 3.11: all greenlets of a thread begin with frames that none called */
+	if (end->flags & PV_CALL_EVENT_RAISED && !current)
+		end->frame = PRESERVED_FRAME(ctx, is_inside_root);
 	else
-		leave(PRESERVED_FRAME(ctx, is_inside_root), tid, PV_CALL_EVENT_RAISED, 0, 0);
+		end_by_caller(end, current);
+	return 0;
 }
 
-static inline void begin_call(struct pt_regs *ctx, __u64 frame, __u64 previous, __u32 tid)
+/* What begins at a hit; frame 0: nothing. */
+static inline void read_beginning(struct pt_regs *ctx, __u32 kind, struct call *call)
 {
-	struct call call = {
-		.frame = frame,
-		.previous = previous,
-		.pc = ctx->ip,
-		.sp = ctx->sp,
-		.bp = ctx->bp,
-		.tid = tid,
-	};
+	if (kind == PV_PROBE_ENTER) {
+		call->frame = get_register(ctx, probe.python.frame_register);
+		if (is_no_call(call->frame))
+			call->frame = 0;
+		return;
+	}
+	if (kind == PV_PROBE_THROW) {
+		if (!(__u32)get_register(ctx, 2))
+			return;
+		if (probe.layout.tell_unbegun)
+			call->previous = current_frame(get_register(ctx, 7));
+	}
+	call->frame = get_register(ctx, probe.python.eval_register);
+}
 
-	enter(&call);
+/* What ends at a hit; frame 0: nothing. */
+static inline void read_end(struct pt_regs *ctx, __u32 kind, struct call *end)
+{
+	switch (kind) {
+	case PV_PROBE_LEAVE:
+		end->frame = get_register(ctx, probe.python.frame_register);
+		break;
+	case PV_PROBE_YIELD:
+		end->frame = get_register(ctx, probe.python.frame_register);
+		end->flags = PV_CALL_EVENT_YIELDED;
+		break;
+	case PV_PROBE_CLEAR:
+		end->frame = get_register(ctx, probe.python.clear_register);
+		end->tstate = probe.python.tstate_argument ? get_register(ctx, 7)
+							   : read_u64(probe.layout.tstate_current);
+		break;
+	case PV_PROBE_RESULT:
+		/* with a callable it is of a function in C */
+		if (get_register(ctx, probe.python.result_register))
+			break;
+		end->object = get_register(ctx, probe.python.value_register);
+		end_current(ctx, end);
+		break;
+	case PV_PROBE_RETURNED:
+		end->object = get_register(ctx, 0);
+		end_current(ctx, end);
+		break;
+	case PV_PROBE_FAILED:
+		if (get_register(ctx, 0))
+			break;
+		end->flags = PV_CALL_EVENT_RAISED;
+		end_current(ctx, end);
+		break;
+	}
+}
+
+static inline void python_hit(struct pt_regs *ctx, __u32 kind, struct call *call)
+{
+	__u32 joins = 0;
+
+	if (kind == PV_PROBE_ENTER || kind == PV_PROBE_THROW || kind == PV_PROBE_EVAL) {
+		read_beginning(ctx, kind, call);
+		call->sp = ctx->sp;
+		if (call->frame)
+			joins = enter(call);
+	} else if (trace_state.open) {
+		read_end(ctx, kind, call);
+		if (call->frame && !leave(call) && kind == PV_PROBE_CLEAR &&
+		    probe.layout.tell_unbegun)
+			joins = enter_unbegun(call);
+	}
+	if (!joins)
+		return;
+	begin_call(call, joins - 1);
+	/* it ends at this very hit */
+	if (call->flags & PV_CALL_EVENT_UNBEGUN)
+		leave(call);
 }
 
 SEC("kprobe")
 int on_site(struct pt_regs *ctx)
 {
-	__u64 pid_tid = pv_current_ids(), frame, previous = 0;
-	__u32 tid = pid_tid, kind = pv_probe_hit(ctx, pid_tid);
+	__u64 pid_tid = pv_current_ids();
+	__u32 kind = pv_probe_hit(ctx, pid_tid);
+	union {
+		struct call call;
+		struct native_hit native;
+	} hit = {};
 
-	switch (kind) {
-	case PV_PROBE_ENTER:
-		frame = get_register(ctx, probe.python.frame_register);
-		if (!is_no_call(frame))
-			begin_call(ctx, frame, 0, tid);
-		return 0;
-	case PV_PROBE_THROW:
-		if (!(__u32)get_register(ctx, 2))
-			return 0;
-		if (probe.layout.tell_unbegun)
-			previous = current_frame(get_register(ctx, 7));
-		begin_call(ctx, get_register(ctx, probe.python.eval_register), previous, tid);
-		return 0;
-	case PV_PROBE_EVAL:
-		begin_call(ctx, get_register(ctx, probe.python.eval_register), 0, tid);
-		return 0;
-	}
 	if (with_natives && (kind == PV_PROBE_NATIVE_ENTER || kind == PV_PROBE_NATIVE_LEAVE)) {
-		native_hit(ctx, tid, kind == PV_PROBE_NATIVE_ENTER);
-		return 0;
-	}
-	/* all others are ends */
-	if (!trace_state.open)
-		return 0;
-	switch (kind) {
-	case PV_PROBE_LEAVE:
-		leave(get_register(ctx, probe.python.frame_register), tid, 0, 0, 0);
-		break;
-	case PV_PROBE_YIELD:
-		leave(get_register(ctx, probe.python.frame_register), tid, PV_CALL_EVENT_YIELDED, 0,
-		      0);
-		break;
-	case PV_PROBE_CLEAR:
-		clear(ctx, get_register(ctx, probe.python.clear_register), tid);
-		break;
-	case PV_PROBE_RESULT:
-		/* with a callable it is of a function in C */
-		if (!get_register(ctx, probe.python.result_register))
-			leave_current(get_register(ctx, probe.python.value_register), tid);
-		break;
-	case PV_PROBE_RETURNED:
-		leave_current(get_register(ctx, 0), tid);
-		break;
-	case PV_PROBE_FAILED:
-		if (!get_register(ctx, 0))
-			leave_failed(ctx, tid);
-		break;
+		hit.native.tid = pid_tid;
+		native_hit(ctx, kind == PV_PROBE_NATIVE_ENTER, &hit.native);
+	} else {
+		hit.call.tid = pid_tid;
+		python_hit(ctx, kind, &hit.call);
 	}
 	return 0;
 }
@@ -417,7 +466,6 @@ int on_site(struct pt_regs *ctx)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
-	struct pv_trace_inside root = {};
 	struct pv_trace_run *run;
 	__u32 tid = pv_tid(task), i;
 
@@ -427,8 +475,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 		run = &trace_state.runs[i];
 		if (!run->number || run->tid != tid)
 			continue;
-		root.number = run->number;
-		send(run, i, &root, run->root, 0, 0,
+		send(run, i, 0, run->root, 0, 0,
 		     PV_CALL_EVENT_ROOT | PV_CALL_EVENT_END | PV_CALL_EVENT_CUT, 0);
 		end_run(run, tid);
 	}

@@ -34,7 +34,6 @@ struct native_hit {
 	__u64 sp, registers, returns_to;
 	__u64 frame; /* that is current; an odd number for the thread: none is */
 	__u64 start_ns;
-	__u64 pc, bp;
 	__u64 caller; /* of a call inside: the frame that is */
 	__u32 function, tid, flags, event_flags, depth;
 };
@@ -67,12 +66,20 @@ static inline __u32 within_depth(struct pv_within *list, __u64 frame, __u32 dept
 	return last->frame == frame ? last->depth : depth;
 }
 
-struct within_trim {
-	struct pv_within *list;
+/* What begins. */
+struct within_begun {
 	__u64 sp, returns_to;
-	__u64 over;        /* the outermost that is */
 	__u64 home, frame; /* where the current Python frame's stack is; the frame */
 	__u32 function;
+	__u32 pad;
+};
+
+static struct within_begun within_begun[PV_TRACE_RUNS_MAX]; /* as joinings */
+
+struct within_trim {
+	struct pv_within *list;
+	struct within_begun *begun;
+	__u64 over;   /* the outermost that is */
 	bool goes_on; /* the innermost has jumped to its own beginning */
 };
 
@@ -84,25 +91,26 @@ static inline bool is_far(__u64 a, __u64 b)
 
 static long within_trim_one(__u32 i, struct within_trim *trim)
 {
+	const struct within_begun *begun = trim->begun;
 	__u32 n = trim->list->n;
 	struct pv_within_call *last = within_at(trim->list, n - 1);
 
 	if (!n || n > PV_WITHIN_MAX)
 		return 1;
-	if (is_far(last->sp, trim->sp)) {
+	if (is_far(last->sp, begun->sp)) {
 		/*
 		 * It waits on a stack of its own if this is its frame's; else this one's is such,
 		 * and it has led to it.
 		 */
-		if (last->frame != trim->frame || is_far(trim->home, trim->sp))
+		if (last->frame != begun->frame || is_far(begun->home, begun->sp))
 			return 1;
-	} else if (last->sp > trim->sp && read_u64(last->sp) == last->returns_to) {
+	} else if (last->sp > begun->sp && read_u64(last->sp) == last->returns_to) {
 		return 1;
 	}
-	if (last->sp == trim->sp && last->returns_to == trim->returns_to) {
-		trim->goes_on = last->function == trim->function && last->flags & PV_NATIVE_LOOPS;
+	if (last->sp == begun->sp && last->returns_to == begun->returns_to) {
+		trim->goes_on = last->function == begun->function && last->flags & PV_NATIVE_LOOPS;
 		if (trim->goes_on ||
-		    (last->function != trim->function && last->flags & PV_NATIVE_TAILS))
+		    (last->function != begun->function && last->flags & PV_NATIVE_TAILS))
 			return 1;
 	}
 	trim->over = last->sp;
@@ -121,12 +129,16 @@ static inline void end_native_run(struct pv_trace_run *run)
 	end_run(run, run->tid);
 }
 
-/* Something begins: what stands there or below is over. */
-static __noinline int within_trim(__u32 index, const struct within_trim *begun)
+static inline struct within_begun *within_begun_at(__u32 index)
 {
-	struct within_trim trim = *begun;
+	return &within_begun[pv_masked(index, PV_TRACE_RUNS_MAX)];
+}
+
+/* Something begins, see within_begun: what stands there or below is over. */
+static __noinline int within_trim(__u32 index)
+{
+	struct within_trim trim = { .begun = within_begun_at(index) };
 	struct pv_trace_run *run = run_at(index);
-	struct pv_trace_inside as = { .number = run->number };
 	__u32 flags = PV_CALL_EVENT_END | PV_CALL_EVENT_NATIVE | PV_CALL_EVENT_OVER;
 
 	trim.list = within_of(run, index);
@@ -137,7 +149,7 @@ static __noinline int within_trim(__u32 index, const struct within_trim *begun)
 		return trim.goes_on ? WITHIN_GOES_ON : WITHIN_OPEN;
 	if (trim.list->rooted && !trim.list->n)
 		flags |= PV_CALL_EVENT_ROOT;
-	send(run, index, &as, trim.over, 0, 0, flags, 0);
+	send(run, index, 0, trim.over, 0, 0, flags, 0);
 	if (!(flags & PV_CALL_EVENT_ROOT))
 		return WITHIN_OPEN;
 	end_native_run(run);
@@ -147,36 +159,43 @@ static __noinline int within_trim(__u32 index, const struct within_trim *begun)
 /* A Python call begins; false: there is nothing any more that it could be in. */
 static inline bool within_join(__u32 index, __u64 sp, __u64 frame, __u64 home)
 {
-	struct within_trim begun = {
-		.sp = sp,
-		.function = PV_WITHIN_NO_FUNCTION,
-		.frame = frame,
-		.home = home,
-	};
+	struct within_begun *begun = within_begun_at(index);
 
-	return !with_natives || within_trim(index, &begun) != WITHIN_RUN_IS_OVER;
+	if (!with_natives)
+		return true;
+	begun->sp = sp;
+	begun->returns_to = 0;
+	begun->function = PV_WITHIN_NO_FUNCTION;
+	begun->frame = frame;
+	begun->home = home;
+	return within_trim(index) != WITHIN_RUN_IS_OVER;
 }
 
-static long within_forget_one(__u32 i, struct within_trim *trim)
-{
-	__u32 n = trim->list->n;
+struct within_forget {
+	struct pv_within *list;
+	__u64 frame;
+};
 
-	if (!n || within_at(trim->list, n - 1)->frame != trim->sp)
+static long within_forget_one(__u32 i, struct within_forget *forget)
+{
+	__u32 n = forget->list->n;
+
+	if (!n || within_at(forget->list, n - 1)->frame != forget->frame)
 		return 1;
-	trim->list->n = n - 1;
+	forget->list->n = n - 1;
 	return 0;
 }
 
 /* A Python frame has ended, and with it what was called while it was current. */
 static inline void within_forget(struct pv_trace_run *run, __u32 index, __u64 frame)
 {
-	struct within_trim trim = { .sp = frame };
+	struct within_forget forget = { .frame = frame };
 
 	if (!with_natives)
 		return;
-	trim.list = within_of(run, index);
-	if (trim.list && trim.list->n)
-		bpf_loop(PV_WITHIN_MAX, within_forget_one, &trim, 0);
+	forget.list = within_of(run, index);
+	if (forget.list && forget.list->n)
+		bpf_loop(PV_WITHIN_MAX, within_forget_one, &forget, 0);
 }
 
 /* PV_CALL_EVENT_EARLY if the end will not be seen, as far as is known. */
@@ -190,19 +209,22 @@ static __noinline __u32 within_place(__u64 returns_to)
 	return 0;
 }
 
-static inline void within_push(struct pv_trace_run *run, __u32 index, struct pv_within *list,
-			       const struct native_hit *hit)
+static __noinline int within_push(__u32 index, const struct native_hit *hit)
 {
-	struct pv_trace_inside as = { .caller = hit->caller, .number = run->number };
-	struct pv_within_call *call = within_at(list, list->n);
+	struct pv_trace_run *run = run_at(index);
+	struct pv_within *list = within_of(run, index);
 	__u32 flags = PV_CALL_EVENT_NATIVE | hit->event_flags;
+	struct pv_within_call *call;
 	__u64 end_ns;
 
+	if (!list)
+		return 0;
 	/* a number that does not come is an event that is lost */
 	if (list->n >= PV_WITHIN_MAX) {
 		run->sequence++;
-		return;
+		return 0;
 	}
+	call = within_at(list, list->n);
 	call->sp = hit->sp;
 	call->registers = hit->registers;
 	call->returns_to = hit->returns_to;
@@ -212,44 +234,52 @@ static inline void within_push(struct pv_trace_run *run, __u32 index, struct pv_
 	call->depth = hit->depth;
 	list->n++;
 	if (depth_max && hit->depth > depth_max)
-		return;
-	end_ns = send(run, index, &as, hit->sp, hit->function, 0, flags, 0);
+		return 0;
+	end_ns = send(run, index, hit->caller, hit->sp, hit->function, 0, flags, 0);
 	if (end_ns)
 		spend(run, hit->start_ns, end_ns);
+	return 0;
 }
 
-static inline void begin_native_run(struct native_hit *hit)
+/* Index + 1 of the execution that begins with a call, 0: none. */
+static inline __u32 prepare_native_run(struct native_hit *hit)
 {
-	struct pv_trace_inside as = {};
+	__u32 number = __sync_fetch_and_add(&trace_state.begun, 1) + 1, index = 0;
 	struct pv_trace_run *run;
+	struct pv_trace_inside *as;
 	struct pv_within *list;
-	__u32 index = 0;
 
-	as.number = __sync_fetch_and_add(&trace_state.begun, 1) + 1;
-	if (runs_max && as.number > runs_max)
-		return;
-	run = reserve_run(as.number, hit->tid, &index);
+	if (runs_max && number > runs_max)
+		return 0;
+	run = reserve_run(number, hit->tid, &index);
+	index = pv_masked(index, PV_TRACE_RUNS_MAX);
 	list = run ? within_of(run, index) : NULL;
-	as.run = index;
-	as.sp = hit->sp;
-	if (!list || bpf_map_update_elem(&inside, &hit->frame, &as, BPF_ANY)) {
+	if (list) {
+		as = &joining_at(index)->as;
+		__builtin_memset(as, 0, sizeof(*as));
+		as->number = number;
+		as->run = index;
+		as->sp = hit->sp;
+		if (bpf_map_update_elem(&inside, &hit->frame, as, BPF_ANY))
+			list = NULL;
+	}
+	if (!list) {
 		if (run)
 			run->number = 0;
 		count(&trace_state.skipped);
-		return;
+		return 0;
 	}
 	run->root = hit->frame;
 	run->begun = 0;
 	run->tid = hit->tid;
 	run->sequence = 0;
 	run->spent_ns = 0;
-	run->last = as.number;
+	run->last = number;
 	list->rooted = 1;
 	hit->event_flags |= PV_CALL_EVENT_ROOT;
 	add_busy(hit->tid, 1);
-	send_stack(hit->pc, hit->sp, hit->bp, hit->tid);
 	hit->caller = hit->frame;
-	within_push(run, index, list, hit);
+	return index + 1;
 }
 
 /* The call of the frame that is current, or of one above it, if it is inside. */
@@ -267,15 +297,11 @@ static inline bool is_elsewhere(struct pv_within *list, const struct native_hit 
 	return hit->frame & 1 && list->rooted && list->n && is_far(list->calls[0].sp, hit->sp);
 }
 
-static __noinline int enter_native(struct native_hit *hit)
+/* A call begins: index + 1 of the execution that is or begins with it, to be pushed; 0: none. */
+static __noinline __u32 enter_native(struct native_hit *hit)
 {
-	struct within_trim begun = {
-		.sp = hit->sp,
-		.returns_to = hit->returns_to,
-		.function = hit->function,
-	};
 	struct pv_trace_inside *caller = NULL;
-	struct pv_trace_run *run;
+	struct within_begun *begun;
 	struct pv_within *list;
 	struct climb path;
 	__u32 index, depth;
@@ -284,36 +310,44 @@ static __noinline int enter_native(struct native_hit *hit)
 	if (trace_state.open)
 		caller = within_caller(hit, &path);
 	if (caller) {
-		index = caller->run;
+		index = pv_masked(caller->run, PV_TRACE_RUNS_MAX);
 		depth = caller->depth;
-		begun.frame = path.top;
-		begun.home = caller->sp;
-		run = run_at(index);
-		list = within_of(run, index);
+		begun = within_begun_at(index);
+		begun->sp = hit->sp;
+		begun->returns_to = hit->returns_to;
+		begun->function = hit->function;
+		begun->frame = hit->caller = path.top;
+		begun->home = caller->sp;
+		list = within_of(run_at(index), index);
 		if (!list)
 			return 0;
 		if (is_elsewhere(list, hit)) {
 			count(&trace_state.elsewhere);
 			return 0;
 		}
-		switch (within_trim(index, &begun)) {
+		switch (within_trim(index)) {
 		case WITHIN_GOES_ON:
 			return 0;
 		case WITHIN_RUN_IS_OVER:
 			break;
 		default:
 			hit->event_flags = within_place(hit->returns_to);
-			hit->caller = begun.frame;
 			hit->depth = within_depth(list, hit->caller, depth) + 1;
-			within_push(run, index, list, hit);
-			return 0;
+			return index + 1;
 		}
 	}
 	if (hit->function != native_trigger || !trace_state.armed)
 		return 0;
 	hit->event_flags = within_place(hit->returns_to);
-	begin_native_run(hit);
-	return 0;
+	return prepare_native_run(hit);
+}
+
+/* The walkers need much of the stack: they are called from as high up as can be. */
+static inline void begin_native(const struct native_hit *hit, __u32 index)
+{
+	if (hit->event_flags & PV_CALL_EVENT_ROOT)
+		send_stack(hit->tid);
+	within_push(index, hit);
 }
 
 struct within_seek {
@@ -343,7 +377,7 @@ static __noinline int leave_native(struct native_hit *hit)
 {
 	struct within_seek seek = { .sp = hit->sp, .registers = hit->registers };
 	__u32 flags = PV_CALL_EVENT_END | PV_CALL_EVENT_NATIVE, index, depth;
-	struct pv_trace_inside *caller, as = {};
+	struct pv_trace_inside *caller;
 	struct pv_trace_run *run;
 	struct climb path;
 	__u64 start_ns = bpf_ktime_get_ns();
@@ -361,43 +395,41 @@ static __noinline int leave_native(struct native_hit *hit)
 		return 0;
 	depth = within_at(seek.list, seek.found - 1)->depth;
 	seek.list->n = seek.found - 1;
-	as.number = run->number;
 	if (seek.list->rooted && seek.found == 1)
 		flags |= PV_CALL_EVENT_ROOT;
 	if (!depth_max || depth <= depth_max)
-		send(run, index, &as, hit->sp, 0, 0, flags, start_ns);
+		send(run, index, 0, hit->sp, 0, 0, flags, start_ns);
 	spend(run, start_ns, bpf_ktime_get_ns());
 	if (flags & PV_CALL_EVENT_ROOT)
 		end_native_run(run);
 	return 0;
 }
 
-static inline void native_hit(struct pt_regs *ctx, __u32 tid, bool entry)
+/* hit: its tid is there already. */
+static inline void native_hit(struct pt_regs *ctx, bool entry, struct native_hit *hit)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx);
-	struct native_hit hit = {
-		.function = cookie >> PV_NATIVE_FUNCTION_SHIFT & PV_NATIVE_FUNCTION_MASK,
-		.flags = cookie >> PV_NATIVE_FLAGS_SHIFT & (PV_NATIVE_TAILS | PV_NATIVE_LOOPS),
-		.tid = tid,
-	};
-	bool trigger = entry && hit.function == native_trigger;
+	__u32 begins;
 
-	if (!trigger && (!trace_state.open || !bpf_map_lookup_elem(&busy, &tid)))
+	hit->function = cookie >> PV_NATIVE_FUNCTION_SHIFT & PV_NATIVE_FUNCTION_MASK;
+	hit->flags = cookie >> PV_NATIVE_FLAGS_SHIFT & (PV_NATIVE_TAILS | PV_NATIVE_LOOPS);
+	if (!(entry && hit->function == native_trigger) &&
+	    (!trace_state.open || !bpf_map_lookup_elem(&busy, &hit->tid)))
 		return;
-	hit.frame = native_frame();
-	hit.registers = native_registers(ctx, hit.frame);
-	hit.sp = native_sp(ctx, cookie);
-	if (!hit.frame)
-		hit.frame = (__u64)tid << 1 | 1;
+	hit->frame = native_frame();
+	hit->registers = native_registers(ctx, hit->frame);
+	hit->sp = native_sp(ctx, cookie);
+	if (!hit->frame)
+		hit->frame = (__u64)hit->tid << 1 | 1;
 	if (!entry) {
-		hit.sp -= 8;
-		leave_native(&hit);
+		hit->sp -= 8;
+		leave_native(hit);
 		return;
 	}
-	hit.returns_to = read_u64(hit.sp);
-	hit.pc = ctx->ip;
-	hit.bp = ctx->bp;
-	enter_native(&hit);
+	hit->returns_to = read_u64(hit->sp);
+	begins = enter_native(hit);
+	if (begins)
+		begin_native(hit, begins - 1);
 }
 
 #endif

@@ -15,7 +15,6 @@
 #include "abi/native.h"
 #include "abi/process.h"
 #include "collect/arena.h"
-#include "collect/features.h"
 #include "collect/load.h"
 #include "collect/probes.h"
 #include "collect/slots.h"
@@ -121,11 +120,6 @@ static struct pv_err *load(struct pv_calls *calls, const struct pv_calls_options
 	bpf_program__set_autoload(calls->bpf->progs.on_site_stacks, options->with_stacks);
 	pv_probes_prepare(calls->bpf->obj, &calls->prices, &calls->bpf->rodata->in_namespace);
 	error = latency_bpf__load(calls->bpf);
-	if (error && options->with_stacks && pv_features_privileged() && !pv_features_deep())
-		return pv_err_create(PV_ERR_FAILED,
-				     "cannot take stacks of slow calls: this kernel lacks private "
-				     "BPF stacks, which came with Linux 6.13; --over alone needs "
-				     "none");
 	return error ? pv_load_error(error) : NULL;
 }
 

@@ -27,7 +27,6 @@ const struct pv_feature pv_features[] = {
 	{ "bpf_copy_from_user_task", "stack", "Linux 5.18", false },
 	{ "perf cpu-clock event", "record", "Linux 2.6.31", true },
 	{ "uprobe_multi links", "trace, latency of many functions", "Linux 6.6", false },
-	{ "private BPF stacks", "trace", "Linux 6.13", false },
 };
 const size_t pv_n_features = sizeof(pv_features) / sizeof(pv_features[0]);
 
@@ -59,27 +58,6 @@ static enum pv_feature_state from_probe(int result)
 	if (!pv_features_privileged() || pv_place_own_users())
 		return PV_FEATURE_UNKNOWN;
 	return result == 1 ? PV_FEATURE_YES : PV_FEATURE_NO;
-}
-
-/*
- * Before them what functions of a program use is added up, and the sum limited to 512 bytes
- * (kernel/bpf/verifier.c, check_max_stack_depth()).  Two times 304, then.
- */
-bool pv_features_deep(void)
-{
-	const struct bpf_insn program[] = {
-		{ .code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -304 },
-		{ .code = BPF_JMP | BPF_CALL, .src_reg = BPF_PSEUDO_CALL, .imm = 2 },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K },
-		{ .code = BPF_JMP | BPF_EXIT },
-		{ .code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -304 },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	_pv_close_ int fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", program,
-					  sizeof(program) / sizeof(program[0]), NULL);
-
-	return fd >= 0;
 }
 
 static enum pv_feature_state probe_cpu_clock(void)
@@ -123,8 +101,6 @@ enum pv_feature_state pv_feature_probe(size_t index)
 		return probe_cpu_clock();
 	case 7:
 		return from_probe(pv_multi_exists());
-	case 8:
-		return from_probe(pv_features_deep());
 	default:
 		return PV_FEATURE_UNKNOWN;
 	}

@@ -33,9 +33,6 @@ extern const size_t pv_n_features;
  */
 const char *pv_features_lacking(void);
 
-/* Does each function of a BPF program have a stack of its own?  Loads a small one to see. */
-bool pv_features_deep(void);
-
 /* May we load BPF programs at all, for all that capabilities say? */
 bool pv_features_privileged(void);
 

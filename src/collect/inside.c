@@ -16,7 +16,6 @@
 #include "abi/process.h"
 #include "base/cleanup.h"
 #include "collect/arena.h"
-#include "collect/features.h"
 #include "collect/load.h"
 #include "collect/slots.h"
 
@@ -101,10 +100,6 @@ static struct pv_err *load(struct pv_inside *inside, const struct pv_inside_opti
 		return err;
 	pv_probes_prepare(inside->bpf->obj, &inside->prices, &inside->bpf->rodata->in_namespace);
 	error = trace_bpf__load(inside->bpf);
-	if (error && pv_features_privileged() && !pv_features_deep())
-		return pv_err_create(PV_ERR_FAILED,
-				     "cannot trace: this kernel lacks private BPF stacks, which "
-				     "came with Linux 6.13; `pitviper latency` needs none");
 	return error ? pv_load_error(error) : NULL;
 }
 

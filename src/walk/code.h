@@ -125,11 +125,9 @@ static inline __u64 pv_code_sum_near(const struct pv_walk *w, __u32 offset, __u3
  */
 static inline __u64 pv_code_sum_string(struct pv_ctx *c, __u64 addr, bool with_text)
 {
-	static const __u64 weights[8] = PV_CODE_WEIGHTS;
 	struct pv_walk *w = c->w;
 	__u64 at = addr + c->proc->py.ob_type, data, bytes, sum, hash;
-	__u64 tail[PV_CODE_SUM_TEXT / 8] = {};
-	__u32 have = pv_code_read_string(c, at, with_text), state, n, i;
+	__u32 have = pv_code_read_string(c, at, with_text), state, n;
 
 	if (!have)
 		return 1;
@@ -147,11 +145,9 @@ static inline __u64 pv_code_sum_string(struct pv_ctx *c, __u64 addr, bool with_t
 	n = pv_bounded(bytes, PV_CODE_SUM_TEXT);
 	if (data > at && data - at < have && bytes <= have - (data - at))
 		return sum + pv_code_sum_near(w, (__u32)(data - at + bytes) - n, n);
-	if (!data || !n || pv_read(c, tail, n, data + bytes - n))
+	if (!data || !n || pv_read(c, w->text_bytes, n, data + bytes - n))
 		return sum + 2;
-	for (i = 0; i < PV_CODE_SUM_TEXT / 8; i++)
-		sum += pv_code_weigh(tail[i], weights[i]);
-	return sum;
+	return sum + pv_code_sum_near(w, 0, n);
 }
 
 /* Neighbours on a stack are often of one file. */
@@ -259,14 +255,27 @@ static inline __u32 pv_code_name_offset(const struct pv_pylayout *py)
 	return py->co_qualname != PV_OFF_NONE ? py->co_qualname : py->co_name;
 }
 
+/*
+ * The proof of the code object in code_bytes that has no serial number.  Each is mixed alone, so
+ * that what is in one cannot stand for another's.  What is read again for it need not be kept
+ * meanwhile: all that a program's functions keep on the stack must fit 512 bytes.
+ */
+static inline __u64 pv_code_prove(struct pv_ctx *c, __u64 key)
+{
+	struct pv_walk *w = c->w;
+	const struct pv_pylayout *py = &c->proc->py;
+
+	key = pv_mix(key, pv_code_sum_lines(c, pv_code_pointer(w, py->co_linetable)));
+	key = pv_mix(key, pv_code_sum_file(c, pv_code_pointer(w, py->co_filename)));
+	return pv_mix(key, pv_code_sum_string(c, pv_code_pointer(w, pv_code_name_offset(py)),
+					      py->co_qualname != PV_OFF_NONE));
+}
+
 /* The key of the code object in code_bytes; never 0. */
 static inline __u64 pv_code_key(struct pv_ctx *c, __u64 address)
 {
 	struct pv_walk *w = c->w;
 	const struct pv_pylayout *py = &c->proc->py;
-	__u64 filename = pv_code_pointer(w, py->co_filename);
-	__u64 name = pv_code_pointer(w, pv_code_name_offset(py));
-	__u64 lines = pv_code_pointer(w, py->co_linetable);
 	__u64 key = (__u64)w->sample.pid << 32 | w->sample.generation;
 	__u64 first = PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->co_firstlineno);
 	__u32 serial = 0;
@@ -275,16 +284,12 @@ static inline __u64 pv_code_key(struct pv_ctx *c, __u64 address)
 		serial = PV_FIELD(__u32, w->code_bytes, PV_WALK_CODE, py->co_version);
 	key = pv_code_weigh(key, PV_CODE_PROCESS);
 	key += pv_code_weigh(address, PV_CODE_ADDRESS);
-	key += pv_code_weigh(filename, PV_CODE_FILENAME);
-	key += pv_code_weigh(name, PV_CODE_NAME);
-	key += pv_code_weigh(lines, PV_CODE_LINES);
+	key += pv_code_weigh(pv_code_pointer(w, py->co_filename), PV_CODE_FILENAME);
+	key += pv_code_weigh(pv_code_pointer(w, pv_code_name_offset(py)), PV_CODE_NAME);
+	key += pv_code_weigh(pv_code_pointer(w, py->co_linetable), PV_CODE_LINES);
 	key += pv_code_weigh(first | (__u64)serial << 32, PV_CODE_FIRST);
-	if (!serial) {
-		/* each is mixed alone, so that what is in one cannot stand for another's */
-		key = pv_mix(key, pv_code_sum_lines(c, lines));
-		key = pv_mix(key, pv_code_sum_file(c, filename));
-		key = pv_mix(key, pv_code_sum_string(c, name, py->co_qualname != PV_OFF_NONE));
-	}
+	if (!serial)
+		key = pv_code_prove(c, key);
 	key = pv_mix(0x7069747669706572ULL, key);
 	return key ? key : 1;
 }
