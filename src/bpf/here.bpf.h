@@ -65,27 +65,30 @@ static inline struct pv_proc *find_target(void)
 	return pv_find_proc(probe.tgid, PV_GENERATION_FIRST, 0, &read);
 }
 
-/*
- * The stack that the thread has now, into the sample of the scratch.  At a probe the task's
- * registers are the ones that the probe has.
- */
-static inline void walk_here(struct pv_ctx *c, __u32 tid)
+/* The stack that the thread has with these registers, into the sample of the scratch. */
+static inline void walk_at(struct pv_ctx *c, __u64 ip, __u64 sp, __u64 bp, __u32 tid)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
-
 	pv_walk_begin(c->w);
 	c->w->sample.pid = probe.tgid;
 	c->w->sample.tid = tid;
 	c->w->sample.generation = PV_GENERATION_FIRST;
 	c->w->sample.cpu = 0;
 	c->w->sample.time_ns = bpf_ktime_get_ns();
-	c->w->pc = regs->ip;
-	c->w->sp = regs->sp;
-	c->w->bp = regs->bp;
-	c->w->fsbase = task->thread.fsbase;
+	c->w->pc = ip;
+	c->w->sp = sp;
+	c->w->bp = bp;
+	c->w->fsbase = bpf_get_current_task_btf()->thread.fsbase;
 	pv_walk_python(c);
 	pv_walk_native(c);
+}
+
+/* The stack that it has now: at a probe the task's registers are the ones that the probe has. */
+static inline void walk_here(struct pv_ctx *c, __u32 tid)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+	walk_at(c, regs->ip, regs->sp, regs->bp, tid);
 }
 
 /*

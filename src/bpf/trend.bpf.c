@@ -45,8 +45,6 @@ static inline bool is_due(__u64 now_ns)
  */
 __noinline int send_growth(__u32 kind, __u32 tid)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	struct pv_event_trend event = {
 		.hdr.type = PV_EVENT_TREND,
 		.hdr.size = sizeof(event),
@@ -61,7 +59,7 @@ __noinline int send_growth(__u32 kind, __u32 tid)
 	c.proc = find_target();
 	c.w = claim(&index, &trend.lost);
 	if (c.w && c.proc) {
-		walk_here(&c, regs->ip, regs->sp, regs->bp, tid);
+		walk_here(&c, tid);
 		pv_emit_sample(&c, pv_ring_flags());
 		event.time_ns = c.w->sample.time_ns;
 		event.count = __sync_lock_test_and_set(&trend.pending[kind], 0);

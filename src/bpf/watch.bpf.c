@@ -203,7 +203,7 @@ static inline void record(const struct hit *hit)
 		send_bare(hit);
 		return;
 	}
-	walk_here(&c, hit->ip, hit->sp, hit->bp, hit->tid);
+	walk_at(&c, hit->ip, hit->sp, hit->bp, hit->tid);
 	pv_emit_sample(&c, BPF_RB_NO_WAKEUP);
 	send(c.w, hit, count_state.end ? BPF_RB_FORCE_WAKEUP : pv_ring_flags());
 	release(index);
