@@ -21,6 +21,7 @@ struct pv_objects;
 struct pv_probed;
 struct pv_profile;
 struct pv_python_function;
+struct pv_vec;
 
 /* The kernel's side of the stacks: hands it an image, or replaces it. */
 struct pv_leads_walkers {

@@ -396,6 +396,16 @@ static struct pv_err *frame_loc(struct pv_symboliser *s, const struct pv_frame_r
 	return pv_map_set(&s->locs, key, *ret);
 }
 
+struct pv_err *pv_symbolise_frame(struct pv_symboliser *symboliser, const struct pv_frame_ref *ref,
+				  bool *shown_ret, uint32_t *loc_ret)
+{
+	bool known;
+	struct pv_err *err = frame_loc(symboliser, ref, &known, loc_ret);
+
+	*shown_ret = !err && *loc_ret != LOC_NONE;
+	return err;
+}
+
 struct pv_err *pv_symbolise_python(struct pv_symboliser *symboliser, uint64_t code, uint32_t lasti,
 				   bool *known_ret, uint32_t *loc_ret)
 {

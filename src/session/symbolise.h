@@ -47,6 +47,12 @@ bool pv_symboliser_ready(struct pv_symboliser *symboliser, const struct pv_merge
 struct pv_err *pv_symbolise(struct pv_symboliser *symboliser, const struct pv_merged *merged,
 			    uint32_t parent, uint32_t *node_ret, uint32_t *missing_ret);
 
+struct pv_frame_ref;
+
+/* The location of one frame of a stack that has been symbolised; shown_ret: it has one. */
+struct pv_err *pv_symbolise_frame(struct pv_symboliser *symboliser, const struct pv_frame_ref *ref,
+				  bool *shown_ret, uint32_t *loc_ret);
+
 /* The location of a Python frame that is on no stack; known_ret: its names have arrived. */
 struct pv_err *pv_symbolise_python(struct pv_symboliser *symboliser, uint64_t code, uint32_t lasti,
 				   bool *known_ret, uint32_t *loc_ret);

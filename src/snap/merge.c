@@ -14,6 +14,7 @@ struct merge {
 	const struct pv_merge_options *options;
 	struct pv_merged *out;
 	uint32_t next_python;
+	uint16_t at;         /* of the frame at hand in its half */
 	uint32_t flags;      /* pv_event_sample.flags */
 	uint32_t n_native;   /* of the sample's those that are its greenlet's */
 	uint32_t n_hidden;   /* native frames in eval's body whose Python frames are not known */
@@ -60,7 +61,7 @@ static struct pv_err *push(struct merge *m, enum pv_ref_kind kind, uint64_t valu
 			   bool exact)
 {
 	struct pv_frame_ref ref = {
-		.kind = kind, .value = value, .detail = detail, .exact = exact
+		.kind = kind, .value = value, .detail = detail, .exact = exact, .at = m->at
 	};
 
 	return pv_vec_append(&m->out->frames, &ref, 1, NULL);
@@ -222,8 +223,9 @@ static struct pv_err *push_run(struct merge *m)
 	bool skipped = false, end;
 
 	while (!err && m->next_python < m->sample->n_python) {
-		const struct pv_pyframe *frame = &m->python[m->next_python++];
+		const struct pv_pyframe *frame = &m->python[m->next_python];
 
+		m->at = (uint16_t)m->next_python++;
 		end = frame->flags & PV_PYFRAME_RUN_END;
 		skipped |= !!(frame->flags & PV_PYFRAME_SKIP);
 		if (skipped) {
@@ -274,6 +276,7 @@ static struct pv_err *push_natives(struct merge *m, bool with_python, uint32_t s
 	for (i = 0; !err && i < m->n_native; i++) {
 		uint64_t word = m->native[i];
 
+		m->at = (uint16_t)i;
 		if (word & PV_NAT_BREAK && !m->options->no_native)
 			err = push_mark(m, PV_MARK_BREAK);
 		if (err)
@@ -359,8 +362,10 @@ static struct pv_err *merge_apart(struct merge *m)
 		n++;
 	if (n == m->n_native && nat_end)
 		return merge_marked(m, PV_MARK_MISMATCH, PV_LOSS_MERGE_COUNT);
-	for (i = 0; !err && i < n; i++)
+	for (i = 0; !err && i < n; i++) {
+		m->at = (uint16_t)i;
 		err = push_native(m, m->native[i]);
+	}
 	if (!err)
 		err = push_mark(m, PV_MARK_BREAK);
 	if (!err)

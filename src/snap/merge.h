@@ -61,6 +61,7 @@ struct pv_frame_ref {
 	uint32_t detail;
 	uint8_t kind; /* enum pv_ref_kind */
 	bool exact;   /* NATIVE, RAW: value is a pc, not a return address */
+	uint16_t at;  /* PYTHON, NATIVE, RAW: its index in that half of the sample */
 };
 
 struct pv_merged {

@@ -1,0 +1,720 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Calls put together from stacks, and their nets.  Input: changes in the order of their sequence.
+ * Output: struct pv_refnet.
+ */
+#include "analyse/refnet.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "model/profile.h"
+#include "model/refs.h"
+
+enum {
+	KEPT_MAX = 1024,  /* changes of one call that others may make up for */
+	SEARCH_MAX = 256, /* of these looked at for one that the same function made */
+	AWAY_MAX = 64,    /* steps of one change that are kept one by one */
+};
+
+/* What has been added or taken within one call, and was not made up for. */
+struct balance {
+	struct pv_vec plus, minus; /* uint32_t: sites */
+};
+
+/* An activation that may go on. */
+struct activation {
+	struct pv_ref_frame frame;
+	uint32_t index; /* of its function in net->functions */
+	int64_t net;
+	bool whole; /* it has begun before our eyes */
+	struct balance balance;
+};
+
+struct thread {
+	uint32_t thread;
+	struct pv_vec open; /* struct activation, root first */
+	struct balance balance;
+	bool begun;
+};
+
+struct build {
+	const struct pv_refs *refs;
+	struct pv_refnet *net;
+	struct pv_map function_index, net_index, left_index, pair_index, unmatched_index;
+	struct pv_map site_index, line_index, sum_index;
+	struct pv_vec nets, left; /* of all functions, unsorted: struct owned_net, owned_left */
+	struct pv_vec threads;    /* struct thread */
+};
+
+struct owned_net {
+	uint32_t function;
+	struct pv_refnet_net net;
+};
+
+struct owned_left {
+	uint32_t function;
+	struct pv_refnet_left left;
+};
+
+static void balance_deinit(struct balance *balance)
+{
+	pv_vec_deinit(&balance->plus);
+	pv_vec_deinit(&balance->minus);
+}
+
+static struct balance balance_new(void)
+{
+	return (struct balance){ .plus = PV_VEC(uint32_t), .minus = PV_VEC(uint32_t) };
+}
+
+/* ---- sums */
+
+static struct pv_err *add_sum(struct pv_map *index, struct pv_vec *sums, uint32_t key,
+			      int64_t delta)
+{
+	struct pv_refnet_sum added = { .key = key }, *sum;
+	uint64_t at = sums->n;
+	struct pv_err *err = NULL;
+
+	if (!pv_map_get(index, key, &at)) {
+		err = pv_map_set(index, key, at);
+		if (!err)
+			err = pv_vec_append(sums, &added, 1, NULL);
+	}
+	if (err)
+		return err;
+	sum = pv_vec_at(sums, at);
+	sum->n++;
+	if (delta > 0)
+		sum->plus += (uint64_t)delta;
+	else
+		sum->minus += (uint64_t)-delta;
+	return NULL;
+}
+
+static struct pv_err *add_sums(struct build *b, const struct pv_change *change)
+{
+	int64_t delta = pv_change_delta(change);
+	struct pv_err *err = NULL;
+
+	b->net->sum += delta;
+	if (change->site != PV_REFS_NONE) {
+		const struct pv_ref_site *site = pv_vec_at(&b->refs->sites, change->site);
+
+		err = add_sum(&b->site_index, &b->net->by_site, change->site, delta);
+		if (!err)
+			err = add_sum(&b->sum_index, &b->net->by_function, site->function, delta);
+	}
+	if (!err && change->python != PV_REFS_NONE) {
+		const struct pv_ref_frame *frame = pv_vec_at(&b->refs->frames, change->python);
+
+		err = add_sum(&b->line_index, &b->net->by_line, frame->loc, delta);
+	}
+	return err;
+}
+
+/* ---- matching */
+
+static uint32_t function_of(const struct build *b, uint32_t site)
+{
+	return site == PV_REFS_NONE
+		       ? PV_REFS_NONE
+		       : ((const struct pv_ref_site *)pv_vec_at(&b->refs->sites, site))->function;
+}
+
+/*
+ * Takes back the change that this one makes up for: the last by the same function, since what a
+ * function takes for itself it gives back itself; else the last.  False: there is none.
+ */
+static bool take_back(const struct build *b, struct pv_vec *others, uint32_t site, uint32_t *ret)
+{
+	uint32_t *sites = others->data;
+	size_t n = others->n, at = n;
+
+	if (!n)
+		return false;
+	for (size_t i = 0; at == n && i < n && i < SEARCH_MAX; i++) {
+		if (function_of(b, sites[n - 1 - i]) == function_of(b, site))
+			at = n - 1 - i;
+	}
+	if (at == n)
+		at = n - 1;
+	*ret = sites[at];
+	memmove(&sites[at], &sites[at + 1], (n - 1 - at) * sizeof(*sites));
+	others->n--;
+	return true;
+}
+
+static struct pv_err *add_pair(struct build *b, uint32_t plus, uint32_t minus)
+{
+	struct pv_refnet_pair added = { .plus = plus, .minus = minus };
+	uint64_t key = pv_hash((uint64_t)plus << 32 | minus), at = b->net->pairs.n;
+	struct pv_err *err = NULL;
+
+	if (!pv_map_get(&b->pair_index, key, &at)) {
+		err = pv_map_set(&b->pair_index, key, at);
+		if (!err)
+			err = pv_vec_append(&b->net->pairs, &added, 1, NULL);
+	}
+	if (!err)
+		((struct pv_refnet_pair *)pv_vec_at(&b->net->pairs, at))->n++;
+	return err;
+}
+
+/* pairs: those that are found are kept. */
+static struct pv_err *take_in(struct build *b, struct balance *balance, uint32_t site,
+			      int64_t delta, bool pairs)
+{
+	struct pv_vec *others = delta > 0 ? &balance->minus : &balance->plus;
+	struct pv_vec *own = delta > 0 ? &balance->plus : &balance->minus;
+	int64_t n = delta > 0 ? delta : -delta;
+	struct pv_err *err = NULL;
+	uint32_t other;
+
+	for (int64_t i = 0; !err && i < n && i < AWAY_MAX; i++) {
+		/* what is given back before it is taken belongs to somebody else */
+		if (delta < 0 && take_back(b, others, site, &other)) {
+			if (pairs)
+				err = add_pair(b, other, site);
+		} else if (own->n < KEPT_MAX) {
+			err = pv_vec_append(own, &site, 1, NULL);
+		}
+	}
+	return err;
+}
+
+/* ---- activations */
+
+static struct pv_err *find_function(struct build *b, const struct pv_ref_frame *frame,
+				    uint32_t *ret)
+{
+	struct pv_refnet_function added = {
+		.function = frame->function,
+		.python = frame->kind == PV_LOC_PYTHON,
+		.interpreter = frame->interpreter,
+	};
+	uint64_t at = b->net->functions.n;
+	struct pv_err *err = NULL;
+
+	if (!pv_map_get(&b->function_index, frame->function, &at)) {
+		err = pv_map_set(&b->function_index, frame->function, at);
+		if (!err)
+			err = pv_vec_append(&b->net->functions, &added, 1, NULL);
+	}
+	*ret = (uint32_t)at;
+	return err;
+}
+
+static struct pv_err *add_net(struct build *b, uint32_t function, int64_t net, uint64_t calls)
+{
+	struct owned_net added = { .function = function, .net = { .net = net } };
+	uint64_t key = pv_hash(pv_hash(function) ^ (uint64_t)net), at = b->nets.n;
+	struct pv_err *err = NULL;
+
+	if (!pv_map_get(&b->net_index, key, &at)) {
+		err = pv_map_set(&b->net_index, key, at);
+		if (!err)
+			err = pv_vec_append(&b->nets, &added, 1, NULL);
+	}
+	if (!err)
+		((struct owned_net *)pv_vec_at(&b->nets, at))->net.calls += calls;
+	return err;
+}
+
+static struct pv_err *add_left(struct build *b, uint32_t function, const struct pv_vec *sites,
+			       int64_t sign)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < sites->n; i++) {
+		uint32_t site = *(uint32_t *)pv_vec_at(sites, i);
+		struct owned_left added = { .function = function,
+					    .left = { .site = site, .sign = sign } };
+		uint64_t key = pv_hash(pv_hash(function) ^ site) ^ (uint64_t)(sign > 0);
+		uint64_t at = b->left.n;
+
+		if (!pv_map_get(&b->left_index, key, &at)) {
+			err = pv_map_set(&b->left_index, key, at);
+			if (!err)
+				err = pv_vec_append(&b->left, &added, 1, NULL);
+		}
+		if (!err)
+			((struct owned_left *)pv_vec_at(&b->left, at))->left.n++;
+	}
+	return err;
+}
+
+/* One of a function that is probed later had no number yet: another may be hidden in it. */
+static bool is_judged(const struct build *b, const struct activation *one)
+{
+	const struct pv_refnet_function *function = pv_vec_at(&b->net->functions, one->index);
+
+	return one->whole && one->frame.place && (!function->probed || one->frame.number);
+}
+
+static struct pv_err *close_one(struct build *b, struct activation *one)
+{
+	struct pv_refnet_function *function = pv_vec_at(&b->net->functions, one->index);
+	struct pv_err *err = NULL;
+
+	if (!is_judged(b, one)) {
+		function->partial++;
+	} else {
+		function->touched++;
+		function->sum += one->net;
+		err = add_net(b, one->index, one->net, 1);
+		if (!err)
+			err = add_left(b, one->index, &one->balance.plus, 1);
+		if (!err)
+			err = add_left(b, one->index, &one->balance.minus, -1);
+	}
+	balance_deinit(&one->balance);
+	return err;
+}
+
+/* Those from the index on have ended. */
+static struct pv_err *close_from(struct build *b, struct thread *thread, size_t from)
+{
+	struct pv_err *err = NULL;
+
+	while (thread->open.n > from) {
+		struct activation *one = pv_vec_at(&thread->open, thread->open.n - 1);
+		struct pv_err *error = close_one(b, one);
+
+		thread->open.n--;
+		if (err)
+			pv_err_destroy(error);
+		else
+			err = error;
+	}
+	return err;
+}
+
+static bool is_same(const struct activation *one, const struct pv_ref_frame *frame)
+{
+	return one->frame.function == frame->function && one->frame.place == frame->place &&
+	       one->frame.kind == frame->kind && one->frame.number == frame->number;
+}
+
+/* How many of the open ones are on this stack still. */
+static size_t common(const struct thread *thread, const struct pv_ref_frame *frames, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n && i < thread->open.n; i++) {
+		const struct activation *one = pv_vec_at(&thread->open, i);
+		const struct activation *caller = i ? pv_vec_at(&thread->open, i - 1) : NULL;
+
+		if (!is_same(one, &frames[i]))
+			break;
+		/* its caller stands elsewhere now: it has returned, and was called again */
+		if (caller && !frames[i].number && caller->frame.pc != frames[i - 1].pc)
+			break;
+	}
+	return i;
+}
+
+static struct pv_err *open_more(struct build *b, struct thread *thread,
+				const struct pv_ref_frame *frames, size_t n)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = thread->open.n; !err && i < n; i++) {
+		struct activation one = {
+			.frame = frames[i],
+			/* of those on the first stack of a thread some had begun before */
+			.whole = thread->begun || frames[i].number,
+			.balance = balance_new(),
+		};
+
+		err = find_function(b, &frames[i], &one.index);
+		if (!err)
+			err = pv_vec_append(&thread->open, &one, 1, NULL);
+	}
+	return err;
+}
+
+static struct pv_err *count_change(struct build *b, struct thread *thread,
+				   const struct pv_change *change,
+				   const struct pv_ref_frame *frames)
+{
+	int64_t delta = pv_change_delta(change);
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < thread->open.n; i++) {
+		struct activation *one = pv_vec_at(&thread->open, i);
+		struct pv_refnet_function *function = pv_vec_at(&b->net->functions, one->index);
+		bool again = false; /* recursion: a change counts once */
+
+		for (size_t k = 0; k < i && !again; k++)
+			again = ((struct activation *)pv_vec_at(&thread->open, k))->index ==
+				one->index;
+		one->frame.pc = frames[i].pc;
+		one->net += delta;
+		function->changes += !again;
+		if (function->depth < i)
+			function->depth = (uint32_t)i;
+		err = take_in(b, &one->balance, change->site, delta, false);
+	}
+	return err;
+}
+
+static struct pv_err *find_thread(struct build *b, uint32_t index, struct thread **ret)
+{
+	struct thread added = {
+		.thread = index,
+		.open = PV_VEC(struct activation),
+		.balance = balance_new(),
+	};
+
+	for (size_t i = 0; i < b->threads.n; i++) {
+		*ret = pv_vec_at(&b->threads, i);
+		if ((*ret)->thread == index)
+			return NULL;
+	}
+	return pv_vec_append(&b->threads, &added, 1, ret);
+}
+
+/* A stack that is not whole tells nothing of what is open: none of these is judged. */
+static void doubt(struct thread *thread)
+{
+	for (size_t i = 0; i < thread->open.n; i++)
+		((struct activation *)pv_vec_at(&thread->open, i))->whole = false;
+}
+
+static struct pv_err *take_change(struct build *b, const struct pv_change *change)
+{
+	const struct pv_ref_frame *frames =
+		change->n ? pv_vec_at(&b->refs->frames, change->first) : NULL;
+	struct thread *thread;
+	struct pv_err *err = find_thread(b, change->thread, &thread);
+
+	if (!err)
+		err = add_sums(b, change);
+	if (!err)
+		err = take_in(b, &thread->balance, change->site, pv_change_delta(change), true);
+	if (err)
+		return err;
+	if (!change->n || change->flags & (PV_REF_NO_STACK | PV_REF_PARTIAL)) {
+		b->net->broken++;
+		doubt(thread);
+		return NULL;
+	}
+	err = close_from(b, thread, common(thread, frames, change->n));
+	if (!err)
+		err = open_more(b, thread, frames, change->n);
+	if (!err)
+		err = count_change(b, thread, change, frames);
+	thread->begun = true;
+	return err;
+}
+
+/* ---- what comes of it */
+
+static int by_calls(const void *a, const void *b)
+{
+	const struct owned_net *x = a, *y = b;
+
+	if (x->function != y->function)
+		return x->function < y->function ? -1 : 1;
+	if (x->net.calls != y->net.calls)
+		return x->net.calls > y->net.calls ? -1 : 1;
+	return x->net.net < y->net.net ? -1 : x->net.net > y->net.net;
+}
+
+static int by_left(const void *a, const void *b)
+{
+	const struct owned_left *x = a, *y = b;
+
+	if (x->function != y->function)
+		return x->function < y->function ? -1 : 1;
+	if (x->left.n != y->left.n)
+		return x->left.n > y->left.n ? -1 : 1;
+	return x->left.site < y->left.site ? -1 : x->left.site > y->left.site;
+}
+
+static int by_pairs(const void *a, const void *b)
+{
+	const struct pv_refnet_pair *x = a, *y = b;
+
+	if (x->n != y->n)
+		return x->n > y->n ? -1 : 1;
+	return x->plus < y->plus ? -1 : x->plus > y->plus;
+}
+
+static int by_n(const void *a, const void *b)
+{
+	const struct pv_refnet_left *x = a, *y = b;
+
+	/* an INCREF that nothing made up for is what is looked for */
+	if (x->sign != y->sign)
+		return x->sign > y->sign ? -1 : 1;
+	if (x->n != y->n)
+		return x->n > y->n ? -1 : 1;
+	return x->site < y->site ? -1 : x->site > y->site;
+}
+
+static int by_changes(const void *a, const void *b)
+{
+	const struct pv_refnet_sum *x = a, *y = b;
+
+	if (x->n != y->n)
+		return x->n > y->n ? -1 : 1;
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+static void sort(struct pv_vec *vec, int (*compare)(const void *a, const void *b))
+{
+	if (vec->n)
+		qsort(vec->data, vec->n, vec->element_size, compare);
+}
+
+/* Calls that were given the object and did not touch its count. */
+static struct pv_err *add_untouched(struct build *b)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < b->refs->functions.n; i++) {
+		const struct pv_ref_function *known = pv_vec_at(&b->refs->functions, i);
+		struct pv_refnet_function *function;
+		uint64_t at;
+
+		if (!pv_map_get(&b->function_index, known->function, &at))
+			continue;
+		function = pv_vec_at(&b->net->functions, at);
+		function->all = function->touched;
+		if (known->given <= function->touched + function->partial || !function->touched)
+			continue;
+		function->all = known->given - function->partial;
+		err = add_net(b, (uint32_t)at, 0, function->all - function->touched);
+	}
+	return err;
+}
+
+static struct pv_err *give_out(struct build *b)
+{
+	struct pv_err *err = NULL;
+
+	sort(&b->nets, by_calls);
+	sort(&b->left, by_left);
+	for (size_t i = 0; !err && i < b->nets.n; i++) {
+		const struct owned_net *one = pv_vec_at(&b->nets, i);
+		struct pv_refnet_function *function =
+			pv_vec_at(&b->net->functions, one->function);
+
+		if (!function->n_nets++)
+			function->first_net = i;
+		err = pv_vec_append(&b->net->nets, &one->net, 1, NULL);
+	}
+	for (size_t i = 0; !err && i < b->left.n; i++) {
+		const struct owned_left *one = pv_vec_at(&b->left, i);
+		struct pv_refnet_function *function =
+			pv_vec_at(&b->net->functions, one->function);
+
+		if (!function->n_left++)
+			function->first_left = i;
+		err = pv_vec_append(&b->net->left, &one->left, 1, NULL);
+	}
+	return err;
+}
+
+static enum pv_refnet_verdict judge(const struct pv_refnet *net,
+				    const struct pv_refnet_function *function)
+{
+	const struct pv_refnet_net *first;
+
+	if (!function->n_nets)
+		return PV_REFNET_UNKNOWN;
+	if (function->n_nets > 1)
+		return PV_REFNET_VARIES;
+	first = pv_vec_at(&net->nets, function->first_net);
+	if (!first->net)
+		return PV_REFNET_BALANCED;
+	return first->net > 0 ? PV_REFNET_GIVES : PV_REFNET_TAKES;
+}
+
+/*
+ * Can it be what made the count grow (or fall)?  What varies and is made up for by others, as where
+ * an object is stored and taken out again, is no reference too many.
+ */
+static bool is_suspect(const struct pv_refs *refs, const struct pv_refnet_function *function)
+{
+	int64_t growth = refs->last - refs->first;
+
+	if (function->verdict != PV_REFNET_VARIES || function->python || refs->field_size)
+		return false;
+	return function->sum > 0 ? growth > 0 : function->sum < 0 && growth < 0;
+}
+
+static unsigned int rank(const struct pv_refs *refs, const struct pv_refnet_function *function)
+{
+	if (is_suspect(refs, function))
+		return function->interpreter ? 1 : 0;
+	if (function->verdict == PV_REFNET_VARIES)
+		return function->python ? 3 : 2;
+	return function->verdict == PV_REFNET_UNKNOWN ? 5 : 4;
+}
+
+/* The deepest first: those that called it differ because it does. */
+static int by_rank(const struct pv_refs *refs, const struct pv_refnet_function *x,
+		   const struct pv_refnet_function *y)
+{
+	unsigned int a = rank(refs, x), b = rank(refs, y);
+
+	if (a != b)
+		return a < b ? -1 : 1;
+	if (x->depth != y->depth)
+		return x->depth > y->depth ? -1 : 1;
+	return x->function < y->function ? -1 : x->function > y->function;
+}
+
+static int compare_functions(const void *a, const void *b, void *ctx)
+{
+	return by_rank(ctx, a, b);
+}
+
+static struct pv_err *finish(struct build *b)
+{
+	struct pv_refnet *net = b->net;
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < b->threads.n; i++) {
+		struct thread *thread = pv_vec_at(&b->threads, i);
+
+		/* those that are under way have not had the time to give back what they took */
+		doubt(thread);
+		err = close_from(b, thread, 0);
+		if (!err)
+			err = add_left(b, PV_REFNET_NONE, &thread->balance.plus, 1);
+		if (!err)
+			err = add_left(b, PV_REFNET_NONE, &thread->balance.minus, -1);
+	}
+	for (size_t i = 0; !err && i < b->left.n;) {
+		struct owned_left *one = pv_vec_at(&b->left, i);
+
+		if (one->function != PV_REFNET_NONE) {
+			i++;
+			continue;
+		}
+		err = pv_vec_append(&net->unmatched, &one->left, 1, NULL);
+		*one = *(struct owned_left *)pv_vec_at(&b->left, b->left.n - 1);
+		b->left.n--;
+	}
+	for (size_t i = 0; i < net->functions.n; i++) {
+		struct pv_refnet_function *function = pv_vec_at(&net->functions, i);
+
+		function->all = function->touched;
+	}
+	if (!err)
+		err = add_untouched(b);
+	if (!err)
+		err = give_out(b);
+	for (size_t i = 0; i < net->functions.n; i++) {
+		struct pv_refnet_function *function = pv_vec_at(&net->functions, i);
+
+		function->verdict = judge(net, function);
+	}
+	if (net->functions.n)
+		qsort_r(net->functions.data, net->functions.n, net->functions.element_size,
+			compare_functions, (void *)b->refs);
+	if (net->functions.n && is_suspect(b->refs, pv_vec_at(&net->functions, 0)))
+		net->suspect = 0;
+	sort(&net->pairs, by_pairs);
+	sort(&net->unmatched, by_n);
+	sort(&net->by_site, by_changes);
+	sort(&net->by_line, by_changes);
+	sort(&net->by_function, by_changes);
+	return err;
+}
+
+/* Which functions have numbers, before any change is taken. */
+static struct pv_err *know_probed(struct build *b)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < b->refs->functions.n; i++) {
+		const struct pv_ref_function *known = pv_vec_at(&b->refs->functions, i);
+		const struct pv_ref_frame frame = { .function = known->function,
+						    .kind = PV_LOC_NATIVE };
+		uint32_t at;
+
+		err = find_function(b, &frame, &at);
+		if (!err)
+			((struct pv_refnet_function *)pv_vec_at(&b->net->functions, at))->probed =
+				true;
+	}
+	return err;
+}
+
+static void build_deinit(struct build *b)
+{
+	struct pv_map *maps[] = { &b->function_index, &b->net_index,  &b->left_index,
+				  &b->pair_index,     &b->site_index, &b->line_index,
+				  &b->sum_index,      &b->unmatched_index };
+
+	for (size_t i = 0; i < b->threads.n; i++) {
+		struct thread *thread = pv_vec_at(&b->threads, i);
+
+		for (size_t k = 0; k < thread->open.n; k++)
+			balance_deinit(
+				&((struct activation *)pv_vec_at(&thread->open, k))->balance);
+		pv_vec_deinit(&thread->open);
+		balance_deinit(&thread->balance);
+	}
+	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
+		pv_map_deinit(maps[i]);
+	pv_vec_deinit(&b->threads);
+	pv_vec_deinit(&b->nets);
+	pv_vec_deinit(&b->left);
+}
+
+struct pv_err *pv_refnet_create(const struct pv_refs *refs, struct pv_refnet **ret)
+{
+	struct build b = {
+		.refs = refs,
+		.net = calloc(1, sizeof(*b.net)),
+		.nets = PV_VEC(struct owned_net),
+		.left = PV_VEC(struct owned_left),
+		.threads = PV_VEC(struct thread),
+	};
+	struct pv_err *err;
+
+	if (!b.net)
+		return &pv_enomem;
+	b.net->functions = (struct pv_vec)PV_VEC(struct pv_refnet_function);
+	b.net->nets = (struct pv_vec)PV_VEC(struct pv_refnet_net);
+	b.net->left = b.net->unmatched = (struct pv_vec)PV_VEC(struct pv_refnet_left);
+	b.net->pairs = (struct pv_vec)PV_VEC(struct pv_refnet_pair);
+	b.net->by_site = b.net->by_line = b.net->by_function =
+		(struct pv_vec)PV_VEC(struct pv_refnet_sum);
+	b.net->suspect = PV_REFNET_NONE;
+	err = know_probed(&b);
+	for (size_t i = 0; !err && i < refs->changes.n; i++)
+		err = take_change(&b, pv_vec_at(&refs->changes, i));
+	if (!err)
+		err = finish(&b);
+	build_deinit(&b);
+	if (err) {
+		pv_refnet_destroy(b.net);
+		return err;
+	}
+	*ret = b.net;
+	return NULL;
+}
+
+void pv_refnet_destroy(struct pv_refnet *net)
+{
+	if (!net)
+		return;
+	pv_vec_deinit(&net->functions);
+	pv_vec_deinit(&net->nets);
+	pv_vec_deinit(&net->left);
+	pv_vec_deinit(&net->pairs);
+	pv_vec_deinit(&net->unmatched);
+	pv_vec_deinit(&net->by_site);
+	pv_vec_deinit(&net->by_line);
+	pv_vec_deinit(&net->by_function);
+	free(net);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The verdict of a ledger in words.  Input: struct pv_refnet.  Output: one sentence.
+ */
+#include "analyse/refnet.h"
+
+#include "base/str.h"
+#include "base/text.h"
+#include "model/profile.h"
+#include "model/refs.h"
+#include "model/strings.h"
+
+const struct pv_refnet_left *pv_refnet_left_of(const struct pv_refnet *net,
+					       const struct pv_refnet_function *function)
+{
+	int64_t sign = function->sum < 0 ? -1 : 1;
+
+	for (size_t i = 0; i < function->n_left; i++) {
+		const struct pv_refnet_left *left =
+			pv_vec_at(&net->left, function->first_left + i);
+
+		if (left->sign == sign)
+			return left;
+	}
+	return NULL;
+}
+
+uint64_t pv_refnet_off(const struct pv_refnet *net, const struct pv_refnet_function *function,
+		       int64_t sign)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < function->n_nets; i++) {
+		const struct pv_refnet_net *one = pv_vec_at(&net->nets, function->first_net + i);
+
+		n += sign > 0 ? one->net > 0 ? one->calls : 0 : one->net < 0 ? one->calls : 0;
+	}
+	return n;
+}
+
+static struct pv_err *append_id(const struct pv_refs *refs, uint32_t id, struct pv_str *str)
+{
+	return pv_text_append(str, pv_strings_get(refs->profile->strings, id),
+			      pv_strings_length(refs->profile->strings, id));
+}
+
+/* "`array_argsort` (multiarray.so)" */
+static struct pv_err *append_function(const struct pv_refs *refs, uint32_t function,
+				      struct pv_str *str)
+{
+	const struct pv_loc *loc = pv_vec_at(&refs->profile->locs, function);
+	struct pv_err *err = pv_str_append(str, "`", 1);
+
+	if (!err)
+		err = append_id(refs, loc->function, str);
+	if (!err)
+		err = pv_str_append(str, "`", 1);
+	if (err || !loc->module)
+		return err;
+	err = pv_str_append(str, " (", 2);
+	if (!err)
+		err = append_id(refs, loc->module, str);
+	return err ? err : pv_str_append(str, ")", 1);
+}
+
+static struct pv_err *append_calls(uint64_t n, uint64_t all, struct pv_str *str)
+{
+	return pv_str_appendf(str, " in %s of %s calls", pv_text_number(n).text,
+			      pv_text_number(all).text);
+}
+
+/* " at methods.c:1274", or what else is known of the place. */
+static struct pv_err *append_site(const struct pv_refs *refs, const struct pv_refnet_left *left,
+				  struct pv_str *str)
+{
+	struct pv_err *err;
+
+	if (!left || left->site == PV_REFS_NONE)
+		return NULL;
+	err = pv_str_appendf(str, " at ");
+	return err ? err : pv_ref_site_text(refs, pv_vec_at(&refs->sites, left->site), str);
+}
+
+static struct pv_err *accuse(const struct pv_refs *refs, const struct pv_refnet *net,
+			     const struct pv_refnet_function *function, struct pv_str *str)
+{
+	const struct pv_refnet_left *left = pv_refnet_left_of(net, function);
+	const struct pv_ref_site *site = left && left->site != PV_REFS_NONE
+						 ? pv_vec_at(&refs->sites, left->site)
+						 : NULL;
+	bool own = !site || site->function == function->function;
+	struct pv_err *err = append_function(refs, function->function, str);
+
+	if (!err && function->sum < 0)
+		err = pv_str_appendf(str, " gave back a reference%s",
+				     own ? "" : ", through another function,");
+	else if (!err && own)
+		err = pv_str_appendf(str, " took a reference");
+	else if (!err)
+		err = pv_str_appendf(str, " was given a reference that ");
+	if (!err && !own && function->sum > 0)
+		err = append_function(refs, site->function, str);
+	if (!err && !own && function->sum > 0)
+		err = pv_str_appendf(str, " took");
+	if (!err)
+		err = append_site(refs, left, str);
+	if (!err)
+		err = pv_str_appendf(str, function->sum < 0
+						  ? " that it had not taken"
+						  : function->interpreter
+							    ? " and kept it"
+							    : " and did not give it back");
+	if (!err)
+		err = append_calls(pv_refnet_off(net, function, function->sum), function->all, str);
+	if (!err && function->interpreter)
+		err = pv_str_appendf(str, ": it is Python's own and may well store the object; "
+					  "`pitviper memory` shows who holds it");
+	return err;
+}
+
+struct pv_err *pv_refnet_sentence(const struct pv_refs *refs, const struct pv_refnet *net,
+				  struct pv_str *str)
+{
+	int64_t growth = refs->last - refs->first;
+
+	if (!refs->changes.n)
+		return pv_str_appendf(str, "nothing changed it");
+	if (net->suspect != PV_REFNET_NONE)
+		return accuse(refs, net, pv_vec_at(&net->functions, net->suspect), str);
+	if (!growth)
+		return pv_str_appendf(str, "what was taken was given back: no function differs "
+					   "from call to call and leaves something");
+	return pv_str_appendf(str,
+			      "no native function that was seen whole differs from call to call, "
+			      "so that none is named");
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * struct pv_refs: every change of one word of a process, mostly an object's reference count, with
+ * the stack that led to it, as plain data.  Written by session/ledger.c, read by analyse/refnet.c,
+ * out/ and cmd/.
+ *
+ * Times are in ns since profile->start_unix_ns's moment.
+ */
+#ifndef PV_MODEL_REFS_H
+#define PV_MODEL_REFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/vec.h"
+
+struct pv_profile;
+struct pv_str;
+
+enum { PV_REFS_NONE = UINT32_MAX };
+
+/* An instruction that changes it. */
+struct pv_ref_site {
+	uint32_t function; /* index into profile->locs: whose code it is */
+	uint64_t vaddr;    /* in its ELF object; of code of no file the address */
+	uint64_t offset;   /* bytes from the function's start; UINT64_MAX: not known */
+	uint32_t file;     /* string id: path of the source, 0: not known */
+	uint32_t line;
+	uint32_t source; /* string id: the function that the source has there, inlined into the
+			    other; 0: the same */
+	bool collector;  /* below it the garbage collector runs */
+};
+
+/* One frame of a change's stack. */
+struct pv_ref_frame {
+	uint32_t loc;      /* index into profile->locs: as in the stack */
+	uint32_t function; /* index into profile->locs: the same without a line, `.cold` parts with the
+			      rest */
+	uint8_t kind;      /* enum pv_loc_kind */
+	bool interpreter;  /* code of Python itself or of its standard library */
+	uint64_t place;    /* where it is on the stack (CFA), or its Python frame; 0: not known */
+	uint64_t pc;       /* where it stands: ELF vaddr of its call, or offset into the bytecode */
+	uint64_t number;   /* of the call of a function whose entry is probed, from 1; 0: not known */
+};
+
+enum pv_change_flag {
+	PV_REF_BY_KERNEL = 1, /* a system call wrote */
+	PV_REF_NO_STACK = 2,  /* the stack did not come */
+	PV_REF_PARTIAL = 4,   /* the stack is not whole */
+};
+
+struct pv_change {
+	uint64_t time_ns, sequence; /* from 0; what is missing was lost */
+	int64_t before, after;
+	uint32_t thread; /* index into profile->threads */
+	uint32_t node;   /* the merged stack: a leaf of profile->nodes; 0: not known */
+	uint32_t site;   /* index into sites; PV_REFS_NONE: not known */
+	uint32_t python; /* index into frames: the innermost Python frame; PV_REFS_NONE */
+	uint32_t flags;  /* enum pv_change_flag */
+	size_t first, n; /* its frames, root first */
+};
+
+/* A native function whose entry is probed: its calls have numbers. */
+struct pv_ref_function {
+	uint32_t function; /* index into profile->locs */
+	uint64_t calls;    /* since it is probed */
+	uint64_t given;    /* of these: the object was among the arguments, as far as that shows */
+	uint64_t since_ns;
+};
+
+enum pv_refs_end {
+	PV_REFS_STOPPED = 0, /* by the user or by --duration */
+	PV_REFS_ENOUGH,      /* so many changes as were asked for */
+	PV_REFS_FREED,       /* the count came to 0 */
+	PV_REFS_IMMORTAL,    /* it was made immortal */
+	PV_REFS_REPLACED,    /* its memory was used for another object, the count never came to 0 */
+	PV_REFS_TARGET_ENDED,
+	PV_REFS_EXEC, /* the target runs another program */
+	PV_REFS_BUDGET, /* what the probes at entries cost is too much */
+};
+
+struct pv_refs {
+	struct pv_profile *profile; /* names, stacks and the target; owned; it has no samples */
+	struct pv_vec changes;      /* struct pv_change, by sequence */
+	struct pv_vec frames;       /* struct pv_ref_frame */
+	struct pv_vec sites;        /* struct pv_ref_site */
+	struct pv_vec functions;    /* struct pv_ref_function */
+	uint64_t address;           /* of the object; of a field: of the word */
+	uint64_t object;            /* of the object */
+	uint32_t type;              /* string id: of its type, "" of a word that is no object's */
+	uint32_t field_size;        /* bytes of a field; 0: it is a reference count */
+	uint32_t field_at;          /* its offset in the object */
+	bool on_free;               /* the change to 0 alone was wanted */
+	bool split;                 /* free-threaded: two words make the count */
+	bool borrows;               /* 3.14+: the interpreter borrows references */
+	int64_t first, last;        /* before the first change, at the end */
+	enum pv_refs_end end;
+	uint64_t unchanged; /* writes that left it as it was */
+	uint64_t lost;      /* changes that did not reach us */
+	uint64_t unseen;    /* writes that the program was not run for: their deltas are in the next */
+	uint64_t no_stack;
+	uint64_t hits[2]; /* of probes at entries, emulated and single-stepped */
+	uint64_t bare_ns; /* what a trap costs, measured on ourselves */
+	uint64_t spent_ns; /* by the target in the program */
+	uint64_t prices_ns[2];
+	size_t n_threads; /* that had a watchpoint of their own at the start */
+	double cost_cpus;
+};
+
+struct pv_err *pv_refs_create(struct pv_refs **ret);
+void pv_refs_destroy(struct pv_refs *refs);
+
+static inline int64_t pv_change_delta(const struct pv_change *change)
+{
+	return change->after - change->before;
+}
+
+/* "methods.c:1274", or "array_argsort+0x4a"; escaped. */
+struct pv_err *pv_ref_site_text(const struct pv_refs *refs, const struct pv_ref_site *site,
+				struct pv_str *str);
+
+#endif
