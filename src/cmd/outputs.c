@@ -34,6 +34,12 @@ void pv_outputs_init_traces(struct pv_outputs *outputs)
 	outputs->table = pv_trace_formats;
 }
 
+void pv_outputs_init_refs(struct pv_outputs *outputs)
+{
+	pv_outputs_init(outputs);
+	outputs->table = pv_refs_formats;
+}
+
 static struct pv_output *file_at(const struct pv_outputs *outputs, size_t i)
 {
 	return *(struct pv_output **)pv_vec_at(&outputs->files, i);
@@ -94,15 +100,18 @@ struct pv_output *pv_outputs_take_recording(struct pv_outputs *outputs)
 	return outputs->recording;
 }
 
-/* What is written: one of the two. */
+/* What is written: one of them. */
 struct contents {
 	const struct pv_profile *profile;
 	const struct pv_trace *trace;
+	const struct pv_refs *refs;
 };
 
 static struct pv_err *put(const struct pv_format *format, const struct contents *contents,
 			  FILE *file)
 {
+	if (contents->refs)
+		return format->write_refs(contents->refs, file);
 	return contents->trace ? format->write_trace(contents->trace, file)
 			       : format->write(contents->profile, file);
 }
@@ -238,6 +247,11 @@ struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_prof
 struct pv_err *pv_outputs_write_trace(struct pv_outputs *outputs, const struct pv_trace *trace)
 {
 	return write_all(outputs, &(struct contents){ .trace = trace }, false);
+}
+
+struct pv_err *pv_outputs_write_refs(struct pv_outputs *outputs, const struct pv_refs *refs)
+{
+	return write_all(outputs, &(struct contents){ .refs = refs }, false);
 }
 
 struct pv_err *pv_outputs_say(const char *const *paths, size_t n, struct pv_str *str)

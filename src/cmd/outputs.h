@@ -16,6 +16,7 @@
 struct pv_format;
 struct pv_output;
 struct pv_profile;
+struct pv_refs;
 struct pv_trace;
 
 struct pv_outputs {
@@ -31,6 +32,7 @@ struct pv_outputs {
 
 void pv_outputs_init(struct pv_outputs *outputs);
 void pv_outputs_init_traces(struct pv_outputs *outputs);
+void pv_outputs_init_refs(struct pv_outputs *outputs);
 void pv_outputs_deinit(struct pv_outputs *outputs);
 
 /*
@@ -60,6 +62,9 @@ struct pv_err *pv_outputs_write(struct pv_outputs *outputs, const struct pv_prof
 
 /* The same of outputs of pv_outputs_init_traces(). */
 struct pv_err *pv_outputs_write_trace(struct pv_outputs *outputs, const struct pv_trace *trace);
+
+/* The same of outputs of pv_outputs_init_refs(). */
+struct pv_err *pv_outputs_write_refs(struct pv_outputs *outputs, const struct pv_refs *refs);
 
 static inline const char *const *pv_outputs_paths(const struct pv_outputs *outputs)
 {

@@ -14,6 +14,7 @@
 #include "base/err.h"
 
 struct pv_profile;
+struct pv_refs;
 struct pv_trace;
 
 struct pv_format {
@@ -22,16 +23,18 @@ struct pv_format {
 	const char *help;            /* one line */
 	bool binary;                 /* nothing for a terminal */
 	/*
-	 * Writes the whole profile or, in the table of traces, the whole trace; the other one is
+	 * Writes the whole profile or, in the other tables, the whole trace or ledger; the others are
 	 * NULL.  Write errors are reported by the caller's ferror().
 	 */
 	struct pv_err *(*write)(const struct pv_profile *profile, FILE *file);
 	struct pv_err *(*write_trace)(const struct pv_trace *trace, FILE *file);
+	struct pv_err *(*write_refs)(const struct pv_refs *refs, FILE *file);
 };
 
 /* NULL-terminated; the first is for what has no name of its own to end in: "-", and /dev/. */
 extern const struct pv_format *const pv_formats[];
 extern const struct pv_format *const pv_trace_formats[];
+extern const struct pv_format *const pv_refs_formats[];
 
 /* By name, or by the end of a file name; PV_ERR_USAGE lists what the table has. */
 struct pv_err *pv_format_by_name(const struct pv_format *const *table, const char *name,

@@ -16,6 +16,7 @@
 #include "out/pvr.h"
 #include "out/speedscope.h"
 #include "out/svg.h"
+#include "out/refs.h"
 #include "out/trace.h"
 
 /* clang-format off */
@@ -35,6 +36,13 @@ const struct pv_format *const pv_trace_formats[] = {
 	&pv_trace_format_folded,
 	&pv_trace_format_chrome,
 	&pv_trace_format_perfetto,
+	NULL,
+};
+
+const struct pv_format *const pv_refs_formats[] = {
+	&pv_refs_format_text,
+	&pv_refs_format_folded,
+	&pv_refs_format_json,
 	NULL,
 };
 /* clang-format on */
