@@ -36,6 +36,7 @@ struct thread {
 	uint32_t thread;
 	struct pv_vec open; /* struct activation, root first */
 	struct balance balance;
+	struct pv_vec barred; /* uint32_t: sites, see bar() */
 	bool begun;
 };
 
@@ -46,6 +47,8 @@ struct build {
 	struct pv_map site_index, line_index, sum_index;
 	struct pv_vec nets, left; /* of all functions, unsorted: struct owned_net, owned_left */
 	struct pv_vec threads;    /* struct thread */
+	/* functions whose changes no other makes up for, known from an earlier pass; or NULL */
+	const struct pv_map *suspects;
 };
 
 struct owned_net {
@@ -254,10 +257,38 @@ static bool is_judged(const struct build *b, const struct activation *one)
 	return one->whole && one->frame.place && (!function->probed || one->frame.number);
 }
 
-static struct pv_err *close_one(struct build *b, struct activation *one)
+/* What a suspect has left is nobody's to make up for: it is taken out of the thread's. */
+static struct pv_err *bar(struct thread *thread, const struct activation *one)
+{
+	struct pv_vec *plus = &thread->balance.plus;
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < one->balance.plus.n; i++) {
+		uint32_t site = *(uint32_t *)pv_vec_at(&one->balance.plus, i), *sites = plus->data;
+		size_t at = plus->n;
+
+		while (at && sites[at - 1] != site)
+			at--;
+		if (!at)
+			continue;
+		memmove(&sites[at - 1], &sites[at], (plus->n - at) * sizeof(*sites));
+		plus->n--;
+		err = pv_vec_append(&thread->barred, &site, 1, NULL);
+	}
+	return err;
+}
+
+static struct pv_err *close_one(struct build *b, struct thread *thread, struct activation *one)
 {
 	struct pv_refnet_function *function = pv_vec_at(&b->net->functions, one->index);
 	struct pv_err *err = NULL;
+	uint64_t known;
+
+	if (b->suspects && one->net && is_judged(b, one) &&
+	    pv_map_get(b->suspects, function->function, &known))
+		err = bar(thread, one);
+	if (err)
+		return err;
 
 	if (!is_judged(b, one)) {
 		function->partial++;
@@ -281,7 +312,7 @@ static struct pv_err *close_from(struct build *b, struct thread *thread, size_t 
 
 	while (thread->open.n > from) {
 		struct activation *one = pv_vec_at(&thread->open, thread->open.n - 1);
-		struct pv_err *error = close_one(b, one);
+		struct pv_err *error = close_one(b, thread, one);
 
 		thread->open.n--;
 		if (err)
@@ -367,6 +398,7 @@ static struct pv_err *find_thread(struct build *b, uint32_t index, struct thread
 		.thread = index,
 		.open = PV_VEC(struct activation),
 		.balance = balance_new(),
+		.barred = PV_VEC(uint32_t),
 	};
 
 	for (size_t i = 0; i < b->threads.n; i++) {
@@ -393,16 +425,17 @@ static struct pv_err *take_change(struct build *b, const struct pv_change *chang
 
 	if (!err)
 		err = add_sums(b, change);
-	if (!err)
-		err = take_in(b, &thread->balance, change->site, pv_change_delta(change), true);
 	if (err)
 		return err;
 	if (!change->n || change->flags & (PV_REF_NO_STACK | PV_REF_PARTIAL)) {
 		b->net->broken++;
 		doubt(thread);
-		return NULL;
+		return take_in(b, &thread->balance, change->site, pv_change_delta(change), true);
 	}
+	/* what those have left that are over, before others make up for it */
 	err = close_from(b, thread, common(thread, frames, change->n));
+	if (!err)
+		err = take_in(b, &thread->balance, change->site, pv_change_delta(change), true);
 	if (!err)
 		err = open_more(b, thread, frames, change->n);
 	if (!err)
@@ -587,6 +620,8 @@ static struct pv_err *finish(struct build *b)
 		doubt(thread);
 		err = close_from(b, thread, 0);
 		if (!err)
+			err = add_left(b, PV_REFNET_NONE, &thread->barred, 1);
+		if (!err)
 			err = add_left(b, PV_REFNET_NONE, &thread->balance.plus, 1);
 		if (!err)
 			err = add_left(b, PV_REFNET_NONE, &thread->balance.minus, -1);
@@ -662,6 +697,7 @@ static void build_deinit(struct build *b)
 				&((struct activation *)pv_vec_at(&thread->open, k))->balance);
 		pv_vec_deinit(&thread->open);
 		balance_deinit(&thread->balance);
+		pv_vec_deinit(&thread->barred);
 	}
 	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
 		pv_map_deinit(maps[i]);
@@ -670,7 +706,8 @@ static void build_deinit(struct build *b)
 	pv_vec_deinit(&b->left);
 }
 
-struct pv_err *pv_refnet_create(const struct pv_refs *refs, struct pv_refnet **ret)
+static struct pv_err *build_net(const struct pv_refs *refs, const struct pv_map *suspects,
+				struct pv_refnet **ret)
 {
 	struct build b = {
 		.refs = refs,
@@ -678,6 +715,7 @@ struct pv_err *pv_refnet_create(const struct pv_refs *refs, struct pv_refnet **r
 		.nets = PV_VEC(struct owned_net),
 		.left = PV_VEC(struct owned_left),
 		.threads = PV_VEC(struct thread),
+		.suspects = suspects,
 	};
 	struct pv_err *err;
 
@@ -701,6 +739,40 @@ struct pv_err *pv_refnet_create(const struct pv_refs *refs, struct pv_refnet **r
 		return err;
 	}
 	*ret = b.net;
+	return NULL;
+}
+
+struct pv_err *pv_refnet_create(const struct pv_refs *refs, struct pv_refnet **ret)
+{
+	struct pv_refnet *first = NULL, *second = NULL;
+	struct pv_map suspects = { 0 };
+	struct pv_vec swap;
+	struct pv_err *err = build_net(refs, NULL, &first);
+
+	if (err)
+		return err;
+	*ret = first;
+	if (first->suspect == PV_REFNET_NONE)
+		return NULL;
+	/* the one that is accused, and no other: those that called it leave the same */
+	err = pv_map_set(&suspects,
+			 ((struct pv_refnet_function *)pv_vec_at(&first->functions, first->suspect))
+				 ->function,
+			 1);
+	if (!err)
+		err = build_net(refs, &suspects, &second);
+	pv_map_deinit(&suspects);
+	if (err) {
+		pv_refnet_destroy(first);
+		return err;
+	}
+	swap = first->pairs;
+	first->pairs = second->pairs;
+	second->pairs = swap;
+	swap = first->unmatched;
+	first->unmatched = second->unmatched;
+	second->unmatched = swap;
+	pv_refnet_destroy(second);
 	return NULL;
 }
 

@@ -130,12 +130,12 @@ static struct pv_err *add_change(const struct page *page, const struct pv_change
 	if (err)
 		return err;
 	if (page->refs->field_size)
-		snprintf(row->numbers, sizeof(row->numbers), "  %12.3f ms  0x%" PRIx64 " -> 0x%" PRIx64,
+		snprintf(row->numbers, sizeof(row->numbers), "  %12.3f ms  0x%" PRIx64 " -> 0x%" PRIx64 "  ",
 			 (double)change->time_ns / 1e6, (uint64_t)change->before,
 			 (uint64_t)change->after);
 	else
 		snprintf(row->numbers, sizeof(row->numbers),
-			 "  %12.3f ms  %6" PRId64 " -> %6" PRId64 "  %+" PRId64,
+			 "  %12.3f ms  %6" PRId64 " -> %6" PRId64 "  %+" PRId64 "  ",
 			 (double)change->time_ns / 1e6, change->before, change->after, delta);
 	row->colour = delta > 0 ? PV_COLOUR_NATIVE : PV_COLOUR_NONE;
 	if (change->flags & PV_REF_BY_KERNEL)
@@ -163,8 +163,8 @@ static struct pv_err *put_changes(struct page *page)
 		first = FIRST;
 		from = n - LAST;
 	}
-	put_head(page, refs->field_size ? "          time  value   by   from"
-					: "          time       count           by   from");
+	put_head(page, refs->field_size ? "            time  value   by   from"
+					: "            time          count       by   from");
 	for (int part = 0; !err && part < 2; part++) {
 		struct pv_rows rows;
 
@@ -208,7 +208,7 @@ static struct pv_err *add_function(const struct page *page, const struct pv_refn
 
 	if (err)
 		return err;
-	snprintf(row->numbers, sizeof(row->numbers), "  %10s calls", pv_text_number(one->all).text);
+	snprintf(row->numbers, sizeof(row->numbers), "  %10s calls  ", pv_text_number(one->all).text);
 	row->colour = one->python ? PV_COLOUR_PYTHON : PV_COLOUR_NATIVE;
 	row->bold = one->verdict == PV_REFNET_VARIES && !one->python && !one->interpreter;
 	err = pv_frame_function(page->profile, loc, &row->name);
@@ -220,8 +220,8 @@ static struct pv_err *add_function(const struct page *page, const struct pv_refn
 		const struct pv_refnet_net *net =
 			pv_vec_at(&page->net->nets, one->first_net + i);
 
-		err = pv_str_appendf(&row->place, "%s%+" PRId64 " in %s", i ? ", " : "", net->net,
-				     pv_text_number(net->calls).text);
+		err = pv_str_appendf(&row->place, net->net ? "%s%+" PRId64 " in %s" : "%s%" PRId64 " in %s",
+				     i ? ", " : "", net->net, pv_text_number(net->calls).text);
 	}
 	if (!err && one->n_nets > NETS)
 		err = pv_str_appendf(&row->place, ", and %zu others", one->n_nets - NETS);
@@ -287,7 +287,7 @@ static struct pv_err *put_left(struct page *page)
 		err = pv_rows_add(&rows, &row);
 		if (err)
 			break;
-		snprintf(row->numbers, sizeof(row->numbers), "  %10s times  %+" PRId64,
+		snprintf(row->numbers, sizeof(row->numbers), "  %10s times  %+" PRId64 "  ",
 			 pv_text_number(one->n).text, one->sign);
 		err = append_site(page, one->site, &row->name, &row->place);
 	}
@@ -314,7 +314,7 @@ static struct pv_err *put_pairs(struct page *page)
 		err = pv_rows_add(&rows, &row);
 		if (err)
 			break;
-		snprintf(row->numbers, sizeof(row->numbers), "  %10s times",
+		snprintf(row->numbers, sizeof(row->numbers), "  %10s times  ",
 			 pv_text_number(pair->n).text);
 		err = append_by(page, pair->plus, &row->name);
 		if (!err)
@@ -351,7 +351,7 @@ static struct pv_err *put_sums(struct page *page, const char *head, const struct
 		err = pv_rows_add(&rows, &row);
 		if (err)
 			break;
-		snprintf(row->numbers, sizeof(row->numbers), "  %+10" PRId64 " %+10" PRId64,
+		snprintf(row->numbers, sizeof(row->numbers), "  %+10" PRId64 " %+10" PRId64 "  ",
 			 (int64_t)sum->plus, -(int64_t)sum->minus);
 		if (sites) {
 			err = append_site(page, sum->key, &row->name, &row->place);
@@ -486,7 +486,7 @@ static struct pv_err *put_page(struct page *page, bool changes)
 	if (!err && !page->refs->field_size)
 		err = put_functions(page);
 	if (!err)
-		err = put_sums(page, "by place      +          -", &page->net->by_site, true);
+		err = put_sums(page, "by place", &page->net->by_site, true);
 	if (!err)
 		err = put_sums(page, "by Python line", &page->net->by_line, false);
 	if (!err)

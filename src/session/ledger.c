@@ -397,7 +397,8 @@ static struct pv_err *take_change(struct pv_ledger *ledger, const struct pv_even
 		err = pv_leads_frames(ledger->leads, event->tid, event->time_ns, &ledger->frames,
 				      &change.node, &found, &whole);
 	if (!err && !(event->flags & PV_CHANGE_KERNEL))
-		err = pv_refplaces_site(ledger->places, event->ip, &change.site);
+		err = pv_refplaces_site(ledger->places, event->ip, &ledger->frames,
+					&change.site);
 	if (!err)
 		err = add_frames(ledger, event, &change);
 	if (!found)

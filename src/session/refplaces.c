@@ -219,15 +219,21 @@ static struct pv_err *make_site(struct pv_refplaces *places, struct pv_native_mo
 	return fill_line(places, module->object, ret->vaddr, ret);
 }
 
-struct pv_err *pv_refplaces_site(struct pv_refplaces *places, uint64_t ip, uint32_t *ret)
+static bool is_helper(const struct pv_refplaces *places, uint32_t loc_index)
 {
-	/* the instruction that wrote ends there */
-	uint64_t address = ip - 1, known;
+	const struct pv_loc *loc = pv_vec_at(&places->refs->profile->locs, loc_index);
+
+	return loc->kind == PV_LOC_NATIVE &&
+	       pv_lines_is_helper(pv_strings_get(places->refs->profile->strings, loc->function));
+}
+
+static struct pv_err *site_at(struct pv_refplaces *places, uint64_t address, uint32_t *ret)
+{
 	struct pv_native_module *module;
 	struct pv_ref_site site;
+	uint64_t known;
 	struct pv_err *err = NULL;
 
-	*ret = PV_REFS_NONE;
 	if (pv_map_get(&places->sites, address, &known)) {
 		*ret = (uint32_t)known;
 		return NULL;
@@ -244,6 +250,27 @@ struct pv_err *pv_refplaces_site(struct pv_refplaces *places, uint64_t ip, uint3
 	if (!err)
 		*ret = (uint32_t)(places->refs->sites.n - 1);
 	return err;
+}
+
+struct pv_err *pv_refplaces_site(struct pv_refplaces *places, uint64_t ip,
+				 const struct pv_vec *frames, uint32_t *ret)
+{
+	const struct pv_lead_frame *list = frames->data;
+	/* the instruction that wrote ends there */
+	uint64_t address = ip - 1;
+	struct pv_native_module *module;
+
+	*ret = PV_REFS_NONE;
+	for (size_t i = frames->n; i > 1 && list[i - 1].kind == PV_REF_NATIVE &&
+				   list[i - 2].kind == PV_REF_NATIVE &&
+				   is_helper(places, list[i - 1].loc);
+	     i--) {
+		module = pv_natives_module(places->natives, list[i - 2].object);
+		if (!module)
+			break;
+		address = module->bias + list[i - 2].address;
+	}
+	return site_at(places, address, ret);
 }
 
 /* ---- frames */
@@ -300,7 +327,8 @@ struct pv_err *pv_refplaces_frame(struct pv_refplaces *places, const struct pv_l
 		ret->place = lead->at < change->n_python ? python[lead->at] : 0;
 	} else if (lead->kind == PV_REF_NATIVE || lead->kind == PV_REF_RAW) {
 		object = pv_objects_get(places->probed->objects, lead->object);
-		ret->interpreter = object && is_interpreter(places, object);
+		ret->interpreter = (object && is_interpreter(places, object)) ||
+				   is_helper(places, lead->loc);
 		ret->pc = lead->address;
 		ret->place = lead->at < change->n_native ? native[lead->at] : 0;
 		ret->number = number_of(places, lead, change, ret->function);
@@ -392,7 +420,7 @@ struct pv_err *pv_refplaces_touch(struct pv_refplaces *places, const struct pv_l
 	uint32_t function;
 	struct pv_err *err;
 
-	if (!object || is_interpreter(places, object) ||
+	if (!object || is_interpreter(places, object) || is_helper(places, lead->loc) ||
 	    places->functions.n >= PV_CHANGE_FUNCTIONS_MAX)
 		return NULL;
 	err = whole_function(places, lead->loc, &function);

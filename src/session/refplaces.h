@@ -21,14 +21,20 @@ struct pv_probes;
 struct pv_ref_frame;
 struct pv_refplaces;
 struct pv_refs;
+struct pv_vec;
 
 /* Nothing is owned; all must outlive it. */
 struct pv_err *pv_refplaces_create(struct pv_probed *probed, struct pv_leads *leads,
 				   struct pv_refs *refs, struct pv_refplaces **ret);
 void pv_refplaces_destroy(struct pv_refplaces *places);
 
-/* The instruction before ip, an address of the process; PV_REFS_NONE: it is not known. */
-struct pv_err *pv_refplaces_site(struct pv_refplaces *places, uint64_t ip, uint32_t *ret);
+/*
+ * The instruction before ip, an address of the process; PV_REFS_NONE: it is not known.  frames: of
+ * the stack, root first (struct pv_lead_frame): what does nothing but change counts, as
+ * Py_IncRef(), was called by whoever is meant.
+ */
+struct pv_err *pv_refplaces_site(struct pv_refplaces *places, uint64_t ip,
+				 const struct pv_vec *frames, uint32_t *ret);
 
 struct pv_err *pv_refplaces_frame(struct pv_refplaces *places, const struct pv_lead_frame *lead,
 				  const struct pv_event_change *change, struct pv_ref_frame *ret);

@@ -81,32 +81,40 @@ static const char *base_of(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/*
- * Functions of Python's headers that change counts (CPython Include/object.h, refcount.h,
- * internal/pycore_object.h), and of Cython's and pybind11's.
- */
+/* CPython Include/object.h, refcount.h, internal/pycore_object.h. */
+bool pv_lines_is_helper(const char *function)
+{
+	/* clang-format off */
+	static const char *const names[] = {
+		"Py_INCREF", "Py_DECREF", "Py_XINCREF", "Py_XDECREF", "_Py_INCREF", "_Py_DECREF",
+		"_Py_XINCREF", "_Py_XDECREF", "Py_NewRef", "Py_XNewRef", "_Py_NewRef", "_Py_XNewRef",
+		"Py_IncRef", "Py_DecRef", "_Py_IncRef", "_Py_DecRef", "Py_SET_REFCNT",
+		"_Py_DECREF_SPECIALIZED", "_Py_DECREF_NO_DEALLOC", "_Py_RefcntAdd",
+		"Py_DECREF_MORTAL", "Py_DECREF_MORTAL_SPECIALIZED", "_Py_INCREF_MORTAL",
+		"_Py_DecRefShared", "_Py_DecRefSharedDebug", "_Py_MergeZeroLocalRefcount",
+		"_Py_TryIncrefFast", "_Py_TryIncRefShared", "_Py_TryIncref",
+	};
+	/* clang-format on */
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (!strcmp(function, names[i]))
+			return true;
+	}
+	return false;
+}
+
 static bool is_helper(const struct pv_elf_place *place)
 {
 	static const char *const headers[] = { "object.h", "refcount.h", "pycore_object.h",
-					       "pycore_stackref.h", "pycore_refcnt.h",
-					       "pyatomic_gcc.h", "pyatomic.h" };
-	static const char *const names[] = { "Py_INCREF",    "Py_DECREF",    "Py_XINCREF",
-					     "Py_XDECREF",   "_Py_INCREF",   "_Py_DECREF",
-					     "_Py_XINCREF",  "_Py_XDECREF",  "Py_NewRef",
-					     "Py_XNewRef",   "_Py_NewRef",   "_Py_XNewRef",
-					     "Py_IncRef",    "Py_DecRef",    "Py_SET_REFCNT",
-					     "_Py_DECREF_SPECIALIZED",       "_Py_DECREF_NO_DEALLOC" };
+					       "pycore_stackref.h", "pyatomic_gcc.h",
+					       "pyatomic.h" };
 	const char *file = base_of(place->file);
 
-	for (size_t i = 0; place->function && i < sizeof(names) / sizeof(*names); i++) {
-		if (!strcmp(place->function, names[i]))
-			return true;
-	}
 	for (size_t i = 0; file && i < sizeof(headers) / sizeof(*headers); i++) {
 		if (!strcmp(file, headers[i]))
 			return true;
 	}
-	return false;
+	return place->function && pv_lines_is_helper(place->function);
 }
 
 struct pv_err *pv_lines_at(struct pv_lines *lines, uint64_t vaddr, struct pv_line *ret,

@@ -15,6 +15,12 @@
 struct pv_elf;
 struct pv_lines;
 
+/*
+ * Is it a function that does nothing but change a count, so that who calls it is meant?  As
+ * Py_INCREF(), which is inlined or, at -O0, a function of each extension; Py_IncRef().
+ */
+bool pv_lines_is_helper(const char *function);
+
 struct pv_line {
 	const char *function; /* that the source has there, inlined or not; NULL: not known */
 	const char *file;     /* path; NULL: not known */
