@@ -10,6 +10,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -86,7 +87,7 @@ def build(interp, name, leaking, optimise="-O2"):
 	except OSError:
 		pass
 	os.makedirs(directory, exist_ok=True)
-	made = "%s.%d" % (path, os.getpid())	# others may build the same
+	made = "%s.%d.%d" % (path, os.getpid(), threading.get_ident())	# others may build the same
 	subprocess.run(line + ["-o", made], check=True)
 	os.rename(made, path)
 	with open(path + ".of", "w", encoding="ascii") as stamp:

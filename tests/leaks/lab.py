@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "live"))
@@ -19,6 +20,7 @@ import live  # noqa: E402
 
 VERSIONS = [(3, 8), (3, 11), (3, 13), (3, 14)]
 _staged = {}
+_lock = threading.Lock()
 
 
 def interpreters():
@@ -29,12 +31,13 @@ def interpreters():
 
 def stage(interp):
 	"""The catalogue's directory, and one for work, as the interpreter sees them."""
-	if interp.name not in _staged:
-		base = tempfile.mkdtemp(prefix="pv-leaks-", dir=(interp.root or "") + "/tmp")
-		os.chmod(base, 0o755)
-		if interp.root:
-			shutil.copytree(HERE, base + "/leaks", ignore=shutil.ignore_patterns("__pycache__", "native"))
-		_staged[interp.name] = base
+	with _lock:
+		if interp.name not in _staged:
+			base = tempfile.mkdtemp(prefix="pv-leaks-", dir=(interp.root or "") + "/tmp")
+			os.chmod(base, 0o755)
+			if interp.root:
+				shutil.copytree(HERE, base + "/leaks", ignore=shutil.ignore_patterns("__pycache__", "native"))
+			_staged[interp.name] = base
 	base = _staged[interp.name]
 	inside = base[len(interp.root or ""):]
 	return (inside + "/leaks" if interp.root else HERE), base, inside
@@ -48,7 +51,9 @@ def unstage():
 
 def certificate(base):
 	"""A key and a self-signed certificate, made once in a directory of work."""
-	if not os.path.exists(base + "/cert.pem"):
+	with _lock:
+		if os.path.exists(base + "/cert.pem"):
+			return
 		subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=localhost",
 				"-keyout", base + "/key.pem", "-out", base + "/cert.pem"], check=True, stderr=subprocess.DEVNULL)
 
@@ -62,7 +67,10 @@ class Victim(live.Target):
 		if extensions and interp.root:
 			copy = "%s/%s%s" % (base, os.path.basename(extensions), optimise)
 			os.makedirs(copy, exist_ok=True)
-			shutil.copy2(os.path.join(extensions, case.name + ".so"), copy)
+			if not os.path.exists("%s/%s.so" % (copy, case.name)):
+				made = "%s/%s.%d" % (copy, case.name, threading.get_ident())	# others may run what is there
+				shutil.copy2(os.path.join(extensions, case.name + ".so"), made)
+				os.rename(made, "%s/%s.so" % (copy, case.name))
 			extensions = copy[len(interp.root):]
 		if case.name == "ssl_session":
 			certificate(base)

@@ -3,7 +3,7 @@
 
 The truth is what the program sees of itself: blocks of CPython's allocator, objects of a type, bytes of malloc(), mappings,
 sys.getrefcount().  pitviper is not asked.  In the short form a third of the cases on each interpreter, at one bad request
-of ten, with one seed; --full: all, of a thousand, too, with three seeds.
+of ten, with one seed; --full: all, with three seeds, and of a thousand.
 """
 import os
 import re
@@ -16,6 +16,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(live.HERE), "leaks"))
 import build  # noqa: E402
 import catalogue  # noqa: E402
+import judge  # noqa: E402
 import lab  # noqa: E402
 
 pytestmark = pytest.mark.noroot
@@ -73,7 +74,7 @@ def growth(python, case, variant, requests, **how):
 
 
 def ways(full):
-	return [(rate, seed, 10) for rate in (10, 1000) for seed in (1, 2, 3)] if full else [(10, 1, 1)]
+	return [(10, 1, 1), (10, 2, 1), (10, 3, 1), (1000, 1, 10)] if full else [(10, 1, 1)]
 
 
 def test_case(pair, full):
@@ -128,3 +129,35 @@ def test_marks(case):
 			   for line in out.splitlines()}
 		named = {site.function for site in sites if not site.file.endswith(".py")} | set(case.functions)
 		assert named <= symbols, named - symbols
+
+
+def site_line(name, mark):
+	return next(site for site in catalogue.by_name(name).sites() if site.mark == mark and site.file.endswith(".py"))
+
+
+def judged(name, verdict, stack=(), types=(), holders=(), leaks=True):
+	answer = judge.Answer(verdict, [[judge.frame_of(frame) for frame in stack]] if stack else [], list(types), list(holders), "")
+	return judge.judge(answer, catalogue.by_name(name), leaks)
+
+
+def test_judge():
+	"""The judge of bench/leaks.py: what is right, what accuses, and what was named first."""
+	line = site_line("missing_success", "alloc")
+	right = "%s (%s:%d)" % (line.function, line.file, line.line)
+	beside = "%s (%s:%d)" % (line.function, line.file, line.line + 1)
+	got = judged("missing_success", "lost", ["Server.work (program.py:9)", right, "PyDict_New (libpython3.13.so.1.0)"], ["int"])
+	assert got == {"verdict": "lost", "right": True, "accused": False, "first": "line", "kind": True}
+	assert not judged("missing_success", "lost", [beside], ["int"])["right"]		# another line, another type
+	assert judged("missing_success", "lost", [beside], ["dict"])["first"] == "type"
+	assert not judged("missing_success", "clean", [right], ["dict"])["right"]
+	assert not judged("missing_success", "held", [right], ["dict"])["right"]		# excused by a holder
+	assert judged("missing_success", "growing", [right])["right"] and not judged("missing_success", "growing", [right])["kind"]
+	assert judged("raw_malloc", "growing", ["Service.handle (raw_malloc.py:13)", "copy_line (raw_malloc.so)"])["first"] == "C function"
+	assert not judged("raw_malloc", "growing", ["copy_line (raw_malloc.py:9)"])["right"]		# a Python function of that name
+	assert judged("cxx_new", "growing", ["(anonymous namespace)::Report::Report(char const*, int) (cxx_new.so)"])["right"]
+	assert judged("growing_dict", "held", [], ["dict"], ["module services.growing_dict -> _refused -> dict"])["kind"]
+	assert not judged("growing_dict", "held", [], ["dict"], ["module churn -> Shop"])["kind"]
+	assert not judged("growing_dict", "lost", [], ["dict"])["right"]		# what is held is not lost
+	for verdict, accused, right in (("clean", False, True), ("unknown", False, False), ("growing", True, False), ("lost", True, False)):
+		got = judged("lru", verdict, leaks=False)
+		assert (got["accused"], got["right"]) == (accused, right)
