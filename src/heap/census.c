@@ -60,12 +60,17 @@ static struct pv_err *add_range(struct taker *t, uint64_t start, uint64_t end)
 	return pv_vec_append(&t->tally.ranges, range, 2, NULL);
 }
 
-/* The main arena's part that brk() gave. */
+/* The main arena's part that brk() gave; another allocator may have taken it. */
 static struct pv_err *take_brk(struct taker *t, const struct pv_map_entry *map)
 {
-	struct pv_err *err = add_range(t, map->start, map->end);
+	struct pv_err *err;
 
 	pv_window_limit(&t->window, map->end);
+	if (t->census->others[0] && !pv_glibc_is_chain(&t->window, map->start, map->end, false)) {
+		t->census->skipped_bytes += map->end - map->start;
+		return NULL;
+	}
+	err = add_range(t, map->start, map->end);
 	return err ? err
 		   : pv_glibc_chunks(&t->window, map->start, map->end, false, &t->handlers,
 				     &t->chunks);
@@ -333,13 +338,24 @@ static bool was_walked(struct taker *t, uint64_t address)
 	return low < t->tally.ranges.n / 2 && address >= ranges[2 * low];
 }
 
+/* In a pool that was made after its pages were looked at: it is of another moment. */
+static bool is_young(const struct taker *t, uint64_t address)
+{
+	char head[PV_POOL_HEAD_BYTES];
+	uint64_t pool = address - address % t->pool_bytes;
+
+	return !pv_mem_read(pv_heap_mem(t->heap), head, sizeof(head), pool) &&
+	       pv_pool_check(head, pool, t->pool_bytes);
+}
+
 static struct pv_err *on_listed(void *ctx, unsigned int list, uint64_t object)
 {
 	struct taker *t = ctx;
 	struct pv_heap_object found;
 
 	(void)list;
-	if (was_walked(t, object) || !pv_heap_object(t->heap, object, &found))
+	if (was_walked(t, object) || !pv_heap_object(t->heap, object, &found) ||
+	    is_young(t, object))
 		return NULL;
 	t->census->n_stray++;
 	return pv_tally_stray(&t->tally, found.type, found.size, true);
@@ -347,13 +363,15 @@ static struct pv_err *on_listed(void *ctx, unsigned int list, uint64_t object)
 
 static struct pv_err *take_lists(struct taker *t)
 {
-	struct pv_mem *copy = NULL;
-	struct pv_err *err = pv_copy_create(pv_heap_mem(t->heap), copy_bytes_max, &copy);
+	struct pv_mem *live = pv_heap_mem(t->heap), *copy = NULL;
+	struct pv_err *err = pv_copy_create(live, copy_bytes_max, &copy);
 
-	if (!err)
-		err = pv_gclist_walk(t->heap, copy, on_listed, t, &t->census->lists);
-	if (copy)
-		t->census->read_bytes += pv_copy_bytes_read(copy);
+	if (err)
+		return err;
+	pv_heap_set_mem(t->heap, copy);
+	err = pv_gclist_walk(t->heap, copy, on_listed, t, &t->census->lists);
+	pv_heap_set_mem(t->heap, live);
+	t->census->read_bytes += pv_copy_bytes_read(copy);
 	t->census->lists_followed = !err;
 	pv_mem_destroy(copy);
 	return err;

@@ -55,7 +55,8 @@ struct pv_census {
 	uint64_t chunk_bytes, chunk_free_bytes, chunk_top_bytes;
 	uint64_t n_cached, cached_bytes; /* free ones in threads' caches and fast bins */
 	uint64_t n_thread_heaps, n_mapped, mapped_bytes;
-	uint64_t other_bytes; /* resident and private, but of neither allocator */
+	uint64_t other_bytes;   /* resident and private, but of neither allocator */
+	uint64_t skipped_bytes; /* [heap], where it is another allocator's */
 	uint64_t read_bytes;
 
 	bool lists_followed;

@@ -29,6 +29,8 @@ enum {
 	FIRST_CHUNK_MAX = 4096,
 	HEAP_INFO_BYTES = 32,
 	FENCE_BYTES = 2 * PV_CHUNK_HEAD_BYTES,
+	/* What is read at most to find where chunks begin again. */
+	RESUME_BYTES_MAX = 256 << 20,
 };
 
 struct chunk {
@@ -108,9 +110,13 @@ bool pv_glibc_is_chain(struct pv_window *window, uint64_t start, uint64_t end, b
 /* Where chunks begin again behind a place that is not understood; end: nowhere. */
 static uint64_t resume(struct pv_window *window, uint64_t address, uint64_t end, bool arena)
 {
+	uint64_t budget = window->bytes_read + RESUME_BYTES_MAX;
+
 	for (address += ALIGNMENT; end - address > PV_CHUNK_HEAD_BYTES; address += ALIGNMENT) {
 		struct chunk chunk;
 
+		if (window->bytes_read > budget)
+			break;
 		if (!chunk_at(window, address, &chunk)) {
 			/* to where there may be something again */
 			address = (address | (PV_PAGE_BYTES - 1)) + 1 - ALIGNMENT;

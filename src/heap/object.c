@@ -399,6 +399,11 @@ bool pv_heap_object(struct pv_heap *heap, uint64_t address, struct pv_heap_objec
 	return true;
 }
 
+void pv_heap_set_mem(struct pv_heap *heap, struct pv_mem *mem)
+{
+	heap->mem = mem;
+}
+
 const struct pv_python *pv_heap_python(const struct pv_heap *heap)
 {
 	return heap->python;

@@ -99,6 +99,9 @@ void pv_heap_destroy(struct pv_heap *heap);
  */
 void pv_heap_forget(struct pv_heap *heap, struct pv_mem *mem);
 
+/* Where to read from now on, until it is set back: a copy of the same process's memory. */
+void pv_heap_set_mem(struct pv_heap *heap, struct pv_mem *mem);
+
 const struct pv_python *pv_heap_python(const struct pv_heap *heap);
 struct pv_mem *pv_heap_mem(const struct pv_heap *heap);
 

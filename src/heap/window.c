@@ -20,9 +20,10 @@ static const uint64_t page_there = 3ULL << 62;
 struct pv_err *pv_window_init(struct pv_window *window, struct pv_mem *mem, pid_t pid)
 {
 	*window = (struct pv_window){ .mem = mem, .pagemap = -1, .limit = UINT64_MAX };
-	window->buffer = malloc(PV_WINDOW_BYTES);
+	window->parts[0].bytes = malloc(PV_WINDOW_BYTES);
+	window->parts[1].bytes = malloc(PV_WINDOW_BYTES);
 	window->pages = malloc(PV_WINDOW_PAGES * sizeof(*window->pages));
-	if (!window->buffer || !window->pages) {
+	if (!window->parts[0].bytes || !window->parts[1].bytes || !window->pages) {
 		pv_window_deinit(window);
 		return &pv_enomem;
 	}
@@ -44,7 +45,8 @@ struct pv_err *pv_window_init(struct pv_window *window, struct pv_mem *mem, pid_
 
 void pv_window_deinit(struct pv_window *window)
 {
-	free(window->buffer);
+	free(window->parts[0].bytes);
+	free(window->parts[1].bytes);
 	free(window->pages);
 	if (window->pagemap >= 0)
 		close(window->pagemap);
@@ -95,18 +97,12 @@ bool pv_window_run(struct pv_window *window, uint64_t from, uint64_t end, uint64
 	return true;
 }
 
-const void *pv_window_at(struct pv_window *window, uint64_t address, size_t n)
+/* How much to ask for at address: to the first page that is not there, but n at least. */
+static size_t reach(struct pv_window *window, uint64_t address, size_t n)
 {
-	uint64_t end;
+	uint64_t end = address + n;
 	size_t want;
 
-	if (address >= window->start && address - window->start <= window->n &&
-	    window->n - (address - window->start) >= n)
-		return window->buffer + (address - window->start);
-	if (n > PV_WINDOW_BYTES || address >= window->limit || window->limit - address < n ||
-	    !is_there(window, address, window->limit))
-		return NULL;
-	end = address + n;
 	end += -end % PV_PAGE_BYTES;
 	while (end - address < PV_WINDOW_BYTES && end < window->limit &&
 	       is_there(window, end, window->limit))
@@ -114,19 +110,41 @@ const void *pv_window_at(struct pv_window *window, uint64_t address, size_t n)
 	want = end - address;
 	if (want > PV_WINDOW_BYTES)
 		want = PV_WINDOW_BYTES;
-	if (want > window->limit - address)
-		want = window->limit - address;
-	window->n = 0;
-	if (pv_mem_read(window->mem, window->buffer, want, address)) {
+	return want > window->limit - address ? window->limit - address : want;
+}
+
+const void *pv_window_at(struct pv_window *window, uint64_t address, size_t n)
+{
+	struct pv_window_part *part;
+	size_t want;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		unsigned int which = window->last ^ i;
+
+		part = &window->parts[which];
+		if (address >= part->start && address - part->start <= part->n &&
+		    part->n - (address - part->start) >= n) {
+			window->last = which;
+			return part->bytes + (address - part->start);
+		}
+	}
+	if (n > PV_WINDOW_BYTES || address >= window->limit || window->limit - address < n ||
+	    !is_there(window, address, window->limit))
+		return NULL;
+	window->last ^= 1;
+	part = &window->parts[window->last];
+	part->n = 0;
+	want = reach(window, address, n);
+	if (pv_mem_read(window->mem, part->bytes, want, address)) {
 		/* something behind it is gone */
 		want = n;
-		if (pv_mem_read(window->mem, window->buffer, want, address))
+		if (pv_mem_read(window->mem, part->bytes, want, address))
 			return NULL;
 	}
-	window->start = address;
-	window->n = want;
+	part->start = address;
+	part->n = want;
 	window->bytes_read += want;
-	return window->buffer;
+	return part->bytes;
 }
 
 void pv_window_limit(struct pv_window *window, uint64_t end)
@@ -139,6 +157,5 @@ void pv_window_limit(struct pv_window *window, uint64_t end)
 
 void pv_window_forget(struct pv_window *window)
 {
-	window->n = 0;
-	window->start = 0;
+	window->parts[0].n = window->parts[1].n = 0;
 }

@@ -27,10 +27,15 @@ enum {
 struct pv_window {
 	struct pv_mem *mem;
 	int pagemap; /* -1: every page counts as there */
-	char *buffer;
-	uint64_t start, limit; /* what is in the buffer begins there; no read goes beyond limit */
-	size_t n;
-	uint64_t *pages; /* entries of pagemap, from pages_start on */
+	/* Two, so that a look ahead does not cost what is here. */
+	struct pv_window_part {
+		char *bytes;
+		uint64_t start;
+		size_t n;
+	} parts[2];
+	unsigned int last; /* which of them was used last */
+	uint64_t limit;    /* no read goes beyond it */
+	uint64_t *pages;   /* entries of pagemap, from pages_start on */
 	uint64_t pages_start;
 	size_t n_pages;
 	uint64_t bytes_read;
@@ -40,7 +45,7 @@ struct pv_window {
 struct pv_err *pv_window_init(struct pv_window *window, struct pv_mem *mem, pid_t pid);
 void pv_window_deinit(struct pv_window *window);
 
-/* No read goes beyond end from now on; what is in the buffer is forgotten. */
+/* No read goes beyond end from now on; what was read is forgotten. */
 void pv_window_limit(struct pv_window *window, uint64_t end);
 
 /* The first run of pages that are there, within [from, end).  False: there is none. */
@@ -49,11 +54,11 @@ bool pv_window_run(struct pv_window *window, uint64_t from, uint64_t end, uint64
 
 /*
  * n bytes (at most PV_WINDOW_BYTES) at address, as they were when they were read, valid until
- * the next call; NULL: they could not be read, or their first page is not there.
+ * the next but one call; NULL: they could not be read, or their first page is not there.
  */
 const void *pv_window_at(struct pv_window *window, uint64_t address, size_t n);
 
-/* What is in the buffer is forgotten: the next call reads anew. */
+/* What was read is forgotten: the next call reads anew. */
 void pv_window_forget(struct pv_window *window);
 
 #endif

@@ -94,6 +94,7 @@ static void print_census(const struct pv_census *c)
 	NUMBER(n_mapped);
 	NUMBER(mapped_bytes);
 	NUMBER(other_bytes);
+	NUMBER(skipped_bytes);
 	NUMBER(read_bytes);
 	NUMBER(n_stray);
 	NUMBER(n_torn_pools);
