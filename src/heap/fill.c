@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A census as a look of a hunt.
+ * Input: struct pv_census.  Output: a look of struct pv_memory, its types and counts.
+ */
+#include "heap/fill.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "heap/census.h"
+#include "model/memory.h"
+#include "model/profile.h"
+#include "model/strings.h"
+
+enum { PAGE_BYTES = 4096 };
+
+static struct pv_err *say(struct pv_str *text, const char *format, uint64_t number)
+{
+	struct pv_err *err = text->n ? pv_str_append(text, "; ", 2) : NULL;
+
+	return err ? err : pv_str_appendf(text, format, (unsigned long long)number);
+}
+
+/* Why not all of the heap was counted; "" if it was. */
+static struct pv_err *why_partial(const struct pv_census *census, struct pv_str *text)
+{
+	struct pv_err *err = NULL;
+
+	if (census->others[0])
+		err = pv_str_appendf(text,
+				     "%s is the process's allocator: of what it gave, only objects "
+				     "that the garbage collector knows are counted",
+				     census->others);
+	if (!err && census->broken_bytes)
+		err = say(text, "%llu bytes of the C heap make no sense", census->broken_bytes);
+	/* blocks are counted without them; what only they lead to is another allocator's */
+	if (!err && census->others[0] && census->lists.n_broken)
+		err = say(text, "%llu of its lists changed under our eyes", census->lists.n_broken);
+	return err;
+}
+
+static struct pv_err *add_count(struct pv_memory *memory, uint32_t look,
+				enum pv_memory_type_kind kind, const char *name, uint64_t size,
+				uint64_t address, uint64_t n, uint64_t bytes)
+{
+	struct pv_err *err;
+	uint32_t type;
+	/* tp_name of a static type has its module before the last dot */
+	const char *dot = name ? strrchr(name, '.') : NULL;
+	_pv_free_ char *module = dot ? strndup(name, (size_t)(dot - name)) : NULL;
+
+	if (dot && !module)
+		return &pv_enomem;
+	err = pv_memory_type_named(memory, kind, dot ? dot + 1 : name, module, size, address,
+				   &type);
+	return err ? err : pv_memory_count_type(memory, look, type, n, bytes);
+}
+
+struct pv_err *pv_census_fill(const struct pv_census *census, uint64_t at_ns,
+			      struct pv_memory *memory, uint32_t *ret)
+{
+	PV_CLEANUP(pv_str_deinit) struct pv_str why = { 0 };
+	struct pv_memory_look look = {
+		.kind = PV_LOOK_CENSUS,
+		.at_ns = at_ns,
+		.took_ns = census->end_ns - census->start_ns,
+		.doubts = census->n_torn_pools + census->n_breaks,
+		.unread = census->skipped_bytes / PAGE_BYTES,
+	};
+	struct pv_err *err = why_partial(census, &why);
+	uint32_t index;
+
+	if (!err)
+		err = pv_strings_add(memory->profile->strings, pv_str_text(&why), why.n, &look.why);
+	look.partial = why.n != 0;
+	if (!err)
+		err = pv_memory_look(memory, &look, &index);
+	for (size_t i = 0; !err && i < census->types.n; i++) {
+		const struct pv_census_type *type = pv_vec_at(&census->types, i);
+
+		err = add_count(memory, index, PV_TYPE_OBJECT, type->name, 0, type->type, type->n,
+				type->bytes);
+	}
+	for (size_t i = 0; !err && i < census->raw.n; i++) {
+		const struct pv_census_raw *raw = pv_vec_at(&census->raw, i);
+
+		err = add_count(memory, index,
+				raw->pymalloc ? PV_TYPE_POOL_BLOCK : PV_TYPE_HEAP_BLOCK, NULL,
+				raw->bytes_max, 0, raw->n, raw->bytes);
+	}
+	if (!err)
+		*ret = index;
+	return err;
+}
