@@ -236,8 +236,9 @@ bool pv_glibc_heap(struct pv_window *window, uint64_t address, uint64_t end,
 	     at += ALIGNMENT) {
 		struct chunk chunk;
 
+		/* a free one does not say that it is of no main arena */
 		if (chunk_at(window, at, &chunk) && chunk.bytes >= PV_CHUNK_BYTES_MIN &&
-		    chunk.flags == (PREV_INUSE | NON_MAIN_ARENA) &&
+		    (chunk.flags | NON_MAIN_ARENA) == (PREV_INUSE | NON_MAIN_ARENA) &&
 		    pv_glibc_is_chain(window, at, limit, true)) {
 			*ret = (struct pv_glibc_heap){ address, limit, at, info[0] };
 			return true;

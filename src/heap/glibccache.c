@@ -15,7 +15,8 @@
 
 enum {
 	CACHE_BYTES_MAX = 1024,
-	IN_A_BIN_MAX = 65536, /* counts are of 16 bits */
+	IN_A_BIN_MAX = 65535,   /* counts are of 16 bits */
+	LARGE_BYTES_MIN = 1032, /* of the bins whose chunks have several sizes */
 	FAST_BINS = 10,
 	FAST_BYTES_MAX = 192, /* for its owner; 128 and 176 are the limits of two settings */
 	/* malloc_state from 2.27 on: the fast bins, the top chunk, the last remainder, the bins */
@@ -30,10 +31,11 @@ static const struct cache_form {
 	uint32_t bytes;       /* for its owner, as malloc() rounds it */
 	uint32_t n, pointers; /* bins, offset of the pointers */
 	uint32_t largest;     /* bins of more than this have chunks of several sizes */
+	bool is_rest;         /* a count says how many more its bin may have */
 } forms[] = {
-	{ 0x248, 64, 64, 64 },  /* 2.26 to 2.29: a byte a bin */
-	{ 0x288, 64, 128, 64 }, /* 2.30 to 2.41: two */
-	{ 0x2f8, 76, 152, 64 }, /* 2.42: and twelve bins of large ones */
+	{ 0x248, 64, 64, 64, false },  /* 2.26 to 2.29: a byte a bin */
+	{ 0x288, 64, 128, 64, false }, /* 2.30 to 2.41: two */
+	{ 0x2f8, 76, 152, 64, true },  /* 2.42: and twelve bins of large ones */
 };
 
 static const struct cache_form *form_of(uint64_t bytes)
@@ -85,7 +87,8 @@ static struct pv_err *read_list(struct pv_mem *mem, const struct list *list, str
 	for (int i = 0; at && i < IN_A_BIN_MAX; i++) {
 		struct pv_glibc_cached cached = { at, owner_bytes(mem, at) };
 
-		if (!cached.bytes || (list->bytes && cached.bytes != list->bytes) ||
+		if (cached.bytes < (list->bytes ? list->bytes : LARGE_BYTES_MIN) ||
+		    (list->bytes && cached.bytes != list->bytes) ||
 		    pv_mem_read_u64(mem, at, &next)) {
 			ret->n = before;
 			return NULL;
@@ -114,6 +117,33 @@ static struct pv_err *read_either(struct pv_mem *mem, uint64_t first, uint64_t b
 	return err;
 }
 
+/*
+ * Where a list is empty the count says so: 0 up to 2.41, from 2.42 on how many more the bin may
+ * have, which is the same for all empty ones.
+ */
+static bool is_cache(const struct cache_form *form, const uint8_t *bytes)
+{
+	uint32_t width = form->pointers / form->n, all = 0;
+
+	for (uint32_t i = 0; i < form->n; i++) {
+		uint16_t count = bytes[i * width];
+		uint64_t first;
+
+		if (width == 2)
+			memcpy(&count, bytes + 2 * i, sizeof(count));
+		memcpy(&first, bytes + form->pointers + sizeof(first) * i, sizeof(first));
+		if (!form->is_rest) {
+			if (!first != !count)
+				return false;
+		} else if (!first) {
+			if (all && count != all)
+				return false;
+			all = count;
+		}
+	}
+	return true;
+}
+
 /* What is no cache has no list that is whole: nothing is taken from it. */
 static struct pv_err *read_cache(struct pv_mem *mem, uint64_t memory, const struct cache_form *form,
 				 struct pv_vec *ret)
@@ -121,7 +151,7 @@ static struct pv_err *read_cache(struct pv_mem *mem, uint64_t memory, const stru
 	uint8_t bytes[CACHE_BYTES_MAX];
 	size_t before = ret->n;
 
-	if (pv_mem_read(mem, bytes, form->bytes, memory))
+	if (pv_mem_read(mem, bytes, form->bytes, memory) || !is_cache(form, bytes))
 		return NULL;
 	for (uint32_t i = 0; i < form->n; i++) {
 		/* bin i has chunks of 32 bytes and 16 more each, with their heads */

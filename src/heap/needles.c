@@ -127,8 +127,8 @@ static struct pv_err *prepare(struct pv_needles *s, const struct pv_needle *need
 		const struct pv_needle *needle = &needles[i];
 		struct target *target = &s->targets[i];
 
-		if (needle->address < needle->header || needle->address > POINTER || !needle->size ||
-		    needle->size > POINTER || needle->gc > needle->header)
+		if (needle->address < needle->header || needle->address > POINTER ||
+		    !needle->size || needle->size > POINTER || needle->gc > needle->header)
 			return pv_err_create(PV_ERR_FAILED,
 					     "cannot look for 0x%llx: not an address of an object",
 					     (unsigned long long)needle->address);

@@ -249,7 +249,19 @@ static bool is_count(const struct pv_tally *tally, uint64_t word)
 	return word < COUNT_SURE || word % 8 || !pv_maps_find(tally->maps, word);
 }
 
-static enum found find_object(struct pv_tally *tally, const char *content, size_t n,
+/* A block is no object of a type that it is too small for.  Most str are less than basicsize. */
+static bool fits(const struct pv_tally *tally, const struct pv_heap_type *type, uint64_t bytes)
+{
+	const struct pv_pylayout *py = &pv_heap_python(tally->heap)->proc.py;
+	uint64_t least = type->basicsize;
+
+	if (type->kind == PV_HEAP_STR && py->str_state != PV_OFF_NONE &&
+	    !(type->flags & PV_TPFLAGS_HEAPTYPE))
+		least = py->str_ascii_data + 1;
+	return type->before + least <= bytes;
+}
+
+static enum found find_object(struct pv_tally *tally, uint64_t bytes, const char *content, size_t n,
 			      const struct pv_heap_type **type_ret, uint64_t *offset_ret)
 {
 	const struct pv_pylayout *py = &pv_heap_python(tally->heap)->proc.py;
@@ -270,7 +282,7 @@ static enum found find_object(struct pv_tally *tally, const char *content, size_
 		address = word_at(content, offset + py->ob_type);
 		type = alive ? pv_tally_type_at(tally, address)
 			     : pv_heap_known_type(tally->heap, address);
-		if (!type || type->before != offset)
+		if (!type || type->before != offset || !fits(tally, type, bytes))
 			continue;
 		*type_ret = type;
 		*offset_ret = offset;
@@ -355,7 +367,8 @@ struct pv_err *pv_tally_block(struct pv_tally *tally, enum pv_tally_source sourc
 		memory += DEBUG_BYTES;
 		bytes -= DEBUG_BYTES;
 	}
-	found = n_content ? find_object(tally, start, n_content, &type, &offset) : FOUND_NONE;
+	found = n_content ? find_object(tally, bytes, start, n_content, &type, &offset)
+			  : FOUND_NONE;
 	if (found == FOUND_OBJECT) {
 		err = pv_tally_stray(tally, type, all, is_tracked(tally, type, start, offset));
 		return err ? err : add_parts(tally, type, memory, start, n_content, offset);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "target/mem.h"
@@ -19,7 +20,12 @@ static const uint64_t page_there = 3ULL << 62;
 
 struct pv_err *pv_window_init(struct pv_window *window, struct pv_mem *mem, pid_t pid)
 {
-	*window = (struct pv_window){ .mem = mem, .pagemap = -1, .limit = UINT64_MAX };
+	*window = (struct pv_window){
+		.mem = mem,
+		.pagemap = -1,
+		.limit = UINT64_MAX,
+		.preloaded = PV_VEC(struct pv_window_part),
+	};
 	window->parts[0].bytes = malloc(PV_WINDOW_BYTES);
 	window->parts[1].bytes = malloc(PV_WINDOW_BYTES);
 	window->pages = malloc(PV_WINDOW_PAGES * sizeof(*window->pages));
@@ -48,6 +54,9 @@ void pv_window_deinit(struct pv_window *window)
 	free(window->parts[0].bytes);
 	free(window->parts[1].bytes);
 	free(window->pages);
+	pv_vec_deinit(&window->preloaded);
+	if (window->store)
+		munmap(window->store, window->store_bytes);
 	if (window->pagemap >= 0)
 		close(window->pagemap);
 	*window = (struct pv_window){ .pagemap = -1 };
@@ -113,28 +122,70 @@ static size_t reach(struct pv_window *window, uint64_t address, size_t n)
 	return want > window->limit - address ? window->limit - address : want;
 }
 
+static const void *within(const struct pv_window_part *part, uint64_t address, size_t n)
+{
+	if (address < part->start || address - part->start > part->n ||
+	    part->n - (address - part->start) < n)
+		return NULL;
+	return part->bytes + (address - part->start);
+}
+
+/* What was read beforehand: mostly where the last call was, or in the next part. */
+static const void *preloaded_at(struct pv_window *window, uint64_t address, size_t n)
+{
+	const struct pv_window_part *parts = window->preloaded.data;
+	size_t low = 0, high = window->preloaded.n;
+
+	for (size_t i = window->hint; i < high && i < window->hint + 2; i++) {
+		const void *found = within(&parts[i], address, n);
+
+		if (found) {
+			window->hint = i;
+			return found;
+		}
+	}
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (parts[middle].start + parts[middle].n <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == window->preloaded.n)
+		return NULL;
+	window->hint = low;
+	return within(&parts[low], address, n);
+}
+
 const void *pv_window_at(struct pv_window *window, uint64_t address, size_t n)
 {
 	struct pv_window_part *part;
+	const void *found;
 	size_t want;
 
+	/* what was read later is nearer to what is there now */
 	for (unsigned int i = 0; i < 2; i++) {
 		unsigned int which = window->last ^ i;
 
-		part = &window->parts[which];
-		if (address >= part->start && address - part->start <= part->n &&
-		    part->n - (address - part->start) >= n) {
+		found = within(&window->parts[which], address, n);
+		if (found) {
 			window->last = which;
-			return part->bytes + (address - part->start);
+			return found;
 		}
 	}
+	found = window->anew || !window->preloaded.n ? NULL : preloaded_at(window, address, n);
+	if (found)
+		return address < window->limit && window->limit - address >= n ? found : NULL;
 	if (n > PV_WINDOW_BYTES || address >= window->limit || window->limit - address < n ||
 	    !is_there(window, address, window->limit))
 		return NULL;
 	window->last ^= 1;
 	part = &window->parts[window->last];
 	part->n = 0;
-	want = reach(window, address, n);
+	/* one place that is looked at again is no reason to read much */
+	want = window->anew ? n : reach(window, address, n);
+	window->anew = false;
 	if (pv_mem_read(window->mem, part->bytes, want, address)) {
 		/* something behind it is gone */
 		want = n;
@@ -149,7 +200,8 @@ const void *pv_window_at(struct pv_window *window, uint64_t address, size_t n)
 
 void pv_window_limit(struct pv_window *window, uint64_t end)
 {
-	pv_window_forget(window);
+	window->parts[0].n = window->parts[1].n = 0;
+	window->anew = false;
 	window->limit = end;
 	/* pages come and go: what is known of them is as old as this */
 	window->n_pages = 0;
@@ -158,4 +210,52 @@ void pv_window_limit(struct pv_window *window, uint64_t end)
 void pv_window_forget(struct pv_window *window)
 {
 	window->parts[0].n = window->parts[1].n = 0;
+	window->anew = true;
+}
+
+struct pv_err *pv_window_reserve(struct pv_window *window, uint64_t bytes)
+{
+	/* its pages come now, not between two reads */
+	void *store = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (store == MAP_FAILED)
+		return pv_err_errno(errno, "cannot get memory for a copy of the heap");
+	window->store = store;
+	window->store_bytes = bytes;
+	return NULL;
+}
+
+struct pv_err *pv_window_preload(struct pv_window *window, uint64_t start, uint64_t end)
+{
+	uint64_t from, to;
+
+	window->n_pages = 0;
+	while (pv_window_run(window, start, end, &from, &to)) {
+		struct pv_window_part part = { window->store + window->store_used, from,
+					       to - from };
+		struct pv_err *err;
+
+		start = to;
+		if (part.n > window->store_bytes - window->store_used)
+			part.n = window->store_bytes - window->store_used;
+		if (!part.n || pv_mem_read(window->mem, part.bytes, part.n, from))
+			continue;
+		window->store_used += part.n;
+		window->bytes_read += part.n;
+		err = pv_vec_append(&window->preloaded, &part, 1, NULL);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+uint64_t pv_window_resident(struct pv_window *window, uint64_t start, uint64_t end)
+{
+	uint64_t from, to, sum = 0;
+
+	window->n_pages = 0;
+	for (; pv_window_run(window, start, end, &from, &to); start = to)
+		sum += to - from;
+	return sum;
 }

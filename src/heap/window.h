@@ -3,6 +3,9 @@
  * A part of a process's memory at a time, in large reads, from low addresses to high ones.
  * Input: a struct pv_mem, and which pages there are (/proc/PID/pagemap).  Output: bytes.
  *
+ * pv_window_preload() reads much of it at once, before any of it is looked at: what a program
+ * moves meanwhile is less, the shorter that takes.
+ *
  * Pages that the process never touched are not read: that would give them to it, and what
  * is reserved may be a thousand times what is there.
  */
@@ -15,6 +18,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/vec.h"
 
 struct pv_mem;
 
@@ -33,9 +37,14 @@ struct pv_window {
 		uint64_t start;
 		size_t n;
 	} parts[2];
-	unsigned int last; /* which of them was used last */
-	uint64_t limit;    /* no read goes beyond it */
-	uint64_t *pages;   /* entries of pagemap, from pages_start on */
+	unsigned int last;       /* which of them was used last */
+	bool anew;               /* the next one is read, whatever is there already */
+	struct pv_vec preloaded; /* struct pv_window_part, in ascending order */
+	char *store;             /* their bytes */
+	size_t store_bytes, store_used;
+	size_t hint;     /* which of them was used last */
+	uint64_t limit;  /* no read goes beyond it */
+	uint64_t *pages; /* entries of pagemap, from pages_start on */
 	uint64_t pages_start;
 	size_t n_pages;
 	uint64_t bytes_read;
@@ -58,7 +67,16 @@ bool pv_window_run(struct pv_window *window, uint64_t from, uint64_t end, uint64
  */
 const void *pv_window_at(struct pv_window *window, uint64_t address, size_t n);
 
-/* What was read is forgotten: the next call reads anew. */
+/* The next call reads anew. */
 void pv_window_forget(struct pv_window *window);
+
+/* Gets memory for what pv_window_preload() is to read; at most so many bytes. */
+struct pv_err *pv_window_reserve(struct pv_window *window, uint64_t bytes);
+
+/* Reads the pages of [start, end) that are there, while there is room; in ascending order. */
+struct pv_err *pv_window_preload(struct pv_window *window, uint64_t start, uint64_t end);
+
+/* Bytes of the pages of [start, end) that are there. */
+uint64_t pv_window_resident(struct pv_window *window, uint64_t start, uint64_t end);
 
 #endif
