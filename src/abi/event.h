@@ -19,7 +19,8 @@ enum pv_event_type {
 	PV_EVENT_VALUES = 6, /* the same: arguments or the result of the call whose event follows */
 	PV_EVENT_SLOW = 7,   /* struct pv_event_slow of abi/latency.h */
 	PV_EVENT_CHANGE = 8, /* struct pv_event_change of abi/refs.h */
-	PV_EVENT_TREND = 12, /* struct pv_event_trend of abi/trend.h */
+	PV_EVENT_ALLOC_STACK = 9, /* struct pv_event_alloc_stack of abi/allocs.h */
+	PV_EVENT_TREND = 12,      /* struct pv_event_trend of abi/trend.h */
 };
 
 struct pv_event {

@@ -23,7 +23,15 @@ enum pv_probe_kind {
 	PV_PROBE_NATIVE_ENTER = 9,  /* a native function's entry (abi/native.h) */
 	PV_PROBE_NATIVE_LEAVE = 10, /* where a call of one returns to */
 	PV_PROBE_YIELD = 11,        /* as LEAVE, but the frame may go on */
-	PV_PROBE_KINDS = 12,
+	/* of allocators, see abi/allocs.h */
+	PV_PROBE_POOL_TAKE = 12,   /* a pool is there, or not, of which a block is taken */
+	PV_PROBE_POOL_GIVE = 13,   /* one was given back to a pool */
+	PV_PROBE_POOL_NEW = 14,    /* allocate_from_new_pool() ends */
+	PV_PROBE_POOL_SLOW = 15,   /* <= 3.8: a pool is about to be taken */
+	PV_PROBE_ALLOC_ENTER = 16, /* a C function that allocates or frees */
+	PV_PROBE_ALLOC_LEAVE = 17, /* its end: the result is in rax */
+	PV_PROBE_ALLOC_JUMP = 18,  /* the same, by a jump to memset(), whose first argument it is */
+	PV_PROBE_KINDS = 19,
 };
 enum {
 	PV_PROBE_KIND_MASK = 0xff,
@@ -96,6 +104,7 @@ enum pv_probe_event_type {
 	PV_PROBE_EVENT_EXEC = 3,
 	PV_PROBE_EVENT_RETURN =
 		4, /* struct pv_probe_address: calls of native functions return there */
+	PV_PROBE_EVENT_ENOUGH = 5, /* of allocators: it has seen enough, or cannot keep more */
 };
 
 struct pv_probe_event {

@@ -105,10 +105,10 @@ struct pv_probe_constants pv_probes_constants(const struct pv_probes_options *op
 		.debt_max_ns = DEBT_MAX_NS,
 	};
 
-	if (options->sites) {
+	if (options->sites)
 		constants.python = options->sites->python;
+	if (options->python)
 		constants.layout = layout_of(&options->python->proc);
-	}
 	return constants;
 }
 
@@ -148,6 +148,7 @@ static int on_event(void *ctx, void *data, size_t size)
 	}
 	probes->news.over_budget |= event->type == PV_PROBE_EVENT_BUDGET;
 	probes->news.replaced |= event->type == PV_PROBE_EVENT_EXEC;
+	probes->news.enough |= event->type == PV_PROBE_EVENT_ENOUGH;
 	probes->forked |= event->type == PV_PROBE_EVENT_FORK;
 	return 0;
 }
@@ -330,6 +331,7 @@ struct pv_err *pv_probes_attach(struct pv_probes *probes)
 		struct bpf_program *program =
 			bpf_object__find_program_by_name(probes->object, tracepoints[i][0]);
 
+		/* who asks for no time off the CPU has not loaded what follows the scheduler */
 		if (probes->links[i] || !bpf_program__autoload(program))
 			continue;
 		probes->links[i] = bpf_program__attach(program);

@@ -29,7 +29,8 @@ struct pv_python_sites;
 struct pv_probes_options {
 	pid_t pid;
 	double budget; /* CPUs that the hits of probes may take */
-	/* neither is owned, and they are for pv_probes_constants() only; NULL: no Python calls */
+	/* neither is owned, and they are for pv_probes_constants() only; NULL: no Python, no calls
+	 */
 	const struct pv_python *python;
 	const struct pv_python_sites *sites;
 };
@@ -93,6 +94,7 @@ int pv_probes_patience(const struct pv_probes *probes, int timeout_ms);
 struct pv_probes_news {
 	bool over_budget; /* what the hits cost is too much for the target */
 	bool replaced;    /* the process has become another program */
+	bool enough;      /* of allocators: the kernel's side has disarmed itself, or keeps less */
 };
 
 /*

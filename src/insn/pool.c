@@ -59,8 +59,7 @@ static void note_operands(const ZydisDecodedInstruction *insn, const ZydisDecode
 				line->written |= 1U << number;
 		}
 		if (op->type == ZYDIS_OPERAND_TYPE_MEMORY && i < insn->operand_count_visible &&
-		    op->mem.type == ZYDIS_MEMOP_TYPE_MEM &&
-		    op->mem.index == ZYDIS_REGISTER_NONE &&
+		    op->mem.type == ZYDIS_MEMOP_TYPE_MEM && op->mem.index == ZYDIS_REGISTER_NONE &&
 		    op->mem.segment != ZYDIS_REGISTER_FS) {
 			number = gpr_number(op->mem.base);
 			line->memory = number >= 0;
@@ -83,12 +82,12 @@ static void note_meaning(const ZydisDecodedInstruction *insn, const ZydisDecoded
 		line->reg = (unsigned int)gpr_number(ops[0].reg.value);
 	if (line->store64)
 		line->reg = (unsigned int)gpr_number(ops[1].reg.value);
-	line->increments = !line->disp && insn->operand_width == 32 &&
-			   ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-			   (insn->mnemonic == ZYDIS_MNEMONIC_INC ||
-			    (insn->mnemonic == ZYDIS_MNEMONIC_ADD &&
-			     ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
-			     ops[1].imm.value.s == 1));
+	line->increments =
+		!line->disp && insn->operand_width == 32 &&
+		ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		(insn->mnemonic == ZYDIS_MNEMONIC_INC ||
+		 (insn->mnemonic == ZYDIS_MNEMONIC_ADD &&
+		  ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && ops[1].imm.value.s == 1));
 }
 
 /* The i-th last line, 0 = the last. */
@@ -291,8 +290,7 @@ bool pv_insn_linkage(const uint8_t *code, size_t n, uint64_t vaddr, uint64_t *sl
 
 	scan_init(&scan);
 	for (size_t i = 0, k = 0; i < n && k < 2; i += insn.length, k++) {
-		if (ZYAN_FAILED(
-			    ZydisDecoderDecodeFull(&scan.decoder, code + i, n - i, &insn, ops)))
+		if (ZYAN_FAILED(ZydisDecoderDecodeFull(&scan.decoder, code + i, n - i, &insn, ops)))
 			return false;
 		if (insn.mnemonic == ZYDIS_MNEMONIC_ENDBR64)
 			continue;
@@ -312,8 +310,7 @@ bool pv_insn_first_call(const uint8_t *code, size_t n, uint64_t vaddr, uint64_t 
 
 	scan_init(&scan);
 	for (size_t i = 0, k = 0; i < n && k < CALL_INSNS; i += insn.length, k++) {
-		if (ZYAN_FAILED(
-			    ZydisDecoderDecodeFull(&scan.decoder, code + i, n - i, &insn, ops)))
+		if (ZYAN_FAILED(ZydisDecoderDecodeFull(&scan.decoder, code + i, n - i, &insn, ops)))
 			return false;
 		if (insn.meta.category == ZYDIS_CATEGORY_CALL)
 			return ops[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&

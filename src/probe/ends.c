@@ -91,9 +91,9 @@ static void follow_linkage(const struct pv_elf *elf, uint64_t at, uint64_t *of_r
 		return;
 	pv_elf_each_relocation(elf, on_relocation, &slot);
 	*of_ret = slot.name && *slot.name && pv_elf_find_symbol(elf, slot.name, &symbol) &&
-			      symbol.is_function && !symbol.is_indirect
-		      ? symbol.vaddr
-		      : 0;
+				  symbol.is_function && !symbol.is_indirect
+			  ? symbol.vaddr
+			  : 0;
 }
 
 static struct pv_err *add_jump(struct walk *walk, uint64_t at, uint64_t to)

@@ -154,8 +154,8 @@ struct pv_err *pv_allocators_find(const struct pv_elf *elf, const struct pv_pyth
 		.takes = PV_VEC(struct pv_pool_site),
 		.gives = PV_VEC(struct pv_pool_site),
 		.slow = PV_VEC(uint64_t),
-		.pool_bytes = python->proc.py.version_hex >= 0x030a0000 ? LARGE_POOL_BYTES
-									: POOL_BYTES,
+		.pool_bytes =
+			python->proc.py.version_hex >= 0x030a0000 ? LARGE_POOL_BYTES : POOL_BYTES,
 	};
 	struct finder finder = { .elf = elf, .ret = &found, .after = PV_VEC(uint64_t) };
 	_pv_free_ struct pv_fde_range *fdes = NULL;

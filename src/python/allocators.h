@@ -29,12 +29,14 @@ struct pv_pool_site {
 struct pv_allocators {
 	struct pv_vec takes; /* struct pv_pool_site: a block is about to be taken */
 	struct pv_vec gives; /* the same: one was given back */
-	/* allocate_from_new_pool(), the one function that takes a pool; 0: up to 3.8 it is inlined */
+	/* allocate_from_new_pool(), the one function that takes a pool; 0: up to 3.8 it is inlined
+	 */
 	uint64_t new_pool;
 	/* where it is 0: uint64_t, ELF virtual addresses that are reached only to take a pool */
 	struct pv_vec slow;
 	size_t n_copies; /* places that call new_pool: as many copies there are of the allocator */
-	size_t n_missed; /* of them: copies whose blocks are not seen, since nothing was recognised */
+	size_t n_missed; /* of them: copies whose blocks are not seen, since nothing was recognised
+			  */
 	uint32_t pool_bytes;
 };
 

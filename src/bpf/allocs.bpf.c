@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Allocations of a process: which blocks were taken and not given back, each with the stack that
+ * took it.  Input: probes where pools are looked at (python/allocators.h) and at entries and
+ * ends of C functions (probe/ends.h).  Output: `live` and `totals`; in `ring` for each new stack a
+ * PV_EVENT_SAMPLE and a PV_EVENT_ALLOC_STACK; a record in `events` when user space must act at
+ * once.
+ *
+ * No result of a function is guessed, and none is waited for by a uretprobe.  A block of a pool is
+ * known before it is taken: it is the first of the pool's free list, and whoever looks at the pool
+ * holds the GIL until it has it.  What C functions return is read where they return.
+ */
+#include "bpf/vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "abi/allocs.h"
+#include "abi/native.h"
+#include "bpf/here.bpf.h"
+#include "bpf/probe.bpf.h"
+
+enum {
+	NO_PREALLOC = 1,      /* include/uapi/linux/bpf.h: BPF_F_NO_PREALLOC */
+	RING_SPARE = 1 << 18, /* bytes that must be free for a sample and its code objects */
+	POOL_OVERHEAD = 48,
+};
+
+#define ERRNO_MAX 4095ULL
+#define NO_PYTHON 1ULL /* key of all that no Python function has led to (PV_ALLOC_LINE) */
+
+const volatile __u32 stack_kind;                 /* enum pv_alloc_stacks */
+const volatile __u32 pool_bytes;                 /* a power of two */
+const volatile bool with_pools;                  /* pools are wanted, and no blocks */
+const volatile bool keeps_all;                   /* and when there is no room, a share of them */
+const volatile struct pv_native_path frame_path; /* to the Python frame that is current */
+
+struct pv_alloc_state alloc_state; /* in .bss, which user space has, too */
+
+/* What was allocated while armed and is not freed; its size is set at load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, __u64); /* address */
+	__type(value, struct pv_alloc);
+} live SEC(".maps");
+
+/* By key of the stack; those that are here have been sent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, NO_PREALLOC);
+	__uint(max_entries, PV_ALLOC_STACKS_MAX);
+	__type(key, __u64);
+	__type(value, struct pv_alloc_totals);
+} totals SEC(".maps");
+
+/* How often a pool was taken in this window. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_ALLOC_POOLS_MAX);
+	__type(key, __u64); /* address */
+	__type(value, __u64);
+} pools SEC(".maps");
+
+/* C functions that threads are in: what they were asked for. */
+struct entered {
+	__u64 sp;      /* of the return address */
+	__u64 size;    /* bytes */
+	__u64 address; /* REALLOC: the old block, POSIX: of the result */
+	__u64 function;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PV_PROBE_THREADS_MAX);
+	__type(key, __u32);
+	__type(value, struct entered);
+} inner SEC(".maps");
+
+/* struct pool_header (CPython Objects/obmalloc.c, Include/internal/pycore_obmalloc.h) */
+struct pool {
+	__u64 count, freeblock, nextpool, prevpool;
+	__u32 arena, size_class, next_offset,
+		last_offset; /* last: pool_bytes less a block's size */
+};
+
+static __noinline void disarm(__u64 now_ns)
+{
+	if (__sync_val_compare_and_swap(&alloc_state.armed, PV_ALLOC_ON, PV_ALLOC_FREES) !=
+	    PV_ALLOC_ON)
+		return;
+	alloc_state.end_ns = now_ns;
+	tell(PV_PROBE_EVENT_ENOUGH, 0);
+}
+
+static inline __u64 hash_of(__u64 address)
+{
+	address *= 0x9e3779b97f4a7c15ULL;
+	return address ^ address >> 32;
+}
+
+static inline bool is_kept(__u64 address)
+{
+	return !(hash_of(address) & ((1ULL << (alloc_state.shift & 31)) - 1));
+}
+
+static long mix_word(__u32 i, struct pv_ctx *c)
+{
+	__u64 *sum = c->home;
+
+	*sum = pv_mix(*sum, c->w->words[pv_masked(i, PV_WALK_WORDS)]);
+	return 0;
+}
+
+/* Is the stack known already, or can it be made so?  new_ret: it must be sent. */
+static inline bool know_stack(__u64 key, bool *new_ret)
+{
+	struct pv_alloc_totals none = {};
+
+	*new_ret = false;
+	if (bpf_map_lookup_elem(&totals, &key))
+		return true;
+	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) + RING_SPARE >
+		    bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) ||
+	    bpf_map_update_elem(&totals, &key, &none, BPF_NOEXIST))
+		return bpf_map_lookup_elem(&totals, &key) != NULL;
+	*new_ret = true;
+	return true;
+}
+
+/* Says which stack the sample before is.  Global: its event is not on the stack of a walk. */
+__noinline int send_key(__u64 key, __u64 time_ns, __u32 tid, __u32 domain)
+{
+	struct pv_event_alloc_stack event = {
+		.hdr.type = PV_EVENT_ALLOC_STACK,
+		.hdr.size = sizeof(event),
+		.key = key,
+		.time_ns = time_ns,
+		.tid = tid,
+		.domain = domain,
+	};
+
+	if (bpf_ringbuf_output(&ring, &event, sizeof(event), pv_ring_flags())) {
+		bpf_map_delete_elem(&totals, &key);
+		count(&alloc_state.no_stack);
+	}
+	return 0;
+}
+
+/*
+ * The key of the stack that the thread has now, which is sent at its first sight; as: a key that it
+ * is known by, or 0.  0: it could not be taken.  Global: the verifier looks at it once.
+ */
+__noinline __u64 walk_stack(__u32 tid, __u32 domain, __u64 as)
+{
+	struct pv_ctx c = {};
+	__u64 sum = 0, ns;
+	__u32 index = 0;
+	bool is_new;
+
+	c.proc = find_target();
+	c.w = claim(&index, &alloc_state.no_stack);
+	if (!c.w)
+		return 0;
+	if (c.proc) {
+		walk_here(&c, tid);
+		c.home = &sum;
+		bpf_loop(pv_bounded(2 * (__u32)c.w->sample.n_python + c.w->sample.n_native,
+				    PV_WALK_WORDS),
+			 mix_word, &c, 0);
+		sum = as ? as : sum | 1ULL << 63;
+		if (!know_stack(sum, &is_new)) {
+			count(&alloc_state.no_stack);
+			sum = 0;
+		} else if (is_new) {
+			pv_emit_sample(&c, pv_ring_flags());
+			send_key(sum, c.w->sample.time_ns, c.w->sample.tid, domain);
+		}
+		/* it is the target's time: the budget knows of it */
+		ns = bpf_ktime_get_ns() - c.w->sample.time_ns;
+		count(&alloc_state.walks);
+		__sync_fetch_and_add(&alloc_state.walk_ns, ns);
+		probe_state.debt_ns += ns;
+	}
+	release(index);
+	return sum;
+}
+
+/*
+ * The place in Python code that runs: the frame's instruction, and the code object's version or
+ * file, since another may be made in its place.  NO_PYTHON: none runs.
+ */
+static inline __u64 line_key(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 at = task->thread.fsbase, code, instr;
+	__u32 i, other = 0;
+
+	for (i = 0; i < PV_NATIVE_PATH_MAX && i < frame_path.n && at; i++)
+		at = read_u64(at + frame_path.offsets[i]);
+	if (!at)
+		return NO_PYTHON;
+	code = read_u64(at + probe.layout.fr_code) & ~(__u64)probe.layout.code_tag_mask;
+	instr = read_u64(at + probe.layout.fr_instr);
+	/* up to 3.10 an int, f_lasti */
+	if (probe.layout.keyed_by_caller)
+		instr = (__u32)instr;
+	bpf_probe_read_user(
+		&other, 4,
+		(const void *)(code + (probe.layout.co_version ? probe.layout.co_version
+							       : probe.layout.co_filename)));
+	return pv_mix(pv_mix(code, instr), other) >> 1 | 2;
+}
+
+static inline __u64 stack_of(__u32 tid, __u32 domain)
+{
+	__u64 key;
+
+	if (stack_kind == PV_ALLOC_COUNT)
+		return 0;
+	if (stack_kind == PV_ALLOC_MERGED)
+		return walk_stack(tid, domain, 0);
+	key = line_key();
+	return bpf_map_lookup_elem(&totals, &key) ? key : walk_stack(tid, domain, key);
+}
+
+/* Half of those that are kept will do; user space takes out the others. */
+static __noinline void keep_fewer(void)
+{
+	__u32 shift = alloc_state.shift;
+
+	if (keeps_all && shift < PV_ALLOC_SHIFT_MAX &&
+	    __sync_val_compare_and_swap(&alloc_state.shift, shift, shift + 1) == shift)
+		tell(PV_PROBE_EVENT_ENOUGH, 0);
+}
+
+static __noinline void drop(__u64 address)
+{
+	struct pv_alloc *block = bpf_map_lookup_elem(&live, &address);
+	struct pv_alloc_totals *total;
+	__u64 key, size;
+
+	if (!block)
+		return;
+	key = block->stack;
+	size = block->size;
+	if (bpf_map_delete_elem(&live, &address))
+		return;
+	__sync_fetch_and_add(&alloc_state.live, -1);
+	count(&alloc_state.dropped);
+	total = bpf_map_lookup_elem(&totals, &key);
+	if (!total)
+		return;
+	__sync_fetch_and_add(&total->frees, 1);
+	__sync_fetch_and_add(&total->freed_bytes, size);
+}
+
+static __noinline void keep(__u64 address, const struct pv_alloc *block)
+{
+	__u64 key = block->stack;
+	struct pv_alloc_totals *total = bpf_map_lookup_elem(&totals, &key);
+
+	if (total) {
+		__sync_fetch_and_add(&total->allocs, 1);
+		__sync_fetch_and_add(&total->bytes, block->size);
+	}
+	/* what was there before is given back, in a way that was not seen */
+	if (bpf_map_lookup_elem(&live, &address))
+		drop(address);
+	if (bpf_map_update_elem(&live, &address, block, BPF_ANY)) {
+		count(&alloc_state.no_room);
+		keep_fewer();
+		return;
+	}
+	__sync_fetch_and_add(&alloc_state.live, 1);
+}
+
+/* An allocation that a hit has told of. */
+struct hit {
+	__u64 address; /* 0: none */
+	__u64 size;
+	__u32 domain, tid;
+};
+
+static __always_inline void add(const struct hit *hit)
+{
+	struct pv_alloc block = { .size = hit->size, .domain = hit->domain, .tid = hit->tid };
+	__u64 n;
+
+	if (alloc_state.armed != PV_ALLOC_ON)
+		return;
+	n = __sync_fetch_and_add(&alloc_state.allocs, 1) + 1;
+	__sync_fetch_and_add(&alloc_state.bytes, block.size);
+	if (stack_kind != PV_ALLOC_COUNT && is_kept(hit->address)) {
+		block.stack = stack_of(block.tid, block.domain);
+		block.time_ns = bpf_ktime_get_ns();
+		keep(hit->address, &block);
+	} else if (alloc_state.until_ns) {
+		block.time_ns = bpf_ktime_get_ns();
+	}
+	if ((alloc_state.n_max && n >= alloc_state.n_max) ||
+	    (alloc_state.until_ns && block.time_ns > alloc_state.until_ns))
+		disarm(block.time_ns);
+}
+
+static inline bool is_block(const struct pool *pool, __u64 at, __u64 block)
+{
+	return !(at & (pool_bytes - 1)) && block - at >= POOL_OVERHEAD && block - at < pool_bytes &&
+	       pool->last_offset < pool_bytes;
+}
+
+/* Before a block is taken of a pool, if there is one; else new_pool() will see it. */
+static __noinline void take(__u64 at, struct hit *hit)
+{
+	struct pool pool;
+
+	if (bpf_probe_read_user(&pool, sizeof(pool), (const void *)at)) {
+		count(&alloc_state.unread);
+		return;
+	}
+	if (pool.nextpool == at)
+		return;
+	if (!is_block(&pool, at, pool.freeblock)) {
+		count(&alloc_state.unread);
+		return;
+	}
+	hit->address = pool.freeblock;
+	hit->size = pool_bytes - pool.last_offset;
+	hit->domain = PV_ALLOC_OBJECT;
+}
+
+/* How often this pool was taken in this window; false: so often that it only goes to and fro. */
+static inline bool see_pool(__u64 at)
+{
+	__u64 first = 1, *times = bpf_map_lookup_elem(&pools, &at);
+
+	if (!times) {
+		bpf_map_update_elem(&pools, &at, &first, BPF_NOEXIST);
+		return true;
+	}
+	if (__sync_fetch_and_add(times, 1) + 1 < PV_ALLOC_THRASH)
+		return true;
+	if (*times == PV_ALLOC_THRASH)
+		drop(at);
+	count(&alloc_state.thrash);
+	return false;
+}
+
+/* allocate_from_new_pool() has the first block of a pool. */
+static __noinline void new_pool(__u64 block, struct hit *hit)
+{
+	__u64 at = block & ~((__u64)pool_bytes - 1);
+	struct pool pool;
+
+	if (!block)
+		return;
+	count(&alloc_state.new_pools);
+	if (with_pools) {
+		hit->address = see_pool(at) ? at : 0;
+		hit->size = pool_bytes;
+		hit->domain = PV_ALLOC_POOL;
+		return;
+	}
+	if (bpf_probe_read_user(&pool, sizeof(pool), (const void *)at) ||
+	    !is_block(&pool, at, block)) {
+		count(&alloc_state.unread);
+		return;
+	}
+	hit->address = block;
+	hit->size = pool_bytes - pool.last_offset;
+	hit->domain = PV_ALLOC_OBJECT;
+}
+
+/* Up to 3.8 nobody knows yet which pool that will be: it counts for its stack alone. */
+static inline void slow_pool(struct hit *hit)
+{
+	__u64 n = __sync_fetch_and_add(&alloc_state.new_pools, 1);
+
+	if (!with_pools)
+		return;
+	hit->address = ~n;
+	hit->size = pool_bytes;
+	hit->domain = PV_ALLOC_POOL;
+}
+
+static inline void give(__u64 at)
+{
+	__u64 block = read_u64(at + 8);
+
+	count(&alloc_state.frees);
+	if (block)
+		drop(block);
+}
+
+static __noinline void enter_c(struct pt_regs *ctx, __u64 cookie, __u32 tid)
+{
+	struct entered call = {
+		.sp = ctx->sp + 8 * (cookie >> PV_ALLOC_PUSHED_SHIFT & PV_ALLOC_PUSHED_MASK),
+		.function = cookie >> PV_ALLOC_WHAT_SHIFT & PV_ALLOC_WHAT_MASK,
+	};
+
+	switch (call.function) {
+	case PV_ALLOC_FREE:
+		count(&alloc_state.frees);
+		if (ctx->di)
+			drop(ctx->di);
+		return;
+	case PV_ALLOC_MALLOC:
+		call.size = ctx->di;
+		break;
+	case PV_ALLOC_CALLOC:
+		call.size = ctx->di * ctx->si;
+		break;
+	case PV_ALLOC_REALLOC:
+		call.address = ctx->di;
+		call.size = ctx->si;
+		break;
+	case PV_ALLOC_POSIX:
+		call.address = ctx->di;
+		call.size = ctx->dx;
+		break;
+	default:
+		call.size = ctx->si;
+	}
+	bpf_map_update_elem(&inner, &tid, &call, BPF_ANY);
+}
+
+/* result: what the function gives back. */
+static inline void leave_c(__u64 sp, __u64 result, struct hit *hit)
+{
+	struct entered *call = bpf_map_lookup_elem(&inner, &hit->tid);
+	__u64 old;
+
+	/* others end there, too: functions that the C library calls itself */
+	if (!call || call->sp != sp) {
+		count(&alloc_state.unmatched);
+		return;
+	}
+	call->sp = 0;
+	hit->size = call->size;
+	hit->domain = PV_ALLOC_C;
+	old = call->address;
+	switch (call->function) {
+	case PV_ALLOC_POSIX:
+		result = result ? 0 : read_u64(old);
+		break;
+	case PV_ALLOC_REALLOC:
+		/* a block of no bytes is none (glibc) */
+		if (old && old != result && (result || !hit->size))
+			drop(old);
+		break;
+	case PV_ALLOC_MMAP:
+		hit->domain = PV_ALLOC_MAPPING;
+		if (result > ~0ULL - ERRNO_MAX)
+			result = 0;
+	}
+	hit->address = result;
+	if (!result)
+		count(&alloc_state.failed);
+}
+
+SEC("kprobe")
+int on_site(struct pt_regs *ctx)
+{
+	__u64 pid_tid = pv_current_ids(), cookie = bpf_get_attach_cookie(ctx);
+	__u32 kind = pv_probe_hit(ctx, pid_tid);
+	struct hit hit = { .tid = pid_tid };
+
+	if (alloc_state.armed == PV_ALLOC_OFF)
+		return 0;
+	switch (kind) {
+	case PV_PROBE_POOL_TAKE:
+		take(get_register(ctx, cookie >> PV_ALLOC_WHAT_SHIFT & 15), &hit);
+		break;
+	case PV_PROBE_POOL_GIVE:
+		give(get_register(ctx, cookie >> PV_ALLOC_WHAT_SHIFT & 15));
+		break;
+	case PV_PROBE_POOL_NEW:
+		new_pool(ctx->ax, &hit);
+		break;
+	case PV_PROBE_POOL_SLOW:
+		slow_pool(&hit);
+		break;
+	case PV_PROBE_ALLOC_ENTER:
+		enter_c(ctx, cookie, hit.tid);
+		break;
+	case PV_PROBE_ALLOC_LEAVE:
+		leave_c(ctx->sp, ctx->ax, &hit);
+		break;
+	case PV_PROBE_ALLOC_JUMP:
+		leave_c(ctx->sp, ctx->di, &hit);
+		break;
+	}
+	if (hit.address)
+		add(&hit);
+	return 0;
+}
+
+/* bpf_probe_read_user and others are for GPL-compatible programs */
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
