@@ -41,8 +41,7 @@ static struct pv_err *read_target(struct pv_probed *probed)
 	return err;
 }
 
-/* The object that holds the interpreter's code, as it is mapped. */
-static struct pv_err *find_module(struct pv_probed *probed)
+struct pv_err *pv_probed_module(struct pv_probed *probed)
 {
 	const struct pv_image *image = &probed->image;
 
@@ -77,7 +76,7 @@ struct pv_err *pv_probed_python(struct pv_probed *probed)
 		return pv_err_create(PV_ERR_NOPROC, "%s", probed->image.python_error);
 	if (!python->found)
 		return pv_err_create(PV_ERR_NOPROC, "process %d runs no CPython", (int)probed->pid);
-	err = find_module(probed);
+	err = pv_probed_module(probed);
 	if (!err)
 		err = pv_python_sites(probed->mem, &probed->module, python, &probed->sites);
 	if (!err)

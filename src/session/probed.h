@@ -43,6 +43,9 @@ struct pv_err *pv_probed_open(pid_t pid, struct pv_probed *ret);
 /* Its Python: none, or one whose calls cannot be seen, is PV_ERR_NOPROC. */
 struct pv_err *pv_probed_python(struct pv_probed *probed);
 
+/* Of it alone the object that holds the interpreter's code, as it is mapped: probed->module. */
+struct pv_err *pv_probed_module(struct pv_probed *probed);
+
 /* The image and the maps as they are now. */
 struct pv_err *pv_probed_refresh(struct pv_probed *probed);
 

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The rungs that see each allocation: bursts of some milliseconds, again and again, or all of one
+ * window.  Input: a process.  Output: a survey (session/survey.h), which the caller drives.
+ */
+#ifndef PV_SESSION_BURSTS_H
+#define PV_SESSION_BURSTS_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct pv_heap;
+struct pv_memory;
+struct pv_probed;
+struct pv_survey;
+
+struct pv_bursts_options {
+	/* none is owned; all must outlive the survey */
+	struct pv_probed *probed;
+	struct pv_memory *memory;
+	struct pv_heap *heap; /* NULL: objects are not recognised */
+	uint64_t start_ns;    /* CLOCK_MONOTONIC: the hunt's start */
+};
+
+/*
+ * 5,000 allocations or 20 ms each, and so much time between them that the target loses 10 % at
+ * most on the mean.
+ */
+struct pv_err *pv_bursts_create(const struct pv_bursts_options *options, struct pv_survey **ret);
+
+/* Every allocation from the first step on, until it costs more CPUs than the budget. */
+struct pv_err *pv_bursts_create_all(const struct pv_bursts_options *options, double budget,
+				    struct pv_survey **ret);
+
+#endif

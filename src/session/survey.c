@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Watching allocations for a while, on one page: open, close, look.  Input: blocks and stacks of
+ * the kernel's side.  Output: a pv_memory.
+ */
+#include "session/survey.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "abi/allocs.h"
+#include "abi/event.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "collect/allocs.h"
+#include "collect/probes.h"
+#include "model/memory.h"
+#include "model/profile.h"
+#include "python/path.h"
+#include "session/allocplaces.h"
+#include "session/leads.h"
+#include "session/probed.h"
+#include "session/surveysites.h"
+#include "session/survivors.h"
+
+enum {
+	LOOK_NS = 1000000000,     /* after the first time, and as old as blocks must be to count */
+	LOOK_FACTOR = 2,          /* each look is so many times as late as the one before */
+	LOOK_MAX_NS = 2000000000, /* but not later than this after it: pages show it over time */
+	LOOK_SHARE = 10,          /* of our time, one part at most is for looks */
+	BLOCKS_MAX = 400000,      /* that are looked at */
+};
+
+struct pv_survey {
+	struct pv_survey_options options;
+	struct pv_alloc_places places;
+	struct pv_allocs *allocs;
+	struct pv_probes *probes; /* of allocs */
+	struct pv_leads *leads;
+	struct pv_survivors *survivors;
+	struct pv_survey_sites *sites;
+	int epoll_fd;
+	bool open, closed; /* a time is open; none will be any more */
+	bool finished, over_budget;
+	uint64_t opened_ns, armed_ns; /* of the one that is open */
+	uint64_t spent_before_ns;     /* what all before it have cost the target */
+	uint64_t attach_ns;           /* it took to open it */
+	struct pv_alloc_state before;
+	uint64_t next_ns; /* the next time */
+	uint64_t look_ns, look_gap_ns;
+	size_t n_windows;
+	uint64_t created_ns, watched_ns, lost_ns; /* lost: by the target, of what is not counted */
+};
+
+/* Of all allocations of one time there is but one group. */
+static uint32_t group_of(const struct pv_survey *survey)
+{
+	return survey->options.kind == PV_SURVEY_ALL ? 0 : (uint32_t)survey->n_windows;
+}
+
+/* ---- stacks */
+
+static struct pv_err *take_stack(struct pv_survey *survey, const struct pv_event_alloc_stack *event)
+{
+	const struct pv_leads_end end = { .tid = event->tid, .time_ns = event->time_ns };
+	struct pv_err *err;
+	uint32_t node;
+	bool found;
+
+	err = pv_leads_ended(survey->leads, &end, &found, &node);
+	return err ? err
+		   : pv_survey_sites_stack(survey->sites, event->key, node,
+					   (enum pv_alloc_domain)event->domain);
+}
+
+static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
+{
+	struct pv_survey *survey = ctx;
+
+	if (event->type == PV_EVENT_ALLOC_STACK && size >= sizeof(struct pv_event_alloc_stack))
+		return take_stack(survey, (const struct pv_event_alloc_stack *)event);
+	return pv_leads_take(survey->leads, event, size);
+}
+
+static struct pv_err *put_image(void *ctx, const struct pv_image *image,
+				const struct pv_objects *objects)
+{
+	return pv_allocs_put(((struct pv_survey *)ctx)->allocs, image, objects);
+}
+
+/* ---- setting up */
+
+static struct pv_err *add_fd(int epoll_fd, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event)
+		       ? pv_err_errno(errno, "cannot wait for allocations")
+		       : NULL;
+}
+
+static struct pv_err *prepare_kernel(struct pv_survey *survey)
+{
+	const struct pv_survey_options *options = &survey->options;
+	bool pools = options->kind == PV_SURVEY_GROWTH, all = options->kind == PV_SURVEY_ALL;
+	const struct pv_leads_walkers walkers = { .ctx = survey, .put = put_image };
+	struct pv_allocs_options allocs = {
+		.probes = {
+			.pid = options->probed->pid,
+			/* bursts are held down by their gaps */
+			.budget = all ? options->share : 1,
+			.python = options->probed->image.python.found
+					  ? &options->probed->image.python
+					  : NULL,
+		},
+		.stacks = PV_ALLOC_MERGED,
+		.pool_bytes = survey->places.allocators.pool_bytes,
+		.pools = pools,
+		.all = all,
+	};
+	struct pv_err *err = pv_allocs_create(&allocs, &survey->allocs);
+
+	if (err)
+		return err;
+	survey->probes = pv_allocs_probes(survey->allocs);
+	err = pv_leads_create(options->probed, &walkers, options->memory->profile, &survey->leads);
+	if (!err)
+		err = pv_alloc_places_add(&survey->places, options->probed, survey->probes,
+					  pools ? PV_ALLOC_WANT_POOLS : PV_ALLOC_WANT_BLOCKS);
+	if (!err)
+		err = add_fd(survey->epoll_fd, pv_probes_fd(survey->probes));
+	return err ? err : add_fd(survey->epoll_fd, pv_allocs_fd(survey->allocs));
+}
+
+static struct pv_err *prepare(struct pv_survey *survey)
+{
+	const struct pv_survey_options *options = &survey->options;
+	static const enum pv_site_source sources[] = {
+		[PV_SURVEY_GROWTH] = PV_SITE_GROWTH,
+		[PV_SURVEY_BURSTS] = PV_SITE_BURST,
+		[PV_SURVEY_ALL] = PV_SITE_ALL,
+	};
+	struct pv_err *err;
+
+	survey->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (survey->epoll_fd < 0)
+		return pv_err_errno(errno, "cannot wait for allocations");
+	err = pv_alloc_places_find(options->probed, &survey->places);
+	if (!err)
+		err = prepare_kernel(survey);
+	if (!err)
+		err = pv_survey_sites_create(options->memory, sources[options->kind], options->heap,
+					     &survey->sites);
+	if (!err)
+		err = pv_survivors_create(options->probed, survey->places.allocators.pool_bytes,
+					  survey->places.glibc, options->heap, &survey->survivors);
+	return err ? err : pv_alloc_places_blind(&survey->places, options->probed, options->memory);
+}
+
+struct pv_err *pv_survey_create(const struct pv_survey_options *options, struct pv_survey **ret)
+{
+	struct pv_survey *survey = calloc(1, sizeof(*survey));
+	struct pv_err *err;
+
+	if (!survey)
+		return &pv_enomem;
+	survey->options = *options;
+	survey->epoll_fd = -1;
+	survey->created_ns = survey->next_ns = pv_now_ns();
+	survey->look_gap_ns = LOOK_NS;
+	err = prepare(survey);
+	if (err) {
+		pv_survey_destroy(survey);
+		return err;
+	}
+	*ret = survey;
+	return NULL;
+}
+
+void pv_survey_destroy(struct pv_survey *survey)
+{
+	if (!survey)
+		return;
+	pv_leads_destroy(survey->leads);
+	pv_allocs_destroy(survey->allocs);
+	pv_survivors_destroy(survey->survivors);
+	pv_survey_sites_destroy(survey->sites);
+	pv_alloc_places_deinit(&survey->places);
+	if (survey->epoll_fd >= 0)
+		close(survey->epoll_fd);
+	free(survey);
+}
+
+/* ---- a time */
+
+static struct pv_err *open_window(struct pv_survey *survey)
+{
+	struct pv_err *err;
+
+	survey->opened_ns = pv_now_ns();
+	survey->spent_before_ns = pv_allocs_spent_ns(survey->allocs);
+	survey->before = pv_allocs_state(survey->allocs);
+	err = pv_probes_attach(survey->probes);
+	if (!err)
+		err = pv_allocs_arm(survey->allocs, survey->options.window_n,
+				    survey->options.window_ns);
+	survey->armed_ns = pv_now_ns();
+	survey->attach_ns = survey->armed_ns - survey->opened_ns;
+	survey->open = !err;
+	if (err)
+		pv_probes_detach(survey->probes);
+	return err;
+}
+
+struct taking {
+	struct pv_survey *survey;
+	struct pv_vec blocks; /* struct pv_block */
+	struct pv_map times;  /* address -> time of its allocation, of what is there still */
+};
+
+static struct pv_err *take_block(void *ctx, uint64_t address, const struct pv_alloc *block)
+{
+	struct taking *taking = ctx;
+	struct pv_block one = {
+		.address = address,
+		.size = block->size,
+		.domain = (uint8_t)block->domain,
+		.group = group_of(taking->survey),
+	};
+
+	return pv_survey_sites_of(taking->survey->sites, block->stack, &one.site)
+		       ? pv_vec_append(&taking->blocks, &one, 1, NULL)
+		       : NULL;
+}
+
+static struct pv_err *note_time(void *ctx, uint64_t address, const struct pv_alloc *block)
+{
+	struct taking *taking = ctx;
+
+	return pv_map_set(&taking->times, address, block->time_ns);
+}
+
+/* Of this time, and freed while we were looking at it? */
+static bool is_still_there(void *ctx, const struct pv_block *block)
+{
+	struct taking *taking = ctx;
+	uint64_t time_ns;
+
+	return block->group != group_of(taking->survey) ||
+	       pv_map_get(&taking->times, block->address, &time_ns);
+}
+
+/* Of a block that is taken again, the one before is gone, whichever time saw it. */
+static bool is_not_taken(void *ctx, const struct pv_block *block)
+{
+	struct taking *taking = ctx;
+	uint64_t time_ns;
+
+	return !pv_map_get(&taking->times, block->address, &time_ns);
+}
+
+/*
+ * What is left of the time, with a first look.  The kernel's side takes out meanwhile what is
+ * freed: so what is there before the look and after was not freed in between.
+ */
+static struct pv_err *take_blocks(struct pv_survey *survey)
+{
+	struct taking taking = { .survey = survey, .blocks = PV_VEC(struct pv_block) };
+	struct pv_err *err = pv_allocs_drain(survey->allocs, on_event, survey);
+
+	if (!err)
+		err = pv_allocs_each(survey->allocs, note_time, &taking);
+	if (!err)
+		pv_survivors_filter(survey->survivors, is_not_taken, &taking);
+	pv_map_deinit(&taking.times);
+	taking.times = (struct pv_map){ 0 };
+	if (!err)
+		err = pv_allocs_each(survey->allocs, take_block, &taking);
+	if (!err)
+		err = pv_survivors_add(survey->survivors, &taking.blocks);
+	if (!err)
+		err = pv_allocs_each(survey->allocs, note_time, &taking);
+	if (!err)
+		pv_survivors_filter(survey->survivors, is_still_there, &taking);
+	pv_map_deinit(&taking.times);
+	pv_vec_deinit(&taking.blocks);
+	return err;
+}
+
+static struct pv_err *note_window(struct pv_survey *survey)
+{
+	struct pv_alloc_state state = pv_allocs_state(survey->allocs);
+	uint64_t end_ns = state.end_ns ? state.end_ns : pv_now_ns();
+	struct pv_memory_burst burst = {
+		.start_ns = survey->armed_ns - survey->options.start_ns,
+		.end_ns = end_ns - survey->options.start_ns,
+		.allocations = state.allocs - survey->before.allocs,
+		.lost = state.no_room - survey->before.no_room + state.no_stack -
+			survey->before.no_stack + state.unread - survey->before.unread,
+		.sampled = state.shift > 0,
+	};
+
+	survey->watched_ns += end_ns - survey->armed_ns;
+	return survey->options.kind == PV_SURVEY_GROWTH
+		       ? NULL
+		       : pv_vec_append(&survey->options.memory->bursts, &burst, 1, NULL);
+}
+
+/*
+ * So long that the target loses its share on the mean.  While places are put in and taken out its
+ * hits are not counted: then it is taken to lose as much as while nothing else was done.
+ */
+static void plan_next(struct pv_survey *survey, uint64_t detach_ns, uint64_t now)
+{
+	uint64_t spent = pv_allocs_spent_ns(survey->allocs) - survey->spent_before_ns;
+	uint64_t uncounted = (survey->attach_ns + detach_ns) / 4, gap;
+
+	if (uncounted > spent)
+		uncounted = spent;
+	survey->lost_ns += uncounted;
+	gap = (uint64_t)((double)(spent + uncounted) / survey->options.share);
+	if (gap < now - survey->opened_ns + survey->options.gap_ns)
+		gap = now - survey->opened_ns + survey->options.gap_ns;
+	survey->next_ns = survey->opened_ns + gap;
+}
+
+static struct pv_err *seen_stack(void *ctx, uint64_t key, const struct pv_alloc_totals *totals)
+{
+	struct pv_survey *survey = ctx;
+
+	return pv_survey_sites_seen(survey->sites, key, group_of(survey), totals);
+}
+
+/* Blocks that are looked at are bounded: those that were seen last are given up. */
+static bool has_room(const struct pv_survey *survey)
+{
+	return pv_survivors_blocks(survey->survivors)->n < BLOCKS_MAX;
+}
+
+static struct pv_err *close_window(struct pv_survey *survey)
+{
+	struct pv_err *err = NULL;
+	uint64_t now;
+
+	survey->open = false;
+	pv_allocs_enough(survey->allocs);
+	if (survey->options.kind != PV_SURVEY_ALL)
+		err = take_blocks(survey);
+	pv_allocs_disarm(survey->allocs);
+	now = pv_now_ns();
+	pv_probes_detach(survey->probes);
+	plan_next(survey, pv_now_ns() - now, pv_now_ns());
+	if (!err)
+		err = pv_allocs_totals(survey->allocs, seen_stack, survey);
+	if (!err)
+		err = note_window(survey);
+	if (!err)
+		err = pv_survey_sites_group(survey->sites, survey->armed_ns);
+	survey->n_windows++;
+	if (!survey->look_ns)
+		survey->look_ns = pv_now_ns() + LOOK_NS;
+	return err;
+}
+
+/* ---- a look */
+
+/* All that is kept, as it is now: freed blocks that were not seen to be are not in use. */
+static struct pv_err *retake_all(struct pv_survey *survey)
+{
+	struct taking taking = { .survey = survey, .blocks = PV_VEC(struct pv_block) };
+	struct pv_err *err = pv_allocs_each(survey->allocs, take_block, &taking);
+
+	if (!err)
+		pv_survivors_filter(survey->survivors, is_not_taken, &taking);
+	if (!err)
+		err = pv_survivors_add(survey->survivors, &taking.blocks);
+	pv_vec_deinit(&taking.blocks);
+	return err;
+}
+
+static bool is_none(void *ctx, const struct pv_block *block)
+{
+	(void)ctx;
+	(void)block;
+	return false;
+}
+
+static struct pv_err *look(struct pv_survey *survey)
+{
+	struct pv_survivors_look found = { 0 };
+	uint64_t now = pv_now_ns(), took_ns;
+	struct pv_memory_look made = {
+		.kind = PV_LOOK_SITES,
+		.at_ns = now - survey->options.start_ns,
+	};
+	struct pv_err *err = NULL;
+
+	if (survey->options.kind == PV_SURVEY_ALL) {
+		pv_survivors_filter(survey->survivors, is_none, NULL);
+		err = pv_allocs_drain(survey->allocs, on_event, survey);
+		if (!err)
+			err = retake_all(survey);
+		if (!err)
+			err = pv_allocs_totals(survey->allocs, seen_stack, survey);
+	} else {
+		err = pv_survivors_look(survey->survivors, &found);
+	}
+	if (err)
+		return err;
+	made.doubts = found.doubts;
+	made.unread = found.unread;
+	took_ns = pv_now_ns() - now;
+	made.took_ns = took_ns;
+	err = pv_survey_sites_look(survey->sites, &made, pv_survivors_blocks(survey->survivors),
+				   survey->options.kind == PV_SURVEY_ALL ? UINT64_MAX
+									 : now - LOOK_NS);
+	survey->look_gap_ns *= LOOK_FACTOR;
+	if (survey->look_gap_ns > LOOK_MAX_NS)
+		survey->look_gap_ns = LOOK_MAX_NS;
+	if (survey->look_gap_ns < LOOK_SHARE * took_ns)
+		survey->look_gap_ns = LOOK_SHARE * took_ns;
+	survey->look_ns = pv_now_ns() + survey->look_gap_ns;
+	return err;
+}
+
+/* ---- the flow */
+
+int pv_survey_fd(const struct pv_survey *survey)
+{
+	return survey->epoll_fd;
+}
+
+static int until(uint64_t at_ns, uint64_t now)
+{
+	return at_ns <= now ? 0 : (int)((at_ns - now) / 1000000) + 1;
+}
+
+int pv_survey_patience(const struct pv_survey *survey)
+{
+	uint64_t now = pv_now_ns();
+	int most = 1000, due;
+
+	if (survey->open && survey->options.window_ns)
+		most = until(survey->armed_ns + survey->options.window_ns, now);
+	else if (!survey->open && !survey->closed)
+		most = until(survey->next_ns, now);
+	due = survey->look_ns ? until(survey->look_ns, now) : most;
+	if (due < most)
+		most = due;
+	return pv_probes_patience(survey->probes, most < 1000 ? most : 1000);
+}
+
+static bool is_window_over(const struct pv_survey *survey, uint64_t now)
+{
+	return pv_allocs_state(survey->allocs).end_ns ||
+	       (survey->options.window_ns && now >= survey->armed_ns + survey->options.window_ns);
+}
+
+static struct pv_err *step(struct pv_survey *survey, const struct pv_probes_news *news)
+{
+	bool all = survey->options.kind == PV_SURVEY_ALL;
+	uint64_t now = pv_now_ns();
+	struct pv_err *err = pv_allocs_drain(survey->allocs, on_event, survey);
+
+	if (!err && all && news->enough)
+		err = pv_allocs_thin(survey->allocs);
+	if (!err && survey->open && is_window_over(survey, now))
+		err = close_window(survey);
+	else if (!err && !survey->open && !survey->closed && now >= survey->next_ns &&
+		 has_room(survey))
+		err = open_window(survey);
+	if (!err && all && survey->open && !survey->look_ns) {
+		err = pv_survey_sites_group(survey->sites, survey->armed_ns);
+		survey->look_ns = now + LOOK_NS;
+	}
+	if (!err && survey->look_ns && now >= survey->look_ns && (!survey->open || all))
+		err = look(survey);
+	return err;
+}
+
+struct pv_err *pv_survey_step(struct pv_survey *survey, enum pv_survey_end *end_ret)
+{
+	struct pv_probes_news news = { 0 };
+	struct pv_err *err;
+
+	*end_ret = PV_SURVEY_RUNS;
+	if (survey->finished)
+		return NULL;
+	err = pv_probes_news(survey->probes, &news);
+	if (err)
+		return err;
+	if (news.replaced || (news.over_budget && survey->options.kind == PV_SURVEY_ALL)) {
+		*end_ret = news.replaced ? PV_SURVEY_REPLACED : PV_SURVEY_BUDGET;
+		survey->over_budget = news.over_budget && !news.replaced;
+		return pv_survey_close(survey);
+	}
+	return step(survey, &news);
+}
+
+struct pv_err *pv_survey_close(struct pv_survey *survey)
+{
+	struct pv_err *err = survey->open ? close_window(survey) : NULL;
+
+	survey->closed = true;
+	return err;
+}
+
+static struct pv_err *tell(struct pv_survey *survey)
+{
+	static const enum pv_rung rungs[] = {
+		[PV_SURVEY_GROWTH] = PV_RUNG_GROWTH,
+		[PV_SURVEY_BURSTS] = PV_RUNG_BURSTS,
+		[PV_SURVEY_ALL] = PV_RUNG_ALL,
+	};
+	struct pv_memory *memory = survey->options.memory;
+	enum pv_rung which = rungs[survey->options.kind];
+	struct pv_memory_rung *rung = &memory->rungs[which];
+	struct pv_alloc_state state = pv_allocs_state(survey->allocs);
+	struct pv_probe_state probes = pv_allocs_probe_state(survey->allocs);
+	uint64_t bytes = pv_allocs_map_bytes(survey->allocs);
+	struct pv_err *err = NULL;
+
+	rung->start_ns = survey->created_ns - survey->options.start_ns;
+	rung->took_ns = pv_now_ns() - survey->created_ns;
+	rung->hits = probes.hits[0] + probes.hits[1];
+	rung->hits_ns = pv_allocs_spent_ns(survey->allocs) + survey->lost_ns;
+	rung->lost = state.no_room + state.no_stack + state.unread;
+	rung->slowdown = rung->took_ns ? (double)rung->hits_ns / (double)rung->took_ns : 0;
+	if (bytes > memory->kernel_bytes)
+		memory->kernel_bytes = bytes;
+	if (state.shift)
+		err = pv_memory_blind(
+			memory,
+			"the kernel's memory for blocks was full: one in %u of them "
+			"was kept, and all that is told of them is multiplied by that",
+			1U << state.shift);
+	if (!err && state.thrash)
+		err = pv_memory_blind(
+			memory,
+			"%llu of %llu pools were taken by programs that fill and empty "
+			"one pool again and again: these are left out",
+			(unsigned long long)state.thrash, (unsigned long long)state.new_pools);
+	if (err)
+		return err;
+	if (survey->over_budget)
+		return pv_memory_rung_is(memory, which, PV_RUNG_PARTLY,
+					 "it cost the target more than it may, and was taken out");
+	return pv_memory_rung_is(memory, which, PV_RUNG_CLIMBED, NULL);
+}
+
+struct pv_err *pv_survey_finish(struct pv_survey *survey)
+{
+	struct pv_err *err;
+	uint64_t took_ns;
+
+	if (survey->finished)
+		return NULL;
+	survey->finished = true;
+	err = pv_survey_close(survey);
+	if (!err && survey->n_windows)
+		err = look(survey);
+	/* what has ended has no memory any more: the last look is the one before */
+	if (err && err->kind == PV_ERR_NOPROC) {
+		pv_err_destroy(err);
+		err = NULL;
+	}
+	took_ns = pv_now_ns() - survey->created_ns;
+	pv_survey_sites_weigh(survey->sites,
+			      survey->watched_ns ? (double)took_ns / (double)survey->watched_ns : 1,
+			      1U << pv_allocs_state(survey->allocs).shift);
+	if (!err)
+		err = pv_allocs_losses(survey->allocs,
+				       survey->options.memory->profile->losses.count);
+	return err ? err : tell(survey);
+}
+
+size_t pv_survey_windows(const struct pv_survey *survey)
+{
+	return survey->n_windows;
+}
+
+size_t pv_survey_blocks(const struct pv_survey *survey)
+{
+	return pv_survivors_blocks(survey->survivors)->n;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Times in which allocations of a process are watched, and looks at what of them is still there
+ * later: what the rungs growth, bursts and --all have in common (session/growth.h,
+ * session/bursts.h).  Input: a process, the kernel's side (collect/allocs.h).  Output: sites, looks
+ * and bursts of a pv_memory, with the stacks in its profile.
+ */
+#ifndef PV_SESSION_SURVEY_H
+#define PV_SESSION_SURVEY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct pv_heap;
+struct pv_memory;
+struct pv_probed;
+struct pv_survey;
+
+enum pv_survey_kind {
+	PV_SURVEY_GROWTH, /* pools that are taken */
+	PV_SURVEY_BURSTS, /* all allocations of short times */
+	PV_SURVEY_ALL,    /* all allocations and frees of one long time */
+};
+
+struct pv_survey_options {
+	/* none is owned; all must outlive it; the image of probed is renewed */
+	struct pv_probed *probed;
+	struct pv_memory *memory;
+	struct pv_heap *heap; /* NULL: objects are not recognised */
+	uint64_t start_ns;    /* CLOCK_MONOTONIC: the hunt's start */
+	enum pv_survey_kind kind;
+	/*
+	 * What the target may lose, a share of its time: of growth and bursts on the mean, of ALL
+	 * at any time, else it ends.
+	 */
+	double share;
+	uint64_t window_n;  /* allocations of a time; 0: any */
+	uint64_t window_ns; /* how long it is at most */
+	uint64_t gap_ns;    /* between two at least */
+};
+
+/* Finds the places, loads the programs; nothing is in the target yet. */
+struct pv_err *pv_survey_create(const struct pv_survey_options *options, struct pv_survey **ret);
+
+/* What is in the target is taken out. */
+void pv_survey_destroy(struct pv_survey *survey);
+
+/* Readable: there is something for pv_survey_step() to do. */
+int pv_survey_fd(const struct pv_survey *survey);
+
+/* How long until there is, at most, ms. */
+int pv_survey_patience(const struct pv_survey *survey);
+
+enum pv_survey_end {
+	PV_SURVEY_RUNS,
+	PV_SURVEY_REPLACED, /* the target is another program now */
+	PV_SURVEY_BUDGET,   /* PV_SURVEY_ALL: it cost too much; all is taken out */
+};
+
+/* Does what is due: opens a time, closes it, looks.  A target that has ended is PV_ERR_NOPROC. */
+struct pv_err *pv_survey_step(struct pv_survey *survey, enum pv_survey_end *end_ret);
+
+/* No time begins any more; what is open is closed.  Looks go on. */
+struct pv_err *pv_survey_close(struct pv_survey *survey);
+
+/* Once: all is taken out of the target, a last look, and what became of the rung. */
+struct pv_err *pv_survey_finish(struct pv_survey *survey);
+
+/* Times that were watched so far, and the blocks that are still looked at. */
+size_t pv_survey_windows(const struct pv_survey *survey);
+size_t pv_survey_blocks(const struct pv_survey *survey);
+
+#endif
