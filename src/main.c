@@ -19,6 +19,7 @@ static const struct pv_command *const commands[] = {
 	&pv_command_stack,
 	&pv_command_latency,
 	&pv_command_trace,
+	&pv_command_memory,
 	&pv_command_refs,
 	&pv_command_doctor,
 	NULL,

@@ -30,6 +30,7 @@ struct pv_event_trend {
 	__u64 bytes;   /* of all of them */
 	__u32 kind;    /* enum pv_trend_kind */
 	__u32 tid;
+	__u64 at; /* the last one's address */
 };
 
 struct pv_trend_state {

@@ -18,6 +18,7 @@ enum {
 
 static const double GREAT_SHARE = 0.25;     /* and such a part of what was there */
 static const double INVERSIONS_MOST = 0.08; /* of all pairs: chance has half of them */
+static const double SUSPECT_MOST = 0.2;     /* of those, for a closer look */
 static const double RISES_LEAST = 0.6;      /* equal pairs are neither */
 static const double LATE_LEAST = 0.35;      /* of the first half's rate */
 
@@ -80,6 +81,7 @@ static struct pv_slope slope_of(const double *at_s, const double *values, size_t
 			slope.gained >= GREAT_SHARE * fabs(values[0]);
 	slope.flattened = late < LATE_LEAST * early || late <= 0;
 	slope.grows = rises && !slope.flattened;
+	slope.rises = (double)all.falls <= SUSPECT_MOST * (double)all.n && late > 0;
 	return slope;
 }
 
@@ -148,6 +150,7 @@ static struct pv_err *grow_mappings(const struct pv_memory *memory, struct pv_gr
 						offsetof(struct pv_memory_point, mapped) + i * 8);
 	}
 	growth->rss = class_slope(memory, &series, offsetof(struct pv_memory_point, rss_bytes));
+	growth->suspected |= growth->rss.rises;
 	return NULL;
 }
 
@@ -186,6 +189,7 @@ static struct pv_err *add_type(const struct pv_memory *memory, const struct pv_v
 	one.last = pv_memory_type_at(memory, at[series->n - 1], type);
 	one.bytes_per_s = bytes.per_s;
 	one.gained_bytes = (int64_t)(one.last.bytes - one.first.bytes);
+	growth->suspected |= one.count.rises;
 	if (one.count.grows)
 		return pv_vec_append(&growth->types, &one, 1, NULL);
 	if (one.count.flattened)
@@ -265,6 +269,18 @@ struct pv_err *pv_growth_of(const struct pv_memory *memory, struct pv_growth *re
 		return err;
 	}
 	*ret = growth;
+	return NULL;
+}
+
+struct pv_err *pv_growth_suspected(const struct pv_memory *memory, bool *ret)
+{
+	struct pv_growth growth;
+	struct pv_err *err = pv_growth_of(memory, &growth);
+
+	if (err)
+		return err;
+	*ret = growth.suspected;
+	pv_growth_deinit(&growth);
 	return NULL;
 }
 

@@ -28,6 +28,7 @@ struct pv_slope {
 	bool known;     /* there are enough values to tell */
 	bool grows;     /* steadily, to the end */
 	bool flattened; /* it grew, and does no more, or much less */
+	bool rises;     /* it may grow: worth a closer look */
 	double per_s;   /* the median of all slopes between two values */
 	double gained;  /* from the first to the last value */
 };
@@ -50,6 +51,7 @@ struct pv_growth {
 	struct pv_slope mapped[PV_MEMORY_N_CLASSES];
 	struct pv_slope rss;
 	bool has_census;      /* two looks and more */
+	bool suspected;       /* anything rises */
 	bool sure;            /* so many looks that small growth shows, and all of the heap */
 	struct pv_vec types;  /* struct pv_growth_type: those that grow, by bytes a second */
 	struct pv_vec filled; /* the same of those that grew at first, by bytes gained */
@@ -60,5 +62,11 @@ struct pv_growth {
 
 struct pv_err *pv_growth_of(const struct pv_memory *memory, struct pv_growth *ret);
 void pv_growth_deinit(struct pv_growth *growth);
+
+/*
+ * Amid a hunt: does anything rise so far, however few the looks are?  Not for a verdict, but to
+ * look closer.
+ */
+struct pv_err *pv_growth_suspected(const struct pv_memory *memory, bool *ret);
 
 #endif

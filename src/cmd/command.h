@@ -31,6 +31,7 @@ extern const struct pv_command pv_command_report;
 extern const struct pv_command pv_command_stack;
 extern const struct pv_command pv_command_latency;
 extern const struct pv_command pv_command_trace;
+extern const struct pv_command pv_command_memory;
 extern const struct pv_command pv_command_refs;
 extern const struct pv_command pv_command_doctor;
 

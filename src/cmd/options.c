@@ -21,9 +21,12 @@ const struct pv_format *const *pv_options_formats(const struct pv_option *option
 {
 	switch (option->type) {
 	case PV_OPTION_FORMAT:
+	case PV_OPTION_FORMAT_NAME:
 		return pv_formats;
 	case PV_OPTION_TRACE_FORMAT:
 		return pv_trace_formats;
+	case PV_OPTION_MEMORY_FORMAT:
+		return pv_memory_formats;
 	default:
 		return NULL;
 	}
@@ -103,6 +106,7 @@ static struct pv_err *set_value(const struct pv_option *option, const char *text
 		*(bool *)at = true;
 		return NULL;
 	case PV_OPTION_TEXT:
+	case PV_OPTION_FORMAT_NAME:
 		if (*(const char **)at)
 			return pv_err_create(PV_ERR_USAGE, "--%s is given twice", option->name);
 		*(const char **)at = text;
@@ -111,6 +115,7 @@ static struct pv_err *set_value(const struct pv_option *option, const char *text
 		return pv_vec_append(at, &text, 1, NULL);
 	case PV_OPTION_FORMAT:
 	case PV_OPTION_TRACE_FORMAT:
+	case PV_OPTION_MEMORY_FORMAT:
 		if (*(const struct pv_format **)at)
 			return pv_err_create(PV_ERR_USAGE, "--%s is given twice", option->name);
 		return pv_format_by_name(pv_options_formats(option), text, at);

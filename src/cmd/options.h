@@ -13,13 +13,15 @@
 #include "base/err.h"
 
 enum pv_option_type {
-	PV_OPTION_FLAG,         /* bool */
-	PV_OPTION_COUNT,        /* unsigned int, 1 and more */
-	PV_OPTION_SECONDS,      /* double, > 0 */
-	PV_OPTION_TEXT,         /* const char * */
-	PV_OPTION_LIST,         /* struct pv_vec of const char *, repeatable */
-	PV_OPTION_FORMAT,       /* const struct pv_format *; --help lists them all */
-	PV_OPTION_TRACE_FORMAT, /* the same, of those of traces */
+	PV_OPTION_FLAG,          /* bool */
+	PV_OPTION_COUNT,         /* unsigned int, 1 and more */
+	PV_OPTION_SECONDS,       /* double, > 0 */
+	PV_OPTION_TEXT,          /* const char * */
+	PV_OPTION_LIST,          /* struct pv_vec of const char *, repeatable */
+	PV_OPTION_FORMAT,        /* const struct pv_format *; --help lists them all */
+	PV_OPTION_TRACE_FORMAT,  /* the same, of those of traces */
+	PV_OPTION_FORMAT_NAME,   /* const char *; which table it is of shows later */
+	PV_OPTION_MEMORY_FORMAT, /* and of hunts for memory */
 };
 
 struct pv_option {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Opens and writes the outputs of a command.
- * Input: paths and formats from the command line, a profile or a trace.
+ * Input: paths and formats from the command line, a profile, a trace or a hunt.
  * Output: files.
  */
 #include "cmd/outputs.h"
@@ -38,6 +38,12 @@ void pv_outputs_init_refs(struct pv_outputs *outputs)
 {
 	pv_outputs_init(outputs);
 	outputs->table = pv_refs_formats;
+}
+
+void pv_outputs_init_memory(struct pv_outputs *outputs)
+{
+	pv_outputs_init(outputs);
+	outputs->table = pv_memory_formats;
 }
 
 static struct pv_output *file_at(const struct pv_outputs *outputs, size_t i)
@@ -105,6 +111,7 @@ struct contents {
 	const struct pv_profile *profile;
 	const struct pv_trace *trace;
 	const struct pv_refs *refs;
+	const struct pv_memory *memory;
 };
 
 static struct pv_err *put(const struct pv_format *format, const struct contents *contents,
@@ -112,6 +119,8 @@ static struct pv_err *put(const struct pv_format *format, const struct contents 
 {
 	if (contents->refs)
 		return format->write_refs(contents->refs, file);
+	if (contents->memory)
+		return format->write_memory(contents->memory, file);
 	return contents->trace ? format->write_trace(contents->trace, file)
 			       : format->write(contents->profile, file);
 }
@@ -252,6 +261,11 @@ struct pv_err *pv_outputs_write_trace(struct pv_outputs *outputs, const struct p
 struct pv_err *pv_outputs_write_refs(struct pv_outputs *outputs, const struct pv_refs *refs)
 {
 	return write_all(outputs, &(struct contents){ .refs = refs }, false);
+}
+
+struct pv_err *pv_outputs_write_memory(struct pv_outputs *outputs, const struct pv_memory *memory)
+{
+	return write_all(outputs, &(struct contents){ .memory = memory }, false);
 }
 
 struct pv_err *pv_outputs_say(const char *const *paths, size_t n, struct pv_str *str)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The outputs of a command: opened by path and format before the work begins,
- * written from one profile, or from one trace, at its end.
+ * written from one profile, trace or hunt for memory, at its end.
  */
 #ifndef PV_CMD_OUTPUTS_H
 #define PV_CMD_OUTPUTS_H
@@ -14,13 +14,14 @@
 #include "base/vec.h"
 
 struct pv_format;
+struct pv_memory;
 struct pv_output;
 struct pv_profile;
 struct pv_refs;
 struct pv_trace;
 
 struct pv_outputs {
-	const struct pv_format *const *table; /* of the formats: pv_formats or pv_trace_formats */
+	const struct pv_format *const *table; /* of the formats: pv_formats or the like */
 	struct pv_vec paths;                  /* const char *, not owned: as the user gave them */
 	struct pv_vec files;                  /* struct pv_output *, in the order of paths */
 	struct pv_vec formats;
@@ -33,6 +34,7 @@ struct pv_outputs {
 void pv_outputs_init(struct pv_outputs *outputs);
 void pv_outputs_init_traces(struct pv_outputs *outputs);
 void pv_outputs_init_refs(struct pv_outputs *outputs);
+void pv_outputs_init_memory(struct pv_outputs *outputs);
 void pv_outputs_deinit(struct pv_outputs *outputs);
 
 /*
@@ -65,6 +67,9 @@ struct pv_err *pv_outputs_write_trace(struct pv_outputs *outputs, const struct p
 
 /* The same of outputs of pv_outputs_init_refs(). */
 struct pv_err *pv_outputs_write_refs(struct pv_outputs *outputs, const struct pv_refs *refs);
+
+/* The same of outputs of pv_outputs_init_memory(). */
+struct pv_err *pv_outputs_write_memory(struct pv_outputs *outputs, const struct pv_memory *memory);
 
 static inline const char *const *pv_outputs_paths(const struct pv_outputs *outputs)
 {

@@ -11,26 +11,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "analyse/leak.h"
 #include "base/cleanup.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "base/text.h"
 #include "base/vec.h"
 #include "cmd/command.h"
+#include "cmd/memory_text.h"
 #include "cmd/options.h"
 #include "cmd/outputs.h"
 #include "cmd/summary.h"
 #include "model/filter.h"
+#include "model/memory.h"
 #include "model/profile.h"
 #include "model/strings.h"
 #include "out/format.h"
+#include "out/memory.h"
 #include "recfile/recfile.h"
 #include "tui/term.h"
 
 struct report_options {
 	struct pv_vec outputs; /* const char * */
-	const struct pv_format *format;
-	const char *thread, *process;
+	const char *format, *thread, *process;
 	double from, to;
 	bool json, quiet, no_source;
 };
@@ -39,7 +42,7 @@ struct report_options {
 static const struct pv_option report_option_table[] = {
 	{ 'o', "output", "FILE", "write FILE, format by its name; repeatable; - is stdout",
 	  PV_OPTION_LIST, AT(outputs) },
-	{ 0, "format", "NAME", "format of all outputs, whatever their names", PV_OPTION_FORMAT,
+	{ 0, "format", "NAME", "format of all outputs, whatever their names", PV_OPTION_FORMAT_NAME,
 	  AT(format) },
 	{ 0, "from", "SEC", "only samples from SEC seconds after the start on", PV_OPTION_SECONDS,
 	  AT(from) },
@@ -57,7 +60,8 @@ static const struct pv_option report_option_table[] = {
 static const struct pv_usage report_usage = {
 	.command = "report",
 	.synopsis = "[OPTIONS] FILE",
-	.summary = "Turns a recording into any format, and tells what record told at its end.",
+	.summary = "Turns a recording into any format, and tells what record or memory told at its "
+		   "end.",
 	.example = "  pitviper report app.pvr -o app.folded\n"
 		   "  pitviper report --from 10 --to 20 --thread python3 app.pvr\n",
 	.options = report_option_table,
@@ -66,8 +70,9 @@ static const struct pv_usage report_usage = {
 struct report {
 	struct report_options options;
 	const char *path;
-	pid_t process; /* 0: all */
-	struct pv_profile *profile;
+	pid_t process;              /* 0: all */
+	struct pv_profile *profile; /* of a hunt for memory its own */
+	struct pv_memory *memory;   /* NULL: it is none */
 	struct pv_outputs outputs;
 };
 
@@ -136,7 +141,8 @@ static struct pv_err *read_recording(struct report *report)
 		if (err)
 			return err;
 	}
-	return pv_recfile_read_part(spooled ? spooled : file, name, &part, &report->profile);
+	return pv_recfile_read_any(spooled ? spooled : file, name, &part, &report->profile,
+				   &report->memory);
 }
 
 /*
@@ -294,7 +300,9 @@ static bool is_seen_twice(const struct report *report)
 /* On standard error: it must not go unseen, whatever becomes of the summary. */
 static void say_note(const struct report *report)
 {
-	const char *note = pv_strings_get(report->profile->strings, report->profile->note);
+	const struct pv_profile *profile =
+		report->memory ? report->memory->profile : report->profile;
+	const char *note = pv_strings_get(profile->strings, profile->note);
 
 	if (*note)
 		fprintf(stderr, "pitviper: %s: %s\n", report->path, note);
@@ -302,10 +310,12 @@ static void say_note(const struct report *report)
 
 static void say_formats(const struct report *report, FILE *file)
 {
+	const struct pv_format *const *table = report->memory ? pv_memory_formats : pv_formats;
+
 	fprintf(file, "\n`pitviper report %s -o NAME` writes it, in the format that NAME ends in:",
 		report->path);
-	for (size_t i = 0; pv_formats[i]; i++)
-		fprintf(file, " %s", pv_formats[i]->suffixes[0]);
+	for (size_t i = 0; table[i]; i++)
+		fprintf(file, " %s", table[i]->suffixes[0]);
 	fputc('\n', file);
 }
 
@@ -327,17 +337,72 @@ static struct pv_err *print_summary(const struct report *report)
 	return err;
 }
 
-static struct pv_err *report_run(struct report *report)
+/* What a hunt told at its end. */
+static struct pv_err *print_hunt(const struct report *report)
 {
+	const char *const *paths = pv_outputs_paths(&report->outputs);
+	FILE *file = pv_outputs_summary_file(&report->outputs, stdout);
+	struct pv_term term = pv_term_of(file);
+	size_t n = report->outputs.paths.n;
+	struct pv_leak leak;
 	struct pv_err *err;
-	bool twice;
 
-	err = pv_outputs_add_all(&report->outputs, &report->options.outputs,
-				 report->options.format);
-	if (!err)
-		err = read_recording(report);
+	if (report->options.quiet && !report->options.json)
+		return NULL;
+	err = pv_leak_of(report->memory, &leak);
 	if (err)
 		return err;
+	if (report->options.json)
+		err = pv_memory_json(report->memory, &leak, false, file);
+	else
+		err = pv_memory_print(report->memory, &leak, paths, n, &term);
+	if (!err && !report->options.json && !n)
+		say_formats(report, file);
+	pv_leak_deinit(&leak);
+	return err;
+}
+
+static struct pv_err *report_hunt(struct report *report)
+{
+	const struct report_options *options = &report->options;
+	struct pv_err *err;
+
+	if (options->from || options->to || options->thread || options->process)
+		return pv_err_create(PV_ERR_USAGE,
+				     "%s is of `pitviper memory`: no part of it can "
+				     "be had by time, thread or process",
+				     report->path);
+	say_note(report);
+	err = pv_outputs_write_memory(&report->outputs, report->memory);
+	return err ? err : print_hunt(report);
+}
+
+/* What it is decides of what formats outputs can be: it is read before they are opened. */
+static struct pv_err *open_outputs(struct report *report)
+{
+	const char *name = report->options.format;
+	const struct pv_format *format = NULL;
+	struct pv_err *err = NULL;
+
+	if (report->memory)
+		pv_outputs_init_memory(&report->outputs);
+	if (name)
+		err = pv_format_by_name(report->memory ? pv_memory_formats : pv_formats, name,
+					&format);
+	return err ? err : pv_outputs_add_all(&report->outputs, &report->options.outputs, format);
+}
+
+static struct pv_err *report_run(struct report *report)
+{
+	struct pv_err *err = read_recording(report);
+	bool twice;
+
+	if (!err)
+		err = open_outputs(report);
+	if (err)
+		return err;
+	if (report->memory)
+		return report_hunt(report);
 	twice = is_seen_twice(report);
 	if (!twice)
 		say_note(report);
@@ -367,6 +432,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 	if (!err && !help)
 		err = report_run(&report);
 	pv_profile_destroy(report.profile);
+	pv_memory_destroy(report.memory);
 	pv_outputs_deinit(&report.outputs);
 	pv_vec_deinit(&report.options.outputs);
 	return err;

@@ -11,7 +11,6 @@
 
 #include "abi/probe.h"
 #include "base/cleanup.h"
-#include "collect/features.h"
 #include "collect/load.h"
 #include "collect/sampler.h"
 #include "collect/walkers.h"
@@ -26,16 +25,7 @@ struct pv_faults {
 	bool alone;
 };
 
-/* Calls are seen by the ends of the kernel's own functions, which it must know by these names. */
-static void autoload_calls(struct trend_bpf *bpf, bool calls)
-{
-	bpf_program__set_autoload(bpf->progs.on_brk, calls);
-	bpf_program__set_autoload(bpf->progs.on_mmap, calls);
-	bpf_program__set_autoload(bpf->progs.on_mremap, calls);
-	bpf_program__set_autoload(bpf->progs.on_munmap, calls);
-}
-
-static struct pv_err *open_programs(struct pv_faults *faults, pid_t pid, bool calls)
+static struct pv_err *open_programs(struct pv_faults *faults, pid_t pid)
 {
 	struct trend_bpf *bpf = trend_bpf__open();
 
@@ -49,7 +39,6 @@ static struct pv_err *open_programs(struct pv_faults *faults, pid_t pid, bool ca
 	bpf_program__set_autoload(bpf->progs.on_switch, false);
 	bpf_program__set_autoload(bpf->progs.on_fork, false);
 	bpf_program__set_autoload(bpf->progs.on_exec, false);
-	autoload_calls(bpf, calls);
 	return pv_walkers_size(bpf->obj, &bpf->rodata->n_scratch);
 }
 
@@ -59,18 +48,10 @@ static struct pv_err *load(struct pv_faults *faults, pid_t pid)
 	int error;
 
 	pv_load_quiet();
-	err = open_programs(faults, pid, true);
+	err = open_programs(faults, pid);
 	if (err)
 		return err;
 	error = trend_bpf__load(faults->bpf);
-	if (error && pv_features_privileged()) {
-		trend_bpf__destroy(pv_steal(faults->bpf));
-		faults->alone = true;
-		err = open_programs(faults, pid, false);
-		if (err)
-			return err;
-		error = trend_bpf__load(faults->bpf);
-	}
 	if (error)
 		return pv_load_error(error);
 	return faults->bpf->rodata->in_namespace
@@ -113,31 +94,12 @@ struct pv_err *pv_faults_put(struct pv_faults *faults, const struct pv_image *im
 	return pv_walkers_put(faults->walkers, image, objects);
 }
 
-static struct bpf_link *attach(struct bpf_program *program, int *error)
-{
-	struct bpf_link *link;
-
-	if (*error)
-		return NULL;
-	link = bpf_program__attach(program);
-	if (!link)
-		*error = errno;
-	return link;
-}
-
 struct pv_err *pv_faults_start(struct pv_faults *faults)
 {
 	struct trend_bpf *bpf = faults->bpf;
-	int error = 0;
 
-	if (!faults->alone) {
-		bpf->links.on_brk = attach(bpf->progs.on_brk, &error);
-		bpf->links.on_mmap = attach(bpf->progs.on_mmap, &error);
-		bpf->links.on_mremap = attach(bpf->progs.on_mremap, &error);
-		bpf->links.on_munmap = attach(bpf->progs.on_munmap, &error);
-	}
-	/* a kernel without trampolines for functions says so only now */
-	faults->alone |= error != 0;
+	bpf->links.on_call = bpf_program__attach(bpf->progs.on_call);
+	faults->alone = !bpf->links.on_call;
 	return pv_sampler_faults(bpf_program__fd(bpf->progs.on_fault), &faults->sampler);
 }
 

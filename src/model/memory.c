@@ -350,7 +350,7 @@ const char *pv_rung_state_name(enum pv_rung_state state)
 const char *pv_memory_class_name(enum pv_memory_class what)
 {
 	static const char *const names[] = { "Python arenas", "C heap", "anonymous mappings",
-					     "thread stacks", "file mappings" };
+					     "thread stacks", "files and shared memory" };
 
 	return name_of(names, sizeof(names) / sizeof(*names), what);
 }

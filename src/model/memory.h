@@ -105,7 +105,8 @@ struct pv_memory_look {
 	enum pv_look_kind kind;
 	uint64_t at_ns;   /* its beginning */
 	uint64_t took_ns; /* to its end */
-	uint64_t objects; /* census: objects; sites: survivors */
+	uint64_t objects; /* census: objects and blocks, sites: survivors; the sum of what is
+			     counted */
 	uint64_t bytes;   /* of them */
 	uint64_t doubts;  /* blocks that changed while we looked, or could not be told */
 	uint64_t unread;  /* blocks, pools or chunks that could not be read */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The tables of output formats, of profiles and of traces: a format is one file
- * (out/NAME.c, out/trace_NAME.c) and one line in formats.c.  Help and completion come from the
- * table; a lint holds the man page to it.
+ * The tables of output formats, of profiles, traces and hunts for memory: a format is one file
+ * (out/NAME.c, out/trace_NAME.c, out/memory_NAME.c) and one line in formats.c.  Help and completion
+ * come from the table; a lint holds the man page to it.
  */
 #ifndef PV_OUT_FORMAT_H
 #define PV_OUT_FORMAT_H
@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 
+struct pv_memory;
 struct pv_profile;
 struct pv_refs;
 struct pv_trace;
@@ -23,18 +24,20 @@ struct pv_format {
 	const char *help;            /* one line */
 	bool binary;                 /* nothing for a terminal */
 	/*
-	 * Writes the whole profile or, in the other tables, the whole trace or ledger; the others are
-	 * NULL.  Write errors are reported by the caller's ferror().
+	 * Writes the whole profile or, in the other tables, the whole trace, ledger or hunt; the
+	 * others are NULL.  Write errors are reported by the caller's ferror().
 	 */
 	struct pv_err *(*write)(const struct pv_profile *profile, FILE *file);
 	struct pv_err *(*write_trace)(const struct pv_trace *trace, FILE *file);
 	struct pv_err *(*write_refs)(const struct pv_refs *refs, FILE *file);
+	struct pv_err *(*write_memory)(const struct pv_memory *memory, FILE *file);
 };
 
 /* NULL-terminated; the first is for what has no name of its own to end in: "-", and /dev/. */
 extern const struct pv_format *const pv_formats[];
 extern const struct pv_format *const pv_trace_formats[];
 extern const struct pv_format *const pv_refs_formats[];
+extern const struct pv_format *const pv_memory_formats[];
 
 /* By name, or by the end of a file name; PV_ERR_USAGE lists what the table has. */
 struct pv_err *pv_format_by_name(const struct pv_format *const *table, const char *name,

@@ -12,6 +12,7 @@
 #include "out/folded.h"
 #include "out/format.h"
 #include "out/html.h"
+#include "out/memory.h"
 #include "out/pprof.h"
 #include "out/pvr.h"
 #include "out/speedscope.h"
@@ -43,6 +44,15 @@ const struct pv_format *const pv_refs_formats[] = {
 	&pv_refs_format_text,
 	&pv_refs_format_folded,
 	&pv_refs_format_json,
+	NULL,
+};
+
+const struct pv_format *const pv_memory_formats[] = {
+	&pv_memory_format_folded,
+	&pv_memory_format_speedscope,
+	&pv_memory_format_pprof,
+	&pv_memory_format_json,
+	&pv_memory_format_pvr,
 	NULL,
 };
 /* clang-format on */

@@ -39,6 +39,7 @@ struct pprof {
 	uint64_t n_mappings;
 	Label *labels; /* LABELS for each thread */
 	struct pv_str text;
+	const struct pv_pprof_values *values; /* NULL: samples and CPU time */
 };
 
 static void pprof_deinit(struct pprof *p)
@@ -116,9 +117,12 @@ static struct pv_err *put_comments(struct pprof *p)
 
 	if (err)
 		return err;
-	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines) && !err; i++)
-		err = put_comment(p, lines[i]);
-	for (size_t i = 0; i < about.notes.n && !err; i++)
+	/* what is said of samples is not said of other counts */
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines) && !err; i++) {
+		if (!p->values || lines[i] == &about.target || lines[i] == &about.origin)
+			err = put_comment(p, lines[i]);
+	}
+	for (size_t i = 0; i < about.notes.n && !err && !p->values; i++)
 		err = put_comment(p, pv_vec_at(&about.notes, i));
 	pv_about_deinit(&about);
 	return err;
@@ -126,19 +130,28 @@ static struct pv_err *put_comments(struct pprof *p)
 
 static struct pv_err *put_head(struct pprof *p)
 {
+	static const struct pv_pprof_values time = {
+		.n = 2,
+		.types = { "samples", "cpu" },
+		.units = { "count", "nanoseconds" },
+		.shown = 1,
+	};
+	const struct pv_pprof_values *values = p->values ? p->values : &time;
+	ValueType types[PV_PPROF_VALUES_MAX], *list[PV_PPROF_VALUES_MAX];
 	Profile part = profile_init;
-	ValueType samples, cpu, *types[] = { &samples, &cpu };
-	struct pv_err *err = value_type(p, "samples", "count", &samples);
+	struct pv_err *err = NULL;
 
-	if (!err)
-		err = value_type(p, "cpu", "nanoseconds", &cpu);
+	for (size_t i = 0; i < values->n && !err; i++) {
+		err = value_type(p, values->types[i], values->units[i], &types[i]);
+		list[i] = &types[i];
+	}
 	if (err)
 		return err;
-	part.n_sample_type = 2;
-	part.sample_type = types;
-	part.default_sample_type = cpu.type;
-	part.period_type = &cpu;
-	part.period = p->profile->period_ns;
+	part.n_sample_type = values->n;
+	part.sample_type = list;
+	part.default_sample_type = types[values->shown].type;
+	part.period_type = &types[values->shown];
+	part.period = p->values ? 1 : p->profile->period_ns;
 	part.time_nanos = p->profile->start_unix_ns;
 	part.duration_nanos = p->profile->duration_ns;
 	put(p, &part);
@@ -307,14 +320,14 @@ static struct pv_err *put_samples(struct pprof *p)
 	struct pv_vec ids PV_CLEANUP(pv_vec_deinit) = PV_VEC(uint64_t);
 	const struct pv_stack_node *nodes = p->profile->nodes.data;
 	Perftools__Profiles__Sample sample = PERFTOOLS__PROFILES__SAMPLE__INIT, *list = &sample;
-	int64_t values[2];
+	int64_t values[PV_PPROF_VALUES_MAX];
 	Label *labels[LABELS];
 	Profile part = profile_init;
 	struct pv_err *err = NULL;
 
 	part.n_sample = 1;
 	part.sample = &list;
-	sample.n_value = 2;
+	sample.n_value = p->values ? p->values->n : 2;
 	sample.value = values;
 	sample.n_label = LABELS;
 	sample.label = labels;
@@ -331,6 +344,9 @@ static struct pv_err *put_samples(struct pprof *p)
 		}
 		values[0] = of->count;
 		values[1] = of->count * p->profile->period_ns;
+		if (p->values)
+			memcpy(values, p->values->values + i * p->values->n,
+			       p->values->n * sizeof(*values));
 		for (size_t k = 0; k < LABELS; k++)
 			labels[k] = p->labels + LABELS * of->thread + k;
 		sample.n_location_id = ids.n;
@@ -372,9 +388,10 @@ static struct pv_err *put_all(struct pprof *p)
 	return pv_gzip_end(p->gzip);
 }
 
-static struct pv_err *pprof_write(const struct pv_profile *profile, FILE *file)
+struct pv_err *pv_pprof_write(const struct pv_profile *profile,
+			      const struct pv_pprof_values *values, FILE *file)
 {
-	struct pprof p = { .profile = profile, .gzip = malloc(sizeof(*p.gzip)) };
+	struct pprof p = { .profile = profile, .gzip = malloc(sizeof(*p.gzip)), .values = values };
 	struct pv_err *err = p.gzip ? pv_gzip_init(p.gzip, file) : &pv_enomem;
 
 	if (err) {
@@ -384,6 +401,11 @@ static struct pv_err *pprof_write(const struct pv_profile *profile, FILE *file)
 	err = put_all(&p);
 	pprof_deinit(&p);
 	return err;
+}
+
+static struct pv_err *pprof_write(const struct pv_profile *profile, FILE *file)
+{
+	return pv_pprof_write(profile, NULL, file);
 }
 
 static const char *const pprof_suffixes[] = { ".pb.gz", NULL };

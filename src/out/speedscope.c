@@ -30,6 +30,7 @@ struct entry {
 struct speedscope {
 	const struct pv_profile *profile;
 	struct pv_json json;
+	const char *unit; /* of a sample; NULL: time, by the period */
 	bool timed;
 	struct entry *entries; /* thread by thread */
 	size_t *first;         /* by thread: into entries; one more at the end */
@@ -208,7 +209,7 @@ static struct pv_err *append_thread_name(struct speedscope *s,
 		err = append_string(s, thread->name);
 	if (!err)
 		err = pv_str_appendf(&s->text, " (%u)", thread->tid);
-	if (!err && !s->timed)
+	if (!err && !s->timed && !s->unit)
 		err = pv_str_appendf(&s->text, ", joined by stack, not in the order of time");
 	return err;
 }
@@ -219,13 +220,14 @@ static struct pv_err *put_thread(struct speedscope *s, size_t index)
 	struct entry *entries = s->entries + s->first[index];
 	size_t n = join_entries(entries, s->first[index + 1] - s->first[index]);
 	/* without a period there is no time, only a count */
-	double weight = s->profile->period_ns ? s->profile->period_ns / 1e9 : 1;
+	bool time = s->profile->period_ns && !s->unit;
+	double weight = time ? s->profile->period_ns / 1e9 : 1;
 	struct pv_err *err = append_thread_name(s, thread);
 
 	pv_json_begin(&s->json, NULL, '{');
 	pv_json_string(&s->json, "type", "sampled");
 	put_text(s, "name");
-	pv_json_string(&s->json, "unit", s->profile->period_ns ? "seconds" : "none");
+	pv_json_string(&s->json, "unit", time ? "seconds" : s->unit ? s->unit : "none");
 	pv_json_int(&s->json, "startValue", 0);
 	pv_json_double(&s->json, "endValue", thread->samples * weight);
 	pv_json_begin(&s->json, "samples", '[');
@@ -277,10 +279,11 @@ static struct pv_err *put_all(struct speedscope *s)
 	return err;
 }
 
-static struct pv_err *speedscope_write(const struct pv_profile *profile, FILE *file)
+struct pv_err *pv_speedscope_write(const struct pv_profile *profile, const char *unit, FILE *file)
 {
 	struct speedscope s = { .profile = profile,
 				.json = { .file = file },
+				.unit = unit,
 				.timed = is_timed(profile),
 				.stack = PV_VEC(uint32_t) };
 	struct pv_err *err = sort_entries(&s);
@@ -289,6 +292,11 @@ static struct pv_err *speedscope_write(const struct pv_profile *profile, FILE *f
 		err = put_all(&s);
 	speedscope_deinit(&s);
 	return err;
+}
+
+static struct pv_err *speedscope_write(const struct pv_profile *profile, FILE *file)
+{
+	return pv_speedscope_write(profile, NULL, file);
 }
 
 static const char *const speedscope_suffixes[] = { ".speedscope.json", NULL };

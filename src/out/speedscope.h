@@ -7,4 +7,7 @@
 
 extern const struct pv_format pv_format_speedscope;
 
+/* The same of samples that count something else than time: "bytes", as the schema has it. */
+struct pv_err *pv_speedscope_write(const struct pv_profile *profile, const char *unit, FILE *file);
+
 #endif

@@ -25,6 +25,7 @@ struct pv_viewer_page {
 /* generated */
 extern const struct pv_viewer_page pv_viewer_profile;
 extern const struct pv_viewer_page pv_viewer_trace;
+extern const struct pv_viewer_page pv_viewer_memory;
 
 /* Writes the page up to its data.  page and file are not owned; write errors: ferror(). */
 struct pv_err *pv_viewer_create(const struct pv_viewer_page *page, FILE *file,

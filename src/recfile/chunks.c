@@ -11,7 +11,7 @@
 #include "recfile/reader.h"
 
 /* cursor->bad needs no words of its own: pv_rec_take_chunk() has them. */
-static bool malformed(struct pv_rec_reader *r, const char *what)
+bool pv_rec_malformed(struct pv_rec_reader *r, const char *what)
 {
 	if (!r->malformed)
 		r->malformed = what;
@@ -23,8 +23,7 @@ static uint32_t mapped(const struct pv_vec *map, uint32_t id)
 	return *(const uint32_t *)pv_vec_at(map, id);
 }
 
-/* An id of the file, as the profile has it. */
-static bool take_id(struct pv_rec_reader *r, struct pv_cursor *cursor, const struct pv_vec *map,
+bool pv_rec_take_id(struct pv_rec_reader *r, struct pv_cursor *cursor, const struct pv_vec *map,
 		    const char *what, uint32_t *ret)
 {
 	uint32_t id = pv_cursor_u32(cursor);
@@ -32,14 +31,14 @@ static bool take_id(struct pv_rec_reader *r, struct pv_cursor *cursor, const str
 	if (cursor->bad)
 		return false;
 	if (id >= map->n)
-		return malformed(r, what);
+		return pv_rec_malformed(r, what);
 	*ret = mapped(map, id);
 	return true;
 }
 
-static bool take_string(struct pv_rec_reader *r, struct pv_cursor *cursor, uint32_t *ret)
+bool pv_rec_take_string(struct pv_rec_reader *r, struct pv_cursor *cursor, uint32_t *ret)
 {
-	return take_id(r, cursor, &r->strings, "it names a string that is not there", ret);
+	return pv_rec_take_id(r, cursor, &r->strings, "it names a string that is not there", ret);
 }
 
 /* The ids of a dictionary count up through the file. */
@@ -50,7 +49,7 @@ static bool take_first(struct pv_rec_reader *r, struct pv_cursor *cursor, size_t
 	if (cursor->bad)
 		return false;
 	if (first != n)
-		return malformed(r, "the ids of a dictionary do not count up");
+		return pv_rec_malformed(r, "the ids of a dictionary do not count up");
 	return true;
 }
 
@@ -84,9 +83,9 @@ static struct pv_err *read_modules(struct pv_rec_reader *r, struct pv_cursor *cu
 		struct pv_module module;
 		uint32_t id;
 
-		if (!take_string(r, cursor, &module.name) ||
-		    !take_string(r, cursor, &module.path) ||
-		    !take_string(r, cursor, &module.build_id))
+		if (!pv_rec_take_string(r, cursor, &module.name) ||
+		    !pv_rec_take_string(r, cursor, &module.path) ||
+		    !pv_rec_take_string(r, cursor, &module.build_id))
 			return NULL;
 		err = pv_profile_module(r->profile, &module, &id);
 		r->n_modules++;
@@ -104,8 +103,9 @@ static struct pv_err *read_locs(struct pv_rec_reader *r, struct pv_cursor *curso
 		struct pv_loc loc = { .kind = pv_cursor_u32(cursor) };
 		uint32_t id;
 
-		if (!take_string(r, cursor, &loc.function) || !take_string(r, cursor, &loc.file) ||
-		    !take_string(r, cursor, &loc.module))
+		if (!pv_rec_take_string(r, cursor, &loc.function) ||
+		    !pv_rec_take_string(r, cursor, &loc.file) ||
+		    !pv_rec_take_string(r, cursor, &loc.module))
 			return NULL;
 		loc.line = (int32_t)pv_unzigzag(pv_cursor_varint(cursor));
 		/* shown by its text, which is all that we know of it */
@@ -133,17 +133,17 @@ static struct pv_err *read_nodes(struct pv_rec_reader *r, struct pv_cursor *curs
 		uint32_t up = pv_cursor_u32(cursor), parent, loc, id;
 		const struct pv_stack_node *above;
 
-		if (!take_id(r, cursor, &r->locs, "a frame names a location that is not there",
-			     &loc))
+		if (!pv_rec_take_id(r, cursor, &r->locs,
+				    "a frame names a location that is not there", &loc))
 			return NULL;
 		if (!up || up > r->nodes.n) {
-			malformed(r, "a frame names a caller that is not there");
+			pv_rec_malformed(r, "a frame names a caller that is not there");
 			return NULL;
 		}
 		parent = mapped(&r->nodes, r->nodes.n - up);
 		above = pv_vec_at(&profile->nodes, parent);
 		if (above->depth >= PV_REC_DEPTH_MAX) {
-			malformed(r, "a stack is deeper than any can be");
+			pv_rec_malformed(r, "a stack is deeper than any can be");
 			return NULL;
 		}
 		/* a capture tells each once, until it has forgotten them */
@@ -177,15 +177,15 @@ static struct pv_err *read_processes(struct pv_rec_reader *r, struct pv_cursor *
 
 		process.parent_pid = pv_cursor_u32(cursor);
 		process.generation = pv_cursor_u32(cursor);
-		if (!take_string(r, cursor, &process.name) ||
-		    !take_string(r, cursor, &process.title) ||
-		    !take_string(r, cursor, &process.interpreter) ||
-		    !take_string(r, cursor, &process.problem))
+		if (!pv_rec_take_string(r, cursor, &process.name) ||
+		    !pv_rec_take_string(r, cursor, &process.title) ||
+		    !pv_rec_take_string(r, cursor, &process.interpreter) ||
+		    !pv_rec_take_string(r, cursor, &process.problem))
 			return NULL;
 		err = pv_profile_process(r->profile, &process, &id);
 		if (!err && (at > r->processes.n ||
 			     (at < r->processes.n && mapped(&r->processes, at) != id)))
-			malformed(r, "the ids of processes do not count up");
+			pv_rec_malformed(r, "the ids of processes do not count up");
 		if (r->malformed)
 			return err;
 		if (!err)
@@ -202,17 +202,17 @@ static struct pv_err *read_threads(struct pv_rec_reader *r, struct pv_cursor *cu
 	for (; !err && cursor->at < cursor->end; at++) {
 		uint32_t process, tid, name, id;
 
-		if (!take_id(r, cursor, &r->processes, "a thread names a process that is not there",
-			     &process))
+		if (!pv_rec_take_id(r, cursor, &r->processes,
+				    "a thread names a process that is not there", &process))
 			return NULL;
 		tid = pv_cursor_u32(cursor);
-		if (!take_string(r, cursor, &name))
+		if (!pv_rec_take_string(r, cursor, &name))
 			return NULL;
 		err = pv_profile_thread(r->profile, process, tid, "", &id);
 		if (err)
 			return err;
 		if (at > r->threads.n || (at < r->threads.n && mapped(&r->threads, at) != id)) {
-			malformed(r, "the ids of threads do not count up");
+			pv_rec_malformed(r, "the ids of threads do not count up");
 			return NULL;
 		}
 		/* not by pv_profile_thread(): names may hold NULs */
@@ -227,7 +227,7 @@ static struct pv_err *read_source(struct pv_rec_reader *r, struct pv_cursor *cur
 	uint64_t flags;
 	uint32_t file;
 
-	if (r->options->no_source || !take_string(r, cursor, &file))
+	if (r->options->no_source || !pv_rec_take_string(r, cursor, &file))
 		return NULL;
 	flags = pv_cursor_varint(cursor);
 	if (cursor->bad)
@@ -270,14 +270,15 @@ static struct pv_err *read_causes(struct pv_rec_reader *r, struct pv_cursor *cur
 static bool count_samples(struct pv_rec_reader *r, uint64_t count)
 {
 	if (!count || count > PV_REC_SAMPLES_MAX - r->n_samples)
-		return malformed(r, "a number of samples is not possible");
+		return pv_rec_malformed(r, "a number of samples is not possible");
 	r->n_samples += count;
 	return true;
 }
 
 static bool take_place(struct pv_rec_reader *r, struct pv_cursor *cursor, uint32_t *node_ret)
 {
-	return take_id(r, cursor, &r->nodes, "a sample names a stack that is not there", node_ret);
+	return pv_rec_take_id(r, cursor, &r->nodes, "a sample names a stack that is not there",
+			      node_ret);
 }
 
 static struct pv_err *keep_sample(struct pv_rec_reader *r, uint64_t time_ns, uint32_t node,
@@ -316,13 +317,13 @@ static struct pv_err *read_samples(struct pv_rec_reader *r, struct pv_cursor *cu
 		if (cursor->bad)
 			return NULL;
 		if (thread >> 1 >= r->threads.n || time_ns >= PV_REC_TIME_MAX) {
-			malformed(r, "a sample names a thread or a time that is not there");
+			pv_rec_malformed(r, "a sample names a thread or a time that is not there");
 			return NULL;
 		}
 		if (!count_samples(r, count))
 			return NULL;
 		if (!r->profile->slice_ns) {
-			malformed(r, "it changes while it is read");
+			pv_rec_malformed(r, "it changes while it is read");
 			return NULL;
 		}
 		err = keep_sample(r, time_ns, node, mapped(&r->threads, thread >> 1), count);
@@ -340,8 +341,8 @@ static struct pv_err *read_counts(struct pv_rec_reader *r, struct pv_cursor *cur
 		uint64_t count;
 
 		if (!take_place(r, cursor, &node) ||
-		    !take_id(r, cursor, &r->threads, "a sample names a thread that is not there",
-			     &thread))
+		    !pv_rec_take_id(r, cursor, &r->threads,
+				    "a sample names a thread that is not there", &thread))
 			return NULL;
 		count = pv_cursor_varint(cursor);
 		if (cursor->bad || !count_samples(r, count))
@@ -373,7 +374,7 @@ static bool set_field(struct pv_rec_reader *r, const struct pv_rec_field_info *f
 		return true;
 	case PV_REC_FIELD_STRING:
 		if (value >= r->strings.n)
-			return malformed(r, "it names a string that is not there");
+			return pv_rec_malformed(r, "it names a string that is not there");
 		value = mapped(&r->strings, value);
 		break;
 	default:
@@ -426,7 +427,7 @@ static void read_totals(struct pv_rec_reader *r, struct pv_cursor *cursor)
 static void read_end(struct pv_rec_reader *r, struct pv_cursor *cursor)
 {
 	if (pv_cursor_varint(cursor) != r->n_samples && !cursor->bad)
-		malformed(r, "its end tells of more or fewer samples than there are");
+		pv_rec_malformed(r, "its end tells of more or fewer samples than there are");
 }
 
 static void skip_unknown(struct pv_rec_reader *r, const struct pv_rec_chunk *chunk)
@@ -486,7 +487,7 @@ static bool read_payload(struct pv_rec_reader *r, unsigned int type, struct pv_c
 		read_end(r, cursor);
 		return true;
 	default:
-		return false;
+		return pv_rec_take_hunt(r, type, cursor, err_ret);
 	}
 }
 
@@ -507,6 +508,6 @@ struct pv_err *pv_rec_take_chunk(struct pv_rec_reader *r, struct pv_rec_chunk *c
 	if (!cursor->bad && !read_payload(r, chunk->type, cursor, &err))
 		skip_unknown(r, chunk);
 	if (cursor->bad)
-		malformed(r, "a chunk does not hold what its type says");
+		pv_rec_malformed(r, "a chunk does not hold what its type says");
 	return err;
 }

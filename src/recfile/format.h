@@ -37,6 +37,20 @@ enum pv_rec_type {
 	PV_REC_FORGET = 34,
 	/* how much of it */
 	PV_REC_TOTALS = 64,
+	/* a hunt for memory */
+	PV_REC_HUNT = 96,
+	PV_REC_RUNGS = 97,
+	PV_REC_POINTS = 98,
+	PV_REC_EVENTS = 99,
+	PV_REC_LOOKS = 100,
+	PV_REC_TYPES = 101,
+	PV_REC_SITES = 102,
+	PV_REC_TYPE_COUNTS = 103,
+	PV_REC_SITE_COUNTS = 104,
+	PV_REC_BURSTS = 105,
+	PV_REC_SUBJECTS = 106,
+	PV_REC_HOLDERS = 107,
+	PV_REC_BLIND = 108,
 	PV_REC_END = 127,
 };
 
@@ -48,6 +62,17 @@ enum {
 /* Flags of a PV_REC_SOURCE. */
 enum {
 	PV_REC_SOURCE_CHANGED = 1 << 0,
+};
+
+/* Fields of PV_REC_HUNT. */
+enum pv_rec_hunt_field {
+	PV_REC_HUNT_END = 1,
+	PV_REC_HUNT_ALLOCATOR = 2, /* s */
+	PV_REC_HUNT_OTHER_ALLOCATOR = 3,
+	PV_REC_HUNT_FREE_THREADED = 4,
+	PV_REC_HUNT_GC_DISABLED = 5,
+	PV_REC_HUNT_KERNEL_BYTES = 6,
+	PV_REC_HUNT_COST = 7, /* millionths of a CPU */
 };
 
 /* Fields of PV_REC_TOTALS. */

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "model/filter.h"
+#include "model/memory.h"
 #include "model/profile.h"
 #include "model/strings.h"
 #include "recfile/format.h"
@@ -280,6 +281,7 @@ static struct pv_err *reader_init(struct pv_rec_reader *r)
 
 	r->strings = (struct pv_vec)PV_VEC(uint32_t);
 	r->locs = r->nodes = r->processes = r->threads = r->strings;
+	r->looks = r->types = r->sites = r->strings;
 	err = pv_vec_append(&r->strings, &none, 1, NULL);
 	if (!err)
 		err = pv_vec_append(&r->nodes, &none, 1, NULL);
@@ -296,12 +298,17 @@ static void reader_deinit(struct pv_rec_reader *r)
 	pv_vec_deinit(&r->nodes);
 	pv_vec_deinit(&r->processes);
 	pv_vec_deinit(&r->threads);
-	pv_profile_destroy(r->profile);
+	pv_vec_deinit(&r->looks);
+	pv_vec_deinit(&r->types);
+	pv_vec_deinit(&r->sites);
+	if (!r->memory)
+		pv_profile_destroy(r->profile);
+	pv_memory_destroy(r->memory);
 }
 
-struct pv_err *pv_recfile_read_part(FILE *file, const char *name,
-				    const struct pv_recfile_options *options,
-				    struct pv_profile **ret)
+struct pv_err *pv_recfile_read_any(FILE *file, const char *name,
+				   const struct pv_recfile_options *options,
+				   struct pv_profile **profile_ret, struct pv_memory **memory_ret)
 {
 	struct pv_rec_reader r = { .scan = pv_rec_scan_of(file, name), .options = options };
 	struct pv_err *err = reader_init(&r);
@@ -314,10 +321,26 @@ struct pv_err *pv_recfile_read_part(FILE *file, const char *name,
 	}
 	if (!err)
 		err = finish(&r);
+	if (!err && r.memory && !memory_ret)
+		err = pv_err_create(PV_ERR_FAILED,
+				    "%s is a recording of `pitviper memory`, not of `record`",
+				    name);
+	if (!err && memory_ret)
+		*memory_ret = pv_steal(r.memory);
 	if (!err)
-		*ret = pv_steal(r.profile);
+		*profile_ret = memory_ret && *memory_ret ? NULL : r.profile;
+	/* it is the caller's now, by itself or with the hunt */
+	if (!err)
+		r.profile = NULL;
 	reader_deinit(&r);
 	return err;
+}
+
+struct pv_err *pv_recfile_read_part(FILE *file, const char *name,
+				    const struct pv_recfile_options *options,
+				    struct pv_profile **ret)
+{
+	return pv_recfile_read_any(file, name, options, ret, NULL);
 }
 
 struct pv_err *pv_recfile_read(FILE *file, const char *name, uint32_t max_slices,

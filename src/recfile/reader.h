@@ -25,15 +25,19 @@ struct pv_rec_overview {
 	uint64_t last_ns, duration_ns, slice_ns, n_slices;
 };
 
+struct pv_memory;
+
 struct pv_rec_reader {
 	struct pv_rec_scan scan;
 	struct pv_rec_overview overview;
 	const struct pv_recfile_options *options;
 	struct pv_profile *profile;
-	const char *malformed; /* what is wrong with a chunk: reading stops before it */
+	struct pv_memory *memory; /* of a hunt, which then has the profile; else NULL */
+	const char *malformed;    /* what is wrong with a chunk: reading stops before it */
 
 	/* uint32_t: from an id in the file to the one in the profile */
 	struct pv_vec strings, locs, nodes, processes, threads;
+	struct pv_vec looks, types, sites; /* of a hunt */
 	size_t n_modules;
 	bool forgot;     /* nodes may be told again */
 	bool has_totals; /* so far */
@@ -54,5 +58,15 @@ struct pv_rec_reader {
  * reader->malformed; elements of the chunk before that stay.
  */
 struct pv_err *pv_rec_take_chunk(struct pv_rec_reader *reader, struct pv_rec_chunk *chunk);
+
+/* What its parts share: an id of the file, as the profile has it; false: malformed. */
+bool pv_rec_malformed(struct pv_rec_reader *reader, const char *what);
+bool pv_rec_take_id(struct pv_rec_reader *reader, struct pv_cursor *cursor,
+		    const struct pv_vec *map, const char *what, uint32_t *ret);
+bool pv_rec_take_string(struct pv_rec_reader *reader, struct pv_cursor *cursor, uint32_t *ret);
+
+/* The same of the chunks of a hunt; false: it is none of them. */
+bool pv_rec_take_hunt(struct pv_rec_reader *reader, unsigned int type, struct pv_cursor *cursor,
+		      struct pv_err **err_ret);
 
 #endif

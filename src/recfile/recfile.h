@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 
+struct pv_memory;
 struct pv_profile;
 struct pv_recwriter;
 
@@ -51,6 +52,9 @@ struct pv_err *pv_recwriter_end(struct pv_recwriter *writer);
 /* A whole profile as a recording. */
 struct pv_err *pv_recfile_write(const struct pv_profile *profile, FILE *file);
 
+/* The same of a hunt for memory. */
+struct pv_err *pv_recfile_write_memory(const struct pv_memory *memory, FILE *file);
+
 /*
  * Reads from the file's start; it must be one that can be positioned.  name is for
  * messages.  What is not a recording is PV_ERR_FAILED; one that breaks off, or
@@ -72,5 +76,13 @@ struct pv_recfile_options {
 struct pv_err *pv_recfile_read_part(FILE *file, const char *name,
 				    const struct pv_recfile_options *options,
 				    struct pv_profile **ret);
+
+/*
+ * The same of a recording of whatever kind: of a hunt it is memory_ret, which has the profile,
+ * and profile_ret is NULL; else the other way round.  The others refuse hunts.
+ */
+struct pv_err *pv_recfile_read_any(FILE *file, const char *name,
+				   const struct pv_recfile_options *options,
+				   struct pv_profile **profile_ret, struct pv_memory **memory_ret);
 
 #endif

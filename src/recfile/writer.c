@@ -14,6 +14,7 @@
 #include "recfile/bytes.h"
 #include "recfile/format.h"
 #include "recfile/recfile.h"
+#include "recfile/writer.h"
 
 enum {
 	CHUNK_BYTES = 64 * 1024, /* a chunk is full at that size */
@@ -111,7 +112,7 @@ static struct pv_err *put_text(struct pv_vec *bytes, const char *text, size_t n)
 	return pv_vec_append(bytes, text, n, NULL);
 }
 
-static struct pv_err *put_numbers(struct pv_vec *bytes, const uint64_t *numbers, size_t n)
+struct pv_err *pv_rec_put_numbers(struct pv_vec *bytes, const uint64_t *numbers, size_t n)
 {
 	struct pv_err *err = pv_vec_reserve(bytes, n * PV_VARINT_BYTES);
 
@@ -119,9 +120,7 @@ static struct pv_err *put_numbers(struct pv_vec *bytes, const uint64_t *numbers,
 		pv_put_varint(bytes, numbers[i]);
 	return err;
 }
-#define PUT_NUMBERS(bytes, ...)                                                                    \
-	put_numbers(bytes, (const uint64_t[]){ __VA_ARGS__ },                                      \
-		    sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
+#define PUT_NUMBERS PV_REC_PUT_NUMBERS
 
 static struct pv_err *put_string(struct pv_recwriter *w, size_t id)
 {
@@ -328,6 +327,17 @@ static struct pv_err *write_dictionaries(struct pv_recwriter *w)
 		err = write_source(w, pv_vec_at(&profile->sources, w->n_sources));
 		w->n_sources++;
 	}
+	return err;
+}
+
+struct pv_err *pv_recwriter_chunk(struct pv_recwriter *w, enum pv_rec_type type,
+				  struct pv_vec *payload)
+{
+	struct pv_err *err = write_dictionaries(w);
+
+	if (!err && payload->n)
+		err = write_chunk(w, type, 0, payload);
+	payload->n = 0;
 	return err;
 }
 

@@ -12,6 +12,7 @@
 #include "abi/loss.h"
 #include "abi/trend.h"
 #include "base/clock.h"
+#include "base/map.h"
 #include "collect/faults.h"
 #include "model/memory.h"
 #include "model/profile.h"
@@ -41,8 +42,17 @@ struct pv_trend {
 	struct pv_vec smaps;    /* struct pv_smap */
 	struct pv_vec arenas;   /* struct pv_arena_range */
 	struct pv_vec stacks;   /* uint64_t */
+	struct pv_vec mapped;   /* struct mapped: what was mapped meanwhile */
+	struct pv_map at;       /* address -> index in mapped + 1, the latest */
 	uint64_t next_ns, start_ns;
 	bool stopped;
+};
+
+/* An anonymous mapping that was made; it stands for count of them. */
+struct mapped {
+	uint64_t at, count, bytes;
+	uint32_t node;
+	bool gone;
 };
 
 /* ---- points */
@@ -123,6 +133,32 @@ static struct pv_err *thread_of(struct pv_trend *trend, uint32_t tid, uint32_t *
 	return pv_profile_thread(profile, 0, tid, name, ret);
 }
 
+static void unmap(struct pv_trend *trend, uint64_t at)
+{
+	uint64_t index;
+
+	if (!pv_map_get(&trend->at, at, &index))
+		return;
+	((struct mapped *)pv_vec_at(&trend->mapped, index))->gone = true;
+	pv_map_remove(&trend->at, at);
+}
+
+/* What is mapped anew where something was has been unmapped unseen. */
+static struct pv_err *remember(struct pv_trend *trend, const struct pv_event_trend *growth,
+			       uint32_t node)
+{
+	const struct mapped one = {
+		.at = growth->at, .count = growth->count, .bytes = growth->bytes, .node = node
+	};
+	struct pv_err *err;
+
+	unmap(trend, growth->at);
+	if (growth->kind != PV_TREND_MMAP)
+		return NULL;
+	err = pv_map_set(&trend->at, growth->at, trend->mapped.n);
+	return err ? err : pv_vec_append(&trend->mapped, &one, 1, NULL);
+}
+
 static struct pv_err *take_growth(struct pv_trend *trend, const struct pv_event_trend *growth)
 {
 	const struct pv_leads_end end = { .tid = growth->tid, .time_ns = growth->time_ns };
@@ -136,6 +172,8 @@ static struct pv_err *take_growth(struct pv_trend *trend, const struct pv_event_
 	err = pv_leads_ended(trend->leads, &end, &found, &event.node);
 	if (!err)
 		err = thread_of(trend, growth->tid, &event.thread);
+	if (!err && (growth->kind == PV_TREND_MMAP || growth->kind == PV_TREND_MUNMAP))
+		err = remember(trend, growth, event.node);
 	return err ? err : pv_memory_event(trend->options.memory, &event);
 }
 
@@ -202,6 +240,7 @@ struct pv_err *pv_trend_create(const struct pv_trend_options *options, struct pv
 	trend->smaps = (struct pv_vec)PV_VEC(struct pv_smap);
 	trend->arenas = (struct pv_vec)PV_VEC(struct pv_arena_range);
 	trend->stacks = (struct pv_vec)PV_VEC(uint64_t);
+	trend->mapped = (struct pv_vec)PV_VEC(struct mapped);
 	err = add_point(trend);
 	if (err) {
 		pv_trend_destroy(trend);
@@ -224,6 +263,8 @@ void pv_trend_destroy(struct pv_trend *trend)
 	pv_vec_deinit(&trend->smaps);
 	pv_vec_deinit(&trend->arenas);
 	pv_vec_deinit(&trend->stacks);
+	pv_vec_deinit(&trend->mapped);
+	pv_map_deinit(&trend->at);
 	free(trend);
 }
 
@@ -254,6 +295,62 @@ struct pv_err *pv_trend_step(struct pv_trend *trend)
 		err = pv_faults_drain(trend->faults, on_event, trend);
 	if (!err && pv_now_ns() >= trend->next_ns)
 		err = add_point(trend);
+	return err;
+}
+
+/* Is there still a mapping at this address, by the last look? */
+static bool is_mapped(const struct pv_trend *trend, uint64_t at)
+{
+	size_t low = 0, high = trend->smaps.n;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		const struct pv_smap *map = pv_vec_at(&trend->smaps, middle);
+
+		if (map->end <= at)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < trend->smaps.n &&
+	       ((const struct pv_smap *)pv_vec_at(&trend->smaps, low))->start <= at;
+}
+
+/* What was mapped and is still there, by stack: sites, and a look at them. */
+static struct pv_err *add_sites(struct pv_trend *trend)
+{
+	struct pv_memory *memory = trend->options.memory;
+	const struct pv_memory_look now = {
+		.kind = PV_LOOK_SITES,
+		.at_ns = pv_now_ns() - trend->options.start_ns,
+	};
+	struct pv_err *err;
+	uint32_t look;
+
+	if (!trend->mapped.n)
+		return NULL;
+	err = pv_memory_look(memory, &now, &look);
+	for (size_t i = 0; i < trend->mapped.n && !err; i++) {
+		const struct mapped *one = pv_vec_at(&trend->mapped, i);
+		const struct pv_memory_site key = {
+			.source = PV_SITE_MAPPED,
+			.domain = PV_DOMAIN_MMAP,
+			.node = one->node,
+			.type = PV_MEMORY_NONE,
+			.weight = 1,
+		};
+		struct pv_memory_site *site;
+		uint32_t index;
+
+		err = pv_memory_site(memory, &key, &index);
+		if (err)
+			break;
+		site = pv_vec_at(&memory->sites, index);
+		site->seen_count += one->count;
+		site->seen_bytes += one->bytes;
+		if (!one->gone && is_mapped(trend, one->at))
+			err = pv_memory_count_site(memory, look, index, one->count, one->bytes);
+	}
 	return err;
 }
 
@@ -308,6 +405,8 @@ struct pv_err *pv_trend_stop(struct pv_trend *trend)
 		err = tell(trend);
 	if (!err)
 		err = add_point(trend);
+	if (!err)
+		err = add_sites(trend);
 	/* what has ended has no mappings any more */
 	if (err && err->kind == PV_ERR_NOPROC) {
 		pv_err_destroy(err);

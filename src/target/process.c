@@ -523,3 +523,19 @@ bool pv_process_exit_code(pid_t pid, int *ret)
 	*ret = atoi(at);
 	return true;
 }
+
+bool pv_process_stack_start(pid_t pid, uint64_t *ret)
+{
+	enum { START_STACK = 28, STATE = 3 }; /* fields of stat: proc_pid_stat(5) */
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
+	struct pv_err *err = pv_procfs_read(pid, "stat", &text);
+	const char *at = err ? NULL : strrchr(pv_str_text(&text), ')');
+
+	pv_err_destroy(err);
+	for (int field = STATE; at && field <= START_STACK; field++)
+		at = strchr(at + 1, ' ');
+	if (!at)
+		return false;
+	*ret = strtoull(at, NULL, 10);
+	return *ret != 0;
+}

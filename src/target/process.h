@@ -67,6 +67,12 @@ bool pv_process_exit_code(pid_t pid, int *ret);
  * than 4.1. */
 bool pv_process_inner_pid(pid_t pid, pid_t *ret);
 
+/*
+ * Where the stack of the program begins that it runs: an exec gives it another one.  False: it is
+ * gone, or must not be asked.
+ */
+bool pv_process_stack_start(pid_t pid, uint64_t *ret);
+
 /* Is all of it gone or a zombie? */
 bool pv_process_over(pid_t pid);
 

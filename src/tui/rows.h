@@ -15,7 +15,7 @@
 #include "tui/term.h"
 
 struct pv_row {
-	char numbers[96];          /* formatted by the caller, equally wide in all rows */
+	char numbers[128];         /* formatted by the caller, equally wide in all rows */
 	unsigned int indent;       /* columns */
 	bool folded;               /* "… " before the name: something between is not shown */
 	struct pv_str name, place; /* for people: base/text.h */
