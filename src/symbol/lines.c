@@ -100,7 +100,7 @@ bool pv_lines_is_helper(const char *function)
 		if (!strcmp(function, names[i]))
 			return true;
 	}
-	return false;
+	return !strncmp(function, "_Py_atomic_", strlen("_Py_atomic_"));
 }
 
 static bool is_helper(const struct pv_elf_place *place)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""One object whose count is followed.  Input: the directory of refs_ext.so ("-": none), commands.  Output: what
+sys.getrefcount() saw before and after each.
+"""
+import gc
+import os
+import sys
+import threading
+
+if sys.argv[1] != "-":
+	sys.path.insert(0, sys.argv[1])
+	import refs_ext
+else:
+	refs_ext = None
+
+
+class Thing(object):
+	def __init__(self):
+		self.other = None
+
+
+class Worker(threading.Thread):
+	"""One that waits for numbers: so many references it takes."""
+
+	def __init__(self):
+		threading.Thread.__init__(self)
+		self.daemon = True
+		self.go, self.done = threading.Semaphore(0), threading.Semaphore(0)
+		self.n, self.kept, self.number = 0, [], 0
+
+	def run(self):
+		self.number = threading.get_native_id() if hasattr(threading, "get_native_id") else 0
+		self.done.release()
+		while True:
+			self.go.acquire()
+			keep(self.kept, self.n)
+			self.done.release()
+
+
+KINDS = {"list": lambda: ["watched"], "thing": Thing, "tuple": lambda: tuple([str(os.getpid())])}
+kept = []
+held = {}
+
+
+def keep(into, n):
+	for _ in range(n):
+		into.append(held["object"])
+
+
+def mixed(n):
+	"""All sorts of things that take references and give them back, and some that keep them."""
+	thing = held["object"]
+	for i in range(n):
+		kept.append(thing)
+		pair = (thing, thing)
+		again = {"a": thing, "b": pair}
+		again.clear()
+		del pair
+		kept.extend([thing] * (i % 5))
+		if i % 3 == 0 and kept:
+			kept.pop()
+
+		def closure(one=thing):
+			return [one for _ in range(3)]
+
+		closure()
+		try:
+			raise ValueError(thing)
+		except ValueError:
+			pass
+		list(x for x in (thing,))
+	del thing, closure
+
+
+def batch(name, n, every):
+	function = getattr(refs_ext, name)
+	thing = held["object"]
+	for _ in range(n):
+		function(thing, every)
+	del thing
+
+
+def release():
+	kept[:] = []
+
+
+def drop_it():
+	del held["object"]
+
+
+def count():
+	return sys.getrefcount(held["object"])
+
+
+def threads(workers, n, new):
+	"""Those that are there take n each, then so many new ones do."""
+	for worker in workers:
+		worker.n = n
+		worker.go.release()
+		worker.done.acquire()
+	young = []
+	for _ in range(new):
+		one = Worker()
+		one.start()
+		one.done.acquire()
+		young.append(one)
+		one.n = n + 1
+		one.go.release()
+		one.done.acquire()
+	print("TIDS " + " ".join("%d:%d" % (w.number, w.n) for w in workers + young))
+	sys.stdout.flush()
+	return workers + young
+
+
+def main():
+	workers = []
+	print("READY")
+	sys.stdout.flush()
+	while True:
+		words = sys.stdin.readline().split()
+		if not words:
+			return
+		if words[0] == "new":
+			held["object"] = KINDS[words[1]]()
+			print("ID %d" % id(held["object"]))
+			sys.stdout.flush()
+			continue
+		if words[0] == "workers":
+			for _ in range(int(words[1])):
+				workers.append(Worker())
+				workers[-1].start()
+				workers[-1].done.acquire()
+			print("DONE 0 0")
+			sys.stdout.flush()
+			continue
+		if words[0] == "drop":
+			drop_it()
+			print("DONE 0 0")
+			sys.stdout.flush()
+			continue
+		before = count()
+		if words[0] == "mixed":
+			mixed(int(words[1]))
+		elif words[0] == "threads":
+			workers = threads(workers, int(words[1]), int(words[2]))
+		elif words[0] == "release":
+			release()
+			gc.collect()
+		else:
+			batch(words[0], int(words[1]), int(words[2]))
+		print("DONE %d %d" % (before, count()))
+		sys.stdout.flush()
+
+
+main()

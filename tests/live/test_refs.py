@@ -1,0 +1,428 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`pitviper refs`: every change of one object's count, and the function that did not give a reference back.
+
+The truth is what sys.getrefcount() in the program saw before and after, and which line of the extension forgets;
+that nothing is left behind is seen by taking all debug registers of the thread.
+"""
+import ctypes
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import live
+import pytest
+
+sys.path.insert(0, os.path.join(live.TOP, "tests", "leaks"))
+import build as leaks_build  # noqa: E402
+
+SOURCE = os.path.join(live.TARGETS, "refs_ext.c")
+TOLD = ((3, 8), (3, 11), (3, 13), (3, 14))
+
+
+def line_of(mark):
+	with open(SOURCE) as lines:
+		return next(i for i, line in enumerate(lines, 1) if "/* %s */" % mark in line)
+
+
+def compile_for(interp, optimise, directory):
+	"""The directory of the extension, as the interpreter sees it."""
+	inside = os.path.join((interp.root or "") + "/tmp", "pv-refs-%d-%s%s" % (os.getpid(), interp.name, optimise))
+	os.makedirs(inside, exist_ok=True)
+	try:
+		flags = leaks_build.include_flags(interp)
+	except leaks_build.NoHeaders as reason:
+		pytest.skip(str(reason))
+	subprocess.run(["cc", optimise, "-g", "-fPIC", "-shared", *flags, SOURCE, "-o", inside + "/refs_ext.so"], check=True)
+	return inside[len(interp.root or ""):]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+	known = {}
+
+	def get(interp, optimise="-O2"):
+		key = interp.name, optimise
+		if key not in known:
+			known[key] = compile_for(interp, optimise, tmp_path_factory)
+		return known[key]
+
+	yield get
+	for interp_name, _ in known:
+		pass
+
+
+class Follow:
+	"""A pitviper refs in the background that is watching, and its end."""
+
+	def __init__(self, pid, *args):
+		self.proc = live.start_pitviper("refs", "--json", "-p", pid, *args)
+		self.said = b""
+		while b"pitviper: watching" not in self.said:
+			line = self.proc.stderr.readline()
+			if not line:
+				raise AssertionError("pitviper ended (%d): %s" % (self.proc.wait(), self.said))
+			self.said += line
+
+	def end(self, stop=True):
+		if stop:
+			self.proc.send_signal(signal.SIGINT)
+		out, err = self.proc.communicate(timeout=60)
+		assert self.proc.returncode == 0, err
+		return json.loads(out.decode("utf-8", "surrogateescape"))
+
+	def kill(self):
+		self.proc.kill()
+		self.proc.communicate()
+
+	def functions(self):
+		"""Waits until the probes at entries are there."""
+		return live.gone(lambda: "uprobe_multi" in live.bpf_links(self.proc.pid), 30)
+
+
+class Victim:
+	def __init__(self, target):
+		self.target, self.pid = target, target.pid
+
+	def new(self, kind):
+		self.target.say("new " + kind)
+		return int(self.target.wait_line(b"ID").split()[1])
+
+	def do(self, line):
+		"""How much the count grew by it."""
+		self.target.say(line)
+		before, after = self.target.wait_line(b"DONE", 300).split()[1:]
+		return int(after) - int(before)
+
+
+@pytest.fixture
+def victim(target):
+	def start(interp, directory="-"):
+		return Victim(target(interp, "refs.py", directory))
+
+	return start
+
+
+def real_pid(victim):
+	"""Of a root the process that runs Python is the one that was started: unshare and sh exec."""
+	return victim.pid
+
+
+# ---- exact
+
+@pytest.mark.few
+@pytest.mark.parametrize("kind", ["list", "thing", "tuple"])
+def test_sum(interp, victim, kind):
+	one = victim(interp)
+	address = one.new(kind)
+	follow = Follow(one.pid, hex(address), "-n", 1000000)
+	truth = one.do("mixed 200")
+	truth += one.do("release")
+	found = follow.end()
+	deltas = [change["delta"] for change in found["changes"]]
+	assert sum(deltas) == found["sum"] == truth == found["last"] - found["first"]
+	assert found["quality"]["lost"] == found["quality"]["unseen"] == 0
+	assert [change["sequence"] for change in found["changes"]] == list(range(len(deltas)))
+	count = found["first"]
+	for change in found["changes"]:
+		count += change["delta"]
+		assert change["count"] == count
+	assert found["type"] == {"list": "list", "thing": "Thing", "tuple": "tuple"}[kind]
+	lines = {frame["function"] for change in found["changes"] for frame in change["stack"] if frame["kind"] == "python"}
+	assert any("mixed" in name for name in lines), lines
+
+
+# ---- the function that forgets
+
+def follow_batch(one, address, function, n=700, every=7):
+	follow = Follow(one.pid, hex(address), "-n", 1000000)
+	truth = one.do("%s 1 0" % function)
+	truth += one.do("robs 1 0") if function == "robs" else 0
+	# what is not seen to touch it at first is not probed
+	if function != "robs":
+		assert follow.functions()
+	truth += one.do("%s %d %d" % (function, n, every))
+	return follow.end(), truth
+
+
+@pytest.mark.minor(*TOLD)
+@pytest.mark.parametrize("optimise", ["-O0", "-O2"])
+def test_leak(interp, victim, built, optimise):
+	one = victim(interp, built(interp, optimise))
+	found, truth = follow_batch(one, one.new("list"), "leaky")
+	assert found["sum"] == truth == 100
+	verdict = found["verdict"]
+	assert verdict["suspect"], verdict
+	assert verdict["function"] == "leaky"
+	assert verdict["site"]["line"] == line_of("LEAK") and verdict["site"]["file"].endswith("refs_ext.c")
+	assert (verdict["off"], verdict["calls"]) == (100, 700)
+	assert "`leaky` (refs_ext.so) took a reference at refs_ext.c:%d" % line_of("LEAK") in verdict["text"]
+	assert "100 of 700 calls" in verdict["text"]
+	first = found["unmatched"][0]
+	assert first["delta"] == 1 and first["times"] == 100 and first["site"]["line"] == line_of("LEAK")
+
+
+@pytest.mark.minor(*TOLD)
+@pytest.mark.parametrize("optimise", ["-O0", "-O2"])
+def test_clean_twin(interp, victim, built, optimise):
+	one = victim(interp, built(interp, optimise))
+	address = one.new("list")
+	follow = Follow(one.pid, hex(address), "-n", 1000000)
+	one.do("clean 1 0")
+	one.do("give 1 0")
+	assert follow.functions()
+	truth = one.do("clean 700 7") + one.do("give 300 0")
+	found = follow.end()
+	assert found["sum"] == truth == 0
+	assert not found["verdict"]["suspect"], found["verdict"]
+	verdicts = {f["function"]: f["verdict"] for f in found["functions"]}
+	assert verdicts.get("clean", "balanced") == "balanced"
+	assert verdicts["give"] == "gives"
+
+
+@pytest.mark.minor(*TOLD)
+def test_forgets(interp, victim, built):
+	"""The reference is taken in a helper: the one that forgets it is named, not the helper."""
+	one = victim(interp, built(interp, "-O0"))
+	found, truth = follow_batch(one, one.new("list"), "forgets")
+	assert found["sum"] == truth == 100
+	assert found["verdict"]["function"] == "forgets"
+	assert found["verdict"]["site"]["line"] == line_of("TAKEN")
+	verdicts = {f["function"]: f["verdict"] for f in found["functions"]}
+	assert verdicts["take"] == "gives"
+
+
+@pytest.mark.minor(*TOLD)
+def test_robs(interp, victim, built):
+	"""One that gives back what it never took."""
+	one = victim(interp, built(interp, "-O2"))
+	address = one.new("list")
+	one.do("mixed 300")
+	follow = Follow(one.pid, hex(address), "-n", 1000000)
+	assert one.do("robs 7 7") == -1
+	assert follow.functions()
+	truth = one.do("robs 700 7")
+	found = follow.end()
+	assert truth == -100 and found["sum"] == -101
+	assert found["verdict"]["function"] == "robs"
+	assert found["verdict"]["site"]["line"] == line_of("ROBBED")
+	assert "gave back a reference" in found["verdict"]["text"]
+
+
+# ---- threads
+
+@pytest.mark.minor((3, 8), (3, 11), (3, 13), (3, 14))
+def test_threads(interp, victim):
+	"""Each thread's own changes are told as its own, also of those that are born later."""
+	one = victim(interp)
+	address = one.new("thing")
+	one.do("workers 3")
+	follow = Follow(one.pid, hex(address), "-n", 1000000)
+	one.target.say("threads 50 4")
+	tids = dict(pair.split(":") for pair in one.target.wait_line(b"TIDS").split()[1:])
+	before, after = one.target.wait_line(b"DONE").split()[1:]
+	found = follow.end()
+	assert found["sum"] == int(after) - int(before) == 3 * 50 + 4 * 51
+	by_tid = {}
+	for change in found["changes"]:
+		by_tid[str(change["tid"])] = by_tid.get(str(change["tid"]), 0) + change["delta"]
+	for tid, n in tids.items():
+		assert by_tid[tid] == int(n), (by_tid, tids)
+
+
+# ---- the end of things
+
+@pytest.mark.minor((3, 8), (3, 11), (3, 12), (3, 13), (3, 14))
+def test_freed(interp, victim):
+	one = victim(interp)
+	address = one.new("list")
+	follow = Follow(one.pid, hex(address))
+	one.target.say("drop")
+	found = follow.end(stop=False)
+	assert found["ended"] == "freed"
+	assert found["changes"][-1]["count"] == 0
+	assert any(f["function"] == "drop_it" for f in found["changes"][-1]["stack"])
+	assert one.target.alive()
+
+
+@pytest.mark.minor((3, 11), (3, 13))
+def test_on_free(interp, victim):
+	one = victim(interp)
+	address = one.new("thing")
+	follow = Follow(one.pid, "--on-free", hex(address))
+	one.do("mixed 20")
+	one.do("release")
+	one.target.say("drop")
+	found = follow.end(stop=False)
+	assert found["ended"] == "freed"
+	assert [change["count"] for change in found["changes"]] == [0]
+	assert any(f["function"] == "drop_it" for f in found["changes"][0]["stack"])
+
+
+def test_target_ends(victim):
+	interp = newest()
+	one = victim(interp)
+	follow = Follow(one.pid, hex(one.new("list")))
+	truth = one.do("mixed 5")
+	one.target.proc.stdin.close()
+	found = follow.end(stop=False)
+	# what ends with the program gives its references back
+	assert found["ended"] in ("target", "freed")
+	assert len(found["changes"]) >= truth
+
+
+def test_enough(victim):
+	one = victim(newest())
+	follow = Follow(one.pid, "-n", 100, hex(one.new("list")))
+	one.do("mixed 50")
+	found = follow.end(stop=False)
+	assert found["ended"] == "changes"
+	assert len(found["changes"]) == 100
+	assert one.target.alive()
+
+
+# ---- refused
+
+def newest():
+	found = [i for i in live.find_interpreters() if not i.root and not i.free_threaded and i.version >= (3, 8)]
+	return found[-1]
+
+
+def refused(pid, *args):
+	run = live.pitviper("refs", "-p", pid, "-d", 1, *args)
+	assert run.status not in (0, 1) or run.status == 1, run
+	assert run.status != 0, run
+	return run.text()
+
+
+@pytest.mark.minor((3, 12), (3, 13), (3, 14))
+@pytest.mark.gil
+def test_immortal(interp, victim, spawn):
+	one = spawn(*interp.prefix(), interp.path, "-uc", "print('READY %d' % id(None)); input()")
+	address = int(one.wait_line(b"READY").split()[1])
+	text = refused(one.pid, hex(address))
+	assert "immortal" in text and "NoneType" in text
+
+
+def test_no_object(victim):
+	one = victim(newest())
+	address = one.new("list")
+	assert "no memory" in refused(one.pid, "0x10")
+	assert "multiples of 8" in refused(one.pid, hex(address + 3))
+	assert "no Python object" in refused(one.pid, hex(address + 8))
+	assert "no number" in refused(one.pid, "moon")
+	assert one.target.alive()
+
+
+def test_bad_field(victim):
+	one = victim(newest())
+	address = hex(one.new("list"))
+	assert "OFFSET:SIZE" in refused(one.pid, "--field", "16", address)
+	assert "debug registers" in refused(one.pid, "--field", "16:3", address)
+	assert "debug registers" in refused(one.pid, "--field", "17:8", address)
+
+
+# ---- other users of the debug registers
+
+class Attr(ctypes.Structure):
+	_fields_ = [("type", ctypes.c_uint32), ("size", ctypes.c_uint32), ("config", ctypes.c_uint64),
+		    ("sample_period", ctypes.c_uint64), ("sample_type", ctypes.c_uint64), ("read_format", ctypes.c_uint64),
+		    ("flags", ctypes.c_uint64), ("wakeup", ctypes.c_uint32), ("bp_type", ctypes.c_uint32),
+		    ("bp_addr", ctypes.c_uint64), ("bp_len", ctypes.c_uint64), ("rest", ctypes.c_uint8 * 64)]
+
+
+def take_register(tid, address):
+	"""A watchpoint of another tool; the descriptor, negative: there is none left."""
+	libc = ctypes.CDLL(None, use_errno=True)
+	attr = Attr(type=5, size=112, sample_period=1, bp_type=2, bp_addr=address, bp_len=8)
+	return libc.syscall(298, ctypes.byref(attr), tid, -1, -1, 0)
+
+
+def free_registers(tid, address):
+	fds = []
+	while len(fds) < 8:
+		fd = take_register(tid, address)
+		if fd < 0:
+			break
+		fds.append(fd)
+	for fd in fds:
+		os.close(fd)
+	return len(fds)
+
+
+def test_registers_taken(victim):
+	one = victim(newest())
+	address = one.new("list")
+	fds = [take_register(one.pid, address + 64) for _ in range(4)]
+	try:
+		assert all(fd >= 0 for fd in fds)
+		text = refused(one.pid, hex(address))
+		assert "debug registers" in text and "taken" in text
+	finally:
+		for fd in fds:
+			os.close(fd)
+	# and with one of them free it works, the other tool's stay
+	fds = [take_register(one.pid, address + 64) for _ in range(3)]
+	follow = Follow(one.pid, hex(address), "-n", 100000)
+	truth = one.do("mixed 20")
+	assert follow.end()["sum"] == truth
+	for fd in fds:
+		os.close(fd)
+
+
+def test_killed(victim):
+	"""kill -9 leaves nothing in the process: all four registers are free, and it runs on."""
+	one = victim(newest())
+	address = one.new("list")
+	whole = free_registers(one.pid, address)
+	follow = Follow(one.pid, hex(address), "-n", 1000000)
+	one.do("mixed 20")
+	assert free_registers(one.pid, address) == whole - 1
+	follow.kill()
+	assert live.gone(lambda: free_registers(one.pid, address) == whole)
+	one.do("mixed 20")
+	assert one.target.alive()
+
+
+def test_two(victim):
+	one = victim(newest())
+	address = one.new("list")
+	first, second = Follow(one.pid, hex(address), "-n", 1000000), Follow(one.pid, hex(address), "-n", 1000000)
+	truth = one.do("mixed 50")
+	assert first.end()["sum"] == second.end()["sum"] == truth
+
+
+# ---- other words
+
+def test_field(victim):
+	"""Who writes a list's size?"""
+	one = victim(newest())
+	address = one.new("list")
+	follow = Follow(one.pid, "--field", "16:8", hex(address))
+	one.target.say("mixed 1")
+	one.target.wait_line(b"DONE")
+	found = follow.end()
+	assert found["field"] == {"offset": 16, "size": 8}
+	assert found["first"] == 1 and not found["changes"]
+
+
+# ---- text and folded
+
+def test_outputs(victim, tmp_path):
+	one = victim(newest())
+	address = one.new("list")
+	text, folded = tmp_path / "a.txt", tmp_path / "a.folded"
+	follow = Follow(one.pid, "-o", text, "-o", folded, hex(address))
+	one.do("mixed 10")
+	found = follow.end()
+	n = len(found["changes"])
+	lines = text.read_text().splitlines()
+	assert sum(" -> " in line and " ms " in line for line in lines) == n
+	assert "%d change" % n in lines[0].replace(",", "")
+	stacks = live.parse_folded(str(folded))
+	assert sum(stack.count for stack in stacks) == n
+	assert all(re.match(r"[+-]\d+ ", stack.frames[-1].text) for stack in stacks)
+	assert any("mixed" in frame.function for stack in stacks for frame in stack.frames)

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What calls leave of a count: ledgers made by hand, of which it is known who forgets. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyse/refnet.h"
+#include "base/str.h"
+#include "model/profile.h"
+#include "model/refs.h"
+
+#include "stacks.h"
+
+enum { MAIN, HANDLE, GOOD, BAD, HELPER, EVAL, FUNCTIONS };
+
+static const char *const names[FUNCTIONS] = { "main", "handle", "good", "bad", "helper", "eval" };
+
+/* Frames of a stack: function, place, pc, number of the call. */
+struct at {
+	uint32_t function;
+	uint64_t place, pc, number;
+};
+
+static struct pv_refs *new_refs(void)
+{
+	struct pv_refs *refs;
+
+	ok(pv_refs_create(&refs));
+	for (uint32_t i = 0; i < FUNCTIONS; i++) {
+		struct pv_loc loc = { .kind = i <= HANDLE ? PV_LOC_PYTHON : PV_LOC_NATIVE };
+		struct pv_ref_site site = { .function = i, .offset = 16, .vaddr = i };
+		uint32_t id;
+
+		loc.function = string_of(refs->profile, names[i]);
+		loc.module = i > HANDLE ? string_of(refs->profile, "ext.so") : 0;
+		ok(pv_profile_loc(refs->profile, &loc, &id));
+		ck_assert_uint_eq(id, i);
+		/* two sites of each: 2 i and 2 i + 1 */
+		site.file = i > HANDLE ? string_of(refs->profile, "/src/ext.c") : 0;
+		site.line = 10 * i + 1;
+		ok(pv_vec_append(&refs->sites, &site, 1, NULL));
+		site.line = 10 * i + 2;
+		ok(pv_vec_append(&refs->sites, &site, 1, NULL));
+	}
+	return refs;
+}
+
+static void change(struct pv_refs *refs, uint32_t thread, const struct at *stack, size_t n,
+		   uint32_t site, int64_t delta)
+{
+	struct pv_change one = { .sequence = refs->changes.n,
+				 .thread = thread,
+				 .site = site,
+				 .python = PV_REFS_NONE,
+				 .first = refs->frames.n,
+				 .n = n,
+				 .before = refs->last,
+				 .after = refs->last + delta };
+
+	for (size_t i = 0; i < n; i++) {
+		struct pv_ref_frame frame = { .loc = stack[i].function,
+					      .function = stack[i].function,
+					      .kind = stack[i].function <= HANDLE ? PV_LOC_PYTHON
+										  : PV_LOC_NATIVE,
+					      .interpreter = stack[i].function == EVAL,
+					      .place = stack[i].place,
+					      .pc = stack[i].pc,
+					      .number = stack[i].number };
+
+		if (frame.kind == PV_LOC_PYTHON)
+			one.python = (uint32_t)refs->frames.n;
+		ok(pv_vec_append(&refs->frames, &frame, 1, NULL));
+	}
+	refs->last = one.after;
+	ok(pv_vec_append(&refs->changes, &one, 1, NULL));
+}
+
+#define CHANGE(refs, site, delta, ...)                                                             \
+	do {                                                                                       \
+		const struct at _stack[] = { __VA_ARGS__ };                                        \
+		change(refs, 0, _stack, sizeof(_stack) / sizeof(*_stack), site, delta);            \
+	} while (0)
+
+static const struct pv_refnet_function *find(const struct pv_refnet *net, uint32_t function)
+{
+	for (size_t i = 0; i < net->functions.n; i++) {
+		const struct pv_refnet_function *one = pv_vec_at(&net->functions, i);
+
+		if (one->function == function)
+			return one;
+	}
+	return NULL;
+}
+
+/* How many calls had that net. */
+static uint64_t calls_of(const struct pv_refnet *net, uint32_t function, int64_t value)
+{
+	const struct pv_refnet_function *one = find(net, function);
+
+	for (size_t i = 0; one && i < one->n_nets; i++) {
+		const struct pv_refnet_net *found = pv_vec_at(&net->nets, one->first_net + i);
+
+		if (found->net == value)
+			return found->calls;
+	}
+	return 0;
+}
+
+/* The caller's own take and give, which tell one call from the next. */
+#define LOAD(refs)  CHANGE(refs, 2 * EVAL, 1, { MAIN, 1, 5, 0 })
+#define STORE(refs) CHANGE(refs, 2 * EVAL + 1, -1, { MAIN, 1, 9, 0 })
+
+static void call(struct pv_refs *refs, uint32_t function, bool forgets)
+{
+	LOAD(refs);
+	CHANGE(refs, 2 * function, 1, { MAIN, 1, 7, 0 }, { function, 100, 1, 0 });
+	if (!forgets)
+		CHANGE(refs, 2 * function + 1, -1, { MAIN, 1, 7, 0 }, { function, 100, 2, 0 });
+	STORE(refs);
+}
+
+START_TEST(a_leak_is_named)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_str text = { 0 };
+	struct pv_refnet *net;
+	const struct pv_refnet_left *left;
+
+	for (int i = 0; i < 70; i++) {
+		call(refs, GOOD, false);
+		call(refs, BAD, i % 7 == 6);
+	}
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(net->suspect, 0);
+	ck_assert_uint_eq(find(net, BAD)->verdict, PV_REFNET_VARIES);
+	ck_assert_uint_eq(calls_of(net, BAD, 0), 60);
+	ck_assert_uint_eq(calls_of(net, BAD, 1), 10);
+	ck_assert_uint_eq(find(net, GOOD)->verdict, PV_REFNET_BALANCED);
+	ck_assert_uint_eq(calls_of(net, GOOD, 0), 70);
+	left = pv_vec_at(&net->unmatched, 0);
+	ck_assert_uint_eq(left->site, 2 * BAD);
+	ck_assert_int_eq(left->sign, 1);
+	ck_assert_uint_eq(left->n, 10);
+	ck_assert_int_eq(net->sum, 10);
+	ok(pv_refnet_sentence(refs, net, &text));
+	ck_assert_str_eq(pv_str_text(&text),
+			 "`bad` (ext.so) took a reference at ext.c:31 and did not give it back in 10 "
+			 "of 70 calls");
+	pv_str_deinit(&text);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+START_TEST(what_is_stored_and_taken_out_is_no_leak)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_refnet *net;
+
+	/* it keeps one in some calls, and gives it back in later ones */
+	for (int i = 0; i < 20; i++) {
+		call(refs, BAD, true);
+		call(refs, BAD, false);
+		LOAD(refs);
+		CHANGE(refs, 2 * GOOD + 1, -1, { MAIN, 1, 7, 0 }, { GOOD, 100, 2, 0 });
+		STORE(refs);
+	}
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(find(net, BAD)->verdict, PV_REFNET_VARIES);
+	ck_assert_uint_eq(net->suspect, PV_REFNET_NONE);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+START_TEST(a_new_reference_is_always_one)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_refnet *net;
+
+	for (int i = 0; i < 10; i++) {
+		CHANGE(refs, 2 * GOOD, 1, { MAIN, 1, 7, 0 }, { GOOD, 100, 1, 0 });
+		STORE(refs);
+	}
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(find(net, GOOD)->verdict, PV_REFNET_GIVES);
+	/* the first had begun before the watch, as far as that shows */
+	ck_assert_uint_eq(calls_of(net, GOOD, 1), 9);
+	ck_assert_uint_eq(net->unmatched.n, 0);
+	ck_assert_uint_eq(net->suspect, PV_REFNET_NONE);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+START_TEST(numbers_tell_calls_apart)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_ref_function known = { .function = BAD, .calls = 90, .given = 70 };
+	struct pv_refnet *net;
+
+	/* the same place, called from the same instruction, nothing between: only numbers tell */
+	ok(pv_vec_append(&refs->functions, &known, 1, NULL));
+	CHANGE(refs, 2 * BAD, 1, { MAIN, 1, 7, 0 }, { BAD, 100, 1, 0 });
+	for (uint64_t i = 1; i <= 10; i++)
+		CHANGE(refs, 2 * BAD, 1, { MAIN, 1, 7, 0 }, { BAD, 100, 1, i });
+	STORE(refs);
+	ok(pv_refnet_create(refs, &net));
+	/* 60 of the 70 that were given it did not touch it; one has no number and is not judged */
+	ck_assert_uint_eq(calls_of(net, BAD, 1), 10);
+	ck_assert_uint_eq(find(net, BAD)->partial, 1);
+	ck_assert_uint_eq(calls_of(net, BAD, 0), 59);
+	ck_assert_uint_eq(find(net, BAD)->all, 69);
+	ck_assert_uint_eq(net->suspect, 0);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+START_TEST(without_numbers_they_are_one)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_refnet *net;
+
+	LOAD(refs);
+	for (int i = 0; i < 10; i++)
+		CHANGE(refs, 2 * BAD, 1, { MAIN, 1, 7, 0 }, { BAD, 100, 1, 0 });
+	STORE(refs);
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(calls_of(net, BAD, 10), 1);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+START_TEST(another_instruction_of_the_caller_is_another_call)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_refnet *net;
+
+	LOAD(refs);
+	for (uint64_t i = 0; i < 10; i++)
+		CHANGE(refs, 2 * BAD, 1, { MAIN, 1, 20 + i, 0 }, { BAD, 100, 1, 0 });
+	STORE(refs);
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(calls_of(net, BAD, 1), 10);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+START_TEST(the_deepest_is_accused)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_str text = { 0 };
+	struct pv_refnet *net;
+
+	/* good calls bad, bad calls helper, which takes one that bad forgets */
+	for (int i = 0; i < 30; i++) {
+		LOAD(refs);
+		CHANGE(refs, 2 * HELPER, 1, { MAIN, 1, 7, 0 }, { GOOD, 200, 3, 0 },
+		       { BAD, 150, 4, 0 }, { HELPER, 100, 1, 0 });
+		if (i % 3)
+			CHANGE(refs, 2 * BAD + 1, -1, { MAIN, 1, 7, 0 }, { GOOD, 200, 3, 0 },
+			       { BAD, 150, 5, 0 });
+		STORE(refs);
+	}
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(find(net, HELPER)->verdict, PV_REFNET_GIVES);
+	ck_assert_uint_eq(find(net, GOOD)->verdict, PV_REFNET_VARIES);
+	ck_assert_ptr_eq(pv_vec_at(&net->functions, net->suspect), find(net, BAD));
+	ok(pv_refnet_sentence(refs, net, &text));
+	ck_assert_str_eq(pv_str_text(&text),
+			 "`bad` (ext.so) was given a reference that `helper` (ext.so) took at "
+			 "ext.c:41 and did not give it back in 10 of 30 calls");
+	pv_str_deinit(&text);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+START_TEST(one_too_many_given_back)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_refnet *net;
+
+	refs->first = refs->last = 1000;
+	for (int i = 0; i < 40; i++) {
+		call(refs, BAD, false);
+		if (i % 4)
+			continue;
+		LOAD(refs);
+		CHANGE(refs, 2 * BAD + 1, -1, { MAIN, 1, 7, 0 }, { BAD, 100, 2, 0 });
+		STORE(refs);
+	}
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(net->suspect, 0);
+	ck_assert_int_eq(find(net, BAD)->sum, -10);
+	ck_assert_uint_eq(pv_refnet_off(net, find(net, BAD), -1), 10);
+	ck_assert_uint_eq(pv_refnet_left_of(net, find(net, BAD))->site, 2 * BAD + 1);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+START_TEST(threads_are_apart)
+{
+	const struct at frames[] = { { MAIN, 1, 7, 0 }, { GOOD, 100, 1, 0 } };
+	struct pv_refs *refs = new_refs();
+	struct pv_refnet *net;
+
+	/* what one has open is not ended by another's stacks */
+	change(refs, 0, frames, 1, 2 * EVAL, 1);
+	change(refs, 1, frames, 1, 2 * EVAL, 1);
+	change(refs, 0, frames, 2, 2 * GOOD, 1);
+	change(refs, 1, frames, 1, 2 * EVAL + 1, -1);
+	change(refs, 0, frames, 2, 2 * GOOD + 1, -1);
+	change(refs, 0, frames, 1, 2 * EVAL + 1, -1);
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(calls_of(net, GOOD, 0), 1);
+	ck_assert_uint_eq(find(net, GOOD)->touched, 1);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+START_TEST(a_stack_that_is_not_whole_judges_none)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_change *last;
+	struct pv_refnet *net;
+
+	LOAD(refs);
+	CHANGE(refs, 2 * GOOD, 1, { MAIN, 1, 7, 0 }, { GOOD, 100, 1, 0 });
+	CHANGE(refs, 2 * EVAL, 1, { MAIN, 0, 0, 0 });
+	last = pv_vec_at(&refs->changes, refs->changes.n - 1);
+	last->flags = PV_REF_PARTIAL;
+	STORE(refs);
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(find(net, GOOD)->touched, 0);
+	ck_assert_uint_eq(find(net, GOOD)->partial, 1);
+	ck_assert_uint_eq(net->broken, 1);
+	ck_assert_int_eq(net->sum, 2);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+START_TEST(nothing_is_said_of_nothing)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_str text = { 0 };
+	struct pv_refnet *net;
+
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(net->functions.n, 0);
+	ck_assert_uint_eq(net->suspect, PV_REFNET_NONE);
+	ok(pv_refnet_sentence(refs, net, &text));
+	ck_assert_str_eq(pv_str_text(&text), "nothing changed it");
+	pv_str_deinit(&text);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+/* Big steps: [x] * 1000 takes a thousand at once. */
+START_TEST(big_steps_are_summed)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_refnet *net;
+	const struct pv_refnet_sum *sum;
+
+	LOAD(refs);
+	CHANGE(refs, 2 * GOOD, 1000000, { MAIN, 1, 7, 0 }, { GOOD, 100, 1, 0 });
+	STORE(refs);
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_int_eq(net->sum, 1000000);
+	ck_assert_uint_eq(calls_of(net, GOOD, 1000000), 1);
+	ck_assert_uint_eq(net->by_function.n, 2);
+	for (size_t i = 0; i < net->by_function.n; i++) {
+		sum = pv_vec_at(&net->by_function, i);
+		ck_assert_uint_eq(sum->plus, sum->key == GOOD ? 1000000 : 1);
+	}
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("refnet");
+	TCase *tcase = tcase_create("refnet");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, a_leak_is_named);
+	tcase_add_test(tcase, what_is_stored_and_taken_out_is_no_leak);
+	tcase_add_test(tcase, a_new_reference_is_always_one);
+	tcase_add_test(tcase, numbers_tell_calls_apart);
+	tcase_add_test(tcase, without_numbers_they_are_one);
+	tcase_add_test(tcase, another_instruction_of_the_caller_is_another_call);
+	tcase_add_test(tcase, the_deepest_is_accused);
+	tcase_add_test(tcase, one_too_many_given_back);
+	tcase_add_test(tcase, threads_are_apart);
+	tcase_add_test(tcase, a_stack_that_is_not_whole_judges_none);
+	tcase_add_test(tcase, nothing_is_said_of_nothing);
+	tcase_add_test(tcase, big_steps_are_summed);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
