@@ -38,6 +38,10 @@ struct thread {
 	struct balance balance;
 	struct pv_vec barred; /* uint32_t: sites, see bar() */
 	bool begun;
+	/* a Python frame that is no longer current, but may be being taken down; see linger() */
+	struct activation ending;
+	bool ends;
+	size_t ending_at; /* its caller among the open ones, the innermost Python frame */
 };
 
 struct build {
@@ -323,6 +327,57 @@ static struct pv_err *close_from(struct build *b, struct thread *thread, size_t 
 	return err;
 }
 
+static struct pv_err *close_ending(struct build *b, struct thread *thread)
+{
+	if (!thread->ends)
+		return NULL;
+	thread->ends = false;
+	return close_one(b, thread, &thread->ending);
+}
+
+/*
+ * A Python frame gives back its variables when its caller is current already (from 3.11 on
+ * _PyEvalFrameClearAndPop(), before frame_dealloc()): what is given back while the caller still
+ * stands at the call, and has called no other, is the frame's.
+ */
+static bool is_ending(const struct thread *thread, const struct pv_ref_frame *frames, size_t n,
+		      size_t caller, int64_t delta)
+{
+	const struct activation *open = thread->open.data;
+
+	if (delta >= 0 || caller >= n || caller >= thread->open.n ||
+	    open[caller].frame.pc != frames[caller].pc)
+		return false;
+	for (size_t i = caller + 1; i < n; i++) {
+		if (frames[i].kind == PV_LOC_PYTHON)
+			return false;
+	}
+	return true;
+}
+
+/* Sets the frame aside that ends there, if it is one; those above it have ended. */
+static struct pv_err *linger(struct build *b, struct thread *thread,
+			     const struct pv_ref_frame *frames, size_t n, size_t same, int64_t delta)
+{
+	struct activation *open = thread->open.data;
+	size_t caller = same;
+	struct pv_err *err = NULL;
+
+	while (caller && open[caller - 1].frame.kind != PV_LOC_PYTHON)
+		caller--;
+	if (!caller || same >= thread->open.n || open[same].frame.kind != PV_LOC_PYTHON ||
+	    !is_ending(thread, frames, n, caller - 1, delta))
+		return NULL;
+	err = close_from(b, thread, same + 1);
+	if (err)
+		return err;
+	thread->ending = *(struct activation *)pv_vec_at(&thread->open, same);
+	thread->ends = true;
+	thread->ending_at = caller - 1;
+	thread->open.n = same;
+	return NULL;
+}
+
 static bool is_same(const struct activation *one, const struct pv_ref_frame *frame)
 {
 	return one->frame.function == frame->function && one->frame.place == frame->place &&
@@ -421,6 +476,7 @@ static struct pv_err *take_change(struct build *b, const struct pv_change *chang
 	const struct pv_ref_frame *frames =
 		change->n ? pv_vec_at(&b->refs->frames, change->first) : NULL;
 	struct thread *thread;
+	size_t same;
 	struct pv_err *err = find_thread(b, change->thread, &thread);
 
 	if (!err)
@@ -430,10 +486,24 @@ static struct pv_err *take_change(struct build *b, const struct pv_change *chang
 	if (!change->n || change->flags & (PV_REF_NO_STACK | PV_REF_PARTIAL)) {
 		b->net->broken++;
 		doubt(thread);
+		thread->ending.whole = false;
 		return take_in(b, &thread->balance, change->site, pv_change_delta(change), true);
 	}
+	same = common(thread, frames, change->n);
+	if (thread->ends &&
+	    (same <= thread->ending_at ||
+	     !is_ending(thread, frames, change->n, thread->ending_at, pv_change_delta(change))))
+		err = close_ending(b, thread);
+	if (!err && !thread->ends)
+		err = linger(b, thread, frames, change->n, same, pv_change_delta(change));
 	/* what those have left that are over, before others make up for it */
-	err = close_from(b, thread, common(thread, frames, change->n));
+	if (!err)
+		err = close_from(b, thread, same);
+	if (!err && thread->ends) {
+		thread->ending.net += pv_change_delta(change);
+		err = take_in(b, &thread->ending.balance, change->site, pv_change_delta(change),
+			      false);
+	}
 	if (!err)
 		err = take_in(b, &thread->balance, change->site, pv_change_delta(change), true);
 	if (!err)
@@ -576,7 +646,7 @@ static bool is_suspect(const struct pv_refs *refs, const struct pv_refnet_functi
 {
 	int64_t growth = refs->last - refs->first;
 
-	if (function->verdict != PV_REFNET_VARIES || function->python || refs->field_size)
+	if (function->verdict != PV_REFNET_VARIES || refs->field_size)
 		return false;
 	return function->sum > 0 ? growth > 0 : function->sum < 0 && growth < 0;
 }
@@ -584,10 +654,10 @@ static bool is_suspect(const struct pv_refs *refs, const struct pv_refnet_functi
 static unsigned int rank(const struct pv_refs *refs, const struct pv_refnet_function *function)
 {
 	if (is_suspect(refs, function))
-		return function->interpreter ? 1 : 0;
+		return function->interpreter ? 2 : function->python ? 1 : 0;
 	if (function->verdict == PV_REFNET_VARIES)
-		return function->python ? 3 : 2;
-	return function->verdict == PV_REFNET_UNKNOWN ? 5 : 4;
+		return function->python ? 4 : 3;
+	return function->verdict == PV_REFNET_UNKNOWN ? 6 : 5;
 }
 
 /* The deepest first: those that called it differ because it does. */
@@ -617,8 +687,10 @@ static struct pv_err *finish(struct build *b)
 		struct thread *thread = pv_vec_at(&b->threads, i);
 
 		/* those that are under way have not had the time to give back what they took */
+		err = close_ending(b, thread);
 		doubt(thread);
-		err = close_from(b, thread, 0);
+		if (!err)
+			err = close_from(b, thread, 0);
 		if (!err)
 			err = add_left(b, PV_REFNET_NONE, &thread->barred, 1);
 		if (!err)
@@ -695,6 +767,8 @@ static void build_deinit(struct build *b)
 		for (size_t k = 0; k < thread->open.n; k++)
 			balance_deinit(
 				&((struct activation *)pv_vec_at(&thread->open, k))->balance);
+		if (thread->ends)
+			balance_deinit(&thread->ending.balance);
 		pv_vec_deinit(&thread->open);
 		balance_deinit(&thread->balance);
 		pv_vec_deinit(&thread->barred);

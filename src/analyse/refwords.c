@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "base/text.h"
+#include "model/path.h"
 #include "model/profile.h"
 #include "model/refs.h"
 #include "model/strings.h"
@@ -50,11 +51,20 @@ static struct pv_err *append_function(const struct pv_refs *refs, uint32_t funct
 {
 	const struct pv_loc *loc = pv_vec_at(&refs->profile->locs, function);
 	struct pv_err *err = pv_str_append(str, "`", 1);
+	const char *file = pv_strings_get(refs->profile->strings, loc->file);
+	size_t n_file = pv_strings_length(refs->profile->strings, loc->file), skip;
 
 	if (!err)
 		err = append_id(refs, loc->function, str);
 	if (!err)
 		err = pv_str_append(str, "`", 1);
+	if (!err && loc->kind == PV_LOC_PYTHON && loc->file) {
+		skip = pv_path_skip(file, n_file);
+		err = pv_str_append(str, " (", 2);
+		if (!err)
+			err = pv_text_append(str, file + skip, n_file - skip);
+		return err ? err : pv_str_append(str, ")", 1);
+	}
 	if (err || !loc->module)
 		return err;
 	err = pv_str_append(str, " (", 2);
@@ -88,10 +98,14 @@ static struct pv_err *accuse(const struct pv_refs *refs, const struct pv_refnet 
 	const struct pv_ref_site *site = left && left->site != PV_REFS_NONE
 						 ? pv_vec_at(&refs->sites, left->site)
 						 : NULL;
-	bool own = !site || site->function == function->function;
+	bool own = !site || function->python || site->function == function->function;
 	struct pv_err *err = append_function(refs, function->function, str);
 
-	if (!err && function->sum < 0)
+	if (!err && function->python)
+		err = pv_str_appendf(str, function->sum < 0
+						  ? " leaves the count lower"
+						  : " leaves a reference");
+	else if (!err && function->sum < 0)
 		err = pv_str_appendf(str, " gave back a reference%s",
 				     own ? "" : ", through another function,");
 	else if (!err && own)
@@ -102,9 +116,13 @@ static struct pv_err *accuse(const struct pv_refs *refs, const struct pv_refnet 
 		err = append_function(refs, site->function, str);
 	if (!err && !own && function->sum > 0)
 		err = pv_str_appendf(str, " took");
+	if (!err && function->python && site)
+		err = pv_str_appendf(str, function->sum < 0 ? ", given back" : ", taken");
 	if (!err)
 		err = append_site(refs, left, str);
-	if (!err)
+	if (!err && function->python)
+		err = pv_str_appendf(str, site ? "," : "");
+	else if (!err)
 		err = pv_str_appendf(str, function->sum < 0
 						  ? " that it had not taken"
 						  : function->interpreter
@@ -112,7 +130,11 @@ static struct pv_err *accuse(const struct pv_refs *refs, const struct pv_refnet 
 							    : " and did not give it back");
 	if (!err)
 		err = append_calls(pv_refnet_off(net, function, function->sum), function->all, str);
-	if (!err && function->interpreter)
+	if (!err && function->python)
+		err = pv_str_appendf(str, ": no native function differs so, and a Python function "
+					  "may well store the object; `pitviper memory` shows who "
+					  "holds it");
+	else if (!err && function->interpreter)
 		err = pv_str_appendf(str, ": it is Python's own and may well store the object; "
 					  "`pitviper memory` shows who holds it");
 	return err;

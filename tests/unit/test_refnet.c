@@ -303,6 +303,39 @@ START_TEST(one_too_many_given_back)
 }
 END_TEST
 
+/* Its variables are given back when its caller is current again. */
+START_TEST(a_python_frame_is_taken_down_late)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_str text = { 0 };
+	struct pv_refnet *net;
+
+	for (uint64_t i = 0; i < 20; i++) {
+		LOAD(refs);
+		CHANGE(refs, 2 * EVAL, 1, { MAIN, 1, 7, 0 }, { HANDLE, 50, 3, 0 });
+		/* and a list's items, by a function of the interpreter's; one keeps another */
+		CHANGE(refs, 2 * EVAL, 1, { MAIN, 1, 7, 0 }, { HANDLE, 50, 4, 0 });
+		if (i % 5 == 4)
+			CHANGE(refs, 2 * HELPER, 1, { MAIN, 1, 7, 0 }, { HANDLE, 50, 5, 0 });
+		CHANGE(refs, 2 * EVAL + 1, -1, { MAIN, 1, 7, 0 });
+		CHANGE(refs, 2 * EVAL + 1, -1, { MAIN, 1, 7, 0 }, { EVAL, 40, 1, 0 });
+		/* this one is main's own */
+		STORE(refs);
+	}
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(calls_of(net, HANDLE, 0), 16);
+	ck_assert_uint_eq(calls_of(net, HANDLE, 1), 4);
+	ck_assert_uint_eq(find(net, HANDLE)->touched, 20);
+	ck_assert_ptr_eq(pv_vec_at(&net->functions, net->suspect), find(net, HANDLE));
+	ok(pv_refnet_sentence(refs, net, &text));
+	ck_assert_ptr_nonnull(strstr(pv_str_text(&text), "`handle` leaves a reference, taken at "
+							 "ext.c:41, in 4 of 20 calls: no native"));
+	pv_str_deinit(&text);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
 START_TEST(threads_are_apart)
 {
 	const struct at frames[] = { { MAIN, 1, 7, 0 }, { GOOD, 100, 1, 0 } };
@@ -401,6 +434,7 @@ int main(void)
 	tcase_add_test(tcase, another_instruction_of_the_caller_is_another_call);
 	tcase_add_test(tcase, the_deepest_is_accused);
 	tcase_add_test(tcase, one_too_many_given_back);
+	tcase_add_test(tcase, a_python_frame_is_taken_down_late);
 	tcase_add_test(tcase, threads_are_apart);
 	tcase_add_test(tcase, a_stack_that_is_not_whole_judges_none);
 	tcase_add_test(tcase, nothing_is_said_of_nothing);
