@@ -65,7 +65,10 @@ class Server:
 	def __init__(self, args):
 		self.world = World(args)
 		self.stream, self.shop = churn.Stream(args.seed, args.rate), churn.Shop()
-		self.service = importlib.import_module("services." + args.service).Service(self.world)
+		module = importlib.import_module("services." + args.service)
+		self.service = module.Service(self.world)
+		if args.shared:
+			module.watched = self.service.watched	# where it can be found by name, too
 		self.requests, self.free = queue.SimpleQueue(), queue.SimpleQueue()
 		self.served = self.bad = 0
 		self.errors = []

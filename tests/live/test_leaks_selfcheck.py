@@ -34,6 +34,8 @@ ABLE = {python.name: bool(headers(python)) for python in PYTHONS}
 PAIRS = [(python, case) for python in PYTHONS for case in catalogue.CASES
 	 if case.applies(python) and (ABLE[python.name] or not build.source_of(case.name))]
 SHARED = [pair for pair in PAIRS if pair[1].refs]
+# by so much a measure goes up and down in a program that is bounded: blocks of what threads do, chunks that malloc() keeps for them
+NOISE = {"blocks": 8, "malloc": 8000}
 THIRD = 3		# in the short form each interpreter has every third case, the next one the next third
 
 
@@ -65,7 +67,7 @@ def test_headers(python):
 def growth(python, case, variant, requests, **how):
 	"""(what the measure of a case grew by, bad requests meanwhile, its own count of what it lost)."""
 	with lab.Victim(python, case, variant, **how) as victim:
-		before = victim.run(requests // 3)
+		before = victim.run(requests // 2)
 		after = victim.run(requests)
 	assert not after["errors"], after["errors"]
 	measure = case.proof[0]
@@ -74,12 +76,13 @@ def growth(python, case, variant, requests, **how):
 
 
 def ways(full):
-	return [(10, 1, 1), (10, 2, 1), (10, 3, 1), (1000, 1, 10)] if full else [(10, 1, 1)]
+	return [(10, 1, 1), (10, 2, 1), (10, 3, 1), (1000, 1, 20)] if full else [(10, 1, 1)]
 
 
 def test_case(pair, full):
 	python, case = pair
 	least = case.proof[1]
+	noise = max(NOISE.get(case.proof[0], 0), case.noise)
 	for rate, seed, times in ways(full):
 		requests = case.requests * (times if rate > 10 else 1)
 		for variant in case.variants:
@@ -87,10 +90,10 @@ def test_case(pair, full):
 			what = "%s, 1 of %d, seed %d: %s grew by %d in %d bad requests" % (variant, rate, seed, case.proof[0], grew, bad)
 			assert bad > requests / rate / 3, what
 			if case.leaks(variant, python.version):
-				assert grew >= 0.9 * bad * least, what
+				assert grew >= 0.8 * bad * least - noise, what
 				assert objects >= bad and size > 0, what
 			else:
-				assert grew <= 0.1 * bad * least + 2, what
+				assert grew <= 0.2 * bad * least + noise, what
 			if variant == "clean":
 				assert not objects and not size, what
 

@@ -18,7 +18,7 @@ class Service:
 		self.watched = Profile(0) if world.shared else None
 		self.cache = churn.Lru(BOUND)
 		for number in range(BOUND):
-			self.cache.get(-1 - number, self.make)
+			self.cache.get(-500000 - number, self.make)
 
 	def make(self, number):
 		return Profile(number)  # HERE: alloc

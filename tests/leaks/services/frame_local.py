@@ -4,7 +4,7 @@ import queue
 import sys
 import threading
 
-BOUND = 50
+BOUND, WAITING = 50, 50
 
 
 class Event:
@@ -17,10 +17,13 @@ class Event:
 class Service:
 	def __init__(self, world):
 		self.world, self.events, self.idle = world, queue.SimpleQueue(), threading.Event()
+		self.room = queue.SimpleQueue()
+		for _ in range(WAITING):
+			self.room.put(None)
 		threading.Thread(target=self.write, daemon=True).start()
 
 	def write(self):
-		backlog, written = [Event(-1, "event %09d" % number) for number in range(BOUND)], 0
+		backlog, written = [Event(500000 + number, "event %09d of %d" % (number, number)) for number in range(BOUND)], 0
 		while True:
 			event = self.events.get()
 			if event is None:
@@ -29,11 +32,13 @@ class Service:
 			written += len(event[0].text)
 			if event[1]:
 				backlog.append(event[0])
+			self.room.put(None)
 			if not self.world.leaking and len(backlog) > BOUND:
 				del backlog[0]
 
 	def handle(self, request):
 		event = Event(request.id, "event %09d of %d" % (request.id, request.user))  # HERE: alloc
+		self.room.get()
 		self.events.put((event, request.bad))
 		if request.bad:
 			self.world.lost(sys.getsizeof(event) + sys.getsizeof(event.text), 2)

@@ -17,7 +17,7 @@ class Service:
 	def __init__(self, world):
 		self.world = world
 		for number in range(BOUND):
-			_refused[-1 - number] = make_entry(number, number)
+			_refused[-1 - number] = make_entry(500000 + number, 600000 + number)
 
 	def handle(self, request):
 		entry = make_entry(request.id, request.user)

@@ -3,11 +3,15 @@
 import queue
 import threading
 
+WAITING = 50		# jobs at a time, so that nothing grows because the other thread is slow
+
 
 class Service:
 	def __init__(self, world):
 		self.world, self.native = world, world.native("handover")
-		self.jobs, self.idle = queue.SimpleQueue(), threading.Event()
+		self.jobs, self.room, self.idle = queue.SimpleQueue(), queue.SimpleQueue(), threading.Event()
+		for _ in range(WAITING):
+			self.room.put(None)
 		threading.Thread(target=self.finish, daemon=True).start()
 
 	def finish(self):
@@ -17,8 +21,10 @@ class Service:
 				self.idle.set()
 			else:
 				self.native.finish(job)
+				self.room.put(None)
 
 	def handle(self, request):
+		self.room.get()
 		text = request.text[:150]
 		self.jobs.put(self.native.job(text, request.bad))
 		if request.bad:

@@ -14,7 +14,7 @@ class Service:
 	def __init__(self, world):
 		self.cache = churn.Lru(BOUND)
 		for number in range(BOUND):
-			self.cache.get(-1 - number, Page)
+			self.cache.get(-500000 - number, Page)
 
 	def handle(self, request):
 		self.cache.get(request.id, Page)
