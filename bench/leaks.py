@@ -46,6 +46,7 @@ def one(interp, case, variant, rate, seed, args):
 	leaks = case.leaks(variant, interp.version)
 	try:
 		with lab.Victim(interp, case, "clean" if variant == "clean" else "leaking", rate, seed) as victim:
+			victim.run(args.warm)
 			before = victim.go(args.pace)
 			found, row["took"] = hunt(victim.start["parent"] if variant == "parent" else victim.served_by, args.duration)
 			after = victim.truth()
@@ -188,6 +189,7 @@ def main():
 	parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 	parser.add_argument("-d", "--duration", type=int, default=20, help="seconds of a hunt")
 	parser.add_argument("--pace", type=float, default=2000, help="requests a second; 0: as many as can be")
+	parser.add_argument("--warm", type=int, default=20000, help="requests before the hunt: caches are turned over")
 	parser.add_argument("--quick", action="store_true", help="one bad request of ten, one seed")
 	parser.add_argument("--interp", action="append", default=[], help="only those whose name contains this (may be repeated)")
 	parser.add_argument("--case", action="append", default=[], help="only this one (may be repeated)")

@@ -22,16 +22,22 @@ def frame_of(text):
 	return Frame(match[1], match[2], int(match[3] or 0)) if match else Frame(text, "", 0)
 
 
+def place(loc):
+	"""A frame of the JSON."""
+	native = loc.get("kind") != "python"
+	return Frame(loc["function"], loc.get("module", "") if native else loc.get("file", ""), 0 if native else loc.get("line", 0))
+
+
 def answer_of(found):
-	"""What matters of the JSON of `memory`: the one place that knows its keys."""
+	"""What matters of the JSON of `memory`: the one place that knows its keys.
+
+	A site is what the verdict names as the place of an allocation: a Python line, the line that it calls, a C function.
+	"""
 	verdict = found["verdict"]
-	return Answer(
-		verdict["kind"],
-		[[frame_of(f) if isinstance(f, str) else Frame(f["function"], f.get("file") or "", f.get("line") or 0) for f in site["frames"]]
-		 for site in found["sites"]],
-		[t["name"] for t in found["types"]],
-		[h["text"] for h in found["holders"]],
-		verdict["text"])
+	site = verdict.get("site")
+	frames = [place(site[what]) for what in ("python", "under", "native") if what in site] if site else []
+	return Answer(verdict["kind"], [frames] if frames else [], verdict.get("types", []),
+		      [verdict["holder"]["text"]] if "holder" in verdict else [], " ".join(verdict["text"]))
 
 
 def same_function(shown, true):

@@ -9,7 +9,7 @@ BOUND = 600
 
 class Profile:
 	def __init__(self, number):
-		self.number, self.name, self.visits = number, "profile %09d" % number, 0
+		self.number, self.name, self.visits = number, "profile %09d" % number, 0  # HERE: alloc
 
 
 class Service:

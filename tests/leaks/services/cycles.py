@@ -6,8 +6,8 @@ import sys
 
 class Node:
 	def __init__(self, number, parent=None):
-		self.number, self.parent, self.children = number, parent, []
-		self.text = "node %09d" % number
+		self.number, self.parent, self.children = number, parent, []  # HERE: alloc
+		self.text = "node %09d" % number  # HERE: alloc
 
 
 class Service:

@@ -5,8 +5,8 @@ import sys
 
 class Invoice:
 	def __init__(self, request):
-		self.number, self.user = request.id, request.user
-		self.lines = (request.id, request.user, request.bad)
+		self.number, self.user = request.id, request.user  # HERE: alloc
+		self.lines = (request.id, request.user, request.bad)  # HERE: alloc
 
 
 class Service:

@@ -6,7 +6,7 @@ import sys
 
 class Visitor:
 	def __init__(self, number, user):
-		self.number, self.user, self.path = number, user, "/visit/%09d" % number
+		self.number, self.user, self.path = number, user, "/visit/%09d" % number  # HERE: alloc
 
 
 class Service:

@@ -9,7 +9,7 @@ BOUND = 200
 
 class Page:
 	def __init__(self, number):
-		self.number, self.text = number, "page %09d" % number
+		self.number, self.text = number, "page %09d" % number  # HERE: alloc
 
 
 class Service:
