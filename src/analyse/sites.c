@@ -216,12 +216,12 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 {
 	PV_CLEANUP(pv_vec_deinit) struct pv_vec suspects = PV_VEC(struct pv_suspect);
 	PV_CLEANUP(pv_map_deinit) struct pv_map index = { 0 };
-	uint32_t look = pv_memory_last_look(memory, PV_LOOK_SITES);
 	struct pv_err *err = NULL;
 
 	for (uint32_t i = 0; i < memory->sites.n && !err; i++) {
 		const struct pv_memory_site *site = pv_vec_at(&memory->sites, i);
 		struct pv_suspect one = { .type = site->type, .node = site->node }, *suspect;
+		uint32_t look = pv_memory_last_sites(memory, site->source);
 		struct pv_memory_count left = { 0 };
 
 		if (look != PV_MEMORY_NONE)

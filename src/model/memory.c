@@ -252,6 +252,17 @@ uint32_t pv_memory_first_look(const struct pv_memory *memory, enum pv_look_kind 
 	return PV_MEMORY_NONE;
 }
 
+uint32_t pv_memory_last_sites(const struct pv_memory *memory, enum pv_site_source source)
+{
+	for (size_t i = memory->looks.n; i-- > 0;) {
+		const struct pv_memory_look *look = pv_vec_at(&memory->looks, i);
+
+		if (look->kind == PV_LOOK_SITES && look->source == source)
+			return (uint32_t)i;
+	}
+	return PV_MEMORY_NONE;
+}
+
 struct pv_err *pv_memory_event(struct pv_memory *memory, const struct pv_memory_event *event)
 {
 	uint64_t key = pv_hash((uint64_t)event->kind << 32 | event->thread) ^ event->node;

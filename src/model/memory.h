@@ -95,16 +95,25 @@ struct pv_memory_event {
 	uint64_t count, bytes;
 };
 
+/* How a site came to be known. */
+enum pv_site_source {
+	PV_SITE_GROWTH, /* it extended the heap: seen are pools and heap tops */
+	PV_SITE_BURST,  /* seen are all allocations of bursts */
+	PV_SITE_ALL,    /* seen are all allocations of a window */
+	PV_SITE_MAPPED, /* seen are the mmaps that the trend had a stack of */
+};
+
 /* A moment at which something was counted. */
 enum pv_look_kind {
 	PV_LOOK_CENSUS, /* covers all types */
-	PV_LOOK_SITES,  /* covers the survivors of all sites that there were */
+	PV_LOOK_SITES,  /* covers the survivors of all sites of one source that there were */
 };
 
 struct pv_memory_look {
 	enum pv_look_kind kind;
-	uint64_t at_ns;   /* its beginning */
-	uint64_t took_ns; /* to its end */
+	enum pv_site_source source; /* of PV_LOOK_SITES */
+	uint64_t at_ns;             /* its beginning */
+	uint64_t took_ns;           /* to its end */
 	uint64_t objects; /* census: objects and blocks, sites: survivors; the sum of what is
 			     counted */
 	uint64_t bytes;   /* of them */
@@ -132,14 +141,6 @@ struct pv_memory_type {
 /* How many of a type, or of a site's allocations, there were at a look. */
 struct pv_memory_count {
 	uint64_t count, bytes;
-};
-
-/* How a site came to be known. */
-enum pv_site_source {
-	PV_SITE_GROWTH, /* it extended the heap: seen are pools and heap tops */
-	PV_SITE_BURST,  /* seen are all allocations of bursts */
-	PV_SITE_ALL,    /* seen are all allocations of a window */
-	PV_SITE_MAPPED, /* seen are the mmaps that the trend had a stack of */
 };
 
 enum pv_memory_domain {
@@ -279,6 +280,9 @@ struct pv_memory_count pv_memory_site_at(const struct pv_memory *memory, uint32_
 /* The last look of a kind, and the first; PV_MEMORY_NONE if there is none. */
 uint32_t pv_memory_last_look(const struct pv_memory *memory, enum pv_look_kind kind);
 uint32_t pv_memory_first_look(const struct pv_memory *memory, enum pv_look_kind kind);
+
+/* The last look at sites of a source; PV_MEMORY_NONE. */
+uint32_t pv_memory_last_sites(const struct pv_memory *memory, enum pv_site_source source);
 
 /* Adds count events and bytes to those that are equal. */
 struct pv_err *pv_memory_event(struct pv_memory *memory, const struct pv_memory_event *event);

@@ -121,8 +121,8 @@ static struct pv_err *write_looks(struct html *html)
 	for (size_t i = 0; i < looks->n && !err; i++) {
 		const struct pv_memory_look *look = pv_vec_at(looks, i);
 
-		err = PUT(&html->bytes, look->kind, look->at_ns, look->took_ns, look->objects,
-			  look->bytes, look->partial);
+		err = PUT(&html->bytes, look->kind, look->source, look->at_ns, look->took_ns,
+			  look->objects, look->bytes, look->partial);
 	}
 	return err ? err : flush(html, "LOOK");
 }

@@ -369,6 +369,13 @@ static void put_points(const struct writer *w)
 	pv_json_end(w->json, ']');
 }
 
+static const char *source_name(enum pv_site_source source)
+{
+	static const char *const names[] = { "growth", "burst", "all", "mapped" };
+
+	return (size_t)source < sizeof(names) / sizeof(*names) ? names[source] : "unknown";
+}
+
 static void put_looks(const struct writer *w)
 {
 	pv_json_begin(w->json, "looks", '[');
@@ -393,8 +400,9 @@ static void put_looks(const struct writer *w)
 typedef struct pv_memory_count count_at(const struct pv_memory *memory, uint32_t look,
 					uint32_t what);
 
-/* "counts" and "bytes": one for each look of a kind. */
-static void put_series(const struct writer *w, enum pv_look_kind kind, uint32_t what, count_at *at)
+/* "counts" and "bytes": one for each census, or each look at sites of that source. */
+static void put_series(const struct writer *w, const struct pv_memory_look *of, uint32_t what,
+		       count_at *at)
 {
 	for (int bytes = 0; bytes < 2; bytes++) {
 		pv_json_begin(w->json, bytes ? "bytes" : "counts", '[');
@@ -402,7 +410,8 @@ static void put_series(const struct writer *w, enum pv_look_kind kind, uint32_t 
 			const struct pv_memory_look *look = pv_vec_at(&w->memory->looks, i);
 			struct pv_memory_count count = at(w->memory, i, what);
 
-			if (look->kind == kind)
+			if (look->kind == of->kind &&
+			    (of->kind == PV_LOOK_CENSUS || look->source == of->source))
 				pv_json_int(w->json, NULL,
 					    (int64_t)(bytes ? count.bytes : count.count));
 		}
@@ -412,6 +421,7 @@ static void put_series(const struct writer *w, enum pv_look_kind kind, uint32_t 
 
 static void put_types(const struct writer *w)
 {
+	const struct pv_memory_look census = { .kind = PV_LOOK_CENSUS };
 	static const char *const kinds[] = { "object", "pool block", "heap block" };
 
 	pv_json_begin(w->json, "types", '[');
@@ -423,17 +433,10 @@ static void put_types(const struct writer *w)
 		put_string(w, "name", type->name);
 		put_string(w, "module", type->module);
 		pv_json_int(w->json, "size", (int64_t)type->size);
-		put_series(w, PV_LOOK_CENSUS, i, pv_memory_type_at);
+		put_series(w, &census, i, pv_memory_type_at);
 		pv_json_end(w->json, '}');
 	}
 	pv_json_end(w->json, ']');
-}
-
-static const char *source_name(enum pv_site_source source)
-{
-	static const char *const names[] = { "growth", "burst", "all", "mapped" };
-
-	return (size_t)source < sizeof(names) / sizeof(*names) ? names[source] : "unknown";
 }
 
 static void put_sites(const struct writer *w)
@@ -441,6 +444,8 @@ static void put_sites(const struct writer *w)
 	pv_json_begin(w->json, "sites", '[');
 	for (uint32_t i = 0; i < w->memory->sites.n; i++) {
 		const struct pv_memory_site *site = pv_vec_at(&w->memory->sites, i);
+		const struct pv_memory_look looks = { .kind = PV_LOOK_SITES,
+						      .source = site->source };
 
 		pv_json_begin(w->json, NULL, '{');
 		pv_json_string(w->json, "source", source_name(site->source));
@@ -454,7 +459,7 @@ static void put_sites(const struct writer *w)
 		pv_json_int(w->json, "bursts", site->bursts);
 		pv_json_int(w->json, "bursts_survived", site->bursts_survived);
 		put_double(w, "weight", site->weight);
-		put_series(w, PV_LOOK_SITES, i, pv_memory_site_at);
+		put_series(w, &looks, i, pv_memory_site_at);
 		pv_json_end(w->json, '}');
 	}
 	pv_json_end(w->json, ']');

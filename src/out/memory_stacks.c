@@ -38,7 +38,7 @@ static uint64_t weighed(uint64_t n, double weight)
 struct pv_err *pv_memory_stacks(const struct pv_memory *memory, struct pv_vec *ret)
 {
 	enum pv_site_source source = pv_memory_source(memory);
-	uint32_t look = pv_memory_last_look(memory, PV_LOOK_SITES);
+	uint32_t look = pv_memory_last_sites(memory, source);
 	size_t n = memory->profile->nodes.n;
 	_pv_free_ struct pv_memory_stack *by_node = calloc(n, sizeof(*by_node));
 	struct pv_err *err = by_node ? NULL : &pv_enomem;

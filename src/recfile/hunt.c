@@ -93,8 +93,8 @@ static struct pv_err *put_look(struct hunt *hunt, size_t i)
 {
 	const struct pv_memory_look *look = pv_vec_at(&hunt->memory->looks, i);
 
-	return PUT(&hunt->bytes, look->kind, look->at_ns, look->took_ns, look->doubts, look->unread,
-		   look->partial, look->why);
+	return PUT(&hunt->bytes, look->kind, look->source, look->at_ns, look->took_ns, look->doubts,
+		   look->unread, look->partial, look->why);
 }
 
 static struct pv_err *put_type(struct hunt *hunt, size_t i)

@@ -182,13 +182,15 @@ static struct pv_err *read_look(struct pv_rec_reader *r, struct pv_cursor *curso
 {
 	struct pv_memory_look look = { 0 };
 	struct pv_err *err;
-	uint32_t kind, id;
+	uint32_t kind, source, id;
 
 	if (!take_u32(r, cursor, PV_LOOK_SITES, &kind) ||
+	    !take_u32(r, cursor, PV_SITE_MAPPED, &source) ||
 	    !TAKE(r, cursor, &look.at_ns, &look.took_ns, &look.doubts, &look.unread) ||
 	    !take_flag(r, cursor, &look.partial) || !pv_rec_take_string(r, cursor, &look.why))
 		return NULL;
 	look.kind = (enum pv_look_kind)kind;
+	look.source = (enum pv_site_source)source;
 	err = pv_memory_look(r->memory, &look, &id);
 	return err ? err : pv_vec_append(&r->looks, &id, 1, NULL);
 }

@@ -56,6 +56,18 @@ struct pv_survey {
 	uint64_t created_ns, watched_ns, lost_ns; /* lost: by the target, of what is not counted */
 };
 
+static enum pv_site_source source_of(const struct pv_survey *survey)
+{
+	switch (survey->options.kind) {
+	case PV_SURVEY_GROWTH:
+		return PV_SITE_GROWTH;
+	case PV_SURVEY_BURSTS:
+		return PV_SITE_BURST;
+	default:
+		return PV_SITE_ALL;
+	}
+}
+
 /* Of all allocations of one time there is but one group. */
 static uint32_t group_of(const struct pv_survey *survey)
 {
@@ -139,11 +151,6 @@ static struct pv_err *prepare_kernel(struct pv_survey *survey)
 static struct pv_err *prepare(struct pv_survey *survey)
 {
 	const struct pv_survey_options *options = &survey->options;
-	static const enum pv_site_source sources[] = {
-		[PV_SURVEY_GROWTH] = PV_SITE_GROWTH,
-		[PV_SURVEY_BURSTS] = PV_SITE_BURST,
-		[PV_SURVEY_ALL] = PV_SITE_ALL,
-	};
 	struct pv_err *err;
 
 	survey->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -153,7 +160,7 @@ static struct pv_err *prepare(struct pv_survey *survey)
 	if (!err)
 		err = prepare_kernel(survey);
 	if (!err)
-		err = pv_survey_sites_create(options->memory, sources[options->kind], options->heap,
+		err = pv_survey_sites_create(options->memory, source_of(survey), options->heap,
 					     &survey->sites);
 	if (!err)
 		err = pv_survivors_create(options->probed, survey->places.allocators.pool_bytes,
@@ -395,6 +402,7 @@ static struct pv_err *look(struct pv_survey *survey)
 	uint64_t now = pv_now_ns(), took_ns;
 	struct pv_memory_look made = {
 		.kind = PV_LOOK_SITES,
+		.source = source_of(survey),
 		.at_ns = now - survey->options.start_ns,
 	};
 	struct pv_err *err = NULL;

@@ -322,6 +322,7 @@ static struct pv_err *add_sites(struct pv_trend *trend)
 	struct pv_memory *memory = trend->options.memory;
 	const struct pv_memory_look now = {
 		.kind = PV_LOOK_SITES,
+		.source = PV_SITE_MAPPED,
 		.at_ns = pv_now_ns() - trend->options.start_ns,
 	};
 	struct pv_err *err;

@@ -168,7 +168,9 @@ static uint32_t site(const char *function, int32_t line, uint32_t type, uint64_t
 		.bursts = 5,
 		.bursts_survived = left ? 5 : 0,
 	};
-	const struct pv_memory_look look = { .kind = PV_LOOK_SITES, .at_ns = 9500000000 };
+	const struct pv_memory_look look = { .kind = PV_LOOK_SITES,
+					     .source = PV_SITE_BURST,
+					     .at_ns = 9500000000 };
 	uint32_t at = pv_memory_last_look(memory, PV_LOOK_SITES), ret, node;
 
 	if (at == PV_MEMORY_NONE)
