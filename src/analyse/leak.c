@@ -478,10 +478,15 @@ struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret)
 	};
 	struct pv_err *err = pv_growth_of(memory, &leak.growth);
 
-	if (!err)
-		err = pv_suspects_of(memory, &leak.growth, &leak.suspects);
 	if (!err) {
 		find_growth(memory, &leak);
+		err = pv_suspects_of(memory, &leak.growth,
+				     leak.kind >= PV_LEAK_GROWING && leak.where == PV_LEAK_MAPPINGS
+					     ? PV_SITE_MAPPED
+					     : pv_suspects_source(memory),
+				     &leak.suspects);
+	}
+	if (!err) {
 		if (leak.kind == PV_LEAK_GROWING && leak.where == PV_LEAK_TYPES &&
 		    !find_lost(memory, &leak))
 			find_holder(memory, &leak);

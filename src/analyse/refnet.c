@@ -604,8 +604,7 @@ static struct pv_err *give_out(struct build *b)
 	sort(&b->left, by_left);
 	for (size_t i = 0; !err && i < b->nets.n; i++) {
 		const struct owned_net *one = pv_vec_at(&b->nets, i);
-		struct pv_refnet_function *function =
-			pv_vec_at(&b->net->functions, one->function);
+		struct pv_refnet_function *function = pv_vec_at(&b->net->functions, one->function);
 
 		if (!function->n_nets++)
 			function->first_net = i;
@@ -613,8 +612,7 @@ static struct pv_err *give_out(struct build *b)
 	}
 	for (size_t i = 0; !err && i < b->left.n; i++) {
 		const struct owned_left *one = pv_vec_at(&b->left, i);
-		struct pv_refnet_function *function =
-			pv_vec_at(&b->net->functions, one->function);
+		struct pv_refnet_function *function = pv_vec_at(&b->net->functions, one->function);
 
 		if (!function->n_left++)
 			function->first_left = i;
@@ -757,8 +755,8 @@ static struct pv_err *know_probed(struct build *b)
 
 static void build_deinit(struct build *b)
 {
-	struct pv_map *maps[] = { &b->function_index, &b->net_index,  &b->left_index,
-				  &b->pair_index,     &b->site_index, &b->line_index,
+	struct pv_map *maps[] = { &b->function_index, &b->net_index,      &b->left_index,
+				  &b->pair_index,     &b->site_index,     &b->line_index,
 				  &b->sum_index,      &b->unmatched_index };
 
 	for (size_t i = 0; i < b->threads.n; i++) {

@@ -60,13 +60,13 @@ struct pv_refnet_function {
 	uint64_t partial; /* calls that were not seen whole */
 	int64_t sum;      /* of their nets */
 	enum pv_refnet_verdict verdict;
-	size_t first_net, n_nets;   /* in nets: the most frequent first */
-	size_t first_left, n_left;  /* in left: the most first */
+	size_t first_net, n_nets;  /* in nets: the most frequent first */
+	size_t first_left, n_left; /* in left: the most first */
 };
 
 /* Sums of one site, Python line or C function. */
 struct pv_refnet_sum {
-	uint32_t key; /* index into refs->sites or profile->locs */
+	uint32_t key;         /* index into refs->sites or profile->locs */
 	uint64_t plus, minus; /* how much was added and taken */
 	uint64_t n;           /* changes */
 };
@@ -78,9 +78,9 @@ struct pv_refnet {
 	struct pv_vec pairs;     /* struct pv_refnet_pair, of threads: the most first */
 	struct pv_vec unmatched; /* struct pv_refnet_left, of threads: the most first */
 	struct pv_vec by_site, by_line, by_function; /* struct pv_refnet_sum: the most first */
-	uint32_t suspect;  /* index into functions; PV_REFNET_NONE: there is none */
-	int64_t sum;       /* of all deltas that were seen */
-	uint64_t broken;   /* changes whose stack tells no calls apart */
+	uint32_t suspect; /* index into functions; PV_REFNET_NONE: there is none */
+	int64_t sum;      /* of all deltas that were seen */
+	uint64_t broken;  /* changes whose stack tells no calls apart */
 };
 
 struct pv_err *pv_refnet_create(const struct pv_refs *refs, struct pv_refnet **ret);

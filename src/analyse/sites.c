@@ -110,15 +110,15 @@ struct pv_err *pv_spot_text(const struct pv_memory *memory, const struct pv_spot
 
 static bool same(const struct pv_suspect *a, const struct pv_suspect *b)
 {
-	return a->type == b->type && a->spot.python == b->spot.python &&
-	       a->spot.under == b->spot.under && a->spot.native == b->spot.native;
+	return a->spot.python == b->spot.python && a->spot.under == b->spot.under &&
+	       a->spot.native == b->spot.native;
 }
 
 static struct pv_err *find(struct pv_vec *suspects, struct pv_map *index,
 			   const struct pv_suspect *one, struct pv_suspect **ret)
 {
-	uint64_t key = pv_hash((uint64_t)one->spot.python << 32 | one->spot.native) ^
-		       ((uint64_t)one->spot.under << 32 | one->type);
+	uint64_t key =
+		pv_hash((uint64_t)one->spot.python << 32 | one->spot.native) ^ one->spot.under;
 	struct pv_err *err;
 	uint64_t at;
 
@@ -176,9 +176,9 @@ static double mapped_growth(const struct pv_growth *growth)
 	return sum;
 }
 
-static void rate(const struct pv_memory *memory, const struct pv_growth *growth,
-		 const struct pv_memory_site *site, const struct pv_memory_count *left,
-		 struct pv_suspect *suspect)
+static double rate(const struct pv_memory *memory, const struct pv_growth *growth,
+		   const struct pv_memory_site *site, const struct pv_memory_count *left,
+		   struct pv_suspect *suspect)
 {
 	double seconds = watched_s(memory, site->source);
 	double survival = site->seen_count ? (double)left->count / (double)site->seen_count : 0;
@@ -195,7 +195,7 @@ static void rate(const struct pv_memory *memory, const struct pv_growth *growth,
 		survival = 1;
 	if (per_s > ROOM * grows)
 		per_s = ROOM * grows;
-	suspect->score += per_s * survival * survival * repeated;
+	return per_s * survival * survival * repeated;
 }
 
 static int compare(const void *a, const void *b)
@@ -211,8 +211,27 @@ static int compare(const void *a, const void *b)
 	return x->node < y->node ? -1 : x->node > y->node;
 }
 
+static bool has(const struct pv_memory *memory, enum pv_site_source source)
+{
+	for (size_t i = 0; i < memory->sites.n; i++) {
+		const struct pv_memory_site *site = pv_vec_at(&memory->sites, i);
+
+		if (site->source == source)
+			return true;
+	}
+	return false;
+}
+
+enum pv_site_source pv_suspects_source(const struct pv_memory *memory)
+{
+	return has(memory, PV_SITE_ALL)      ? PV_SITE_ALL
+	       : has(memory, PV_SITE_BURST)  ? PV_SITE_BURST
+	       : has(memory, PV_SITE_GROWTH) ? PV_SITE_GROWTH
+					     : PV_SITE_MAPPED;
+}
+
 struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_growth *growth,
-			      struct pv_vec *ret)
+			      enum pv_site_source source, struct pv_vec *ret)
 {
 	PV_CLEANUP(pv_vec_deinit) struct pv_vec suspects = PV_VEC(struct pv_suspect);
 	PV_CLEANUP(pv_map_deinit) struct pv_map index = { 0 };
@@ -220,23 +239,35 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 
 	for (uint32_t i = 0; i < memory->sites.n && !err; i++) {
 		const struct pv_memory_site *site = pv_vec_at(&memory->sites, i);
-		struct pv_suspect one = { .type = site->type, .node = site->node }, *suspect;
+		struct pv_suspect one = { .type = PV_MEMORY_NONE, .node = site->node, .most = -1 },
+				  *suspect;
+		double score;
+
 		uint32_t look = pv_memory_last_sites(memory, site->source);
 		struct pv_memory_count left = { 0 };
 
+		if (site->source != source)
+			continue;
 		if (look != PV_MEMORY_NONE)
 			left = pv_memory_site_at(memory, look, i);
 		one.spot = pv_spot_of(memory, site->node);
 		err = find(&suspects, &index, &one, &suspect);
 		if (err)
 			break;
-		if (left.bytes > suspect->left_bytes)
-			suspect->node = site->node;
 		suspect->seen_count += site->seen_count;
 		suspect->seen_bytes += site->seen_bytes;
 		suspect->left_count += left.count;
 		suspect->left_bytes += left.bytes;
-		rate(memory, growth, site, &left, suspect);
+		score = rate(memory, growth, site, &left, suspect);
+		suspect->score += score;
+		if (score > suspect->most) {
+			suspect->most = score;
+			suspect->node = site->node;
+		}
+		if (score > suspect->most_typed && site->type != PV_MEMORY_NONE) {
+			suspect->most_typed = score;
+			suspect->type = site->type;
+		}
 	}
 	if (err)
 		return err;

@@ -34,23 +34,31 @@ struct pv_spot pv_spot_of(const struct pv_memory *memory, uint32_t node);
 struct pv_err *pv_spot_text(const struct pv_memory *memory, const struct pv_spot *spot,
 			    struct pv_str *str);
 
-/* Sites of one place and one type, together. */
+/* Sites of one place, together. */
 struct pv_suspect {
 	struct pv_spot spot;
-	uint32_t type; /* index into types; PV_MEMORY_NONE */
-	uint32_t node; /* of the site with most bytes */
+	uint32_t type; /* index into types: of the most suspect site that has one; PV_MEMORY_NONE */
+	uint32_t node; /* of the most suspect site */
 	uint64_t seen_count, seen_bytes;
 	uint64_t left_count, left_bytes; /* of these at the last look */
 	double survival;                 /* left / seen */
 	double bytes_per_s;              /* that would stay, by what was seen; 0: not known */
 	double score;
+	double most, most_typed; /* of that score, of one site */
 };
 
 /*
- * struct pv_suspect, by score; only those that fit what grows have one.  growth: of the same
- * memory.
+ * Which sites tell most of the heap: all allocations of a window, else bursts, else what
+ * extended it.  They are never added up, since each sees what others see.  Without any, what was
+ * mapped.
+ */
+enum pv_site_source pv_suspects_source(const struct pv_memory *memory);
+
+/*
+ * struct pv_suspect of the sites of a source, by score; only those that fit what grows have one.
+ * growth: of the same memory.
  */
 struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_growth *growth,
-			      struct pv_vec *ret);
+			      enum pv_site_source source, struct pv_vec *ret);
 
 #endif

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 
 #include "analyse/leak.h"
+#include "analyse/sites.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "model/loss.h"
 #include "model/memory.h"
 #include "model/profile.h"
 #include "out/memory.h"
-#include "out/memory_stacks.h"
 #include "out/sections.h"
 #include "out/viewer.h"
 
@@ -47,7 +47,7 @@ static void meta_capture(struct pv_json *json, const struct pv_memory *memory)
 	pv_json_int(json, "pid", profile->pid);
 	pv_json_int(json, "start_unix_ms", (int64_t)(profile->start_unix_ns / 1000000));
 	pv_json_int(json, "duration_ns", (int64_t)profile->duration_ns);
-	pv_json_int(json, "source", pv_memory_source(memory));
+	pv_json_int(json, "source", pv_suspects_source(memory));
 	pv_json_end(json, '}');
 	pv_json_begin(json, "classes", '[');
 	for (int i = 0; i < PV_MEMORY_N_CLASSES; i++)

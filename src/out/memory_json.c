@@ -98,6 +98,7 @@ static struct pv_err *put_type_name(const struct writer *w, const char *key, uin
 	return err;
 }
 
+/* Its frames are those that people can do something about, the innermost first. */
 static struct pv_err *put_suspect(const struct writer *w, const char *key,
 				  const struct pv_suspect *one)
 {
@@ -108,9 +109,11 @@ static struct pv_err *put_suspect(const struct writer *w, const char *key,
 		return err;
 	pv_json_begin(w->json, key, '{');
 	pv_json_bytes(w->json, "where", pv_str_text(&text), text.n);
-	put_loc(w, "python", one->spot.python);
-	put_loc(w, "under", one->spot.under);
-	put_loc(w, "native", one->spot.native);
+	pv_json_begin(w->json, "frames", '[');
+	put_loc(w, NULL, one->spot.native);
+	put_loc(w, NULL, one->spot.under);
+	put_loc(w, NULL, one->spot.python);
+	pv_json_end(w->json, ']');
 	err = put_type_name(w, "type", one->type);
 	pv_json_int(w->json, "stack", one->node);
 	pv_json_int(w->json, "seen_count", (int64_t)one->seen_count);
@@ -143,6 +146,7 @@ static void put_holder(const struct writer *w, const char *key, uint32_t index)
 	const struct pv_memory_holder *holder = pv_vec_at(&w->memory->holders, index);
 
 	pv_json_begin(w->json, key, '{');
+	pv_json_int(w->json, "subject", holder->subject);
 	pv_json_string(w->json, "kind", pv_holder_kind_name(holder->kind));
 	put_string(w, "text", holder->text);
 	pv_json_int(w->json, "references", (int64_t)holder->references);
@@ -261,24 +265,68 @@ static void put_mappings(const struct writer *w)
 	put_slope(w, "rss", &w->leak->growth.rss);
 }
 
-static struct pv_err *put_growing(const struct writer *w, const char *key,
-				  const struct pv_vec *types)
+static struct pv_err *put_growing_type(const struct writer *w, const struct pv_growth_type *one)
 {
+	struct pv_err *err;
+
+	pv_json_begin(w->json, NULL, '{');
+	err = put_type_name(w, "name", one->type);
+	pv_json_int(w->json, "first_count", (int64_t)one->first.count);
+	pv_json_int(w->json, "last_count", (int64_t)one->last.count);
+	pv_json_int(w->json, "last_bytes", (int64_t)one->last.bytes);
+	pv_json_int(w->json, "gained_bytes", one->gained_bytes);
+	put_double(w, "count_per_s", one->count.per_s);
+	put_double(w, "bytes_per_s", one->bytes_per_s);
+	pv_json_end(w->json, '}');
+	return err;
+}
+
+static bool is_guilty(const struct pv_leak *leak, uint32_t type)
+{
+	for (uint32_t i = 0; i < leak->n_types; i++) {
+		if (leak->types[i] == type)
+			return true;
+	}
+	return false;
+}
+
+static const struct pv_growth_type *growing(const struct pv_leak *leak, uint32_t type)
+{
+	const struct pv_growth_type *one = leak->growth.types.data;
+
+	while (one->type != type)
+		one++;
+	return one;
+}
+
+/* Those that the verdict names first, then by bytes a second. */
+static struct pv_err *put_types(const struct writer *w)
+{
+	const struct pv_vec *types = &w->leak->growth.types;
 	struct pv_err *err = NULL;
 
-	pv_json_begin(w->json, key, '[');
+	pv_json_begin(w->json, "types", '[');
+	for (uint32_t i = 0; i < w->leak->n_types && !err; i++)
+		err = put_growing_type(w, growing(w->leak, w->leak->types[i]));
 	for (size_t i = 0; i < types->n && !err && (w->whole || i < TYPES_SHORT); i++) {
 		const struct pv_growth_type *one = pv_vec_at(types, i);
 
-		pv_json_begin(w->json, NULL, '{');
-		err = put_type_name(w, "type", one->type);
-		pv_json_int(w->json, "first_count", (int64_t)one->first.count);
-		pv_json_int(w->json, "last_count", (int64_t)one->last.count);
-		pv_json_int(w->json, "gained_bytes", one->gained_bytes);
-		put_double(w, "count_per_s", one->count.per_s);
-		put_double(w, "bytes_per_s", one->bytes_per_s);
-		pv_json_end(w->json, '}');
+		if (!is_guilty(w->leak, one->type))
+			err = put_growing_type(w, one);
 	}
+	pv_json_end(w->json, ']');
+	return err;
+}
+
+/* What grew at first, and no more. */
+static struct pv_err *put_filled(const struct writer *w)
+{
+	const struct pv_vec *types = &w->leak->growth.filled;
+	struct pv_err *err = NULL;
+
+	pv_json_begin(w->json, "filled", '[');
+	for (size_t i = 0; i < types->n && !err && (w->whole || i < TYPES_SHORT); i++)
+		err = put_growing_type(w, pv_vec_at(types, i));
 	pv_json_end(w->json, ']');
 	return err;
 }
@@ -288,7 +336,7 @@ static struct pv_err *put_suspects(const struct writer *w)
 	const struct pv_vec *suspects = &w->leak->suspects;
 	struct pv_err *err = NULL;
 
-	pv_json_begin(w->json, "suspects", '[');
+	pv_json_begin(w->json, "sites", '[');
 	for (size_t i = 0; i < suspects->n && !err && (w->whole || i < SUSPECTS_SHORT); i++)
 		err = put_suspect(w, NULL, pv_vec_at(suspects, i));
 	pv_json_end(w->json, ']');
@@ -322,14 +370,6 @@ static struct pv_err *put_subject(const struct writer *w, uint32_t index)
 			w->json, NULL,
 			*(const int64_t *)pv_vec_at(&w->memory->examples, one->first_example + i));
 	pv_json_end(w->json, ']');
-	pv_json_begin(w->json, "holders", '[');
-	for (uint32_t i = 0; i < w->memory->holders.n; i++) {
-		const struct pv_memory_holder *holder = pv_vec_at(&w->memory->holders, i);
-
-		if (holder->subject == index)
-			put_holder(w, NULL, i);
-	}
-	pv_json_end(w->json, ']');
 	pv_json_end(w->json, '}');
 	return err;
 }
@@ -338,9 +378,18 @@ static struct pv_err *put_subjects(const struct writer *w)
 {
 	struct pv_err *err = NULL;
 
-	pv_json_begin(w->json, "holders", '[');
+	pv_json_begin(w->json, "subjects", '[');
 	for (uint32_t i = 0; i < w->memory->subjects.n && !err; i++)
 		err = put_subject(w, i);
+	pv_json_end(w->json, ']');
+	/* the one that the verdict names first */
+	pv_json_begin(w->json, "holders", '[');
+	if (w->leak->holder != PV_MEMORY_NONE)
+		put_holder(w, NULL, w->leak->holder);
+	for (uint32_t i = 0; i < w->memory->holders.n; i++) {
+		if (i != w->leak->holder)
+			put_holder(w, NULL, i);
+	}
 	pv_json_end(w->json, ']');
 	return err;
 }
@@ -419,12 +468,12 @@ static void put_series(const struct writer *w, const struct pv_memory_look *of, 
 	}
 }
 
-static void put_types(const struct writer *w)
+static void put_census(const struct writer *w)
 {
 	const struct pv_memory_look census = { .kind = PV_LOOK_CENSUS };
 	static const char *const kinds[] = { "object", "pool block", "heap block" };
 
-	pv_json_begin(w->json, "types", '[');
+	pv_json_begin(w->json, "census", '[');
 	for (uint32_t i = 0; i < w->memory->types.n; i++) {
 		const struct pv_memory_type *type = pv_vec_at(&w->memory->types, i);
 
@@ -439,9 +488,9 @@ static void put_types(const struct writer *w)
 	pv_json_end(w->json, ']');
 }
 
-static void put_sites(const struct writer *w)
+static void put_allocations(const struct writer *w)
 {
-	pv_json_begin(w->json, "sites", '[');
+	pv_json_begin(w->json, "allocations", '[');
 	for (uint32_t i = 0; i < w->memory->sites.n; i++) {
 		const struct pv_memory_site *site = pv_vec_at(&w->memory->sites, i);
 		const struct pv_memory_look looks = { .kind = PV_LOOK_SITES,
@@ -530,9 +579,9 @@ static struct pv_err *put_summary(const struct writer *w)
 	put_cost(w);
 	put_mappings(w);
 	if (!err)
-		err = put_growing(w, "growing", &w->leak->growth.types);
+		err = put_types(w);
 	if (!err)
-		err = put_growing(w, "filled", &w->leak->growth.filled);
+		err = put_filled(w);
 	if (!err)
 		err = put_suspects(w);
 	return err ? err : put_subjects(w);
@@ -560,8 +609,8 @@ struct pv_err *pv_memory_json(const struct pv_memory *memory, const struct pv_le
 	if (!err && whole) {
 		put_points(&w);
 		put_looks(&w);
-		put_types(&w);
-		put_sites(&w);
+		put_census(&w);
+		put_allocations(&w);
 		put_events(&w);
 		put_stacks(&w);
 	}

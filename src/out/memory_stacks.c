@@ -4,31 +4,12 @@
  */
 #include "out/memory_stacks.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 
+#include "analyse/sites.h"
 #include "base/cleanup.h"
 #include "model/profile.h"
 #include "model/strings.h"
-
-static bool has(const struct pv_memory *memory, enum pv_site_source source)
-{
-	for (size_t i = 0; i < memory->sites.n; i++) {
-		const struct pv_memory_site *site = pv_vec_at(&memory->sites, i);
-
-		if (site->source == source)
-			return true;
-	}
-	return false;
-}
-
-enum pv_site_source pv_memory_source(const struct pv_memory *memory)
-{
-	return has(memory, PV_SITE_ALL)      ? PV_SITE_ALL
-	       : has(memory, PV_SITE_BURST)  ? PV_SITE_BURST
-	       : has(memory, PV_SITE_GROWTH) ? PV_SITE_GROWTH
-					     : PV_SITE_MAPPED;
-}
 
 static uint64_t weighed(uint64_t n, double weight)
 {
@@ -37,7 +18,7 @@ static uint64_t weighed(uint64_t n, double weight)
 
 struct pv_err *pv_memory_stacks(const struct pv_memory *memory, struct pv_vec *ret)
 {
-	enum pv_site_source source = pv_memory_source(memory);
+	enum pv_site_source source = pv_suspects_source(memory);
 	uint32_t look = pv_memory_last_sites(memory, source);
 	size_t n = memory->profile->nodes.n;
 	_pv_free_ struct pv_memory_stack *by_node = calloc(n, sizeof(*by_node));

@@ -17,13 +17,7 @@ struct pv_memory_stack {
 	uint64_t seen_count, seen_bytes, left_count, left_bytes;
 };
 
-/*
- * Which sites tell most: all allocations of a window, else bursts, else what extended the
- * heap, else what was mapped.  They are never added up, since each sees what others see.
- */
-enum pv_site_source pv_memory_source(const struct pv_memory *memory);
-
-/* struct pv_memory_stack of these sites, in the order of their nodes. */
+/* struct pv_memory_stack of the sites that tell most (pv_suspects_source()), by node. */
 struct pv_err *pv_memory_stacks(const struct pv_memory *memory, struct pv_vec *ret);
 
 /*

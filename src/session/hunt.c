@@ -17,9 +17,13 @@
 #include "base/clock.h"
 #include "model/profile.h"
 #include "model/strings.h"
+#include "session/bursts.h"
+#include "session/growth.h"
 #include "session/launch.h"
+#include "session/looks.h"
 #include "session/losses.h"
 #include "session/probed.h"
+#include "session/survey.h"
 #include "session/trend.h"
 #include "target/process.h"
 #include "target/title.h"
@@ -27,9 +31,20 @@
 enum {
 	OPEN_S = 30,          /* the plan's length where there is no end */
 	LOOKS = 14,           /* in it */
+	LOOKS_FEW = 4,        /* after so many it shows whether anything rises */
 	LOOKS_MANY = 28,      /* from so many on they are further and further apart */
-	LOOK_SHARE = 4,       /* a look may take such a part of the time, not more */
+	LOOK_SHARE = 4,       /* our time for a look: such a part of all */
 	START_NS = 200000000, /* between looks for an interpreter that has not started */
+};
+
+/* Of the plan: when what extends the heap has been watched enough, and all allocations. */
+static const double GROWTH_LENGTH = 0.15, BURSTS_UNTIL = 0.85;
+
+/* A rung that watches allocations, while it is climbed. */
+struct climb {
+	struct pv_survey *survey; /* NULL: not begun, or over */
+	bool begun, closed;
+	uint64_t until_ns; /* when no time begins any more */
 };
 
 struct pv_hunt {
@@ -37,13 +52,17 @@ struct pv_hunt {
 	struct pv_probed probed;
 	struct pv_memory *memory;
 	struct pv_trend *trend;
+	struct pv_looks *looks; /* NULL: no interpreter yet, or it cannot be read */
+	struct climb growth, bursts, all;
 	pid_t launched; /* by us; 0: none */
 	bool held;      /* not released yet */
-	bool gone, replaced, finished;
+	bool gone, replaced, over_budget, finished;
+	bool no_looks;  /* it was tried in vain */
+	bool suspected; /* something rises */
 	uint64_t start_ns, plan_ns, stack_start;
 	uint64_t look_ns, next_look_ns; /* between two looks, when the next one is due */
-	uint64_t started_ns;            /* when it was last looked for an interpreter */
-	const char *doing;
+	size_t n_looks;
+	uint64_t started_ns; /* when it was last looked for an interpreter */
 };
 
 static bool is_asked(const struct pv_hunt *hunt, enum pv_rung rung)
@@ -175,7 +194,6 @@ struct pv_err *pv_hunt_create(const struct pv_hunt_options *options, struct pv_h
 		return &pv_enomem;
 	hunt->options = *options;
 	hunt->probed.pid_fd = -1;
-	hunt->doing = "looking";
 	err = pv_memory_create(&hunt->memory);
 	if (!err)
 		err = begin(hunt);
@@ -191,7 +209,11 @@ void pv_hunt_destroy(struct pv_hunt *hunt)
 {
 	if (!hunt)
 		return;
+	pv_survey_destroy(hunt->growth.survey);
+	pv_survey_destroy(hunt->bursts.survey);
+	pv_survey_destroy(hunt->all.survey);
 	pv_trend_destroy(hunt->trend);
+	pv_looks_destroy(hunt->looks);
 	if (hunt->held)
 		pv_err_destroy(pv_launch_release(hunt->launched));
 	pv_memory_destroy(hunt->memory);
@@ -201,20 +223,16 @@ void pv_hunt_destroy(struct pv_hunt *hunt)
 
 struct pv_hunt_facts pv_hunt_facts(const struct pv_hunt *hunt)
 {
-	struct pv_hunt_facts facts = {
+	return (struct pv_hunt_facts){
 		.pid = hunt->options.pid,
 		.name = hunt->probed.process.name,
 		.interpreter = hunt->probed.interpreter,
-		.doing = hunt->doing,
+		.doing = hunt->all.survey || hunt->bursts.survey ? "watching allocations"
+			 : hunt->growth.survey                   ? "watching the heap grow"
+								 : "looking",
+		.n_looks = hunt->n_looks,
 		.ended = hunt->gone,
 	};
-
-	for (size_t i = 0; i < hunt->memory->looks.n; i++) {
-		const struct pv_memory_look *look = pv_vec_at(&hunt->memory->looks, i);
-
-		facts.n_looks += look->kind == PV_LOOK_CENSUS;
-	}
-	return facts;
 }
 
 /* ---- the rungs */
@@ -244,6 +262,198 @@ static bool was_replaced(const struct pv_hunt *hunt)
 	       now != hunt->stack_start;
 }
 
+/*
+ * What a rung cannot do here is no reason to end the hunt: it is said.  But for what the
+ * process itself is at fault for, its end.
+ */
+static struct pv_err *refuse(struct pv_hunt *hunt, enum pv_rung rung, struct pv_err *why)
+{
+	struct pv_err *err;
+	bool gone = false;
+
+	why = pv_probed_unless_ended(&hunt->probed, why, &gone);
+	hunt->gone |= gone;
+	if (!why || why == &pv_enomem)
+		return why;
+	err = pv_memory_rung_is(hunt->memory, rung,
+				why->kind == PV_ERR_NOPROC ? PV_RUNG_REFUSED : PV_RUNG_FAILED, "%s",
+				why->message);
+	pv_err_destroy(why);
+	return err;
+}
+
+/* ---- looks */
+
+static struct pv_err *begin_looks(struct pv_hunt *hunt)
+{
+	const struct pv_image *image = &hunt->probed.image;
+	struct pv_err *why = NULL;
+
+	if (hunt->looks || hunt->no_looks || !image->python.found || !image->python.initialized)
+		return NULL;
+	why = pv_looks_create(&hunt->probed, hunt->memory, hunt->start_ns, &hunt->looks);
+	hunt->no_looks = why != NULL;
+	return why ? refuse(hunt, PV_RUNG_CENSUS, why) : NULL;
+}
+
+static struct pv_err *take_look(struct pv_hunt *hunt)
+{
+	uint64_t now = pv_now_ns(), took_ns = 0;
+	struct pv_err *why;
+
+	why = pv_looks_take(hunt->looks, &took_ns);
+	if (why) {
+		hunt->no_looks = !hunt->n_looks;
+		if (hunt->no_looks) {
+			pv_looks_destroy(hunt->looks);
+			hunt->looks = NULL;
+		}
+		return refuse(hunt, PV_RUNG_CENSUS, why);
+	}
+	hunt->n_looks++;
+	if (hunt->n_looks >= LOOKS_MANY)
+		hunt->look_ns += hunt->look_ns / 8;
+	hunt->next_look_ns =
+		now + (took_ns * LOOK_SHARE > hunt->look_ns ? took_ns * LOOK_SHARE : hunt->look_ns);
+	return hunt->n_looks >= LOOKS_FEW && !hunt->suspected
+		       ? pv_growth_suspected(hunt->memory, &hunt->suspected)
+		       : NULL;
+}
+
+/* Looks are for the other rungs, too: by what grows these judge. */
+static bool wants_looks(const struct pv_hunt *hunt)
+{
+	return hunt->options.rungs != 1u << PV_RUNG_TREND;
+}
+
+static struct pv_err *step_looks(struct pv_hunt *hunt)
+{
+	struct pv_err *err = wants_looks(hunt) ? begin_looks(hunt) : NULL;
+
+	if (!err && hunt->looks && pv_now_ns() >= hunt->next_look_ns)
+		err = take_look(hunt);
+	/* without looks the mappings alone tell */
+	if (!err && !hunt->looks && !hunt->suspected && hunt->memory->points.n > LOOKS_FEW)
+		err = pv_growth_suspected(hunt->memory, &hunt->suspected);
+	return err;
+}
+
+/* ---- what watches allocations */
+
+static struct pv_heap *heap_of(const struct pv_hunt *hunt)
+{
+	return hunt->looks ? pv_looks_heap(hunt->looks) : NULL;
+}
+
+static struct pv_err *create_survey(struct pv_hunt *hunt, enum pv_rung rung, struct pv_survey **ret)
+{
+	const struct pv_bursts_options bursts = {
+		.probed = &hunt->probed,
+		.memory = hunt->memory,
+		.heap = heap_of(hunt),
+		.start_ns = hunt->start_ns,
+	};
+	const struct pv_growth_options growth = {
+		.probed = &hunt->probed,
+		.memory = hunt->memory,
+		.heap = heap_of(hunt),
+		.start_ns = hunt->start_ns,
+	};
+
+	if (rung == PV_RUNG_GROWTH)
+		return pv_growth_create(&growth, ret);
+	if (rung == PV_RUNG_BURSTS)
+		return pv_bursts_create(&bursts, ret);
+	return pv_bursts_create_all(&bursts, hunt->options.budget, ret);
+}
+
+static struct pv_err *finish_climb(struct pv_hunt *hunt, struct climb *climb, enum pv_rung rung)
+{
+	struct pv_err *why;
+
+	if (!climb->survey)
+		return NULL;
+	why = pv_survey_finish(climb->survey);
+	pv_survey_destroy(climb->survey);
+	climb->survey = NULL;
+	return why ? refuse(hunt, rung, why) : NULL;
+}
+
+static struct pv_err *begin_climb(struct pv_hunt *hunt, struct climb *climb, enum pv_rung rung,
+				  uint64_t until_ns)
+{
+	struct pv_err *why;
+
+	climb->begun = true;
+	climb->until_ns = until_ns;
+	why = create_survey(hunt, rung, &climb->survey);
+	return why ? refuse(hunt, rung, why) : NULL;
+}
+
+static struct pv_err *step_climb(struct pv_hunt *hunt, struct climb *climb, enum pv_rung rung)
+{
+	enum pv_survey_end end = PV_SURVEY_RUNS;
+	struct pv_err *why = NULL;
+
+	if (!climb->survey)
+		return NULL;
+	if (!climb->closed && pv_now_ns() >= climb->until_ns) {
+		climb->closed = true;
+		why = pv_survey_close(climb->survey);
+	}
+	if (!why)
+		why = pv_survey_step(climb->survey, &end);
+	if (why) {
+		pv_survey_destroy(climb->survey);
+		climb->survey = NULL;
+		return refuse(hunt, rung, why);
+	}
+	hunt->replaced |= end == PV_SURVEY_REPLACED;
+	hunt->over_budget |= end == PV_SURVEY_BUDGET;
+	return NULL;
+}
+
+static uint64_t plan_at(const struct pv_hunt *hunt, double share)
+{
+	/* without an end they go on for as long as the user likes */
+	if (!hunt->options.duration_s)
+		return UINT64_MAX;
+	return hunt->start_ns + (uint64_t)((double)hunt->plan_ns * share);
+}
+
+/* Is it time for a rung?  Asked for by name at once; else when something rises. */
+static bool is_time(const struct pv_hunt *hunt, const struct climb *climb, enum pv_rung rung)
+{
+	bool readable = hunt->n_looks || hunt->no_looks || !hunt->probed.image.python.found;
+
+	if (climb->begun || !readable)
+		return false;
+	return hunt->options.rungs ? is_asked(hunt, rung) : hunt->suspected;
+}
+
+static struct pv_err *step_climbs(struct pv_hunt *hunt)
+{
+	uint64_t short_ns = (uint64_t)((double)hunt->plan_ns * GROWTH_LENGTH);
+	struct pv_err *err = NULL;
+
+	/* by itself only on demand: it costs a great deal */
+	if (is_asked(hunt, PV_RUNG_ALL) && is_time(hunt, &hunt->all, PV_RUNG_ALL))
+		err = begin_climb(hunt, &hunt->all, PV_RUNG_ALL, UINT64_MAX);
+	if (!err && is_time(hunt, &hunt->growth, PV_RUNG_GROWTH))
+		err = begin_climb(hunt, &hunt->growth, PV_RUNG_GROWTH,
+				  hunt->options.rungs ? plan_at(hunt, BURSTS_UNTIL)
+						      : pv_now_ns() + short_ns);
+	/* one after the other, so that neither sees the other's cost */
+	if (!err && (hunt->growth.closed || !hunt->growth.survey) &&
+	    is_time(hunt, &hunt->bursts, PV_RUNG_BURSTS))
+		err = begin_climb(hunt, &hunt->bursts, PV_RUNG_BURSTS, plan_at(hunt, BURSTS_UNTIL));
+	if (!err)
+		err = step_climb(hunt, &hunt->growth, PV_RUNG_GROWTH);
+	if (!err)
+		err = step_climb(hunt, &hunt->bursts, PV_RUNG_BURSTS);
+	return err ? err : step_climb(hunt, &hunt->all, PV_RUNG_ALL);
+}
+
 static struct pv_err *climb(struct pv_hunt *hunt)
 {
 	struct pv_err *err = NULL;
@@ -252,14 +462,38 @@ static struct pv_err *climb(struct pv_hunt *hunt)
 		err = pv_trend_step(hunt->trend);
 	if (!err)
 		err = look_for_python(hunt);
-	return err;
+	if (!err)
+		err = step_looks(hunt);
+	return err ? err : step_climbs(hunt);
+}
+
+static int least(int a, int b)
+{
+	return a < b ? a : b;
 }
 
 static int patience(const struct pv_hunt *hunt, int timeout_ms)
 {
-	int most = hunt->trend ? pv_trend_patience(hunt->trend) : timeout_ms;
+	const struct climb *const climbs[] = { &hunt->growth, &hunt->bursts, &hunt->all };
+	uint64_t now = pv_now_ns();
 
-	return timeout_ms < most ? timeout_ms : most;
+	if (hunt->trend)
+		timeout_ms = least(timeout_ms, pv_trend_patience(hunt->trend));
+	for (size_t i = 0; i < sizeof(climbs) / sizeof(*climbs); i++) {
+		if (climbs[i]->survey)
+			timeout_ms = least(timeout_ms, pv_survey_patience(climbs[i]->survey));
+	}
+	if (hunt->looks)
+		timeout_ms = least(timeout_ms,
+				   now >= hunt->next_look_ns
+					   ? 0
+					   : (int)((hunt->next_look_ns - now) / 1000000) + 1);
+	return timeout_ms;
+}
+
+static int fd_of(const struct climb *climb)
+{
+	return climb->survey ? pv_survey_fd(climb->survey) : -1;
 }
 
 struct pv_err *pv_hunt_step(struct pv_hunt *hunt, int timeout_ms, int fd, bool *ended_ret)
@@ -268,17 +502,20 @@ struct pv_err *pv_hunt_step(struct pv_hunt *hunt, int timeout_ms, int fd, bool *
 		{ .fd = hunt->probed.pid_fd, .events = POLLIN },
 		{ .fd = fd, .events = POLLIN },
 		{ .fd = hunt->trend ? pv_trend_fd(hunt->trend) : -1, .events = POLLIN },
+		{ .fd = fd_of(&hunt->growth), .events = POLLIN },
+		{ .fd = fd_of(&hunt->bursts), .events = POLLIN },
+		{ .fd = fd_of(&hunt->all), .events = POLLIN },
 	};
 	struct pv_err *err = NULL;
 
-	if (poll(fds, 3, patience(hunt, timeout_ms)) < 0 && errno != EINTR)
+	if (poll(fds, sizeof(fds) / sizeof(*fds), patience(hunt, timeout_ms)) < 0 && errno != EINTR)
 		return pv_err_errno(errno, "cannot wait");
 	hunt->gone |= fds[0].revents != 0;
 	hunt->replaced |= !hunt->gone && was_replaced(hunt);
 	if (!hunt->gone && !hunt->replaced)
 		err = pv_probed_unless_ended(&hunt->probed, climb(hunt), &hunt->gone);
 	if (!err)
-		*ended_ret = hunt->gone || hunt->replaced;
+		*ended_ret = hunt->gone || hunt->replaced || hunt->over_budget;
 	return err;
 }
 
@@ -301,12 +538,54 @@ static struct pv_err *fill_totals(struct pv_hunt *hunt, bool stopped)
 		hits_ns += memory->rungs[i].hits_ns;
 	if (profile->duration_ns)
 		memory->cost_cpus = (double)hits_ns / (double)profile->duration_ns;
-	memory->end = hunt->replaced ? PV_MEMORY_REPLACED
-		      : hunt->gone   ? PV_MEMORY_TARGET_ENDED
-		      : stopped      ? PV_MEMORY_STOPPED
-				     : PV_MEMORY_DONE;
+	memory->end = hunt->replaced      ? PV_MEMORY_REPLACED
+		      : hunt->gone        ? PV_MEMORY_TARGET_ENDED
+		      : hunt->over_budget ? PV_MEMORY_BUDGET
+		      : stopped           ? PV_MEMORY_STOPPED
+					  : PV_MEMORY_DONE;
 	pv_losses_describe(&profile->losses);
 	return NULL;
+}
+
+/* Rungs of the ladder that nothing asked for. */
+static struct pv_err *tell_rest(struct pv_hunt *hunt)
+{
+	struct pv_err *err = NULL;
+
+	for (int i = 0; i < PV_RUNG_N && !err && !hunt->options.rungs; i++) {
+		const struct pv_memory_rung *rung = &hunt->memory->rungs[i];
+
+		if (rung->state != PV_RUNG_NOT_ASKED || i == PV_RUNG_ALL)
+			continue;
+		if (i == PV_RUNG_CENSUS && !hunt->probed.image.python.found)
+			err = pv_memory_rung_is(hunt->memory, PV_RUNG_CENSUS, PV_RUNG_REFUSED,
+						"the process runs no CPython");
+		else
+			err = pv_memory_rung_is(hunt->memory, (enum pv_rung)i, PV_RUNG_NOT_NEEDED,
+						NULL);
+	}
+	return err;
+}
+
+static struct pv_err *finish(struct pv_hunt *hunt, bool stopped)
+{
+	struct pv_err *err = NULL;
+
+	if (hunt->looks && !hunt->gone && !hunt->replaced)
+		err = take_look(hunt);
+	if (!err)
+		err = finish_climb(hunt, &hunt->growth, PV_RUNG_GROWTH);
+	if (!err)
+		err = finish_climb(hunt, &hunt->bursts, PV_RUNG_BURSTS);
+	if (!err)
+		err = finish_climb(hunt, &hunt->all, PV_RUNG_ALL);
+	if (!err && hunt->looks)
+		err = pv_looks_tell(hunt->looks);
+	if (!err && hunt->trend)
+		err = pv_trend_stop(hunt->trend);
+	if (!err)
+		err = tell_rest(hunt);
+	return err ? err : fill_totals(hunt, stopped);
 }
 
 struct pv_err *pv_hunt_finish(struct pv_hunt *hunt, bool stopped, const struct pv_memory **ret)
@@ -315,10 +594,7 @@ struct pv_err *pv_hunt_finish(struct pv_hunt *hunt, bool stopped, const struct p
 
 	if (!hunt->finished) {
 		hunt->finished = true;
-		if (hunt->trend)
-			err = pv_trend_stop(hunt->trend);
-		if (!err)
-			err = fill_totals(hunt, stopped);
+		err = pv_probed_unless_ended(&hunt->probed, finish(hunt, stopped), &hunt->gone);
 	}
 	if (!err)
 		*ret = hunt->memory;

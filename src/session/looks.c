@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Censuses as looks.  Input: heap/census.h.  Output: a pv_memory.
+ */
+#include "session/looks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "heap/census.h"
+#include "heap/fill.h"
+#include "heap/object.h"
+#include "model/memory.h"
+#include "model/profile.h"
+#include "model/strings.h"
+#include "session/probed.h"
+#include "target/maps.h"
+
+struct pv_looks {
+	struct pv_probed *probed;
+	struct pv_memory *memory;
+	struct pv_heap *heap;
+	uint64_t start_ns;          /* the hunt's */
+	uint64_t first_ns, last_ns; /* of the first look, the end of the last */
+	size_t n, n_partial;
+};
+
+struct pv_err *pv_looks_create(struct pv_probed *probed, struct pv_memory *memory,
+			       uint64_t start_ns, struct pv_looks **ret)
+{
+	struct pv_looks *looks = calloc(1, sizeof(*looks));
+	struct pv_err *err;
+
+	if (!looks)
+		return &pv_enomem;
+	looks->probed = probed;
+	looks->memory = memory;
+	looks->start_ns = start_ns;
+	err = pv_heap_create(probed->mem, &probed->image.python, &looks->heap);
+	if (err) {
+		pv_looks_destroy(looks);
+		return err;
+	}
+	*ret = looks;
+	return NULL;
+}
+
+void pv_looks_destroy(struct pv_looks *looks)
+{
+	if (!looks)
+		return;
+	pv_heap_destroy(looks->heap);
+	free(looks);
+}
+
+struct pv_heap *pv_looks_heap(struct pv_looks *looks)
+{
+	return looks->heap;
+}
+
+/* Whose blocks they are that are not objects of Python's own allocator. */
+static struct pv_err *name_allocator(struct pv_looks *looks, const struct pv_census *census)
+{
+	struct pv_memory *memory = looks->memory;
+	const char *name = census->others[0] ? census->others : "glibc";
+
+	memory->other_allocator = census->others[0] != '\0';
+	return pv_strings_add(memory->profile->strings, name, strlen(name), &memory->allocator);
+}
+
+static void cleanup_census(struct pv_census *census)
+{
+	pv_census_deinit(census);
+}
+
+struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret)
+{
+	PV_CLEANUP(cleanup_census) struct pv_census census = { 0 };
+	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
+	const struct pv_census_options options = { .maps = &maps, .pid = looks->probed->pid };
+	const struct pv_memory_look *look;
+	struct pv_err *err = pv_maps_read(looks->probed->pid, &maps);
+	uint64_t begun_ns = pv_now_ns();
+	uint32_t index;
+
+	if (!err)
+		err = pv_census_take(looks->heap, &options, &census);
+	if (!err)
+		err = name_allocator(looks, &census);
+	if (!err)
+		err = pv_census_fill(&census, begun_ns - looks->start_ns, looks->memory, &index);
+	if (err)
+		return err;
+	look = pv_vec_at(&looks->memory->looks, index);
+	if (!looks->n++)
+		looks->first_ns = begun_ns;
+	looks->n_partial += look->partial;
+	looks->last_ns = pv_now_ns();
+	*took_ns_ret = looks->last_ns - begun_ns;
+	return NULL;
+}
+
+struct pv_err *pv_looks_tell(struct pv_looks *looks)
+{
+	struct pv_memory_rung *rung = &looks->memory->rungs[PV_RUNG_CENSUS];
+	uint32_t last = pv_memory_last_look(looks->memory, PV_LOOK_CENSUS);
+	struct pv_err *err;
+
+	if (!looks->n)
+		return pv_memory_rung_is(looks->memory, PV_RUNG_CENSUS, PV_RUNG_FAILED,
+					 "the time was too short for a look");
+	err = pv_memory_rung_is(looks->memory, PV_RUNG_CENSUS,
+				looks->n_partial ? PV_RUNG_PARTLY : PV_RUNG_CLIMBED, NULL);
+	rung->start_ns = looks->first_ns - looks->start_ns;
+	rung->took_ns = looks->last_ns - looks->first_ns;
+	/* the sentence is the look's own */
+	if (looks->n_partial && last != PV_MEMORY_NONE)
+		rung->why = ((const struct pv_memory_look *)pv_vec_at(&looks->memory->looks, last))
+				    ->why;
+	return err;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The second rung of a hunt: a census of the heap, again and again.  Input: a process's memory,
+ * from outside; it is not stopped.  Output: looks of a pv_memory.
+ */
+#ifndef PV_SESSION_LOOKS_H
+#define PV_SESSION_LOOKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct pv_heap;
+struct pv_looks;
+struct pv_memory;
+struct pv_probed;
+
+/*
+ * None of the arguments is owned; all must outlive it.  start_ns: the hunt's start.  A process
+ * whose objects cannot be told is PV_ERR_NOPROC, with the reason.
+ */
+struct pv_err *pv_looks_create(struct pv_probed *probed, struct pv_memory *memory,
+			       uint64_t start_ns, struct pv_looks **ret);
+void pv_looks_destroy(struct pv_looks *looks);
+
+/* Its types and objects, for the other rungs. */
+struct pv_heap *pv_looks_heap(struct pv_looks *looks);
+
+/* One more census, which takes about a second for a million objects; *took_ns_ret: how long. */
+struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret);
+
+/* What became of the rung. */
+struct pv_err *pv_looks_tell(struct pv_looks *looks);
+
+#endif
