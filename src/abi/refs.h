@@ -30,7 +30,7 @@ struct pv_count_constants {
 	__u32 size;   /* FIELD: bytes */
 	__u16 count_at, type_at, local_at, shared_at;
 	__u8 zero_only; /* the change to 0 alone is recorded */
-	__u8 pad;
+	__u8 lines; /* no watchpoints, but probes on lines */
 	__u16 tuple_items; /* offset of the first item in a tuple */
 	__u32 pad2;
 };
@@ -68,6 +68,24 @@ struct pv_count_calls {
 	__u64 given; /* of these: the object is among the arguments, as far as that shows */
 };
 
+/*
+ * The older way: probes on each line of one function.  Rows are the addresses where statements
+ * begin; a call under way knows what the count was at the last of them.
+ */
+enum { PV_COUNT_ROWS_MAX = 4096, PV_COUNT_NESTED = 8 };
+
+struct pv_count_call {
+	__u64 sp;  /* address of its return address; 0: there is none */
+	__s64 was; /* the count at the last row */
+	__u64 row; /* address of that row */
+};
+
+struct pv_count_thread {
+	__u32 depth;
+	__u32 pad;
+	struct pv_count_call calls[PV_COUNT_NESTED];
+};
+
 /* Frames whose place on the stack is told, of either half, from the leaf on; a power of two. */
 enum { PV_CHANGE_PLACES = 512, PV_CHANGE_NUMBERS = 32, PV_CHANGE_FUNCTIONS_MAX = 256 };
 
@@ -94,6 +112,7 @@ struct pv_event_change {
 enum {
 	PV_CHANGE_KERNEL = 1,  /* written by the kernel for the thread: ip is where it will go on */
 	PV_CHANGE_NO_STACK = 2, /* no sample came before it */
+	PV_CHANGE_LINE = 4,     /* made since the row that begins at ip - 1 */
 };
 
 #endif

@@ -192,7 +192,7 @@ static inline void send_bare(const struct hit *hit)
 		count(&count_state.lost);
 }
 
-static inline void record(const struct hit *hit)
+static inline void record_at(const struct hit *hit, __u64 ip, __u64 bp)
 {
 	struct pv_ctx c = {};
 	__u32 index = 0;
@@ -203,7 +203,7 @@ static inline void record(const struct hit *hit)
 		send_bare(hit);
 		return;
 	}
-	walk_at(&c, hit->ip, hit->sp, hit->bp, hit->tid);
+	walk_at(&c, ip, hit->sp, bp, hit->tid);
 	pv_emit_sample(&c, BPF_RB_NO_WAKEUP);
 	send(c.w, hit, count_state.end ? BPF_RB_FORCE_WAKEUP : pv_ring_flags());
 	release(index);
@@ -237,6 +237,145 @@ static inline bool wanted(struct hit *hit)
 	return hit->sequence < counted.changes_max;
 }
 
+/* ---- lines */
+
+/* Which of the places that calls return to are known, by address: enum pv_native_return. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_NATIVE_RETURNS_MAX);
+	__type(key, __u64);
+	__type(value, __u32);
+} native_returns SEC(".maps");
+
+/* Addresses of rows in the process. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PV_COUNT_ROWS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} rows SEC(".maps");
+
+/* Calls of the function that are under way. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_PROBE_THREADS_MAX);
+	__type(key, __u32);
+	__type(value, struct pv_count_thread);
+} inside SEC(".maps");
+
+/* A place that calls return to for the first time: user space will probe it. */
+static inline void tell_return(__u64 address)
+{
+	struct pv_probe_address event = {
+		.type = PV_PROBE_EVENT_RETURN,
+		.pid = probe.tgid,
+		.address = address,
+	};
+	__u32 told = PV_NATIVE_RETURN_TOLD;
+
+	if (bpf_map_lookup_elem(&native_returns, &address) ||
+	    bpf_map_update_elem(&native_returns, &address, &told, BPF_NOEXIST))
+		return;
+	if (bpf_ringbuf_output(&events, &event, sizeof(event), BPF_RB_FORCE_WAKEUP))
+		bpf_map_delete_elem(&native_returns, &address);
+}
+
+static inline struct pv_count_call *call_at(struct pv_count_thread *thread, __u32 i)
+{
+	return &thread->calls[i & (PV_COUNT_NESTED - 1)];
+}
+
+/* The count at a row, or behind the last one: what the rows since the last have changed. */
+static inline void pass_row(struct pt_regs *ctx, struct pv_count_call *call, __u64 row, __u32 tid)
+{
+	struct hit hit = { .tid = tid, .before = call->was, .flags = PV_CHANGE_LINE };
+
+	if (count_state.end || !is_same() || !read_word(&hit))
+		return;
+	/* the line that has been executed: a site is the instruction before an address */
+	hit.ip = call->row + 1;
+	hit.sp = ctx->sp;
+	call->was = hit.after;
+	call->row = row;
+	count(&count_state.writes);
+	if (hit.before == hit.after || !count_state.armed)
+		return;
+	if (!hit.after)
+		end(PV_COUNT_FREED);
+	count_state.last = hit.after;
+	if (wanted(&hit))
+		record_at(&hit, ctx->ip, ctx->bp);
+}
+
+/* Calls above this place of the stack are over: by an exception, or longjmp. */
+static inline void drop_over(struct pv_count_thread *thread, __u64 sp)
+{
+	__u32 i;
+
+	for (i = 0; i < PV_COUNT_NESTED; i++) {
+		if (!thread->depth || call_at(thread, thread->depth - 1)->sp > sp)
+			break;
+		thread->depth--;
+	}
+}
+
+static inline void enter_lines(struct pt_regs *ctx, __u64 sp, __u32 tid)
+{
+	struct pv_count_thread first = {}, *thread;
+	struct pv_count_call *call;
+	struct hit hit = {};
+
+	if (!is_same() || !read_word(&hit))
+		return;
+	thread = bpf_map_lookup_elem(&inside, &tid);
+	if (!thread) {
+		bpf_map_update_elem(&inside, &tid, &first, BPF_ANY);
+		thread = bpf_map_lookup_elem(&inside, &tid);
+	}
+	if (!thread)
+		return;
+	drop_over(thread, sp);
+	if (thread->depth >= PV_COUNT_NESTED)
+		return;
+	call = call_at(thread, thread->depth++);
+	call->sp = sp;
+	call->was = hit.after;
+	call->row = ctx->ip;
+	tell_return(read_u64(sp));
+}
+
+static inline void on_row(struct pt_regs *ctx, __u32 index, __u32 tid)
+{
+	struct pv_count_thread *thread = bpf_map_lookup_elem(&inside, &tid);
+	struct pv_count_call *call;
+	__u64 *row;
+
+	if (!thread || !thread->depth)
+		return;
+	call = call_at(thread, thread->depth - 1);
+	row = bpf_map_lookup_elem(&rows, &index);
+	/* of a call that is over, whose end was not seen */
+	if (row && call->sp >= ctx->sp)
+		pass_row(ctx, call, *row, tid);
+}
+
+static inline void leave_lines(struct pt_regs *ctx, __u64 sp, __u32 tid)
+{
+	struct pv_count_thread *thread = bpf_map_lookup_elem(&inside, &tid);
+	struct pv_count_call *call;
+
+	if (!thread)
+		return;
+	drop_over(thread, sp - 16);
+	if (!thread->depth)
+		return;
+	call = call_at(thread, thread->depth - 1);
+	if (call->sp + 8 != sp)
+		return;
+	pass_row(ctx, call, call->row, tid);
+	thread->depth--;
+}
+
 SEC("perf_event")
 int on_write(struct bpf_perf_event_data *ctx)
 {
@@ -268,7 +407,7 @@ int on_write(struct bpf_perf_event_data *ctx)
 		end(PV_COUNT_FREED);
 	if (wanted(&hit)) {
 		read_registers(ctx, &hit);
-		record(&hit);
+		record_at(&hit, hit.ip, hit.bp);
 	}
 	__sync_fetch_and_add(&count_state.spent_ns, bpf_ktime_get_ns() - start_ns);
 	return 0;
@@ -297,21 +436,35 @@ static inline bool is_given(struct pt_regs *ctx)
 }
 
 /* A call of a function begins whose calls are to be told apart. */
-SEC("kprobe")
-int on_site(struct pt_regs *ctx)
+static inline void begin_call(struct pt_regs *ctx, __u64 cookie, __u64 sp)
 {
-	__u64 cookie = bpf_get_attach_cookie(ctx), cfa, number;
-	__u32 index;
+	__u32 index = cookie >> PV_NATIVE_FUNCTION_SHIFT & (PV_CHANGE_FUNCTIONS_MAX - 1);
+	__u64 number, cfa = sp + 8;
 
-	if (pv_probe_hit(ctx, pv_current_ids()) != PV_PROBE_NATIVE_ENTER)
-		return 0;
-	index = cookie >> PV_NATIVE_FUNCTION_SHIFT & (PV_CHANGE_FUNCTIONS_MAX - 1);
-	cfa = ctx->sp + 8 * (cookie >> PV_NATIVE_PUSHED_SHIFT & PV_NATIVE_PUSHED_MASK) + 8;
 	number = __sync_fetch_and_add(&calls_of[index].all, 1) + 1;
 	if (is_given(ctx))
 		count(&calls_of[index].given);
 	number |= (__u64)(index + 1) << PV_CHANGE_FUNCTION_SHIFT;
 	bpf_map_update_elem(&calls, &cfa, &number, BPF_ANY);
+}
+
+SEC("kprobe")
+int on_site(struct pt_regs *ctx)
+{
+	__u64 cookie = bpf_get_attach_cookie(ctx), ids = pv_current_ids();
+	__u64 sp = ctx->sp + 8 * (cookie >> PV_NATIVE_PUSHED_SHIFT & PV_NATIVE_PUSHED_MASK);
+	__u32 kind = pv_probe_hit(ctx, ids), tid = ids;
+
+	if (kind == PV_PROBE_NATIVE_ENTER)
+		begin_call(ctx, cookie, sp);
+	if (!counted.lines)
+		return 0;
+	if (kind == PV_PROBE_NATIVE_ENTER)
+		enter_lines(ctx, sp, tid);
+	else if (kind == PV_PROBE_ENTER)
+		on_row(ctx, cookie >> PV_NATIVE_FUNCTION_SHIFT & PV_NATIVE_FUNCTION_MASK, tid);
+	else if (kind == PV_PROBE_NATIVE_LEAVE)
+		leave_lines(ctx, sp, tid);
 	return 0;
 }
 

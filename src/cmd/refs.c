@@ -50,6 +50,14 @@ struct run {
 static const struct pv_option refs_option_table[] = {
 	{ 'p', "pid", "PID|NAME", "the process", PV_OPTION_TEXT,
 	  offsetof(struct refs_options, pid) },
+	{ 0, "type", "NAME", "in place of ADDRESS: an object of this type", PV_OPTION_TEXT,
+	  offsetof(struct refs_options, type) },
+	{ 0, "newest", NULL, "of that type the youngest", PV_OPTION_FLAG,
+	  offsetof(struct refs_options, newest) },
+	{ 0, "nth", "K", "of that type the K-th youngest, 1 is the newest", PV_OPTION_COUNT,
+	  offsetof(struct refs_options, nth) },
+	{ 0, "name", "MODULE.NAME", "in place of ADDRESS: what a variable of a module refers to",
+	  PV_OPTION_TEXT, offsetof(struct refs_options, name) },
 	{ 'd', "duration", "SEC", "end after this time (until Ctrl-C or the object's end)",
 	  PV_OPTION_SECONDS, offsetof(struct refs_options, duration) },
 	{ 'n', "changes", "N", "end after so many changes (10000)", PV_OPTION_COUNT,
@@ -58,6 +66,9 @@ static const struct pv_option refs_option_table[] = {
 	  PV_OPTION_TEXT, offsetof(struct refs_options, field) },
 	{ 0, "on-free", NULL, "tell only who frees the object", PV_OPTION_FLAG,
 	  offsetof(struct refs_options, on_free) },
+	{ 0, "lines", "FUNCTION",
+	  "without debug registers: probe each line of this native function", PV_OPTION_TEXT,
+	  offsetof(struct refs_options, lines) },
 	{ 0, "budget", "CPUS", "stop when probes take more of the target's time (0.5)",
 	  PV_OPTION_SECONDS, offsetof(struct refs_options, budget) },
 	{ 'o', "output", "FILE",
@@ -129,16 +140,33 @@ static struct pv_err *parse_field(const char *text, struct pv_ledger_options *op
 	return NULL;
 }
 
-static struct pv_err *choose(struct run *run, int operands, char **argv,
-			     struct pv_ledger_options *options)
+static struct pv_err *choose(const struct refs_options *options, int operands, char **argv,
+			     struct pv_choice *ret)
 {
-	if (operands != 1)
+	int n = operands + !!options->type + !!options->name;
+
+	if ((options->newest || options->nth) && !options->type)
+		return pv_err_create(PV_ERR_USAGE, "--newest and --nth are of a --type");
+	if (options->newest && options->nth)
+		return pv_err_create(PV_ERR_USAGE, "--newest is --nth 1: one of them will do");
+	if (n != 1)
 		return pv_err_create(PV_ERR_USAGE,
-				     "refs wants a process (-p) and one object; see `pitviper refs "
-				     "--help`");
-	(void)run;
-	options->choice.kind = PV_CHOICE_ADDRESS;
-	return parse_number(argv[0], 0, "", &options->choice.address);
+				     "refs wants a process (-p) and one object: its address, --type "
+				     "or --name; see `pitviper refs --help`");
+	if (operands) {
+		ret->kind = PV_CHOICE_ADDRESS;
+		return parse_number(argv[0], 0, "", &ret->address);
+	}
+	if (options->name) {
+		ret->kind = PV_CHOICE_NAME;
+		ret->text = options->name;
+		return NULL;
+	}
+	ret->kind = PV_CHOICE_TYPE;
+	ret->text = options->type;
+	ret->newest = options->newest;
+	ret->nth = options->nth;
+	return NULL;
 }
 
 static struct pv_err *check(struct run *run, int operands, char **argv,
@@ -154,9 +182,12 @@ static struct pv_err *check(struct run *run, int operands, char **argv,
 	if (options->changes > CHANGES_LIMIT)
 		return pv_err_create(PV_ERR_USAGE, "-n: more than %d changes are not kept",
 				     CHANGES_LIMIT);
+	if (options->lines && (options->on_free || options->field))
+		return pv_err_create(PV_ERR_USAGE, "--lines knows the count alone, while a function "
+						   "runs: --field and --on-free need a watchpoint");
 	if (options->on_free && options->field)
 		return pv_err_create(PV_ERR_USAGE, "--on-free is of the count, not of a --field");
-	err = choose(run, operands, argv, ret);
+	err = choose(options, operands, argv, &ret->choice);
 	if (!err && options->field)
 		err = parse_field(options->field, ret);
 	if (!err)
@@ -165,6 +196,7 @@ static struct pv_err *check(struct run *run, int operands, char **argv,
 		return err;
 	run->pid = ret->pid = *(pid_t *)pv_vec_at(&pids, 0);
 	ret->on_free = options->on_free;
+	ret->lines = options->lines;
 	ret->changes_max = options->changes;
 	ret->budget = options->budget;
 	return NULL;
@@ -180,6 +212,15 @@ static void say_start(const struct run *run)
 
 	if (run->options.quiet)
 		return;
+	if (run->options.lines) {
+		fprintf(stderr,
+			"pitviper: following a `%s` at 0x%" PRIx64 " in %s (%d), %s, through the lines "
+			"of %s; each line costs a call of it up to some 15 us, and its stack where "
+			"the count changed some 20 (--budget); Ctrl-C ends it\n",
+			facts.type, facts.object, facts.name, (int)run->pid, facts.interpreter,
+			run->options.lines);
+		return;
+	}
 	fprintf(stderr,
 		"pitviper: following a `%s` at 0x%" PRIx64 " in %s (%d), %s; nothing is slower "
 		"while it rests; a change takes %.1f us and its stack some 20 more: %.2f s of the "

@@ -337,6 +337,8 @@ struct pv_err *pv_watchpoint_attach(struct pv_watchpoint *watch,
 	size_t n = 1;
 
 	err = pv_probes_attach(watch->probes);
+	if (watch->options.counted.lines)
+		n = 0;
 	for (int i = 0; !err && n && i < PASSES_MAX; i++)
 		err = watch_threads(watch, &n);
 	return err ? err : take_base(watch, read_word, ctx, base_ret);
@@ -360,6 +362,29 @@ size_t pv_watchpoint_threads(const struct pv_watchpoint *watch)
 void pv_watchpoint_resolve(struct pv_watchpoint *watch)
 {
 	__atomic_store_n(&watch->bpf->bss->count_state.resolve, 1, __ATOMIC_SEQ_CST);
+}
+
+struct pv_err *pv_watchpoint_row(struct pv_watchpoint *watch, uint32_t index, uint64_t address)
+{
+	if (!bpf_map_update_elem(bpf_map__fd(watch->bpf->maps.rows), &index, &address, BPF_ANY))
+		return NULL;
+	return pv_err_errno(errno, "cannot fill a BPF map");
+}
+
+struct pv_err *pv_watchpoint_returns(struct pv_watchpoint *watch, uint64_t address,
+				     enum pv_native_return place)
+{
+	int fd = bpf_map__fd(watch->bpf->maps.native_returns);
+	uint32_t value = place;
+
+	if (!bpf_map_update_elem(fd, &address, &value, BPF_ANY) || errno == E2BIG)
+		return NULL;
+	return pv_err_errno(errno, "cannot fill a BPF map");
+}
+
+void pv_watchpoint_forget_return(struct pv_watchpoint *watch, uint64_t address)
+{
+	bpf_map_delete_elem(bpf_map__fd(watch->bpf->maps.native_returns), &address);
 }
 
 /* ---- draining */

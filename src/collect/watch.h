@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "abi/native.h"
 #include "abi/refs.h"
 #include "base/err.h"
 
@@ -55,7 +56,7 @@ struct pv_err *pv_watchpoint_put(struct pv_watchpoint *watch, const struct pv_im
 				 const struct pv_objects *objects);
 
 /*
- * Watches the word in every thread.  read gives its value as it is now; what it was when the first
+ * Watches the word in every thread; the older way none.  read gives its value as it is now; what it was when the first
  * change was made is *base_ret.  A thread whose registers are taken is an error that says by what
  * that may be.
  */
@@ -71,6 +72,15 @@ size_t pv_watchpoint_threads(const struct pv_watchpoint *watch);
 
 /* Functions are probed from here on: their calls have numbers. */
 void pv_watchpoint_resolve(struct pv_watchpoint *watch);
+
+/*
+ * The older way (counted.lines): a line begins at that address of the process; what is known of an
+ * address that calls of the function return to.
+ */
+struct pv_err *pv_watchpoint_row(struct pv_watchpoint *watch, uint32_t index, uint64_t address);
+struct pv_err *pv_watchpoint_returns(struct pv_watchpoint *watch, uint64_t address,
+				     enum pv_native_return place);
+void pv_watchpoint_forget_return(struct pv_watchpoint *watch, uint64_t address);
 
 /* Becomes readable when there is much to drain, or the end has come. */
 int pv_watchpoint_fd(const struct pv_watchpoint *watch);

@@ -93,6 +93,8 @@ struct pv_refs {
 	uint32_t field_size;        /* bytes of a field; 0: it is a reference count */
 	uint32_t field_at;          /* its offset in the object */
 	bool on_free;               /* the change to 0 alone was wanted */
+	bool by_lines;              /* of one function, as its lines show it, no watchpoint */
+	size_t n_rows;              /* places where its lines begin */
 	bool split;                 /* free-threaded: two words make the count */
 	bool borrows;               /* 3.14+: the interpreter borrows references */
 	int64_t first, last;        /* before the first change, at the end */

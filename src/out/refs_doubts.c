@@ -40,6 +40,10 @@ struct pv_err *pv_refs_doubts(const struct pv_refs *refs, struct pv_str *str)
 		err = say(str, count_flag(refs, PV_REF_PARTIAL),
 			  "stack is not whole: the calls under way then are not judged",
 			  "stacks are not whole: the calls under way then are not judged");
+	if (!err && refs->by_lines)
+		err = pv_str_appendf(
+			str, "seen are the changes within one function alone (--lines), each at the "
+			     "line that was executed before it showed; the compiler may have moved it\n");
 	if (!err && refs->borrows && !refs->field_size)
 		err = pv_str_appendf(
 			str, "since Python 3.14 the interpreter borrows where it can: reading a "

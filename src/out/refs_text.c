@@ -462,10 +462,14 @@ static struct pv_err *put_end(struct page *page)
 	if (!err)
 		err = pv_refs_doubts(refs, &prose.text);
 	if (!err)
-		err = pv_str_appendf(&prose.text,
-				     "cost: %.2f CPUs of the process's time; a write to a watched "
-				     "word takes %.1f us here, at least\n",
-				     refs->cost_cpus, (double)refs->bare_ns / 1e3);
+		err = pv_str_appendf(&prose.text, "cost: %.2f CPUs of the process's time",
+				     refs->cost_cpus);
+	if (!err && refs->bare_ns)
+		err = pv_str_appendf(&prose.text, "; a write to the watched word takes %.1f us here, "
+						  "at least",
+				     (double)refs->bare_ns / 1e3);
+	if (!err)
+		err = pv_str_append(&prose.text, "\n", 1);
 	if (!err)
 		err = pv_prose_ink(&prose, start, PV_COLOUR_PALE, false);
 	if (err)

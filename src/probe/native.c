@@ -170,6 +170,25 @@ bool pv_native_entry(const struct pv_native_code *code, uint64_t vaddr, uint64_t
 	return true;
 }
 
+bool pv_native_exact(const struct pv_native_code *code, uint64_t vaddr, struct pv_native_site *ret,
+		     const char **why_ret)
+{
+	struct pv_insn_site site = { 0 };
+	struct body body;
+	uint64_t skip;
+
+	if (!pv_elf_is_code(code->elf, vaddr) ||
+	    !pv_elf_fde_find(code->fdes, code->n_fdes, vaddr)) {
+		*why_ret = "it has no unwind information";
+		return false;
+	}
+	if (!entry_body(code, vaddr, 0, &body, why_ret))
+		return false;
+	skip = vaddr - body.start;
+	site.emulated = pv_insn_emulated(body.code + skip, body.n - skip);
+	return finish(code->elf, vaddr, &body, skip, site, ret, why_ret);
+}
+
 bool pv_native_return(const struct pv_native_code *code, uint64_t vaddr, unsigned int keep,
 		      struct pv_native_site *ret, const char **why_ret)
 {

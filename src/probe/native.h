@@ -55,6 +55,13 @@ bool pv_native_entry(const struct pv_native_code *code, uint64_t vaddr, uint64_t
 		     unsigned int keep, struct pv_native_site *ret, const char **why_ret);
 
 /*
+ * The instruction at vaddr itself, within the function that holds it: what is told apart there is
+ * what was done before it, so that no other place will do.
+ */
+bool pv_native_exact(const struct pv_native_code *code, uint64_t vaddr, struct pv_native_site *ret,
+		     const char **why_ret);
+
+/*
  * Where a call returns to.  What jumps there from elsewhere hits it, too: whether a call
  * has returned is seen by its stack pointer.
  */

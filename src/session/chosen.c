@@ -7,7 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "heap/gclist.h"
 #include "heap/object.h"
+#include "heap/pymalloc.h"
+#include "heap/window.h"
+#include "python/layout.h"
+#include "python/tasks.h"
 #include "session/probed.h"
 #include "target/mem.h"
 
@@ -61,12 +70,327 @@ static struct pv_err *choose_address(struct pv_heap *heap, uint64_t address,
 	return pv_heap_object(heap, address, ret) ? NULL : no_object(pv_heap_mem(heap), address);
 }
 
-static struct pv_err *choose(struct pv_heap *heap, const struct pv_choice *choice,
-			     struct pv_heap_object *ret)
+/* ---- by type */
+
+enum {
+	LISTED_MAX = 8,   /* addresses in a message */
+	CANDIDATES_MAX = 1 << 22,
+};
+
+/* What a search for objects of one type has found; young to old. */
+struct candidates {
+	struct pv_heap *heap;
+	const char *name;
+	struct pv_map types;      /* address -> is it of that name? */
+	struct pv_vec young[PV_GC_LISTS]; /* uint64_t, each list as it is linked: old to young */
+	struct pv_vec others;     /* uint64_t: the collector does not know them, nor does their age */
+	struct pv_map known;      /* addresses of all of them */
+	uint64_t n_types;         /* of that name */
+};
+
+static bool is_called(const char *type, const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	/* the type of a class statement has its name alone, without the module's */
+	return !strcmp(type, name) || (dot && !strcmp(type, dot + 1));
+}
+
+static struct pv_err *is_wanted(struct candidates *candidates, uint64_t type, bool *ret)
+{
+	const struct pv_heap_type *known;
+	uint64_t value;
+
+	if (pv_map_get(&candidates->types, type, &value)) {
+		*ret = value;
+		return NULL;
+	}
+	known = pv_heap_type(candidates->heap, type);
+	*ret = known && is_called(known->name, candidates->name);
+	candidates->n_types += *ret;
+	return pv_map_set(&candidates->types, type, *ret);
+}
+
+static struct pv_err *add_candidate(struct candidates *candidates, struct pv_vec *list,
+				    uint64_t address)
+{
+	struct pv_err *err;
+	uint64_t value;
+
+	if (pv_map_get(&candidates->known, address, &value) ||
+	    candidates->known.n >= CANDIDATES_MAX)
+		return NULL;
+	err = pv_map_set(&candidates->known, address, 1);
+	return err ? err : pv_vec_append(list, &address, 1, NULL);
+}
+
+static struct pv_err *on_listed(void *ctx, unsigned int list, uint64_t object)
+{
+	struct candidates *candidates = ctx;
+	struct pv_heap_object found;
+	bool wanted;
+	struct pv_err *err;
+
+	if (list >= PV_GC_LISTS || !pv_heap_object(candidates->heap, object, &found))
+		return NULL;
+	err = is_wanted(candidates, found.type->address, &wanted);
+	if (err || !wanted)
+		return err;
+	return add_candidate(candidates, &candidates->young[list], object);
+}
+
+/*
+ * All that the collector can follow it knows, but for tuples and dicts without anything to follow:
+ * another one is what a freed object has left.
+ */
+static bool is_leftover(const struct pv_heap_object *object)
+{
+	return object->type->is_gc && object->type->kind != PV_HEAP_TUPLE &&
+	       object->type->kind != PV_HEAP_DICT;
+}
+
+/* The blocks of one pool: what the collector does not know is there, too. */
+static struct pv_err *look_into_pool(struct candidates *candidates, const struct pv_pool *pool,
+				     const unsigned char *bytes)
+{
+	/* in front of an object: nothing, the collector's head, and from 3.11 on two words more */
+	static const uint32_t before[] = { 0, 16, 32 };
+	uint32_t type_at = pv_heap_python(candidates->heap)->proc.py.ob_type;
+	struct pv_err *err = NULL;
+
+	for (uint32_t i = 0; !err && i < pool->n_carved; i++) {
+		uint32_t at = pv_pool_offset(pool, i);
+
+		for (size_t k = 0; !err && pv_pool_is_used(pool, i) && k < 3; k++) {
+			struct pv_heap_object found;
+			uint64_t type;
+			bool wanted;
+
+			if (before[k] + type_at + 8 > pool->block_bytes)
+				break;
+			memcpy(&type, bytes + at + before[k] + type_at, 8);
+			if (!type || type % 8)
+				continue;
+			err = is_wanted(candidates, type, &wanted);
+			if (err || !wanted ||
+			    !pv_heap_object(candidates->heap, pool->address + at + before[k],
+					    &found) ||
+			    found.start != pool->address + at || is_leftover(&found))
+				continue;
+			err = add_candidate(candidates, &candidates->others, found.address);
+		}
+	}
+	return err;
+}
+
+/* All pools of the process: they lie at multiples of their size in memory of no file. */
+static struct pv_err *look_into_pools(struct candidates *candidates, const struct pv_probed *probed)
+{
+	PV_CLEANUP(pv_window_deinit) struct pv_window window = { 0 };
+	uint32_t pool_bytes = pv_pool_bytes(probed->image.python.proc.py.version_hex);
+	struct pv_err *err = pv_window_init(&window, pv_heap_mem(candidates->heap), probed->pid);
+	uint64_t at, start, end;
+
+	for (size_t i = 0; !err && i < probed->maps.n; i++) {
+		const struct pv_map_entry *entry = &probed->maps.entries[i];
+
+		if (!entry->writable || entry->inode)
+			continue;
+		pv_window_limit(&window, entry->end);
+		for (at = entry->start; !err && pv_window_run(&window, at, entry->end, &start, &end);
+		     at = end) {
+			start = (start + pool_bytes - 1) & ~(uint64_t)(pool_bytes - 1);
+			for (; !err && start < end && entry->end - start >= pool_bytes;
+			     start += pool_bytes) {
+				const void *bytes = pv_window_at(&window, start, pool_bytes);
+				struct pv_pool pool;
+
+				if (bytes && pv_pool_check(bytes, start, pool_bytes) &&
+				    pv_pool_read(bytes, start, pool_bytes, &pool))
+					err = look_into_pool(candidates, &pool, bytes);
+			}
+		}
+	}
+	return err;
+}
+
+static size_t count(const struct candidates *candidates)
+{
+	size_t n = candidates->others.n;
+
+	for (int i = 0; i < PV_GC_LISTS; i++)
+		n += candidates->young[i].n;
+	return n;
+}
+
+/* The nth of all, the youngest first; those whose age is not known come last. */
+static uint64_t nth_of(const struct candidates *candidates, size_t n)
+{
+	for (int i = 0; i < PV_GC_LISTS; i++) {
+		const struct pv_vec *list = &candidates->young[i];
+
+		if (n < list->n)
+			return *(uint64_t *)pv_vec_at(list, list->n - 1 - n);
+		n -= list->n;
+	}
+	return *(uint64_t *)pv_vec_at(&candidates->others, n);
+}
+
+static struct pv_err *several(const struct candidates *candidates)
+{
+	PV_CLEANUP(pv_str_deinit) struct pv_str list = { 0 };
+	size_t n = count(candidates);
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < n && i < LISTED_MAX; i++)
+		err = pv_str_appendf(&list, "%s0x%llx", i ? ", " : "",
+				     (unsigned long long)nth_of(candidates, i));
+	if (err)
+		return err;
+	return pv_err_create(PV_ERR_USAGE,
+			     "there are %zu objects of the type `%s`: --newest, --nth K (1 is the "
+			     "newest), or an address of these, the newest first: %s%s",
+			     n, candidates->name, pv_str_text(&list),
+			     n > LISTED_MAX ? ", ..." : "");
+}
+
+static struct pv_err *pick(const struct candidates *candidates, const struct pv_choice *choice,
+			   struct pv_heap_object *ret)
+{
+	size_t n = count(candidates), nth = choice->nth ? choice->nth : 1;
+
+	if (!n && candidates->n_types)
+		return pv_err_create(PV_ERR_USAGE, "there is no object of the type `%s` now",
+				     candidates->name);
+	if (!n)
+		return pv_err_create(PV_ERR_USAGE,
+				     "no type `%s` was found that has objects: its name is as in "
+				     "type(object).__name__",
+				     candidates->name);
+	if (n > 1 && !choice->newest && !choice->nth)
+		return several(candidates);
+	if (nth > n)
+		return pv_err_create(PV_ERR_USAGE, "there are only %zu objects of the type `%s`",
+				     n, candidates->name);
+	if (pv_heap_object(candidates->heap, nth_of(candidates, nth - 1), ret))
+		return NULL;
+	return pv_err_create(PV_ERR_FAILED,
+			     "the `%s` that was chosen is gone already: objects of this type come "
+			     "and go; try again, or --nth with a larger number",
+			     candidates->name);
+}
+
+static void candidates_deinit(struct candidates *candidates)
+{
+	for (int i = 0; i < PV_GC_LISTS; i++)
+		pv_vec_deinit(&candidates->young[i]);
+	pv_vec_deinit(&candidates->others);
+	pv_map_deinit(&candidates->types);
+	pv_map_deinit(&candidates->known);
+}
+
+static struct pv_err *choose_type(struct pv_probed *probed, struct pv_heap *heap,
+				  const struct pv_choice *choice, struct pv_heap_object *ret)
+{
+	PV_CLEANUP(candidates_deinit)
+	struct candidates candidates = { .heap = heap, .name = choice->text };
+	struct pv_gclist_counts counts;
+	struct pv_err *err;
+
+	if (probed->image.python.proc.py.free_threaded)
+		return pv_err_create(PV_ERR_USAGE,
+				     "a build without the GIL has no lists of objects, and another "
+				     "allocator: give an address, as id() says it");
+	for (int i = 0; i < PV_GC_LISTS; i++)
+		candidates.young[i] = (struct pv_vec)PV_VEC(uint64_t);
+	candidates.others = (struct pv_vec)PV_VEC(uint64_t);
+	err = pv_gclist_walk(heap, pv_heap_mem(heap), on_listed, &candidates, &counts);
+	if (!err)
+		err = look_into_pools(&candidates, probed);
+	return err ? err : pick(&candidates, choice, ret);
+}
+
+/* ---- by name */
+
+/* The module that most of the dotted name is of: "a.b" of "a.b.C.d"; 0: there is none. */
+static uint64_t find_module(struct pv_probed *probed, char *name, char **rest_ret)
+{
+	const struct pv_python *python = &probed->image.python;
+
+	for (char *dot = strrchr(name, '.'); dot; dot = strrchr(name, '.')) {
+		uint64_t module;
+
+		*dot = '\0';
+		module = pv_python_module(probed->mem, python, name);
+		if (module) {
+			*rest_ret = dot + 1;
+			return module;
+		}
+	}
+	return 0;
+}
+
+/* An attribute of a module or of a class; 0: not there, or not kept in a dict of these. */
+static uint64_t get_attribute(struct pv_probed *probed, struct pv_heap *heap, uint64_t object,
+			      bool is_module, const char *name)
+{
+	const struct pv_heaplayout *at = pv_heap_layout(heap);
+	const struct pv_heap_type *type = is_module ? NULL : pv_heap_type(heap, object);
+	uint64_t dict = type ? type->dict : 0;
+
+	if (is_module && pv_mem_read_u64(probed->mem, object + at->module_dict, &dict))
+		return 0;
+	return dict ? pv_python_dict_get(probed->mem, &probed->image.python, dict, name) : 0;
+}
+
+static struct pv_err *choose_name(struct pv_probed *probed, struct pv_heap *heap,
+				  const struct pv_choice *choice, struct pv_heap_object *ret)
+{
+	_pv_free_ char *name = strdup(choice->text), *whole = strdup(choice->text);
+	bool is_module = true;
+	char *rest, *part;
+	uint64_t object;
+
+	if (!name || !whole)
+		return &pv_enomem;
+	if (probed->image.python.proc.py.version_hex < 0x03080000)
+		return pv_err_create(PV_ERR_USAGE, "--name needs Python 3.8 or later: give an "
+						   "address, as id() says it");
+	object = pv_python_module(probed->mem, &probed->image.python, whole);
+	if (object)
+		return choose_address(heap, object, ret);
+	object = find_module(probed, name, &rest);
+	if (!object)
+		return pv_err_create(PV_ERR_USAGE,
+				     "there is no module that `%s` begins with: the name is as in "
+				     "sys.modules, then an attribute, as __main__.cache",
+				     choice->text);
+	/* the dots behind the module's name, which find_module() has cut, are those of the whole */
+	rest = whole + (rest - name);
+	while ((part = strsep(&rest, "."))) {
+		uint64_t next = get_attribute(probed, heap, object, is_module, part);
+
+		if (!next)
+			return pv_err_create(PV_ERR_USAGE,
+					     "there is no `%s` in `%s`: what is found are variables "
+					     "of modules and of classes",
+					     part, choice->text);
+		object = next;
+		is_module = false;
+	}
+	return choose_address(heap, object, ret);
+}
+
+static struct pv_err *choose(struct pv_probed *probed, struct pv_heap *heap,
+			     const struct pv_choice *choice, struct pv_heap_object *ret)
 {
 	switch (choice->kind) {
 	case PV_CHOICE_ADDRESS:
 		return choose_address(heap, choice->address, ret);
+	case PV_CHOICE_TYPE:
+		return choose_type(probed, heap, choice, ret);
+	case PV_CHOICE_NAME:
+		return choose_name(probed, heap, choice, ret);
 	default:
 		return pv_err_create(PV_ERR_USAGE, "this choice of an object is not built in yet: "
 						   "give its address, as id() says it");
@@ -82,7 +406,7 @@ struct pv_err *pv_choose(struct pv_probed *probed, const struct pv_choice *choic
 
 	if (err)
 		return err;
-	err = choose(heap, choice, &object);
+	err = choose(probed, heap, choice, &object);
 	if (!err && !any)
 		err = check(&object);
 	if (!err)

@@ -27,6 +27,7 @@
 #include "session/losses.h"
 #include "session/probed.h"
 #include "session/refplaces.h"
+#include "session/returns.h"
 #include "snap/merge.h"
 #include "target/mem.h"
 #include "target/process.h"
@@ -48,6 +49,8 @@ struct pv_ledger {
 	struct pv_refs *refs;
 	struct pv_vec frames; /* struct pv_lead_frame, of the change at hand */
 	uint32_t process;     /* in the profile */
+	struct pv_returns *returns;               /* --lines */
+	const struct pv_native_function *function; /* the same: of places */
 	bool attached, finished;
 	uint64_t start_ns;
 };
@@ -69,6 +72,7 @@ static struct pv_count_constants count_of(const struct pv_ledger *ledger)
 		.shared_at = py->ob_ref_shared,
 		.tuple_items = py->tuple_items,
 		.zero_only = options->on_free,
+		.lines = options->lines != NULL,
 	};
 
 	if (options->field) {
@@ -212,6 +216,26 @@ static struct pv_err *load(struct pv_ledger *ledger)
 	return err;
 }
 
+static struct pv_err *tell_row(void *ctx, uint32_t index, uint64_t address)
+{
+	struct pv_ledger *ledger = ctx;
+
+	return pv_watchpoint_row(ledger->watch, index, address);
+}
+
+/* Probes on the lines of a function in place of watchpoints. */
+static struct pv_err *prepare_lines(struct pv_ledger *ledger)
+{
+	struct pv_err *err = pv_refplaces_named(ledger->places, ledger->options.lines,
+						&ledger->function);
+
+	if (!err)
+		err = pv_refplaces_rows(ledger->places, ledger->function, ledger->probes, tell_row,
+					ledger, &ledger->refs->n_rows);
+	return err ? err
+		   : pv_returns_create(pv_refplaces_natives(ledger->places), &ledger->returns);
+}
+
 static struct pv_err *find_object(struct pv_ledger *ledger)
 {
 	const struct pv_ledger_options *options = &ledger->options;
@@ -239,6 +263,7 @@ static struct pv_err *find_object(struct pv_ledger *ledger)
 	ledger->refs->field_size = ledger->counted.size;
 	ledger->refs->field_at = options->field_at;
 	ledger->refs->on_free = options->on_free;
+	ledger->refs->by_lines = options->lines != NULL;
 	ledger->refs->split = ledger->counted.format == PV_COUNT_SPLIT;
 	ledger->refs->borrows = python->proc.py.version_hex >= 0x030e0000;
 	return NULL;
@@ -253,10 +278,12 @@ static struct pv_err *prepare(struct pv_ledger *ledger)
 		err = pv_probed_open(ledger->options.pid, &ledger->probed);
 	if (!err)
 		err = find_object(ledger);
-	if (!err)
+	if (!err && !ledger->options.lines)
 		err = pv_watch_measure(&ledger->price, &absent);
 	if (!err)
 		err = load(ledger);
+	if (!err && ledger->options.lines)
+		err = prepare_lines(ledger);
 	if (!err)
 		err = describe(ledger);
 	if (!err)
@@ -287,6 +314,7 @@ void pv_ledger_destroy(struct pv_ledger *ledger)
 {
 	if (!ledger)
 		return;
+	pv_returns_destroy(ledger->returns);
 	pv_refplaces_destroy(ledger->places);
 	pv_leads_destroy(ledger->leads);
 	pv_watchpoint_destroy(ledger->watch);
@@ -317,6 +345,35 @@ size_t pv_ledger_kept(const struct pv_ledger *ledger)
 	return ledger->refs->changes.n;
 }
 
+static struct pv_err *tell(void *ctx, uint64_t address, enum pv_native_return place)
+{
+	struct pv_ledger *ledger = ctx;
+
+	return pv_watchpoint_returns(ledger->watch, address, place);
+}
+
+static void forget(void *ctx, uint64_t address)
+{
+	struct pv_ledger *ledger = ctx;
+
+	pv_watchpoint_forget_return(ledger->watch, address);
+}
+
+/* Entries of functions that were seen for the first time. */
+static struct pv_err *probe_more(struct pv_ledger *ledger)
+{
+	const struct pv_returns_side side = { .tell = tell, .forget = forget, .ctx = ledger };
+	bool more;
+	struct pv_err *err = pv_refplaces_probe(ledger->places, ledger->probes,
+						pv_now_ns() - ledger->start_ns, &more);
+
+	if (!err && more)
+		pv_watchpoint_resolve(ledger->watch);
+	if (!err && ledger->returns)
+		err = pv_returns_take(ledger->returns, &ledger->probed, ledger->probes, &side);
+	return err;
+}
+
 struct pv_err *pv_ledger_attach(struct pv_ledger *ledger)
 {
 	struct pv_err *err;
@@ -325,6 +382,8 @@ struct pv_err *pv_ledger_attach(struct pv_ledger *ledger)
 	ledger->start_ns = pv_now_ns();
 	ledger->refs->profile->start_unix_ns = pv_clock_ns(CLOCK_REALTIME);
 	err = pv_watchpoint_attach(ledger->watch, read_word, ledger, &ledger->refs->first);
+	if (!err && ledger->options.lines)
+		err = probe_more(ledger);
 	ledger->refs->last = ledger->refs->first;
 	ledger->refs->n_threads = pv_watchpoint_threads(ledger->watch);
 	return err;
@@ -373,7 +432,7 @@ static struct pv_err *add_frames(struct pv_ledger *ledger, const struct pv_event
 
 		if (lead->kind == PV_REF_PYTHON)
 			break;
-		if (!ledger->options.field)
+		if (!ledger->options.field && !ledger->options.lines)
 			err = pv_refplaces_touch(ledger->places, lead);
 	}
 	return err;
@@ -449,18 +508,6 @@ static bool is_over(const struct pv_count_state *state, const struct pv_probes_n
 	return true;
 }
 
-/* Entries of functions that were seen for the first time. */
-static struct pv_err *probe_more(struct pv_ledger *ledger)
-{
-	bool more;
-	struct pv_err *err = pv_refplaces_probe(ledger->places, ledger->probes,
-						pv_now_ns() - ledger->start_ns, &more);
-
-	if (!err && more)
-		pv_watchpoint_resolve(ledger->watch);
-	return err;
-}
-
 struct pv_err *pv_ledger_step(struct pv_ledger *ledger, int timeout_ms, int fd, bool *ended_ret)
 {
 	struct pollfd fds[] = {
@@ -522,6 +569,9 @@ static struct pv_err *fill_totals(struct pv_ledger *ledger, uint64_t end_ns)
 	if (state.writes > state.late && refs->changes.n)
 		refs->last = ((struct pv_change *)pv_vec_at(&refs->changes, refs->changes.n - 1))
 				     ->after;
+	/* what others have changed is not seen */
+	if (refs->by_lines && refs->end != PV_REFS_FREED && refs->end != PV_REFS_TARGET_ENDED)
+		pv_err_destroy(read_word(ledger, &refs->last));
 	refs->unchanged = state.unchanged;
 	refs->lost = state.changes > refs->changes.n ? state.changes - refs->changes.n : 0;
 	if (state.changes > ledger->options.changes_max && refs->lost)
@@ -530,6 +580,7 @@ static struct pv_err *fill_totals(struct pv_ledger *ledger, uint64_t end_ns)
 	refs->no_stack = state.no_scratch;
 	refs->spent_ns = state.spent_ns;
 	pv_probes_prices(ledger->probes, refs->prices_ns);
+	refs->unseen = refs->by_lines ? 0 : refs->unseen;
 	cost_ns = state.spent_ns + hits * refs->bare_ns;
 	for (int i = 0; i < 2; i++) {
 		refs->hits[i] = probes.hits[i];

@@ -23,6 +23,7 @@ struct pv_ledger_options {
 	bool field;              /* a word of it instead of its count: */
 	uint32_t field_at, field_size;
 	bool on_free;       /* the change to 0 alone */
+	const char *lines;  /* the older way: probes on the lines of this native function; NULL */
 	size_t changes_max; /* then it ends */
 	double budget;      /* CPUs that probes at entries may take of the target's time */
 };

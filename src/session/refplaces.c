@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/native.h"
+#include "abi/probe.h"
 #include "abi/refs.h"
 #include "base/cleanup.h"
 #include "base/map.h"
@@ -20,6 +22,7 @@
 #include "model/strings.h"
 #include "probe/native.h"
 #include "session/entries.h"
+#include "session/inlined.h"
 #include "session/leads.h"
 #include "session/natives.h"
 #include "session/probed.h"
@@ -435,6 +438,159 @@ struct pv_err *pv_refplaces_touch(struct pv_refplaces *places, const struct pv_l
 	if (!err && module)
 		err = add_function(places, module, lead->address, function, &index);
 	return err ? err : pv_map_set(&places->asked, function, index);
+}
+
+struct pv_natives *pv_refplaces_natives(const struct pv_refplaces *places)
+{
+	return places->natives;
+}
+
+static struct pv_err *no_function(struct pv_refplaces *places, const char *word)
+{
+	PV_CLEANUP(pv_str_deinit) struct pv_str hint = { 0 };
+	struct pv_err *err = pv_inlined_hint(places->natives, word, &hint);
+
+	return err ? err
+		   : pv_err_create(PV_ERR_USAGE, "there is no native function `%s`%s", word,
+				   pv_str_text(&hint));
+}
+
+struct pv_err *pv_refplaces_named(struct pv_refplaces *places, const char *word,
+				  const struct pv_native_function **ret)
+{
+	PV_CLEANUP(pv_native_functions_deinit)
+	struct pv_vec functions = PV_VEC(struct pv_native_function);
+	const struct pv_native_function *one;
+	struct pv_native_module *module;
+	uint32_t loc, function;
+	uint64_t index = 0;
+	struct pv_err *err = pv_natives_find(places->natives, word, 1, &functions);
+
+	if (!err && !functions.n)
+		err = no_function(places, word);
+	if (err)
+		return err;
+	one = pv_vec_at(&functions, 0);
+	module = pv_natives_module(places->natives, one->object);
+	if (!module)
+		return pv_err_create(PV_ERR_USAGE, "the library of `%s` is not mapped", word);
+	err = pv_leads_native(places->leads, one->object, one->vaddr, &loc);
+	if (!err)
+		err = whole_function(places, loc, &function);
+	if (!err)
+		err = add_function(places, module, one->vaddr, function, &index);
+	if (!err && !index)
+		err = pv_err_create(PV_ERR_FAILED, "no probe can be at the beginning of `%s`",
+				    word);
+	if (!err)
+		err = pv_map_set(&places->asked, function, index);
+	if (!err)
+		*ret = &((struct known *)pv_vec_at(&places->functions, index - 1))->function;
+	return err;
+}
+
+/* Where lines begin, as they come. */
+struct row_list {
+	struct pv_vec vaddrs; /* uint64_t */
+	struct pv_err *err;
+};
+
+static bool on_row(void *ctx, uint64_t vaddr, const char *file, uint32_t line)
+{
+	struct row_list *list = ctx;
+
+	(void)file;
+	(void)line;
+	list->err = pv_vec_append(&list->vaddrs, &vaddr, 1, NULL);
+	return !list->err && list->vaddrs.n < PV_COUNT_ROWS_MAX;
+}
+
+static int by_vaddr(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Those that begin an instruction, each once, but for the function's first: its entry is that. */
+static struct pv_err *add_rows(struct pv_refplaces *places, struct pv_native_module *module,
+			       uint64_t start, struct row_list *list, struct pv_probes *probes,
+			       struct pv_err *(*tell)(void *ctx, uint32_t index, uint64_t address),
+			       void *ctx, size_t *n_ret)
+{
+	_pv_free_ uint64_t *offsets = malloc(8 * (list->vaddrs.n + 1));
+	_pv_free_ uint64_t *cookies = malloc(8 * (list->vaddrs.n + 1));
+	const uint64_t *vaddrs = list->vaddrs.data;
+	const struct pv_native_code *code;
+	struct pv_err *err = offsets && cookies ? pv_natives_code(module, &code) : &pv_enomem;
+	size_t n = 0;
+	int fd;
+
+	for (size_t i = 0; !err && i < list->vaddrs.n; i++) {
+		struct pv_native_site site;
+		const char *why;
+
+		if (vaddrs[i] == start || (i && vaddrs[i] == vaddrs[i - 1]) ||
+		    !pv_native_exact(code, vaddrs[i], &site, &why))
+			continue;
+		offsets[n] = site.offset;
+		cookies[n] = PV_PROBE_ENTER | (site.emulated ? 0 : PV_PROBE_STEPPED) |
+			     (uint64_t)n << PV_NATIVE_FUNCTION_SHIFT;
+		err = tell(ctx, (uint32_t)n, vaddrs[i] + module->bias);
+		n++;
+	}
+	*n_ret = n;
+	if (err || !n)
+		return err;
+	err = pv_natives_open(places->natives, module, &fd);
+	return err ? err : pv_probes_add(probes, fd, offsets, cookies, n);
+}
+
+static struct pv_err *no_lines(const struct pv_native_module *module, const char *name)
+{
+	const char *id = module->object->build_id;
+
+	return pv_err_create(
+		PV_ERR_FAILED,
+		"%s has no debug information, so that the lines of `%s` are not known: packages "
+		"called -dbg, -dbgsym or -debuginfo hold it, `debuginfod-find debuginfo %s` fetches "
+		"it, or `cc -g` makes it",
+		module->object->name, name, *id ? id : "BUILD-ID");
+}
+
+struct pv_err *pv_refplaces_rows(struct pv_refplaces *places, const struct pv_native_function *of,
+				 struct pv_probes *probes,
+				 struct pv_err *(*tell)(void *ctx, uint32_t index, uint64_t address),
+				 void *ctx, size_t *n_ret)
+{
+	struct pv_native_module *module = pv_natives_module(places->natives, of->object);
+	struct row_list list = { .vaddrs = PV_VEC(uint64_t) };
+	const struct pv_native_code *code;
+	struct pv_lines *lines;
+	uint64_t start = of->vaddr, size = of->size;
+	bool known = false;
+	struct pv_err *err = lines_of(places, module->object, &lines);
+
+	if (!err && lines)
+		err = pv_lines_known(lines, &known);
+	if (!err && !known)
+		err = no_lines(module, of->name);
+	if (!err)
+		err = pv_natives_code(module, &code);
+	if (!err && !pv_native_function(code, of->vaddr, &start, &size))
+		size = of->size;
+	if (!err)
+		err = pv_lines_rows(lines, of->vaddr, start + size, on_row, &list);
+	if (!err)
+		err = list.err;
+	if (!err && list.vaddrs.n)
+		qsort(list.vaddrs.data, list.vaddrs.n, 8, by_vaddr);
+	if (!err)
+		err = add_rows(places, module, of->vaddr, &list, probes, tell, ctx, n_ret);
+	if (!err && !*n_ret)
+		err = no_lines(module, of->name);
+	pv_vec_deinit(&list.vaddrs);
+	return err;
 }
 
 struct pv_err *pv_refplaces_probe(struct pv_refplaces *places, struct pv_probes *probes,

@@ -39,6 +39,28 @@ struct pv_err *pv_refplaces_site(struct pv_refplaces *places, uint64_t ip,
 struct pv_err *pv_refplaces_frame(struct pv_refplaces *places, const struct pv_lead_frame *lead,
 				  const struct pv_event_change *change, struct pv_ref_frame *ret);
 
+/*
+ * The function that a word means (session/natives.h), whose calls are to be told apart; none, or
+ * one that cannot be probed, is PV_ERR_USAGE or PV_ERR_FAILED with the reason.
+ */
+struct pv_native_function;
+struct pv_err *pv_refplaces_named(struct pv_refplaces *places, const char *word,
+				  const struct pv_native_function **ret);
+
+/*
+ * Adds a probe to each place in that function where a line begins, and tells each of them:
+ * index from 0, address in the process.  No debug information is PV_ERR_FAILED that says where to
+ * get it.
+ */
+struct pv_err *pv_refplaces_rows(struct pv_refplaces *places, const struct pv_native_function *of,
+				 struct pv_probes *probes,
+				 struct pv_err *(*tell)(void *ctx, uint32_t index, uint64_t address),
+				 void *ctx, size_t *n_ret);
+
+/* Of the process; not owned. */
+struct pv_natives;
+struct pv_natives *pv_refplaces_natives(const struct pv_refplaces *places);
+
 /* The calls of the frame's function are to be told apart from now on; most need not be. */
 struct pv_err *pv_refplaces_touch(struct pv_refplaces *places, const struct pv_lead_frame *lead);
 
