@@ -74,8 +74,10 @@ def listed_formats(command):
 
 
 def written_formats(of_traces):
-    """Names of those that have a writer: src/out/trace_NAME.c is of traces."""
-    paths = [path for path in (TOP / "src/out").glob("*.c") if path.name.startswith("trace_") == of_traces]
+    """Names of those that have a writer: src/out/trace_NAME.c is of traces; hunts and ledgers have others."""
+    others = ("memory_", "refs_") if of_traces else ("memory_", "refs_", "trace_")
+    paths = [path for path in (TOP / "src/out").glob("trace_*.c" if of_traces else "*.c")
+             if not path.name.startswith(others)]
     return re.findall(r'^\s*\.name = "([^"]+)"', "".join(path.read_text() for path in paths), re.M)
 
 
