@@ -26,7 +26,7 @@ const struct pv_feature pv_features[] = {
 	{ "bpf_loop", "record, stack", "Linux 5.17", true },
 	{ "bpf_copy_from_user_task", "stack", "Linux 5.18", false },
 	{ "perf cpu-clock event", "record", "Linux 2.6.31", true },
-	{ "uprobe_multi links", "trace, latency of many functions", "Linux 6.6", false },
+	{ "uprobe_multi links", "more than 64 probes", "Linux 6.6", false },
 };
 const size_t pv_n_features = sizeof(pv_features) / sizeof(pv_features[0]);
 
