@@ -176,20 +176,24 @@ static inline void send(struct pv_walk *w, const struct hit *hit, __u64 flags)
 /* The change alone: there is no scratch for a walk. */
 static inline void send_bare(const struct hit *hit)
 {
-	struct pv_event_change change = {
-		.hdr = { .type = PV_EVENT_CHANGE, .size = sizeof(change) },
-		.time_ns = bpf_ktime_get_ns(),
-		.sequence = hit->sequence,
-		.before = hit->before,
-		.after = hit->after,
-		.ip = hit->ip,
-		.sp = hit->sp,
-		.tid = hit->tid,
-		.flags = hit->flags | PV_CHANGE_NO_STACK,
-	};
+	struct pv_event_change *change = bpf_ringbuf_reserve(&ring, sizeof(*change), 0);
 
-	if (bpf_ringbuf_output(&ring, &change, sizeof(change), BPF_RB_FORCE_WAKEUP))
+	if (!change) {
 		count(&count_state.lost);
+		return;
+	}
+	__builtin_memset(change, 0, sizeof(*change));
+	change->hdr.type = PV_EVENT_CHANGE;
+	change->hdr.size = sizeof(*change);
+	change->time_ns = bpf_ktime_get_ns();
+	change->sequence = hit->sequence;
+	change->before = hit->before;
+	change->after = hit->after;
+	change->ip = hit->ip;
+	change->sp = hit->sp;
+	change->tid = hit->tid;
+	change->flags = hit->flags | PV_CHANGE_NO_STACK;
+	bpf_ringbuf_submit(change, BPF_RB_FORCE_WAKEUP);
 }
 
 static inline void record_at(const struct hit *hit, __u64 ip, __u64 bp)

@@ -24,6 +24,7 @@ HOME = VMLINUX + """#include <bpf/bpf_helpers.h>
 #include "walk/walk.h"
 long pv_read(struct pv_ctx *c, void *dst, __u32 n, __u64 addr);
 long pv_read_stack(struct pv_ctx *c, __u64 *words, __u32 n, __u64 addr);
+#include "bpf/tasks.bpf.h"
 #include "bpf/home.bpf.h"
 #include "walk/reader.h"
 long pv_value_get(struct pv_value_reader *r, void *dst, __u32 n, __u64 addr);
