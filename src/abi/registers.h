@@ -15,6 +15,7 @@ struct pv_registers {
 	__u32 tid;     /* in pitviper's own PID namespace */
 	__u32 running; /* it was on a CPU: these are of its last interrupt or system call */
 	__u64 ip, sp, fsbase;
+	__u64 switches; /* of context, so far: the same number later means that it never ran */
 	__u64 words[PV_REGISTERS_N]; /* ax bx cx dx si di bp r8 to r15 */
 };
 

@@ -30,6 +30,7 @@ int on_task(struct bpf_iter__task *ctx)
 	regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	out.tid = pv_tid(task);
 	out.running = task->on_cpu || !task->__state;
+	out.switches = task->nvcsw + task->nivcsw;
 	out.ip = regs->ip;
 	out.sp = regs->sp;
 	out.fsbase = task->thread.fsbase;

@@ -28,7 +28,7 @@ enum {
 struct target {
 	uint64_t start, end; /* of what points to it: header and object */
 	uint64_t address;
-	uint32_t gc, index;
+	uint32_t gc, id;
 };
 
 struct pv_needles {
@@ -136,7 +136,7 @@ static struct pv_err *prepare(struct pv_needles *s, const struct pv_needle *need
 		target->end = needle->address + needle->size;
 		target->address = needle->address;
 		target->gc = needle->gc;
-		target->index = (uint32_t)i;
+		target->id = needle->id;
 		lo = target->start < lo ? target->start : lo;
 		hi = target->end > hi ? target->end : hi;
 		if (target->end - target->start > s->longest)
@@ -190,7 +190,7 @@ static struct pv_err *tell(const struct scan *scan, const struct target *target,
 {
 	struct pv_hit hit = {
 		.at = at,
-		.needle = target->index,
+		.id = target->id,
 		.kind = PV_HIT_INTERIOR,
 		.aligned = at % 8 == 0,
 	};

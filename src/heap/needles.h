@@ -24,6 +24,7 @@ struct pv_needle {
 	uint64_t size;    /* bytes from there on, at least 1 */
 	uint32_t header;  /* bytes before it that belong to it: PyGC_Head, managed dict */
 	uint32_t gc;      /* bytes of PyGC_Head among them, 0: none; it ends at address */
+	uint32_t id;      /* what hits of it carry */
 };
 
 enum pv_hit_kind {
@@ -33,10 +34,10 @@ enum pv_hit_kind {
 };
 
 struct pv_hit {
-	uint64_t at;     /* where the word is */
-	uint32_t needle; /* index as they were given */
-	uint8_t kind;    /* enum pv_hit_kind */
-	bool aligned;    /* to 8 bytes */
+	uint64_t at;  /* where the word is */
+	uint32_t id;  /* of the needle */
+	uint8_t kind; /* enum pv_hit_kind */
+	bool aligned; /* to 8 bytes */
 };
 
 struct pv_needles;

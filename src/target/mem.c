@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Memory of a live process, without stopping it.
- * Input: process_vm_readv(2).
+ * Input: process_vm_readv(2), /proc/PID/mem.
  * Output: struct pv_mem, for detection, walkers and symbols.
  */
 #include "target/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 struct live_mem {
 	struct pv_mem mem;
@@ -78,5 +81,59 @@ struct pv_err *pv_mem_live_create(pid_t pid, struct pv_mem **ret)
 		.pid = pid,
 	};
 	*ret = &live->mem;
+	return NULL;
+}
+
+struct forced_mem {
+	struct pv_mem mem;
+	int fd;
+};
+
+static int forced_read(struct pv_mem *mem, void *dst, size_t n, uint64_t addr)
+{
+	const struct forced_mem *forced = (const struct forced_mem *)mem;
+	size_t done = 0;
+
+	if (addr > INT64_MAX - n)
+		return -EFAULT;
+	while (done < n) {
+		ssize_t got = pread(forced->fd, (char *)dst + done, n - done, (off_t)(addr + done));
+
+		if (got < 0)
+			return -errno;
+		/* the process has ended */
+		if (got == 0)
+			return -ESRCH;
+		done += (size_t)got;
+	}
+	return 0;
+}
+
+static void forced_destroy(struct pv_mem *mem)
+{
+	close(((struct forced_mem *)mem)->fd);
+	free(mem);
+}
+
+struct pv_err *pv_mem_forced_create(pid_t pid, struct pv_mem **ret)
+{
+	struct forced_mem *forced;
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return pv_err_errno(errno == ENOENT ? ESRCH : errno, "cannot open %s", path);
+	forced = malloc(sizeof(*forced));
+	if (!forced) {
+		close(fd);
+		return &pv_enomem;
+	}
+	*forced = (struct forced_mem){
+		.mem = { .read = forced_read, .destroy = forced_destroy },
+		.fd = fd,
+	};
+	*ret = &forced->mem;
 	return NULL;
 }

@@ -40,6 +40,12 @@ void pv_mem_destroy(struct pv_mem *mem);
 struct pv_err *pv_mem_live_create(pid_t pid, struct pv_mem **ret);
 
 /*
+ * The same by /proc/PID/mem, which also reads what the process itself may not (PROT_NONE),
+ * and takes longer.  It needs the right to ptrace.
+ */
+struct pv_err *pv_mem_forced_create(pid_t pid, struct pv_mem **ret);
+
+/*
  * Wraps another pv_mem (not owned) and records every byte that was read.
  * pv_mem_recorder_write() writes them as a fixture: text lines
  * "ADDR: hex bytes", sorted, merged, readable in review.

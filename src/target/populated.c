@@ -35,11 +35,11 @@ struct scan_arg {
 	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
 	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
 };
-#define SCAN_IOCTL     _IOWR('f', 16, struct scan_arg)
-#define IS_FILE        (1ULL << 2)
-#define IS_PRESENT     (1ULL << 3)
-#define IS_SWAPPED     (1ULL << 4)
-#define IS_ZERO        (1ULL << 5)
+#define SCAN_IOCTL    _IOWR('f', 16, struct scan_arg)
+#define IS_FILE       (1ULL << 2)
+#define IS_PRESENT    (1ULL << 3)
+#define IS_SWAPPED    (1ULL << 4)
+#define IS_ZERO       (1ULL << 5)
 /* An entry of pagemap. */
 #define ENTRY_PRESENT (1ULL << 63)
 #define ENTRY_SWAPPED (1ULL << 62)

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * find_holders PID held|lost [APART_MS] < ADDRESSES	a line of JSON for each object, one for the
+ * whole
+ *
+ * What heap/holders.h finds in a process, for tests/live/test_holders.py and bench/holders.py.
+ */
+#include <err.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/vec.h"
+#include "heap/holders.h"
+#include "heap/object.h"
+#include "session/holding.h"
+
+static void ok(struct pv_err *error)
+{
+	if (error)
+		errx(1, "%s", error->message);
+}
+
+static void print_object(const struct pv_holders *found, const struct pv_held *held,
+			 struct pv_heap *heap)
+{
+	static const char *const states[] = {
+		"known", "no object", "immortal", "static", "changes", "many",
+	};
+	const struct pv_heap_type *type = held->type ? pv_heap_type(heap, held->type) : NULL;
+
+	printf("{\"address\": %" PRIu64
+	       ", \"type\": \"%s\", \"state\": \"%s\", \"refcount\": %" PRIu64
+	       ", \"found\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"places\": [",
+	       held->address, type ? type->name : "", states[held->state], held->refcount,
+	       held->found, held->lost);
+	for (uint32_t i = 0; i < held->n_places; i++)
+		printf("%s%" PRIu64, i ? ", " : "", found->places[held->first + i].at);
+	printf("]}\n");
+}
+
+int main(int argc, char **argv)
+{
+	struct pv_vec addresses = PV_VEC(uint64_t);
+	struct pv_holders_options options = { 0 };
+	struct pv_holding *holding;
+	struct pv_holders found;
+	uint64_t address;
+
+	if (argc < 3)
+		errx(2, "usage: find_holders PID held|lost [APART_MS] < ADDRESSES");
+	while (scanf("%" SCNu64, &address) == 1)
+		ok(pv_vec_append(&addresses, &address, 1, NULL));
+	options.lost = !strcmp(argv[2], "lost");
+	options.apart_ns = argc > 3 ? strtoull(argv[3], NULL, 0) * 1000000 : 0;
+	ok(pv_holding_open((pid_t)atoi(argv[1]), &holding));
+	ok(pv_holding_find(holding, addresses.data, addresses.n, &options, &found));
+	for (size_t i = 0; i < found.n_objects; i++)
+		print_object(&found, &found.objects[i], pv_holding_heap(holding));
+	printf("{\"bytes\": %" PRIu64 ", \"unread\": %" PRIu64 ", \"took_ns\": %" PRIu64
+	       ", \"all_ns\": %" PRIu64
+	       ", \"threads\": %u, \"looks\": %u, \"quick\": %u, \"partial\": %s}\n",
+	       found.bytes, found.unread, found.took_ns, found.all_ns, found.threads, found.looks,
+	       found.quick, found.partial ? "true" : "false");
+	pv_holders_deinit(&found);
+	pv_holding_close(holding);
+	pv_vec_deinit(&addresses);
+	return 0;
+}
