@@ -52,7 +52,7 @@ struct suspect {
 
 struct finder {
 	struct pv_heap *heap;
-	struct pv_search *search;
+	struct pv_heap_search *search;
 	const struct pv_holders_options *options;
 	struct pv_holders out;
 	struct pv_vec places;   /* struct pv_place_held */
@@ -269,13 +269,13 @@ static struct pv_err *sort_places(struct finder *f)
 
 static struct pv_err *look_first(struct finder *f)
 {
-	struct pv_search_result result;
+	struct pv_heap_search_result result;
 	struct pv_needles *needles;
 	struct pv_err *err = pv_needles_create(f->needles.data, f->needles.n, false, &needles);
 
 	if (err)
 		return err;
-	err = pv_search_pass(f->search, needles, false, false, on_first, f, &result);
+	err = pv_heap_search_pass(f->search, needles, false, false, on_first, f, &result);
 	pv_needles_destroy(needles);
 	if (err)
 		return err;
@@ -466,12 +466,12 @@ static struct pv_err *find_suspects(struct finder *f)
 static struct pv_err *look_again(struct finder *f, struct pv_needles **needles, size_t *left)
 {
 	uint64_t apart = f->options->apart_ns ? f->options->apart_ns : APART_NS;
-	struct pv_search_result result;
+	struct pv_heap_search_result result;
 	struct pv_err *err = NULL;
 
 	for (int i = 0; !err && *left && i < 2; i++) {
 		wait_ns(apart);
-		err = pv_search_pass(f->search, *needles, i == 1, true, on_wide, f, &result);
+		err = pv_heap_search_pass(f->search, *needles, i == 1, true, on_wide, f, &result);
 		if (err)
 			break;
 		f->out.looks++;
@@ -482,7 +482,7 @@ static struct pv_err *look_again(struct finder *f, struct pv_needles **needles, 
 	}
 	for (int i = 0; !err && *left && i < QUICK; i++) {
 		wait_ns(QUICK_NS);
-		err = pv_search_quick(f->search, *needles, i % 2, on_wide, f, &result);
+		err = pv_heap_search_quick(f->search, *needles, i % 2, on_wide, f, &result);
 		if (err)
 			break;
 		f->out.quick++;
@@ -525,7 +525,7 @@ static struct pv_err *check(const struct pv_heap *heap, size_t n, bool lost)
 	return NULL;
 }
 
-struct pv_err *pv_holders_find(struct pv_heap *heap, struct pv_search *search,
+struct pv_err *pv_holders_find(struct pv_heap *heap, struct pv_heap_search *search,
 			       const uint64_t *addresses, size_t n,
 			       const struct pv_holders_options *options, struct pv_holders *ret)
 {

@@ -60,7 +60,7 @@ struct pv_held {
 };
 
 struct pv_place_held {
-	uint64_t at; /* of the word; or a register, see pv_search_register() */
+	uint64_t at; /* of the word; or a register, see pv_heap_search_register() */
 	uint32_t object;
 };
 
@@ -82,7 +82,7 @@ struct pv_holders {
  * search is used from its beginning; pv_heap is to read the process's memory as it is.
  * Free-threaded builds have no one count: with options.lost they are PV_ERR_NOPROC.
  */
-struct pv_err *pv_holders_find(struct pv_heap *heap, struct pv_search *search,
+struct pv_err *pv_holders_find(struct pv_heap *heap, struct pv_heap_search *search,
 			       const uint64_t *addresses, size_t n,
 			       const struct pv_holders_options *options, struct pv_holders *ret);
 void pv_holders_deinit(struct pv_holders *holders);

@@ -24,17 +24,17 @@ struct page_sum {
 };
 
 struct pass {
-	struct pv_search *search;
+	struct pv_heap_search *search;
 	const struct pv_needles *needles;
 	struct pv_err *(*found)(void *ctx, const struct pv_hit *hit);
 	void *ctx;
 	bool backwards;
 	struct pv_vec *sums;  /* struct page_sum; NULL: not wanted */
 	struct pv_vec unread; /* uint64_t: pages */
-	struct pv_search_result result;
+	struct pv_heap_search_result result;
 };
 
-void pv_search_destroy(struct pv_search *search)
+void pv_heap_search_destroy(struct pv_heap_search *search)
 {
 	if (!search)
 		return;
@@ -48,9 +48,9 @@ void pv_search_destroy(struct pv_search *search)
 	free(search);
 }
 
-struct pv_err *pv_search_create(const struct pv_search_source *source, struct pv_search **ret)
+struct pv_err *pv_heap_search_create(const struct pv_heap_search_source *source, struct pv_heap_search **ret)
 {
-	struct pv_search *search = calloc(1, sizeof(*search));
+	struct pv_heap_search *search = calloc(1, sizeof(*search));
 
 	if (!search)
 		return &pv_enomem;
@@ -61,7 +61,7 @@ struct pv_err *pv_search_create(const struct pv_search_source *source, struct pv
 	search->sums = (struct pv_vec)PV_VEC(struct page_sum);
 	search->buffer = malloc(CHUNK + TAIL);
 	if (!search->buffer) {
-		pv_search_destroy(search);
+		pv_heap_search_destroy(search);
 		return &pv_enomem;
 	}
 	*ret = search;
@@ -99,7 +99,7 @@ static struct pv_err *scan(struct pass *pass, size_t n, uint64_t at)
 static bool read_piece(const struct pass *pass, const struct pv_populated_range *range, void *dst,
 		       size_t n, uint64_t at)
 {
-	const struct pv_search_source *source = &pass->search->source;
+	const struct pv_heap_search_source *source = &pass->search->source;
 
 	if (range->readable && !pv_mem_read(source->mem, dst, n, at))
 		return true;
@@ -165,7 +165,7 @@ static struct pv_err *scan_ranges(struct pass *pass, const struct pv_populated_r
 
 static struct pv_err *scan_registers(struct pass *pass, struct pv_vec *registers)
 {
-	struct pv_search *search = pass->search;
+	struct pv_heap_search *search = pass->search;
 	struct pv_err *err = NULL;
 
 	registers->n = 0;
@@ -184,7 +184,7 @@ static struct pv_err *scan_registers(struct pass *pass, struct pv_vec *registers
 	return err;
 }
 
-static struct pv_err *look_around(struct pv_search *search, struct pv_maps *maps_ret,
+static struct pv_err *look_around(struct pv_heap_search *search, struct pv_maps *maps_ret,
 				  struct pv_populated *ret)
 {
 	struct pv_maps maps = { 0 };
@@ -243,7 +243,7 @@ static bool is_populated(const struct pv_populated *populated, uint64_t page)
 /* Pages that were written first while we looked; and what was not to be read: is it still there? */
 static struct pv_err *look_again(struct pass *pass)
 {
-	struct pv_search *search = pass->search;
+	struct pv_heap_search *search = pass->search;
 	struct pv_populated populated;
 	struct pv_maps maps;
 	struct pv_err *err = look_around(search, &maps, &populated);
@@ -272,7 +272,7 @@ static int compare_sums(const void *a, const void *b)
 }
 
 /* Those that were not there before, or were otherwise. */
-static struct pv_err *find_active(struct pv_search *search, const struct pv_vec *sums)
+static struct pv_err *find_active(struct pv_heap_search *search, const struct pv_vec *sums)
 {
 	const struct page_sum *old = search->sums.data, *new = sums->data;
 	size_t i = 0, n_old = search->sums.n;
@@ -298,7 +298,7 @@ static struct pv_err *find_active(struct pv_search *search, const struct pv_vec 
 	return err;
 }
 
-static struct pv_err *keep_sums(struct pv_search *search, struct pv_vec *sums)
+static struct pv_err *keep_sums(struct pv_heap_search *search, struct pv_vec *sums)
 {
 	struct pv_err *err = NULL;
 
@@ -313,10 +313,10 @@ static struct pv_err *keep_sums(struct pv_search *search, struct pv_vec *sums)
 	return err;
 }
 
-struct pv_err *pv_search_pass(struct pv_search *search, const struct pv_needles *needles,
+struct pv_err *pv_heap_search_pass(struct pv_heap_search *search, const struct pv_needles *needles,
 			      bool backwards, bool sum,
 			      struct pv_err *(*found)(void *ctx, const struct pv_hit *hit),
-			      void *ctx, struct pv_search_result *ret)
+			      void *ctx, struct pv_heap_search_result *ret)
 {
 	struct pv_vec sums = PV_VEC(struct page_sum);
 	struct pass pass = {
@@ -354,10 +354,10 @@ struct pv_err *pv_search_pass(struct pv_search *search, const struct pv_needles 
 	return NULL;
 }
 
-struct pv_err *pv_search_quick(struct pv_search *search, const struct pv_needles *needles,
+struct pv_err *pv_heap_search_quick(struct pv_heap_search *search, const struct pv_needles *needles,
 			       bool backwards,
 			       struct pv_err *(*found)(void *ctx, const struct pv_hit *hit),
-			       void *ctx, struct pv_search_result *ret)
+			       void *ctx, struct pv_heap_search_result *ret)
 {
 	struct pass pass = {
 		.search = search,

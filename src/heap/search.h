@@ -24,11 +24,11 @@
 
 struct pv_mem;
 
-/* Where a register is, as an address of a hit: thread and number, see pv_search_register(). */
+/* Where a register is, as an address of a hit: thread and number, see pv_heap_search_register(). */
 #define PV_SEARCH_REGISTERS 0xfff0000000000000ULL
 
 /* What is searched; all of it outlives the search. */
-struct pv_search_source {
+struct pv_heap_search_source {
 	pid_t pid;
 	struct pv_mem *mem;
 	struct pv_mem *forced; /* reads what the process itself may not read; or NULL */
@@ -39,7 +39,7 @@ struct pv_search_source {
 };
 
 /* How a pass went. */
-struct pv_search_result {
+struct pv_heap_search_result {
 	uint64_t bytes;    /* read */
 	uint64_t unread;   /* bytes that hold something and could not be read, or are too many */
 	uint64_t appeared; /* bytes of pages that were written for the first time meanwhile */
@@ -47,8 +47,8 @@ struct pv_search_result {
 	uint32_t threads; /* whose registers were looked through; 0: none are to be had */
 };
 
-struct pv_search {
-	struct pv_search_source source;
+struct pv_heap_search {
+	struct pv_heap_search_source source;
 	struct pv_maps maps;           /* of the last pass */
 	struct pv_populated populated; /* of the last pass */
 	struct pv_vec registers;       /* struct pv_registers, as the last pass ended */
@@ -59,26 +59,26 @@ struct pv_search {
 	unsigned char *buffer;
 };
 
-struct pv_err *pv_search_create(const struct pv_search_source *source, struct pv_search **ret);
-void pv_search_destroy(struct pv_search *search);
+struct pv_err *pv_heap_search_create(const struct pv_heap_search_source *source, struct pv_heap_search **ret);
+void pv_heap_search_destroy(struct pv_heap_search *search);
 
 /*
  * One pass through everything.  sum: the pages' contents are compared with those of the
  * last pass that had it; what differs is then active.
  */
-struct pv_err *pv_search_pass(struct pv_search *search, const struct pv_needles *needles,
+struct pv_err *pv_heap_search_pass(struct pv_heap_search *search, const struct pv_needles *needles,
 			      bool backwards, bool sum,
 			      struct pv_err *(*found)(void *ctx, const struct pv_hit *hit),
-			      void *ctx, struct pv_search_result *ret);
+			      void *ctx, struct pv_heap_search_result *ret);
 
 /* One through the active pages and the registers alone. */
-struct pv_err *pv_search_quick(struct pv_search *search, const struct pv_needles *needles,
+struct pv_err *pv_heap_search_quick(struct pv_heap_search *search, const struct pv_needles *needles,
 			       bool backwards,
 			       struct pv_err *(*found)(void *ctx, const struct pv_hit *hit),
-			       void *ctx, struct pv_search_result *ret);
+			       void *ctx, struct pv_heap_search_result *ret);
 
 /* Is it a register?  Then of that thread. */
-static inline bool pv_search_register(uint64_t at, pid_t *tid_ret)
+static inline bool pv_heap_search_register(uint64_t at, pid_t *tid_ret)
 {
 	if (at < PV_SEARCH_REGISTERS)
 		return false;

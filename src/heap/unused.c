@@ -30,7 +30,7 @@ enum {
 
 struct looker {
 	struct pv_heap *heap;
-	struct pv_search *search;
+	struct pv_heap_search *search;
 	const uint64_t *addresses;
 	size_t n;
 	bool *unused;
@@ -81,7 +81,7 @@ static uint64_t stack_start(const struct pv_maps *maps, uint64_t sp, uint64_t fs
 }
 
 /* A thread that slept through the whole pass. */
-static const struct pv_registers *slept(const struct pv_search *search, size_t i)
+static const struct pv_registers *slept(const struct pv_heap_search *search, size_t i)
 {
 	const struct pv_registers *before = pv_vec_at(&search->before, i);
 
@@ -308,7 +308,7 @@ static struct pv_err *mark_malloc(struct looker *k)
 	return err;
 }
 
-struct pv_err *pv_unused_find(struct pv_heap *heap, struct pv_search *search,
+struct pv_err *pv_unused_find(struct pv_heap *heap, struct pv_heap_search *search,
 			      const uint64_t *addresses, size_t n, bool *ret)
 {
 	_pv_free_ struct looker *k = calloc(1, sizeof(*k));

@@ -17,13 +17,13 @@
 #include "base/err.h"
 
 struct pv_heap;
-struct pv_search;
+struct pv_heap_search;
 
 /*
  * For each of n addresses, sorted, that the last pass of search found something at: ret[i].
  * Registers are in use.
  */
-struct pv_err *pv_unused_find(struct pv_heap *heap, struct pv_search *search,
+struct pv_err *pv_unused_find(struct pv_heap *heap, struct pv_heap_search *search,
 			      const uint64_t *addresses, size_t n, bool *ret);
 
 #endif

@@ -102,21 +102,21 @@ struct pv_heap *pv_holding_heap(const struct pv_holding *holding)
 struct pv_err *pv_holding_find(struct pv_holding *holding, const uint64_t *addresses, size_t n,
 			       const struct pv_holders_options *options, struct pv_holders *ret)
 {
-	struct pv_search_source source = {
+	struct pv_heap_search_source source = {
 		.pid = holding->pid,
 		.mem = holding->mem,
 		.forced = holding->forced,
 		.registers = read_registers,
 		.ctx = holding,
 	};
-	struct pv_search *search;
-	struct pv_err *err = pv_search_create(&source, &search);
+	struct pv_heap_search *search;
+	struct pv_err *err = pv_heap_search_create(&source, &search);
 
 	if (err)
 		return err;
 	/* types are others than at the last look */
 	pv_heap_forget(holding->heap, holding->mem);
 	err = pv_holders_find(holding->heap, search, addresses, n, options, ret);
-	pv_search_destroy(search);
+	pv_heap_search_destroy(search);
 	return err;
 }
