@@ -137,7 +137,7 @@ CASES = [
 	Case("raw_malloc", NATIVE, "malloc never freed", ("malloc", 1200), functions=["count_spaces"]),
 	Case("cxx_new", NATIVE, "C++ new never deleted", ("malloc", 560)),
 	Case("realloc_chain", NATIVE, "a buffer that grew by realloc, never freed", ("malloc", 1350), functions=["render_text"]),
-	Case("handover", NATIVE, "freed by another thread; some never", ("malloc", 900)),
+	Case("handover", NATIVE, "freed by another thread; some never", ("malloc", 900), requests=6000, noise=24000),	# arenas of two threads
 	Case("tls_nodes", NATIVE_HELD, "a list of each thread's own, in C", ("malloc", 500)),
 	Case("mapping", MAPPING, "mmap never unmapped", ("mapped", 32768)),
 	# what somebody holds
