@@ -48,9 +48,10 @@ struct pv_census {
 	/* dead objects that CPython keeps for reuse: each has a block, none is counted above */
 	uint64_t n_kept, kept_bytes;
 
-	/* pymalloc; bytes */
+	/* pymalloc, or the pages of a free-threaded build's mimalloc; bytes */
 	uint64_t n_arenas; /* as far as pools in use tell */
 	uint64_t n_pools, pool_bytes, pool_free_bytes;
+	uint64_t n_segments; /* of mimalloc */
 	/* malloc() */
 	uint64_t chunk_bytes, chunk_free_bytes, chunk_top_bytes;
 	uint64_t n_cached, cached_bytes; /* free ones in threads' caches and fast bins */
@@ -77,7 +78,7 @@ struct pv_census_options {
 
 /*
  * heap reads the live process; its types are forgotten first.  Refused with a reason
- * (PV_ERR_NOPROC): free-threaded builds, whose allocator is another one.
+ * (PV_ERR_NOPROC): free-threaded builds whose allocator is not as it is known.
  */
 struct pv_err *pv_census_take(struct pv_heap *heap, const struct pv_census_options *options,
 			      struct pv_census *ret);

@@ -203,6 +203,9 @@ static struct pv_err *add_parts(struct pv_tally *tally, const struct pv_heap_typ
 		parts[0] = 0; /* a small table is within the object */
 	if (second != PV_OFF_NONE && offset + second + 8 <= n)
 		parts[1] = word_at(content, offset + second);
+	/* 3.13 Objects/listobject.c: _PyListArray has its length before the items */
+	if (type->kind == PV_HEAP_LIST && py->free_threaded && parts[0])
+		parts[0] -= sizeof(uint64_t);
 	for (int i = 0; !err && i < 2; i++)
 		err = add_part(tally, type, parts[i], false);
 	if (!err && type->flags & PV_TPFLAGS_MANAGED_DICT && offset >= 32 &&
@@ -219,6 +222,9 @@ static bool is_tracked(const struct pv_tally *tally, const struct pv_heap_type *
 	uint16_t head = pv_heap_layout(tally->heap)->gc_head;
 	int64_t refs;
 
+	/* 3.13 Include/object.h: uint8_t ob_gc_bits stands before ob_ref_local */
+	if (py->free_threaded)
+		return type->is_gc && content[offset + py->ob_ref_local - 1] & 1;
 	if (!type->is_gc || !head)
 		return false;
 	if (py->version_hex >= 0x03080000)
@@ -246,6 +252,9 @@ static bool is_kept(const struct pv_tally *tally, uint64_t word)
  */
 static bool is_count(const struct pv_tally *tally, uint64_t word)
 {
+	/* there the first word is the thread that it belongs to */
+	if (pv_heap_python(tally->heap)->proc.py.free_threaded)
+		return true;
 	return word < COUNT_SURE || word % 8 || !pv_maps_find(tally->maps, word);
 }
 
@@ -469,12 +478,13 @@ struct pv_err *pv_tally_settle(struct pv_tally *tally, struct pv_window *window)
 		while (pool < tally->pools.n &&
 		       pools[pool].address + pools[pool].pool_bytes <= part->address)
 			pool++;
-		if (pool == tally->pools.n || part->address < pools[pool].address + 48) {
+		if (pool == tally->pools.n ||
+		    part->address < pools[pool].address + pools[pool].head_bytes) {
 			if (in_ranges(tally, &range, part->address))
 				err = give_chunk(tally, part, window, &previous);
 			continue;
 		}
-		block = part->address - pools[pool].address - 48;
+		block = part->address - pools[pool].address - pools[pool].head_bytes;
 		if (block % pools[pool].block_bytes && !part->inside &&
 		    !(tally->n_debug && block % pools[pool].block_bytes == DEBUG_BYTES))
 			continue;

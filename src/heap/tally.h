@@ -26,7 +26,7 @@ struct pv_window;
 
 /* Whose block it is. */
 enum pv_tally_source {
-	PV_TALLY_PYMALLOC,
+	PV_TALLY_PYMALLOC, /* or mimalloc */
 	PV_TALLY_MALLOC,
 	PV_TALLY_SOURCES,
 };
@@ -49,8 +49,8 @@ struct pv_tally_raw {
 
 /* Where blocks lie, so that a part's can be found: in ascending order. */
 struct pv_tally_pool {
-	uint64_t address;
-	uint32_t pool_bytes, block_bytes;
+	uint64_t address, pool_bytes, block_bytes;
+	uint64_t head_bytes; /* before the first block */
 };
 
 struct pv_tally_slot {

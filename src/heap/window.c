@@ -250,6 +250,13 @@ struct pv_err *pv_window_preload(struct pv_window *window, uint64_t start, uint6
 	return NULL;
 }
 
+void pv_window_unload(struct pv_window *window)
+{
+	window->preloaded.n = 0;
+	window->store_used = 0;
+	window->hint = 0;
+}
+
 uint64_t pv_window_resident(struct pv_window *window, uint64_t start, uint64_t end)
 {
 	uint64_t from, to, sum = 0;

@@ -76,6 +76,9 @@ struct pv_err *pv_window_reserve(struct pv_window *window, uint64_t bytes);
 /* Reads the pages of [start, end) that are there, while there is room; in ascending order. */
 struct pv_err *pv_window_preload(struct pv_window *window, uint64_t start, uint64_t end);
 
+/* Forgets what was preloaded; its memory stays for the next. */
+void pv_window_unload(struct pv_window *window);
+
 /* Bytes of the pages of [start, end) that are there. */
 uint64_t pv_window_resident(struct pv_window *window, uint64_t start, uint64_t end);
 

@@ -83,6 +83,7 @@ static void print_census(const struct pv_census *c)
 	NUMBER(kept_bytes);
 	NUMBER(n_arenas);
 	NUMBER(n_pools);
+	NUMBER(n_segments);
 	NUMBER(pool_bytes);
 	NUMBER(pool_free_bytes);
 	NUMBER(chunk_bytes);

@@ -45,7 +45,7 @@ def named(one, name):
 	return sum(line["n"] for line in one["types"] if line["name"] == name)
 
 
-def check_tracked(one, truth):
+def check_tracked(one, truth, interp):
 	"""What gc.get_objects() saw; it makes some frames and methods on the way, and is one itself."""
 	seen = by_type(one)
 	frozen = one["lists"][3]
@@ -61,7 +61,10 @@ def check_tracked(one, truth):
 	known = {int(address) for address in truth["tracked"]}
 	more = [line for line in one["types"] if line["tracked"] and line["type"] not in known]
 	assert sum(line["tracked"] for line in more) <= 2, more
-	assert abs(sum(line["tracked"] for line in one["types"]) - sum(one["lists"])) <= 2
+	if interp.free_threaded:
+		assert one["n_segments"] > 0 and not one["lists_followed"]
+	else:
+		assert abs(sum(line["tracked"] for line in one["types"]) - sum(one["lists"])) <= 2
 
 
 def check_own(one, truth, interp):
@@ -73,7 +76,9 @@ def check_own(one, truth, interp):
 		assert line["n"] == n, (name, line, n)
 		# instances with a dict inside or beside them say less than they have; from 3.15 on a bytearray has a bytes
 		if name not in ("Plain", "Churned") and not (name == "Array" and interp.version >= (3, 15)):
-			assert size <= line["bytes"] + 16 * n and line["bytes"] <= size + ROUNDED * n, (name, line, size)
+			# mimalloc's sizes are an eighth apart
+			most = size + size // 8 * interp.free_threaded + ROUNDED * n
+			assert size <= line["bytes"] + 16 * n and line["bytes"] <= most, (name, line, size)
 
 
 def check_whole(one):
@@ -81,18 +86,17 @@ def check_whole(one):
 	assert not one["others"] and not one["n_stray"] and not one["fast_bins_unknown"], one
 
 
-@pytest.mark.gil
 def test_idle(interp, target):
 	victim = target(interp, "census.py", "idle")
 	truth = ask(victim, "count")
 	one = census(victim)
 	check_whole(one)
 	check_own(one, truth, interp)
-	check_tracked(one, truth)
+	check_tracked(one, truth, interp)
 	later_truth = ask(victim, "grow")
 	later = census(victim)
 	check_own(later, later_truth, interp)
-	check_tracked(later, later_truth)
+	check_tracked(later, later_truth, interp)
 	# a tuple of 5,000 atoms is in no list and in no pool
 	assert later_truth["big"] == truth["big"] + 1
 	tuples = [sum(line["bytes"] for line in c["types"] if line["name"] == "tuple") for c in (one, later)]
@@ -103,10 +107,11 @@ def test_idle(interp, target):
 	assert raw[1] - raw[0] < 0.03 * grown, (raw, grown)
 
 
-@pytest.mark.gil
 def test_churning(interp, target):
 	"""Each type of 1,000 objects and more, while others come and go: within 2 %."""
 	victim = target(interp, "census.py", "churn")
+	victim.wait_line(b"FULL")
+	victim.wait_line(b"FULL")
 	looks = censuses(victim, 8)
 	truth = ask(victim, "count")
 	for one in looks:
@@ -125,7 +130,7 @@ def test_other_hooks(interp, target, how):
 	truth = ask(victim, "count")
 	one = census(victim)
 	check_whole(one)
-	check_tracked(one, truth)
+	check_tracked(one, truth, interp)
 	seen = by_type(one)
 	for address, (name, n, _) in truth["own"].items():
 		assert not n or seen[int(address)]["n"] == n, (name, seen[int(address)], n)
@@ -145,7 +150,7 @@ def test_other_allocators(interp, target, name):
 	one = census(victim)
 	assert one["others"] == name
 	assert one["n_stray"] > 0 and one["n_breaks"] == 0
-	check_tracked(one, truth)
+	check_tracked(one, truth, interp)
 	seen = by_type(one)
 	for address, (kind, n, _) in truth["own"].items():
 		if kind in ("Slots", "Float", "Int", "Tuple", "List", "Dict", "Set"):
@@ -183,11 +188,3 @@ def test_subinterpreter(interp, target):
 	assert named(one, "Odd") == n
 	assert one["lists.n_interpreters"] == 2
 	assert one["n_stray"] == 0 and one["lists.n_broken"] == 0
-
-
-@pytest.mark.free_threaded
-def test_free_threaded(interp, target):
-	"""Refused with a word."""
-	victim = target(interp, "census.py", "idle")
-	done = run(victim, "census")
-	assert done.returncode == 1 and b"mimalloc" in done.stderr and not done.stdout

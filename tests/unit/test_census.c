@@ -419,6 +419,73 @@ START_TEST(test_refused)
 }
 END_TEST
 
+/* A free-threaded 3.13: one segment with two pages, and each of its numbers wrong in turn. */
+START_TEST(test_segments)
+{
+	const uint64_t segment = 0x20000000000ULL, table = segment + 264, page = segment + 0x10000;
+	static const struct {
+		unsigned int offset;
+		uint64_t word;
+	} wrong[] = {
+		{ 32, 0x2010000 }, { 224, 513 }, { 232, 2 }, { 240, 2 }, { 248, 600 }, { 224, 0 },
+	};
+	struct pv_census census;
+	uint64_t at;
+
+	made.python.proc.py.free_threaded = 1;
+	made.python.proc.py.ob_ref_local = 12;
+	made.python.proc.py.ob_ref_shared = 16;
+	made.python.proc.py.ob_type = 24;
+	made_region(&made, segment, 0x40000, "");
+	made_put(&made, segment + 32, 32 << 20);
+	made_put(&made, segment + 224, 512);
+	made_put(&made, segment + 232, 1);
+	made_put(&made, segment + 248, 512);
+	/* slice 1: blocks of 64, 5 of 1,021 carved, one of them free, one freed by another thread
+	 */
+	made_put(&made, table + 96, 1);
+	made_put(&made, table + 96 + 8, 5ULL << 16 | 1021ULL << 32);
+	at = page + 3 * 64;
+	made_put(&made, table + 96 + 16, at);
+	made_put(&made, table + 96 + 24, 4 | 64ULL << 32);
+	made_put(&made, table + 96 + 40, (at + 128) | 2);
+	/* slice 2: impossible, more blocks than there is room for */
+	made_put(&made, table + 192, 1);
+	made_put(&made, table + 192 + 8, 5ULL << 16 | 1024ULL << 32);
+	made_put(&made, table + 192 + 24, 5 | 64ULL << 32);
+	census = made_census(&made);
+	ck_assert_uint_eq(census.n_segments, 1);
+	ck_assert_uint_eq(census.n_pools, 1);
+	ck_assert_uint_eq(census.n_torn_pools, 0);
+	ck_assert_uint_eq(census.n_raw, 3);
+	ck_assert_uint_eq(census.raw_bytes, 192);
+	pv_census_deinit(&census);
+	/* a list of free blocks in a circle, and one out of the page */
+	made_put(&made, at, at);
+	census = made_census(&made);
+	ck_assert_uint_eq(census.n_torn_pools, 1);
+	pv_census_deinit(&census);
+	made_put(&made, at, page + 0x20000);
+	census = made_census(&made);
+	ck_assert_uint_eq(census.n_torn_pools, 1);
+	pv_census_deinit(&census);
+	made_put(&made, at, 0);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		struct pv_census_options options = { .maps = &made.maps };
+		uint64_t before;
+		struct pv_err *err;
+
+		memcpy(&before, made_at(&made, segment + wrong[i].offset), 8);
+		made_put(&made, segment + wrong[i].offset, wrong[i].word);
+		err = pv_census_take(made.heap, &options, &census);
+		ck_assert_msg(err != NULL, "%zu", i);
+		ck_assert_int_eq(err->kind, PV_ERR_NOPROC);
+		pv_err_destroy(err);
+		made_put(&made, segment + wrong[i].offset, before);
+	}
+}
+END_TEST
+
 START_TEST(test_change)
 {
 	struct pv_census earlier, later;
@@ -504,6 +571,7 @@ int main(void)
 	tcase_add_test(cases, test_cached_chunks);
 	tcase_add_test(cases, test_liar);
 	tcase_add_test(cases, test_refused);
+	tcase_add_test(cases, test_segments);
 	tcase_add_test(cases, test_change);
 	tcase_add_test(cases, test_fill);
 	suite_add_tcase(suite, cases);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A heap whose contents the program knows, for tests/live/test_census.py; also for Python 2.7.
 
-Input: argv[1]: idle, or churn: two threads that allocate all the time.  On standard input: "grow" makes more
+Input: argv[1]: idle, or churn: two threads that allocate all the time, each of which says FULL when all is as it will be.  On standard input: "grow" makes more
 of everything, "count" says what there is, "end" ends it.  Output: READY, then for each line one that begins
 with COUNT: JSON, for each of its own types {address of the type: [name, objects, sum of sys.getsizeof]}, and
 what gc.get_objects() has, by type: {address: [name, objects]}.
@@ -10,6 +10,7 @@ from __future__ import print_function
 
 import gc
 import json
+import os
 import sys
 import threading
 
@@ -96,12 +97,17 @@ def count():
 def churn(first):
 	ring = KEPT["Churned"]
 	i = first
+	before = 2 * RING
 	while not ended:
 		one = Churned()
 		one.x = [i]
 		one.y = {"i": "%d" % i, "b": b"z" * (i % 900)}
 		ring[i % RING] = one
 		i += 2
+		if i >= before:
+			# each thread has its own half of the ring by now
+			before = float("inf")
+			os.write(1, b"FULL\n")  # in one piece
 		if i % 4096 == first:
 			[dict(a=k, b=[k] * 40) for k in range(3000)]
 
@@ -110,7 +116,8 @@ ended = []
 threads = []
 grow()
 if sys.argv[1] == "churn":
-	KEPT["Churned"].extend(Churned() for _ in range(RING))
+	# not made here: a free-threaded Python frees what another thread made when that one runs again
+	KEPT["Churned"].extend([None] * RING)
 	threads = [threading.Thread(target=churn, args=(n,)) for n in (0, 1)]
 	for thread in threads:
 		thread.start()
