@@ -104,7 +104,9 @@ struct pv_alloc_state {
 	__u64 failed;               /* allocations that were not granted */
 	__u64 no_room;              /* blocks that could not be kept */
 	__u64 no_stack;             /* blocks without a stack: no scratch, no room for its key */
-	__u64 walks, walk_ns;       /* stacks that were taken, and the target's time for them */
+	__u64 walks;                /* stacks that were taken */
+	__u64 added_ns; /* of the target's time, for what was done about allocations beyond the hits
+			 */
 };
 
 #endif

@@ -90,6 +90,7 @@ struct pv_probe_state {
 	__u64 debt_ns, debt_time_ns; /* what hits took more than the budget allows */
 	__u32 told;                  /* that it is too much */
 	__u32 epoch;                 /* of the link that counts, while one takes another's place */
+	__u64 passed[2];             /* hits that do not count, as hits: while links come and go */
 };
 
 enum { PV_PROBE_THREADS_MAX = 16384 };

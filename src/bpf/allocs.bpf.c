@@ -24,6 +24,7 @@ enum {
 	NO_PREALLOC = 1,      /* include/uapi/linux/bpf.h: BPF_F_NO_PREALLOC */
 	RING_SPARE = 1 << 18, /* bytes that must be free for a sample and its code objects */
 	POOL_OVERHEAD = 48,
+	EEXIST = 17,
 };
 
 #define ERRNO_MAX 4095ULL
@@ -155,7 +156,7 @@ __noinline int send_key(__u64 key, __u64 time_ns, __u32 tid, __u32 domain)
 __noinline __u64 walk_stack(__u32 tid, __u32 domain, __u64 as)
 {
 	struct pv_ctx c = {};
-	__u64 sum = 0, ns;
+	__u64 sum = 0;
 	__u32 index = 0;
 	bool is_new;
 
@@ -177,11 +178,7 @@ __noinline __u64 walk_stack(__u32 tid, __u32 domain, __u64 as)
 			pv_emit_sample(&c, pv_ring_flags());
 			send_key(sum, c.w->sample.time_ns, c.w->sample.tid, domain);
 		}
-		/* it is the target's time: the budget knows of it */
-		ns = bpf_ktime_get_ns() - c.w->sample.time_ns;
 		count(&alloc_state.walks);
-		__sync_fetch_and_add(&alloc_state.walk_ns, ns);
-		probe_state.debt_ns += ns;
 	}
 	release(index);
 	return sum;
@@ -213,16 +210,22 @@ static inline __u64 line_key(void)
 	return pv_mix(pv_mix(code, instr), other) >> 1 | 2;
 }
 
-static inline __u64 stack_of(__u32 tid, __u32 domain)
+static __noinline __u64 line_of(__u32 tid, __u32 domain)
 {
-	__u64 key;
+	__u64 key = line_key();
 
-	if (stack_kind == PV_ALLOC_COUNT)
-		return 0;
-	if (stack_kind == PV_ALLOC_MERGED)
-		return walk_stack(tid, domain, 0);
-	key = line_key();
 	return bpf_map_lookup_elem(&totals, &key) ? key : walk_stack(tid, domain, key);
+}
+
+static __noinline void add_totals(const struct pv_alloc *block)
+{
+	__u64 key = block->stack;
+	struct pv_alloc_totals *total = bpf_map_lookup_elem(&totals, &key);
+
+	if (!total)
+		return;
+	__sync_fetch_and_add(&total->allocs, 1);
+	__sync_fetch_and_add(&total->bytes, block->size);
 }
 
 /* Half of those that are kept will do; user space takes out the others. */
@@ -258,17 +261,15 @@ static __noinline void drop(__u64 address)
 
 static __noinline void keep(__u64 address, const struct pv_alloc *block)
 {
-	__u64 key = block->stack;
-	struct pv_alloc_totals *total = bpf_map_lookup_elem(&totals, &key);
+	long error = bpf_map_update_elem(&live, &address, block, BPF_NOEXIST);
 
-	if (total) {
-		__sync_fetch_and_add(&total->allocs, 1);
-		__sync_fetch_and_add(&total->bytes, block->size);
-	}
-	/* what was there before is given back, in a way that was not seen */
-	if (bpf_map_lookup_elem(&live, &address))
+	add_totals(block);
+	if (error == -EEXIST) {
+		/* what was there before was given back, in a way that was not seen */
 		drop(address);
-	if (bpf_map_update_elem(&live, &address, block, BPF_ANY)) {
+		error = bpf_map_update_elem(&live, &address, block, BPF_ANY);
+	}
+	if (error) {
 		count(&alloc_state.no_room);
 		keep_fewer();
 		return;
@@ -286,22 +287,30 @@ struct hit {
 static __always_inline void add(const struct hit *hit)
 {
 	struct pv_alloc block = { .size = hit->size, .domain = hit->domain, .tid = hit->tid };
-	__u64 n;
+	__u64 n, start_ns;
 
 	if (alloc_state.armed != PV_ALLOC_ON)
 		return;
 	n = __sync_fetch_and_add(&alloc_state.allocs, 1) + 1;
 	__sync_fetch_and_add(&alloc_state.bytes, block.size);
-	if (stack_kind != PV_ALLOC_COUNT && is_kept(hit->address)) {
-		block.stack = stack_of(block.tid, block.domain);
-		block.time_ns = bpf_ktime_get_ns();
+	if (stack_kind == PV_ALLOC_COUNT)
+		return;
+	start_ns = bpf_ktime_get_ns();
+	if (stack_kind == PV_ALLOC_LINE) {
+		block.stack = line_of(block.tid, block.domain);
+		add_totals(&block);
+	} else if (is_kept(hit->address)) {
+		block.stack = walk_stack(block.tid, block.domain, 0);
+		block.time_ns = start_ns;
 		keep(hit->address, &block);
-	} else if (alloc_state.until_ns) {
-		block.time_ns = bpf_ktime_get_ns();
 	}
 	if ((alloc_state.n_max && n >= alloc_state.n_max) ||
-	    (alloc_state.until_ns && block.time_ns > alloc_state.until_ns))
-		disarm(block.time_ns);
+	    (alloc_state.until_ns && start_ns > alloc_state.until_ns))
+		disarm(start_ns);
+	/* it is the target's time: the budget knows of it */
+	start_ns = bpf_ktime_get_ns() - start_ns;
+	__sync_fetch_and_add(&alloc_state.added_ns, start_ns);
+	probe_state.debt_ns += start_ns;
 }
 
 static inline bool is_block(const struct pool *pool, __u64 at, __u64 block)

@@ -195,8 +195,10 @@ static inline __u32 pv_probe_hit(struct pt_regs *ctx, __u64 pid_tid)
 	}
 	/* for a moment there are two links, and each hit comes twice */
 	if (kind >= PV_PROBE_KINDS ||
-	    (cookie >> PV_PROBE_EPOCH_SHIFT & PV_PROBE_EPOCH_MASK) != probe_state.epoch)
+	    (cookie >> PV_PROBE_EPOCH_SHIFT & PV_PROBE_EPOCH_MASK) != probe_state.epoch) {
+		count(&probe_state.passed[stepped]);
 		return PV_PROBE_KINDS;
+	}
 	hits = __sync_fetch_and_add(&probe_state.hits[stepped], 1);
 	pay(hits, probe_state.cost_ns[stepped]);
 	return kind;

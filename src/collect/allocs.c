@@ -43,6 +43,9 @@ static struct pv_err *size_maps(struct allocs_bpf *bpf, const struct pv_allocs_o
 		n = PV_ALLOC_POOLS_MAX;
 	bpf->rodata->n_scratch = n_scratch;
 	error = bpf_map__set_max_entries(bpf->maps.live, n);
+	/* what is small is made at once, which costs the target less later */
+	if (!error && !options->all)
+		error = bpf_map__set_map_flags(bpf->maps.live, 0);
 	return error ? pv_err_errno(-error, "cannot size the BPF maps") : NULL;
 }
 
@@ -203,8 +206,9 @@ uint64_t pv_allocs_spent_ns(const struct pv_allocs *allocs)
 {
 	const struct pv_probe_state *state = &allocs->bpf->bss->probe_state;
 
-	return allocs->bpf->bss->alloc_state.walk_ns + state->hits[0] * state->cost_ns[0] +
-	       state->hits[1] * state->cost_ns[1];
+	return allocs->bpf->bss->alloc_state.added_ns +
+	       (state->hits[0] + state->passed[0]) * state->cost_ns[0] +
+	       (state->hits[1] + state->passed[1]) * state->cost_ns[1];
 }
 
 /* As bpf/allocs.bpf.c has it. */

@@ -432,7 +432,8 @@ void pv_probes_detach(struct pv_probes *probes)
 {
 	/* and none after the first: an end without its beginning is no call */
 	__atomic_store_n(&probes->state->epoch, next_epoch(probes), __ATOMIC_SEQ_CST);
-	for (size_t i = 0; i < probes->places.n; i++)
+	/* those that came last go first, as who adds the dear ones last expects */
+	for (size_t i = probes->places.n; i--;)
 		drop(&((struct places *)pv_vec_at(&probes->places, i))->link);
 	for (int i = 0; i < TRACEPOINTS; i++)
 		bpf_link__destroy(pv_steal(probes->links[i]));

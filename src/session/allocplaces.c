@@ -373,6 +373,7 @@ struct pv_err *pv_alloc_places_add(const struct pv_alloc_places *places,
 	struct pv_err *err = add_python(places, probed, probes, wanted, &batch);
 	size_t n, stepped;
 
+	/* the ends of C functions are single-stepped, dear: they come last and go first */
 	if (!err && wanted == PV_ALLOC_WANT_BLOCKS)
 		err = add_c(places, probes, &batch);
 	pv_vec_deinit(&batch.offsets);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #include "abi/allocs.h"
 #include "abi/event.h"
@@ -26,6 +27,7 @@
 #include "session/probed.h"
 #include "session/surveysites.h"
 #include "session/survivors.h"
+#include "target/process.h"
 
 enum {
 	LOOK_NS = 1000000000,     /* after the first time, and as old as blocks must be to count */
@@ -33,6 +35,8 @@ enum {
 	LOOK_MAX_NS = 2000000000, /* but not later than this after it: pages show it over time */
 	LOOK_SHARE = 10,          /* of our time, one part at most is for looks */
 	BLOCKS_MAX = 400000,      /* that are looked at */
+	CPU_LOOK_MS = 50,         /* between looks at the target's CPU time */
+	NICE_HURRIED = -15,
 };
 
 struct pv_survey {
@@ -46,14 +50,17 @@ struct pv_survey {
 	int epoll_fd;
 	bool open, closed; /* a time is open; none will be any more */
 	bool finished, over_budget;
+	bool hurries; /* we have another priority than our own, nice */
+	int nice;
 	uint64_t opened_ns, armed_ns; /* of the one that is open */
+	uint64_t opened_cpu_ns;       /* the target's CPU time when it was opened */
+	uint64_t due_cpu_ns;          /* and when the next one may be */
 	uint64_t spent_before_ns;     /* what all before it have cost the target */
-	uint64_t attach_ns;           /* it took to open it */
 	struct pv_alloc_state before;
 	uint64_t next_ns; /* the next time */
 	uint64_t look_ns, look_gap_ns;
 	size_t n_windows;
-	uint64_t created_ns, watched_ns, lost_ns; /* lost: by the target, of what is not counted */
+	uint64_t created_ns, created_cpu_ns, watched_ns;
 };
 
 static enum pv_site_source source_of(const struct pv_survey *survey)
@@ -72,6 +79,15 @@ static enum pv_site_source source_of(const struct pv_survey *survey)
 static uint32_t group_of(const struct pv_survey *survey)
 {
 	return survey->options.kind == PV_SURVEY_ALL ? 0 : (uint32_t)survey->n_windows;
+}
+
+/* 0: it is gone. */
+static uint64_t target_cpu_ns(const struct pv_survey *survey)
+{
+	uint64_t ns = 0;
+
+	(void)pv_process_cpu_ns(survey->options.probed->pid, &ns);
+	return ns;
 }
 
 /* ---- stacks */
@@ -179,6 +195,7 @@ struct pv_err *pv_survey_create(const struct pv_survey_options *options, struct 
 	survey->epoll_fd = -1;
 	survey->created_ns = survey->next_ns = pv_now_ns();
 	survey->look_gap_ns = LOOK_NS;
+	survey->created_cpu_ns = target_cpu_ns(survey);
 	err = prepare(survey);
 	if (err) {
 		pv_survey_destroy(survey);
@@ -204,11 +221,30 @@ void pv_survey_destroy(struct pv_survey *survey)
 
 /* ---- a time */
 
+/*
+ * While places come and go the target traps and nothing is learnt: on a busy machine it would be
+ * held up by our waiting for a CPU.  Who may not do so goes on as before.
+ */
+static void hurry(struct pv_survey *survey, bool now)
+{
+	if (now) {
+		errno = 0;
+		survey->nice = getpriority(PRIO_PROCESS, 0);
+		survey->hurries = !errno && !setpriority(PRIO_PROCESS, 0, NICE_HURRIED);
+	} else if (survey->hurries) {
+		survey->hurries = false;
+		(void)setpriority(PRIO_PROCESS, 0, survey->nice);
+	}
+}
+
 static struct pv_err *open_window(struct pv_survey *survey)
 {
 	struct pv_err *err;
 
+	if (survey->options.kind != PV_SURVEY_ALL)
+		hurry(survey, true);
 	survey->opened_ns = pv_now_ns();
+	survey->opened_cpu_ns = target_cpu_ns(survey);
 	survey->spent_before_ns = pv_allocs_spent_ns(survey->allocs);
 	survey->before = pv_allocs_state(survey->allocs);
 	err = pv_probes_attach(survey->probes);
@@ -216,10 +252,11 @@ static struct pv_err *open_window(struct pv_survey *survey)
 		err = pv_allocs_arm(survey->allocs, survey->options.window_n,
 				    survey->options.window_ns);
 	survey->armed_ns = pv_now_ns();
-	survey->attach_ns = survey->armed_ns - survey->opened_ns;
 	survey->open = !err;
-	if (err)
+	if (err) {
 		pv_probes_detach(survey->probes);
+		hurry(survey, false);
+	}
 	return err;
 }
 
@@ -318,21 +355,23 @@ static struct pv_err *note_window(struct pv_survey *survey)
 }
 
 /*
- * So long that the target loses its share on the mean.  While places are put in and taken out its
- * hits are not counted: then it is taken to lose as much as while nothing else was done.
+ * The next time is so far away that the target loses its share on the mean, what places take to
+ * come and go included.  By its CPU time: on a busy machine it has less of that than time passes,
+ * and one that waits most of the time has little to lose.
  */
-static void plan_next(struct pv_survey *survey, uint64_t detach_ns, uint64_t now)
+static void plan_next(struct pv_survey *survey)
 {
 	uint64_t spent = pv_allocs_spent_ns(survey->allocs) - survey->spent_before_ns;
-	uint64_t uncounted = (survey->attach_ns + detach_ns) / 4, gap;
 
-	if (uncounted > spent)
-		uncounted = spent;
-	survey->lost_ns += uncounted;
-	gap = (uint64_t)((double)(spent + uncounted) / survey->options.share);
-	if (gap < now - survey->opened_ns + survey->options.gap_ns)
-		gap = now - survey->opened_ns + survey->options.gap_ns;
-	survey->next_ns = survey->opened_ns + gap;
+	survey->next_ns = pv_now_ns() + survey->options.gap_ns;
+	survey->due_cpu_ns =
+		survey->opened_cpu_ns + (uint64_t)((double)spent / survey->options.share);
+}
+
+static bool is_due(const struct pv_survey *survey, uint64_t now)
+{
+	return !survey->open && !survey->closed && now >= survey->next_ns &&
+	       target_cpu_ns(survey) >= survey->due_cpu_ns;
 }
 
 static struct pv_err *seen_stack(void *ctx, uint64_t key, const struct pv_alloc_totals *totals)
@@ -351,16 +390,15 @@ static bool has_room(const struct pv_survey *survey)
 static struct pv_err *close_window(struct pv_survey *survey)
 {
 	struct pv_err *err = NULL;
-	uint64_t now;
 
 	survey->open = false;
 	pv_allocs_enough(survey->allocs);
 	if (survey->options.kind != PV_SURVEY_ALL)
 		err = take_blocks(survey);
 	pv_allocs_disarm(survey->allocs);
-	now = pv_now_ns();
 	pv_probes_detach(survey->probes);
-	plan_next(survey, pv_now_ns() - now, pv_now_ns());
+	hurry(survey, false);
+	plan_next(survey);
 	if (!err)
 		err = pv_allocs_totals(survey->allocs, seen_stack, survey);
 	if (!err)
@@ -455,7 +493,7 @@ int pv_survey_patience(const struct pv_survey *survey)
 	if (survey->open && survey->options.window_ns)
 		most = until(survey->armed_ns + survey->options.window_ns, now);
 	else if (!survey->open && !survey->closed)
-		most = until(survey->next_ns, now);
+		most = now < survey->next_ns ? until(survey->next_ns, now) : CPU_LOOK_MS;
 	due = survey->look_ns ? until(survey->look_ns, now) : most;
 	if (due < most)
 		most = due;
@@ -478,8 +516,7 @@ static struct pv_err *step(struct pv_survey *survey, const struct pv_probes_news
 		err = pv_allocs_thin(survey->allocs);
 	if (!err && survey->open && is_window_over(survey, now))
 		err = close_window(survey);
-	else if (!err && !survey->open && !survey->closed && now >= survey->next_ns &&
-		 has_room(survey))
+	else if (!err && is_due(survey, now) && has_room(survey))
 		err = open_window(survey);
 	if (!err && all && survey->open && !survey->look_ns) {
 		err = pv_survey_sites_group(survey->sites, survey->armed_ns);
@@ -529,15 +566,18 @@ static struct pv_err *tell(struct pv_survey *survey)
 	struct pv_memory_rung *rung = &memory->rungs[which];
 	struct pv_alloc_state state = pv_allocs_state(survey->allocs);
 	struct pv_probe_state probes = pv_allocs_probe_state(survey->allocs);
-	uint64_t bytes = pv_allocs_map_bytes(survey->allocs);
+	uint64_t bytes = pv_allocs_map_bytes(survey->allocs), cpu_ns;
 	struct pv_err *err = NULL;
 
 	rung->start_ns = survey->created_ns - survey->options.start_ns;
 	rung->took_ns = pv_now_ns() - survey->created_ns;
-	rung->hits = probes.hits[0] + probes.hits[1];
-	rung->hits_ns = pv_allocs_spent_ns(survey->allocs) + survey->lost_ns;
+	rung->hits = probes.hits[0] + probes.hits[1] + probes.passed[0] + probes.passed[1];
+	rung->hits_ns = pv_allocs_spent_ns(survey->allocs);
 	rung->lost = state.no_room + state.no_stack + state.unread;
-	rung->slowdown = rung->took_ns ? (double)rung->hits_ns / (double)rung->took_ns : 0;
+	cpu_ns = target_cpu_ns(survey);
+	/* one that is gone has no clock any more */
+	cpu_ns = cpu_ns > survey->created_cpu_ns ? cpu_ns - survey->created_cpu_ns : rung->took_ns;
+	rung->slowdown = cpu_ns ? (double)rung->hits_ns / (double)cpu_ns : 0;
 	if (bytes > memory->kernel_bytes)
 		memory->kernel_bytes = bytes;
 	if (state.shift)

@@ -2,9 +2,12 @@
 /*
  * What a survey of allocations finds in a process, without the command around it.
  * usage: survey_blocks PID growth|bursts|all SECONDS [BUDGET]
+ *        survey_blocks PID bare|count|line|merged SECONDS
  * Output: "READY" when it is set up, "OPEN" when the first time is watched, "DONE N" after each of
  * N that are over; then one line of JSON: sites with their stacks (root first), the rung, what is
  * not seen.  At the end of standard input it stops early.
+ * The second form is for bench/allocs.py: what a hit costs that does nothing, counts, or takes the
+ * line or the whole stack; "OPEN" when it is attached, and one line of JSON of what was seen.
  */
 #include <err.h>
 #include <errno.h>
@@ -13,12 +16,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "abi/allocs.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "collect/allocs.h"
 #include "heap/object.h"
 #include "model/memory.h"
 #include "model/profile.h"
 #include "model/strings.h"
+#include "python/path.h"
+#include "session/allocplaces.h"
 #include "session/bursts.h"
 #include "session/growth.h"
 #include "session/probed.h"
@@ -101,6 +108,7 @@ static void write_all(const struct pv_memory *memory, enum pv_rung which)
 	pv_json_int(&json, "hits", (int64_t)rung->hits);
 	pv_json_int(&json, "hits_ns", (int64_t)rung->hits_ns);
 	pv_json_int(&json, "took_ns", (int64_t)rung->took_ns);
+	pv_json_double(&json, "slowdown", rung->slowdown);
 	pv_json_int(&json, "lost", (int64_t)rung->lost);
 	pv_json_int(&json, "kernel_bytes", (int64_t)memory->kernel_bytes);
 	pv_json_begin(&json, "bursts", '[');
@@ -180,6 +188,52 @@ static void run(struct pv_survey *survey, const struct pv_probed *probed, uint64
 	ok(pv_survey_finish(survey));
 }
 
+/* Records are not read: the ring holds the stacks of so short a time. */
+static void price(struct pv_probed *probed, const char *kind, double seconds)
+{
+	struct pv_allocs_options options = {
+		.probes = { .pid = probed->pid, .budget = 100, .python = &probed->image.python },
+		.all = true,
+	};
+	struct pv_json json = { .file = stdout };
+	int64_t path[PV_NATIVE_PATH_MAX] = { 0 };
+	struct pv_alloc_places places;
+	struct pv_alloc_state state;
+	struct pollfd end = { .fd = 0, .events = POLLIN };
+	struct pv_allocs *allocs;
+
+	options.stacks = !strcmp(kind, "merged") ? PV_ALLOC_MERGED
+			 : !strcmp(kind, "line") ? PV_ALLOC_LINE
+						 : PV_ALLOC_COUNT;
+	options.frame_path.n = pv_python_frame_path(probed->mem, &probed->image.python.proc, path);
+	memcpy(options.frame_path.offsets, path, sizeof(path));
+	ok(pv_alloc_places_find(probed, &places));
+	options.pool_bytes = places.allocators.pool_bytes;
+	ok(pv_allocs_create(&options, &allocs));
+	ok(pv_allocs_put(allocs, &probed->image, probed->objects));
+	ok(pv_alloc_places_add(&places, probed, pv_allocs_probes(allocs), PV_ALLOC_WANT_BLOCKS));
+	ok(pv_probes_attach(pv_allocs_probes(allocs)));
+	if (strcmp(kind, "bare") != 0)
+		ok(pv_allocs_arm(allocs, 0, 0));
+	say("OPEN", 0);
+	poll(&end, 1, (int)(1000 * seconds));
+	pv_allocs_disarm(allocs);
+	state = pv_allocs_state(allocs);
+	pv_json_begin(&json, NULL, '{');
+	pv_json_int(&json, "allocs", (int64_t)state.allocs);
+	pv_json_int(&json, "frees", (int64_t)state.frees);
+	pv_json_int(&json, "hits", (int64_t)pv_allocs_probe_state(allocs).hits[0]);
+	pv_json_int(&json, "stepped", (int64_t)pv_allocs_probe_state(allocs).hits[1]);
+	pv_json_int(&json, "walks", (int64_t)state.walks);
+	pv_json_int(&json, "added_ns", (int64_t)state.added_ns);
+	pv_json_int(&json, "unread", (int64_t)state.unread);
+	pv_json_int(&json, "price_ns", (int64_t)pv_allocs_probe_state(allocs).cost_ns[0]);
+	pv_json_end(&json, '}');
+	printf("\n");
+	pv_allocs_destroy(allocs);
+	pv_alloc_places_deinit(&places);
+}
+
 int main(int argc, char **argv)
 {
 	struct pv_probed probed;
@@ -190,8 +244,14 @@ int main(int argc, char **argv)
 	uint64_t start_ns = pv_now_ns();
 
 	if (argc < 4)
-		errx(2, "usage: survey_blocks PID growth|bursts|all SECONDS [BUDGET]");
+		errx(2, "usage: survey_blocks PID KIND SECONDS [BUDGET]");
 	ok(pv_probed_open(atoi(argv[1]), &probed));
+	if (!strcmp(argv[2], "bare") || !strcmp(argv[2], "count") || !strcmp(argv[2], "line") ||
+	    !strcmp(argv[2], "merged")) {
+		price(&probed, argv[2], atof(argv[3]));
+		pv_probed_deinit(&probed);
+		return 0;
+	}
 	ok(pv_memory_create(&memory));
 	if (probed.image.python.found)
 		ok(pv_heap_create(probed.mem, &probed.image.python, &heap));
