@@ -49,6 +49,7 @@ const struct pv_format *const pv_refs_formats[] = {
 
 const struct pv_format *const pv_memory_formats[] = {
 	&pv_memory_format_folded,
+	&pv_memory_format_html,
 	&pv_memory_format_speedscope,
 	&pv_memory_format_pprof,
 	&pv_memory_format_json,
