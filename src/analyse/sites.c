@@ -131,23 +131,22 @@ static struct pv_err *find(struct pv_vec *suspects, struct pv_map *index,
 	return err ? err : pv_vec_append(suspects, one, 1, ret);
 }
 
-/* The time in which a site's allocations were seen, s. */
+/* The time that weighed allocations of a source stand for, s. */
 static double watched_s(const struct pv_memory *memory, enum pv_site_source source)
 {
-	uint64_t ns = 0;
+	static const enum pv_rung rungs[] = {
+		[PV_SITE_GROWTH] = PV_RUNG_GROWTH,
+		[PV_SITE_BURST] = PV_RUNG_BURSTS,
+		[PV_SITE_ALL] = PV_RUNG_ALL,
+		[PV_SITE_MAPPED] = PV_RUNG_TREND,
+	};
 
-	if (source == PV_SITE_MAPPED)
-		return (double)memory->rungs[PV_RUNG_TREND].took_ns / 1e9;
-	if (source == PV_SITE_GROWTH)
-		return (double)memory->rungs[PV_RUNG_GROWTH].took_ns / 1e9;
-	if (source == PV_SITE_ALL)
-		return (double)memory->rungs[PV_RUNG_ALL].took_ns / 1e9;
-	for (size_t i = 0; i < memory->bursts.n; i++) {
-		const struct pv_memory_burst *burst = pv_vec_at(&memory->bursts, i);
+	return (double)memory->rungs[rungs[source]].took_ns / 1e9;
+}
 
-		ns += burst->end_ns - burst->start_ns;
-	}
-	return (double)ns / 1e9;
+static uint64_t weighed(uint64_t n, double weight)
+{
+	return weight > 1 ? (uint64_t)((double)n * weight + 0.5) : n;
 }
 
 /* Bytes a second by which a type grows; of a site of no known type, all that grow. */
@@ -254,10 +253,12 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 		err = find(&suspects, &index, &one, &suspect);
 		if (err)
 			break;
-		suspect->seen_count += site->seen_count;
-		suspect->seen_bytes += site->seen_bytes;
-		suspect->left_count += left.count;
-		suspect->left_bytes += left.bytes;
+		suspect->seen_count += weighed(site->seen_count, site->weight);
+		suspect->seen_bytes += weighed(site->seen_bytes, site->weight);
+		suspect->left_count += weighed(left.count, site->weight);
+		suspect->left_bytes += weighed(left.bytes, site->weight);
+		if (site->weight > suspect->weight)
+			suspect->weight = site->weight;
 		score = rate(memory, growth, site, &left, suspect);
 		suspect->score += score;
 		if (score > suspect->most) {

@@ -39,8 +39,10 @@ struct pv_suspect {
 	struct pv_spot spot;
 	uint32_t type; /* index into types: of the most suspect site that has one; PV_MEMORY_NONE */
 	uint32_t node; /* of the most suspect site */
+	/* by what was seen, of all the time: times its weight */
 	uint64_t seen_count, seen_bytes;
 	uint64_t left_count, left_bytes; /* of these at the last look */
+	double weight;                   /* the largest of its sites' */
 	double survival;                 /* left / seen */
 	double bytes_per_s;              /* that would stay, by what was seen; 0: not known */
 	double score;

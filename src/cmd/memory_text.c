@@ -97,20 +97,28 @@ static struct pv_err *add_suspect(const struct page *page, const struct pv_suspe
 static struct pv_err *print_suspects(const struct page *page)
 {
 	const struct pv_vec *suspects = &page->leak->suspects;
+	PV_CLEANUP(pv_str_deinit) struct pv_str head = { 0 };
 	struct pv_rows rows PV_CLEANUP(pv_rows_deinit);
-	struct pv_err *err = NULL;
+	double weight = 1;
+	struct pv_err *err;
 
 	pv_rows_init(&rows);
+	err = pv_str_appendf(
+		&head, "      left       count   allocated   stays  where, the most suspect first");
 	for (size_t i = 0; i < suspects->n && i < SUSPECTS_MAX && !err; i++) {
 		const struct pv_suspect *one = pv_vec_at(suspects, i);
 
+		if (one->weight > weight)
+			weight = one->weight;
 		if (one->left_count)
 			err = add_suspect(page, one, &rows);
 	}
+	if (!err && weight > 1)
+		err = pv_str_appendf(&head, "; by what was seen in %s of the time",
+				     pv_text_percent((uint64_t)(1e6 / weight), 1000000, 0).text);
 	if (err || !rows.list.n)
 		return err;
-	print_head(page,
-		   "      left       count   allocated   stays  where, the most suspect first");
+	print_head(page, pv_str_text(&head));
 	return pv_rows_print(&rows, page->term);
 }
 

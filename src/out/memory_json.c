@@ -120,6 +120,7 @@ static struct pv_err *put_suspect(const struct writer *w, const char *key,
 	pv_json_int(w->json, "seen_bytes", (int64_t)one->seen_bytes);
 	pv_json_int(w->json, "left_count", (int64_t)one->left_count);
 	pv_json_int(w->json, "left_bytes", (int64_t)one->left_bytes);
+	put_double(w, "weight", one->weight);
 	put_double(w, "survival", one->survival);
 	put_double(w, "bytes_per_s", one->bytes_per_s);
 	put_double(w, "score", one->score);

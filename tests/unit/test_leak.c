@@ -44,6 +44,7 @@ static void setup(void)
 		ok(pv_memory_look(memory, &look, &ret));
 	}
 	memory->rungs[PV_RUNG_HOLDERS].state = PV_RUNG_CLIMBED;
+	memory->rungs[PV_RUNG_BURSTS].took_ns = 100000000;
 }
 
 static void teardown(void)

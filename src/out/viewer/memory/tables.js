@@ -45,7 +45,7 @@ const Tables = (() => {
 		return [
 			numbers('grows', 'Grows', 'bytes a second, of what grows steadily and to the end', rows, rate, value => value ? Amount.bytes(value) + '/s' : '', 'native'),
 			numbers('gained', 'More', 'bytes more than at the first look', rows, gain(false), Amount.bytes),
-			numbers('more', 'More objects', 'objects more than at the first look', rows, gain(true), Text.count),
+			numbers('added', 'More objects', 'objects more than at the first look', rows, gain(true), Text.count),
 			numbers('count', 'Objects', 'at the last look', rows, at(last, true), Text.count),
 			numbers('bytes', 'Bytes', 'of them', rows, at(last, false), Amount.bytes, 'python'),
 			text('type', 'Type', row => memory.types[row].label),

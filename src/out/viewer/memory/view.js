@@ -65,6 +65,12 @@ class MemoryView {
 		return State.get('unit') === 'count';
 	}
 
+	// The place that the verdict names, or the first there is.
+	get guilty() {
+		const { places, meta } = this.memory, [first] = meta.sites;
+		return places.find(({ label }) => first && label === Text.show(first.where)) || places[0];
+	}
+
 	// What the area shows: stacks if there are any, else types, else mappings.
 	get by() {
 		const { memory } = this, can = MemoryView.BY.filter(({ id }) => id === 'stack' ? memory.siteLooks.length : id === 'type' ? memory.census.length : memory.points.length);
@@ -157,8 +163,8 @@ class MemoryView {
 		const { tree } = this, test = Search.test(), { memory } = this;
 		const matches = test && (frame => frame.fn >= 0 && test(memory.label(frame.fn)));
 		Search.say('');
-		this.picked = { frame: tree.find(State.get('pick')) };
-		this.flame.picked = State.get('pick') ? this.picked.frame : null;
+		this.picked = State.get('pick') ? { frame: tree.find(State.get('pick')) } : { place: this.guilty };
+		this.flame.picked = this.picked.frame || null;
 		this.flame.show(tree, tree.find(State.get('zoom')), matches);
 		this.outline.show(this.flame);
 	}
@@ -185,8 +191,8 @@ class MemoryView {
 		Search.say(test ? Text.plural(rows.length, 'row') : '');
 		grid.picked = row < 0 ? null : row;
 		grid.show(rows, test ? 'Nothing matches the search.' : MemoryView.NONE[tab]);
-		if (row >= 0 && tab === 'stacks')
-			this.picked = { place: memory.places[row] };
+		if (tab === 'stacks')
+			this.picked = { place: row < 0 ? this.guilty : memory.places[row] };
 		if (row >= 0 && tab === 'types')
 			this.picked = { type: memory.types[row] };
 	}
