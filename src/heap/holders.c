@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/map.h"
+#include "heap/alive.h"
 #include "heap/modules.h"
 #include "heap/object.h"
 #include "heap/unused.h"
@@ -34,12 +35,9 @@ enum {
 	QUICK = 24, /* quick looks */
 	/* a count that goes up and down is believed where so many are missing at least */
 	LOST_MOVING = 32,
-	LINK_LOOKS = 16, /* for an object's links: a collection may be going on */
 };
-#define APART_NS     500000000ULL
-#define QUICK_NS     3000000ULL   /* between two quick looks */
-#define LINK         (~3ULL)      /* of a link of the collector's; the lowest bits are flags */
-#define REFCOUNT_MAX (1ULL << 24) /* more than that are no references but something else */
+#define APART_NS 500000000ULL
+#define QUICK_NS 3000000ULL /* between two quick looks */
 
 /* An object in question. */
 struct suspect {
@@ -79,18 +77,6 @@ static void wait_ns(uint64_t ns)
 	nanosleep(&time, NULL);
 }
 
-/* Part of PyObject_HEAD for which the block says otherwise: it is free. */
-static bool is_freed(const struct pv_heap_object *object)
-{
-	uint64_t start = object->start;
-
-	if (object->address != start)
-		return false;
-	/* pymalloc: the next free block of the pool; tcache, fastbins: mangled by their place */
-	return object->refcount >> 14 == start >> 14 || object->refcount == start >> 12 ||
-	       object->refcount > REFCOUNT_MAX;
-}
-
 /* Up to 3.11 one that is interned for ever has a count for that, which nobody holds. */
 static bool is_interned_for_ever(struct pv_heap *heap, const struct pv_heap_object *object)
 {
@@ -120,7 +106,7 @@ static enum pv_held_state state_of(struct finder *f, const struct pv_heap_object
 	if ((self && !(self->flags & PV_TPFLAGS_HEAPTYPE)) ||
 	    pv_module_range_find(&f->modules, object->address))
 		return PV_HELD_STATIC;
-	return is_freed(object) ? PV_HELD_NO_OBJECT : PV_HELD_KNOWN;
+	return pv_object_is_freed(object) ? PV_HELD_NO_OBJECT : PV_HELD_KNOWN;
 }
 
 static struct pv_needle needle_of(const struct finder *f, const struct pv_heap_object *object,
@@ -327,7 +313,7 @@ static struct pv_err *on_wide(void *ctx, const struct pv_hit *hit)
 		return note_many(f, hit->id);
 	if (hit->kind == PV_HIT_INTERIOR && (own || (hit->aligned && in_dict_values(f, hit->at))))
 		return NULL;
-	if (hit->kind == PV_HIT_GC && hit->aligned && hit->at < PV_SEARCH_REGISTERS &&
+	if (hit->kind == PV_HIT_GC && hit->aligned && hit->at < PV_HEAP_SEARCH_REGISTERS &&
 	    is_link(f, hit->at))
 		return NULL;
 	return pv_vec_append(&f->places, &place, 1, NULL);
@@ -345,34 +331,6 @@ static struct pv_err *settle(struct finder *f)
 	}
 	f->places.n = 0;
 	return err;
-}
-
-/*
- * Is this memory really that object, and not something else that left an old ob_type and has a
- * small number where its count was?  An object of the collector's is in one of its lists, or
- * marked as in none; the lists change, so it is asked again.
- */
-static bool is_linked(struct finder *f, const struct pv_heap_object *object)
-{
-	uint64_t head = object->address - pv_heap_layout(f->heap)->gc_head, links[2], back[2];
-	struct pv_mem *mem = pv_heap_mem(f->heap);
-
-	if (!object->type->is_gc || object->start == object->address)
-		return true;
-	for (int i = 0; i < LINK_LOOKS; i++) {
-		if (i)
-			wait_ns(QUICK_NS);
-		if (pv_mem_read(mem, links, sizeof(links), head))
-			return false;
-		if (!object->tracked)
-			return pv_heap_python(f->heap)->proc.py.version_hex < 0x03080000 ||
-			       !(links[0] | (links[1] & LINK));
-		if (!pv_mem_read_u64(mem, (links[0] & LINK) + 8, &back[0]) &&
-		    !pv_mem_read_u64(mem, links[1] & LINK, &back[1]) && (back[0] & LINK) == head &&
-		    (back[1] & LINK) == head)
-			return true;
-	}
-	return false;
 }
 
 /* Can this one still be lost?  Its count is looked at again. */
@@ -408,7 +366,7 @@ static bool is_proved(struct finder *f, struct suspect *s)
 
 	return is_suspicious(f, s) &&
 	       pv_heap_object(f->heap, f->out.objects[s->object].address, &object) &&
-	       is_linked(f, &object);
+	       pv_object_is_alive(f->heap, &object);
 }
 
 /* Those that are cleared are not looked for any more; places are counted by number: all stay. */

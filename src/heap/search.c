@@ -48,7 +48,8 @@ void pv_heap_search_destroy(struct pv_heap_search *search)
 	free(search);
 }
 
-struct pv_err *pv_heap_search_create(const struct pv_heap_search_source *source, struct pv_heap_search **ret)
+struct pv_err *pv_heap_search_create(const struct pv_heap_search_source *source,
+				     struct pv_heap_search **ret)
 {
 	struct pv_heap_search *search = calloc(1, sizeof(*search));
 
@@ -176,8 +177,8 @@ static struct pv_err *scan_registers(struct pass *pass, struct pv_vec *registers
 
 		for (uint64_t j = 0; !err && j < PV_REGISTERS_N; j++)
 			err = pv_needles_word(pass->needles, thread->words[j],
-					      PV_SEARCH_REGISTERS | (uint64_t)thread->tid << 8 |
-						      8 * j,
+					      PV_HEAP_SEARCH_REGISTERS |
+						      (uint64_t)thread->tid << 8 | 8 * j,
 					      pass->found, pass->ctx);
 	}
 	pass->result.threads = (uint32_t)registers->n;
@@ -314,9 +315,9 @@ static struct pv_err *keep_sums(struct pv_heap_search *search, struct pv_vec *su
 }
 
 struct pv_err *pv_heap_search_pass(struct pv_heap_search *search, const struct pv_needles *needles,
-			      bool backwards, bool sum,
-			      struct pv_err *(*found)(void *ctx, const struct pv_hit *hit),
-			      void *ctx, struct pv_heap_search_result *ret)
+				   bool backwards, bool sum,
+				   struct pv_err *(*found)(void *ctx, const struct pv_hit *hit),
+				   void *ctx, struct pv_heap_search_result *ret)
 {
 	struct pv_vec sums = PV_VEC(struct page_sum);
 	struct pass pass = {
@@ -355,9 +356,9 @@ struct pv_err *pv_heap_search_pass(struct pv_heap_search *search, const struct p
 }
 
 struct pv_err *pv_heap_search_quick(struct pv_heap_search *search, const struct pv_needles *needles,
-			       bool backwards,
-			       struct pv_err *(*found)(void *ctx, const struct pv_hit *hit),
-			       void *ctx, struct pv_heap_search_result *ret)
+				    bool backwards,
+				    struct pv_err *(*found)(void *ctx, const struct pv_hit *hit),
+				    void *ctx, struct pv_heap_search_result *ret)
 {
 	struct pass pass = {
 		.search = search,

@@ -25,7 +25,7 @@
 struct pv_mem;
 
 /* Where a register is, as an address of a hit: thread and number, see pv_heap_search_register(). */
-#define PV_SEARCH_REGISTERS 0xfff0000000000000ULL
+#define PV_HEAP_SEARCH_REGISTERS 0xfff0000000000000ULL
 
 /* What is searched; all of it outlives the search. */
 struct pv_heap_search_source {
@@ -59,7 +59,8 @@ struct pv_heap_search {
 	unsigned char *buffer;
 };
 
-struct pv_err *pv_heap_search_create(const struct pv_heap_search_source *source, struct pv_heap_search **ret);
+struct pv_err *pv_heap_search_create(const struct pv_heap_search_source *source,
+				     struct pv_heap_search **ret);
 void pv_heap_search_destroy(struct pv_heap_search *search);
 
 /*
@@ -67,20 +68,20 @@ void pv_heap_search_destroy(struct pv_heap_search *search);
  * last pass that had it; what differs is then active.
  */
 struct pv_err *pv_heap_search_pass(struct pv_heap_search *search, const struct pv_needles *needles,
-			      bool backwards, bool sum,
-			      struct pv_err *(*found)(void *ctx, const struct pv_hit *hit),
-			      void *ctx, struct pv_heap_search_result *ret);
+				   bool backwards, bool sum,
+				   struct pv_err *(*found)(void *ctx, const struct pv_hit *hit),
+				   void *ctx, struct pv_heap_search_result *ret);
 
 /* One through the active pages and the registers alone. */
 struct pv_err *pv_heap_search_quick(struct pv_heap_search *search, const struct pv_needles *needles,
-			       bool backwards,
-			       struct pv_err *(*found)(void *ctx, const struct pv_hit *hit),
-			       void *ctx, struct pv_heap_search_result *ret);
+				    bool backwards,
+				    struct pv_err *(*found)(void *ctx, const struct pv_hit *hit),
+				    void *ctx, struct pv_heap_search_result *ret);
 
 /* Is it a register?  Then of that thread. */
 static inline bool pv_heap_search_register(uint64_t at, pid_t *tid_ret)
 {
-	if (at < PV_SEARCH_REGISTERS)
+	if (at < PV_HEAP_SEARCH_REGISTERS)
 		return false;
 	*tid_ret = (pid_t)(at >> 8 & 0xffffffff);
 	return true;

@@ -322,7 +322,7 @@ struct pv_err *pv_unused_find(struct pv_heap *heap, struct pv_heap_search *searc
 	k->addresses = addresses;
 	/* registers are at the end */
 	k->n = n;
-	k->n = lower_bound(k, PV_SEARCH_REGISTERS);
+	k->n = lower_bound(k, PV_HEAP_SEARCH_REGISTERS);
 	k->unused = ret;
 	if (!k->n)
 		return NULL;

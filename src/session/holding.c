@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "collect/registers.h"
+#include "heap/instances.h"
 #include "heap/object.h"
 #include "heap/search.h"
 #include "snap/image.h"
@@ -22,6 +23,7 @@ struct pv_holding {
 	struct pv_image image;
 	struct pv_heap *heap;
 	struct pv_register_reader *registers;
+	struct pv_heap_search *search; /* the last one */
 };
 
 static struct pv_err *read_registers(void *ctx, struct pv_vec *ret)
@@ -68,6 +70,7 @@ void pv_holding_close(struct pv_holding *holding)
 {
 	if (!holding)
 		return;
+	pv_heap_search_destroy(holding->search);
 	pv_register_reader_destroy(holding->registers);
 	pv_heap_destroy(holding->heap);
 	pv_image_deinit(&holding->image);
@@ -99,8 +102,7 @@ struct pv_heap *pv_holding_heap(const struct pv_holding *holding)
 	return holding->heap;
 }
 
-struct pv_err *pv_holding_find(struct pv_holding *holding, const uint64_t *addresses, size_t n,
-			       const struct pv_holders_options *options, struct pv_holders *ret)
+static struct pv_err *begin_search(struct pv_holding *holding)
 {
 	struct pv_heap_search_source source = {
 		.pid = holding->pid,
@@ -109,14 +111,43 @@ struct pv_err *pv_holding_find(struct pv_holding *holding, const uint64_t *addre
 		.registers = read_registers,
 		.ctx = holding,
 	};
-	struct pv_heap_search *search;
-	struct pv_err *err = pv_heap_search_create(&source, &search);
 
-	if (err)
-		return err;
+	pv_heap_search_destroy(pv_steal(holding->search));
 	/* types are others than at the last look */
 	pv_heap_forget(holding->heap, holding->mem);
-	err = pv_holders_find(holding->heap, search, addresses, n, options, ret);
-	pv_heap_search_destroy(search);
+	return pv_heap_search_create(&source, &holding->search);
+}
+
+struct pv_err *pv_holding_find(struct pv_holding *holding, const uint64_t *addresses, size_t n,
+			       const struct pv_holders_options *options, struct pv_holders *ret)
+{
+	struct pv_err *err = begin_search(holding);
+
+	return err ? err
+		   : pv_holders_find(holding->heap, holding->search, addresses, n, options, ret);
+}
+
+struct pv_err *pv_holding_name(struct pv_holding *holding, const struct pv_holders *holders,
+			       const struct pv_names_options *options, struct pv_names *ret)
+{
+	uint64_t *places = calloc(holders->n_places + 1, sizeof(*places));
+	struct pv_err *err;
+
+	if (!places)
+		return &pv_enomem;
+	for (size_t i = 0; i < holders->n_places; i++)
+		places[i] = holders->places[i].at;
+	err = pv_names_find(holding->heap, holding->search, places, holders->n_places, options,
+			    ret);
+	free(places);
 	return err;
+}
+
+struct pv_err *pv_holding_instances(struct pv_holding *holding, uint64_t type, size_t max,
+				    struct pv_vec *ret, uint64_t *of_ret)
+{
+	struct pv_err *err = begin_search(holding);
+
+	return err ? err
+		   : pv_instances_find(holding->heap, holding->search, type, max, ret, of_ret);
 }

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "heap/holders.h"
+#include "heap/names.h"
 
 struct pv_heap;
 struct pv_holding;
@@ -25,5 +26,31 @@ struct pv_heap *pv_holding_heap(const struct pv_holding *holding);
 /* heap/holders.h; a second search is as good as a first. */
 struct pv_err *pv_holding_find(struct pv_holding *holding, const uint64_t *addresses, size_t n,
 			       const struct pv_holders_options *options, struct pv_holders *ret);
+
+/* heap/names.h: what the places of the last search are called, in their order. */
+struct pv_err *pv_holding_name(struct pv_holding *holding, const struct pv_holders *holders,
+			       const struct pv_names_options *options, struct pv_names *ret);
+
+/*
+ * Objects of a type now, as many as max (uint64_t, appended): a search for its address.
+ * of_ret: how many there are.
+ */
+struct pv_err *pv_holding_instances(struct pv_holding *holding, uint64_t type, size_t max,
+				    struct pv_vec *ret, uint64_t *of_ret);
+
+/*
+ * Adds a subject with its holders to *memory: these objects, of `of` that there are.  text:
+ * what the user called them.  lost: looks for lost references, too, which takes longer.
+ */
+struct pv_err *pv_holding_fill(struct pv_holding *holding, const char *text,
+			       const uint64_t *addresses, size_t n, uint64_t of, bool lost,
+			       struct pv_memory *memory);
+
+/*
+ * The same for what a user may write: an address, a type (up to max of its objects), a name
+ * such as app.Session.  None such: PV_ERR_USAGE.
+ */
+struct pv_err *pv_holding_subject(struct pv_holding *holding, const char *text, size_t max,
+				  bool lost, struct pv_memory *memory);
 
 #endif

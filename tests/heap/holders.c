@@ -14,6 +14,9 @@
 #include "base/vec.h"
 #include "heap/holders.h"
 #include "heap/object.h"
+#include "model/memory.h"
+#include "model/profile.h"
+#include "model/strings.h"
 #include "session/holding.h"
 
 static void ok(struct pv_err *error)
@@ -40,6 +43,47 @@ static void print_object(const struct pv_holders *found, const struct pv_held *h
 	printf("]}\n");
 }
 
+static void print_text(const char *text)
+{
+	putchar('"');
+	for (; *text; text++)
+		printf(strchr("\"\\", *text) ? "\\%c" : "%c", *text);
+	putchar('"');
+}
+
+static void print_subject(pid_t pid, const char *text, bool lost)
+{
+	struct pv_holding *holding;
+	struct pv_memory *memory;
+	const struct pv_strings *strings;
+
+	ok(pv_memory_create(&memory));
+	ok(pv_holding_open(pid, &holding));
+	ok(pv_holding_subject(holding, text, 100000, lost, memory));
+	strings = memory->profile->strings;
+	for (size_t i = 0; i < memory->subjects.n; i++) {
+		const struct pv_memory_subject *one = pv_vec_at(&memory->subjects, i);
+
+		printf("{\"subject\": ");
+		print_text(pv_strings_get(strings, one->text));
+		printf(", \"objects\": %" PRIu64 ", \"of\": %" PRIu64 ", \"refcount\": %" PRId64
+		       ", \"found\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"took_ns\": %" PRIu64
+		       "}\n",
+		       one->objects, one->of, one->refcount, one->found, one->lost_objects,
+		       one->took_ns);
+	}
+	for (size_t i = 0; i < memory->holders.n; i++) {
+		const struct pv_memory_holder *one = pv_vec_at(&memory->holders, i);
+
+		printf("{\"kind\": \"%s\", \"text\": ", pv_holder_kind_name(one->kind));
+		print_text(pv_strings_get(strings, one->text));
+		printf(", \"references\": %" PRIu64 ", \"objects\": %" PRIu64 "}\n",
+		       one->references, one->objects);
+	}
+	pv_holding_close(holding);
+	pv_memory_destroy(memory);
+}
+
 int main(int argc, char **argv)
 {
 	struct pv_vec addresses = PV_VEC(uint64_t);
@@ -50,6 +94,10 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		errx(2, "usage: find_holders PID held|lost [APART_MS] < ADDRESSES");
+	if (!strcmp(argv[2], "subject") && argc > 3) {
+		print_subject((pid_t)atoi(argv[1]), argv[3], argc > 4);
+		return 0;
+	}
 	while (scanf("%" SCNu64, &address) == 1)
 		ok(pv_vec_append(&addresses, &address, 1, NULL));
 	options.lost = !strcmp(argv[2], "lost");

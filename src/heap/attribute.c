@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The object that a dotted name means.
+ * Input: a name, edges of heap/graph.h.  Output: an address.
+ */
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "heap/copy.h"
+#include "heap/graph.h"
+#include "heap/names.h"
+#include "heap/object.h"
+#include "target/mem.h"
+
+enum { BASES_MAX = 64 };
+#define COPY_MAX (64ULL << 20)
+
+struct wanted {
+	struct pv_heap *heap;
+	const char *name;
+	size_t n;
+	uint64_t owner_type; /* whose fields have names */
+	uint64_t found, namespace;
+};
+
+static bool is_text(struct pv_heap *heap, uint64_t object, const char *name, size_t n)
+{
+	struct pv_str text PV_CLEANUP(pv_str_deinit) = {};
+	_pv_err_ struct pv_err *err = pv_graph_text(heap, object, n + 1, &text);
+
+	return !err && text.n == n && !memcmp(pv_str_text(&text), name, n);
+}
+
+static bool is_field(const struct wanted *w, uint64_t offset)
+{
+	struct pv_str text PV_CLEANUP(pv_str_deinit) = {};
+
+	return pv_graph_member(w->heap, w->owner_type, offset, &text) && text.n == w->n &&
+	       !memcmp(pv_str_text(&text), w->name, w->n);
+}
+
+static struct pv_err *on_edge(void *ctx, const struct pv_edge *edge)
+{
+	struct wanted *w = ctx;
+
+	if (w->found)
+		return NULL;
+	if (edge->kind == PV_EDGE_PART && edge->namespace)
+		w->namespace = edge->target;
+	else if ((edge->kind == PV_EDGE_NAME && is_text(w->heap, edge->label, w->name, w->n)) ||
+		 (edge->kind == PV_EDGE_FIELD && is_field(w, edge->label)))
+		w->found = edge->target;
+	return NULL;
+}
+
+static struct pv_err *look_in(struct wanted *w, uint64_t object, bool namespace)
+{
+	const struct pv_heap_type *type = pv_graph_type(w->heap, object);
+
+	w->owner_type = type ? type->address : 0;
+	return type ? pv_graph_edges(w->heap, object, type, namespace, on_edge, w) : NULL;
+}
+
+/* Its own, then those of its dict, then its class's; a class's: also its bases'. */
+static struct pv_err *find_attribute(struct wanted *w, uint64_t object)
+{
+	const struct pv_heap_type *type = pv_graph_type(w->heap, object);
+	struct pv_err *err = NULL;
+
+	for (int i = 0; !err && type && object && !w->found && i < BASES_MAX; i++) {
+		const struct pv_heap_type *self = pv_heap_type(w->heap, object);
+
+		w->namespace = 0;
+		err = look_in(w, object, false);
+		if (!err && !w->found && w->namespace)
+			err = look_in(w, w->namespace, true);
+		object = self ? self->base : type->address;
+	}
+	return err;
+}
+
+struct module_wanted {
+	struct pv_heap *heap;
+	const char *name;
+	size_t longest; /* of the module's name that was found */
+	uint64_t found;
+};
+
+static struct pv_err *on_module(void *ctx, const struct pv_edge *edge)
+{
+	struct module_wanted *w = ctx;
+
+	/* "os" and "os.path" are modules both */
+	for (const char *dot = w->name; *dot; dot++) {
+		size_t n = (size_t)(dot - w->name) + 1;
+
+		if ((dot[1] && dot[1] != '.') || n <= w->longest ||
+		    !is_text(w->heap, edge->label, w->name, n))
+			continue;
+		w->longest = n;
+		w->found = edge->target;
+	}
+	return NULL;
+}
+
+static struct pv_err *resolve(struct pv_heap *heap, const char *name, uint64_t *ret)
+{
+	struct module_wanted module = { .heap = heap, .name = name };
+	struct pv_err *err = pv_graph_modules(heap, on_module, &module);
+	const char *at;
+
+	if (err)
+		return err;
+	if (!module.found)
+		return pv_err_create(PV_ERR_USAGE,
+				     "no module of the process has the name of the first part of "
+				     "%s; write MODULE.ATTRIBUTE, such as __main__.cache",
+				     name);
+	at = name + module.longest;
+	*ret = module.found;
+	while (!err && *at == '.') {
+		struct wanted w = { .heap = heap, .name = at + 1 };
+
+		w.n = strcspn(w.name, ".");
+		err = find_attribute(&w, *ret);
+		if (!err && !w.found)
+			err = pv_err_create(PV_ERR_USAGE, "%.*s of the process has no %.*s",
+					    (int)(at - name), name, (int)w.n, w.name);
+		*ret = w.found;
+		at = w.name + w.n;
+	}
+	return err;
+}
+
+struct pv_err *pv_names_resolve(struct pv_heap *heap, const char *name, uint64_t *ret)
+{
+	struct pv_mem *live = pv_heap_mem(heap), *copy;
+	uint64_t found = 0;
+	struct pv_err *err = pv_copy_create(live, COPY_MAX, &copy);
+
+	if (err)
+		return err;
+	pv_heap_forget(heap, copy);
+	err = resolve(heap, name, &found);
+	pv_heap_forget(heap, live);
+	pv_mem_destroy(copy);
+	if (!err)
+		*ret = found;
+	return err;
+}

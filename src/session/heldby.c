@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who holds what: a subject of a hunt.
+ * Input: heap/holders.h's and heap/names.h's answers.  Output: struct pv_memory.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "heap/object.h"
+#include "model/profile.h"
+#include "model/strings.h"
+#include "session/holding.h"
+
+enum {
+	EXAMPLES = 16, /* lost objects whose addresses are kept */
+	EXACT = 64,    /* places of one object that get their whole path */
+};
+
+/* What is filled in. */
+struct filler {
+	struct pv_holding *holding;
+	struct pv_memory *memory;
+	struct pv_holders found;
+	struct pv_names names;
+	struct pv_memory_subject subject;
+	uint32_t subject_i;
+};
+
+static struct pv_err *intern(struct filler *f, const char *text, uint32_t *ret)
+{
+	return pv_strings_add(f->memory->profile->strings, text, strlen(text), ret);
+}
+
+/* tp_name of a static type has its module before the last dot. */
+static struct pv_err *type_of(struct filler *f, uint64_t address, uint32_t *ret)
+{
+	const struct pv_heap_type *type =
+		address ? pv_heap_type(pv_holding_heap(f->holding), address) : NULL;
+	const char *dot = type ? strrchr(type->name, '.') : NULL;
+	_pv_free_ char *module = dot ? strndup(type->name, (size_t)(dot - type->name)) : NULL;
+
+	*ret = PV_MEMORY_NONE;
+	if (!type)
+		return NULL;
+	if (dot && !module)
+		return &pv_enomem;
+	return pv_memory_type_named(f->memory, PV_TYPE_OBJECT, dot ? dot + 1 : type->name, module,
+				    0, type->address, ret);
+}
+
+static const char *type_text(struct filler *f, uint64_t address)
+{
+	const struct pv_heap_type *type = pv_heap_type(pv_holding_heap(f->holding), address);
+
+	return type ? type->name : "?";
+}
+
+static struct pv_err *count_objects(struct filler *f)
+{
+	struct pv_memory_subject *subject = &f->subject;
+	struct pv_err *err = NULL;
+
+	subject->first_example = (uint32_t)f->memory->examples.n;
+	for (size_t i = 0; !err && i < f->found.n_objects; i++) {
+		const struct pv_held *held = &f->found.objects[i];
+
+		if (held->state == PV_HELD_NO_OBJECT)
+			continue;
+		subject->objects++;
+		subject->found += held->found;
+		if (held->state == PV_HELD_IMMORTAL)
+			subject->immortal++;
+		else
+			subject->refcount += (int64_t)held->refcount;
+		if (!held->lost)
+			continue;
+		subject->lost_objects++;
+		subject->lost_references += held->lost;
+		if (subject->n_examples < EXAMPLES) {
+			subject->n_examples++;
+			err = pv_vec_append(&f->memory->examples, &held->address, 1, NULL);
+		}
+	}
+	subject->partial = f->found.partial;
+	/* the first one, which found that somebody is missing, and those after it */
+	subject->looks = 1 + (f->found.looks ? f->found.looks : 0);
+	subject->took_ns = f->found.all_ns + f->names.took_ns;
+	return err;
+}
+
+static struct pv_err *name_subject(struct filler *f, const char *text)
+{
+	char name[PV_HEAP_NAME_BYTES + 32];
+	const struct pv_held *first = NULL;
+	struct pv_err *err;
+
+	for (size_t i = 0; !first && i < f->found.n_objects; i++) {
+		if (f->found.objects[i].type)
+			first = &f->found.objects[i];
+	}
+	if (!first)
+		return pv_err_create(PV_ERR_USAGE,
+				     "cannot tell who holds %s: there is no such object now", text);
+	err = type_of(f, first->type, &f->subject.type);
+	if (err)
+		return err;
+	if (f->found.n_objects == 1) {
+		f->subject.address = first->address;
+		snprintf(name, sizeof(name), "%s at 0x%" PRIx64, type_text(f, first->type),
+			 first->address);
+	} else {
+		snprintf(name, sizeof(name), "%s", type_text(f, first->type));
+	}
+	return intern(f, name, &f->subject.text);
+}
+
+static struct pv_err *add_holder(struct filler *f, enum pv_holder_kind kind, const char *text,
+				 uint64_t type, uint64_t references, uint64_t objects)
+{
+	struct pv_memory_holder holder = {
+		.subject = f->subject_i,
+		.kind = kind,
+		.references = references,
+		.objects = objects,
+	};
+	struct pv_err *err = intern(f, text, &holder.text);
+
+	if (!err)
+		err = type_of(f, type, &holder.type);
+	return err ? err : pv_vec_append(&f->memory->holders, &holder, 1, NULL);
+}
+
+/* One object: each place by itself, with keys and indices. */
+static struct pv_err *add_places(struct filler *f)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < f->names.n; i++) {
+		const struct pv_names_group *group = pv_vec_at(&f->names.groups, f->names.group[i]);
+
+		err = add_holder(f, group->kind,
+				 f->names.exact[i] ? f->names.exact[i] : group->text, group->type,
+				 1, 1);
+	}
+	return err;
+}
+
+/* Many: by holder; the places of an object stand together. */
+static struct pv_err *add_groups(struct filler *f)
+{
+	size_t n = f->names.groups.n;
+	_pv_free_ uint32_t *last = calloc(n + 1, sizeof(*last)); /* object + 1 that was counted */
+	_pv_free_ uint64_t *objects = calloc(n + 1, sizeof(*objects));
+	struct pv_err *err = NULL;
+
+	if (!last || !objects)
+		return &pv_enomem;
+	for (size_t i = 0; i < f->names.n; i++) {
+		uint32_t group = f->names.group[i], object = f->found.places[i].object;
+
+		if (last[group] == object + 1)
+			continue;
+		last[group] = object + 1;
+		objects[group]++;
+	}
+	for (size_t i = 0; !err && i < n; i++) {
+		const struct pv_names_group *group = pv_vec_at(&f->names.groups, i);
+
+		err = add_holder(f, group->kind, group->text, group->type, group->n, objects[i]);
+	}
+	return err;
+}
+
+/* Counts that nobody was found for. */
+static struct pv_err *add_nobody(struct filler *f)
+{
+	uint64_t references = 0, objects = 0;
+
+	for (size_t i = 0; i < f->found.n_objects; i++) {
+		const struct pv_held *held = &f->found.objects[i];
+
+		if (held->state != PV_HELD_KNOWN || held->refcount <= held->found)
+			continue;
+		references += held->refcount - held->found;
+		objects++;
+	}
+	return objects ? add_holder(f, PV_HOLDER_NONE, "nobody that was found", 0, references,
+				    objects)
+		       : NULL;
+}
+
+static struct pv_err *fill(struct filler *f, const char *text, const uint64_t *addresses, size_t n,
+			   bool lost)
+{
+	struct pv_holders_options options = { .lost = lost };
+	struct pv_names_options naming = { .exact_max = n == 1 ? EXACT : 0 };
+	struct pv_err *err = pv_holding_find(f->holding, addresses, n, &options, &f->found);
+
+	if (!err)
+		err = pv_holding_name(f->holding, &f->found, &naming, &f->names);
+	if (!err)
+		err = name_subject(f, text);
+	if (!err)
+		err = count_objects(f);
+	f->subject_i = (uint32_t)f->memory->subjects.n;
+	if (!err)
+		err = pv_vec_append(&f->memory->subjects, &f->subject, 1, NULL);
+	if (!err)
+		err = n == 1 ? add_places(f) : add_groups(f);
+	return err ? err : add_nobody(f);
+}
+
+struct pv_err *pv_holding_fill(struct pv_holding *holding, const char *text,
+			       const uint64_t *addresses, size_t n, uint64_t of, bool lost,
+			       struct pv_memory *memory)
+{
+	struct filler f = { .holding = holding, .memory = memory, .subject.of = of };
+	struct pv_err *err = fill(&f, text, addresses, n, lost);
+
+	pv_names_deinit(&f.names);
+	pv_holders_deinit(&f.found);
+	return err;
+}
+
+/* By an address, a dotted name, a name of a type that a census has met. */
+static struct pv_err *find_subject(struct pv_holding *holding, const struct pv_memory *memory,
+				   const char *text, uint64_t *ret)
+{
+	_pv_err_ struct pv_err *not_main = NULL, *not_builtin = NULL;
+	char name[256], *end;
+
+	*ret = strtoull(text, &end, 0);
+	if (*text && !*end)
+		return NULL;
+	if (strchr(text, '.'))
+		return pv_names_resolve(pv_holding_heap(holding), text, ret);
+	for (size_t i = 0; i < memory->types.n; i++) {
+		const struct pv_memory_type *type = pv_vec_at(&memory->types, i);
+
+		if (type->kind == PV_TYPE_OBJECT && type->address &&
+		    !strcmp(pv_strings_get(memory->profile->strings, type->name), text)) {
+			*ret = type->address;
+			return NULL;
+		}
+	}
+	snprintf(name, sizeof(name), "__main__.%s", text);
+	not_main = pv_names_resolve(pv_holding_heap(holding), name, ret);
+	if (!not_main)
+		return NULL;
+	snprintf(name, sizeof(name), "builtins.%s", text);
+	not_builtin = pv_names_resolve(pv_holding_heap(holding), name, ret);
+	if (!not_builtin)
+		return NULL;
+	return pv_err_create(PV_ERR_USAGE,
+			     "the process has no type %s: give an address (0x7f...), a type, or a "
+			     "name such as app.Session",
+			     text);
+}
+
+struct pv_err *pv_holding_subject(struct pv_holding *holding, const char *text, size_t max,
+				  bool lost, struct pv_memory *memory)
+{
+	struct pv_vec addresses = PV_VEC(uint64_t);
+	uint64_t subject, of = 1;
+	const struct pv_heap_type *type;
+	struct pv_err *err;
+
+	pv_heap_forget(pv_holding_heap(holding), pv_heap_mem(pv_holding_heap(holding)));
+	err = find_subject(holding, memory, text, &subject);
+	if (err)
+		return err;
+	/* an address means that very object, a type's too */
+	type = text[0] == '0' ? NULL : pv_heap_type(pv_holding_heap(holding), subject);
+	if (type)
+		err = pv_holding_instances(holding, subject, max, &addresses, &of);
+	else
+		err = pv_vec_append(&addresses, &subject, 1, NULL);
+	if (!err)
+		err = pv_holding_fill(holding, text, addresses.data, addresses.n, of, lost, memory);
+	pv_vec_deinit(&addresses);
+	return err;
+}
