@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyse/growth.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "heap/object.h"
 #include "model/profile.h"
 #include "model/strings.h"
@@ -15,6 +17,8 @@
 
 enum {
 	EXAMPLES = 16, /* lost objects whose addresses are kept */
+	GROWING = 3,   /* types whose holders are looked for unasked */
+	SOME = 20000,  /* objects of each */
 	EXACT = 64,    /* places of one object that get their whole path */
 };
 
@@ -173,7 +177,7 @@ static struct pv_err *add_groups(struct filler *f)
 	return err;
 }
 
-/* Counts that nobody was found for. */
+/* References that are lost: looked for again and again. */
 static struct pv_err *add_nobody(struct filler *f)
 {
 	uint64_t references = 0, objects = 0;
@@ -181,14 +185,34 @@ static struct pv_err *add_nobody(struct filler *f)
 	for (size_t i = 0; i < f->found.n_objects; i++) {
 		const struct pv_held *held = &f->found.objects[i];
 
-		if (held->state != PV_HELD_KNOWN || held->refcount <= held->found)
-			continue;
-		references += held->refcount - held->found;
-		objects++;
+		references += held->lost;
+		objects += held->lost != 0;
 	}
 	return objects ? add_holder(f, PV_HOLDER_NONE, "nobody that was found", 0, references,
 				    objects)
 		       : NULL;
+}
+
+static int compare_holders(const void *a, const void *b)
+{
+	const struct pv_memory_holder *x = a, *y = b;
+
+	if (x->objects != y->objects)
+		return x->objects > y->objects ? -1 : 1;
+	return x->references > y->references ? -1 : x->references < y->references;
+}
+
+static struct pv_err *add_holders(struct filler *f)
+{
+	size_t first = f->memory->holders.n;
+	struct pv_err *err = f->found.n_objects == 1 ? add_places(f) : add_groups(f);
+
+	if (!err)
+		err = add_nobody(f);
+	if (!err && f->memory->holders.n > first)
+		qsort(pv_vec_at(&f->memory->holders, first), f->memory->holders.n - first,
+		      sizeof(struct pv_memory_holder), compare_holders);
+	return err;
 }
 
 static struct pv_err *fill(struct filler *f, const char *text, const uint64_t *addresses, size_t n,
@@ -207,9 +231,7 @@ static struct pv_err *fill(struct filler *f, const char *text, const uint64_t *a
 	f->subject_i = (uint32_t)f->memory->subjects.n;
 	if (!err)
 		err = pv_vec_append(&f->memory->subjects, &f->subject, 1, NULL);
-	if (!err)
-		err = n == 1 ? add_places(f) : add_groups(f);
-	return err ? err : add_nobody(f);
+	return err ? err : add_holders(f);
 }
 
 struct pv_err *pv_holding_fill(struct pv_holding *holding, const char *text,
@@ -281,4 +303,56 @@ struct pv_err *pv_holding_subject(struct pv_holding *holding, const char *text, 
 		err = pv_holding_fill(holding, text, addresses.data, addresses.n, of, lost, memory);
 	pv_vec_deinit(&addresses);
 	return err;
+}
+
+/* The types that grow most, some of the objects of each. */
+static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memory, size_t *n_ret)
+{
+	struct pv_growth growth = { 0 };
+	struct pv_err *err = pv_growth_of(memory, &growth);
+
+	*n_ret = 0;
+	for (size_t i = 0; !err && i < growth.types.n && *n_ret < GROWING; i++) {
+		const struct pv_growth_type *grows = pv_vec_at(&growth.types, i);
+		const struct pv_memory_type *type = pv_vec_at(&memory->types, grows->type);
+		struct pv_vec addresses = PV_VEC(uint64_t);
+		uint64_t of = 0;
+
+		if (type->kind != PV_TYPE_OBJECT || !type->address)
+			continue;
+		err = pv_holding_instances(holding, type->address, SOME, &addresses, &of);
+		/* they may be gone meanwhile */
+		if (!err && addresses.n) {
+			++*n_ret;
+			err = pv_holding_fill(holding, "", addresses.data, addresses.n, of, true,
+					      memory);
+		}
+		pv_vec_deinit(&addresses);
+	}
+	pv_growth_deinit(&growth);
+	return err;
+}
+
+struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns,
+			       struct pv_memory *memory)
+{
+	struct pv_memory_rung *rung = &memory->rungs[PV_RUNG_HOLDERS];
+	uint64_t begin_ns = pv_now_ns();
+	struct pv_holding *holding;
+	struct pv_err *err = pv_holding_open(pid, &holding);
+	size_t n = 1;
+
+	if (err)
+		return err;
+	if (text)
+		err = pv_holding_subject(holding, text, PV_HOLDERS_OBJECTS_MAX, true, memory);
+	else
+		err = growing(holding, memory, &n);
+	pv_holding_close(holding);
+	if (err)
+		return err;
+	rung->start_ns = begin_ns - start_ns;
+	rung->took_ns = pv_now_ns() - begin_ns;
+	return pv_memory_rung_is(memory, PV_RUNG_HOLDERS, n ? PV_RUNG_CLIMBED : PV_RUNG_NOT_NEEDED,
+				 NULL);
 }
