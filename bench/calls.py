@@ -30,8 +30,8 @@ BEGIN, END = "<!-- bench/calls.py --write writes from here -->", "<!-- to here -
 KINDS = {
 	"another watched": ["latency", "--json", "other"],
 	"latency": ["latency", "--json", "quick"],
-	"trace": ["trace", "--json", "-o", "/dev/null", "--format", "folded", "-n", "1000000", "run"],
-	"trace --args": ["trace", "--json", "-o", "/dev/null", "--format", "folded", "-n", "1000000", "--args", "run"],
+	"trace": ["trace", "--arm-now", "--json", "-o", "/dev/null", "--format", "folded", "-n", "1000000", "run"],
+	"trace --args": ["trace", "--arm-now", "--json", "-o", "/dev/null", "--format", "folded", "-n", "1000000", "--args", "run"],
 }
 HEADS = ["Python", "places (single-stepped)", "hits a call: emulated, stepped", "a call alone", *KINDS]
 

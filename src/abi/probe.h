@@ -106,6 +106,7 @@ enum pv_probe_event_type {
 	PV_PROBE_EVENT_RETURN =
 		4, /* struct pv_probe_address: calls of native functions return there */
 	PV_PROBE_EVENT_ENOUGH = 5, /* of allocators: it has seen enough, or cannot keep more */
+	PV_PROBE_EVENT_TRIGGER = 6, /* what is waited for has begun: all else is to be probed */
 };
 
 struct pv_probe_event {

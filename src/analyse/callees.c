@@ -317,6 +317,14 @@ struct pv_err *pv_trace_doubts(const struct pv_trace *trace, const struct pv_cal
 		if (!err)
 			err = pv_str_appendf(str, " of probes in forked children");
 	}
+	if (!err && trace->n_unsent) {
+		err = add_doubt(ret, &str);
+		if (!err)
+			err = append_count(str, trace->n_unsent, "execution");
+		if (!err)
+			err = pv_str_appendf(str, " %s lost whole",
+					     trace->n_unsent == 1 ? "was" : "were");
+	}
 	if (!err && trace->n_elsewhere) {
 		err = add_doubt(ret, &str);
 		if (!err)

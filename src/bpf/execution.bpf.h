@@ -190,6 +190,7 @@ static inline __u64 send(struct pv_trace_run *run, __u32 index, __u64 caller, __
 	/* user space sees it by the number that is missing */
 	if (!event)
 		return now_ns;
+	run->sent++;
 	now_ns = now_ns ? now_ns : bpf_ktime_get_ns();
 	event->hdr.type = PV_EVENT_CALL;
 	event->hdr.reserved = 0;
@@ -304,6 +305,45 @@ static inline struct pv_trace_run *reserve_run(__u32 number, __u32 tid, __u32 *i
 	return NULL;
 }
 
+/* An execution begins; one that had to be skipped is none of the wanted: another takes its place.
+ */
+static inline bool is_run_wanted(__u32 number)
+{
+	return !runs_max ||
+	       number <= runs_max + trace_state.skipped + trace_state.late + trace_state.unsent;
+}
+
+/* What a reserved run is at its beginning. */
+static inline void begin_run_as(struct pv_trace_run *run, __u64 root, __u32 number, __u32 tid)
+{
+	run->root = root;
+	run->begun = 0;
+	run->tid = tid;
+	run->sequence = 0;
+	run->sent = 0;
+	run->late = run->again = 0;
+	run->tries = 0;
+	run->spent_ns = 0;
+	run->last = number;
+}
+
+/* While nothing else is probed: the first one that begins. */
+static inline void late_tell(void)
+{
+	if (!__sync_lock_test_and_set(&trace_state.triggered, 1))
+		tell(PV_PROBE_EVENT_TRIGGER, probe.tgid);
+}
+
+/* PV_CALL_EVENT_LATE if not all is probed. */
+static inline __u32 late_flag(void)
+{
+	if (!trace_state.waiting)
+		return 0;
+	__sync_fetch_and_add(&trace_state.late, 1);
+	late_tell();
+	return PV_CALL_EVENT_LATE;
+}
+
 static inline void add_busy(__u32 tid, __s32 n)
 {
 	__u32 *runs = bpf_map_lookup_elem(&busy, &tid), one = 1;
@@ -319,8 +359,51 @@ static inline void end_run(struct pv_trace_run *run, __u32 tid)
 {
 	__sync_fetch_and_add(&trace_state.spent_ns, run->spent_ns);
 	run->ended_ns = bpf_ktime_get_ns();
+	if (!run->sent)
+		count(&trace_state.unsent);
+	if (run->late)
+		__sync_fetch_and_add(&trace_state.late_open, -1);
+	run->late = 0;
 	run->number = 0;
 	add_busy(tid, -1);
+}
+
+/* Is the frame that called not inside, or passed over, so that it cannot tell its callee? */
+static inline bool is_apart(const struct pv_trace_inside *call)
+{
+	return with_callees() && (!call->depth || call->caller != call->previous);
+}
+
+enum { JOIN_FAILED, JOIN_TOO_DEEP, JOIN_TELL };
+
+/* A call joins an execution, as the joining says, if there is room for it. */
+static __noinline int join(__u32 index, const struct call *call)
+{
+	struct pv_trace_inside *as = &joining_at(index)->as;
+	struct pv_trace_run *run = run_at(index);
+	__u64 key = pv_caller_key(as->previous, call->tid);
+
+	as->callee = 0;
+	if (bpf_map_update_elem(&inside, &call->frame, as, BPF_ANY) ||
+	    (is_apart(as) && bpf_map_update_elem(&callees, &key, &call->frame, BPF_ANY))) {
+		/* a number that does not come is an event that is lost */
+		run->sequence++;
+		return JOIN_FAILED;
+	}
+	run->begun = call->frame;
+	return depth_max && as->depth > depth_max ? JOIN_TOO_DEEP : JOIN_TELL;
+}
+
+/* Tells that it has; key: of its code object. */
+static __noinline int tell_joined(__u32 index, const struct call *call, __u64 key)
+{
+	struct pv_trace_run *run = run_at(index);
+	__u64 end_ns = send(run, index, joining_at(index)->as.caller, call->frame, call->code, key,
+			    call->flags, 0);
+
+	if (end_ns)
+		spend(run, call->start_ns, end_ns);
+	return 0;
 }
 
 #endif

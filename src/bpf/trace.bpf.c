@@ -15,45 +15,8 @@
 #include <bpf/bpf_tracing.h>
 
 #include "bpf/execution.bpf.h"
+#include "bpf/late.bpf.h"
 #include "bpf/within.bpf.h"
-
-/* Is the frame that called not inside, or passed over, so that it cannot tell its callee? */
-static inline bool is_apart(const struct pv_trace_inside *call)
-{
-	return with_callees() && (!call->depth || call->caller != call->previous);
-}
-
-enum { JOIN_FAILED, JOIN_TOO_DEEP, JOIN_TELL };
-
-/* A call joins an execution, as the joining says, if there is room for it. */
-static __noinline int join(__u32 index, const struct call *call)
-{
-	struct pv_trace_inside *as = &joining_at(index)->as;
-	struct pv_trace_run *run = run_at(index);
-	__u64 key = pv_caller_key(as->previous, call->tid);
-
-	as->callee = 0;
-	if (bpf_map_update_elem(&inside, &call->frame, as, BPF_ANY) ||
-	    (is_apart(as) && bpf_map_update_elem(&callees, &key, &call->frame, BPF_ANY))) {
-		/* a number that does not come is an event that is lost */
-		run->sequence++;
-		return JOIN_FAILED;
-	}
-	run->begun = call->frame;
-	return depth_max && as->depth > depth_max ? JOIN_TOO_DEEP : JOIN_TELL;
-}
-
-/* Tells that it has; key: of its code object. */
-static __noinline int tell_joined(__u32 index, const struct call *call, __u64 key)
-{
-	struct pv_trace_run *run = run_at(index);
-	__u64 end_ns = send(run, index, joining_at(index)->as.caller, call->frame, call->code, key,
-			    call->flags, 0);
-
-	if (end_ns)
-		spend(run, call->start_ns, end_ns);
-	return 0;
-}
 
 static __noinline int tell_arguments(__u32 index, struct call *call, __u64 key)
 {
@@ -134,8 +97,8 @@ static inline __u32 prepare_run(struct call *call)
 	struct pv_trace_run *run;
 	struct joining *joining;
 
-	/* one that had to be skipped is none of the wanted: another takes its place */
-	if (runs_max && number > runs_max + trace_state.skipped)
+	call->flags |= late_flag();
+	if (!(call->flags & PV_CALL_EVENT_LATE) && !is_run_wanted(number))
 		return 0;
 	run = reserve_run(number, call->tid, &index);
 	if (!run) {
@@ -150,11 +113,8 @@ static inline __u32 prepare_run(struct call *call)
 	joining->as.depth = 0;
 	joining->as.caller = call->previous;
 	joining->as.sp = call->sp;
-	run->root = call->frame;
-	run->tid = call->tid;
-	run->sequence = 0;
-	run->spent_ns = 0;
-	run->last = number;
+	begin_run_as(run, call->frame, number, call->tid);
+	run->code = call->code;
 	call->flags |= PV_CALL_EVENT_ROOT;
 	add_busy(call->tid, 1);
 	return index + 1;
@@ -197,13 +157,17 @@ static __noinline __u32 enter(struct call *call)
 
 	call->code = code_of(call->frame);
 	trigger = is_trigger(call->code);
-	if (!trigger && !trace_state.open)
+	if (!trigger && (!trace_state.open || trace_state.waiting))
 		return 0;
 	call->start_ns = bpf_ktime_get_ns();
 	if (!call->previous)
 		call->previous = read_u64(call->frame + probe.layout.fr_previous);
-	if (trace_state.open)
+	if (trace_state.waiting) {
+		if (!late_begins(call->tid, call->frame, call->previous))
+			return 0;
+	} else if (trace_state.open) {
 		caller = climb(call->previous, call->tid, &path);
+	}
 	if (caller) {
 		call->flags |= resumed(call->frame);
 		return prepare_inside(caller, &path, call);
@@ -242,6 +206,12 @@ static inline void begin_call(struct call *call, __u32 index)
 	} else if (joined == JOIN_FAILED && call->flags & PV_CALL_EVENT_ROOT) {
 		count(&trace_state.skipped);
 		end_run(run_at(index), call->tid);
+		return;
+	}
+	if (call->flags & PV_CALL_EVENT_LATE) {
+		run_at(index)->begun = 0;
+		run_at(index)->late = 1;
+		__sync_fetch_and_add(&trace_state.late_open, 1);
 	}
 }
 
@@ -258,6 +228,11 @@ static __noinline bool leave(const struct call *end)
 	start_ns = bpf_ktime_get_ns();
 	index = call->run;
 	run = run_at(index);
+	/* another one's frame is where it was */
+	if (run->late && code_of(end->frame) != run->code) {
+		late_gone(index);
+		return false;
+	}
 	run->begun = 0;
 	if (run->root == end->frame)
 		flags |= PV_CALL_EVENT_ROOT;
@@ -419,16 +394,61 @@ static inline void read_end(struct pt_regs *ctx, __u32 kind, struct call *end)
 	}
 }
 
+/* A frame that is alive at a hit; 0: none is known. */
+static inline __u64 living(struct pt_regs *ctx, __u32 kind, const struct call *call)
+{
+	__u64 tstate;
+
+	switch (kind) {
+	case PV_PROBE_LEAVE:
+	case PV_PROBE_YIELD:
+		return get_register(ctx, probe.python.frame_register);
+	case PV_PROBE_CLEAR:
+		return get_register(ctx, probe.python.clear_register);
+	case PV_PROBE_RESULT:
+		if (get_register(ctx, probe.python.result_register))
+			return 0;
+		break;
+	case PV_PROBE_RETURNED:
+	case PV_PROBE_FAILED:
+		break;
+	default:
+		if (!call->frame)
+			return 0;
+		return call->previous ? call->previous
+				      : read_u64(call->frame + probe.layout.fr_previous);
+	}
+	tstate = read_u64(probe.layout.tstate_current);
+	return tstate ? current_frame(tstate) : 0;
+}
+
+/* Late executions are met; before anything else is made of the hit. */
+static inline void meet_late(struct pt_regs *ctx, __u32 kind, const struct call *call)
+{
+	__u32 found;
+
+	if (!trace_state.late_open || trace_state.waiting)
+		return;
+	found = late_meet(call->tid, living(ctx, kind, call), call->frame);
+	if (found)
+		late_join(found - 1);
+}
+
 static inline void python_hit(struct pt_regs *ctx, __u32 kind, struct call *call)
 {
 	__u32 joins = 0;
 
 	if (kind == PV_PROBE_ENTER || kind == PV_PROBE_THROW || kind == PV_PROBE_EVAL) {
+		/* what is watched is told at once, and not here, too */
+		if (trace_state.waiting == PV_TRACE_WAIT_WATCH)
+			return;
 		read_beginning(ctx, kind, call);
 		call->sp = ctx->sp;
+		meet_late(ctx, kind, call);
 		if (call->frame)
 			joins = enter(call);
 	} else if (trace_state.open) {
+		meet_late(ctx, kind, call);
 		read_end(ctx, kind, call);
 		if (call->frame && !leave(call) && kind == PV_PROBE_CLEAR &&
 		    probe.layout.tell_unbegun)
@@ -459,6 +479,88 @@ int on_site(struct pt_regs *ctx)
 		hit.call.tid = pid_tid;
 		python_hit(ctx, kind, &hit.call);
 	}
+	return 0;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_TRACE_WATCHES_MAX);
+	__type(key, __u64);
+	__type(value, struct pv_trace_watch);
+} watches SEC(".maps");
+
+/* Is a frame of the function about to execute the RESUME that is watched? */
+static inline bool is_beginning(__u64 frame, const struct pv_trace_watch *watch)
+{
+	return frame && code_of(frame) == watch->code &&
+	       read_u64(frame + probe.layout.fr_instr) < watch->begun_at;
+}
+
+/* Its handler reads it, before it makes another kind of it. */
+static inline bool is_again(struct pv_trace_watch *watch, __u64 frame, __u32 tid)
+{
+	bool again = watch->frame == frame && watch->tid == tid;
+
+	if (!watch->twice || watch->opcode != watch->twice)
+		return false;
+	watch->frame = again ? 0 : frame;
+	watch->tid = tid;
+	return again;
+}
+
+/* The frame that begins at a hit of a watchpoint; 0: none does. */
+static __noinline __u64 watched_frame(struct pt_regs *regs, __u64 at)
+{
+	struct pv_trace_watch *watch = bpf_map_lookup_elem(&watches, &at);
+	__u32 tid = pv_current_ids();
+	__u8 opcode = 0;
+	__u64 frame;
+
+	if (!watch)
+		return 0;
+	bpf_probe_read_user(&opcode, 1, (const void *)at);
+	if (opcode != watch->opcode) {
+		watch->opcode = opcode;
+		return 0;
+	}
+	frame = native_frame();
+	/* it may be made the current one some instructions later */
+	if (!is_beginning(frame, watch))
+		frame = get_register(regs, probe.python.frame_register);
+	if (!is_beginning(frame, watch)) {
+		count(&trace_state.watch_strays);
+		return 0;
+	}
+	return is_again(watch, frame, tid) ? 0 : frame;
+}
+
+/*
+ * Whatever reads or writes a RESUME hits its watchpoint: besides calls, what changes it into
+ * another kind of RESUME, and what copies the code.
+ */
+SEC("perf_event")
+int on_watch(struct bpf_perf_event_data *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx;
+	__u64 pid_tid = pv_current_ids();
+	struct call call = { .tid = pid_tid };
+	__u32 joins;
+
+	if (pid_tid >> 32 != probe.tgid)
+		return 0;
+	pay(__sync_fetch_and_add(&trace_state.watch_hits, 1), trace_state.watch_cost_ns);
+	call.frame = watched_frame(regs, ctx->addr);
+	if (!call.frame)
+		return 0;
+	if (trace_state.waiting != PV_TRACE_WAIT_WATCH) {
+		if (!trace_state.waiting)
+			late_again(call.tid, call.frame);
+		return 0;
+	}
+	call.sp = regs->sp;
+	joins = enter(&call);
+	if (joins)
+		begin_call(&call, joins - 1);
 	return 0;
 }
 

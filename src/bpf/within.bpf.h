@@ -17,6 +17,7 @@
 
 #include "abi/within.h"
 #include "bpf/execution.bpf.h"
+#include "bpf/late.bpf.h"
 #include "bpf/native.bpf.h"
 
 const volatile bool with_natives;
@@ -249,7 +250,8 @@ static inline __u32 prepare_native_run(struct native_hit *hit)
 	struct pv_trace_inside *as;
 	struct pv_within *list;
 
-	if (runs_max && number > runs_max)
+	hit->event_flags |= late_flag();
+	if (!(hit->event_flags & PV_CALL_EVENT_LATE) && !is_run_wanted(number))
 		return 0;
 	run = reserve_run(number, hit->tid, &index);
 	index = pv_masked(index, PV_TRACE_RUNS_MAX);
@@ -269,12 +271,7 @@ static inline __u32 prepare_native_run(struct native_hit *hit)
 		count(&trace_state.skipped);
 		return 0;
 	}
-	run->root = hit->frame;
-	run->begun = 0;
-	run->tid = hit->tid;
-	run->sequence = 0;
-	run->spent_ns = 0;
-	run->last = number;
+	begin_run_as(run, hit->frame, number, hit->tid);
 	list->rooted = 1;
 	hit->event_flags |= PV_CALL_EVENT_ROOT;
 	add_busy(hit->tid, 1);
@@ -419,6 +416,11 @@ static inline void native_hit(struct pt_regs *ctx, bool entry, struct native_hit
 	hit->frame = native_frame();
 	hit->registers = native_registers(ctx, hit->frame);
 	hit->sp = native_sp(ctx, cookie);
+	if (hit->frame && trace_state.late_open && !trace_state.waiting) {
+		begins = late_meet(hit->tid, hit->frame, 0);
+		if (begins)
+			late_join(begins - 1);
+	}
 	if (!hit->frame)
 		hit->frame = (__u64)hit->tid << 1 | 1;
 	if (!entry) {

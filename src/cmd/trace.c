@@ -35,7 +35,7 @@ struct trace_options {
 	double duration, budget;
 	struct pv_vec only, skip, natives, outputs; /* const char * */
 	const struct pv_format *format;
-	bool python, arguments, json, quiet;
+	bool python, arguments, arm_now, json, quiet;
 };
 
 struct run {
@@ -70,6 +70,8 @@ static const struct pv_option trace_option_table[] = {
 	{ 0, "native", "LIB|GLOB",
 	  "native functions, too: of a library, or library.so:GLOB (repeatable)", PV_OPTION_LIST,
 	  offsetof(struct trace_options, natives) },
+	{ 0, "arm-now", NULL, "probe all from the start, so that the first execution is whole",
+	  PV_OPTION_FLAG, offsetof(struct trace_options, arm_now) },
 	{ 0, "budget", "CPUS", "stop when the probes take more of the target's time (0.5)",
 	  PV_OPTION_SECONDS, offsetof(struct trace_options, budget) },
 	{ 'o', "output", "FILE",
@@ -95,10 +97,12 @@ static const struct pv_usage trace_usage = {
 		"between them.  FUNCTION is `module.qualname`, `qualname`, or FILE:LINE of the "
 		"line where\n"
 		"it begins, or a native one: `symbol`, `library.so:symbol`, "
-		"`library.so+0xADDRESS`.  Every\n"
-		"Python call of the process is slowed by about a microsecond meanwhile, one inside "
-		"by\n"
-		"some three; see --budget.",
+		"`library.so+0xADDRESS`.  While it\n"
+		"waits for the first execution the process pays next to nothing; from then on "
+		"every "
+		"Python\n"
+		"call of it is slowed by about a microsecond, one inside by some three; see "
+		"--budget.",
 	.example = "  sudo pitviper trace -p 4127 app.handle\n"
 		   "  sudo pitviper trace -p 4127 -n 5 --duration-over 100ms Cursor.execute\n"
 		   "  sudo pitviper trace -p 4127 --native _mysql Cursor.execute\n",
@@ -178,6 +182,11 @@ static void say_start(const struct run *run)
 		return;
 	fprintf(stderr, "pitviper: waiting for %s in %s (%d), %s; Ctrl-C ends it\n", facts.function,
 		facts.name, (int)run->pid, facts.interpreter);
+	if (*facts.unwatched)
+		fprintf(stderr,
+			"pitviper: every call is slowed meanwhile: no watchpoint can wait for it: "
+			"%s\n",
+			facts.unwatched);
 }
 
 static struct pv_err *watch(struct run *run)
@@ -274,6 +283,7 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 		options.condition = run.options.condition;
 		options.natives = &run.options.natives;
 		options.budget = run.options.budget;
+		options.now = run.options.arm_now;
 		err = run_trace(&run, &options);
 	}
 	pv_outputs_deinit(&run.outputs);

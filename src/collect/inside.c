@@ -18,6 +18,8 @@
 #include "collect/arena.h"
 #include "collect/load.h"
 #include "collect/slots.h"
+#include "collect/tripwire.h"
+#include "python/resume.h"
 
 #include "trace.skel.h"
 
@@ -33,6 +35,7 @@ struct pv_inside {
 	struct pv_arena *arena;
 	struct pv_slots *slots;
 	struct ring_buffer *ring;
+	struct pv_tripwire *tripwire; /* NULL: nothing is watched */
 	/* while draining */
 	struct pv_err *(*fn)(void *ctx, const struct pv_event *event, size_t size);
 	void *ctx;
@@ -93,6 +96,8 @@ static struct pv_err *load(struct pv_inside *inside, const struct pv_inside_opti
 	inside->bpf->rodata->with_natives = options->natives;
 	inside->bpf->rodata->native_trigger = options->trigger;
 	inside->bpf->rodata->frame_path = options->frame_path;
+	inside->bpf->rodata->chains_move = options->chains_move;
+	bpf_program__set_autoload(inside->bpf->progs.on_watch, options->watches);
 	/* of native.bpf.h, for `latency` alone */
 	bpf_map__set_autocreate(inside->bpf->maps.native_open, false);
 	err = size_maps(inside->bpf);
@@ -136,6 +141,7 @@ void pv_inside_destroy(struct pv_inside *inside)
 {
 	if (!inside)
 		return;
+	pv_tripwire_destroy(inside->tripwire);
 	pv_probes_destroy(inside->probes);
 	ring_buffer__free(inside->ring);
 	pv_slots_destroy(inside->slots);
@@ -185,10 +191,67 @@ struct pv_err *pv_inside_put(struct pv_inside *inside, const struct pv_image *im
 	return pv_slots_put(inside->slots, inside->arena, image, objects, PV_GENERATION_FIRST);
 }
 
-struct pv_err *pv_inside_arm(struct pv_inside *inside)
+static void set_watching(struct pv_inside *inside, bool watching)
+{
+	__atomic_store_n(&inside->bpf->bss->trace_state.watching, watching, __ATOMIC_SEQ_CST);
+}
+
+struct pv_err *pv_inside_watch(struct pv_inside *inside, const uint64_t *codes,
+			       const struct pv_python_resume *list, size_t n)
+{
+	int fd = bpf_map__fd(inside->bpf->maps.watches),
+	    program_fd = bpf_program__fd(inside->bpf->progs.on_watch);
+	uint64_t addresses[PV_TRACE_WATCHES_MAX], price_ns;
+	struct pv_err *err;
+
+	if (n > PV_TRACE_WATCHES_MAX)
+		return pv_err_create(PV_ERR_FAILED,
+				     "it has %zu code objects, and the processor watches %d", n,
+				     PV_TRACE_WATCHES_MAX);
+	err = pv_tripwire_price(program_fd, &price_ns);
+	if (err)
+		return err;
+	inside->bpf->bss->trace_state.watch_cost_ns = price_ns;
+	for (size_t i = 0; i < n; i++) {
+		struct pv_trace_watch watch = {
+			.code = codes[i],
+			.begun_at = list[i].begun_at,
+			.opcode = list[i].opcode,
+			.twice = list[i].twice,
+		};
+
+		addresses[i] = list[i].at;
+		if (bpf_map_update_elem(fd, &addresses[i], &watch, BPF_ANY))
+			return pv_err_errno(errno, "cannot fill a BPF map");
+	}
+	err = pv_tripwire_create((pid_t)inside->bpf->rodata->probe.tgid, program_fd, addresses,
+				    n, &inside->tripwire);
+	if (!err)
+		set_watching(inside, true);
+	return err;
+}
+
+bool pv_inside_watches(const struct pv_inside *inside)
+{
+	return inside->tripwire;
+}
+
+void pv_inside_unwatch(struct pv_inside *inside)
+{
+	set_watching(inside, false);
+	pv_tripwire_destroy(pv_steal(inside->tripwire));
+}
+
+void pv_inside_wait(struct pv_inside *inside, enum pv_trace_wait wait)
+{
+	__atomic_store_n(&inside->bpf->bss->trace_state.waiting, (uint32_t)wait, __ATOMIC_SEQ_CST);
+}
+
+struct pv_err *pv_inside_arm(struct pv_inside *inside, enum pv_trace_wait wait)
 {
 	struct trace_bpf *bpf = inside->bpf;
 
+	pv_inside_wait(inside, wait);
 	bpf->links.on_exit = bpf_program__attach(bpf->progs.on_exit);
 	if (!bpf->links.on_exit)
 		return pv_err_errno(errno, "cannot follow ends of threads");
@@ -199,6 +262,7 @@ struct pv_err *pv_inside_arm(struct pv_inside *inside)
 void pv_inside_disarm(struct pv_inside *inside)
 {
 	__atomic_store_n(&inside->bpf->bss->trace_state.armed, 0, __ATOMIC_SEQ_CST);
+	pv_inside_unwatch(inside);
 	bpf_link__destroy(pv_steal(inside->bpf->links.on_exit));
 }
 

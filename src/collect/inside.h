@@ -26,6 +26,7 @@ struct pv_event;
 struct pv_image;
 struct pv_inside;
 struct pv_objects;
+struct pv_python_resume;
 
 struct pv_inside_options {
 	struct pv_probes_options probes;
@@ -40,6 +41,8 @@ struct pv_inside_options {
 	uint32_t
 		trigger; /* the index of the one that begins executions, or PV_WITHIN_NO_FUNCTION */
 	struct pv_native_path frame_path; /* to the Python frame that is current */
+	bool watches;                     /* pv_inside_watch() will be called */
+	bool chains_move;                 /* greenlets */
 };
 
 /* Loads the programs and measures what a probe costs here; nothing is attached. */
@@ -62,8 +65,23 @@ void pv_inside_forget_return(struct pv_inside *inside, uint64_t address);
 struct pv_err *pv_inside_put(struct pv_inside *inside, const struct pv_image *image,
 			     const struct pv_objects *objects);
 
-/* Executions begin from here on: all is attached, so that none is seen in part. */
-struct pv_err *pv_inside_arm(struct pv_inside *inside);
+/*
+ * Watches the RESUME of each code object of the function, of which there are n.  What the
+ * processor cannot do, or not for so many, is PV_ERR_FAILED, and nothing is watched then.
+ */
+struct pv_err *pv_inside_watch(struct pv_inside *inside, const uint64_t *codes,
+			       const struct pv_python_resume *list, size_t n);
+void pv_inside_unwatch(struct pv_inside *inside);
+bool pv_inside_watches(const struct pv_inside *inside);
+
+/*
+ * Executions begin from here on.  While not all is attached wait says what tells of them: those
+ * that begin then are late ones, and the first of them is in the news of the probes.  With
+ * PV_TRACE_WAIT_NONE all is attached, so that none is seen in part.  What is watched should be so
+ * until the late ones were met (pv_trace_state.late_open).
+ */
+struct pv_err *pv_inside_arm(struct pv_inside *inside, enum pv_trace_wait wait);
+void pv_inside_wait(struct pv_inside *inside, enum pv_trace_wait wait);
 
 /* No execution begins any more. */
 void pv_inside_disarm(struct pv_inside *inside);

@@ -149,6 +149,7 @@ static int on_event(void *ctx, void *data, size_t size)
 	probes->news.over_budget |= event->type == PV_PROBE_EVENT_BUDGET;
 	probes->news.replaced |= event->type == PV_PROBE_EVENT_EXEC;
 	probes->news.enough |= event->type == PV_PROBE_EVENT_ENOUGH;
+	probes->news.triggered |= event->type == PV_PROBE_EVENT_TRIGGER;
 	probes->forked |= event->type == PV_PROBE_EVENT_FORK;
 	return 0;
 }
@@ -243,8 +244,25 @@ struct pv_err *pv_probes_add(struct pv_probes *probes, int file_fd, const uint64
 	return err;
 }
 
+/* Where generators are not wanted their places are left out: calls from C pay for one. */
+static bool is_of(const struct pv_python_site *site, enum pv_probes_part part)
+{
+	bool entry = site->kind == PV_PROBE_ENTER || site->kind == PV_PROBE_EVAL;
+
+	switch (part) {
+	case PV_PROBES_PLAIN:
+		return !site->generators;
+	case PV_PROBES_ENTRIES:
+		return entry;
+	case PV_PROBES_OTHERS:
+		return !entry;
+	default:
+		return true;
+	}
+}
+
 struct pv_err *pv_probes_add_python(struct pv_probes *probes, int file_fd, const struct pv_elf *elf,
-				    const struct pv_python_sites *sites, bool generators)
+				    const struct pv_python_sites *sites, enum pv_probes_part part)
 {
 	uint64_t offsets[PV_PYTHON_SITES_MAX], cookies[PV_PYTHON_SITES_MAX];
 	size_t n = 0;
@@ -252,8 +270,7 @@ struct pv_err *pv_probes_add_python(struct pv_probes *probes, int file_fd, const
 	for (size_t i = 0; i < sites->n; i++) {
 		const struct pv_python_site *site = &sites->list[i];
 
-		/* where none is wanted they are left out: calls from C pay for one */
-		if (site->generators && !generators)
+		if (!is_of(site, part))
 			continue;
 		if (!pv_elf_offset(elf, site->vaddr, &offsets[n])) {
 			close(file_fd);

@@ -57,9 +57,16 @@ void pv_probes_destroy(struct pv_probes *probes);
 struct pv_err *pv_probes_add(struct pv_probes *probes, int file_fd, const uint64_t *offsets,
 			     const uint64_t *cookies, size_t n);
 
-/* The interpreter's; generators: those for calls that can be left and entered again, too. */
+enum pv_probes_part {
+	PV_PROBES_ALL,
+	PV_PROBES_PLAIN,   /* without those for calls that can be left and entered again */
+	PV_PROBES_ENTRIES, /* where functions are entered, but by throw() */
+	PV_PROBES_OTHERS,  /* all but these */
+};
+
+/* The interpreter's. */
 struct pv_err *pv_probes_add_python(struct pv_probes *probes, int file_fd, const struct pv_elf *elf,
-				    const struct pv_python_sites *sites, bool generators);
+				    const struct pv_python_sites *sites, enum pv_probes_part part);
 
 /* Attaches all that was added. */
 struct pv_err *pv_probes_attach(struct pv_probes *probes);
@@ -95,6 +102,7 @@ struct pv_probes_news {
 	bool over_budget; /* what the hits cost is too much for the target */
 	bool replaced;    /* the process has become another program */
 	bool enough;      /* of allocators: the kernel's side has disarmed itself, or keeps less */
+	bool triggered;   /* what is waited for has begun: all else is to be attached */
 };
 
 /*

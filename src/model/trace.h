@@ -54,6 +54,7 @@ struct pv_execution {
 	size_t first, n; /* its calls */
 	uint64_t number; /* 1, counts all executions that were seen to begin */
 	bool partial;    /* not all places were probed yet when it began */
+	bool late;       /* of these: all but what tells of it was not; it is not counted by -n */
 	uint64_t lost;   /* events of it that did not reach us: calls are missing */
 };
 
@@ -65,6 +66,13 @@ enum pv_trace_end {
 	PV_TRACE_REPLACED, /* the target ran another program (exec) */
 	PV_TRACE_BUDGET,   /* hits cost more than the budget */
 	PV_TRACE_ROOM,     /* as many calls as are kept */
+};
+
+/* How the first execution was waited for. */
+enum pv_trace_wait_kind {
+	PV_TRACE_ARMED = 0, /* all was probed from the start */
+	PV_TRACE_WATCHED,   /* a watchpoint told of it */
+	PV_TRACE_ENTERED,   /* the places where functions are entered did */
 };
 
 struct pv_trace {
@@ -82,8 +90,14 @@ struct pv_trace {
 	uint64_t hits[2];      /* of probes, at emulated and at single-stepped places */
 	uint64_t prices_ns[2]; /* of a hit, measured on ourselves */
 	uint64_t n_elsewhere;  /* native calls on other stacks of a thread, left out */
-	uint64_t strangers;    /* hits in forked children, until they were freed */
-	double cost_cpus;      /* hits times prices in the time that was measured */
+	uint64_t n_gone;   /* of these not kept: late ones that had ended before all was probed */
+	uint64_t n_unsent; /* of these not kept: all that they sent was lost */
+	size_t n_late;     /* of those kept */
+	enum pv_trace_wait_kind wait;
+	uint32_t unwatched; /* string id: why no watchpoint, where it could have been; 0: "" */
+	uint64_t watch_hits, watch_price_ns;
+	uint64_t strangers; /* hits in forked children, until they were freed */
+	double cost_cpus;   /* hits times prices in the time that was measured */
 	size_t n_sites, n_stepped;
 	double attach_ms;
 };

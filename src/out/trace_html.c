@@ -61,6 +61,9 @@ static void meta_counts(struct pv_json *json, const struct pv_trace *trace,
 	pv_json_int(json, "unmet", (int64_t)trace->n_unmet);
 	pv_json_int(json, "undecided", (int64_t)trace->n_undecided);
 	pv_json_int(json, "skipped", (int64_t)trace->n_skipped);
+	pv_json_int(json, "gone", (int64_t)trace->n_gone);
+	pv_json_int(json, "unsent", (int64_t)trace->n_unsent);
+	pv_json_int(json, "elsewhere", (int64_t)trace->n_elsewhere);
 	pv_json_int(json, "lost", (int64_t)callees->lost);
 	pv_json_int(json, "partial", (int64_t)callees->n_partial);
 	pv_json_int(json, "guessed_beginnings", (int64_t)callees->guessed_begins);

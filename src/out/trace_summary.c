@@ -113,6 +113,7 @@ static void put_execution(struct summary *s, size_t index)
 	pv_json_int(json, "calls", (int64_t)of->n - resumed);
 	pv_json_int(json, "resumed", resumed);
 	pv_json_bool(json, "partial", of->partial);
+	pv_json_bool(json, "late", of->late);
 	pv_json_int(json, "lost", (int64_t)of->lost);
 	put_stack(s, of->node);
 	pv_json_end(json, '}');
@@ -130,6 +131,8 @@ static void put_executions(struct summary *s)
 	pv_json_int(json, "unmet", (int64_t)trace->n_unmet);
 	pv_json_int(json, "undecided", (int64_t)trace->n_undecided);
 	pv_json_int(json, "skipped", (int64_t)trace->n_skipped);
+	pv_json_int(json, "gone", (int64_t)trace->n_gone);
+	pv_json_int(json, "unsent", (int64_t)trace->n_unsent);
 	pv_json_int(json, "duration_ns", (int64_t)s->callees.duration_ns);
 	pv_json_begin(json, "list", '[');
 	for (size_t i = 0; i < trace->executions.n; i++)
@@ -193,6 +196,7 @@ static void put_quality(struct summary *s)
 	pv_json_int(json, "events", (int64_t)callees->lost);
 	pv_json_int(json, "lossy_executions", (int64_t)callees->n_lossy);
 	pv_json_int(json, "partial_executions", (int64_t)callees->n_partial);
+	pv_json_int(json, "elsewhere", (int64_t)s->trace->n_elsewhere);
 	pv_json_int(json, "stranger_hits", (int64_t)s->trace->strangers);
 	pv_json_end(json, '}');
 	pv_losses_json(&s->profile->losses, json);
@@ -207,7 +211,18 @@ static void put_probes(struct summary *s)
 	const struct pv_trace *trace = s->trace;
 	struct pv_json *json = &s->json;
 
+	static const char *const waits[] = {
+		[PV_TRACE_ARMED] = "armed",
+		[PV_TRACE_WATCHED] = "watchpoint",
+		[PV_TRACE_ENTERED] = "entry",
+	};
+
 	pv_json_begin(json, "probes", '{');
+	pv_json_string(json, "waited_by", waits[trace->wait]);
+	if (trace->unwatched)
+		put_string(s, "unwatched", trace->unwatched);
+	pv_json_int(json, "watch_hits", (int64_t)trace->watch_hits);
+	pv_json_int(json, "watch_hit_ns", (int64_t)trace->watch_price_ns);
 	pv_json_int(json, "sites", (int64_t)trace->n_sites);
 	pv_json_int(json, "stepped_sites", (int64_t)trace->n_stepped);
 	pv_json_int(json, "hits", (int64_t)trace->hits[0]);

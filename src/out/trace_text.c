@@ -214,7 +214,11 @@ static struct pv_err *put_execution_head(struct page *page, size_t index)
 	if (execution->partial || execution->lost) {
 		fputs("     ", file);
 		if (execution->partial)
-			put_pale(page, "partial: not all places were probed yet when it began");
+			put_pale(page, execution->late
+					       ? "partial: it was waited for, and what it calls "
+						 "is probed since it began (see --arm-now)"
+					       : "partial: not all places were probed yet when it "
+						 "began");
 		if (execution->lost)
 			fprintf(file, "%s%s event%s of it lost: calls are missing",
 				execution->partial ? "; " : "",
@@ -418,7 +422,9 @@ static struct pv_err *append_counts(struct page *page, const struct pv_callees *
 	} left_out[] = { { trace->n_short, "shorter than --duration-over" },
 			 { trace->n_unmet, "for which --if did not hold" },
 			 { trace->n_undecided, "for which --if could not be decided" },
-			 { trace->n_skipped, "while others were recorded" } };
+			 { trace->n_skipped, "while others were recorded" },
+			 { trace->n_gone, "that had ended before all was probed" },
+			 { trace->n_unsent, "of which all was lost" } };
 	struct pv_err *err =
 		pv_str_appendf(str, "%s of ", pv_text_number(trace->executions.n).text);
 	const char *before = " (not: ";
@@ -452,6 +458,9 @@ static struct pv_err *append_cost(const struct pv_trace *trace, struct pv_str *s
 	if (!err && trace->hits[1])
 		err = pv_str_appendf(str, ", %s at %" PRIu64 " ns",
 				     pv_text_number(trace->hits[1]).text, trace->prices_ns[1]);
+	if (!err && trace->watch_hits)
+		err = pv_str_appendf(str, ", %s of a watchpoint at %" PRIu64 " ns",
+				     pv_text_number(trace->watch_hits).text, trace->watch_price_ns);
 	if (!err)
 		err = pv_str_appendf(str, ": %.1f %% of a CPU; %s places, attached in %.0f ms.",
 				     100 * trace->cost_cpus, pv_text_number(trace->n_sites).text,

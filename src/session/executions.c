@@ -35,6 +35,8 @@ struct execution {
 	uint32_t run;      /* of the kernel's side */
 	uint32_t sequence; /* that comes next */
 	bool ended;
+	bool gone; /* at some time, unseen */
+	bool met;  /* something of it was seen beside its beginning */
 	uint64_t
 		around; /* the first call is a native one: the Python frame that it was called by */
 	uint64_t last_ns, last_off_ns; /* of the last event */
@@ -183,6 +185,8 @@ static struct pv_err *begin(struct pv_executions *executions, const struct pv_ev
 	execution->run = event->run;
 	execution->calls = (struct pv_vec)PV_VEC(struct call);
 	execution->open = (struct pv_vec)PV_VEC(uint32_t);
+	execution->head.late = event->flags & PV_CALL_EVENT_LATE;
+	execution->head.partial = execution->head.late;
 	if (event->flags & PV_CALL_EVENT_NATIVE && event->flags & PV_CALL_EVENT_ROOT)
 		execution->around = event->caller;
 	err = executions->options.begin(executions->options.ctx, event, &execution->head.thread,
@@ -314,8 +318,11 @@ struct pv_err *pv_executions_take(struct pv_executions *executions,
 
 	if (!execution)
 		err = begin(executions, event, &execution);
+	else
+		execution->met = true;
 	if (err || execution->ended)
 		return err;
+	execution->gone = event->flags & PV_CALL_EVENT_GONE;
 	if (event->sequence > execution->sequence)
 		execution->head.lost += event->sequence - execution->sequence;
 	execution->sequence = event->sequence + 1;
@@ -393,12 +400,17 @@ static struct pv_err *keep(struct pv_executions *executions, struct execution *e
 	const struct pv_executions_options *options = &executions->options;
 	struct pv_err *err;
 
+	if (execution->gone || (execution->head.late && !execution->met)) {
+		options->trace->n_gone++;
+		return NULL;
+	}
 	if (!execution->calls.n || pv_executions_enough(executions))
 		return NULL;
 	if (options->longer_ns && pv_call_ns(&call_at(execution, 0)->call) < options->longer_ns) {
 		options->trace->n_short++;
 		return NULL;
 	}
+	options->trace->n_late += execution->head.late;
 	err = pv_trace_begin(options->trace, &execution->head);
 	return err ? err : keep_calls(executions, execution);
 }
@@ -462,7 +474,8 @@ struct pv_err *pv_executions_finish(struct pv_executions *executions, uint64_t n
 bool pv_executions_enough(const struct pv_executions *executions)
 {
 	return executions->options.count &&
-	       executions->options.trace->executions.n >= executions->options.count;
+	       executions->options.trace->executions.n >=
+		       executions->options.count + executions->options.trace->n_late;
 }
 
 bool pv_executions_full(const struct pv_executions *executions)

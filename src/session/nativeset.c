@@ -210,6 +210,11 @@ struct pv_err *pv_native_set_add(struct pv_native_set *set, struct pv_probes *pr
 	return pv_entries_add(&set->entries, set->list.n, probes);
 }
 
+struct pv_err *pv_native_set_add_first(struct pv_native_set *set, struct pv_probes *probes)
+{
+	return pv_entries_add(&set->entries, 1, probes);
+}
+
 bool pv_native_set_grows(const struct pv_native_set *set)
 {
 	return set->entries.n_added < set->list.n;

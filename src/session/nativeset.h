@@ -50,6 +50,9 @@ void pv_native_set_destroy(struct pv_native_set *set);
 struct pv_err *pv_native_set_path(const struct pv_native_set *set, bool python,
 				  struct pv_native_path *ret);
 
+/* Adds the entry of the trigger alone. */
+struct pv_err *pv_native_set_add_first(struct pv_native_set *set, struct pv_probes *probes);
+
 /* Adds the next batch of entries to the probes, to be attached. */
 struct pv_err *pv_native_set_add(struct pv_native_set *set, struct pv_probes *probes);
 

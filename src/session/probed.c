@@ -148,7 +148,7 @@ bool pv_probed_same(const struct pv_python_function *a, const struct pv_python_f
 
 /* The interpreter's file, by what the process has mapped of it. */
 struct pv_err *pv_probed_add(const struct pv_probed *probed, struct pv_probes *probes,
-			     bool generators)
+			     enum pv_probes_part part)
 {
 	uint64_t at = probed->sites.list[0].vaddr + probed->module.bias;
 	const struct pv_map_entry *entry = pv_maps_find(&probed->maps, at);
@@ -160,8 +160,7 @@ struct pv_err *pv_probed_add(const struct pv_probed *probed, struct pv_probes *p
 				     probed->module.path);
 	err = pv_map_entry_open(probed->pid, entry, &fd);
 	return err ? err
-		   : pv_probes_add_python(probes, fd, probed->module.elf, &probed->sites,
-					  generators);
+		   : pv_probes_add_python(probes, fd, probed->module.elf, &probed->sites, part);
 }
 
 struct pv_err *pv_probed_unless_ended(const struct pv_probed *probed, struct pv_err *err,

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/vec.h"
+#include "collect/probes.h"
 #include "python/detect.h"
 #include "python/functions.h"
 #include "python/sites.h"
@@ -21,7 +22,6 @@
 
 struct pv_mem;
 struct pv_objects;
-struct pv_probes;
 
 struct pv_probed {
 	pid_t pid;
@@ -62,9 +62,9 @@ bool pv_probed_stacks_move(const struct pv_probed *probed);
 /* Is it one function: the same definition, by another code object? */
 bool pv_probed_same(const struct pv_python_function *a, const struct pv_python_function *b);
 
-/* Adds the interpreter's places to the probes; generators: see pv_probes_add_python(). */
+/* Adds the interpreter's places to the probes. */
 struct pv_err *pv_probed_add(const struct pv_probed *probed, struct pv_probes *probes,
-			     bool generators);
+			     enum pv_probes_part part);
 
 /*
  * What cannot be done to a process that is no more is no error: it has ended then, and what

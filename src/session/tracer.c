@@ -27,7 +27,9 @@
 #include "model/profile.h"
 #include "model/strings.h"
 #include "python/functions.h"
+#include "python/path.h"
 #include "python/values.h"
+#include "session/arming.h"
 #include "session/callvalues.h"
 #include "session/condition.h"
 #include "session/entries.h"
@@ -60,6 +62,7 @@ struct pv_tracer {
 	bool python;                               /* Python functions are recorded */
 	struct pv_inside *inside;
 	struct pv_probes *probes; /* of inside */
+	struct pv_arming arming;
 	struct pv_leads *leads;
 	struct pv_value_layout layout; /* if values are read */
 	struct pv_condition condition; /* without steps: none */
@@ -352,21 +355,15 @@ static struct pv_err *attach(struct pv_tracer *tracer)
 		.name_native = name_native,
 		.begin = begin_execution,
 	};
-	struct pv_err *err = NULL;
+	struct pv_err *err = pv_arming_begin(&tracer->arming);
 
-	if (tracer->python)
-		err = pv_probed_add(&tracer->probed, tracer->probes, true);
-	if (!err && tracer->set)
-		err = pv_native_set_add(tracer->set, tracer->probes);
-	if (!err)
-		err = pv_probes_attach(tracer->probes);
 	if (err)
 		return err;
 	tracer->attached = true;
 	tracer->start_ns = options.start_ns = pv_now_ns();
 	tracer->trace->profile->start_unix_ns = pv_clock_ns(CLOCK_REALTIME);
 	err = pv_executions_create(&options, &tracer->executions);
-	return err ? err : pv_inside_arm(tracer->inside);
+	return err ? err : pv_inside_arm(tracer->inside, tracer->arming.wait);
 }
 
 static struct pv_err *put_image(void *ctx, const struct pv_image *image,
@@ -375,6 +372,16 @@ static struct pv_err *put_image(void *ctx, const struct pv_image *image,
 	struct pv_tracer *tracer = ctx;
 
 	return pv_inside_put(tracer->inside, image, objects);
+}
+
+/* To the frame that is current, where that is known: without it a register tells. */
+static void find_path(const struct pv_tracer *tracer, struct pv_native_path *ret)
+{
+	int64_t offsets[PV_NATIVE_PATH_MAX] = { 0 };
+
+	ret->n = pv_python_frame_path(tracer->probed.mem, &tracer->probed.image.python.proc,
+				      offsets);
+	memcpy(ret->offsets, offsets, sizeof(offsets));
 }
 
 static struct pv_err *create_inside(struct pv_tracer *tracer)
@@ -396,16 +403,28 @@ static struct pv_err *create_inside(struct pv_tracer *tracer)
 		.with_values = options->arguments,
 		.natives = tracer->set,
 		.trigger = tracer->function ? PV_WITHIN_NO_FUNCTION : 0,
+		.chains_move = pv_probed_stacks_move(&tracer->probed),
 	};
 	struct pv_err *err = NULL;
 
+	tracer->arming = (struct pv_arming){
+		.probed = &tracer->probed,
+		.function = tracer->function,
+		.set = tracer->set,
+		.python = tracer->python,
+		.now = options->now,
+	};
+	inside.watches = pv_arming_may_watch(&tracer->arming);
 	if (tracer->set)
 		err = pv_native_set_path(tracer->set, tracer->python, &inside.frame_path);
+	else if (inside.watches)
+		find_path(tracer, &inside.frame_path);
 	if (!err)
 		err = pv_inside_create(&inside, &tracer->inside);
 	if (err)
 		return err;
-	tracer->probes = pv_inside_probes(tracer->inside);
+	tracer->arming.inside = tracer->inside;
+	tracer->arming.probes = tracer->probes = pv_inside_probes(tracer->inside);
 	return pv_leads_create(&tracer->probed, &walkers, tracer->trace->profile, &tracer->leads);
 }
 
@@ -437,6 +456,9 @@ static struct pv_err *prepare(struct pv_tracer *tracer)
 		err = attach(tracer);
 	if (err)
 		return err;
+	tracer->trace->wait = tracer->arming.wait == PV_TRACE_WAIT_WATCH   ? PV_TRACE_WATCHED
+			      : tracer->arming.wait == PV_TRACE_WAIT_ENTRY ? PV_TRACE_ENTERED
+									   : PV_TRACE_ARMED;
 	tracer->trace->attach_ms = (double)(pv_now_ns() - start_ns) / 1e6;
 	pv_probes_count(tracer->probes, &tracer->trace->n_sites, &tracer->trace->n_stepped);
 	return NULL;
@@ -467,6 +489,7 @@ void pv_tracer_destroy(struct pv_tracer *tracer)
 	pv_executions_destroy(tracer->executions);
 	pv_leads_destroy(tracer->leads);
 	pv_call_values_destroy(tracer->values);
+	pv_arming_deinit(&tracer->arming);
 	pv_inside_destroy(tracer->inside);
 	pv_trace_destroy(tracer->trace);
 	pv_native_set_destroy(tracer->set);
@@ -488,6 +511,8 @@ struct pv_tracer_facts pv_tracer_facts(const struct pv_tracer *tracer)
 		.n_sites = tracer->trace->n_sites,
 		.n_stepped = tracer->trace->n_stepped,
 		.attach_ms = tracer->trace->attach_ms,
+		.wait = tracer->trace->wait,
+		.unwatched = pv_str_text(&tracer->arming.unwatched),
 	};
 }
 
@@ -531,10 +556,17 @@ static struct pv_err *probe_more(struct pv_tracer *tracer)
 	if (!tracer->set)
 		return NULL;
 	err = pv_native_set_returns(tracer->set, tracer->probes, tracer->inside);
-	if (err || !pv_native_set_grows(tracer->set))
+	if (err || tracer->arming.waits || !pv_native_set_grows(tracer->set))
 		return err;
 	err = pv_native_set_add(tracer->set, tracer->probes);
 	return err ? err : pv_probes_attach_more(tracer->probes);
+}
+
+static struct pv_err *attach_more(struct pv_tracer *tracer, const struct pv_probes_news *news)
+{
+	struct pv_err *err = pv_arming_step(&tracer->arming, news->triggered);
+
+	return err ? err : probe_more(tracer);
 }
 
 struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, bool *ended_ret)
@@ -550,7 +582,8 @@ struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, 
 	bool gone;
 
 	timeout_ms = timeout_ms < DRAIN_MS ? timeout_ms : DRAIN_MS;
-	if (tracer->set && pv_native_set_grows(tracer->set) && timeout_ms > PV_ENTRIES_BATCH_MS)
+	if (tracer->set && !tracer->arming.waits && pv_native_set_grows(tracer->set) &&
+	    timeout_ms > PV_ENTRIES_BATCH_MS)
 		timeout_ms = PV_ENTRIES_BATCH_MS;
 	timeout_ms = pv_probes_patience(tracer->probes, timeout_ms);
 	if (poll(fds, 4, timeout_ms) < 0 && errno != EINTR)
@@ -561,7 +594,7 @@ struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, 
 		err = pv_probed_unless_ended(&tracer->probed, pv_probes_news(tracer->probes, &news),
 					     &gone);
 	if (!err && !gone && !news.over_budget && !news.replaced)
-		err = pv_probed_unless_ended(&tracer->probed, probe_more(tracer), &gone);
+		err = pv_probed_unless_ended(&tracer->probed, attach_more(tracer, &news), &gone);
 	if (!err)
 		*ended_ret = is_over(tracer, &news, gone, &tracer->trace->end);
 	return err;
@@ -584,6 +617,12 @@ static struct pv_err *fill_totals(struct pv_tracer *tracer, uint64_t end_ns)
 		trace->hits[i] = probes.hits[i];
 		cost_ns += probes.hits[i] * trace->prices_ns[i];
 	}
+	err = add_text(trace->profile, pv_str_text(&tracer->arming.unwatched), &trace->unwatched);
+	if (err)
+		return err;
+	trace->watch_hits = state.watch_hits;
+	trace->watch_price_ns = state.watch_cost_ns;
+	cost_ns += state.watch_hits * state.watch_cost_ns;
 	trace->profile->duration_ns = end_ns - tracer->start_ns;
 	if (trace->profile->duration_ns)
 		trace->cost_cpus = (double)cost_ns / (double)trace->profile->duration_ns;
@@ -594,6 +633,7 @@ static struct pv_err *fill_totals(struct pv_tracer *tracer, uint64_t end_ns)
 	trace->n_undecided = state.undecided;
 	trace->n_skipped = state.skipped;
 	trace->n_elsewhere = state.elsewhere;
+	trace->n_unsent = state.unsent;
 	err = pv_inside_losses(tracer->inside, losses->count);
 	losses->count[PV_LOSS_PROBE_SCRATCH] += state.no_scratch;
 	losses->count[PV_LOSS_PROBE_REPLACED] += state.replaced;

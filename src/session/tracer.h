@@ -32,6 +32,7 @@ struct pv_tracer_options {
 	/* const char *: libraries, or patterns of native functions, whose calls are recorded, too
 	 */
 	const struct pv_vec *natives;
+	bool now; /* all is probed from the start, not from the first execution on */
 };
 
 /* What the start found. */
@@ -42,6 +43,8 @@ struct pv_tracer_facts {
 	bool suspends;           /* a generator or coroutine, which can be left and entered again */
 	size_t n_sites, n_stepped;
 	double attach_ms;
+	enum pv_trace_wait_kind wait;
+	const char *unwatched; /* why it waits by entries, where a watchpoint could be; else "" */
 };
 
 /* Finds the function, measures what a probe costs, attaches. */

@@ -167,7 +167,7 @@ def doubts(recipe):
     """Numbers that the sentences about what is missing must have."""
     calls = recipe.calls()
     return {"event": sum(e.lost for e in recipe.executions), "end": sum("end-guessed" in c.flags for c in calls),
-            "beginning": sum("begin-guessed" in c.flags for c in calls), "hit": recipe.number("strangers")}
+            "beginning": sum("begin-guessed" in c.flags for c in calls), "hit": recipe.number("strangers"), "native call": recipe.number("n_elsewhere")}
 
 
 def check_last(line, recipe, check_that):
@@ -181,7 +181,8 @@ def check_last(line, recipe, check_that):
     for noun, count in (("execution", sum(e.partial for e in recipe.executions)), ("call", sum("cut" in c.flags for c in calls))):
         words = {"execution": "began before all places", "call": "had not ended"}[noun]
         good = good and (f"{count:,} {noun}{'s' * (count != 1)} {words}" in line if count else words not in line)
-    for key, words in (("n_short", "shorter than"), ("n_unmet", "for which --if did"), ("n_undecided", "for which --if could"), ("n_skipped", "while others")):
+    for key, words in (("n_short", "shorter than"), ("n_unmet", "for which --if did"), ("n_undecided", "for which --if could"), ("n_skipped", "while others"),
+                       ("n_gone", "that had ended before"), ("n_unsent", "of which all")):
         good = good and (f"{recipe.number(key):,} {words}" in line if recipe.number(key) else words not in line)
     good = good and f"{recipe.number('hits[0]'):,} hits of probes at {recipe.number('prices_ns[0]')} ns" in line
     check_that("the last line has all that is missing and what it cost", bool(good), line)
@@ -403,13 +404,13 @@ def check_summary(data, recipe, check_that):
         "guessed_ends": sum("end-guessed" in c.flags for c in calls), "cut": sum("cut" in c.flags for c in calls)}, root["calls"])
     check_that("losses", root["losses"] == {
         "events": sum(e.lost for e in recipe.executions), "lossy_executions": sum(e.lost > 0 for e in recipe.executions),
-        "partial_executions": sum(e.partial for e in recipe.executions), "stranger_hits": recipe.number("strangers")}, root["losses"])
+        "partial_executions": sum(e.partial for e in recipe.executions), "elsewhere": recipe.number("n_elsewhere"), "stranger_hits": recipe.number("strangers")}, root["losses"])
     got = [(e["number"], e["tid"], e["start_ns"], e["duration_ns"], e["off_cpu_ns"], e["calls"] + e["resumed"], e["partial"], e["lost"],
             [loc_of(frame) for frame in e["stack"]]) for e in root["executions"]["list"]]
     want = [(e.number, e.tid, e.first.start, e.first.ns, e.first.off, len(e.calls), e.partial, e.lost,
              [want_loc(frame) for frame in e.stack[::-1]]) for e in recipe.executions]
     check_that("executions", got == want, f"{got}\n{want}")
-    counts = {"seen": "n_seen", "shorter": "n_short", "unmet": "n_unmet", "undecided": "n_undecided", "skipped": "n_skipped"}
+    counts = {"seen": "n_seen", "shorter": "n_short", "unmet": "n_unmet", "undecided": "n_undecided", "skipped": "n_skipped", "gone": "n_gone", "unsent": "n_unsent"}
     check_that("executions that were not kept", all(root["executions"][k] == recipe.number(v) for k, v in counts.items()))
     probes = {"sites": "n_sites", "stepped_sites": "n_stepped", "hits": "hits[0]", "stepped_hits": "hits[1]", "hit_ns": "prices_ns[0]",
               "stepped_hit_ns": "prices_ns[1]"}
@@ -499,7 +500,8 @@ def check_html(page, recipe, check_that):
     check_that("the start, to the nanosecond", meta["capture"]["start_unix_ms"] * 10**6 + meta["capture"]["start_rest_ns"] == start)
     check_that("the traced function", frame(data["locs"][meta["capture"]["function"]]) == recipe.functions[next(iter(recipe.functions))])
     counts = {"seen": recipe.number("n_seen"), "shorter": recipe.number("n_short"), "unmet": recipe.number("n_unmet"), "undecided": recipe.number("n_undecided"),
-              "skipped": recipe.number("n_skipped"), "strangers": recipe.number("strangers"), "lost": sum(e.lost for e in recipe.executions),
+              "skipped": recipe.number("n_skipped"), "gone": recipe.number("n_gone"), "unsent": recipe.number("n_unsent"),
+              "elsewhere": recipe.number("n_elsewhere"), "strangers": recipe.number("strangers"), "lost": sum(e.lost for e in recipe.executions),
               "partial": sum(e.partial for e in recipe.executions), "guessed_beginnings": sum("begin-guessed" in c.flags for c in all_calls),
               "guessed_ends": sum("end-guessed" in c.flags for c in all_calls), "cut": sum("cut" in c.flags for c in all_calls)}
     check_that("what is missing", meta["counts"] == counts, f"{meta['counts']}\n{counts}")

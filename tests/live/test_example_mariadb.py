@@ -111,7 +111,7 @@ def test_what_the_conversion_calls(started, tmp_path):
 	output = tmp_path / "rows.txt"
 	with live.Target([PYTHON, RUN, "run", "--json"], env={"TMPDIR": started}, ready=False) as one:
 		one.wait_line(b"mariadb: running")
-		run = live.pitviper("trace", "-q", "--json", "--budget", "100", "-n", "3", "-o", output, "-p", one.pid,
+		run = live.pitviper("trace", "--arm-now", "-q", "--json", "--budget", "100", "-n", "3", "-o", output, "-p", one.pid,
 				    "BaseCursor._fetch_row")
 		assert run.status == 0, run
 		one.proc.send_signal(signal.SIGINT)

@@ -162,7 +162,7 @@ def test_inside_trace(newest, spawn, inside, name):
 	"""Threads have the numbers that the container has for them, and their ends are seen."""
 	shell, outer = enter(spawn, inside, newest, "inside.py")
 	pid = number_inside(outer)
-	proc, run = start(inside, "trace", "--json", "--format", "chrome", "-o", "-", "-p", pid, name)
+	proc, run = start(inside, "trace", "--arm-now", "--json", "--format", "chrome", "-o", "-", "-p", pid, name)
 	assert live.gone(lambda: test_trace.has_attached(run))
 	shell.say("outer 3" if name == "outer" else "die 2")
 	shell.wait_line(b"DONE")

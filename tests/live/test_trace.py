@@ -79,7 +79,7 @@ def has_attached(pid):
 
 def start(*args):
 	"""A pitviper trace in the background that has attached."""
-	proc = live.start_pitviper("trace", "--json", "--format", "chrome", "-o", "-", *args)
+	proc = live.start_pitviper("trace", "--arm-now", "--json", "--format", "chrome", "-o", "-", *args)
 	deadline = time.monotonic() + 30
 	while not attached(proc):
 		assert time.monotonic() < deadline, "pitviper did not attach"
@@ -262,6 +262,23 @@ def test_lost_events_are_counted(victim):
 	assert execution.lost == 2 * (n + 1) - len(execution.calls) - len(ended)
 	assert end["losses"]["events"] == execution.lost and end["losses"]["lossy_executions"] == 1
 	assert CUT in execution.calls[0].marks
+
+
+def test_what_is_lost_whole_is_none_of_the_wanted(victim):
+	proc = start("-p", victim.pid, "-n", 2, "--budget", 100, "outer")
+	os.kill(proc.pid, signal.SIGSTOP)
+	say(victim, "outer 300000")	# fills the ring
+	say(victim, "outer 1")
+	os.kill(proc.pid, signal.SIGCONT)
+	path = interpreter_of(victim.pid)
+	deadline = time.monotonic() + 60
+	while breakpoints(victim.pid, path):
+		assert time.monotonic() < deadline
+		say(victim, "outer 1")
+	executions, end, _ = finish(proc, stop=False)
+	assert end["ended"] == "count" and [e.number for e in executions] == [1, 3]
+	assert end["executions"]["unsent"] == 1 and executions[0].lost and not executions[1].lost
+	assert any("1 execution was lost whole" in doubt for doubt in end["doubts"])
 
 
 def test_depth(victim):
@@ -487,7 +504,7 @@ def test_generator(victim):
 
 def test_outputs(victim, tmp_path):
 	files = [str(tmp_path / ("trace" + suffix)) for suffix in (".txt", ".folded", ".json", ".perfetto-trace")]
-	proc = live.start_pitviper("trace", "-p", victim.pid, "-n", 2, "levels", *[a for f in files for a in ("-o", f)])
+	proc = live.start_pitviper("trace", "--arm-now", "-p", victim.pid, "-n", 2, "levels", *[a for f in files for a in ("-o", f)])
 	while not attached(proc):
 		pass
 	say(victim, "levels")
@@ -505,7 +522,7 @@ def test_outputs(victim, tmp_path):
 
 
 def test_text(victim):
-	proc = live.start_pitviper("trace", "-p", victim.pid, "-n", 1, "levels")
+	proc = live.start_pitviper("trace", "--arm-now", "-p", victim.pid, "-n", 1, "levels")
 	while not attached(proc):
 		pass
 	say(victim, "levels")

@@ -119,7 +119,8 @@ def parse(out):
 
 
 def start(victim, *args, probes=1):
-	proc = live.start_pitviper("trace", "--json", "--format", "chrome", "-o", "-", "-p", victim.pid, "--budget", 100, *args)
+	proc = live.start_pitviper("trace", "--arm-now", "--json", "--format", "chrome", "-o", "-", "-p", victim.pid,
+				   "--budget", 100, *args)
 	deadline = time.monotonic() + 30
 	while True:
 		types = live.bpf_links(proc.pid)

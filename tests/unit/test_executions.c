@@ -323,6 +323,47 @@ START_TEST(unbegun)
 }
 END_TEST
 
+/* It was waited for: partial, and not one of those that are wanted. */
+START_TEST(late)
+{
+	teardown();
+	setup_with(0, 1);
+	state.runs[1].number = state.runs[1].last = 1;
+	take(1, ROOT, 0, PV_CALL_EVENT_ROOT | PV_CALL_EVENT_LATE);
+	take(1, 0x2001, ROOT, PV_CALL_EVENT_UNBEGUN);
+	take(1, 0x2001, 0, PV_CALL_EVENT_END);
+	end_root(1);
+	must(pv_executions_settle(executions, &state));
+	ck_assert(execution_at(0)->partial && execution_at(0)->late);
+	ck_assert(!pv_executions_enough(executions));
+	ck_assert_uint_eq(trace->n_late, 1);
+	check_call(1, 1, 0, PV_CALL_BEGIN_GUESSED, 20, 30);
+	begin_root(2);
+	end_root(2);
+	must(pv_executions_settle(executions, &state));
+	ck_assert(!execution_at(1)->partial && !execution_at(1)->late);
+	ck_assert(pv_executions_enough(executions));
+}
+END_TEST
+
+/* They have ended at some time, or nobody knows: the kernel's side says so, or nothing came. */
+START_TEST(late_and_gone)
+{
+	for (uint32_t i = 1; i <= 2; i++) {
+		state.runs[i].number = state.runs[i].last = i;
+		take(i, ROOT, 0, PV_CALL_EVENT_ROOT | PV_CALL_EVENT_LATE);
+	}
+	take(1, ROOT, 0, PV_CALL_EVENT_ROOT | PV_CALL_EVENT_END | PV_CALL_EVENT_GONE);
+	state.runs[1].number = 0;
+	must(pv_executions_settle(executions, &state));
+	ck_assert_uint_eq(trace->n_gone, 1);
+	must(pv_executions_finish(executions, now_ns));
+	ck_assert_uint_eq(trace->n_gone, 2);
+	ck_assert_uint_eq(trace->executions.n, 0);
+	ck_assert_uint_eq(trace->n_late, 0);
+}
+END_TEST
+
 /* What is not shown leaves what it called to its own caller. */
 START_TEST(not_shown)
 {
@@ -530,6 +571,8 @@ int main(void)
 	tcase_add_test(tcase, newer_than_state);
 	tcase_add_test(tcase, thread_ends);
 	tcase_add_test(tcase, unbegun);
+	tcase_add_test(tcase, late);
+	tcase_add_test(tcase, late_and_gone);
 	tcase_add_test(tcase, not_shown);
 	tcase_add_test(tcase, short_ones);
 	tcase_add_test(tcase, room);

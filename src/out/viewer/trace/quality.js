@@ -16,7 +16,8 @@ const Quality = (() => {
 			['executions', Text.count(trace.executions.length) + ' of ' + Text.count(counts.seen), 'that were seen to begin; ' + [
 				[counts.shorter, 'were shorter than asked for'], [counts.unmet, 'did not meet the condition'],
 				[counts.undecided, 'had a condition that could not be decided'],
-				[counts.skipped, 'began while others were recorded']].filter(([n]) => n)
+				[counts.skipped, 'began while others were recorded'], [counts.gone, 'had ended before all was probed'],
+				[counts.unsent, 'were lost whole']].filter(([n]) => n)
 				.map(([n, text]) => Text.count(n) + ' ' + text).join(', ')],
 			['partial', Text.count(counts.partial), 'began before all places were probed'],
 			['cost in the target', Text.percent(probes.cost_cpus, 1, 2), 'of one CPU: hits of probes times their price'],
