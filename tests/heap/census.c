@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "heap/census.h"
 #include "heap/object.h"
 #include "snap/image.h"
@@ -51,9 +52,10 @@ static void print_text(const char *text)
 	putchar('"');
 }
 
-static void print_census(const struct pv_census *c)
+static void print_census(const struct pv_census *c, uint64_t cpu_ns)
 {
-	printf("{\"ms\": %.3f, \"types\": [", (double)(c->end_ns - c->start_ns) / 1e6);
+	printf("{\"ms\": %.3f, \"cpu_ms\": %.3f, \"types\": [",
+	       (double)(c->end_ns - c->start_ns) / 1e6, (double)cpu_ns / 1e6);
 	for (size_t i = 0; i < c->types.n; i++) {
 		const struct pv_census_type *type = pv_vec_at(&c->types, i);
 
@@ -124,8 +126,10 @@ static void take(struct pv_heap *heap, pid_t pid, int n)
 
 		struct pv_census_options options = { .maps = &maps, .pid = pid };
 
+		uint64_t cpu_ns = pv_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+
 		ok(pv_census_take(heap, &options, &census));
-		print_census(&census);
+		print_census(&census, pv_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns);
 		pv_census_deinit(&census);
 		pv_maps_deinit(&maps);
 	}

@@ -79,6 +79,8 @@ START_TEST(test_pool)
 	made_put(&made, ARENA + 48 + 3 * 64, ARENA + 48 + 20 * 64);
 	ck_assert(pv_pool_read(bytes, ARENA, 16384, &pool) && pool.torn);
 	ck_assert_uint_eq(pool.n_used, 17);
+	made_put(&made, ARENA + 48 + 3 * 64, ARENA + 48 + 64ULL * 10000000);
+	ck_assert(pv_pool_read(bytes, ARENA, 16384, &pool) && pool.torn);
 	/* a count that disagrees */
 	made_put(&made, ARENA + 48 + 3 * 64, 0);
 	made_put(&made, ARENA, 16);
@@ -277,6 +279,14 @@ START_TEST(test_broken_chunks)
 		ck_assert_uint_eq(made_line(&census, "tuple")->n, 1);
 		pv_census_deinit(&census);
 	}
+	/* what the next one says of a free one's size is another */
+	memset(made_at(&made, BRK), 0, BRK_BYTES);
+	make_chunks(BRK);
+	made_put(&made, BRK + 48 + 64, 80);
+	census = made_census(&made);
+	ck_assert_uint_eq(census.n_breaks, 1);
+	ck_assert_uint_eq(census.broken_bytes, 64);
+	pv_census_deinit(&census);
 	/* nothing of it is a chunk */
 	memset(made_at(&made, BRK), 0x5a, BRK_BYTES);
 	census = made_census(&made);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A heap whose contents the program knows, for tests/live/test_census.py; also for Python 2.7.
 
-Input: argv[1]: idle, or churn: two threads that allocate all the time, each of which says FULL when all is as it will be.  On standard input: "grow" makes more
+Input: argv[1]: idle, or churn: two threads that allocate all the time, READY when all is as it will be.  On standard input: "grow" makes more
 of everything, "count" says what there is, "end" ends it.  Output: READY, then for each line one that begins
 with COUNT: JSON, for each of its own types {address of the type: [name, objects, sum of sys.getsizeof]}, and
 what gc.get_objects() has, by type: {address: [name, objects]}.
@@ -10,7 +10,6 @@ from __future__ import print_function
 
 import gc
 import json
-import os
 import sys
 import threading
 
@@ -107,12 +106,13 @@ def churn(first):
 		if i >= before:
 			# each thread has its own half of the ring by now
 			before = float("inf")
-			os.write(1, b"FULL\n")  # in one piece
+			full[first].set()
 		if i % 4096 == first:
 			[dict(a=k, b=[k] * 40) for k in range(3000)]
 
 
 ended = []
+full = [threading.Event(), threading.Event()]
 threads = []
 grow()
 if sys.argv[1] == "churn":
@@ -121,6 +121,8 @@ if sys.argv[1] == "churn":
 	threads = [threading.Thread(target=churn, args=(n,)) for n in (0, 1)]
 	for thread in threads:
 		thread.start()
+	for event in full:
+		event.wait()
 print("READY")
 sys.stdout.flush()
 for line in iter(sys.stdin.readline, ""):
