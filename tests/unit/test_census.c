@@ -354,6 +354,7 @@ END_TEST
 START_TEST(test_cached_chunks)
 {
 	uint64_t cache = BRK + 16, first = BRK + 0x290 + 16, second = first + 48;
+	uint64_t third = second + 48;
 	struct pv_census census;
 	uint64_t at;
 
@@ -377,6 +378,15 @@ START_TEST(test_cached_chunks)
 	ck_assert_uint_eq(census.n_cached, 0);
 	pv_census_deinit(&census);
 	made_put(&made, second, (BRK + 16) ^ second >> 12);
+	census = made_census(&made);
+	ck_assert_uint_eq(census.n_cached, 0);
+	pv_census_deinit(&census);
+	/* a list of this bin that goes on in one of another size */
+	at = third + 48;
+	made_chunk(&made, third + 48 - 16, 64, 1);
+	made_chunk(&made, third + 48 - 16 + 64, BRK + BRK_BYTES - (third + 48 - 16 + 64), 1);
+	made_put(&made, second, at ^ second >> 12);
+	made_put(&made, at, at >> 12);
 	census = made_census(&made);
 	ck_assert_uint_eq(census.n_cached, 0);
 	pv_census_deinit(&census);
