@@ -141,16 +141,18 @@ static void scan_init(struct scan *scan)
 
 bool pv_insn_may_pool(const uint8_t *code, size_t n)
 {
-	for (size_t i = 0; i + 4 <= n; i++) {
+	for (size_t i = 0; i + 2 <= n; i++) {
 		bool wide = i && (code[i - 1] & 0xf8) == 0x48;
+		/* behind the byte that says which registers, and the one for rsp and r12 */
+		size_t at = i + 2 + ((code[i + 1] & 7) == 4);
 
 		/* add dword [reg], 1; inc dword [reg] */
-		if (!wide && ((code[i] == 0x83 && !(code[i + 1] & 0xf8) && code[i + 2] == 1) ||
-			      (code[i] == 0xff && !(code[i + 1] & 0xf8))))
+		if (!wide && !(code[i + 1] & 0xf8) &&
+		    (code[i] == 0xff || (code[i] == 0x83 && at < n && code[at] == 1)))
 			return true;
 		/* mov [reg + 8], 64-bit register */
-		if (wide && code[i] == 0x89 && (code[i + 1] & 0xc0) == 0x40 &&
-		    ((code[i + 1] & 7) == 4 ? code[i + 3] : code[i + 2]) == FREEBLOCK)
+		if (wide && code[i] == 0x89 && (code[i + 1] & 0xc0) == 0x40 && at < n &&
+		    code[at] == FREEBLOCK)
 			return true;
 	}
 	return false;

@@ -134,7 +134,7 @@ static bool is_used(struct pv_survivors *survivors, const struct pv_block *block
 		return is_pool_block(survivors, block, unread_ret);
 	case PV_ALLOC_POOL:
 		*unread_ret = !read_pool(survivors, block->address);
-		return survivors->is_pool;
+		return survivors->is_pool && survivors->pool.n_used;
 	case PV_ALLOC_C:
 		return !survivors->glibc || is_chunk(survivors, block, unread_ret);
 	default:

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a survey has seen, by site: sums made by hand. */
+#include "session/surveysites.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "session/survivors.h"
+
+static struct pv_memory *memory;
+static struct pv_survey_sites *sites;
+
+static void start(enum pv_site_source source)
+{
+	ck_assert_ptr_null(pv_memory_create(&memory));
+	ck_assert_ptr_null(pv_survey_sites_create(memory, source, NULL, &sites));
+	/* two keys of one line, one of another */
+	ck_assert_ptr_null(pv_survey_sites_stack(sites, 10, 1, PV_ALLOC_OBJECT));
+	ck_assert_ptr_null(pv_survey_sites_stack(sites, 11, 1, PV_ALLOC_OBJECT));
+	ck_assert_ptr_null(pv_survey_sites_stack(sites, 20, 2, PV_ALLOC_C));
+}
+
+static void end(void)
+{
+	pv_survey_sites_destroy(sites);
+	pv_memory_destroy(memory);
+}
+
+static const struct pv_memory_site *site(uint64_t key)
+{
+	uint32_t index;
+
+	ck_assert(pv_survey_sites_of(sites, key, &index));
+	return pv_vec_at(&memory->sites, index);
+}
+
+static void seen(uint64_t key, uint32_t group, uint64_t allocs, uint64_t frees)
+{
+	struct pv_alloc_totals totals = { allocs, 100 * allocs, frees, 100 * frees };
+
+	ck_assert_ptr_null(pv_survey_sites_seen(sites, key, group, &totals));
+}
+
+static void found(struct pv_vec *blocks, uint64_t key, uint32_t group, enum pv_block_state state)
+{
+	struct pv_block block = { .size = 64, .group = group, .state = (uint8_t)state };
+
+	ck_assert(pv_survey_sites_of(sites, key, &block.site));
+	ck_assert_ptr_null(pv_vec_append(blocks, &block, 1, NULL));
+}
+
+static struct pv_memory_count look_at(const struct pv_vec *blocks, uint64_t before_ns, uint64_t key)
+{
+	struct pv_memory_look look = { .kind = PV_LOOK_SITES };
+	uint32_t index;
+
+	ck_assert_ptr_null(pv_survey_sites_look(sites, &look, blocks, before_ns));
+	ck_assert(pv_survey_sites_of(sites, key, &index));
+	return pv_memory_site_at(memory, pv_memory_last_look(memory, PV_LOOK_SITES), index);
+}
+
+START_TEST(keys)
+{
+	uint32_t a, b;
+
+	start(PV_SITE_BURST);
+	ck_assert(pv_survey_sites_of(sites, 10, &a) && pv_survey_sites_of(sites, 11, &b));
+	ck_assert_uint_eq(a, b);
+	ck_assert(pv_survey_sites_of(sites, 20, &b));
+	ck_assert_uint_ne(a, b);
+	ck_assert(!pv_survey_sites_of(sites, 30, &b));
+	ck_assert_int_eq(site(10)->domain, PV_DOMAIN_OBJECT);
+	ck_assert_int_eq(site(20)->domain, PV_DOMAIN_LIBC);
+	/* a stack that did not come is nobody's */
+	seen(30, 0, 5, 0);
+	end();
+}
+END_TEST
+
+START_TEST(groups)
+{
+	struct pv_vec blocks = PV_VEC(struct pv_block);
+	struct pv_memory_count count;
+
+	start(PV_SITE_BURST);
+	seen(10, 0, 4, 1);
+	seen(11, 0, 6, 0);
+	ck_assert_ptr_null(pv_survey_sites_group(sites, 1000));
+	/* totals go on */
+	seen(10, 1, 9, 1);
+	ck_assert_ptr_null(pv_survey_sites_group(sites, 2000));
+	found(&blocks, 10, 0, PV_BLOCK_SAME);
+	found(&blocks, 11, 0, PV_BLOCK_SAME);
+	found(&blocks, 10, 0, PV_BLOCK_DOUBT);
+	found(&blocks, 10, 1, PV_BLOCK_SAME);
+	/* the second is too young */
+	count = look_at(&blocks, 1500, 10);
+	ck_assert_uint_eq(count.count, 2);
+	ck_assert_uint_eq(count.bytes, 128);
+	ck_assert_uint_eq(site(10)->seen_count, 10);
+	ck_assert_uint_eq(site(10)->seen_bytes, 1000);
+	ck_assert_uint_eq(site(10)->freed_count, 1);
+	ck_assert_uint_eq(site(10)->bursts, 1);
+	ck_assert_uint_eq(site(10)->bursts_survived, 1);
+	count = look_at(&blocks, 2500, 10);
+	ck_assert_uint_eq(count.count, 3);
+	ck_assert_uint_eq(site(10)->seen_count, 15);
+	ck_assert_uint_eq(site(10)->bursts, 2);
+	ck_assert_uint_eq(site(10)->bursts_survived, 2);
+	/* nothing is left */
+	blocks.n = 0;
+	count = look_at(&blocks, 3000, 10);
+	ck_assert_uint_eq(count.count, 0);
+	ck_assert_uint_eq(site(10)->bursts_survived, 0);
+	ck_assert_uint_eq(site(10)->bursts, 2);
+	ck_assert_uint_eq(site(20)->seen_count, 0);
+	pv_vec_deinit(&blocks);
+	end();
+}
+END_TEST
+
+START_TEST(all)
+{
+	struct pv_vec blocks = PV_VEC(struct pv_block);
+
+	start(PV_SITE_ALL);
+	ck_assert_ptr_null(pv_survey_sites_group(sites, 1000));
+	seen(20, 0, 50, 20);
+	look_at(&blocks, UINT64_MAX, 20);
+	seen(20, 0, 80, 60);
+	look_at(&blocks, UINT64_MAX, 20);
+	ck_assert_uint_eq(site(20)->seen_count, 80);
+	ck_assert_uint_eq(site(20)->freed_count, 60);
+	ck_assert_uint_eq(site(20)->bursts, 1);
+	pv_survey_sites_weigh(sites, 1.5, 4);
+	ck_assert_double_eq(site(20)->weight, 6);
+	pv_vec_deinit(&blocks);
+	end();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("surveysites");
+	TCase *tcase = tcase_create("surveysites");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, keys);
+	tcase_add_test(tcase, groups);
+	tcase_add_test(tcase, all);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
