@@ -24,7 +24,7 @@ enum pv_alloc_function {
 	PV_ALLOC_REALLOC = 3,  /* (block, size) */
 	PV_ALLOC_MEMALIGN = 4, /* (alignment, size) */
 	PV_ALLOC_POSIX = 5,    /* posix_memalign(block *, alignment, size) */
-	PV_ALLOC_MMAP = 6,     /* (address, size, ...) */
+	PV_ALLOC_MMAP = 6,     /* (address, size, protection, ...) */
 	PV_ALLOC_FREE = 7,     /* (block) */
 	PV_ALLOC_FUNCTIONS = 8,
 };
@@ -53,7 +53,8 @@ struct pv_alloc {
 	__u32 domain;
 };
 
-/* All allocations with one stack. */
+/* All allocations with one stack; where a share is kept, what is counted is what that stands for.
+ */
 struct pv_alloc_totals {
 	__u64 allocs, bytes;
 	__u64 frees, freed_bytes; /* of these */
@@ -90,8 +91,10 @@ enum pv_alloc_armed {
 
 /* What runs: read and written by both sides. */
 struct pv_alloc_state {
-	__u32 armed; /* enum pv_alloc_armed */
-	__u32 shift; /* of addresses only those are kept whose hash ends in so many zeros */
+	__u32 armed;   /* enum pv_alloc_armed */
+	__u32 shift;   /* of addresses only those are kept whose hash ends in so many zeros */
+	__u32 thinned; /* by user space: to what shift blocks were taken out */
+	__u32 pad;
 	__u64 n_max, until_ns;      /* when it has: allocations, CLOCK_MONOTONIC; 0: never */
 	__u64 end_ns;               /* when it had; 0: not yet */
 	__u64 live;                 /* blocks that are kept */

@@ -217,6 +217,11 @@ static __noinline __u64 line_of(__u32 tid, __u32 domain)
 	return bpf_map_lookup_elem(&totals, &key) ? key : walk_stack(tid, domain, key);
 }
 
+static inline void add_scaled(__u64 *to, __u64 n)
+{
+	__sync_fetch_and_add(to, n << (alloc_state.shift & 31));
+}
+
 static __noinline void add_totals(const struct pv_alloc *block)
 {
 	__u64 key = block->stack;
@@ -224,16 +229,17 @@ static __noinline void add_totals(const struct pv_alloc *block)
 
 	if (!total)
 		return;
-	__sync_fetch_and_add(&total->allocs, 1);
-	__sync_fetch_and_add(&total->bytes, block->size);
+	add_scaled(&total->allocs, 1);
+	add_scaled(&total->bytes, block->size);
 }
 
-/* Half of those that are kept will do; user space takes out the others. */
+/* Half of those that are kept will do; user space takes out the others before it is half of that.
+ */
 static __noinline void keep_fewer(void)
 {
 	__u32 shift = alloc_state.shift;
 
-	if (keeps_all && shift < PV_ALLOC_SHIFT_MAX &&
+	if (keeps_all && shift < PV_ALLOC_SHIFT_MAX && alloc_state.thinned == shift &&
 	    __sync_val_compare_and_swap(&alloc_state.shift, shift, shift + 1) == shift)
 		tell(PV_PROBE_EVENT_ENOUGH, 0);
 }
@@ -255,8 +261,8 @@ static __noinline void drop(__u64 address)
 	total = bpf_map_lookup_elem(&totals, &key);
 	if (!total)
 		return;
-	__sync_fetch_and_add(&total->frees, 1);
-	__sync_fetch_and_add(&total->freed_bytes, size);
+	add_scaled(&total->frees, 1);
+	add_scaled(&total->freed_bytes, size);
 }
 
 static __noinline void keep(__u64 address, const struct pv_alloc *block)
@@ -428,6 +434,12 @@ static __noinline void enter_c(struct pt_regs *ctx, __u64 cookie, __u32 tid)
 	case PV_ALLOC_POSIX:
 		call.address = ctx->di;
 		call.size = ctx->dx;
+		break;
+	case PV_ALLOC_MMAP:
+		/* address space that is only put aside: stacks and heaps of threads */
+		if (!ctx->dx)
+			return;
+		call.size = ctx->si;
 		break;
 	default:
 		call.size = ctx->si;

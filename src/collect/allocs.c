@@ -38,7 +38,7 @@ static struct pv_err *size_maps(struct allocs_bpf *bpf, const struct pv_allocs_o
 	if (err)
 		return err;
 	if (options->all)
-		n = PV_ALLOC_ALL_MAX;
+		n = options->blocks_max ? options->blocks_max : PV_ALLOC_ALL_MAX;
 	else if (options->pools)
 		n = PV_ALLOC_POOLS_MAX;
 	bpf->rodata->n_scratch = n_scratch;
@@ -219,7 +219,6 @@ static bool is_kept(uint64_t address, uint32_t shift)
 }
 
 struct thinning {
-	struct pv_allocs *allocs;
 	uint32_t shift;
 	struct pv_vec out; /* uint64_t: addresses */
 };
@@ -240,18 +239,18 @@ static struct pv_err *thin_batch(void *ctx, const uint64_t *keys, const void *va
 struct pv_err *pv_allocs_thin(struct pv_allocs *allocs)
 {
 	struct pv_alloc_state *state = &allocs->bpf->bss->alloc_state;
-	struct thinning thinning = {
-		.allocs = allocs,
-		.shift = state->shift,
-		.out = PV_VEC(uint64_t),
-	};
+	struct thinning thinning = { .shift = state->shift, .out = PV_VEC(uint64_t) };
 	int fd = bpf_map__fd(allocs->bpf->maps.live);
-	struct pv_err *err = each_batch(fd, sizeof(struct pv_alloc), false, thin_batch, &thinning);
+	struct pv_err *err = NULL;
 
+	if (state->thinned != state->shift)
+		err = each_batch(fd, sizeof(struct pv_alloc), false, thin_batch, &thinning);
 	for (size_t i = 0; !err && i < thinning.out.n; i++) {
 		if (!bpf_map_delete_elem(fd, pv_vec_at(&thinning.out, i)))
 			__atomic_fetch_sub(&state->live, 1, __ATOMIC_SEQ_CST);
 	}
+	if (!err)
+		__atomic_store_n(&state->thinned, thinning.shift, __ATOMIC_SEQ_CST);
 	pv_vec_deinit(&thinning.out);
 	return err;
 }

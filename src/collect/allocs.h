@@ -31,6 +31,7 @@ struct pv_allocs_options {
 	uint32_t pool_bytes;              /* of the interpreter's pools, a power of two */
 	bool pools;                       /* pools that are taken are wanted, and no blocks */
 	bool all;                         /* of a whole window, not of a burst */
+	uint32_t blocks_max;              /* of these are kept; 0: as many as 256 MB hold */
 	struct pv_native_path frame_path; /* to the Python frame that is current */
 };
 

@@ -19,6 +19,7 @@
 #include "base/vec.h"
 #include "collect/allocs.h"
 #include "collect/probes.h"
+#include "heap/glibc.h"
 #include "model/memory.h"
 #include "model/profile.h"
 #include "python/path.h"
@@ -149,6 +150,7 @@ static struct pv_err *prepare_kernel(struct pv_survey *survey)
 		.pool_bytes = survey->places.allocators.pool_bytes,
 		.pools = pools,
 		.all = all,
+		.blocks_max = options->blocks_max,
 	};
 	struct pv_err *err = pv_allocs_create(&allocs, &survey->allocs);
 
@@ -276,6 +278,12 @@ static struct pv_err *take_block(void *ctx, uint64_t address, const struct pv_al
 		.group = group_of(taking->survey),
 	};
 
+	uint64_t time_ns;
+
+	/* malloc() maps large blocks itself, and has its own header before them */
+	if (block->domain == PV_ALLOC_MAPPING &&
+	    pv_map_get(&taking->times, address + PV_CHUNK_HEAD_BYTES, &time_ns))
+		return NULL;
 	return pv_survey_sites_of(taking->survey->sites, block->stack, &one.site)
 		       ? pv_vec_append(&taking->blocks, &one, 1, NULL)
 		       : NULL;
@@ -320,10 +328,10 @@ static struct pv_err *take_blocks(struct pv_survey *survey)
 		err = pv_allocs_each(survey->allocs, note_time, &taking);
 	if (!err)
 		pv_survivors_filter(survey->survivors, is_not_taken, &taking);
-	pv_map_deinit(&taking.times);
-	taking.times = (struct pv_map){ 0 };
 	if (!err)
 		err = pv_allocs_each(survey->allocs, take_block, &taking);
+	pv_map_deinit(&taking.times);
+	taking.times = (struct pv_map){ 0 };
 	if (!err)
 		err = pv_survivors_add(survey->survivors, &taking.blocks);
 	if (!err)
@@ -417,12 +425,13 @@ static struct pv_err *close_window(struct pv_survey *survey)
 static struct pv_err *retake_all(struct pv_survey *survey)
 {
 	struct taking taking = { .survey = survey, .blocks = PV_VEC(struct pv_block) };
-	struct pv_err *err = pv_allocs_each(survey->allocs, take_block, &taking);
+	struct pv_err *err = pv_allocs_each(survey->allocs, note_time, &taking);
 
 	if (!err)
-		pv_survivors_filter(survey->survivors, is_not_taken, &taking);
+		err = pv_allocs_each(survey->allocs, take_block, &taking);
 	if (!err)
 		err = pv_survivors_add(survey->survivors, &taking.blocks);
+	pv_map_deinit(&taking.times);
 	pv_vec_deinit(&taking.blocks);
 	return err;
 }
@@ -463,7 +472,8 @@ static struct pv_err *look(struct pv_survey *survey)
 	made.took_ns = took_ns;
 	err = pv_survey_sites_look(survey->sites, &made, pv_survivors_blocks(survey->survivors),
 				   survey->options.kind == PV_SURVEY_ALL ? UINT64_MAX
-									 : now - LOOK_NS);
+									 : now - LOOK_NS,
+				   1U << pv_allocs_state(survey->allocs).shift);
 	survey->look_gap_ns *= LOOK_FACTOR;
 	if (survey->look_gap_ns > LOOK_MAX_NS)
 		survey->look_gap_ns = LOOK_MAX_NS;
@@ -617,9 +627,9 @@ struct pv_err *pv_survey_finish(struct pv_survey *survey)
 		err = NULL;
 	}
 	took_ns = pv_now_ns() - survey->created_ns;
-	pv_survey_sites_weigh(survey->sites,
-			      survey->watched_ns ? (double)took_ns / (double)survey->watched_ns : 1,
-			      1U << pv_allocs_state(survey->allocs).shift);
+	pv_survey_sites_weigh(survey->sites, survey->watched_ns
+						     ? (double)took_ns / (double)survey->watched_ns
+						     : 1);
 	if (!err)
 		err = pv_allocs_losses(survey->allocs,
 				       survey->options.memory->profile->losses.count);

@@ -37,9 +37,10 @@ struct pv_survey_options {
 	 * at any time, else it ends.
 	 */
 	double share;
-	uint64_t window_n;  /* allocations of a time; 0: any */
-	uint64_t window_ns; /* how long it is at most */
-	uint64_t gap_ns;    /* between two at least */
+	uint64_t window_n;   /* allocations of a time; 0: any */
+	uint64_t window_ns;  /* how long it is at most */
+	uint64_t gap_ns;     /* between two at least */
+	uint32_t blocks_max; /* PV_SURVEY_ALL: that the kernel keeps; 0: in 256 MB; for tests */
 };
 
 /* Finds the places, loads the programs; nothing is in the target yet. */

@@ -232,7 +232,7 @@ static struct pv_err *set_type(struct pv_survey_sites *sites, const struct one *
 }
 
 static struct pv_err *count_site(struct pv_survey_sites *sites, uint32_t look,
-				 const struct one *ones, size_t n)
+				 const struct one *ones, size_t n, uint64_t times)
 {
 	struct pv_memory_site *site = site_at(sites, ones[0].site);
 	uint64_t bytes = 0;
@@ -244,7 +244,9 @@ static struct pv_err *count_site(struct pv_survey_sites *sites, uint32_t look,
 		site->bursts_survived += !i || ones[i].group != ones[i - 1].group;
 	}
 	err = set_type(sites, ones, n);
-	return err ? err : pv_memory_count_site(sites->memory, look, ones[0].site, n, bytes);
+	return err ? err
+		   : pv_memory_count_site(sites->memory, look, ones[0].site, n * times,
+					  bytes * times);
 }
 
 static struct pv_err *gather(const struct pv_survey_sites *sites, const struct pv_vec *blocks,
@@ -265,7 +267,7 @@ static struct pv_err *gather(const struct pv_survey_sites *sites, const struct p
 
 struct pv_err *pv_survey_sites_look(struct pv_survey_sites *sites,
 				    const struct pv_memory_look *look, const struct pv_vec *blocks,
-				    uint64_t before_ns)
+				    uint64_t before_ns, uint64_t times)
 {
 	struct pv_vec ones = PV_VEC(struct one);
 	const struct one *all;
@@ -285,17 +287,17 @@ struct pv_err *pv_survey_sites_look(struct pv_survey_sites *sites,
 	for (size_t i = 0, end; !err && i < ones.n; i = end) {
 		for (end = i; end < ones.n && all[end].site == all[i].site; end++)
 			;
-		err = count_site(sites, index, all + i, end - i);
+		err = count_site(sites, index, all + i, end - i, times);
 	}
 	pv_vec_deinit(&ones);
 	return err;
 }
 
-void pv_survey_sites_weigh(struct pv_survey_sites *sites, double weight, uint64_t times)
+void pv_survey_sites_weigh(struct pv_survey_sites *sites, double weight)
 {
 	for (size_t i = 0; i < sites->stacks.n; i++) {
 		const struct stack *stack = pv_vec_at(&sites->stacks, i);
 
-		site_at(sites, stack->site)->weight = weight * (double)times;
+		site_at(sites, stack->site)->weight = weight;
 	}
 }

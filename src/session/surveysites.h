@@ -37,13 +37,14 @@ struct pv_err *pv_survey_sites_group(struct pv_survey_sites *sites, uint64_t beg
 
 /*
  * Blocks (struct pv_block) that were found; groups count that have begun before a time.  What was
- * seen of a group counts from then on, too: a share of nothing that is too young is told.
+ * seen of a group counts from then on, too: a share of nothing that is too young is told.  Each
+ * block stands for so many (times).
  */
 struct pv_err *pv_survey_sites_look(struct pv_survey_sites *sites,
 				    const struct pv_memory_look *look, const struct pv_vec *blocks,
-				    uint64_t before_ns);
+				    uint64_t before_ns, uint64_t times);
 
-/* weight: of all sites; each block stands for so many (times). */
-void pv_survey_sites_weigh(struct pv_survey_sites *sites, double weight, uint64_t times);
+/* Of all sites. */
+void pv_survey_sites_weigh(struct pv_survey_sites *sites, double weight);
 
 #endif

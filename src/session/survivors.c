@@ -291,7 +291,16 @@ static void sort(struct pv_survivors *survivors, struct pv_vec *blocks)
 	survivors->pool_at = 1;
 }
 
-/* False: it is not there any more. */
+/* A mapping that CPython has made to have pools in it: who needed it is not who leaks. */
+static bool is_arena(struct pv_survivors *survivors, const struct pv_block *block)
+{
+	uint64_t at = (block->address + survivors->pool_bytes - 1) &
+		      ~((uint64_t)survivors->pool_bytes - 1);
+
+	return read_pool(survivors, at) && survivors->is_pool;
+}
+
+/* False: it is not there any more, or nobody's. */
 static bool see_first(struct pv_survivors *survivors, struct pv_block *block)
 {
 	uint8_t *content;
@@ -301,7 +310,9 @@ static bool see_first(struct pv_survivors *survivors, struct pv_block *block)
 	block->cut = block->size > CONTENT_BYTES;
 	if (!is_used(survivors, block, &unread))
 		return false;
-	if (block->domain == PV_ALLOC_POOL || block->domain == PV_ALLOC_MAPPING)
+	if (block->domain == PV_ALLOC_MAPPING)
+		return !is_arena(survivors, block);
+	if (block->domain == PV_ALLOC_POOL)
 		return true;
 	content = read_content(survivors, block, &n);
 	if (content)

@@ -128,6 +128,21 @@ def test_all_over_budget(target, newest, survey):
 	assert victim.alive()
 
 
+def test_all_sampled(target, newest, survey):
+	"""With room for few blocks a share of them is kept, and stands for all."""
+	victim, lines = leaky(target, newest)
+	one = survey(victim.pid, "all", 600, 100, 2000)
+	one.wait(b"OPEN")
+	victim.say("hold 20000")
+	victim.wait_line(b"DONE")
+	report = one.finish(stop=True)
+	assert victim.alive()
+	assert any("one in" in sentence for sentence in report["blind"]), report["blind"]
+	seen, survived = by_line(report, "libc")[lines["raw"]]
+	# those that came while there was no room and none had been taken out yet are lost, and counted
+	assert 10000 < survived < 40000 and 10000 < seen + report["lost"], (seen, survived, report["lost"])
+
+
 def test_growth(target, newest, survey):
 	victim, _ = leaky(target, newest)
 	report = survey(victim.pid, "growth", 5).finish()

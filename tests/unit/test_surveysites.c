@@ -54,7 +54,7 @@ static struct pv_memory_count look_at(const struct pv_vec *blocks, uint64_t befo
 	struct pv_memory_look look = { .kind = PV_LOOK_SITES };
 	uint32_t index;
 
-	ck_assert_ptr_null(pv_survey_sites_look(sites, &look, blocks, before_ns));
+	ck_assert_ptr_null(pv_survey_sites_look(sites, &look, blocks, before_ns, 1));
 	ck_assert(pv_survey_sites_of(sites, key, &index));
 	return pv_memory_site_at(memory, pv_memory_last_look(memory, PV_LOOK_SITES), index);
 }
@@ -132,8 +132,14 @@ START_TEST(all)
 	ck_assert_uint_eq(site(20)->seen_count, 80);
 	ck_assert_uint_eq(site(20)->freed_count, 60);
 	ck_assert_uint_eq(site(20)->bursts, 1);
-	pv_survey_sites_weigh(sites, 1.5, 4);
-	ck_assert_double_eq(site(20)->weight, 6);
+	/* each that is kept stands for four */
+	found(&blocks, 20, 0, PV_BLOCK_SAME);
+	ck_assert_ptr_null(pv_survey_sites_look(
+		sites, &(struct pv_memory_look){ .kind = PV_LOOK_SITES }, &blocks, UINT64_MAX, 4));
+	ck_assert_uint_eq(pv_memory_site_at(memory, 2, 1).count, 4);
+	ck_assert_uint_eq(pv_memory_site_at(memory, 2, 1).bytes, 256);
+	pv_survey_sites_weigh(sites, 1.5);
+	ck_assert_double_eq(site(20)->weight, 1.5);
 	pv_vec_deinit(&blocks);
 	end();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a survey of allocations finds in a process, without the command around it.
- * usage: survey_blocks PID growth|bursts|all SECONDS [BUDGET]
+ * usage: survey_blocks PID growth|bursts|all SECONDS [BUDGET [BLOCKS]]
  *        survey_blocks PID bare|count|line|merged SECONDS
  * Output: "READY" when it is set up, "OPEN" when the first time is watched, "DONE N" after each of
  * N that are over; then one line of JSON: sites with their stacks (root first), the rung, what is
@@ -260,9 +260,17 @@ int main(int argc, char **argv)
 				    &survey));
 		rung = PV_RUNG_GROWTH;
 	} else if (!strcmp(argv[2], "all")) {
-		ok(pv_bursts_create_all(
-			&(struct pv_bursts_options){ &probed, memory, heap, start_ns },
-			argc > 4 ? atof(argv[4]) : 1, &survey));
+		ok(pv_survey_create(
+			&(struct pv_survey_options){
+				.probed = &probed,
+				.memory = memory,
+				.heap = heap,
+				.start_ns = start_ns,
+				.kind = PV_SURVEY_ALL,
+				.share = argc > 4 ? atof(argv[4]) : 1,
+				.blocks_max = argc > 5 ? (uint32_t)atoi(argv[5]) : 0,
+			},
+			&survey));
 		rung = PV_RUNG_ALL;
 	} else {
 		ok(pv_bursts_create(&(struct pv_bursts_options){ &probed, memory, heap, start_ns },

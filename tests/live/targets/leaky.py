@@ -79,6 +79,12 @@ def start(n):
         thread.start()
 
 
+def hold(n):
+    """So many blocks of C's memory, for ever."""
+    for number in range(n):
+        keep_raw(number)
+
+
 def leave(*_):
     os._exit(0)
 
@@ -93,7 +99,7 @@ def main():
     sys.stdout.flush()
     for line in iter(sys.stdin.readline, ""):
         words = line.split()
-        said = {"fork": fork, "threads": start, "leave": leave}[words[0]](*map(int, words[1:]))
+        said = {"fork": fork, "threads": start, "hold": hold, "leave": leave}[words[0]](*map(int, words[1:]))
         print("DONE %s" % said)
         sys.stdout.flush()
 
