@@ -23,6 +23,7 @@
 #include "session/looks.h"
 #include "session/losses.h"
 #include "session/probed.h"
+#include "session/sources.h"
 #include "session/survey.h"
 #include "session/trend.h"
 #include "target/process.h"
@@ -51,6 +52,7 @@ struct pv_hunt {
 	struct pv_hunt_options options;
 	struct pv_probed probed;
 	struct pv_memory *memory;
+	struct pv_sources *sources;
 	struct pv_trend *trend;
 	struct pv_looks *looks; /* NULL: no interpreter yet, or it cannot be read */
 	struct climb growth, bursts, all;
@@ -170,6 +172,8 @@ static struct pv_err *begin(struct pv_hunt *hunt)
 	err = describe(hunt);
 	if (!err)
 		err = describe_python(hunt);
+	if (!err)
+		err = pv_sources_create(hunt->memory->profile, &hunt->sources);
 	options.start_ns = hunt->start_ns;
 	if (!err && may_climb(hunt, PV_RUNG_TREND))
 		err = pv_trend_create(&options, &hunt->trend);
@@ -214,6 +218,7 @@ void pv_hunt_destroy(struct pv_hunt *hunt)
 	pv_survey_destroy(hunt->all.survey);
 	pv_trend_destroy(hunt->trend);
 	pv_looks_destroy(hunt->looks);
+	pv_sources_destroy(hunt->sources);
 	if (hunt->held)
 		pv_err_destroy(pv_launch_release(hunt->launched));
 	pv_memory_destroy(hunt->memory);
@@ -464,7 +469,10 @@ static struct pv_err *climb(struct pv_hunt *hunt)
 		err = look_for_python(hunt);
 	if (!err)
 		err = step_looks(hunt);
-	return err ? err : step_climbs(hunt);
+	if (!err)
+		err = step_climbs(hunt);
+	/* the text that runs now, of what stacks have come to name */
+	return err ? err : pv_sources_take(hunt->sources, hunt->options.pid);
 }
 
 static int least(int a, int b)
