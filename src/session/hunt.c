@@ -19,6 +19,7 @@
 #include "model/strings.h"
 #include "session/bursts.h"
 #include "session/growth.h"
+#include "session/holding.h"
 #include "session/launch.h"
 #include "session/looks.h"
 #include "session/losses.h"
@@ -575,6 +576,22 @@ static struct pv_err *tell_rest(struct pv_hunt *hunt)
 	return err;
 }
 
+/* Who holds what grows, or what was asked for: at the end, when most is known. */
+static struct pv_err *look_for_holders(struct pv_hunt *hunt)
+{
+	const char *text = hunt->options.holders;
+	struct pv_err *why;
+
+	if (hunt->gone || hunt->replaced || !hunt->probed.image.python.found ||
+	    !may_climb(hunt, PV_RUNG_HOLDERS) || (!text && !hunt->suspected))
+		return NULL;
+	why = pv_holding_rung(hunt->options.pid, text, hunt->start_ns, hunt->memory);
+	/* a name that the user has to correct */
+	if (why && why->kind == PV_ERR_USAGE)
+		return why;
+	return why ? refuse(hunt, PV_RUNG_HOLDERS, why) : NULL;
+}
+
 static struct pv_err *finish(struct pv_hunt *hunt, bool stopped)
 {
 	struct pv_err *err = NULL;
@@ -587,6 +604,8 @@ static struct pv_err *finish(struct pv_hunt *hunt, bool stopped)
 		err = finish_climb(hunt, &hunt->bursts, PV_RUNG_BURSTS);
 	if (!err)
 		err = finish_climb(hunt, &hunt->all, PV_RUNG_ALL);
+	if (!err)
+		err = look_for_holders(hunt);
 	if (!err && hunt->looks)
 		err = pv_looks_tell(hunt->looks);
 	if (!err && hunt->trend)
