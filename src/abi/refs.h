@@ -12,7 +12,8 @@
 /* How the count stands in the object. */
 enum pv_count_format {
 	PV_COUNT_WHOLE = 1, /* up to 3.11: Py_ssize_t */
-	PV_COUNT_LOW = 2,   /* 3.12+: its lower 32 bits; with the highest of them set it is immortal */
+	PV_COUNT_LOW =
+		2, /* 3.12+: its lower 32 bits; with the highest of them set it is immortal */
 	PV_COUNT_SPLIT = 3, /* free-threaded: u32 of the owner, s64 of the others shifted by 2 */
 	PV_COUNT_FIELD = 4, /* no count: any word of 1, 2, 4 or 8 bytes */
 };
@@ -29,8 +30,8 @@ struct pv_count_constants {
 	__u32 format; /* enum pv_count_format */
 	__u32 size;   /* FIELD: bytes */
 	__u16 count_at, type_at, local_at, shared_at;
-	__u8 zero_only; /* the change to 0 alone is recorded */
-	__u8 lines; /* no watchpoints, but probes on lines */
+	__u8 zero_only;    /* the change to 0 alone is recorded */
+	__u8 lines;        /* no watchpoints, but probes on lines */
 	__u16 tuple_items; /* offset of the first item in a tuple */
 	__u32 pad2;
 };
@@ -46,20 +47,20 @@ enum pv_count_end {
 
 /* What runs: read and written by both sides. */
 struct pv_count_state {
-	__u64 armed;        /* by user space: changes are recorded */
-	__s64 base;         /* by user space: the value before the write number base_at */
+	__u64 armed; /* by user space: changes are recorded */
+	__s64 base;  /* by user space: the value before the write number base_at */
 	__u64 base_at;
-	__s64 last;         /* after the last write */
-	__u64 writes;       /* hits of the watchpoint */
-	__u64 changes;      /* of these: those that changed it, armed; their sequence numbers */
-	__u64 unchanged;    /* armed, and it is as it was */
-	__u64 late;         /* after the end */
-	__u64 unread;       /* the word could not be read */
-	__u64 no_scratch;   /* changes without a stack */
-	__u64 lost;         /* changes for which the ring had no room */
-	__u64 spent_ns;     /* by the target in the program */
-	__u64 resolve;      /* by user space: functions are probed, whose calls have numbers */
-	__u64 end;          /* enum pv_count_end */
+	__s64 last;       /* after the last write */
+	__u64 writes;     /* hits of the watchpoint */
+	__u64 changes;    /* of these: those that changed it, armed; their sequence numbers */
+	__u64 unchanged;  /* armed, and it is as it was */
+	__u64 late;       /* after the end */
+	__u64 unread;     /* the word could not be read */
+	__u64 no_scratch; /* changes without a stack */
+	__u64 lost;       /* changes for which the ring had no room */
+	__u64 spent_ns;   /* by the target in the program */
+	__u64 resolve;    /* by user space: functions are probed, whose calls have numbers */
+	__u64 end;        /* enum pv_count_end */
 };
 
 /* Calls of a probed function since it is. */
@@ -110,7 +111,7 @@ struct pv_event_change {
 	__u32 pad;
 };
 enum {
-	PV_CHANGE_KERNEL = 1,  /* written by the kernel for the thread: ip is where it will go on */
+	PV_CHANGE_KERNEL = 1, /* written by the kernel for the thread: ip is where it will go on */
 	PV_CHANGE_NO_STACK = 2, /* no sample came before it */
 	PV_CHANGE_LINE = 4,     /* made since the row that begins at ip - 1 */
 };

@@ -16,6 +16,7 @@ enum {
 	KEPT_MAX = 1024,  /* changes of one call that others may make up for */
 	SEARCH_MAX = 256, /* of these looked at for one that the same function made */
 	AWAY_MAX = 64,    /* steps of one change that are kept one by one */
+	RARE = 50,        /* one call in so many, or fewer, is no rule */
 };
 
 /* What has been added or taken within one call, and was not made up for. */
@@ -60,8 +61,10 @@ struct owned_net {
 	struct pv_refnet_net net;
 };
 
+/* Of the calls of one function with one net. */
 struct owned_left {
 	uint32_t function;
+	int64_t net;
 	struct pv_refnet_left left;
 };
 
@@ -230,16 +233,18 @@ static struct pv_err *add_net(struct build *b, uint32_t function, int64_t net, u
 	return err;
 }
 
-static struct pv_err *add_left(struct build *b, uint32_t function, const struct pv_vec *sites,
-			       int64_t sign)
+static struct pv_err *add_left(struct build *b, uint32_t function, int64_t net,
+			       const struct pv_vec *sites, int64_t sign)
 {
 	struct pv_err *err = NULL;
 
 	for (size_t i = 0; !err && i < sites->n; i++) {
 		uint32_t site = *(uint32_t *)pv_vec_at(sites, i);
 		struct owned_left added = { .function = function,
+					    .net = net,
 					    .left = { .site = site, .sign = sign } };
-		uint64_t key = pv_hash(pv_hash(function) ^ site) ^ (uint64_t)(sign > 0);
+		uint64_t key = pv_hash(pv_hash(pv_hash(function) ^ (uint64_t)net) ^ site) ^
+			       (uint64_t)(sign > 0);
 		uint64_t at = b->left.n;
 
 		if (!pv_map_get(&b->left_index, key, &at)) {
@@ -298,12 +303,11 @@ static struct pv_err *close_one(struct build *b, struct thread *thread, struct a
 		function->partial++;
 	} else {
 		function->touched++;
-		function->sum += one->net;
 		err = add_net(b, one->index, one->net, 1);
 		if (!err)
-			err = add_left(b, one->index, &one->balance.plus, 1);
+			err = add_left(b, one->index, one->net, &one->balance.plus, 1);
 		if (!err)
-			err = add_left(b, one->index, &one->balance.minus, -1);
+			err = add_left(b, one->index, one->net, &one->balance.minus, -1);
 	}
 	balance_deinit(&one->balance);
 	return err;
@@ -357,7 +361,8 @@ static bool is_ending(const struct thread *thread, const struct pv_ref_frame *fr
 
 /* Sets the frame aside that ends there, if it is one; those above it have ended. */
 static struct pv_err *linger(struct build *b, struct thread *thread,
-			     const struct pv_ref_frame *frames, size_t n, size_t same, int64_t delta)
+			     const struct pv_ref_frame *frames, size_t n, size_t same,
+			     int64_t delta)
 {
 	struct activation *open = thread->open.data;
 	size_t caller = same;
@@ -533,8 +538,8 @@ static int by_left(const void *a, const void *b)
 
 	if (x->function != y->function)
 		return x->function < y->function ? -1 : 1;
-	if (x->left.n != y->left.n)
-		return x->left.n > y->left.n ? -1 : 1;
+	if (x->left.sign != y->left.sign)
+		return x->left.sign > y->left.sign ? -1 : 1;
 	return x->left.site < y->left.site ? -1 : x->left.site > y->left.site;
 }
 
@@ -596,12 +601,101 @@ static struct pv_err *add_untouched(struct build *b)
 	return err;
 }
 
-static struct pv_err *give_out(struct build *b)
+static bool is_same_left(const struct owned_left *a, const struct owned_left *b)
+{
+	return a->function == b->function && a->left.site == b->left.site &&
+	       a->left.sign == b->left.sign;
+}
+
+/* Is a call with that net one of those that are off? */
+static bool is_off(const struct pv_refnet_function *function, int64_t net)
+{
+	return function->excess > 0 ? net > function->base : net < function->base;
+}
+
+/*
+ * One site of a function, of n nets: how often it left something in the calls that are off, less
+ * what as many calls of the base leave there.
+ */
+static struct pv_err *give_left(struct build *b, const struct owned_left *list, size_t n,
+				struct pv_refnet_function *function)
+{
+	struct pv_refnet_left left = list->left;
+	uint64_t base = 0, base_calls = 0, off_calls = 0, expected;
+
+	left.n = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (is_off(function, list[i].net))
+			left.n += list[i].left.n;
+		else if (list[i].net == function->base)
+			base += list[i].left.n;
+	}
+	for (size_t i = 0; i < function->n_nets; i++) {
+		const struct pv_refnet_net *net = pv_vec_at(&b->net->nets, function->first_net + i);
+
+		if (is_off(function, net->net))
+			off_calls += net->calls;
+		else if (net->net == function->base)
+			base_calls = net->calls;
+	}
+	expected = base_calls
+			   ? (uint64_t)((double)base / (double)base_calls * (double)off_calls + 0.5)
+			   : 0;
+	if (left.n <= expected)
+		return NULL;
+	left.n -= expected;
+	if (!function->n_left++)
+		function->first_left = b->net->left.n;
+	return pv_vec_append(&b->net->left, &left, 1, NULL);
+}
+
+static struct pv_err *give_all_left(struct build *b)
+{
+	const struct owned_left *list = b->left.data;
+	struct pv_err *err = NULL;
+	size_t i = 0, n;
+
+	sort(&b->left, by_left);
+	for (; !err && i < b->left.n; i += n) {
+		struct pv_refnet_function *function =
+			pv_vec_at(&b->net->functions, list[i].function);
+
+		for (n = 1; i + n < b->left.n && is_same_left(&list[i], &list[i + n]); n++)
+			;
+		if (function->verdict == PV_REFNET_VARIES)
+			err = give_left(b, &list[i], n, function);
+	}
+	for (i = 0; !err && i < b->net->functions.n; i++) {
+		struct pv_refnet_function *function = pv_vec_at(&b->net->functions, i);
+
+		if (function->n_left)
+			qsort(pv_vec_at(&b->net->left, function->first_left), function->n_left,
+			      sizeof(struct pv_refnet_left), by_n);
+	}
+	return err;
+}
+
+static void find_base(const struct pv_refnet *net, struct pv_refnet_function *function)
+{
+	const struct pv_refnet_net *nets =
+		function->n_nets ? pv_vec_at(&net->nets, function->first_net) : NULL;
+
+	function->base = nets ? nets[0].net : 0;
+	for (size_t i = 1; i < function->n_nets; i++) {
+		if (nets[i].calls * RARE >= function->all &&
+		    llabs(nets[i].net) < llabs(function->base))
+			function->base = nets[i].net;
+	}
+	function->excess = 0;
+	for (size_t i = 0; i < function->n_nets; i++)
+		function->excess += (nets[i].net - function->base) * (int64_t)nets[i].calls;
+}
+
+static struct pv_err *give_nets(struct build *b)
 {
 	struct pv_err *err = NULL;
 
 	sort(&b->nets, by_calls);
-	sort(&b->left, by_left);
 	for (size_t i = 0; !err && i < b->nets.n; i++) {
 		const struct owned_net *one = pv_vec_at(&b->nets, i);
 		struct pv_refnet_function *function = pv_vec_at(&b->net->functions, one->function);
@@ -609,14 +703,6 @@ static struct pv_err *give_out(struct build *b)
 		if (!function->n_nets++)
 			function->first_net = i;
 		err = pv_vec_append(&b->net->nets, &one->net, 1, NULL);
-	}
-	for (size_t i = 0; !err && i < b->left.n; i++) {
-		const struct owned_left *one = pv_vec_at(&b->left, i);
-		struct pv_refnet_function *function = pv_vec_at(&b->net->functions, one->function);
-
-		if (!function->n_left++)
-			function->first_left = i;
-		err = pv_vec_append(&b->net->left, &one->left, 1, NULL);
 	}
 	return err;
 }
@@ -646,7 +732,7 @@ static bool is_suspect(const struct pv_refs *refs, const struct pv_refnet_functi
 
 	if (function->verdict != PV_REFNET_VARIES || refs->field_size)
 		return false;
-	return function->sum > 0 ? growth > 0 : function->sum < 0 && growth < 0;
+	return function->excess > 0 ? growth > 0 : function->excess < 0 && growth < 0;
 }
 
 static unsigned int rank(const struct pv_refs *refs, const struct pv_refnet_function *function)
@@ -690,11 +776,11 @@ static struct pv_err *finish(struct build *b)
 		if (!err)
 			err = close_from(b, thread, 0);
 		if (!err)
-			err = add_left(b, PV_REFNET_NONE, &thread->barred, 1);
+			err = add_left(b, PV_REFNET_NONE, 0, &thread->barred, 1);
 		if (!err)
-			err = add_left(b, PV_REFNET_NONE, &thread->balance.plus, 1);
+			err = add_left(b, PV_REFNET_NONE, 0, &thread->balance.plus, 1);
 		if (!err)
-			err = add_left(b, PV_REFNET_NONE, &thread->balance.minus, -1);
+			err = add_left(b, PV_REFNET_NONE, 0, &thread->balance.minus, -1);
 	}
 	for (size_t i = 0; !err && i < b->left.n;) {
 		struct owned_left *one = pv_vec_at(&b->left, i);
@@ -715,12 +801,15 @@ static struct pv_err *finish(struct build *b)
 	if (!err)
 		err = add_untouched(b);
 	if (!err)
-		err = give_out(b);
+		err = give_nets(b);
 	for (size_t i = 0; i < net->functions.n; i++) {
 		struct pv_refnet_function *function = pv_vec_at(&net->functions, i);
 
 		function->verdict = judge(net, function);
+		find_base(net, function);
 	}
+	if (!err)
+		err = give_all_left(b);
 	if (net->functions.n)
 		qsort_r(net->functions.data, net->functions.n, net->functions.element_size,
 			compare_functions, (void *)b->refs);

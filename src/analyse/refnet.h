@@ -37,7 +37,7 @@ struct pv_refnet_net {
 	uint64_t calls;
 };
 
-/* Changes at one site that no other made up for within a call. */
+/* Changes at one site that no other made up for, beyond what calls of the base leave there. */
 struct pv_refnet_left {
 	uint32_t site; /* index into refs->sites, PV_REFS_NONE: not known */
 	int64_t sign;  /* 1 or -1 */
@@ -58,10 +58,14 @@ struct pv_refnet_function {
 	uint64_t touched; /* calls that were seen whole, with changes */
 	uint64_t all;     /* the same with those that were given the object and left it as it is */
 	uint64_t partial; /* calls that were not seen whole */
-	int64_t sum;      /* of their nets */
+	/*
+	 * What a call leaves that is as it should be: of the nets that are not rare the one closest
+	 * to 0.  excess: what all calls have left beyond that.
+	 */
+	int64_t base, excess;
 	enum pv_refnet_verdict verdict;
 	size_t first_net, n_nets;  /* in nets: the most frequent first */
-	size_t first_left, n_left; /* in left: the most first */
+	size_t first_left, n_left; /* in left: the most first; of one that varies */
 };
 
 /* Sums of one site, Python line or C function. */
@@ -90,9 +94,8 @@ void pv_refnet_destroy(struct pv_refnet *net);
 const struct pv_refnet_left *pv_refnet_left_of(const struct pv_refnet *net,
 					       const struct pv_refnet_function *function);
 
-/* Calls whose net was as far from 0 as in the direction of sign. */
-uint64_t pv_refnet_off(const struct pv_refnet *net, const struct pv_refnet_function *function,
-		       int64_t sign);
+/* Calls whose net was off the base, in the direction of the excess. */
+uint64_t pv_refnet_off(const struct pv_refnet *net, const struct pv_refnet_function *function);
 
 /* The verdict in words, one sentence without a full stop: what the numbers say and no more. */
 struct pv_err *pv_refnet_sentence(const struct pv_refs *refs, const struct pv_refnet *net,

@@ -14,11 +14,10 @@
 const struct pv_refnet_left *pv_refnet_left_of(const struct pv_refnet *net,
 					       const struct pv_refnet_function *function)
 {
-	int64_t sign = function->sum < 0 ? -1 : 1;
+	int64_t sign = function->excess < 0 ? -1 : 1;
 
 	for (size_t i = 0; i < function->n_left; i++) {
-		const struct pv_refnet_left *left =
-			pv_vec_at(&net->left, function->first_left + i);
+		const struct pv_refnet_left *left = pv_vec_at(&net->left, function->first_left + i);
 
 		if (left->sign == sign)
 			return left;
@@ -26,15 +25,15 @@ const struct pv_refnet_left *pv_refnet_left_of(const struct pv_refnet *net,
 	return NULL;
 }
 
-uint64_t pv_refnet_off(const struct pv_refnet *net, const struct pv_refnet_function *function,
-		       int64_t sign)
+uint64_t pv_refnet_off(const struct pv_refnet *net, const struct pv_refnet_function *function)
 {
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < function->n_nets; i++) {
 		const struct pv_refnet_net *one = pv_vec_at(&net->nets, function->first_net + i);
 
-		n += sign > 0 ? one->net > 0 ? one->calls : 0 : one->net < 0 ? one->calls : 0;
+		if (function->excess > 0 ? one->net > function->base : one->net < function->base)
+			n += one->calls;
 	}
 	return n;
 }
@@ -95,41 +94,37 @@ static struct pv_err *accuse(const struct pv_refs *refs, const struct pv_refnet 
 			     const struct pv_refnet_function *function, struct pv_str *str)
 {
 	const struct pv_refnet_left *left = pv_refnet_left_of(net, function);
-	const struct pv_ref_site *site = left && left->site != PV_REFS_NONE
-						 ? pv_vec_at(&refs->sites, left->site)
-						 : NULL;
+	const struct pv_ref_site *site =
+		left && left->site != PV_REFS_NONE ? pv_vec_at(&refs->sites, left->site) : NULL;
 	bool own = !site || function->python || site->function == function->function;
 	struct pv_err *err = append_function(refs, function->function, str);
 
 	if (!err && function->python)
-		err = pv_str_appendf(str, function->sum < 0
-						  ? " leaves the count lower"
-						  : " leaves a reference");
-	else if (!err && function->sum < 0)
+		err = pv_str_appendf(str, function->excess < 0 ? " leaves the count lower"
+							       : " leaves a reference more");
+	else if (!err && function->excess < 0)
 		err = pv_str_appendf(str, " gave back a reference%s",
 				     own ? "" : ", through another function,");
 	else if (!err && own)
 		err = pv_str_appendf(str, " took a reference");
 	else if (!err)
 		err = pv_str_appendf(str, " was given a reference that ");
-	if (!err && !own && function->sum > 0)
+	if (!err && !own && function->excess > 0)
 		err = append_function(refs, site->function, str);
-	if (!err && !own && function->sum > 0)
+	if (!err && !own && function->excess > 0)
 		err = pv_str_appendf(str, " took");
 	if (!err && function->python && site)
-		err = pv_str_appendf(str, function->sum < 0 ? ", given back" : ", taken");
+		err = pv_str_appendf(str, function->excess < 0 ? ", given back" : ", taken");
 	if (!err)
 		err = append_site(refs, left, str);
 	if (!err && function->python)
 		err = pv_str_appendf(str, site ? "," : "");
 	else if (!err)
-		err = pv_str_appendf(str, function->sum < 0
-						  ? " that it had not taken"
-						  : function->interpreter
-							    ? " and kept it"
-							    : " and did not give it back");
+		err = pv_str_appendf(str, function->excess < 0    ? " that it had not taken"
+					  : function->interpreter ? " and kept it"
+								  : " and did not give it back");
 	if (!err)
-		err = append_calls(pv_refnet_off(net, function, function->sum), function->all, str);
+		err = append_calls(pv_refnet_off(net, function), function->all, str);
 	if (!err && function->python)
 		err = pv_str_appendf(str, ": no native function differs so, and a Python function "
 					  "may well store the object; `pitviper memory` shows who "

@@ -150,9 +150,10 @@ static struct pv_err *choose(const struct refs_options *options, int operands, c
 	if (options->newest && options->nth)
 		return pv_err_create(PV_ERR_USAGE, "--newest is --nth 1: one of them will do");
 	if (n != 1)
-		return pv_err_create(PV_ERR_USAGE,
-				     "refs wants a process (-p) and one object: its address, --type "
-				     "or --name; see `pitviper refs --help`");
+		return pv_err_create(
+			PV_ERR_USAGE,
+			"refs wants a process (-p) and one object: its address, --type "
+			"or --name; see `pitviper refs --help`");
 	if (operands) {
 		ret->kind = PV_CHOICE_ADDRESS;
 		return parse_number(argv[0], 0, "", &ret->address);
@@ -183,8 +184,9 @@ static struct pv_err *check(struct run *run, int operands, char **argv,
 		return pv_err_create(PV_ERR_USAGE, "-n: more than %d changes are not kept",
 				     CHANGES_LIMIT);
 	if (options->lines && (options->on_free || options->field))
-		return pv_err_create(PV_ERR_USAGE, "--lines knows the count alone, while a function "
-						   "runs: --field and --on-free need a watchpoint");
+		return pv_err_create(PV_ERR_USAGE,
+				     "--lines knows the count alone, while a function "
+				     "runs: --field and --on-free need a watchpoint");
 	if (options->on_free && options->field)
 		return pv_err_create(PV_ERR_USAGE, "--on-free is of the count, not of a --field");
 	err = choose(options, operands, argv, &ret->choice);
@@ -214,7 +216,8 @@ static void say_start(const struct run *run)
 		return;
 	if (run->options.lines) {
 		fprintf(stderr,
-			"pitviper: following a `%s` at 0x%" PRIx64 " in %s (%d), %s, through the lines "
+			"pitviper: following a `%s` at 0x%" PRIx64
+			" in %s (%d), %s, through the lines "
 			"of %s; each line costs a call of it up to some 15 us, and its stack where "
 			"the count changed some 20 (--budget); Ctrl-C ends it\n",
 			facts.type, facts.object, facts.name, (int)run->pid, facts.interpreter,
@@ -226,8 +229,7 @@ static void say_start(const struct run *run)
 		"while it rests; a change takes %.1f us and its stack some 20 more: %.2f s of the "
 		"process's time at most for the %s changes that are kept (-n); Ctrl-C ends it\n",
 		facts.type, facts.object, facts.name, (int)run->pid, facts.interpreter, us,
-		(us + 20) * run->options.changes / 1e6,
-		pv_text_number(run->options.changes).text);
+		(us + 20) * run->options.changes / 1e6, pv_text_number(run->options.changes).text);
 	if (*facts.note)
 		fprintf(stderr, "pitviper: %s\n", facts.note);
 }
@@ -249,8 +251,7 @@ static struct pv_err *write_all(struct run *run, const struct pv_refs *refs)
 	else if (summary == stdout && !run->options.quiet) {
 		err = pv_refs_text_summary(refs, &term);
 		if (!err)
-			err = pv_outputs_say(run->outputs.paths.data, run->outputs.paths.n,
-					     &wrote);
+			err = pv_outputs_say(run->outputs.paths.data, run->outputs.paths.n, &wrote);
 		if (!err)
 			printf("%s\n", pv_str_text(&wrote));
 	}
@@ -272,8 +273,8 @@ static struct pv_err *watch(struct run *run)
 		if (wait_ms <= 0)
 			break;
 		wait_ms = wait_ms > STEP_MS ? STEP_MS : wait_ms;
-		err = pv_ledger_step(run->ledger, (int)wait_ms + 1,
-				     pv_interrupt_fd(run->interrupt), &ended);
+		err = pv_ledger_step(run->ledger, (int)wait_ms + 1, pv_interrupt_fd(run->interrupt),
+				     &ended);
 	}
 	if (!err)
 		err = pv_ledger_finish(run->ledger, &refs);

@@ -29,9 +29,9 @@
 
 enum {
 	RING_BYTES = 16 << 20,
-	PASSES_MAX = 8,      /* looks for threads that were born meanwhile */
-	READS_MAX = 10000,   /* until none has written between two looks */
-	WORDS_MAX = 2,       /* of a split count */
+	PASSES_MAX = 8,    /* looks for threads that were born meanwhile */
+	READS_MAX = 10000, /* until none has written between two looks */
+	WORDS_MAX = 2,     /* of a split count */
 	PRICE_HITS = 256,
 };
 
@@ -77,21 +77,23 @@ static bool is_absent(int error)
 
 static struct pv_err *absent(void)
 {
-	return pv_err_create(PV_ERR_FAILED,
-			     "cannot watch memory: this machine has no debug registers that work, as "
-			     "some virtual machines; `--lines FUNCTION` needs none");
+	return pv_err_create(
+		PV_ERR_FAILED,
+		"cannot watch memory: this machine has no debug registers that work, as "
+		"some virtual machines; `--lines FUNCTION` needs none");
 }
 
 /* An error of perf_event_open() in words. */
 static struct pv_err *refused(int error, pid_t tid)
 {
 	if (error == ENOSPC || error == EBUSY)
-		return pv_err_create(
-			PV_ERR_FAILED,
-			"cannot watch memory of thread %d: all of its debug registers (4) are taken, by "
-			"a debugger's watchpoints, perf, or other pitvipers; end one of these, or use "
-			"`--lines FUNCTION`, which needs none",
-			(int)tid);
+		return pv_err_create(PV_ERR_FAILED,
+				     "cannot watch memory of thread %d: all of its debug registers "
+				     "(4) are taken, by "
+				     "a debugger's watchpoints, perf, or other pitvipers; end one "
+				     "of these, or use "
+				     "`--lines FUNCTION`, which needs none",
+				     (int)tid);
 	if (error == EACCES || error == EPERM)
 		return pv_load_permission();
 	if (is_absent(error))

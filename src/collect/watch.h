@@ -28,7 +28,8 @@ struct pv_watchpoint;
 /* What a write to a watched word costs the thread that writes, measured on ourselves. */
 struct pv_watch_price {
 	uint64_t bare_ns; /* the trap alone */
-	uint64_t walk_ns; /* the same with what the program does but for long stacks; 0: not known */
+	uint64_t
+		walk_ns; /* the same with what the program does but for long stacks; 0: not known */
 };
 
 /*
@@ -56,9 +57,9 @@ struct pv_err *pv_watchpoint_put(struct pv_watchpoint *watch, const struct pv_im
 				 const struct pv_objects *objects);
 
 /*
- * Watches the word in every thread; the older way none.  read gives its value as it is now; what it was when the first
- * change was made is *base_ret.  A thread whose registers are taken is an error that says by what
- * that may be.
+ * Watches the word in every thread; the older way none.  read gives its value as it is now; what it
+ * was when the first change was made is *base_ret.  A thread whose registers are taken is an error
+ * that says by what that may be.
  */
 struct pv_err *pv_watchpoint_attach(struct pv_watchpoint *watch,
 				    struct pv_err *(*read)(void *ctx, int64_t *ret), void *ctx,

@@ -182,8 +182,8 @@ static bool go_on(Dwarf_Die levels[DEPTH_MAX], size_t *n, bool inside)
 }
 
 /*
- * From the unit down: what holds the address stands in what holds it, too.  A cycle of siblings ends
- * with the number of those that are looked at.
+ * From the unit down: what holds the address stands in what holds it, too.  A cycle of siblings
+ * ends with the number of those that are looked at.
  */
 static void find_chain(struct chain *chain, const Dwarf_Die *unit)
 {

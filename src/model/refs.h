@@ -36,13 +36,13 @@ struct pv_ref_site {
 /* One frame of a change's stack. */
 struct pv_ref_frame {
 	uint32_t loc;      /* index into profile->locs: as in the stack */
-	uint32_t function; /* index into profile->locs: the same without a line, `.cold` parts with the
-			      rest */
+	uint32_t function; /* index into profile->locs: the same without a line, `.cold` parts with
+			      the rest */
 	uint8_t kind;      /* enum pv_loc_kind */
 	bool interpreter;  /* code of Python itself or of its standard library */
 	uint64_t place;    /* where it is on the stack (CFA), or its Python frame; 0: not known */
 	uint64_t pc;       /* where it stands: ELF vaddr of its call, or offset into the bytecode */
-	uint64_t number;   /* of the call of a function whose entry is probed, from 1; 0: not known */
+	uint64_t number; /* of the call of a function whose entry is probed, from 1; 0: not known */
 };
 
 enum pv_change_flag {
@@ -77,7 +77,7 @@ enum pv_refs_end {
 	PV_REFS_IMMORTAL,    /* it was made immortal */
 	PV_REFS_REPLACED,    /* its memory was used for another object, the count never came to 0 */
 	PV_REFS_TARGET_ENDED,
-	PV_REFS_EXEC, /* the target runs another program */
+	PV_REFS_EXEC,   /* the target runs another program */
 	PV_REFS_BUDGET, /* what the probes at entries cost is too much */
 };
 
@@ -101,10 +101,10 @@ struct pv_refs {
 	enum pv_refs_end end;
 	uint64_t unchanged; /* writes that left it as it was */
 	uint64_t lost;      /* changes that did not reach us */
-	uint64_t unseen;    /* writes that the program was not run for: their deltas are in the next */
+	uint64_t unseen; /* writes that the program was not run for: their deltas are in the next */
 	uint64_t no_stack;
-	uint64_t hits[2]; /* of probes at entries, emulated and single-stepped */
-	uint64_t bare_ns; /* what a trap costs, measured on ourselves */
+	uint64_t hits[2];  /* of probes at entries, emulated and single-stepped */
+	uint64_t bare_ns;  /* what a trap costs, measured on ourselves */
 	uint64_t spent_ns; /* by the target in the program */
 	uint64_t prices_ns[2];
 	size_t n_threads; /* that had a watchpoint of their own at the start */

@@ -30,8 +30,7 @@ struct pv_err *pv_refs_doubts(const struct pv_refs *refs, struct pv_str *str)
 	err = say(str, refs->lost, "change was lost: the ring had no room for it",
 		  "changes were lost: the ring had no room for them");
 	if (!err)
-		err = say(str, refs->unseen,
-			  "write was not told: its change is in the next one's",
+		err = say(str, refs->unseen, "write was not told: its change is in the next one's",
 			  "writes were not told: their changes are in the next ones'");
 	if (!err)
 		err = say(str, count_flag(refs, PV_REF_NO_STACK), "change has no stack",
@@ -42,8 +41,10 @@ struct pv_err *pv_refs_doubts(const struct pv_refs *refs, struct pv_str *str)
 			  "stacks are not whole: the calls under way then are not judged");
 	if (!err && refs->by_lines)
 		err = pv_str_appendf(
-			str, "seen are the changes within one function alone (--lines), each at the "
-			     "line that was executed before it showed; the compiler may have moved it\n");
+			str,
+			"seen are the changes within one function alone (--lines), each at the "
+			"line that was executed before it showed; the compiler may have moved "
+			"it\n");
 	if (!err && refs->borrows && !refs->field_size)
 		err = pv_str_appendf(
 			str, "since Python 3.14 the interpreter borrows where it can: reading a "

@@ -160,8 +160,7 @@ static struct pv_err *put_changes(struct object *o)
 		pv_json_int(json, "tid", thread->tid);
 		pv_json_int(json, "delta", pv_change_delta(change));
 		pv_json_int(json, "count", change->after);
-		pv_json_bool(json, "whole",
-			     !(change->flags & (PV_REF_NO_STACK | PV_REF_PARTIAL)));
+		pv_json_bool(json, "whole", !(change->flags & (PV_REF_NO_STACK | PV_REF_PARTIAL)));
 		if (change->flags & PV_REF_BY_KERNEL)
 			pv_json_bool(json, "kernel", true);
 		err = put_site(o, "site", change->site);
@@ -209,7 +208,8 @@ static struct pv_err *put_function(struct object *o, const struct pv_refnet_func
 	pv_json_int(json, "touched", (int64_t)one->touched);
 	pv_json_int(json, "partial", (int64_t)one->partial);
 	pv_json_int(json, "changes", (int64_t)one->changes);
-	pv_json_int(json, "sum", one->sum);
+	pv_json_int(json, "base", one->base);
+	pv_json_int(json, "excess", one->excess);
 	pv_json_begin(json, "nets", '[');
 	for (size_t i = 0; i < one->n_nets; i++) {
 		const struct pv_refnet_net *net = pv_vec_at(&o->net->nets, one->first_net + i);
@@ -298,7 +298,7 @@ static struct pv_err *put_verdict(struct object *o)
 
 		put_loc(o, one->function);
 		pv_json_int(json, "calls", (int64_t)one->all);
-		pv_json_int(json, "off", (int64_t)pv_refnet_off(o->net, one, one->sum));
+		pv_json_int(json, "off", (int64_t)pv_refnet_off(o->net, one));
 		if (left)
 			err = put_site(o, "site", left->site);
 	}

@@ -130,7 +130,8 @@ static struct pv_err *add_change(const struct page *page, const struct pv_change
 	if (err)
 		return err;
 	if (page->refs->field_size)
-		snprintf(row->numbers, sizeof(row->numbers), "  %12.3f ms  0x%" PRIx64 " -> 0x%" PRIx64 "  ",
+		snprintf(row->numbers, sizeof(row->numbers),
+			 "  %12.3f ms  0x%" PRIx64 " -> 0x%" PRIx64 "  ",
 			 (double)change->time_ns / 1e6, (uint64_t)change->before,
 			 (uint64_t)change->after);
 	else
@@ -175,7 +176,8 @@ static struct pv_err *put_changes(struct page *page)
 			err = pv_rows_print(&rows, page->term);
 		pv_rows_deinit(&rows);
 		if (!part && first < n)
-			fprintf(page->term->file, "  ... %s more, all of them with -o FILE.txt ...\n",
+			fprintf(page->term->file,
+				"  ... %s more, all of them with -o FILE.txt ...\n",
 				pv_text_number(from - first).text);
 	}
 	return err;
@@ -208,7 +210,8 @@ static struct pv_err *add_function(const struct page *page, const struct pv_refn
 
 	if (err)
 		return err;
-	snprintf(row->numbers, sizeof(row->numbers), "  %10s calls  ", pv_text_number(one->all).text);
+	snprintf(row->numbers, sizeof(row->numbers), "  %10s calls  ",
+		 pv_text_number(one->all).text);
 	row->colour = one->python ? PV_COLOUR_PYTHON : PV_COLOUR_NATIVE;
 	row->bold = one->verdict == PV_REFNET_VARIES && !one->python && !one->interpreter;
 	err = pv_frame_function(page->profile, loc, &row->name);
@@ -217,10 +220,10 @@ static struct pv_err *add_function(const struct page *page, const struct pv_refn
 	if (!err)
 		err = pv_frame_place(page->profile, loc, 0, 0, &row->name);
 	for (size_t i = 0; !err && i < one->n_nets && i < NETS; i++) {
-		const struct pv_refnet_net *net =
-			pv_vec_at(&page->net->nets, one->first_net + i);
+		const struct pv_refnet_net *net = pv_vec_at(&page->net->nets, one->first_net + i);
 
-		err = pv_str_appendf(&row->place, net->net ? "%s%+" PRId64 " in %s" : "%s%" PRId64 " in %s",
+		err = pv_str_appendf(&row->place,
+				     net->net ? "%s%+" PRId64 " in %s" : "%s%" PRId64 " in %s",
 				     i ? ", " : "", net->net, pv_text_number(net->calls).text);
 	}
 	if (!err && one->n_nets > NETS)
@@ -253,8 +256,7 @@ static struct pv_err *put_functions(struct page *page)
 		put_head(page, "net change per call");
 		err = pv_rows_print(&rows, page->term);
 		if (judged > shown)
-			fprintf(page->term->file, "  ... %zu more functions ...\n",
-				judged - shown);
+			fprintf(page->term->file, "  ... %zu more functions ...\n", judged - shown);
 	}
 	pv_rows_deinit(&rows);
 	return err;
@@ -465,8 +467,9 @@ static struct pv_err *put_end(struct page *page)
 		err = pv_str_appendf(&prose.text, "cost: %.2f CPUs of the process's time",
 				     refs->cost_cpus);
 	if (!err && refs->bare_ns)
-		err = pv_str_appendf(&prose.text, "; a write to the watched word takes %.1f us here, "
-						  "at least",
+		err = pv_str_appendf(&prose.text,
+				     "; a write to the watched word takes %.1f us here, "
+				     "at least",
 				     (double)refs->bare_ns / 1e3);
 	if (!err)
 		err = pv_str_append(&prose.text, "\n", 1);

@@ -29,8 +29,8 @@ void pv_python_tasks(struct pv_mem *mem, const struct pv_elf *elf, struct pv_pyt
 const char *pv_python_tasks_refused(const struct pv_python *python);
 
 /*
- * sys.modules[name] of the main interpreter; dict[key], where the key is ASCII.  Borrowed addresses; 0:
- * not there, not to be read, or older than 3.8.
+ * sys.modules[name] of the main interpreter; dict[key], where the key is ASCII.  Borrowed
+ * addresses; 0: not there, not to be read, or older than 3.8.
  */
 uint64_t pv_python_module(struct pv_mem *mem, const struct pv_python *python, const char *name);
 uint64_t pv_python_dict_get(struct pv_mem *mem, const struct pv_python *python, uint64_t dict,

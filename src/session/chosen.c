@@ -53,11 +53,12 @@ static struct pv_err *check(const struct pv_heap_object *object)
 {
 	if (!object->immortal)
 		return NULL;
-	return pv_err_create(PV_ERR_USAGE,
-			     "the `%s` at 0x%llx is immortal: since Python 3.12 such objects (None, "
-			     "small ints, interned strings, static types) are not counted, so that "
-			     "nothing changes it",
-			     object->type->name, (unsigned long long)object->address);
+	return pv_err_create(
+		PV_ERR_USAGE,
+		"the `%s` at 0x%llx is immortal: since Python 3.12 such objects (None, "
+		"small ints, interned strings, static types) are not counted, so that "
+		"nothing changes it",
+		object->type->name, (unsigned long long)object->address);
 }
 
 static struct pv_err *choose_address(struct pv_heap *heap, uint64_t address,
@@ -73,7 +74,7 @@ static struct pv_err *choose_address(struct pv_heap *heap, uint64_t address,
 /* ---- by type */
 
 enum {
-	LISTED_MAX = 8,   /* addresses in a message */
+	LISTED_MAX = 8, /* addresses in a message */
 	CANDIDATES_MAX = 1 << 22,
 };
 
@@ -81,11 +82,11 @@ enum {
 struct candidates {
 	struct pv_heap *heap;
 	const char *name;
-	struct pv_map types;      /* address -> is it of that name? */
+	struct pv_map types;              /* address -> is it of that name? */
 	struct pv_vec young[PV_GC_LISTS]; /* uint64_t, each list as it is linked: old to young */
-	struct pv_vec others;     /* uint64_t: the collector does not know them, nor does their age */
-	struct pv_map known;      /* addresses of all of them */
-	uint64_t n_types;         /* of that name */
+	struct pv_vec others; /* uint64_t: the collector does not know them, nor does their age */
+	struct pv_map known;  /* addresses of all of them */
+	uint64_t n_types;     /* of that name */
 };
 
 static bool is_called(const char *type, const char *name)
@@ -197,8 +198,8 @@ static struct pv_err *look_into_pools(struct candidates *candidates, const struc
 		if (!entry->writable || entry->inode)
 			continue;
 		pv_window_limit(&window, entry->end);
-		for (at = entry->start; !err && pv_window_run(&window, at, entry->end, &start, &end);
-		     at = end) {
+		for (at = entry->start;
+		     !err && pv_window_run(&window, at, entry->end, &start, &end); at = end) {
 			start = (start + pool_bytes - 1) & ~(uint64_t)(pool_bytes - 1);
 			for (; !err && start < end && entry->end - start >= pool_bytes;
 			     start += pool_bytes) {
@@ -270,8 +271,8 @@ static struct pv_err *pick(const struct candidates *candidates, const struct pv_
 	if (n > 1 && !choice->newest && !choice->nth)
 		return several(candidates);
 	if (nth > n)
-		return pv_err_create(PV_ERR_USAGE, "there are only %zu objects of the type `%s`",
-				     n, candidates->name);
+		return pv_err_create(PV_ERR_USAGE, "there are only %zu objects of the type `%s`", n,
+				     candidates->name);
 	if (pv_heap_object(candidates->heap, nth_of(candidates, nth - 1), ret))
 		return NULL;
 	return pv_err_create(PV_ERR_FAILED,
@@ -371,10 +372,11 @@ static struct pv_err *choose_name(struct pv_probed *probed, struct pv_heap *heap
 		uint64_t next = get_attribute(probed, heap, object, is_module, part);
 
 		if (!next)
-			return pv_err_create(PV_ERR_USAGE,
-					     "there is no `%s` in `%s`: what is found are variables "
-					     "of modules and of classes",
-					     part, choice->text);
+			return pv_err_create(
+				PV_ERR_USAGE,
+				"there is no `%s` in `%s`: what is found are variables "
+				"of modules and of classes",
+				part, choice->text);
 		object = next;
 		is_module = false;
 	}

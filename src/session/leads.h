@@ -58,8 +58,8 @@ struct pv_err *pv_leads_ended(struct pv_leads *leads, const struct pv_leads_end 
 
 /*
  * The stack that a thread wrote to memory on, at that time: its node, and its frames, root first,
- * appended (struct pv_lead_frame).  The leaf's instruction is the one before its pc.  found_ret: the
- * sample came; it stays.
+ * appended (struct pv_lead_frame).  The leaf's instruction is the one before its pc.  found_ret:
+ * the sample came; it stays.
  */
 struct pv_lead_frame {
 	uint32_t loc;     /* index into the profile's locs */

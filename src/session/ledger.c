@@ -47,9 +47,9 @@ struct pv_ledger {
 	struct pv_leads *leads;
 	struct pv_refplaces *places;
 	struct pv_refs *refs;
-	struct pv_vec frames; /* struct pv_lead_frame, of the change at hand */
-	uint32_t process;     /* in the profile */
-	struct pv_returns *returns;               /* --lines */
+	struct pv_vec frames;                      /* struct pv_lead_frame, of the change at hand */
+	uint32_t process;                          /* in the profile */
+	struct pv_returns *returns;                /* --lines */
 	const struct pv_native_function *function; /* the same: of places */
 	bool attached, finished;
 	uint64_t start_ns;
@@ -90,8 +90,7 @@ static struct pv_count_constants count_of(const struct pv_ledger *ledger)
 static struct pv_err *unreadable(const struct pv_ledger *ledger)
 {
 	return pv_err_create(PV_ERR_NOPROC, "cannot read the word at 0x%llx of process %d",
-			     (unsigned long long)ledger->counted.address,
-			     (int)ledger->options.pid);
+			     (unsigned long long)ledger->counted.address, (int)ledger->options.pid);
 }
 
 /* The word as it is now. */
@@ -226,8 +225,8 @@ static struct pv_err *tell_row(void *ctx, uint32_t index, uint64_t address)
 /* Probes on the lines of a function in place of watchpoints. */
 static struct pv_err *prepare_lines(struct pv_ledger *ledger)
 {
-	struct pv_err *err = pv_refplaces_named(ledger->places, ledger->options.lines,
-						&ledger->function);
+	struct pv_err *err =
+		pv_refplaces_named(ledger->places, ledger->options.lines, &ledger->function);
 
 	if (!err)
 		err = pv_refplaces_rows(ledger->places, ledger->function, ledger->probes, tell_row,
@@ -456,8 +455,7 @@ static struct pv_err *take_change(struct pv_ledger *ledger, const struct pv_even
 		err = pv_leads_frames(ledger->leads, event->tid, event->time_ns, &ledger->frames,
 				      &change.node, &found, &whole);
 	if (!err && !(event->flags & PV_CHANGE_KERNEL))
-		err = pv_refplaces_site(ledger->places, event->ip, &ledger->frames,
-					&change.site);
+		err = pv_refplaces_site(ledger->places, event->ip, &ledger->frames, &change.site);
 	if (!err)
 		err = add_frames(ledger, event, &change);
 	if (!found)
@@ -529,8 +527,8 @@ struct pv_err *pv_ledger_step(struct pv_ledger *ledger, int timeout_ms, int fd, 
 	state = pv_watchpoint_state(ledger->watch);
 	err = drain(ledger);
 	if (!err)
-		err = pv_probed_unless_ended(&ledger->probed,
-					     pv_probes_news(ledger->probes, &news), &gone);
+		err = pv_probed_unless_ended(&ledger->probed, pv_probes_news(ledger->probes, &news),
+					     &gone);
 	if (!err && !gone && !state.end && !news.over_budget && !news.replaced)
 		err = pv_probed_unless_ended(&ledger->probed, probe_more(ledger), &gone);
 	if (!err)
@@ -567,8 +565,8 @@ static struct pv_err *fill_totals(struct pv_ledger *ledger, uint64_t end_ns)
 	if (refs->changes.n)
 		qsort(refs->changes.data, refs->changes.n, sizeof(struct pv_change), by_sequence);
 	if (state.writes > state.late && refs->changes.n)
-		refs->last = ((struct pv_change *)pv_vec_at(&refs->changes, refs->changes.n - 1))
-				     ->after;
+		refs->last =
+			((struct pv_change *)pv_vec_at(&refs->changes, refs->changes.n - 1))->after;
 	/* what others have changed is not seen */
 	if (refs->by_lines && refs->end != PV_REFS_FREED && refs->end != PV_REFS_TARGET_ENDED)
 		pv_err_destroy(read_word(ledger, &refs->last));

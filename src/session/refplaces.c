@@ -264,9 +264,9 @@ struct pv_err *pv_refplaces_site(struct pv_refplaces *places, uint64_t ip,
 	struct pv_native_module *module;
 
 	*ret = PV_REFS_NONE;
-	for (size_t i = frames->n; i > 1 && list[i - 1].kind == PV_REF_NATIVE &&
-				   list[i - 2].kind == PV_REF_NATIVE &&
-				   is_helper(places, list[i - 1].loc);
+	for (size_t i = frames->n;
+	     i > 1 && list[i - 1].kind == PV_REF_NATIVE && list[i - 2].kind == PV_REF_NATIVE &&
+	     is_helper(places, list[i - 1].loc);
 	     i--) {
 		module = pv_natives_module(places->natives, list[i - 2].object);
 		if (!module)
@@ -288,10 +288,10 @@ static bool is_interpreter(const struct pv_refplaces *places, const struct pv_ob
 {
 	const char *python = places->probed->image.python.module_path;
 
-	return (python && !strcmp(object->path, python)) ||
-	       pv_path_is_interpreter(object->name) || strstr(object->path, "/lib-dynload/") ||
-	       has_prefix(object->name, "libc.so") || has_prefix(object->name, "libc-") ||
-	       has_prefix(object->name, "libpthread") || has_prefix(object->name, "ld-linux");
+	return (python && !strcmp(object->path, python)) || pv_path_is_interpreter(object->name) ||
+	       strstr(object->path, "/lib-dynload/") || has_prefix(object->name, "libc.so") ||
+	       has_prefix(object->name, "libc-") || has_prefix(object->name, "libpthread") ||
+	       has_prefix(object->name, "ld-linux");
 }
 
 /* The number of the call that the frame is of; 0: it has none. */
@@ -319,9 +319,9 @@ struct pv_err *pv_refplaces_frame(struct pv_refplaces *places, const struct pv_l
 	struct pv_err *err;
 
 	*ret = (struct pv_ref_frame){ .loc = lead->loc };
-	ret->kind = (uint8_t)((const struct pv_loc *)pv_vec_at(&places->refs->profile->locs,
-							       lead->loc))
-			    ->kind;
+	ret->kind =
+		(uint8_t)((const struct pv_loc *)pv_vec_at(&places->refs->profile->locs, lead->loc))
+			->kind;
 	err = whole_function(places, lead->loc, &ret->function);
 	if (err)
 		return err;
@@ -330,8 +330,8 @@ struct pv_err *pv_refplaces_frame(struct pv_refplaces *places, const struct pv_l
 		ret->place = lead->at < change->n_python ? python[lead->at] : 0;
 	} else if (lead->kind == PV_REF_NATIVE || lead->kind == PV_REF_RAW) {
 		object = pv_objects_get(places->probed->objects, lead->object);
-		ret->interpreter = (object && is_interpreter(places, object)) ||
-				   is_helper(places, lead->loc);
+		ret->interpreter =
+			(object && is_interpreter(places, object)) || is_helper(places, lead->loc);
 		ret->pc = lead->address;
 		ret->place = lead->at < change->n_native ? native[lead->at] : 0;
 		ret->number = number_of(places, lead, change, ret->function);
@@ -553,14 +553,16 @@ static struct pv_err *no_lines(const struct pv_native_module *module, const char
 	return pv_err_create(
 		PV_ERR_FAILED,
 		"%s has no debug information, so that the lines of `%s` are not known: packages "
-		"called -dbg, -dbgsym or -debuginfo hold it, `debuginfod-find debuginfo %s` fetches "
+		"called -dbg, -dbgsym or -debuginfo hold it, `debuginfod-find debuginfo %s` "
+		"fetches "
 		"it, or `cc -g` makes it",
 		module->object->name, name, *id ? id : "BUILD-ID");
 }
 
 struct pv_err *pv_refplaces_rows(struct pv_refplaces *places, const struct pv_native_function *of,
 				 struct pv_probes *probes,
-				 struct pv_err *(*tell)(void *ctx, uint32_t index, uint64_t address),
+				 struct pv_err *(*tell)(void *ctx, uint32_t index,
+							uint64_t address),
 				 void *ctx, size_t *n_ret)
 {
 	struct pv_native_module *module = pv_natives_module(places->natives, of->object);

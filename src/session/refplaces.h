@@ -54,7 +54,8 @@ struct pv_err *pv_refplaces_named(struct pv_refplaces *places, const char *word,
  */
 struct pv_err *pv_refplaces_rows(struct pv_refplaces *places, const struct pv_native_function *of,
 				 struct pv_probes *probes,
-				 struct pv_err *(*tell)(void *ctx, uint32_t index, uint64_t address),
+				 struct pv_err *(*tell)(void *ctx, uint32_t index,
+							uint64_t address),
 				 void *ctx, size_t *n_ret);
 
 /* Of the process; not owned. */

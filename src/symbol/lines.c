@@ -105,9 +105,9 @@ bool pv_lines_is_helper(const char *function)
 
 static bool is_helper(const struct pv_elf_place *place)
 {
-	static const char *const headers[] = { "object.h", "refcount.h", "pycore_object.h",
-					       "pycore_stackref.h", "pyatomic_gcc.h",
-					       "pyatomic.h" };
+	static const char *const headers[] = { "object.h",        "refcount.h",
+					       "pycore_object.h", "pycore_stackref.h",
+					       "pyatomic_gcc.h",  "pyatomic.h" };
 	const char *file = base_of(place->file);
 
 	for (size_t i = 0; file && i < sizeof(headers) / sizeof(*headers); i++) {
@@ -156,8 +156,7 @@ static bool on_row(void *ctx, uint64_t vaddr, const struct pv_elf_place *place)
 }
 
 struct pv_err *pv_lines_rows(struct pv_lines *lines, uint64_t start, uint64_t end,
-			     bool (*fn)(void *ctx, uint64_t vaddr, const char *file,
-					uint32_t line),
+			     bool (*fn)(void *ctx, uint64_t vaddr, const char *file, uint32_t line),
 			     void *ctx)
 {
 	struct rows rows = { .fn = fn, .ctx = ctx };

@@ -44,8 +44,7 @@ struct pv_err *pv_lines_at(struct pv_lines *lines, uint64_t vaddr, struct pv_lin
  * Calls fn for each place in [start, end) where a statement begins; stops when it returns false.
  */
 struct pv_err *pv_lines_rows(struct pv_lines *lines, uint64_t start, uint64_t end,
-			     bool (*fn)(void *ctx, uint64_t vaddr, const char *file,
-					uint32_t line),
+			     bool (*fn)(void *ctx, uint64_t vaddr, const char *file, uint32_t line),
 			     void *ctx);
 
 #endif

@@ -5,6 +5,7 @@ The truth is what sys.getrefcount() in the program saw before and after, and whi
 that nothing is left behind is seen by taking all debug registers of the thread.
 """
 import ctypes
+import functools
 import json
 import os
 import re
@@ -50,9 +51,7 @@ def built(tmp_path_factory):
 			known[key] = compile_for(interp, optimise, tmp_path_factory)
 		return known[key]
 
-	yield get
-	for interp_name, _ in known:
-		pass
+	return get
 
 
 class Follow:
@@ -286,6 +285,7 @@ def test_enough(victim):
 
 # ---- refused
 
+@functools.lru_cache(None)
 def newest():
 	found = [i for i in live.find_interpreters() if not i.root and not i.free_threaded and i.version >= (3, 8)]
 	return found[-1]
@@ -300,10 +300,9 @@ def refused(pid, *args):
 
 @pytest.mark.minor((3, 12), (3, 13), (3, 14))
 @pytest.mark.gil
-def test_immortal(interp, victim, spawn):
-	one = spawn(*interp.prefix(), interp.path, "-uc", "print('READY %d' % id(None)); input()")
-	address = int(one.wait_line(b"READY").split()[1])
-	text = refused(one.pid, hex(address))
+def test_immortal(interp, victim):
+	one = victim(interp)
+	text = refused(one.pid, hex(one.new("none")))
 	assert "immortal" in text and "NoneType" in text
 
 
@@ -393,6 +392,99 @@ def test_two(victim):
 	first, second = Follow(one.pid, hex(address), "-n", 1000000), Follow(one.pid, hex(address), "-n", 1000000)
 	truth = one.do("mixed 50")
 	assert first.end()["sum"] == second.end()["sum"] == truth
+
+
+# ---- which object
+
+def chosen(pid, *args):
+	return json.loads(live.pitviper("refs", "--json", "-q", "-p", pid, "-d", 0.1, *args).out)
+
+
+@pytest.mark.few
+@pytest.mark.gil
+def test_type(interp, victim):
+	one = victim(interp)
+	first, second = one.new("thing"), one.new("thing")
+	# the first one went when the second came: one is left
+	assert chosen(one.pid, "--type", "Thing")["object"] == hex(second)
+	one.do("mixed 3")
+	one.target.say("workers 1")
+	one.target.wait_line(b"DONE")
+	assert "objects of the type `dict`" in refused(one.pid, "--type", "dict")
+	assert chosen(one.pid, "--type", "Worker", "--newest")["type"] == "Worker"
+	assert "no type `Absent`" in refused(one.pid, "--type", "Absent", "--newest")
+	assert "there are only 1 objects" in refused(one.pid, "--type", "Worker", "--nth", 2)
+	assert first
+
+
+@pytest.mark.minor((3, 8), (3, 11), (3, 13), (3, 14))
+def test_name(interp, victim):
+	one = victim(interp)
+	one.new("list")
+	found = chosen(one.pid, "--name", "__main__.held")
+	assert found["type"] == "dict" and found["first"] >= 1
+	assert chosen(one.pid, "--name", "__main__.Worker.run")["type"] == "function"
+	assert chosen(one.pid, "--name", "threading")["type"] == "module"
+	assert "no module" in refused(one.pid, "--name", "nowhere.thing")
+	assert "no `thing`" in refused(one.pid, "--name", "__main__.thing")
+
+
+def test_usage(victim):
+	one = victim(newest())
+	for args in ((), ("0x10", "--type", "list"), ("--newest", "0x10"), ("--type", "a", "--newest", "--nth", "2"),
+		     ("--lines", "f", "--on-free", "0x10"), ("--field", "0:8", "--on-free", "0x10")):
+		assert live.pitviper("refs", "-p", one.pid, *args).status == 2, args
+
+
+# ---- without debug registers
+
+@pytest.mark.minor((3, 8), (3, 11), (3, 14))
+@pytest.mark.parametrize("optimise", ["-O0", "-O2"])
+def test_lines(interp, victim, built, optimise):
+	one = victim(interp, built(interp, optimise))
+	address = one.new("list")
+	fds = [take_register(one.pid, address + 64) for _ in range(4)]
+	try:
+		follow = Follow(one.pid, hex(address), "-n", 1000000, "--budget", 100, "--lines", "refs_ext.so:leaky")
+		one.do("leaky 2 0")
+		assert live.gone(lambda: live.bpf_links(follow.proc.pid).count("uprobe_multi") >= 3)
+		truth = one.do("leaky 700 7")
+		found = follow.end()
+	finally:
+		for fd in fds:
+			os.close(fd)
+	assert truth == 100 and found["sum"] == 100, found["verdict"]
+	assert found["verdict"]["function"] == "leaky"
+	assert found["verdict"]["off"] == 100
+	# the compiler may move it to the next line
+	assert 0 <= found["verdict"]["site"]["line"] - line_of("LEAK") <= (0 if optimise == "-O0" else 2)
+	assert any("--lines" in doubt for doubt in found["quality"]["doubts"])
+
+
+def test_lines_need_debug_information(victim, built):
+	interp = newest()
+	directory = built(interp)
+	stripped = directory + "-stripped"
+	os.makedirs(stripped, exist_ok=True)
+	subprocess.run(["strip", "-g", directory + "/refs_ext.so", "-o", stripped + "/refs_ext.so"], check=True)
+	one = victim(interp, stripped)
+	address = hex(one.new("list"))
+	text = refused(one.pid, "--lines", "refs_ext.so:leaky", address)
+	assert "-dbgsym" in text and "debuginfod" in text
+	assert "no native function" in refused(one.pid, "--lines", "refs_ext.so:absent", address)
+
+
+# ---- Python frames
+
+@pytest.mark.minor((3, 8), (3, 11), (3, 13))
+def test_python_frame(interp, victim):
+	"""What a frame gives back as it is taken down is its own: balanced in Python means 0."""
+	one = victim(interp)
+	follow = Follow(one.pid, hex(one.new("list")), "-n", 1000000)
+	assert one.do("calls 50") == 0
+	found = follow.end()
+	held = next(f for f in found["functions"] if f["function"].endswith("holds_it"))
+	assert held["nets"] == [{"net": 0, "calls": held["touched"]}] and held["touched"] >= 49, held
 
 
 # ---- other words

@@ -143,9 +143,10 @@ START_TEST(a_leak_is_named)
 	ck_assert_uint_eq(left->n, 10);
 	ck_assert_int_eq(net->sum, 10);
 	ok(pv_refnet_sentence(refs, net, &text));
-	ck_assert_str_eq(pv_str_text(&text),
-			 "`bad` (ext.so) took a reference at ext.c:31 and did not give it back in 10 "
-			 "of 70 calls");
+	ck_assert_str_eq(
+		pv_str_text(&text),
+		"`bad` (ext.so) took a reference at ext.c:31 and did not give it back in 10 "
+		"of 70 calls");
 	pv_str_deinit(&text);
 	pv_refnet_destroy(net);
 	pv_refs_destroy(refs);
@@ -295,8 +296,8 @@ START_TEST(one_too_many_given_back)
 	}
 	ok(pv_refnet_create(refs, &net));
 	ck_assert_uint_eq(net->suspect, 0);
-	ck_assert_int_eq(find(net, BAD)->sum, -10);
-	ck_assert_uint_eq(pv_refnet_off(net, find(net, BAD), -1), 10);
+	ck_assert_int_eq(find(net, BAD)->excess, -10);
+	ck_assert_uint_eq(pv_refnet_off(net, find(net, BAD)), 10);
 	ck_assert_uint_eq(pv_refnet_left_of(net, find(net, BAD))->site, 2 * BAD + 1);
 	pv_refnet_destroy(net);
 	pv_refs_destroy(refs);
@@ -328,8 +329,39 @@ START_TEST(a_python_frame_is_taken_down_late)
 	ck_assert_uint_eq(find(net, HANDLE)->touched, 20);
 	ck_assert_ptr_eq(pv_vec_at(&net->functions, net->suspect), find(net, HANDLE));
 	ok(pv_refnet_sentence(refs, net, &text));
-	ck_assert_ptr_nonnull(strstr(pv_str_text(&text), "`handle` leaves a reference, taken at "
-							 "ext.c:41, in 4 of 20 calls: no native"));
+	ck_assert_ptr_nonnull(strstr(pv_str_text(&text),
+				     "`handle` leaves a reference more, taken at "
+				     "ext.c:41, in 4 of 20 calls: no native"));
+	pv_str_deinit(&text);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+/* It returns a new reference in each call, and forgets another in some. */
+START_TEST(what_it_returns_is_not_what_it_forgets)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_str text = { 0 };
+	struct pv_refnet *net;
+
+	for (uint64_t i = 0; i < 40; i++) {
+		LOAD(refs);
+		CHANGE(refs, 2 * BAD, 1, { MAIN, 1, 7, 0 }, { BAD, 100, 1, 0 });
+		if (i % 4 == 3)
+			CHANGE(refs, 2 * BAD + 1, 1, { MAIN, 1, 7, 0 }, { BAD, 100, 2, 0 });
+		STORE(refs);
+		CHANGE(refs, 2 * EVAL + 1, -1, { MAIN, 1, 11, 0 });
+	}
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_int_eq(find(net, BAD)->base, 1);
+	ck_assert_int_eq(find(net, BAD)->excess, 10);
+	ck_assert_uint_eq(find(net, BAD)->n_left, 1);
+	ok(pv_refnet_sentence(refs, net, &text));
+	ck_assert_str_eq(
+		pv_str_text(&text),
+		"`bad` (ext.so) took a reference at ext.c:32 and did not give it back in 10 "
+		"of 40 calls");
 	pv_str_deinit(&text);
 	pv_refnet_destroy(net);
 	pv_refs_destroy(refs);
@@ -435,6 +467,7 @@ int main(void)
 	tcase_add_test(tcase, the_deepest_is_accused);
 	tcase_add_test(tcase, one_too_many_given_back);
 	tcase_add_test(tcase, a_python_frame_is_taken_down_late);
+	tcase_add_test(tcase, what_it_returns_is_not_what_it_forgets);
 	tcase_add_test(tcase, threads_are_apart);
 	tcase_add_test(tcase, a_stack_that_is_not_whole_judges_none);
 	tcase_add_test(tcase, nothing_is_said_of_nothing);

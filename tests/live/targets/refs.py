@@ -37,7 +37,7 @@ class Worker(threading.Thread):
 			self.done.release()
 
 
-KINDS = {"list": lambda: ["watched"], "thing": Thing, "tuple": lambda: tuple([str(os.getpid())])}
+KINDS = {"none": lambda: None, "list": lambda: ["watched"], "thing": Thing, "tuple": lambda: tuple([str(os.getpid())])}
 kept = []
 held = {}
 
@@ -78,6 +78,17 @@ def batch(name, n, every):
 	for _ in range(n):
 		function(thing, every)
 	del thing
+
+
+def holds_it():
+	one = held["object"]
+	two = [one, one]
+	return len(two)
+
+
+def calls(n):
+	for _ in range(n):
+		holds_it()
 
 
 def release():
@@ -141,6 +152,8 @@ def main():
 		before = count()
 		if words[0] == "mixed":
 			mixed(int(words[1]))
+		elif words[0] == "calls":
+			calls(int(words[1]))
 		elif words[0] == "threads":
 			workers = threads(workers, int(words[1]), int(words[2]))
 		elif words[0] == "release":

@@ -97,13 +97,14 @@ static PyObject *robs(PyObject *self, PyObject *args)
 }
 
 static PyMethodDef methods[] = {
-	{ "leaky", leaky, METH_VARARGS, NULL },	    { "clean", clean, METH_VARARGS, NULL },
-	{ "give", give, METH_VARARGS, NULL },	    { "forgets", forgets, METH_VARARGS, NULL },
-	{ "robs", robs, METH_VARARGS, NULL },	    { NULL, NULL, 0, NULL },
+	{ "leaky", leaky, METH_VARARGS, NULL }, { "clean", clean, METH_VARARGS, NULL },
+	{ "give", give, METH_VARARGS, NULL },   { "forgets", forgets, METH_VARARGS, NULL },
+	{ "robs", robs, METH_VARARGS, NULL },   { NULL, NULL, 0, NULL },
 };
 
-static struct PyModuleDef module = { PyModuleDef_HEAD_INIT, "refs_ext", NULL, -1, methods,
-				     NULL,		    NULL,	NULL, NULL };
+static struct PyModuleDef module = {
+	PyModuleDef_HEAD_INIT, "refs_ext", NULL, -1, methods, NULL, NULL, NULL, NULL
+};
 
 PyMODINIT_FUNC PyInit_refs_ext(void)
 {
