@@ -31,6 +31,8 @@
 
 enum { STEP_MS = 1000, CHANGES = 10000, CHANGES_LIMIT = 5000000 };
 
+static const uint64_t NEXT_WAIT_NS = 60000000000ULL; /* for an allocation at a place */
+
 struct refs_options {
 	const char *pid, *type, *name, *place, *field, *lines;
 	unsigned int changes, nth;
@@ -58,6 +60,11 @@ static const struct pv_option refs_option_table[] = {
 	  offsetof(struct refs_options, nth) },
 	{ 0, "name", "MODULE.NAME", "in place of ADDRESS: what a variable of a module refers to",
 	  PV_OPTION_TEXT, offsetof(struct refs_options, name) },
+	{ 0, "lost", NULL, "in place of ADDRESS: an object with references that nobody holds",
+	  PV_OPTION_FLAG, offsetof(struct refs_options, lost) },
+	{ 0, "alloc", "PATTERN",
+	  "in place of ADDRESS: the next object that is allocated there and lives on: 'app.py:41'",
+	  PV_OPTION_TEXT, offsetof(struct refs_options, place) },
 	{ 'd', "duration", "SEC", "end after this time (until Ctrl-C or the object's end)",
 	  PV_OPTION_SECONDS, offsetof(struct refs_options, duration) },
 	{ 'n', "changes", "N", "end after so many changes (10000)", PV_OPTION_COUNT,
@@ -82,7 +89,9 @@ static const struct pv_option refs_option_table[] = {
 
 static const struct pv_usage refs_usage = {
 	.command = "refs",
-	.synopsis = "[OPTIONS] -p PID|NAME ADDRESS",
+	.synopsis = "[OPTIONS] -p PID|NAME ADDRESS\n"
+		    "[OPTIONS] -p PID|NAME --type NAME [--newest|--nth K]\n"
+		    "[OPTIONS] -p PID|NAME --name NAME|--lost|--alloc PATTERN",
 	.summary =
 		"Follows the reference count of one object: every change, with the instruction "
 		"and the line\n"
@@ -143,30 +152,30 @@ static struct pv_err *parse_field(const char *text, struct pv_ledger_options *op
 static struct pv_err *choose(const struct refs_options *options, int operands, char **argv,
 			     struct pv_choice *ret)
 {
-	int n = operands + !!options->type + !!options->name;
+	int others = operands + !!options->name + options->lost + !!options->place;
 
-	if ((options->newest || options->nth) && !options->type)
+	ret->type = options->type;
+	ret->newest = options->newest;
+	ret->nth = options->nth;
+	ret->wait_ns = options->duration ? (uint64_t)(options->duration * 1e9) : NEXT_WAIT_NS;
+	if ((options->newest || options->nth) && (!options->type || others))
 		return pv_err_create(PV_ERR_USAGE, "--newest and --nth are of a --type");
 	if (options->newest && options->nth)
 		return pv_err_create(PV_ERR_USAGE, "--newest is --nth 1: one of them will do");
-	if (n != 1)
-		return pv_err_create(
-			PV_ERR_USAGE,
-			"refs wants a process (-p) and one object: its address, --type "
-			"or --name; see `pitviper refs --help`");
+	if (others > 1 || (!others && !options->type) ||
+	    (options->type && (operands || options->name)))
+		return pv_err_create(PV_ERR_USAGE,
+				     "refs wants a process (-p) and one object: its address, --type, "
+				     "--name, --lost or --alloc; see `pitviper refs --help`");
 	if (operands) {
 		ret->kind = PV_CHOICE_ADDRESS;
 		return parse_number(argv[0], 0, "", &ret->address);
 	}
-	if (options->name) {
-		ret->kind = PV_CHOICE_NAME;
-		ret->text = options->name;
-		return NULL;
-	}
-	ret->kind = PV_CHOICE_TYPE;
-	ret->text = options->type;
-	ret->newest = options->newest;
-	ret->nth = options->nth;
+	ret->kind = options->name    ? PV_CHOICE_NAME
+		    : options->lost  ? PV_CHOICE_LOST
+		    : options->place ? PV_CHOICE_NEXT
+				     : PV_CHOICE_TYPE;
+	ret->text = options->name ? options->name : options->place;
 	return NULL;
 }
 
@@ -281,7 +290,7 @@ static struct pv_err *watch(struct run *run)
 	return err ? err : write_all(run, refs);
 }
 
-static struct pv_err *run_refs(struct run *run, const struct pv_ledger_options *options)
+static struct pv_err *run_refs(struct run *run, struct pv_ledger_options *options)
 {
 	struct pv_err *err = pv_interrupt_create(&run->interrupt);
 
@@ -289,8 +298,10 @@ static struct pv_err *run_refs(struct run *run, const struct pv_ledger_options *
 	signal(SIGPIPE, SIG_IGN);
 	if (!err)
 		err = pv_outputs_add_all(&run->outputs, &run->options.outputs, NULL);
-	if (!err)
+	if (!err) {
+		options->choice.stop_fd = pv_interrupt_fd(run->interrupt);
 		err = pv_ledger_create(options, &run->ledger);
+	}
 	if (!err)
 		say_start(run);
 	if (!err)

@@ -39,14 +39,14 @@ const char *pv_python_tasks_refused(const struct pv_python *python)
 	return NULL;
 }
 
-/* Is it a str that says so?  ASCII of up to 256 bytes. */
+/* Is it a str that says so?  ASCII of up to 32 bytes. */
 static bool is_text(struct pv_mem *mem, const struct pv_proc *proc, uint64_t object,
 		    const char *text)
 {
 	const struct pv_pylayout *py = &proc->py;
 	size_t n = strlen(text);
 	uint64_t type, length;
-	char bytes[256];
+	char bytes[32];
 
 	return n <= sizeof(bytes) && !pv_mem_read_u64(mem, object + py->ob_type, &type) &&
 	       type == proc->unicode_type &&
@@ -89,27 +89,6 @@ static uint64_t dict_get(struct pv_mem *mem, const struct pv_proc *proc, uint64_
 			return entry[1];
 	}
 	return 0;
-}
-
-uint64_t pv_python_dict_get(struct pv_mem *mem, const struct pv_python *python, uint64_t dict,
-			    const char *key)
-{
-	struct pv_proc proc = python->proc;
-
-	if (proc.py.version_hex >> 16 < FIRST_NAMED)
-		return 0;
-	proc.tasks.at = python->tasks;
-	return dict_get(mem, &proc, dict, key);
-}
-
-uint64_t pv_python_module(struct pv_mem *mem, const struct pv_python *python, const char *name)
-{
-	uint64_t interp = pv_python_main_interpreter(mem, &python->proc), modules;
-
-	if (!interp || python->proc.py.version_hex >> 16 < FIRST_NAMED ||
-	    pv_mem_read_u64(mem, interp + python->tasks.is_modules, &modules) || !modules)
-		return 0;
-	return pv_python_dict_get(mem, python, modules, name);
 }
 
 /*

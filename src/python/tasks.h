@@ -7,7 +7,6 @@
 #define PV_PYTHON_TASKS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "base/err.h"
 
@@ -27,13 +26,5 @@ void pv_python_tasks(struct pv_mem *mem, const struct pv_elf *elf, struct pv_pyt
 
 /* NULL, or why the tasks of this CPython cannot be named. */
 const char *pv_python_tasks_refused(const struct pv_python *python);
-
-/*
- * sys.modules[name] of the main interpreter; dict[key], where the key is ASCII.  Borrowed
- * addresses; 0: not there, not to be read, or older than 3.8.
- */
-uint64_t pv_python_module(struct pv_mem *mem, const struct pv_python *python, const char *name);
-uint64_t pv_python_dict_get(struct pv_mem *mem, const struct pv_python *python, uint64_t dict,
-			    const char *key);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "session/chosen.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,11 +13,13 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "heap/gclist.h"
+#include "heap/holders.h"
+#include "heap/names.h"
 #include "heap/object.h"
 #include "heap/pymalloc.h"
 #include "heap/window.h"
-#include "python/layout.h"
-#include "python/tasks.h"
+#include "session/holding.h"
+#include "session/nextalloc.h"
 #include "session/probed.h"
 #include "target/mem.h"
 
@@ -32,7 +35,8 @@ static struct pv_err *describe(const struct pv_heap_object *object, struct pv_ch
 	ret->type = object->type->address;
 	ret->count = (int64_t)object->refcount;
 	ret->type_name = strdup(object->type->name);
-	ret->note = strdup("");
+	if (!ret->note)
+		ret->note = strdup("");
 	return ret->type_name && ret->note ? NULL : &pv_enomem;
 }
 
@@ -107,7 +111,7 @@ static struct pv_err *is_wanted(struct candidates *candidates, uint64_t type, bo
 		return NULL;
 	}
 	known = pv_heap_type(candidates->heap, type);
-	*ret = known && is_called(known->name, candidates->name);
+	*ret = known && (!candidates->name || is_called(known->name, candidates->name));
 	candidates->n_types += *ret;
 	return pv_map_set(&candidates->types, type, *ret);
 }
@@ -290,112 +294,155 @@ static void candidates_deinit(struct candidates *candidates)
 	pv_map_deinit(&candidates->known);
 }
 
-static struct pv_err *choose_type(struct pv_probed *probed, struct pv_heap *heap,
-				  const struct pv_choice *choice, struct pv_heap_object *ret)
+/* name NULL: of all types. */
+static struct pv_err *find_candidates(struct pv_probed *probed, struct candidates *candidates)
 {
-	PV_CLEANUP(candidates_deinit)
-	struct candidates candidates = { .heap = heap, .name = choice->text };
 	struct pv_gclist_counts counts;
 	struct pv_err *err;
 
 	if (probed->image.python.proc.py.free_threaded)
 		return pv_err_create(PV_ERR_USAGE,
 				     "a build without the GIL has no lists of objects, and another "
-				     "allocator: give an address, as id() says it");
+				     "allocator: give an address, as id() says it, or --name");
 	for (int i = 0; i < PV_GC_LISTS; i++)
-		candidates.young[i] = (struct pv_vec)PV_VEC(uint64_t);
-	candidates.others = (struct pv_vec)PV_VEC(uint64_t);
-	err = pv_gclist_walk(heap, pv_heap_mem(heap), on_listed, &candidates, &counts);
-	if (!err)
-		err = look_into_pools(&candidates, probed);
+		candidates->young[i] = (struct pv_vec)PV_VEC(uint64_t);
+	candidates->others = (struct pv_vec)PV_VEC(uint64_t);
+	err = pv_gclist_walk(candidates->heap, pv_heap_mem(candidates->heap), on_listed, candidates,
+			     &counts);
+	return err ? err : look_into_pools(candidates, probed);
+}
+
+static struct pv_err *choose_type(struct pv_probed *probed, struct pv_heap *heap,
+				  const struct pv_choice *choice, struct pv_heap_object *ret)
+{
+	PV_CLEANUP(candidates_deinit)
+	struct candidates candidates = { .heap = heap, .name = choice->type };
+	struct pv_err *err = find_candidates(probed, &candidates);
+
 	return err ? err : pick(&candidates, choice, ret);
 }
 
-/* ---- by name */
+/* ---- the others */
 
-/* The module that most of the dotted name is of: "a.b" of "a.b.C.d"; 0: there is none. */
-static uint64_t find_module(struct pv_probed *probed, char *name, char **rest_ret)
+static struct pv_err *choose_name(struct pv_heap *heap, const struct pv_choice *choice,
+				  struct pv_heap_object *ret)
 {
-	const struct pv_python *python = &probed->image.python;
+	uint64_t object;
+	struct pv_err *err = pv_names_resolve(heap, choice->text, &object);
 
-	for (char *dot = strrchr(name, '.'); dot; dot = strrchr(name, '.')) {
-		uint64_t module;
+	return err ? err : choose_address(heap, object, ret);
+}
 
-		*dot = '\0';
-		module = pv_python_module(probed->mem, python, name);
-		if (module) {
-			*rest_ret = dot + 1;
-			return module;
-		}
+/* Of all objects whose counts say more than anyone holds the one of which most are missing. */
+static struct pv_err *pick_lost(const struct pv_holders *found, const char *type,
+				struct pv_heap *heap, struct pv_heap_object *ret, char **note_ret)
+{
+	const struct pv_held *best = NULL;
+	size_t n = 0;
+	int length;
+
+	for (size_t i = 0; i < found->n_objects; i++) {
+		const struct pv_held *one = &found->objects[i];
+
+		n += one->lost != 0;
+		if (one->lost && (!best || one->lost > best->lost))
+			best = one;
 	}
-	return 0;
+	if (!best)
+		return pv_err_create(PV_ERR_USAGE,
+				     "none of %zu objects%s%s has a reference too many%s",
+				     found->n_objects, type ? " of the type " : "",
+				     type ? type : "",
+				     found->partial ? ", as far as memory could be read" : "");
+	if (!pv_heap_object(heap, best->address, ret))
+		return pv_err_create(PV_ERR_FAILED, "the object that was found is gone already");
+	length = asprintf(note_ret,
+			  "%zu of %zu objects have references that nobody holds; this one has %llu "
+			  "of them%s",
+			  n, found->n_objects, (unsigned long long)best->lost,
+			  best->found ? ""
+				      : ", and nobody holds it any more, so that nothing may change it: "
+					"--alloc follows the next one from its beginning");
+	if (length < 0)
+		*note_ret = NULL;
+	return length < 0 ? &pv_enomem : NULL;
 }
 
-/* An attribute of a module or of a class; 0: not there, or not kept in a dict of these. */
-static uint64_t get_attribute(struct pv_probed *probed, struct pv_heap *heap, uint64_t object,
-			      bool is_module, const char *name)
+static struct pv_err *append_all(const struct candidates *candidates, struct pv_vec *ret)
 {
-	const struct pv_heaplayout *at = pv_heap_layout(heap);
-	const struct pv_heap_type *type = is_module ? NULL : pv_heap_type(heap, object);
-	uint64_t dict = type ? type->dict : 0;
+	struct pv_err *err = NULL;
 
-	if (is_module && pv_mem_read_u64(probed->mem, object + at->module_dict, &dict))
-		return 0;
-	return dict ? pv_python_dict_get(probed->mem, &probed->image.python, dict, name) : 0;
+	for (size_t i = 0, n = count(candidates); !err && i < n; i++) {
+		uint64_t address = nth_of(candidates, i);
+
+		err = pv_vec_append(ret, &address, 1, NULL);
+	}
+	return err;
 }
 
-static struct pv_err *choose_name(struct pv_probed *probed, struct pv_heap *heap,
+static struct pv_err *choose_lost(struct pv_probed *probed, struct pv_heap *heap,
+				  const struct pv_choice *choice, struct pv_heap_object *ret,
+				  char **note_ret)
+{
+	PV_CLEANUP(candidates_deinit)
+	struct candidates candidates = { .heap = heap, .name = choice->type };
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec addresses = PV_VEC(uint64_t);
+	const struct pv_holders_options options = { .lost = true };
+	struct pv_holders found = { 0 };
+	struct pv_holding *holding = NULL;
+	struct pv_err *err = find_candidates(probed, &candidates);
+
+	if (!err)
+		err = append_all(&candidates, &addresses);
+	if (!err && !addresses.n)
+		err = pv_err_create(PV_ERR_USAGE, "there is no object of the type `%s`",
+				    choice->type);
+	if (!err && addresses.n > PV_HOLDERS_OBJECTS_MAX)
+		err = pv_err_create(PV_ERR_USAGE,
+				    "%zu objects are too many to look for the holders of: say of "
+				    "which --type, as `pitviper memory` names it",
+				    addresses.n);
+	if (!err)
+		err = pv_holding_open(probed->pid, &holding);
+	if (!err)
+		err = pv_holding_find(holding, addresses.data, addresses.n, &options, &found);
+	if (!err)
+		err = pick_lost(&found, choice->type, heap, ret, note_ret);
+	pv_holders_deinit(&found);
+	pv_holding_close(holding);
+	return err;
+}
+
+static struct pv_err *choose_next(struct pv_probed *probed, struct pv_heap *heap,
 				  const struct pv_choice *choice, struct pv_heap_object *ret)
 {
-	_pv_free_ char *name = strdup(choice->text), *whole = strdup(choice->text);
-	bool is_module = true;
-	char *rest, *part;
-	uint64_t object;
+	const struct pv_next_options options = {
+		.probed = probed,
+		.heap = heap,
+		.pattern = choice->text,
+		.type = choice->type,
+		.wait_ns = choice->wait_ns,
+		.stop_fd = choice->stop_fd,
+	};
 
-	if (!name || !whole)
-		return &pv_enomem;
-	if (probed->image.python.proc.py.version_hex < 0x03080000)
-		return pv_err_create(PV_ERR_USAGE, "--name needs Python 3.8 or later: give an "
-						   "address, as id() says it");
-	object = pv_python_module(probed->mem, &probed->image.python, whole);
-	if (object)
-		return choose_address(heap, object, ret);
-	object = find_module(probed, name, &rest);
-	if (!object)
-		return pv_err_create(PV_ERR_USAGE,
-				     "there is no module that `%s` begins with: the name is as in "
-				     "sys.modules, then an attribute, as __main__.cache",
-				     choice->text);
-	/* the dots behind the module's name, which find_module() has cut, are those of the whole */
-	rest = whole + (rest - name);
-	while ((part = strsep(&rest, "."))) {
-		uint64_t next = get_attribute(probed, heap, object, is_module, part);
-
-		if (!next)
-			return pv_err_create(
-				PV_ERR_USAGE,
-				"there is no `%s` in `%s`: what is found are variables "
-				"of modules and of classes",
-				part, choice->text);
-		object = next;
-		is_module = false;
-	}
-	return choose_address(heap, object, ret);
+	return pv_next_allocated(&options, ret);
 }
 
 static struct pv_err *choose(struct pv_probed *probed, struct pv_heap *heap,
-			     const struct pv_choice *choice, struct pv_heap_object *ret)
+			     const struct pv_choice *choice, struct pv_heap_object *ret,
+			     char **note_ret)
 {
 	switch (choice->kind) {
-	case PV_CHOICE_ADDRESS:
-		return choose_address(heap, choice->address, ret);
 	case PV_CHOICE_TYPE:
 		return choose_type(probed, heap, choice, ret);
 	case PV_CHOICE_NAME:
-		return choose_name(probed, heap, choice, ret);
+		return choose_name(heap, choice, ret);
+	case PV_CHOICE_LOST:
+		return choose_lost(probed, heap, choice, ret, note_ret);
+	case PV_CHOICE_NEXT:
+		return choose_next(probed, heap, choice, ret);
 	default:
-		return pv_err_create(PV_ERR_USAGE, "this choice of an object is not built in yet: "
-						   "give its address, as id() says it");
+		return choose_address(heap, choice->address, ret);
 	}
 }
 
@@ -408,7 +455,7 @@ struct pv_err *pv_choose(struct pv_probed *probed, const struct pv_choice *choic
 
 	if (err)
 		return err;
-	err = choose(probed, heap, choice, &object);
+	err = choose(probed, heap, choice, &object, &ret->note);
 	if (!err && !any)
 		err = check(&object);
 	if (!err)

@@ -16,16 +16,19 @@ struct pv_probed;
 
 enum pv_choice_kind {
 	PV_CHOICE_ADDRESS,
-	PV_CHOICE_TYPE, /* text: its name */
+	PV_CHOICE_TYPE, /* an instance of it */
 	PV_CHOICE_NAME, /* text: "module.attr" */
-	PV_CHOICE_LOST, /* one that has a reference too many */
-	PV_CHOICE_NEXT, /* text: the next one that is allocated at such a place */
+	PV_CHOICE_LOST, /* one that has references that nobody holds */
+	PV_CHOICE_NEXT, /* text: the next one that is allocated at such a place, and lives on */
 };
 
 struct pv_choice {
 	enum pv_choice_kind kind;
 	uint64_t address;
 	const char *text;
+	const char *type; /* of that type alone; NULL: of any, where it may be */
+	uint64_t wait_ns; /* NEXT: no longer than that */
+	int stop_fd;      /* NEXT: until that is readable */
 	bool newest; /* TYPE: the youngest of the collector's list */
 	size_t nth;  /* TYPE: from 1 on; 0: not said */
 };

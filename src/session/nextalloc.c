@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waits for an allocation.  Input: blocks and stacks of the kernel's side.  Output: an object.
+ */
+#include "session/nextalloc.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/allocs.h"
+#include "abi/event.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "collect/allocs.h"
+#include "collect/probes.h"
+#include "model/profile.h"
+#include "model/strings.h"
+#include "session/allocplaces.h"
+#include "session/leads.h"
+#include "session/probed.h"
+
+enum {
+	WINDOW_N = 20000, /* allocations of a time */
+	WINDOW_MS = 40,
+	GAP_MS = 40,
+};
+
+struct next {
+	const struct pv_next_options *options;
+	struct pv_alloc_places places;
+	struct pv_allocs *allocs;
+	struct pv_probes *probes; /* of allocs */
+	struct pv_profile *profile;
+	struct pv_leads *leads;
+	struct pv_map stacks; /* key -> 1: it matches, 2: its innermost Python frame does */
+	struct pv_vec blocks; /* struct block */
+	uint64_t n_seen;      /* blocks at the place */
+};
+
+struct block {
+	uint64_t address, time_ns;
+	uint64_t rank;
+};
+
+bool pv_next_matches(const char *stack, const char *pattern)
+{
+	size_t n = strlen(pattern);
+
+	if (strpbrk(pattern, "*?"))
+		return !fnmatch(pattern, stack, 0);
+	for (const char *at = strstr(stack, pattern); at; at = strstr(at + 1, pattern)) {
+		/* app.py:4 is not app.py:41 */
+		if (!n || !isdigit((unsigned char)pattern[n - 1]) ||
+		    !isdigit((unsigned char)at[n]))
+			return true;
+	}
+	return false;
+}
+
+static struct pv_err *append_loc(const struct pv_profile *profile, const struct pv_loc *loc,
+				 struct pv_str *str)
+{
+	const struct pv_strings *strings = profile->strings;
+	const char *file = pv_strings_get(strings, loc->file), *slash = strrchr(file, '/');
+	struct pv_err *err = pv_str_appendf(str, "%s%s", str->n ? ";" : "",
+					    pv_strings_get(strings, loc->function));
+
+	if (!err && loc->kind == PV_LOC_PYTHON)
+		err = pv_str_appendf(str, " (%s:%d)", slash ? slash + 1 : file, (int)loc->line);
+	else if (!err && loc->module)
+		err = pv_str_appendf(str, " (%s)", pv_strings_get(strings, loc->module));
+	return err;
+}
+
+/* The stack as text, root first; what stands behind the innermost Python frame in *inner_ret. */
+static struct pv_err *append_stack(const struct pv_profile *profile, uint32_t node,
+				   struct pv_str *str, size_t *inner_ret)
+{
+	const struct pv_stack_node *nodes = profile->nodes.data;
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec path = PV_VEC(uint32_t);
+	struct pv_err *err = NULL;
+
+	for (; !err && node; node = nodes[node].parent)
+		err = pv_vec_append(&path, &nodes[node].loc, 1, NULL);
+	*inner_ret = 0;
+	for (size_t i = path.n; !err && i; i--) {
+		const struct pv_loc *loc =
+			pv_vec_at(&profile->locs, *(uint32_t *)pv_vec_at(&path, i - 1));
+
+		if (loc->kind == PV_LOC_PYTHON)
+			*inner_ret = str->n;
+		err = append_loc(profile, loc, str);
+	}
+	return err;
+}
+
+static struct pv_err *take_stack(struct next *next, const struct pv_event_alloc_stack *event)
+{
+	const struct pv_leads_end end = { .tid = event->tid, .time_ns = event->time_ns };
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
+	const char *pattern = next->options->pattern;
+	size_t inner = 0;
+	uint32_t node;
+	bool found;
+	struct pv_err *err = pv_leads_ended(next->leads, &end, &found, &node);
+
+	if (err || !found)
+		return err;
+	err = append_stack(next->profile, node, &text, &inner);
+	if (err || !pv_next_matches(pv_str_text(&text), pattern))
+		return err;
+	return pv_map_set(&next->stacks, event->key,
+			  pv_next_matches(pv_str_text(&text) + inner, pattern) ? 2 : 1);
+}
+
+static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
+{
+	struct next *next = ctx;
+
+	if (event->type == PV_EVENT_ALLOC_STACK && size >= sizeof(struct pv_event_alloc_stack))
+		return take_stack(next, (const struct pv_event_alloc_stack *)event);
+	return pv_leads_take(next->leads, event, size);
+}
+
+static struct pv_err *put_image(void *ctx, const struct pv_image *image,
+				const struct pv_objects *objects)
+{
+	return pv_allocs_put(((struct next *)ctx)->allocs, image, objects);
+}
+
+static struct pv_err *on_block(void *ctx, uint64_t address, const struct pv_alloc *alloc)
+{
+	struct next *next = ctx;
+	struct block block = { .address = address, .time_ns = alloc->time_ns };
+
+	if (!pv_map_get(&next->stacks, alloc->stack, &block.rank))
+		return NULL;
+	next->n_seen++;
+	return pv_vec_append(&next->blocks, &block, 1, NULL);
+}
+
+/* Those of the very line first, of these the youngest. */
+static int by_rank(const void *a, const void *b)
+{
+	const struct block *x = a, *y = b;
+
+	if (x->rank != y->rank)
+		return x->rank > y->rank ? -1 : 1;
+	return x->time_ns > y->time_ns ? -1 : x->time_ns < y->time_ns;
+}
+
+/* The object in a block, behind what stands before it. */
+static bool find_object(const struct next *next, uint64_t address, struct pv_heap_object *ret)
+{
+	const char *type = next->options->type;
+
+	for (uint64_t before = 0; before <= 32; before += 16) {
+		if (pv_heap_object(next->options->heap, address + before, ret) &&
+		    ret->start == address && ret->refcount && !ret->immortal &&
+		    (!type || !strcmp(ret->type->name, type)))
+			return true;
+	}
+	return false;
+}
+
+/* One time in which all is watched; found_ret: an object of the place is there. */
+static struct pv_err *watch(struct next *next, struct pv_heap_object *ret, bool *found_ret)
+{
+	struct pollfd stop = { .fd = next->options->stop_fd, .events = POLLIN };
+	uint64_t until_ns;
+	struct pv_err *err = pv_probes_attach(next->probes);
+
+	*found_ret = false;
+	if (!err)
+		err = pv_allocs_arm(next->allocs, WINDOW_N, WINDOW_MS * 1000000ULL);
+	until_ns = pv_now_ns() + WINDOW_MS * 1000000ULL;
+	while (!err && pv_now_ns() < until_ns && !pv_allocs_state(next->allocs).end_ns) {
+		poll(&stop, stop.fd >= 0, 5);
+		err = pv_allocs_drain(next->allocs, on_event, next);
+	}
+	pv_allocs_enough(next->allocs);
+	if (!err)
+		err = pv_allocs_drain(next->allocs, on_event, next);
+	next->blocks.n = 0;
+	if (!err)
+		err = pv_allocs_each(next->allocs, on_block, next);
+	pv_allocs_disarm(next->allocs);
+	pv_probes_detach(next->probes);
+	if (next->blocks.n)
+		qsort(next->blocks.data, next->blocks.n, sizeof(struct block), by_rank);
+	for (size_t i = 0; !err && !*found_ret && i < next->blocks.n; i++)
+		*found_ret = find_object(
+			next, ((struct block *)pv_vec_at(&next->blocks, i))->address, ret);
+	return err;
+}
+
+static struct pv_err *prepare(struct next *next)
+{
+	const struct pv_leads_walkers walkers = { .ctx = next, .put = put_image };
+	struct pv_probed *probed = next->options->probed;
+	struct pv_allocs_options allocs = {
+		.probes = { .pid = probed->pid,
+			    .budget = 1,
+			    .python = &probed->image.python },
+		.stacks = PV_ALLOC_MERGED,
+	};
+	struct pv_err *err = pv_profile_create(&next->profile);
+
+	if (!err)
+		err = pv_alloc_places_find(probed, &next->places);
+	allocs.pool_bytes = next->places.allocators.pool_bytes;
+	if (!err)
+		err = pv_allocs_create(&allocs, &next->allocs);
+	if (err)
+		return err;
+	next->probes = pv_allocs_probes(next->allocs);
+	err = pv_leads_create(probed, &walkers, next->profile, &next->leads);
+	return err ? err
+		   : pv_alloc_places_add(&next->places, probed, next->probes,
+					 PV_ALLOC_WANT_BLOCKS);
+}
+
+static void next_deinit(struct next *next)
+{
+	pv_leads_destroy(next->leads);
+	pv_allocs_destroy(next->allocs);
+	pv_alloc_places_deinit(&next->places);
+	pv_profile_destroy(next->profile);
+	pv_map_deinit(&next->stacks);
+	pv_vec_deinit(&next->blocks);
+}
+
+static struct pv_err *nothing(const struct next *next, bool stopped)
+{
+	const char *pattern = next->options->pattern;
+
+	if (stopped)
+		return pv_err_create(PV_ERR_FAILED, "stopped before an object was allocated at `%s`",
+				     pattern);
+	if (next->n_seen)
+		return pv_err_create(PV_ERR_FAILED,
+				     "%llu blocks were allocated at `%s`, none of which is an object "
+				     "that lives on%s%s",
+				     (unsigned long long)next->n_seen, pattern,
+				     next->options->type ? " of the type " : "",
+				     next->options->type ? next->options->type : "");
+	return pv_err_create(PV_ERR_FAILED,
+			     "nothing was seen to be allocated at `%s` in %.0f s: it is a part of a "
+			     "stack as folded output has it, as 'handle (app.py:41)' or 'app.py:41'",
+			     pattern, (double)next->options->wait_ns / 1e9);
+}
+
+struct pv_err *pv_next_allocated(const struct pv_next_options *options, struct pv_heap_object *ret)
+{
+	PV_CLEANUP(next_deinit)
+	struct next next = { .options = options, .blocks = PV_VEC(struct block) };
+	struct pollfd fds[] = {
+		{ .fd = options->stop_fd, .events = POLLIN },
+		{ .fd = options->probed->pid_fd, .events = POLLIN },
+	};
+	uint64_t end_ns = pv_now_ns() + options->wait_ns;
+	bool found = false;
+	struct pv_err *err = prepare(&next);
+
+	while (!err && !found && pv_now_ns() < end_ns) {
+		err = watch(&next, ret, &found);
+		if (err || found)
+			break;
+		/* the target has time of its own between two */
+		if (poll(fds, 2, GAP_MS) < 0 && errno != EINTR)
+			err = pv_err_errno(errno, "cannot wait");
+		if (fds[1].revents)
+			return pv_err_create(PV_ERR_NOPROC, "process %d has ended",
+					     (int)options->probed->pid);
+		if (fds[0].revents)
+			return nothing(&next, true);
+	}
+	return err || found ? err : nothing(&next, false);
+}

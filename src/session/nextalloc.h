@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The next object that is allocated at a place and is there a moment later.  Input: a process, a
+ * pattern of stacks.  Output: the object.
+ *
+ * Allocations are watched for short times (collect/allocs.h), with their stacks; between, what was
+ * allocated is looked at.  Its first changes are over by then.
+ */
+#ifndef PV_SESSION_NEXTALLOC_H
+#define PV_SESSION_NEXTALLOC_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "heap/object.h"
+
+struct pv_probed;
+
+struct pv_next_options {
+	struct pv_probed *probed; /* its image is renewed */
+	struct pv_heap *heap;
+	/*
+	 * A part of a stack as folded output has it, root first ("handle (app.py:41)",
+	 * "app.py:41", "f (a.py:1);g (b.so)"), or a pattern of fnmatch(3) of all of it.
+	 */
+	const char *pattern;
+	const char *type; /* of that type alone; NULL: any */
+	uint64_t wait_ns;
+	int stop_fd; /* readable: it is given up; -1: none */
+};
+
+/* None within the time is PV_ERR_FAILED that says what was seen. */
+struct pv_err *pv_next_allocated(const struct pv_next_options *options, struct pv_heap_object *ret);
+
+/* Does a folded stack have the pattern in it?  For tests. */
+bool pv_next_matches(const char *stack, const char *pattern);
+
+#endif
