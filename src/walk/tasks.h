@@ -17,6 +17,8 @@
 #include "walk/code.h"
 #include "walk/dict.h"
 
+enum { PV_TASK_DIGITS = 19 }; /* of a number of 60 bits */
+
 /* A task whose coroutine may be on this stack. */
 static inline void pv_tasks_add(struct pv_ctx *c, __u64 task)
 {
@@ -128,26 +130,29 @@ static inline void pv_tasks_find(struct pv_ctx *c)
 	}
 }
 
-/* "Task-N" into copy_bytes; its length. */
+/*
+ * "Task-N" into copy_bytes; its length.  Without branches, each of which would double what the
+ * verifier has to look at: digits that are none go where the text is written over them, or wrap
+ * to the end of the buffer.
+ */
 static inline __u32 pv_tasks_number(struct pv_walk *w, __u64 number)
 {
-	__u8 digits[32] = {}; /* whole: kernels before 6.3 read no stack that was not written */
-	__u32 n = 0, i;
+	__u64 rest = number, power = 10;
+	__u32 n = 1, i;
 
-	for (i = 0; i < 20; i++) {
-		digits[i] = '0' + number % 10;
-		number /= 10;
-		n = number || !i ? i + 1 : n;
+	for (i = 1; i < PV_TASK_DIGITS; i++) {
+		n += 1 - (__u32)((number - power) >> 63);
+		power *= 10;
+	}
+	for (i = 0; i < PV_TASK_DIGITS; i++) {
+		w->copy_bytes[(5 + n - 1 - i) & (PV_PIECE_BYTES - 1)] = '0' + rest % 10;
+		rest /= 10;
 	}
 	w->copy_bytes[0] = 'T';
 	w->copy_bytes[1] = 'a';
 	w->copy_bytes[2] = 's';
 	w->copy_bytes[3] = 'k';
 	w->copy_bytes[4] = '-';
-	for (i = 0; i < 20; i++) {
-		if (i < n)
-			w->copy_bytes[5 + i] = digits[(n - 1 - i) & 31];
-	}
 	return 5 + n;
 }
 
