@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "heap/object.h"
+#include "heap/pymalloc.h"
 #include "python/detect.h"
 #include "target/mem.h"
 
@@ -60,7 +61,38 @@ static bool is_linked(struct pv_heap *heap, const struct pv_heap_object *object)
 	return false;
 }
 
+/*
+ * Does a block in use begin where it does?  A tuple of one item that is a type looks, from its
+ * ob_size on, like an object of that type with a count of 1.
+ */
+static bool is_block(struct pv_heap *heap, const struct pv_heap_object *object)
+{
+	uint32_t n = pv_pool_bytes(pv_heap_python(heap)->proc.py.version_hex), block;
+	uint64_t at = object->start - object->start % n, offset = object->start % n, chunk;
+	char bytes[PV_POOL_BYTES_MAX];
+	struct pv_pool pool;
+
+	if (!pv_mem_read(pv_heap_mem(heap), bytes, PV_POOL_HEAD_BYTES, at) &&
+	    pv_pool_check(bytes, at, n) && !pv_mem_read(pv_heap_mem(heap), bytes, n, at) &&
+	    pv_pool_read(bytes, at, n, &pool)) {
+		if (offset < PV_POOL_HEAD_BYTES || (offset - PV_POOL_HEAD_BYTES) % pool.block_bytes)
+			return false;
+		block = (uint32_t)(offset - PV_POOL_HEAD_BYTES) / pool.block_bytes;
+		return block < pool.n_carved && pv_pool_is_used(&pool, block) &&
+		       object->size <= pool.block_bytes;
+	}
+	/* of malloc(): the size of its chunk with three flags; others' blocks are not known */
+	return object->start % 16 == 0 &&
+	       !pv_mem_read_u64(pv_heap_mem(heap), object->start - sizeof(chunk), &chunk) &&
+	       (chunk & ~7ULL) >= object->size && (chunk & ~7ULL) / 2 <= object->size + n;
+}
+
 bool pv_object_is_alive(struct pv_heap *heap, const struct pv_heap_object *object)
 {
-	return !pv_object_is_freed(object) && is_linked(heap, object);
+	if (pv_object_is_freed(object))
+		return false;
+	/* that it is in the collector's lists proves it, whatever allocator it is from */
+	return object->type->is_gc && object->tracked
+		       ? is_linked(heap, object)
+		       : is_linked(heap, object) && is_block(heap, object);
 }
