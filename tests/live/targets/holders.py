@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Objects whose holders the program knows, for tests/live/test_holders.py and bench/holders.py; also for Python 2.7.
+
+Input: argv[1]: names, lost, clean (threads that allocate, move and free objects all the time), or size MB.
+Output: IDS and JSON, then READY.  Standard input: a line ends it.
+"""
+from __future__ import print_function
+
+import collections
+import ctypes
+import functools
+import gc
+import json
+import os
+import sys
+import threading
+
+INCREF = ctypes.pythonapi.Py_IncRef
+INCREF.argtypes = [ctypes.py_object]
+INCREF.restype = None
+LOST = 100    # objects of each kind
+CACHED = 10000
+IDS = {}
+
+
+class Thing(object):
+	pass
+
+
+class Holder(object):
+	def __init__(self):
+		self.data = {}
+
+
+class Slots(object):
+	__slots__ = ("one", "two")
+
+
+def closure():
+	captured = Thing()
+	IDS["closure"] = id(captured)
+
+	def inner():
+		return captured
+	return inner
+
+
+def generator():
+	held = Thing()
+	IDS["generator"] = id(held)
+	yield 1
+
+
+def default(value=Thing()):
+	return value
+
+
+def worker(ready, end):
+	local = Thing()
+	IDS["local"] = id(local)
+	ready.set()
+	end.wait()
+
+
+def names():
+	scope = globals()
+	scope["attr"] = Thing()
+	scope["fn"] = closure()
+	scope["cache"] = {"k%d" % i: Thing() for i in range(5)}
+	scope["nested"] = {"a": {"b": [0, Thing()]}}
+	scope["holder"] = Holder()
+	scope["holder"].data["x"] = Thing()
+	scope["holder"].direct = Thing()
+	Holder.klass = Thing()
+	scope["slots"] = Slots()
+	scope["slots"].two = Thing()
+	scope["queue"] = collections.deque(Thing() for _ in range(200))
+	scope["pair"] = (1, Thing())
+	scope["group"] = {Thing()}
+	scope["part"] = functools.partial(print, Thing())
+	scope["gen"] = generator()
+	next(scope["gen"])
+	scope["many"] = [Holder() for _ in range(1000)]
+	IDS.update({
+		"attr": id(scope["attr"]), "dict": id(scope["cache"]["k3"]), "nested": id(scope["nested"]["a"]["b"][1]),
+		"instance": id(scope["holder"].data["x"]), "direct": id(scope["holder"].direct), "klass": id(Holder.klass),
+		"slot": id(scope["slots"].two), "deque": id(scope["queue"][150]), "tuple": id(scope["pair"][1]),
+		"set": id(list(scope["group"])[0]), "partial": id(scope["part"].args[0]),
+		"default": id(default.__defaults__[0])})
+	ready, scope["end"] = threading.Event(), threading.Event()
+	threading.Thread(target=worker, args=(ready, scope["end"])).start()
+	ready.wait()
+
+
+class Nested(object):
+	def __init__(self, i):
+		self.uid = i
+		self.tags = [i, (i, i + 1)]
+
+
+KINDS = {
+	"tuple": lambda i: (object(), [i]),
+	"list": lambda i: [object()],
+	"dict": lambda i: {"i": Thing()},
+	"str": lambda i: "text %d" % i * 20,
+	"Nested": Nested,
+	"large": lambda i: (None,) * 2000 + (object(),),
+}
+
+
+def lose(kind):
+	"""Objects with a reference that nobody has any more."""
+	ids = []
+	for i in range(LOST):
+		one = KINDS[kind](i)
+		INCREF(one)
+		ids.append(id(one))
+	return ids
+
+
+def churn(n):
+	"""Old values on stacks and in freed memory become others'."""
+	kept = [[KINDS[kind](i) for kind in sorted(KINDS)] for i in range(20 * LOST)]
+	return churn(n - 1) + len(kept) % 2 if n else 0
+
+
+def lost():
+	"""And a cache: none of it is lost but one, of which there is a reference more."""
+	IDS["lost"] = {kind: lose(kind) for kind in KINDS}
+	scope = globals()
+	scope["cache"] = {i: Nested(i) for i in range(CACHED)}
+	IDS["cache"] = [id(one) for one in scope["cache"].values()]
+	IDS["one"] = id(scope["cache"][CACHED // 2])
+	INCREF(scope["cache"][CACHED // 2])
+	churn(20)
+
+
+@functools.wraps(sorted)
+def in_order(things):
+	return sorted(things, key=lambda one: one.uid)
+
+
+def busy(end, queue):
+	"""Objects move from place to place, come and go."""
+	ring, table, n = collections.deque(Nested(i) for i in range(100)), {}, 0
+	while not end.is_set():
+		n += 1
+		ring.rotate(7)
+		ring.append(ring.popleft())
+		table[n % 500] = Nested(n)
+		table.pop((n * 7) % 500, None)
+		queue.append(table.get(n % 500))
+		if len(queue) > 200:
+			queue.popleft()
+		in_order([one for one in list(queue) if one])
+		json.loads(json.dumps({"a": [1, 2, {"b": "c%d" % n}]}))
+		try:
+			raise KeyError(n)
+		except KeyError as error:
+			table[n % 500] = error.args
+		one = generator()
+		next(one)
+		big = [Nested(n)] * (n % 3000)
+		big.extend(ring)
+
+
+def clean():
+	scope = globals()
+	scope["end"], queue = threading.Event(), collections.deque()
+	scope["cache"] = {i: Nested(i) for i in range(20000)}
+	scope["tables"] = [{str(i): (i, [i])} for i in range(5000)]
+	for _ in range(4):
+		thread = threading.Thread(target=busy, args=(scope["end"], queue))
+		thread.daemon = True
+		thread.start()
+	gc.collect()
+	seen = {id(one) for one in gc.get_objects()}
+	for one in gc.get_objects():
+		seen.update(id(other) for other in gc.get_referents(one))
+	IDS["all"] = sorted(seen)
+
+
+def size(mb):
+	scope = globals()
+	scope["one"] = Thing()
+	IDS["one"] = id(scope["one"])
+	scope["keep"] = []
+	# objects of all kinds, as a program's heap is
+	while os.sysconf("SC_PAGE_SIZE") * int(open("/proc/self/statm").read().split()[1]) < mb << 20:
+		scope["keep"].append([(i, Nested(i), str(i), {i: [i]}) for i in range(1000)])
+
+
+if sys.argv[1] == "size":
+	gc.disable()
+	size(int(sys.argv[2]))
+else:
+	globals()[sys.argv[1]]()
+print("IDS " + json.dumps(IDS))
+IDS.clear()
+print("READY")
+sys.stdout.flush()
+sys.stdin.readline()
+if "end" in globals():
+	globals()["end"].set()
