@@ -495,6 +495,26 @@ static int compare_types(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/* What C made has its module in its name; a class has it in its dict. */
+static void name_type(struct taker *t, const struct pv_heap_type *type, struct pv_census_type *ret)
+{
+	const char *dot = type->flags & PV_TPFLAGS_HEAPTYPE ? NULL : strrchr(type->name, '.');
+	size_t n;
+
+	if (!dot && pv_heap_type_module(t->heap, type, ret->module, sizeof(ret->module))) {
+		n = strlen(ret->module);
+		/* PyType_FromSpec() gives it both */
+		if (strncmp(type->name, ret->module, n) == 0 && type->name[n] == '.')
+			dot = type->name + n;
+	} else if (dot) {
+		n = (size_t)(dot - type->name);
+		memcpy(ret->module, type->name, n);
+	}
+	if (strcmp(ret->module, "builtins") == 0 || strcmp(ret->module, "__builtin__") == 0)
+		ret->module[0] = '\0';
+	strcpy(ret->name, dot ? dot + 1 : type->name);
+}
+
 static struct pv_err *give_types(struct taker *t)
 {
 	struct pv_census *census = t->census;
@@ -513,7 +533,7 @@ static struct pv_err *give_types(struct taker *t)
 
 		if (!sum->n)
 			continue;
-		memcpy(line.name, type->name, sizeof(line.name));
+		name_type(t, type, &line);
 		err = pv_vec_append(&census->types, &line, 1, NULL);
 	}
 	if (census->types.n)

@@ -23,8 +23,9 @@
 struct pv_maps;
 
 struct pv_census_type {
-	char name[PV_HEAP_NAME_BYTES]; /* tp_name */
-	uint64_t type;                 /* its address */
+	char name[PV_HEAP_NAME_BYTES];   /* tp_name, without the module */
+	char module[PV_HEAP_NAME_BYTES]; /* "collections"; "": builtins, or it is not known */
+	uint64_t type;                   /* its address */
 	uint64_t n;
 	/* of its objects' blocks and of what only they have: a list's items, a dict's table */
 	uint64_t bytes;
@@ -86,12 +87,13 @@ void pv_census_deinit(struct pv_census *census);
 
 /* How a type changed from one census to the next. */
 struct pv_census_change {
-	const char *name; /* of the later census, or of the earlier one where it is gone */
+	/* of the later census, or of the earlier one where it is gone */
+	const char *name, *module;
 	int64_t n, bytes; /* later minus earlier */
 	uint64_t n_later, bytes_later;
 };
 
-/* struct pv_census_change, most bytes more first; types of one name are one. */
+/* struct pv_census_change, most bytes more first; types of one name in one module are one. */
 struct pv_err *pv_census_compare(const struct pv_census *earlier, const struct pv_census *later,
 				 struct pv_vec *ret);
 

@@ -11,18 +11,20 @@
 #include "heap/census.h"
 
 /* The line of a name, made if it is new. */
-static struct pv_err *change_of(struct pv_vec *changes, struct pv_index *index, const char *name,
-				struct pv_census_change **ret)
+static struct pv_err *change_of(struct pv_vec *changes, struct pv_index *index,
+				const struct pv_census_type *type, struct pv_census_change **ret)
 {
-	uint64_t hash = pv_hash_bytes(name, strlen(name));
-	struct pv_census_change line = { .name = name };
+	uint64_t hash = pv_hash(pv_hash_bytes(type->name, strlen(type->name)) ^
+				pv_hash_bytes(type->module, strlen(type->module)));
+	struct pv_census_change line = { .name = type->name, .module = type->module };
 	size_t at = pv_index_start(index, hash);
 	struct pv_err *err;
 	uint32_t place;
 
 	while (pv_index_next(index, hash, &at, &place)) {
 		*ret = pv_vec_at(changes, place);
-		if (strcmp((*ret)->name, name) == 0)
+		if (strcmp((*ret)->name, type->name) == 0 &&
+		    strcmp((*ret)->module, type->module) == 0)
 			return NULL;
 	}
 	place = (uint32_t)changes->n;
@@ -54,7 +56,7 @@ struct pv_err *pv_census_compare(const struct pv_census *earlier, const struct p
 	for (size_t i = 0; !err && i < later->types.n; i++) {
 		const struct pv_census_type *type = pv_vec_at(&later->types, i);
 
-		err = change_of(&changes, &index, type->name, &change);
+		err = change_of(&changes, &index, type, &change);
 		if (err)
 			break;
 		change->n += (int64_t)type->n;
@@ -65,7 +67,7 @@ struct pv_err *pv_census_compare(const struct pv_census *earlier, const struct p
 	for (size_t i = 0; !err && i < earlier->types.n; i++) {
 		const struct pv_census_type *type = pv_vec_at(&earlier->types, i);
 
-		err = change_of(&changes, &index, type->name, &change);
+		err = change_of(&changes, &index, type, &change);
 		if (err)
 			break;
 		change->n -= (int64_t)type->n;

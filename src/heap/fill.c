@@ -42,20 +42,15 @@ static struct pv_err *why_partial(const struct pv_census *census, struct pv_str 
 }
 
 static struct pv_err *add_count(struct pv_memory *memory, uint32_t look,
-				enum pv_memory_type_kind kind, const char *name, uint64_t size,
-				uint64_t address, uint64_t n, uint64_t bytes)
+				enum pv_memory_type_kind kind, const struct pv_census_type *type,
+				uint64_t size, uint64_t n, uint64_t bytes)
 {
-	struct pv_err *err;
-	uint32_t type;
-	/* tp_name of a static type has its module before the last dot */
-	const char *dot = name ? strrchr(name, '.') : NULL;
-	_pv_free_ char *module = dot ? strndup(name, (size_t)(dot - name)) : NULL;
+	uint32_t index;
+	struct pv_err *err = pv_memory_type_named(memory, kind, type ? type->name : NULL,
+						  type ? type->module : NULL, size,
+						  type ? type->type : 0, &index);
 
-	if (dot && !module)
-		return &pv_enomem;
-	err = pv_memory_type_named(memory, kind, dot ? dot + 1 : name, module, size, address,
-				   &type);
-	return err ? err : pv_memory_count_type(memory, look, type, n, bytes);
+	return err ? err : pv_memory_count_type(memory, look, index, n, bytes);
 }
 
 struct pv_err *pv_census_fill(const struct pv_census *census, uint64_t at_ns,
@@ -80,15 +75,14 @@ struct pv_err *pv_census_fill(const struct pv_census *census, uint64_t at_ns,
 	for (size_t i = 0; !err && i < census->types.n; i++) {
 		const struct pv_census_type *type = pv_vec_at(&census->types, i);
 
-		err = add_count(memory, index, PV_TYPE_OBJECT, type->name, 0, type->type, type->n,
-				type->bytes);
+		err = add_count(memory, index, PV_TYPE_OBJECT, type, 0, type->n, type->bytes);
 	}
 	for (size_t i = 0; !err && i < census->raw.n; i++) {
 		const struct pv_census_raw *raw = pv_vec_at(&census->raw, i);
 
 		err = add_count(memory, index,
 				raw->pymalloc ? PV_TYPE_POOL_BLOCK : PV_TYPE_HEAP_BLOCK, NULL,
-				raw->bytes_max, 0, raw->n, raw->bytes);
+				raw->bytes_max, raw->n, raw->bytes);
 	}
 	if (!err)
 		*ret = index;

@@ -117,6 +117,13 @@ const struct pv_heap_type *pv_heap_type(struct pv_heap *heap, uint64_t address);
 /* The same of those that were met so far: reads nothing. */
 const struct pv_heap_type *pv_heap_known_type(const struct pv_heap *heap, uint64_t address);
 
+/*
+ * The module that the type's dict says it is of, if that is of ASCII characters and has room in
+ * size bytes; static types of 3.12 and later, and types of no module, have none there.
+ */
+bool pv_heap_type_module(struct pv_heap *heap, const struct pv_heap_type *type, char *ret,
+			 size_t size);
+
 /* Those that were met so far, by number. */
 size_t pv_heap_n_types(const struct pv_heap *heap);
 const struct pv_heap_type *pv_heap_type_at(const struct pv_heap *heap, uint32_t number);

@@ -61,6 +61,8 @@ static void print_census(const struct pv_census *c, uint64_t cpu_ns)
 
 		printf("%s{\"name\": ", i ? ", " : "");
 		print_text(type->name);
+		printf(", \"module\": ");
+		print_text(type->module);
 		printf(", \"type\": %" PRIu64 ", \"n\": %" PRIu64 ", \"bytes\": %" PRIu64
 		       ", \"part_bytes\": %" PRIu64 ", \"tracked\": %" PRIu64 "}",
 		       type->type, type->n, type->bytes, type->part_bytes, type->n_tracked);

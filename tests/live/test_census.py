@@ -49,8 +49,10 @@ def check_tracked(one, truth, interp):
 	"""What gc.get_objects() saw; it makes some frames and methods on the way, and is one itself."""
 	seen = by_type(one)
 	frozen = one["lists"][3]
-	for address, (name, n) in truth["tracked"].items():
+	for address, (name, n, module) in truth["tracked"].items():
 		got = seen[int(address)]["tracked"]
+		said = seen[int(address)]["name"], seen[int(address)]["module"] or "builtins"
+		assert said == (name, module.replace("__builtin__", "builtins")), said
 		if name in ("frame", "builtin_function_or_method", "builtin_method", "dict", "list", "method", "cell"):
 			assert abs(got - n) <= 8, (name, got, n)
 		elif name == "tuple" and frozen:  # 3.12 freezes 375 tuples at its start

@@ -4,7 +4,7 @@
 Input: argv[1]: idle, or churn: two threads that allocate all the time, READY when all is as it will be.  On standard input: "grow" makes more
 of everything, "count" says what there is, "end" ends it.  Output: READY, then for each line one that begins
 with COUNT: JSON, for each of its own types {address of the type: [name, objects, sum of sys.getsizeof]}, and
-what gc.get_objects() has, by type: {address: [name, objects]}.
+what gc.get_objects() has, by type: {address: [name, objects, module]}.
 """
 from __future__ import print_function
 
@@ -72,7 +72,7 @@ def count_all():
 	gc.collect()
 	for one in gc.get_objects():
 		kind = type(one)
-		line = counts.setdefault(id(kind), [kind.__name__, 0])
+		line = counts.setdefault(id(kind), [kind.__name__, 0, str(kind.__module__)])
 		line[1] += 1
 	return counts
 
