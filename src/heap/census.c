@@ -52,7 +52,7 @@ struct taker {
 	struct pv_vec caches, states; /* u64: see pv_glibc_caches() */
 	struct pv_map arenas;         /* numbers of arenas */
 	bool glibc;
-	uint64_t top; /* the main arena's top chunk */
+	uint64_t brk_start, brk_end; /* [heap], if it is malloc()'s */
 	uint32_t pool_bytes;
 	size_t list_range; /* where the last object of a list was looked for */
 	struct pv_census *census;
@@ -92,7 +92,9 @@ static struct pv_err *take_brk(struct taker *t, const struct pv_map_entry *map)
 	if (!err)
 		err = pv_glibc_chunks(&t->window, map->start, map->end, false, &t->handlers,
 				      &t->chunks);
-	t->top = t->chunks.top;
+	t->brk_start = map->start;
+	/* it may have grown meanwhile */
+	t->brk_end = map->end + PV_GLIBC_HEAP_MAX;
 	return err;
 }
 
@@ -427,10 +429,10 @@ static struct pv_err *take_caches(struct taker *t)
 {
 	PV_CLEANUP(pv_vec_deinit) struct pv_vec cached = PV_VEC(struct pv_glibc_cached);
 	struct pv_mem *mem = pv_heap_mem(t->heap);
-	uint64_t state = pv_glibc_main_arena(mem, t->options->maps, t->top);
+	uint64_t state = pv_glibc_main_arena(mem, t->options->maps, t->brk_start, t->brk_end);
 	struct pv_err *err = NULL;
 
-	t->census->fast_bins_unknown = !state && t->top;
+	t->census->fast_bins_unknown = !state && t->brk_end;
 	if (state)
 		err = pv_vec_append(&t->states, &state, 1, NULL);
 	if (!err)

@@ -14,7 +14,12 @@
 #include "model/profile.h"
 #include "model/strings.h"
 
-enum { PAGE_BYTES = 4096 };
+enum {
+	PAGE_BYTES = 4096,
+	/* What is less is a chunk that changed while we looked: a doubt, no part that is missing.
+	 */
+	BROKEN_BYTES = 64 << 10,
+};
 
 static struct pv_err *say(struct pv_str *text, const char *format, uint64_t number)
 {
@@ -33,7 +38,7 @@ static struct pv_err *why_partial(const struct pv_census *census, struct pv_str 
 				     "%s is the process's allocator: of what it gave, only objects "
 				     "that the garbage collector knows are counted",
 				     census->others);
-	if (!err && census->broken_bytes)
+	if (!err && census->broken_bytes > BROKEN_BYTES)
 		err = say(text, "%llu bytes of the C heap make no sense", census->broken_bytes);
 	/* blocks are counted without them; what only they lead to is another allocator's */
 	if (!err && census->others[0] && census->lists.n_broken)
@@ -61,7 +66,7 @@ struct pv_err *pv_census_fill(const struct pv_census *census, uint64_t at_ns,
 		.kind = PV_LOOK_CENSUS,
 		.at_ns = at_ns,
 		.took_ns = census->end_ns - census->start_ns,
-		.doubts = census->n_torn_pools + census->n_breaks,
+		.doubts = census->n_torn_pools + census->n_breaks + census->fast_bins_unknown,
 		.unread = census->skipped_bytes / PAGE_BYTES,
 	};
 	struct pv_err *err = why_partial(census, &why);

@@ -98,7 +98,11 @@ bool pv_glibc_is_cache_size(uint64_t bytes);
 struct pv_err *pv_glibc_caches(struct pv_mem *mem, const struct pv_vec *caches,
 			       const struct pv_vec *states, struct pv_vec *ret);
 
-/* &main_arena: what points to its top chunk in the C library's data; 0: not found. */
-uint64_t pv_glibc_main_arena(struct pv_mem *mem, const struct pv_maps *maps, uint64_t top);
+/*
+ * &main_arena, in the C library's data: its top chunk is within [start, end), and its bins point
+ * to one another; 0: not found.
+ */
+uint64_t pv_glibc_main_arena(struct pv_mem *mem, const struct pv_maps *maps, uint64_t start,
+			     uint64_t end);
 
 #endif

@@ -212,12 +212,16 @@ struct pv_err *pv_glibc_caches(struct pv_mem *mem, const struct pv_vec *caches,
 	return err;
 }
 
-/* Is a malloc_state at address?  An empty bin points to itself, seen as a chunk. */
-static bool is_state(struct pv_mem *mem, uint64_t address, uint64_t top)
+/*
+ * Is a malloc_state at address, with its top chunk within [start, end)?  An empty bin points to
+ * itself, seen as a chunk.
+ */
+static bool is_state(struct pv_mem *mem, uint64_t address, uint64_t start, uint64_t end)
 {
 	uint64_t words[4];
 
-	if (pv_mem_read(mem, words, sizeof(words), address + STATE_TOP) || words[0] != top)
+	if (pv_mem_read(mem, words, sizeof(words), address + STATE_TOP) || words[0] % 16 ||
+	    words[0] < start || words[0] >= end)
 		return false;
 	/* the unsorted bin: forward, backward */
 	for (int i = 2; i < 4; i++) {
@@ -241,9 +245,10 @@ static bool is_libc(const char *path)
 	return strcmp(name, "libc.so.6") == 0 || strncmp(name, "libc-2.", 7) == 0;
 }
 
-uint64_t pv_glibc_main_arena(struct pv_mem *mem, const struct pv_maps *maps, uint64_t top)
+uint64_t pv_glibc_main_arena(struct pv_mem *mem, const struct pv_maps *maps, uint64_t start,
+			     uint64_t end)
 {
-	for (size_t i = 0; top && i < maps->n; i++) {
+	for (size_t i = 0; i < maps->n; i++) {
 		const struct pv_map_entry *map = &maps->entries[i];
 		uint64_t bytes = map->end - map->start;
 		_pv_free_ char *data = NULL;
@@ -253,11 +258,11 @@ uint64_t pv_glibc_main_arena(struct pv_mem *mem, const struct pv_maps *maps, uin
 		data = malloc(bytes);
 		if (!data || pv_mem_read(mem, data, bytes, map->start))
 			continue;
-		for (uint64_t at = 0; at + 8 <= bytes; at += 8) {
+		for (uint64_t at = STATE_TOP; at + 8 <= bytes; at += 8) {
 			uint64_t word, state = map->start + at - STATE_TOP;
 
 			memcpy(&word, data + at, sizeof(word));
-			if (word == top && is_state(mem, state, top))
+			if (word >= start && word < end && is_state(mem, state, start, end))
 				return state;
 		}
 	}
