@@ -33,10 +33,13 @@ enum {
 	PRELOAD_AGAIN_BYTES = 64 << 20, /* what is larger takes its time */
 };
 
-/* What the lists of the collector may keep of the process's memory. */
-static const uint64_t copy_bytes_max = 1ULL << 30;
 /* What is copied before the walk begins; the rest is read as it goes. */
-static const uint64_t preload_bytes_max = 512ULL << 20;
+static const uint64_t preload_bytes_max = 256ULL << 20;
+/*
+ * What is kept of memory while the collector's lists are followed, and what is read at most:
+ * they lead to and fro.  In a larger heap they are followed only where blocks are not seen.
+ */
+static const uint64_t copy_bytes_max = 256ULL << 20, lists_bytes_max = 1ULL << 30;
 
 struct taker {
 	struct pv_heap *heap;
@@ -56,6 +59,8 @@ struct taker {
 	uint32_t pool_bytes;
 	size_t list_range; /* where the last object of a list was looked for */
 	struct pv_census *census;
+	uint64_t resident_bytes; /* of all that is walked */
+	const struct pv_mem *copy;
 };
 
 static struct pv_err *on_chunk(void *ctx, uint64_t memory, uint64_t bytes, const void *content,
@@ -357,6 +362,7 @@ static struct pv_err *preload(struct taker *t)
 			bytes += pv_window_resident(&t->window, maps->entries[i].start,
 						    maps->entries[i].end);
 	}
+	t->resident_bytes = bytes;
 	if (bytes > preload_bytes_max)
 		bytes = preload_bytes_max;
 	if (!t->options->pid || !bytes)
@@ -465,6 +471,8 @@ static struct pv_err *on_listed(void *ctx, unsigned int list, uint64_t object)
 	struct pv_heap_object found;
 
 	(void)list;
+	if (pv_copy_bytes_read(t->copy) > lists_bytes_max)
+		return pv_err_create(PV_ERR_NOPROC, "the garbage collector's lists are too long");
 	if (was_walked(t, object) || !pv_heap_object(t->heap, object, &found) ||
 	    is_young(t, object))
 		return NULL;
@@ -479,6 +487,7 @@ static struct pv_err *take_lists(struct taker *t)
 
 	if (err)
 		return err;
+	t->copy = copy;
 	pv_heap_set_mem(t->heap, copy);
 	err = pv_gclist_walk(t->heap, copy, on_listed, t, &t->census->lists);
 	pv_heap_set_mem(t->heap, live);
@@ -592,7 +601,8 @@ static struct pv_err *take_all(struct taker *t)
 		err = take_caches(t);
 	if (!err)
 		err = pv_tally_settle(&t->tally, &t->window);
-	if (!err && !t->options->no_lists && !t->free_threaded) {
+	if (!err && !t->options->no_lists && !t->free_threaded &&
+	    (t->census->others[0] || t->resident_bytes <= copy_bytes_max)) {
 		err = take_lists(t);
 		/* what blocks hold is known all the same */
 		if (err && err->kind == PV_ERR_NOPROC && t->tally.n_objects) {
