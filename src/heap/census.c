@@ -625,6 +625,15 @@ static void taker_deinit(struct taker *t)
 	pv_map_deinit(&t->arenas);
 }
 
+/* What always is there is not any more: half a heap must not pass for one that shrank. */
+static bool is_gone(struct pv_heap *heap)
+{
+	const struct pv_proc *proc = &pv_heap_python(heap)->proc;
+	uint64_t word;
+
+	return pv_mem_read_u64(pv_heap_mem(heap), proc->code_type + proc->py.ob_type, &word);
+}
+
 struct pv_err *pv_census_take(struct pv_heap *heap, const struct pv_census_options *options,
 			      struct pv_census *ret)
 {
@@ -655,6 +664,11 @@ struct pv_err *pv_census_take(struct pv_heap *heap, const struct pv_census_optio
 		err = pv_window_init(&t.window, pv_heap_mem(heap), options->pid);
 	if (!err)
 		err = take_all(&t);
+	if ((!err || err->kind == PV_ERR_NOPROC) && is_gone(heap)) {
+		pv_err_destroy(err);
+		err = pv_err_create(PV_ERR_NOPROC,
+				    "the process ended while its heap was looked at");
+	}
 	taker_deinit(&t);
 	census.end_ns = pv_clock_ns(CLOCK_MONOTONIC);
 	if (err) {

@@ -189,3 +189,20 @@ def test_subinterpreter(interp, target):
 	assert named(one, "Odd") == n
 	assert one["lists.n_interpreters"] == 2
 	assert one["n_stray"] == 0 and one["lists.n_broken"] == 0
+
+
+@pytest.mark.minor((3, 12))
+@pytest.mark.gil
+def test_end(interp, target):
+	"""It ends while it is looked at: no census is of a half of it."""
+	seen = set()
+	for _ in range(6):
+		victim = target(interp, "census.py", "idle")
+		tool = subprocess.Popen([TOOL, str(victim.pid), "census", "100000"], stdout=subprocess.PIPE,
+					stderr=subprocess.PIPE)
+		seen.add(json.loads(tool.stdout.readline())["n_objects"])
+		victim.stop()
+		out, err = tool.communicate(timeout=60)
+		assert tool.returncode == 1 and (b"ended" in err or b"no such process" in err.lower()), err
+		seen |= {json.loads(line)["n_objects"] for line in out.splitlines()}
+	assert max(seen) - min(seen) <= 20, seen
