@@ -12,10 +12,14 @@
 #include "model/profile.h"
 #include "model/strings.h"
 
-static const double MAPPINGS_MORE = 2;  /* so much faster than all types: it is none of theirs */
-static const double LOST_LEAST = 0.1;   /* of what a type gained that must be lost references */
-static const double HELD_LEAST = 0.5;   /* of the objects that were looked at */
-static const double NOBODY_LEAST = 0.5; /* of blocks to which no pointer was found */
+static const double MAPPINGS_MORE = 2; /* so much faster than all types: it is none of theirs */
+static const double LOST_LEAST = 0.1;  /* of what a type gained that must be lost references */
+static const double HELD_LEAST = 0.5;  /* of the objects that were looked at */
+static const double PREFERRED_LEAST = 0.05; /* of the first suspect's score */
+static const double SECOND_MOST = 0.5;      /* the second suspect, for the first to be sure */
+static const double NOBODY_LEAST = 0.5;     /* of blocks to which no pointer was found */
+
+enum { SURE_LEAST = 5 }; /* blocks that were found to be left */
 
 static const struct pv_memory_subject *subject_at(const struct pv_memory *memory, uint32_t i)
 {
@@ -173,26 +177,58 @@ static bool is_unreachable(const struct pv_memory *memory, uint32_t subject, uin
 	return true;
 }
 
+/* Steps of a path from a root: what is nearer to it holds what is farther. */
+static size_t steps(const struct pv_memory *memory, uint32_t holder)
+{
+	const char *text =
+		pv_strings_get(memory->profile->strings, holder_at(memory, holder)->text);
+	size_t n = 0;
+
+	while ((text = strstr(text, " -> "))) {
+		text += 4;
+		n++;
+	}
+	return n;
+}
+
+/* A name for most of a growing type's objects: the shortest one there is. */
+static bool find_name(const struct pv_memory *memory, struct pv_leak *leak)
+{
+	size_t least = SIZE_MAX;
+
+	for (uint32_t i = 0; i < memory->subjects.n; i++) {
+		const struct pv_memory_subject *one = subject_at(memory, i);
+		uint32_t named;
+
+		if (!one->objects || !growing(&leak->growth, one->type))
+			continue;
+		named = most_of(memory, i, PV_HOLDER_NAMED);
+		if (!covers(memory, named, HELD_LEAST) || steps(memory, named) >= least)
+			continue;
+		least = steps(memory, named);
+		leak->kind = PV_LEAK_HELD;
+		leak->subject = i;
+		leak->holder = named;
+	}
+	return least != SIZE_MAX;
+}
+
 /* Of the growing types, fastest first, the first whose holders say something. */
 static void find_holder(const struct pv_memory *memory, struct pv_leak *leak)
 {
 	const struct pv_vec *types = &leak->growth.types;
 
+	if (find_name(memory, leak))
+		return;
+
 	for (size_t k = 0; k < types->n; k++) {
 		uint32_t type = ((const struct pv_growth_type *)pv_vec_at(types, k))->type;
 
 		for (uint32_t i = 0; i < memory->subjects.n; i++) {
-			uint32_t named, other;
+			uint32_t other;
 
 			if (subject_at(memory, i)->type != type || !subject_at(memory, i)->objects)
 				continue;
-			named = most_of(memory, i, PV_HOLDER_NAMED);
-			if (covers(memory, named, HELD_LEAST)) {
-				leak->kind = PV_LEAK_HELD;
-				leak->subject = i;
-				leak->holder = named;
-				return;
-			}
 			if (is_unreachable(memory, i, &other)) {
 				leak->kind = PV_LEAK_LOST;
 				leak->subject = i;
@@ -215,6 +251,26 @@ static void find_holder(const struct pv_memory *memory, struct pv_leak *leak)
 
 /* ---- the guilty */
 
+/*
+ * What loses references, or is nearest to the name that holds it, is what the rest hangs on: where
+ * that is allocated comes first, if it is a suspect at all.
+ */
+static void prefer_site(const struct pv_memory *memory, struct pv_leak *leak)
+{
+	struct pv_suspect *suspects = leak->suspects.data, one;
+	uint32_t type = subject_at(memory, leak->subject)->type;
+
+	for (size_t i = 1; i < leak->suspects.n; i++) {
+		if (suspects[0].type == type || suspects[i].type != type ||
+		    suspects[i].score < PREFERRED_LEAST * suspects[0].score)
+			continue;
+		one = suspects[i];
+		memmove(suspects + 1, suspects, i * sizeof(*suspects));
+		suspects[0] = one;
+		return;
+	}
+}
+
 static void add_guilty(struct pv_leak *leak, uint32_t type)
 {
 	for (uint32_t i = 0; i < leak->n_types; i++) {
@@ -235,8 +291,10 @@ static void find_guilty(const struct pv_memory *memory, struct pv_leak *leak)
 	const struct pv_suspect *first = leak->suspects.n ? pv_vec_at(&leak->suspects, 0) : NULL;
 	double sum = 0, left = 0;
 
+	if (leak->kind == PV_LEAK_LOST || leak->kind == PV_LEAK_HELD)
+		prefer_site(memory, leak);
 	leak->has_site = first && first->score > 0;
-	if (leak->kind == PV_LEAK_LOST)
+	if (leak->kind == PV_LEAK_LOST || leak->kind == PV_LEAK_HELD)
 		add_guilty(leak, subject_at(memory, leak->subject)->type);
 	if (leak->has_site)
 		add_guilty(leak, first->type);
@@ -306,6 +364,15 @@ static struct pv_err *say_growth(const struct pv_leak *leak, struct pv_str *str)
 			      percent(leak->python).text);
 }
 
+/* Enough was found of the first suspect, and far more than of the second. */
+static bool is_sure(const struct pv_leak *leak)
+{
+	const struct pv_suspect *first = pv_vec_at(&leak->suspects, 0);
+	double second = leak->suspects.n > 1 ? first[1].score : 0;
+
+	return first->found >= SURE_LEAST && second <= first->score * SECOND_MOST;
+}
+
 /* "94 % of what grows is `tuple` and `str`, allocated at handler.py:41 under array_argsort." */
 static struct pv_err *say_guilty(const struct pv_memory *memory, const struct pv_leak *leak,
 				 struct pv_str *str)
@@ -320,7 +387,8 @@ static struct pv_err *say_guilty(const struct pv_memory *memory, const struct pv
 				err = append_type(memory, leak->types[i], str);
 		}
 		if (!err && leak->has_site)
-			err = pv_str_appendf(str, ", allocated at ");
+			err = pv_str_appendf(str, is_sure(leak) ? ", allocated at "
+								: ", most likely allocated at ");
 	} else if (leak->has_site) {
 		err = pv_str_appendf(str, "%s of what stays was mapped at ",
 				     percent(leak->site_share).text);

@@ -4,6 +4,7 @@
  */
 #include "analyse/sites.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #include "model/path.h"
 #include "model/profile.h"
 #include "model/strings.h"
+
+static const double UNTYPED = 0.3, REUSED = 0.3;
 
 enum { ROOM = 3 }; /* what stays of a site may be so many times what grows: bursts are short */
 
@@ -175,14 +178,56 @@ static double mapped_growth(const struct pv_growth *growth)
 	return sum;
 }
 
+/*
+ * Objects of these are kept for reuse when they die (CPython 2.7 to 3.15, free lists of Objects/):
+ * a block's stack is of its first use, which may be another's.
+ */
+static bool is_reused(const struct pv_memory *memory, uint32_t type)
+{
+	static const char *const names[] = { "dict",  "list",   "tuple",
+					     "float", "frame",  "slice",
+					     "set",   "method", "builtin_function_or_method" };
+	const struct pv_memory_type *one = pv_vec_at(&memory->types, type);
+	const char *name = pv_strings_get(memory->profile->strings, one->name);
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (!strcmp(name, names[i]) && !one->module)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The least share of all allocations that survives, by what of so many did (Wilson's bound, 95 %):
+ * one of one is little proof, six of six is much.
+ */
+static double surely_survives(uint64_t left, uint64_t seen)
+{
+	const double z = 1.96;
+	double n = (double)seen, p = seen ? (double)left / n : 0, bound;
+
+	if (!seen || !left)
+		return 0;
+	if (p > 1)
+		p = 1;
+	bound = (p + z * z / (2 * n) - z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))) /
+		(1 + z * z / n);
+	return bound > 0 ? bound : 0;
+}
+
 static double rate(const struct pv_memory *memory, const struct pv_growth *growth,
 		   const struct pv_memory_site *site, const struct pv_memory_count *left,
 		   struct pv_suspect *suspect)
 {
-	double seconds = watched_s(memory, site->source);
-	double survival = site->seen_count ? (double)left->count / (double)site->seen_count : 0;
-	double per_s = seconds > 0 ? (double)left->bytes * site->weight / seconds : 0;
 	bool mapped = site->source == PV_SITE_MAPPED;
+	double seconds = watched_s(memory, site->source);
+	double survival = surely_survives(left->count, site->seen_count);
+	/* of a known type that grows it is known that it does */
+	double known = mapped || !growth->has_census   ? 1
+		       : site->type == PV_MEMORY_NONE  ? UNTYPED
+		       : is_reused(memory, site->type) ? REUSED
+						       : 1;
+	double per_s = seconds > 0 ? (double)left->bytes * site->weight / seconds : 0;
 	double grows = mapped || !growth->has_census ? mapped_growth(growth)
 						     : growth_of(growth, site->type);
 	double repeated = site->bursts > 1
@@ -190,11 +235,9 @@ static double rate(const struct pv_memory *memory, const struct pv_growth *growt
 				  : 1;
 
 	suspect->bytes_per_s += per_s;
-	if (survival > 1)
-		survival = 1;
 	if (per_s > ROOM * grows)
 		per_s = ROOM * grows;
-	return per_s * survival * survival * repeated;
+	return per_s * survival * survival * repeated * known;
 }
 
 static int compare(const void *a, const void *b)
@@ -259,6 +302,7 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 		suspect->left_bytes += weighed(left.bytes, site->weight);
 		if (site->weight > suspect->weight)
 			suspect->weight = site->weight;
+		suspect->found += left.count;
 		score = rate(memory, growth, site, &left, suspect);
 		suspect->score += score;
 		if (score > suspect->most) {

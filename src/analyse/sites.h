@@ -43,6 +43,7 @@ struct pv_suspect {
 	uint64_t seen_count, seen_bytes;
 	uint64_t left_count, left_bytes; /* of these at the last look */
 	double weight;                   /* the largest of its sites' */
+	uint64_t found;                  /* blocks that were really found to be left */
 	double survival;                 /* left / seen */
 	double bytes_per_s;              /* that would stay, by what was seen; 0: not known */
 	double score;

@@ -33,14 +33,14 @@
 enum {
 	OPEN_S = 30,          /* the plan's length where there is no end */
 	LOOKS = 14,           /* in it */
-	LOOKS_FEW = 4,        /* after so many it shows whether anything rises */
+	LOOKS_FEW = 5,        /* after so many it shows whether anything rises */
 	LOOKS_MANY = 28,      /* from so many on they are further and further apart */
 	LOOK_SHARE = 4,       /* our time for a look: such a part of all */
 	START_NS = 200000000, /* between looks for an interpreter that has not started */
 };
 
 /* Of the plan: when what extends the heap has been watched enough, and all allocations. */
-static const double GROWTH_LENGTH = 0.15, BURSTS_UNTIL = 0.85;
+static const double GROWTH_LENGTH = 0.08, BURSTS_UNTIL = 0.85;
 
 /* A rung that watches allocations, while it is climbed. */
 struct climb {
@@ -304,7 +304,7 @@ static struct pv_err *begin_looks(struct pv_hunt *hunt)
 
 static struct pv_err *take_look(struct pv_hunt *hunt)
 {
-	uint64_t now = pv_now_ns(), took_ns = 0;
+	uint64_t now = pv_now_ns(), took_ns = 0, gap_ns;
 	struct pv_err *why;
 
 	why = pv_looks_take(hunt->looks, &took_ns);
@@ -319,8 +319,9 @@ static struct pv_err *take_look(struct pv_hunt *hunt)
 	hunt->n_looks++;
 	if (hunt->n_looks >= LOOKS_MANY)
 		hunt->look_ns += hunt->look_ns / 8;
-	hunt->next_look_ns =
-		now + (took_ns * LOOK_SHARE > hunt->look_ns ? took_ns * LOOK_SHARE : hunt->look_ns);
+	/* the first ones come quickly: nothing is looked at closer before they tell */
+	gap_ns = hunt->n_looks <= LOOKS_FEW ? hunt->look_ns / 2 : hunt->look_ns;
+	hunt->next_look_ns = now + (took_ns * LOOK_SHARE > gap_ns ? took_ns * LOOK_SHARE : gap_ns);
 	return hunt->n_looks >= LOOKS_FEW && !hunt->suspected
 		       ? pv_growth_suspected(hunt->memory, &hunt->suspected)
 		       : NULL;

@@ -77,9 +77,10 @@ def check_command(bash, command):
 
 
 def table_formats(command):
-    """Those that the source has, whatever its table says: of profiles or of traces."""
+    """Those that the source has, whatever its table says: of profiles, traces, ledgers or hunts."""
+    kinds = {"trace", "refs", "memory"}
     text = "".join(path.read_text() for path in (TOP / "src/out").glob("*.c")
-                   if path.name.startswith("trace_") == (command == "trace"))
+                   if (path.name.split("_")[0] if path.name.split("_")[0] in kinds else "") == (command if command in kinds else ""))
     return set(re.findall(r'^\s*\.name = "([^"]+)"', text, re.M))
 
 

@@ -73,17 +73,20 @@ def listed_formats(command):
     return re.findall(r"^  ([a-z]+) +(\.\S+(?: \.\S+)*) {2,}(\S.*)$", output(PITVIPER, command, "--help")[0], re.M)
 
 
-def written_formats(of_traces):
-    """Names of those that have a writer: src/out/trace_NAME.c is of traces; hunts and ledgers have others."""
-    others = ("memory_", "refs_") if of_traces else ("memory_", "refs_", "trace_")
-    paths = [path for path in (TOP / "src/out").glob("trace_*.c" if of_traces else "*.c")
-             if not path.name.startswith(others)]
+def kind_of(path):
+    """Of what a writer's file is: src/out/trace_NAME.c is of traces; "": of profiles."""
+    return (re.match(r"(trace|refs|memory)_", path.name) or [None, ""])[1]
+
+
+def written_formats(kind):
+    """Names of those that have a writer."""
+    paths = [path for path in (TOP / "src/out").glob("*.c") if kind_of(path) == kind]
     return re.findall(r'^\s*\.name = "([^"]+)"', "".join(path.read_text() for path in paths), re.M)
 
 
 def check_trace_formats():
     """The same of traces, as far as there is a command for them."""
-    formats, text = written_formats(True), (TOP / "docs/formats.md").read_text()
+    formats, text = written_formats("trace"), (TOP / "docs/formats.md").read_text()
     check("formats of traces are found", [] if len(formats) > 3 else [str(formats)])
     check("docs/formats.md has each format of traces", [f for f in formats if f"### {f} " not in text])
     check("each format of traces has its golden file", [f for f in formats if not (TOP / f"tests/golden/trace.{f}").exists()])
@@ -91,11 +94,22 @@ def check_trace_formats():
         check("trace --help lists each format", sorted(set(formats) ^ {name for name, _, _ in listed_formats("trace")}))
 
 
+def check_memory_formats():
+    """The same of hunts for memory."""
+    formats, text = written_formats("memory"), (TOP / "docs/formats.md").read_text()
+    suffixes = {name: words.split()[0] for name, words, _ in listed_formats("memory")}
+    check("memory --help lists each format", sorted(set(formats) ^ set(suffixes)))
+    hunts = text[text.index("## Hunts for memory"):]
+    check("docs/formats.md has each format of hunts", [f for f in formats if f"`{suffixes.get(f)}`" not in hunts])
+    man = section(page("pitviper-memory"), "DESCRIPTION")
+    check("pitviper-memory.1 has each format", [f for f in formats if not re.search(rf"^     {f} \(", man, re.M)])
+
+
 def check_formats(man):
     """The table's lines, as the help shows them, are those of the page: names, suffixes, first sentences, order."""
     helped = listed_formats("record")
     # Those whose writers are there; the table of the help is the program's own.
-    formats = written_formats(False)
+    formats = written_formats("")
     check("record --help lists each format", sorted(set(formats) ^ {name for name, _, _ in helped}))
     listed = re.search(r"^   Formats\n(.*?)(?=^   \S)", man, re.M | re.S)[1]
     entries = re.findall(r"^     ([a-z]+) \((\.[^)]*)\)\s+(.*?)(?=^     \S)", listed, re.M | re.S)
@@ -127,6 +141,7 @@ def main():
         check_command(command)
     check_formats(page("pitviper-record"))
     check_trace_formats()
+    check_memory_formats()
     sys.exit(failed)
 
 

@@ -4,9 +4,10 @@
 const Answer = (() => {
 	const lines = meta => meta.verdict.text.map(line => Text.cut(Text.show(line), 1000));
 
+	// Amber is what grows, green is clean.
 	function parts(meta) {
-		const [first, ...rest] = lines(meta);
-		return [Dom.el('b.' + meta.verdict.kind, null, first || ''), rest.length ? ' ' + rest.join(' ') : ''];
+		const [first, ...rest] = lines(meta), { kind } = meta.verdict;
+		return [Dom.el(kind === 'clean' ? 'b.well' : kind === 'unknown' ? 'b' : 'b.doubt', null, first || ''), rest.length ? ' ' + rest.join(' ') : ''];
 	}
 
 	// What finds out more, to be copied.
