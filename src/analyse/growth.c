@@ -20,6 +20,8 @@ static const double GREAT_SHARE = 0.25;     /* and such a part of what was there
 static const double INVERSIONS_MOST = 0.08; /* of all pairs: chance has half of them */
 static const double SUSPECT_MOST = 0.2;     /* of those, for a closer look */
 static const double RISES_LEAST = 0.6;      /* equal pairs are neither */
+static const double STEPS_LEAST = 0.35;     /* of the steps between looks must rise */
+static const double GULP_MOST = 0.5;        /* of all that is gained, in one step */
 static const double LATE_LEAST = 0.35;      /* of the first half's rate */
 
 static int compare(const void *a, const void *b)
@@ -59,6 +61,24 @@ static struct pairs pairs_of(const double *at_s, const double *values, size_t n)
 	return pairs;
 }
 
+/*
+ * What grows steadily does so at many looks, and no one of them has most of it: what is filled in a
+ * few gulps (a table that doubles, a pool of something) does not.
+ */
+static bool is_steady(const double *values, size_t n, double gained)
+{
+	double largest = 0;
+	size_t steps = 0;
+
+	for (size_t i = 1; i < n; i++) {
+		double step = values[i] - values[i - 1];
+
+		steps += step > 0;
+		largest = step > largest ? step : largest;
+	}
+	return (double)steps >= STEPS_LEAST * (double)(n - 1) && largest <= GULP_MOST * gained;
+}
+
 static struct pv_slope slope_of(const double *at_s, const double *values, size_t n, double least)
 {
 	struct pv_slope slope = { .known = n >= PV_SLOPE_LEAST };
@@ -80,7 +100,7 @@ static struct pv_slope slope_of(const double *at_s, const double *values, size_t
 		rises = !all.falls && slope.gained >= GREAT * least &&
 			slope.gained >= GREAT_SHARE * fabs(values[0]);
 	slope.flattened = late < LATE_LEAST * early || late <= 0;
-	slope.grows = rises && !slope.flattened;
+	slope.grows = rises && !slope.flattened && is_steady(values, n, slope.gained);
 	slope.rises = (double)all.falls <= SUSPECT_MOST * (double)all.n && late > 0;
 	return slope;
 }

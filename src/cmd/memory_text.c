@@ -114,7 +114,7 @@ static struct pv_err *print_suspects(const struct page *page)
 			err = add_suspect(page, one, &rows);
 	}
 	if (!err && weight > 1)
-		err = pv_str_appendf(&head, "; by what was seen in %s of the time",
+		err = pv_str_appendf(&head, "; seen for %s of the time",
 				     pv_text_percent((uint64_t)(1e6 / weight), 1000000, 0).text);
 	if (err || !rows.list.n)
 		return err;
@@ -236,6 +236,8 @@ static struct pv_err *print_subject(const struct page *page, uint32_t index)
 		err = pv_str_appendf(&head, ", counts %s, found %s",
 				     pv_text_number((uint64_t)one->refcount).text,
 				     pv_text_number(one->found).text);
+	if (!err)
+		err = pv_text_cut(&head, 0, page->term->width);
 	if (err)
 		return err;
 	print_head(page, pv_str_text(&head));

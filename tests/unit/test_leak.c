@@ -89,6 +89,14 @@ static uint64_t slow(uint32_t i)
 	return counts[i];
 }
 
+/* A table that grows in gulps, as interpreters have them. */
+static uint64_t gulps(uint32_t i)
+{
+	static const uint64_t counts[LOOKS] = { 84, 84, 84, 90, 90, 90, 90, 96, 96, 102 };
+
+	return counts[i];
+}
+
 static uint64_t flat(uint32_t i)
 {
 	(void)i;
@@ -347,6 +355,14 @@ START_TEST(fragmentation_is_clean)
 }
 END_TEST
 
+START_TEST(what_fills_in_gulps_is_clean)
+{
+	counted("slot", gulps);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_CLEAN);
+}
+END_TEST
+
 START_TEST(what_is_in_flight_is_clean)
 {
 	char name[16];
@@ -483,6 +499,7 @@ int main(void)
 	tcase_add_test(tcase, a_full_cache_is_clean);
 	tcase_add_test(tcase, warm_up_is_clean);
 	tcase_add_test(tcase, fragmentation_is_clean);
+	tcase_add_test(tcase, what_fills_in_gulps_is_clean);
 	tcase_add_test(tcase, what_is_in_flight_is_clean);
 	tcase_add_test(tcase, mappings_that_pile_up);
 	tcase_add_test(tcase, blocks_that_nobody_has);
