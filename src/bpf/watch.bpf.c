@@ -289,26 +289,29 @@ static inline struct pv_count_call *call_at(struct pv_count_thread *thread, __u3
 	return &thread->calls[i & (PV_COUNT_NESTED - 1)];
 }
 
-/* The count at a row, or behind the last one: what the rows since the last have changed. */
-static inline void pass_row(struct pt_regs *ctx, struct pv_count_call *call, __u64 row, __u32 tid)
+/*
+ * The count at a row, or behind the last one: what the rows since the last have changed; is that
+ * to be recorded?
+ */
+static inline bool pass_row(struct pt_regs *ctx, struct pv_count_call *call, __u64 row,
+			    struct hit *hit)
 {
-	struct hit hit = { .tid = tid, .before = call->was, .flags = PV_CHANGE_LINE };
-
-	if (count_state.end || !is_same() || !read_word(&hit))
-		return;
+	hit->before = call->was;
+	hit->flags = PV_CHANGE_LINE;
+	if (count_state.end || !is_same() || !read_word(hit))
+		return false;
 	/* the line that has been executed: a site is the instruction before an address */
-	hit.ip = call->row + 1;
-	hit.sp = ctx->sp;
-	call->was = hit.after;
+	hit->ip = call->row + 1;
+	hit->sp = ctx->sp;
+	call->was = hit->after;
 	call->row = row;
 	count(&count_state.writes);
-	if (hit.before == hit.after || !count_state.armed)
-		return;
-	if (!hit.after)
+	if (hit->before == hit->after || !count_state.armed)
+		return false;
+	if (!hit->after)
 		end(PV_COUNT_FREED);
-	count_state.last = hit.after;
-	if (wanted(&hit))
-		record_at(&hit, ctx->ip, ctx->bp);
+	count_state.last = hit->after;
+	return wanted(hit);
 }
 
 /* Calls above this place of the stack are over: by an exception, or longjmp. */
@@ -323,18 +326,18 @@ static inline void drop_over(struct pv_count_thread *thread, __u64 sp)
 	}
 }
 
-static inline void enter_lines(struct pt_regs *ctx, __u64 sp, __u32 tid)
+static inline void enter_lines(struct pt_regs *ctx, __u64 sp, struct hit *hit)
 {
-	struct pv_count_thread first = {}, *thread;
+	static const struct pv_count_thread first; /* on the stack there is no room for it */
+	struct pv_count_thread *thread;
 	struct pv_count_call *call;
-	struct hit hit = {};
 
-	if (!is_same() || !read_word(&hit))
+	if (!is_same() || !read_word(hit))
 		return;
-	thread = bpf_map_lookup_elem(&inside, &tid);
+	thread = bpf_map_lookup_elem(&inside, &hit->tid);
 	if (!thread) {
-		bpf_map_update_elem(&inside, &tid, &first, BPF_ANY);
-		thread = bpf_map_lookup_elem(&inside, &tid);
+		bpf_map_update_elem(&inside, &hit->tid, &first, BPF_ANY);
+		thread = bpf_map_lookup_elem(&inside, &hit->tid);
 	}
 	if (!thread)
 		return;
@@ -343,41 +346,58 @@ static inline void enter_lines(struct pt_regs *ctx, __u64 sp, __u32 tid)
 		return;
 	call = call_at(thread, thread->depth++);
 	call->sp = sp;
-	call->was = hit.after;
+	call->was = hit->after;
 	call->row = ctx->ip;
 	tell_return(read_u64(sp));
 }
 
-static inline void on_row(struct pt_regs *ctx, __u32 index, __u32 tid)
+static inline bool on_row(struct pt_regs *ctx, __u32 index, struct hit *hit)
 {
-	struct pv_count_thread *thread = bpf_map_lookup_elem(&inside, &tid);
+	struct pv_count_thread *thread = bpf_map_lookup_elem(&inside, &hit->tid);
 	struct pv_count_call *call;
 	__u64 *row;
 
 	if (!thread || !thread->depth)
-		return;
+		return false;
 	call = call_at(thread, thread->depth - 1);
 	row = bpf_map_lookup_elem(&rows, &index);
 	/* of a call that is over, whose end was not seen */
-	if (row && call->sp >= ctx->sp)
-		pass_row(ctx, call, *row, tid);
+	return row && call->sp >= ctx->sp && pass_row(ctx, call, *row, hit);
 }
 
-static inline void leave_lines(struct pt_regs *ctx, __u64 sp, __u32 tid)
+static inline bool leave_lines(struct pt_regs *ctx, __u64 sp, struct hit *hit)
 {
-	struct pv_count_thread *thread = bpf_map_lookup_elem(&inside, &tid);
+	struct pv_count_thread *thread = bpf_map_lookup_elem(&inside, &hit->tid);
 	struct pv_count_call *call;
 
 	if (!thread)
-		return;
+		return false;
 	drop_over(thread, sp - 16);
 	if (!thread->depth)
-		return;
+		return false;
 	call = call_at(thread, thread->depth - 1);
 	if (call->sp + 8 != sp)
-		return;
-	pass_row(ctx, call, call->row, tid);
+		return false;
 	thread->depth--;
+	return pass_row(ctx, call, call->row, hit);
+}
+
+/* Apart from the walk, which wants most of the stack before Linux 6.13; is there one? */
+static __noinline bool lines_hit(struct pt_regs *ctx, __u32 kind, __u64 cookie, __u64 sp,
+				 struct hit *hit)
+{
+	switch (kind) {
+	case PV_PROBE_NATIVE_ENTER:
+		enter_lines(ctx, sp, hit);
+		return false;
+	case PV_PROBE_ENTER:
+		return on_row(ctx, cookie >> PV_NATIVE_FUNCTION_SHIFT & PV_NATIVE_FUNCTION_MASK,
+			      hit);
+	case PV_PROBE_NATIVE_LEAVE:
+		return leave_lines(ctx, sp, hit);
+	default:
+		return false;
+	}
 }
 
 SEC("perf_event")
@@ -439,8 +459,8 @@ static inline bool is_given(struct pt_regs *ctx)
 	       is_among(rsi) || is_among(rsi + counted.tuple_items);
 }
 
-/* A call of a function begins whose calls are to be told apart. */
-static inline void begin_call(struct pt_regs *ctx, __u64 cookie, __u64 sp)
+/* A call of a function begins whose calls are to be told apart.  Apart, as lines_hit() is. */
+static __noinline int begin_call(struct pt_regs *ctx, __u64 cookie, __u64 sp)
 {
 	__u32 index = cookie >> PV_NATIVE_FUNCTION_SHIFT & (PV_CHANGE_FUNCTIONS_MAX - 1);
 	__u64 number, cfa = sp + 8;
@@ -449,7 +469,7 @@ static inline void begin_call(struct pt_regs *ctx, __u64 cookie, __u64 sp)
 	if (is_given(ctx))
 		count(&calls_of[index].given);
 	number |= (__u64)(index + 1) << PV_CHANGE_FUNCTION_SHIFT;
-	bpf_map_update_elem(&calls, &cfa, &number, BPF_ANY);
+	return (int)bpf_map_update_elem(&calls, &cfa, &number, BPF_ANY);
 }
 
 SEC("kprobe")
@@ -457,18 +477,13 @@ int on_site(struct pt_regs *ctx)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx), ids = pv_current_ids();
 	__u64 sp = ctx->sp + 8 * (cookie >> PV_NATIVE_PUSHED_SHIFT & PV_NATIVE_PUSHED_MASK);
-	__u32 kind = pv_probe_hit(ctx, ids), tid = ids;
+	__u32 kind = pv_probe_hit(ctx, ids);
+	struct hit hit = { .tid = (__u32)ids };
 
 	if (kind == PV_PROBE_NATIVE_ENTER)
 		begin_call(ctx, cookie, sp);
-	if (!counted.lines)
-		return 0;
-	if (kind == PV_PROBE_NATIVE_ENTER)
-		enter_lines(ctx, sp, tid);
-	else if (kind == PV_PROBE_ENTER)
-		on_row(ctx, cookie >> PV_NATIVE_FUNCTION_SHIFT & PV_NATIVE_FUNCTION_MASK, tid);
-	else if (kind == PV_PROBE_NATIVE_LEAVE)
-		leave_lines(ctx, sp, tid);
+	if (counted.lines && lines_hit(ctx, kind, cookie, sp, &hit))
+		record_at(&hit, ctx->ip, ctx->bp);
 	return 0;
 }
 
