@@ -114,10 +114,15 @@ static struct pv_needle needle_of(const struct finder *f, const struct pv_heap_o
 {
 	uint64_t before = object->address - object->start;
 	uint16_t gc = pv_heap_layout(f->heap)->gc_head;
+	uint64_t basic = object->type->basicsize;
 
 	return (struct pv_needle){
 		.address = object->address,
-		.size = object->size > before ? object->size - before : 1,
+		/*
+		 * Who points into an object points to a field of its struct; into its items or
+		 * characters nobody does who could find the object by that.
+		 */
+		.size = basic < object->size ? basic : object->size,
 		.header = (uint32_t)before,
 		.gc = before && object->type->is_gc && gc <= before ? gc : 0,
 		.id = id,
@@ -311,7 +316,12 @@ static struct pv_err *on_wide(void *ctx, const struct pv_hit *hit)
 
 	if (f->places.n >= PLACES_ALL)
 		return note_many(f, hit->id);
-	if (hit->kind == PV_HIT_INTERIOR && (own || (hit->aligned && in_dict_values(f, hit->at))))
+	/*
+	 * At odd addresses or with marks only the object itself: where the heap lies low, a number
+	 * is soon one, or what glibc makes of the links of free chunks (PROTECT_PTR).
+	 */
+	if (hit->kind == PV_HIT_INTERIOR &&
+	    (own || !hit->aligned || !hit->plain || in_dict_values(f, hit->at)))
 		return NULL;
 	if (hit->kind == PV_HIT_GC && hit->aligned && hit->at < PV_HEAP_SEARCH_REGISTERS &&
 	    is_link(f, hit->at))

@@ -186,13 +186,14 @@ struct scan {
 };
 
 static struct pv_err *tell(const struct scan *scan, const struct target *target, uint64_t word,
-			   uint64_t at)
+			   uint64_t whole, uint64_t at)
 {
 	struct pv_hit hit = {
 		.at = at,
 		.id = target->id,
 		.kind = PV_HIT_INTERIOR,
 		.aligned = at % 8 == 0,
+		.plain = word == whole,
 	};
 
 	if (word == (target->address & ~MARKS))
@@ -203,9 +204,10 @@ static struct pv_err *tell(const struct scan *scan, const struct target *target,
 }
 
 /* All whose memory a word points into: they are among those that begin before it. */
-static struct pv_err *look_wide(const struct scan *scan, uint64_t word, uint64_t at)
+static struct pv_err *look_wide(const struct scan *scan, uint64_t whole, uint64_t at)
 {
 	const struct pv_needles *s = scan->needles;
+	uint64_t word = whole & EVERYONE;
 	size_t lo = 0, hi = s->n;
 
 	if (!is_marked(s, word >> GRANULE))
@@ -223,21 +225,21 @@ static struct pv_err *look_wide(const struct scan *scan, uint64_t word, uint64_t
 
 		if (word >= s->targets[lo].end)
 			continue;
-		err = tell(scan, &s->targets[lo], word, at);
+		err = tell(scan, &s->targets[lo], word, whole, at);
 		if (err)
 			return err;
 	}
 	return NULL;
 }
 
-static struct pv_err *look_exact(const struct scan *scan, uint64_t word, uint64_t at)
+static struct pv_err *look_exact(const struct scan *scan, uint64_t whole, uint64_t at)
 {
 	const struct pv_needles *s = scan->needles;
-	uint64_t place;
+	uint64_t word = whole & ~MARKS, place;
 
 	if (!is_marked(s, word) || !pv_map_get(&s->exact, word, &place))
 		return NULL;
-	return tell(scan, &s->targets[place - 1], word, at);
+	return tell(scan, &s->targets[place - 1], word, whole, at);
 }
 
 static inline uint64_t load(const unsigned char *bytes)
@@ -261,9 +263,10 @@ static struct pv_err *scan_words(const struct scan *scan, const unsigned char *b
 		for (size_t j = i; j < end; j += 8)
 			any |= (load(bytes + j) & ~MARKS) - lo <= span;
 		for (size_t j = i; any && j < end; j += 8) {
-			uint64_t word = load(bytes + j) & ~MARKS;
-			struct pv_err *err =
-				word - lo <= span ? look_exact(scan, word, addr + j) : NULL;
+			uint64_t word = load(bytes + j);
+			struct pv_err *err = (word & ~MARKS) - lo <= span
+						     ? look_exact(scan, word, addr + j)
+						     : NULL;
 
 			if (err)
 				return err;
@@ -285,9 +288,10 @@ static struct pv_err *scan_bytes(const struct scan *scan, const unsigned char *b
 		for (size_t j = i; j < end; j++)
 			any |= (load(bytes + j) & EVERYONE) - lo <= span;
 		for (size_t j = i; any && j < end; j++) {
-			uint64_t word = load(bytes + j) & EVERYONE;
-			struct pv_err *err =
-				word - lo <= span ? look_wide(scan, word, addr + j) : NULL;
+			uint64_t word = load(bytes + j);
+			struct pv_err *err = (word & EVERYONE) - lo <= span
+						     ? look_wide(scan, word, addr + j)
+						     : NULL;
 
 			if (err)
 				return err;

@@ -38,6 +38,7 @@ struct pv_hit {
 	uint32_t id;  /* of the needle */
 	uint8_t kind; /* enum pv_hit_kind */
 	bool aligned; /* to 8 bytes */
+	bool plain;   /* no marks in its lowest three and highest 16 bits */
 };
 
 struct pv_needles;

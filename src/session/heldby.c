@@ -17,9 +17,10 @@
 
 enum {
 	EXAMPLES = 16, /* lost objects whose addresses are kept */
-	GROWING = 3,   /* types whose holders are looked for unasked */
-	SOME = 20000,  /* objects of each */
-	EXACT = 64,    /* places of one object that get their whole path */
+	TYPES_MAX = 1 << 20,
+	GROWING = 3,  /* types whose holders are looked for unasked */
+	SOME = 20000, /* objects of each */
+	EXACT = 64,   /* places of one object that get their whole path */
 };
 
 /* What is filled in. */
@@ -246,35 +247,66 @@ struct pv_err *pv_holding_fill(struct pv_holding *holding, const char *text,
 	return err;
 }
 
-/* By an address, a dotted name, a name of a type that a census has met. */
-static struct pv_err *find_subject(struct pv_holding *holding, const struct pv_memory *memory,
-				   const char *text, uint64_t *ret)
+/* A type that a census has met. */
+static uint64_t counted_type(const struct pv_memory *memory, const char *text)
 {
-	_pv_err_ struct pv_err *not_main = NULL, *not_builtin = NULL;
-	char name[256], *end;
-
-	*ret = strtoull(text, &end, 0);
-	if (*text && !*end)
-		return NULL;
-	if (strchr(text, '.'))
-		return pv_names_resolve(pv_holding_heap(holding), text, ret);
 	for (size_t i = 0; i < memory->types.n; i++) {
 		const struct pv_memory_type *type = pv_vec_at(&memory->types, i);
 
 		if (type->kind == PV_TYPE_OBJECT && type->address &&
-		    !strcmp(pv_strings_get(memory->profile->strings, type->name), text)) {
-			*ret = type->address;
-			return NULL;
-		}
+		    !strcmp(pv_strings_get(memory->profile->strings, type->name), text))
+			return type->address;
 	}
-	snprintf(name, sizeof(name), "__main__.%s", text);
-	not_main = pv_names_resolve(pv_holding_heap(holding), name, ret);
-	if (!not_main)
+	return 0;
+}
+
+/* Any other: types are objects, too.  Their names are as the C code has them, _thread.lock. */
+static struct pv_err *any_type(struct pv_holding *holding, const char *text, uint64_t *ret)
+{
+	struct pv_heap *heap = pv_holding_heap(holding);
+	struct pv_vec types = PV_VEC(uint64_t);
+	uint64_t type = 0, of;
+	struct pv_err *err = pv_names_resolve(heap, "builtins.type", &type);
+
+	if (err) {
+		/* 2.7 */
+		pv_err_destroy(err);
+		err = pv_names_resolve(heap, "__builtin__.type", &type);
+	}
+	if (!err)
+		err = pv_holding_instances(holding, type, TYPES_MAX, &types, &of);
+	*ret = 0;
+	for (size_t i = 0; !err && !*ret && i < types.n; i++) {
+		const struct pv_heap_type *one =
+			pv_heap_type(heap, *(uint64_t *)pv_vec_at(&types, i));
+		const char *dot = one ? strrchr(one->name, '.') : NULL;
+
+		if (one && (!strcmp(one->name, text) || (dot && !strcmp(dot + 1, text))))
+			*ret = one->address;
+	}
+	pv_vec_deinit(&types);
+	return err;
+}
+
+/* By an address, a name of a type, a dotted name. */
+static struct pv_err *find_subject(struct pv_holding *holding, const struct pv_memory *memory,
+				   const char *text, uint64_t *ret)
+{
+	_pv_err_ struct pv_err *no_name = NULL;
+	char name[256], *end;
+	struct pv_err *err;
+
+	*ret = strtoull(text, &end, 0);
+	if (*text && !*end)
 		return NULL;
-	snprintf(name, sizeof(name), "builtins.%s", text);
-	not_builtin = pv_names_resolve(pv_holding_heap(holding), name, ret);
-	if (!not_builtin)
+	snprintf(name, sizeof(name), "%s%s", strchr(text, '.') ? "" : "__main__.", text);
+	no_name = pv_names_resolve(pv_holding_heap(holding), name, ret);
+	if (!no_name)
 		return NULL;
+	*ret = counted_type(memory, text);
+	err = *ret ? NULL : any_type(holding, text, ret);
+	if (err || *ret)
+		return err;
 	return pv_err_create(PV_ERR_USAGE,
 			     "the process has no type %s: give an address (0x7f...), a type, or a "
 			     "name such as app.Session",

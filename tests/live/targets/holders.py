@@ -62,6 +62,17 @@ def worker(ready, end):
 	end.wait()
 
 
+def sorter(ready, end):
+	"""C code with the object among the arguments of a call, on its stack."""
+	blocked = Thing()
+	IDS["blocked"] = id(blocked)
+
+	def key(one):
+		ready.set()
+		return end.wait()
+	sorted([blocked], key=key)
+
+
 def names():
 	scope = globals()
 	scope["attr"] = Thing()
@@ -90,6 +101,9 @@ def names():
 	ready, scope["end"] = threading.Event(), threading.Event()
 	threading.Thread(target=worker, args=(ready, scope["end"])).start()
 	ready.wait()
+	ready.clear()
+	threading.Thread(target=sorter, args=(ready, scope["end"])).start()
+	ready.wait()
 
 
 class Nested(object):
@@ -114,7 +128,8 @@ def lose(kind):
 	for i in range(LOST):
 		one = KINDS[kind](i)
 		INCREF(one)
-		ids.append(id(one))
+		# no int: that of 2.7 has the very address in it
+		ids.append("%d" % id(one))
 	return ids
 
 
@@ -129,8 +144,8 @@ def lost():
 	IDS["lost"] = {kind: lose(kind) for kind in KINDS}
 	scope = globals()
 	scope["cache"] = {i: Nested(i) for i in range(CACHED)}
-	IDS["cache"] = [id(one) for one in scope["cache"].values()]
-	IDS["one"] = id(scope["cache"][CACHED // 2])
+	IDS["cache"] = ["%d" % id(one) for one in scope["cache"].values()]
+	IDS["one"] = "%d" % id(scope["cache"][CACHED // 2])
 	INCREF(scope["cache"][CACHED // 2])
 	churn(20)
 
