@@ -16,6 +16,7 @@ enum {
 	PV_TRACE_INSIDE_MAX = 65536,
 	PV_TRACE_CODES_MAX = 16384,
 	PV_VALUES_NAMED_MAX = 16384,
+	PV_TRACE_SIGNATURES_MAX = 1024,
 	PV_TRACE_RUNS_MAX = 64, /* power of two, executions at once */
 	/* power of two: frames that may be between a call and the one inside that led to it */
 	PV_TRACE_CLIMB = 4,

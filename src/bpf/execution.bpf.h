@@ -222,6 +222,16 @@ static inline void spend(struct pv_trace_run *run, __u64 start_ns, __u64 end_ns)
 	probe_state.debt_ns += end_ns - start_ns;
 }
 
+/* The condition does not hold of a call, or cannot be decided. */
+static inline void spend_deciding(__u64 start_ns, int truth)
+{
+	__u64 ns = bpf_ktime_get_ns() - start_ns;
+
+	__sync_fetch_and_add(&trace_state.decided_ns, ns);
+	probe_state.debt_ns += ns;
+	count(truth == PV_FALSE ? &trace_state.unmet : &trace_state.undecided);
+}
+
 /* The key of a code object whose serial number was met at that address before. */
 static inline __u64 find_key(__u64 code)
 {

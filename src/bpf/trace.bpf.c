@@ -137,14 +137,10 @@ static inline bool is_trigger(__u64 code)
 static inline bool is_met(const struct call *call)
 {
 	int truth = decide_condition(call->frame);
-	__u64 ns;
 
 	if (truth == PV_TRUE)
 		return true;
-	ns = bpf_ktime_get_ns() - call->start_ns;
-	__sync_fetch_and_add(&trace_state.decided_ns, ns);
-	probe_state.debt_ns += ns;
-	count(truth == PV_FALSE ? &trace_state.unmet : &trace_state.undecided);
+	spend_deciding(call->start_ns, truth);
 	return false;
 }
 

@@ -36,6 +36,7 @@ static inline long pv_value_loop(__u32 n, long (*fn)(__u32 i, void *ctx), void *
 
 #include "walk/arguments.h"
 #include "walk/condition.h"
+#include "walk/registers.h"
 #include "walk/result.h"
 
 const volatile struct pv_value_layout value_layout;
@@ -45,6 +46,7 @@ const volatile __u32 n_value_slots; /* elements of value_slots */
 struct value_slot {
 	struct pv_event_values event; /* with s.values: the record as it is sent */
 	struct pv_value_scratch s;
+	__u64 registers[PV_VALUE_REGISTERS];
 };
 
 struct {
@@ -203,6 +205,93 @@ __noinline int decide_condition(__u64 frame)
 		return truth;
 	begin_reader(&r, slot);
 	pv_arguments_read(&r, frame);
+	truth = pv_condition_holds(&value_condition, &slot->s);
+	release_slot(index);
+	return truth;
+}
+
+const volatile bool with_letters;                     /* of some native functions there are */
+const volatile struct pv_signature condition_letters; /* of the one that begins executions */
+
+/* What the registers of native functions hold, by index. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_TRACE_SIGNATURES_MAX);
+	__type(key, __u32);
+	__type(value, struct pv_signature);
+} signatures SEC(".maps");
+
+static inline void read_registers(struct pt_regs *ctx, struct value_slot *slot)
+{
+	slot->registers[0] = ctx->di;
+	slot->registers[1] = ctx->si;
+	slot->registers[2] = ctx->dx;
+	slot->registers[3] = ctx->cx;
+	slot->registers[4] = ctx->r8;
+	slot->registers[5] = ctx->r9;
+}
+
+/* As send_arguments(), at the entry of a native function; false: its arguments are not wanted. */
+static __noinline bool send_registers(struct pt_regs *ctx, __u32 function, __u32 number,
+				      __u32 sequence)
+{
+	struct pv_signature *signature = bpf_map_lookup_elem(&signatures, &function);
+	struct pv_value_reader r;
+	struct value_slot *slot;
+	__u32 index;
+
+	if (!signature || !signature->n)
+		return false;
+	slot = claim_slot(&index);
+	if (!slot)
+		return true;
+	begin_reader(&r, slot);
+	read_registers(ctx, slot);
+	pv_registers_read(&r, signature, slot->registers);
+	send_slot(slot, PV_EVENT_VALUES, 0, number, sequence);
+	release_slot(index);
+	return true;
+}
+
+/* As send_result(), of a native function. */
+__noinline int send_register(__u64 value, __u32 function, __u32 number, __u32 sequence)
+{
+	struct pv_signature *signature = bpf_map_lookup_elem(&signatures, &function);
+	struct pv_value_reader r;
+	struct value_slot *slot;
+	__u32 index;
+
+	if (!signature || !signature->result)
+		return false;
+	slot = claim_slot(&index);
+	if (!slot)
+		return true;
+	begin_reader(&r, slot);
+	slot->s.values.n = 1;
+	slot->s.values.more = slot->s.values.unread = 0;
+	slot->s.values.result = PV_RESULT_RETURNED;
+	pv_register_read(&r, &slot->s.values.list[0], value, signature->result);
+	send_slot(slot, PV_EVENT_VALUES, 0, number, sequence);
+	release_slot(index);
+	return true;
+}
+
+/* As decide_condition(), at the entry of the native function that begins executions. */
+static __noinline int decide_registers(struct pt_regs *ctx)
+{
+	struct pv_value_reader r;
+	struct value_slot *slot;
+	int truth = PV_UNKNOWN;
+	__u32 index;
+
+	if (!value_condition.n_steps)
+		return PV_TRUE;
+	slot = claim_slot(&index);
+	if (!slot)
+		return truth;
+	begin_reader(&r, slot);
+	read_registers(ctx, slot);
+	pv_registers_read(&r, &condition_letters, slot->registers);
 	truth = pv_condition_holds(&value_condition, &slot->s);
 	release_slot(index);
 	return truth;

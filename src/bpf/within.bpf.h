@@ -32,11 +32,13 @@ struct {
 
 /* A hit at an entry, or where a call returns to. */
 struct native_hit {
-	__u64 sp, registers, returns_to;
-	__u64 frame; /* that is current; an odd number for the thread: none is */
+	__u64 sp, registers;
+	__u64 returns_to; /* at an end: what it returns */
+	__u64 frame;      /* that is current; an odd number for the thread: none is */
 	__u64 start_ns;
 	__u64 caller; /* of a call inside: the frame that is */
 	__u32 function, tid, flags, event_flags, depth;
+	__u32 truth; /* of the condition, if it could begin an execution */
 };
 
 static inline struct pv_within *within_of(const struct pv_trace_run *run, __u32 index)
@@ -335,15 +337,24 @@ static __noinline __u32 enter_native(struct native_hit *hit)
 	}
 	if (hit->function != native_trigger || !trace_state.armed)
 		return 0;
+	if (hit->truth != PV_TRUE) {
+		spend_deciding(hit->start_ns, hit->truth);
+		return 0;
+	}
 	hit->event_flags = within_place(hit->returns_to);
 	return prepare_native_run(hit);
 }
 
 /* The walkers need much of the stack: they are called from as high up as can be. */
-static inline void begin_native(const struct native_hit *hit, __u32 index)
+static inline void begin_native(struct pt_regs *ctx, struct native_hit *hit, __u32 index)
 {
+	struct pv_trace_run *run = run_at(index);
+
 	if (hit->event_flags & PV_CALL_EVENT_ROOT)
 		send_stack(hit->tid);
+	if (with_letters && (!depth_max || hit->depth <= depth_max) &&
+	    send_registers(ctx, hit->function, run->number, run->sequence))
+		hit->event_flags |= PV_CALL_EVENT_VALUES;
 	within_push(index, hit);
 }
 
@@ -373,7 +384,7 @@ static long within_seek_one(__u32 i, struct within_seek *seek)
 static __noinline int leave_native(struct native_hit *hit)
 {
 	struct within_seek seek = { .sp = hit->sp, .registers = hit->registers };
-	__u32 flags = PV_CALL_EVENT_END | PV_CALL_EVENT_NATIVE, index, depth;
+	__u32 flags = PV_CALL_EVENT_END | PV_CALL_EVENT_NATIVE, index, depth, function;
 	struct pv_trace_inside *caller;
 	struct pv_trace_run *run;
 	struct climb path;
@@ -391,11 +402,16 @@ static __noinline int leave_native(struct native_hit *hit)
 	if (!seek.found)
 		return 0;
 	depth = within_at(seek.list, seek.found - 1)->depth;
+	function = within_at(seek.list, seek.found - 1)->function;
 	seek.list->n = seek.found - 1;
 	if (seek.list->rooted && seek.found == 1)
 		flags |= PV_CALL_EVENT_ROOT;
-	if (!depth_max || depth <= depth_max)
+	if (!depth_max || depth <= depth_max) {
+		if (with_letters &&
+		    send_register(hit->returns_to, function, run->number, run->sequence))
+			flags |= PV_CALL_EVENT_VALUES;
 		send(run, index, 0, hit->sp, 0, 0, flags, start_ns);
+	}
 	spend(run, start_ns, bpf_ktime_get_ns());
 	if (flags & PV_CALL_EVENT_ROOT)
 		end_native_run(run);
@@ -425,13 +441,16 @@ static inline void native_hit(struct pt_regs *ctx, bool entry, struct native_hit
 		hit->frame = (__u64)hit->tid << 1 | 1;
 	if (!entry) {
 		hit->sp -= 8;
+		hit->returns_to = ctx->ax; /* what it returns */
 		leave_native(hit);
 		return;
 	}
 	hit->returns_to = read_u64(hit->sp);
+	if (hit->function == native_trigger)
+		hit->truth = decide_registers(ctx);
 	begins = enter_native(hit);
 	if (begins)
-		begin_native(hit, begins - 1);
+		begin_native(ctx, hit, begins - 1);
 }
 
 #endif

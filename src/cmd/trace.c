@@ -97,12 +97,13 @@ static const struct pv_usage trace_usage = {
 		"between them.  FUNCTION is `module.qualname`, `qualname`, or FILE:LINE of the "
 		"line where\n"
 		"it begins, or a native one: `symbol`, `library.so:symbol`, "
-		"`library.so+0xADDRESS`.  While it\n"
-		"waits for the first execution the process pays next to nothing; from then on "
-		"every "
-		"Python\n"
-		"call of it is slowed by about a microsecond, one inside by some three; see "
-		"--budget.",
+		"`library.so+0xADDRESS`, with\n"
+		"letters for its arguments or without: `malloc(z:p)`.  While it waits for the "
+		"first "
+		"execution\n"
+		"the process pays next to nothing; from then on every Python call of it is slowed "
+		"by about\n"
+		"a microsecond, one inside by some three; see --budget.",
 	.example = "  sudo pitviper trace -p 4127 app.handle\n"
 		   "  sudo pitviper trace -p 4127 -n 5 --duration-over 100ms Cursor.execute\n"
 		   "  sudo pitviper trace -p 4127 --native _mysql Cursor.execute\n",

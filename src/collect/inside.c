@@ -95,6 +95,9 @@ static struct pv_err *load(struct pv_inside *inside, const struct pv_inside_opti
 		inside->bpf->rodata->value_condition = *options->condition;
 	inside->bpf->rodata->with_natives = options->natives;
 	inside->bpf->rodata->native_trigger = options->trigger;
+	inside->bpf->rodata->with_letters = options->letters;
+	if (options->condition_letters)
+		inside->bpf->rodata->condition_letters = *options->condition_letters;
 	inside->bpf->rodata->frame_path = options->frame_path;
 	inside->bpf->rodata->chains_move = options->chains_move;
 	bpf_program__set_autoload(inside->bpf->progs.on_watch, options->watches);
@@ -169,6 +172,20 @@ struct pv_err *pv_inside_want(struct pv_inside *inside, uint64_t code,
 	return pv_err_errno(errno, "cannot fill a BPF map");
 }
 
+struct pv_err *pv_inside_signature(struct pv_inside *inside, uint32_t function,
+				   const struct pv_signature *signature)
+{
+	int fd = bpf_map__fd(inside->bpf->maps.signatures);
+
+	if (!bpf_map_update_elem(fd, &function, signature, BPF_ANY))
+		return NULL;
+	if (errno == E2BIG)
+		return pv_err_create(PV_ERR_USAGE,
+				     "more than %d functions with letters are too many",
+				     PV_TRACE_SIGNATURES_MAX);
+	return pv_err_errno(errno, "cannot fill a BPF map");
+}
+
 struct pv_err *pv_inside_returns(struct pv_inside *inside, uint64_t address,
 				 enum pv_native_return place)
 {
@@ -224,8 +241,8 @@ struct pv_err *pv_inside_watch(struct pv_inside *inside, const uint64_t *codes,
 		if (bpf_map_update_elem(fd, &addresses[i], &watch, BPF_ANY))
 			return pv_err_errno(errno, "cannot fill a BPF map");
 	}
-	err = pv_tripwire_create((pid_t)inside->bpf->rodata->probe.tgid, program_fd, addresses,
-				    n, &inside->tripwire);
+	err = pv_tripwire_create((pid_t)inside->bpf->rodata->probe.tgid, program_fd, addresses, n,
+				 &inside->tripwire);
 	if (!err)
 		set_watching(inside, true);
 	return err;

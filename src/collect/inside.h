@@ -27,6 +27,7 @@ struct pv_image;
 struct pv_inside;
 struct pv_objects;
 struct pv_python_resume;
+struct pv_signature;
 
 struct pv_inside_options {
 	struct pv_probes_options probes;
@@ -38,6 +39,9 @@ struct pv_inside_options {
 		*condition; /* of executions that are recorded; NULL: all; copied */
 	bool with_values;   /* arguments and results of all calls are sent */
 	bool natives;       /* native functions are probed, too */
+	bool letters;       /* of some the arguments are sent: pv_inside_signature() */
+	/* how the condition's arguments are read, if a native function begins executions */
+	const struct pv_signature *condition_letters;
 	uint32_t
 		trigger; /* the index of the one that begins executions, or PV_WITHIN_NO_FUNCTION */
 	struct pv_native_path frame_path; /* to the Python frame that is current */
@@ -55,6 +59,10 @@ struct pv_probes *pv_inside_probes(const struct pv_inside *inside);
 /* An execution begins where this code object does. */
 struct pv_err *pv_inside_want(struct pv_inside *inside, uint64_t code,
 			      const struct pv_trace_trigger *trigger);
+
+/* What the registers of a native function hold, by its index. */
+struct pv_err *pv_inside_signature(struct pv_inside *inside, uint32_t function,
+				   const struct pv_signature *signature);
 
 /* What is known of an address that calls of native functions return to; nothing any more. */
 struct pv_err *pv_inside_returns(struct pv_inside *inside, uint64_t address,

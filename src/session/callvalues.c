@@ -112,7 +112,8 @@ struct pv_err *pv_call_values_take(struct pv_call_values *values, const struct p
 }
 
 struct pv_err *pv_call_values_append(struct pv_call_values *values,
-				     const struct pv_event_call *event, struct pv_str *str)
+				     const struct pv_event_call *event,
+				     const struct pv_signature *signature, struct pv_str *str)
 {
 	struct waiting *waiting;
 	uint64_t names = 0;
@@ -123,7 +124,9 @@ struct pv_err *pv_call_values_append(struct pv_call_values *values,
 	if (!waiting || waiting->sequence != event->sequence)
 		return pv_str_append(str, "<lost>", 6);
 	if (event->flags & PV_CALL_EVENT_END)
-		return pv_result_append(str, &waiting->values, 0);
+		return pv_result_append(str, &waiting->values, signature ? signature->result : 0);
+	if (signature)
+		return pv_registers_append(str, &waiting->values, signature);
 	pv_map_get(&values->names, event->key, &names);
 	return pv_arguments_append(str, &waiting->values,
 				   (const struct pv_values *)(uintptr_t)names);

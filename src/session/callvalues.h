@@ -13,6 +13,7 @@
 struct pv_call_values;
 struct pv_event;
 struct pv_event_call;
+struct pv_signature;
 struct pv_str;
 
 struct pv_err *pv_call_values_create(struct pv_call_values **ret);
@@ -24,9 +25,11 @@ struct pv_err *pv_call_values_take(struct pv_call_values *values, const struct p
 
 /*
  * Appends what a call's event has with it: its arguments, with PV_CALL_EVENT_END its result.
- * "<lost>" if that did not come.
+ * "<lost>" if that did not come.  signature: of a native function; NULL: it is Python's, or is not
+ * known.
  */
 struct pv_err *pv_call_values_append(struct pv_call_values *values,
-				     const struct pv_event_call *event, struct pv_str *str);
+				     const struct pv_event_call *event,
+				     const struct pv_signature *signature, struct pv_str *str);
 
 #endif

@@ -40,8 +40,9 @@ static struct pv_err *place_of(struct pv_entries *entries, size_t index, bool *o
 
 	if (err)
 		return err;
-	*ok_ret = module && pv_native_entry(code, function->vaddr, function->size,
-					    PV_NATIVE_SAVED | entries->keep, &site, &why);
+	*ok_ret = module &&
+		  pv_native_entry(code, function->vaddr, function->size,
+				  PV_NATIVE_SAVED | entries->keep | entry.keep, &site, &why);
 	if (!*ok_ret) {
 		entries->n_refused++;
 		return entry.wanted ? pv_err_create(PV_ERR_FAILED, "cannot probe `%s` of %s: %s",

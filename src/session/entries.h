@@ -19,7 +19,8 @@ enum { PV_ENTRIES_BATCH_MS = 10 /* between two batches */ };
 
 struct pv_entry {
 	const struct pv_native_function *function; /* NULL: that index has no native function */
-	bool wanted; /* by its name: one that cannot be probed is an error */
+	bool wanted;       /* by its name: one that cannot be probed is an error */
+	unsigned int keep; /* registers, besides those of all: see probe/native.h */
 };
 
 struct pv_entries {
@@ -28,8 +29,8 @@ struct pv_entries {
 	struct pv_entry (*at)(const void *ctx, size_t index);
 	const void *ctx;
 	unsigned int keep; /* registers besides those that a callee saves: see probe/native.h */
-	size_t n_added;   /* of the indices: their entries, if they have any */
-	size_t n_refused; /* cannot be probed */
+	size_t n_added;    /* of the indices: their entries, if they have any */
+	size_t n_refused;  /* cannot be probed */
 };
 
 /* Adds the next batch of all n to the probes, to be attached. */

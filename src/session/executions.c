@@ -247,11 +247,28 @@ static struct pv_err *take_begin(struct pv_executions *executions, struct execut
 	return add_call(executions, execution, event, flags, text);
 }
 
-/* All that stand behind its return address end. */
-static void take_native_end(struct execution *execution, const struct pv_event_call *event)
+/* The outermost native call that an end is of; NULL: its beginning is not there. */
+static struct call *ending_native(const struct execution *execution,
+				  const struct pv_event_call *event)
 {
+	for (size_t i = 0; i < execution->open.n; i++) {
+		struct call *call = call_at(execution, *(uint32_t *)pv_vec_at(&execution->open, i));
+
+		if (call->native && call->frame == event->frame)
+			return call;
+	}
+	return NULL;
+}
+
+/* All that stand behind its return address end. */
+static void take_native_end(struct execution *execution, const struct pv_event_call *event,
+			    size_t text)
+{
+	struct call *call = ending_native(execution, event);
 	bool over = event->flags & PV_CALL_EVENT_OVER;
 
+	if (call)
+		call->result = text;
 	while (is_open(execution, event->frame)) {
 		end_within(execution, event->frame, event);
 		end_innermost(execution, event->time_ns, event->off_ns,
@@ -261,13 +278,13 @@ static void take_native_end(struct execution *execution, const struct pv_event_c
 
 /* A native function's own end, or its record's where that was not seen. */
 static void take_native_root(struct execution *execution, const struct pv_event_call *event,
-			     uint64_t last_ns, uint64_t last_off_ns)
+			     uint64_t last_ns, uint64_t last_off_ns, size_t text)
 {
 	if (event->flags & PV_CALL_EVENT_OVER || !(event->flags & PV_CALL_EVENT_NATIVE)) {
 		cut(execution, last_ns, last_off_ns);
 		return;
 	}
-	take_native_end(execution, event);
+	take_native_end(execution, event, text);
 	cut(execution, event->time_ns, event->off_ns);
 }
 
@@ -291,6 +308,25 @@ static void take_end(struct execution *execution, const struct pv_event_call *ev
 	end_innermost(execution, event->time_ns, event->off_ns, flags_of(event));
 }
 
+static const struct pv_signature *signature_of(const struct pv_executions *executions,
+					       const struct execution *execution,
+					       const struct pv_event_call *event)
+{
+	const struct pv_executions_options *options = &executions->options;
+	uint64_t function = event->address;
+
+	if (!(event->flags & PV_CALL_EVENT_NATIVE) || !options->signature)
+		return NULL;
+	if (event->flags & PV_CALL_EVENT_END) {
+		const struct call *call = ending_native(execution, event);
+
+		if (!call)
+			return NULL;
+		function = call->address;
+	}
+	return options->signature(options->ctx, (uint32_t)function);
+}
+
 /* The text of the arguments or the result that an event has: where it begins, plus one. */
 static struct pv_err *take_text(const struct pv_executions *executions, struct execution *execution,
 				const struct pv_event_call *event, size_t *ret)
@@ -301,7 +337,8 @@ static struct pv_err *take_text(const struct pv_executions *executions, struct e
 	*ret = 0;
 	if (!executions->options.values)
 		return NULL;
-	err = pv_call_values_append(executions->options.values, event, &execution->text);
+	err = pv_call_values_append(executions->options.values, event,
+				    signature_of(executions, execution, event), &execution->text);
 	if (err || execution->text.n == start)
 		return err;
 	*ret = start + 1;
@@ -336,9 +373,9 @@ struct pv_err *pv_executions_take(struct pv_executions *executions,
 	if (!(event->flags & PV_CALL_EVENT_END))
 		return take_begin(executions, execution, event, text);
 	if (event->flags & PV_CALL_EVENT_ROOT && execution->around)
-		take_native_root(execution, event, last_ns, last_off_ns);
+		take_native_root(execution, event, last_ns, last_off_ns, text);
 	else if (event->flags & PV_CALL_EVENT_NATIVE)
-		take_native_end(execution, event);
+		take_native_end(execution, event, text);
 	else
 		take_end(execution, event, text);
 	return NULL;

@@ -16,6 +16,7 @@
 struct pv_call_values;
 struct pv_event_call;
 struct pv_executions;
+struct pv_signature;
 struct pv_trace;
 struct pv_trace_state;
 
@@ -33,6 +34,8 @@ struct pv_executions_options {
 	/* The same of a native function; may be NULL if there are none. */
 	struct pv_err *(*name_native)(void *ctx, uint32_t function, uint32_t *loc_ret,
 				      bool *wanted_ret);
+	/* What its registers hold; NULL: it has no letters.  May be NULL if there are no values. */
+	const struct pv_signature *(*signature)(void *ctx, uint32_t function);
 	/* At the beginning of an execution: its thread, and the stack that led to it. */
 	struct pv_err *(*begin)(void *ctx, const struct pv_event_call *first, uint32_t *thread_ret,
 				uint32_t *node_ret);

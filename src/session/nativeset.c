@@ -12,19 +12,22 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "collect/inside.h"
+#include "probe/native.h"
 #include "python/path.h"
 #include "session/entries.h"
 #include "session/natives.h"
 #include "session/probed.h"
 #include "session/returns.h"
+#include "session/signature.h"
 #include "symbol/search.h"
 #include "target/mem.h"
 
 struct pv_native_set {
 	struct pv_native_set_options options;
 	struct pv_returns *returns;
-	struct pv_vec list;  /* struct pv_native_function, names owned */
-	struct pv_map known; /* of object and vaddr: in the list */
+	struct pv_vec list;       /* struct pv_native_function, names owned */
+	struct pv_map known;      /* of object and vaddr: index in the list, plus one */
+	struct pv_vec signatures; /* struct pv_signature, as list; without letters all 0 */
 	struct pv_entries entries;
 };
 
@@ -45,14 +48,20 @@ static uint64_t known_key(const struct pv_native_function *function)
 	return (uint64_t)function->object << 40 | (function->vaddr & ((1ULL << 40) - 1));
 }
 
-static struct pv_err *add(struct pv_native_set *set, const struct pv_native_function *function)
+/* letters: NULL if none were given. */
+static struct pv_err *add(struct pv_native_set *set, const struct pv_native_function *function,
+			  const struct pv_signature *letters)
 {
+	const struct pv_signature none = { .n = 0 };
 	struct pv_native_function copy = *function;
 	uint64_t known;
 	struct pv_err *err;
 
-	if (pv_map_get(&set->known, known_key(function), &known))
+	if (pv_map_get(&set->known, known_key(function), &known)) {
+		if (letters)
+			*(struct pv_signature *)pv_vec_at(&set->signatures, known - 1) = *letters;
 		return NULL;
+	}
 	if (set->list.n >= PV_NATIVE_SET_MAX)
 		return pv_err_create(PV_ERR_USAGE, "more than %d native functions are too many",
 				     PV_NATIVE_SET_MAX);
@@ -62,7 +71,8 @@ static struct pv_err *add(struct pv_native_set *set, const struct pv_native_func
 		free(copy.name);
 		return err;
 	}
-	return pv_map_set(&set->known, known_key(function), 1);
+	err = pv_vec_append(&set->signatures, letters ? letters : &none, 1, NULL);
+	return err ? err : pv_map_set(&set->known, known_key(function), set->list.n);
 }
 
 static bool is_shown(const struct pv_native_set *set, const struct pv_native_function *function)
@@ -87,7 +97,8 @@ static struct pv_err *widen(const struct pv_native_set *set, const char *word, s
 	return pv_str_appendf(ret, "%s", word);
 }
 
-static struct pv_err *add_word(struct pv_native_set *set, const char *word)
+static struct pv_err *add_functions(struct pv_native_set *set, const char *word,
+				    const struct pv_signature *letters)
 {
 	PV_CLEANUP(pv_native_functions_deinit)
 	struct pv_vec functions = PV_VEC(struct pv_native_function);
@@ -109,9 +120,25 @@ static struct pv_err *add_word(struct pv_native_set *set, const char *word)
 		const struct pv_native_function *one = pv_vec_at(&functions, i);
 
 		if (is_shown(set, one))
-			err = add(set, one);
+			err = add(set, one, letters);
 	}
 	return err;
+}
+
+/* Behind a word there may be letters. */
+static struct pv_err *add_word(struct pv_native_set *set, const char *word)
+{
+	struct pv_signature letters = { .n = 0 };
+	_pv_free_ char *name = NULL;
+	size_t n = 0;
+	struct pv_err *err = pv_signature_split(word, &n, &letters);
+
+	if (err)
+		return err;
+	name = strndup(word, n);
+	if (!name)
+		return &pv_enomem;
+	return add_functions(set, name, word[n] ? &letters : NULL);
 }
 
 static struct pv_err *add_library(struct pv_native_set *set,
@@ -120,7 +147,7 @@ static struct pv_err *add_library(struct pv_native_set *set,
 	PV_CLEANUP(pv_str_deinit) struct pv_str word = { 0 };
 	struct pv_err *err = pv_str_appendf(&word, "%s:*", trigger->library);
 
-	return err ? err : add_word(set, pv_str_text(&word));
+	return err ? err : add_functions(set, pv_str_text(&word), NULL);
 }
 
 static struct pv_entry entry_at(const void *ctx, size_t index)
@@ -130,13 +157,17 @@ static struct pv_entry entry_at(const void *ctx, size_t index)
 	return (struct pv_entry){
 		.function = pv_native_set_function(set, index),
 		.wanted = !index && set->options.trigger,
+		.keep = pv_native_set_signature(set, index) || (!index && set->options.arguments)
+				? PV_NATIVE_ARGUMENTS
+				: 0,
 	};
 }
 
 static struct pv_err *fill(struct pv_native_set *set)
 {
 	const struct pv_native_set_options *options = &set->options;
-	struct pv_err *err = options->trigger ? add(set, options->trigger) : NULL;
+	struct pv_err *err =
+		options->trigger ? add(set, options->trigger, options->signature) : NULL;
 
 	if (!err && options->trigger && !options->words->n)
 		err = add_library(set, options->trigger);
@@ -160,9 +191,12 @@ struct pv_err *pv_native_set_create(const struct pv_native_set_options *options,
 		.at = entry_at,
 		.ctx = set,
 	};
+	set->signatures = (struct pv_vec)PV_VEC(struct pv_signature);
 	err = pv_returns_create(options->natives, &set->returns);
 	if (!err)
 		err = fill(set);
+	if (!err && pv_native_set_letters(set, true))
+		pv_returns_keep_results(set->returns);
 	if (err) {
 		pv_native_set_destroy(set);
 		return err;
@@ -177,6 +211,7 @@ void pv_native_set_destroy(struct pv_native_set *set)
 		return;
 	pv_returns_destroy(set->returns);
 	pv_native_functions_deinit(&set->list);
+	pv_vec_deinit(&set->signatures);
 	pv_map_deinit(&set->known);
 	free(set);
 }
@@ -247,6 +282,25 @@ const struct pv_native_function *pv_native_set_function(const struct pv_native_s
 							size_t index)
 {
 	return pv_vec_at(&set->list, index);
+}
+
+const struct pv_signature *pv_native_set_signature(const struct pv_native_set *set, size_t index)
+{
+	const struct pv_signature *one =
+		index < set->signatures.n ? pv_vec_at(&set->signatures, index) : NULL;
+
+	return one && (one->n || one->result) ? one : NULL;
+}
+
+bool pv_native_set_letters(const struct pv_native_set *set, bool results)
+{
+	for (size_t i = 0; i < set->signatures.n; i++) {
+		const struct pv_signature *one = pv_vec_at(&set->signatures, i);
+
+		if (one->result || (!results && one->n))
+			return true;
+	}
+	return false;
 }
 
 size_t pv_native_set_refused(const struct pv_native_set *set)

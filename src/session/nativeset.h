@@ -21,6 +21,7 @@ struct pv_native_set;
 struct pv_natives;
 struct pv_probed;
 struct pv_probes;
+struct pv_signature;
 
 enum { PV_NATIVE_SET_MAX = 50000 };
 
@@ -30,9 +31,11 @@ struct pv_native_set_options {
 	struct pv_natives *natives;
 	/* it is the set's first; NULL: executions are of a Python function */
 	const struct pv_native_function *trigger;
+	const struct pv_signature *signature; /* its letters; NULL: none were given */
+	bool arguments;                       /* its arguments are read in any case */
 	/*
-	 * const char *: a library, or what pv_natives_find() knows.  Without any: the trigger's
-	 * library
+	 * const char *: a library, or what pv_natives_find() knows, which may be followed by
+	 * letters of its arguments (session/signature.h).  Without any: the trigger's library
 	 */
 	const struct pv_vec *words;
 	/* const char *: patterns of names and libraries; what is not shown is not probed */
@@ -66,6 +69,12 @@ struct pv_err *pv_native_set_returns(struct pv_native_set *set, struct pv_probes
 size_t pv_native_set_count(const struct pv_native_set *set);
 const struct pv_native_function *pv_native_set_function(const struct pv_native_set *set,
 							size_t index);
+
+/* The letters that a function was given; NULL: none. */
+const struct pv_signature *pv_native_set_signature(const struct pv_native_set *set, size_t index);
+
+/* Have any, and any a letter for what is returned? */
+bool pv_native_set_letters(const struct pv_native_set *set, bool results);
 
 /* Functions of patterns that cannot be probed. */
 size_t pv_native_set_refused(const struct pv_native_set *set);

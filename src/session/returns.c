@@ -41,6 +41,7 @@ struct pv_returns {
 	struct pv_map probed;     /* hash of object and offset: has a probe */
 	size_t n_refused, room;
 	const char *why;
+	unsigned int keep; /* registers besides those that a callee saves */
 };
 
 struct pv_err *pv_returns_create(struct pv_natives *natives, struct pv_returns **ret)
@@ -53,6 +54,11 @@ struct pv_err *pv_returns_create(struct pv_natives *natives, struct pv_returns *
 	returns->places = (struct pv_vec)PV_VEC(struct place);
 	*ret = returns;
 	return NULL;
+}
+
+void pv_returns_keep_results(struct pv_returns *returns)
+{
+	returns->keep = PV_NATIVE_RESULT;
 }
 
 void pv_returns_destroy(struct pv_returns *returns)
@@ -132,7 +138,7 @@ static struct pv_err *find_place(struct pv_returns *returns, uint64_t address,
 		err = pv_natives_code(module, &code);
 	if (err)
 		return err;
-	if (!pv_native_return(code, address - module->bias, PV_NATIVE_SAVED, &site,
+	if (!pv_native_return(code, address - module->bias, PV_NATIVE_SAVED | returns->keep, &site,
 			      &returns->why)) {
 		returns->n_refused++;
 		return NULL;

@@ -31,6 +31,9 @@ struct pv_returns_side {
 struct pv_err *pv_returns_create(struct pv_natives *natives, struct pv_returns **ret);
 void pv_returns_destroy(struct pv_returns *returns);
 
+/* Before the first is taken: what functions return is read there. */
+void pv_returns_keep_results(struct pv_returns *returns);
+
 /*
  * The image of the process as it is now; what is known of places that have gone is forgotten,
  * here and in the kernel: what is called there is new.

@@ -40,6 +40,7 @@
 #include "session/natives.h"
 #include "session/nativeset.h"
 #include "session/probed.h"
+#include "session/signature.h"
 #include "session/values.h"
 #include "snap/values.h"
 #include "session/wanted.h"
@@ -56,7 +57,11 @@ struct pv_tracer {
 	struct pv_tracer_options options;
 	struct pv_probed probed;
 	struct pv_natives *natives;
-	struct pv_wanted_set meant;                /* what the user's word means: one */
+	char *word;                  /* the user's, without letters */
+	struct pv_signature letters; /* those behind it */
+	bool has_letters;
+	struct pv_signature condition_letters;
+	struct pv_wanted_set meant;                /* what the word means: one */
 	const struct pv_python_function *function; /* one of its code objects; NULL: native */
 	struct pv_native_set *set;                 /* native functions; NULL: none is recorded */
 	bool python;                               /* Python functions are recorded */
@@ -209,35 +214,74 @@ static struct pv_err *parse_condition(struct pv_tracer *tracer)
 		   : pv_condition_parse(tracer->options.condition, &scope, &tracer->condition);
 }
 
+/* The condition on what a native function has in its registers: all as long, if nothing is said. */
+static struct pv_err *parse_registers(struct pv_tracer *tracer)
+{
+	struct pv_condition_scope scope = { .names = NULL };
+
+	tracer->condition_letters =
+		tracer->has_letters && tracer->letters.n ? tracer->letters : pv_signature_default();
+	scope.n = tracer->condition_letters.n;
+	return pv_condition_parse(tracer->options.condition, &scope, &tracer->condition);
+}
+
+/* Python's values are read where some are asked for; native ones where letters say what they are.
+ */
 static struct pv_err *prepare_values(struct pv_tracer *tracer)
 {
 	const struct pv_tracer_options *options = &tracer->options;
-	struct pv_err *err;
+	bool letters = tracer->set && pv_native_set_letters(tracer->set, false);
+	bool python =
+		tracer->python && (options->arguments || (options->condition && tracer->function));
+	struct pv_err *err = NULL;
 
-	if (!options->arguments && !options->condition)
-		return NULL;
-	if (!tracer->python || (options->condition && !tracer->function))
+	if (options->arguments && !tracer->python && !letters)
 		return pv_err_create(
 			PV_ERR_USAGE,
-			"%s knows the arguments of Python functions alone, and %s is none",
-			options->condition ? "--if" : "--args", pv_str_text(&tracer->name));
-	err = pv_python_values(tracer->probed.mem, &tracer->probed.image.python, &tracer->layout);
-	if (!err && options->arguments)
+			"--args: what the registers of a native function hold is said by letters "
+			"behind its name, such as %s'(dsp:p)'; see pitviper-trace(1)",
+			tracer->word);
+	if (tracer->has_letters && tracer->function)
+		return pv_err_create(PV_ERR_USAGE,
+				     "letters are for the arguments of native functions, and %s is "
+				     "none",
+				     pv_str_text(&tracer->name));
+	if (python)
+		err = pv_python_values(tracer->probed.mem, &tracer->probed.image.python,
+				       &tracer->layout);
+	if (!err && (options->arguments || letters))
 		err = pv_call_values_create(&tracer->values);
 	if (!err && options->condition)
-		err = parse_condition(tracer);
+		err = tracer->function ? parse_condition(tracer) : parse_registers(tracer);
 	return err;
+}
+
+/* Letters of arguments behind the name. */
+static struct pv_err *split_word(struct pv_tracer *tracer)
+{
+	const char *function = tracer->options.function;
+	size_t n = 0;
+	struct pv_err *err = pv_signature_split(function, &n, &tracer->letters);
+
+	if (err)
+		return err;
+	tracer->has_letters = function[n];
+	tracer->word = strndup(function, n);
+	return tracer->word ? NULL : &pv_enomem;
 }
 
 /* The function that is meant, and whether Python calls can be recorded. */
 static struct pv_err *pick(struct pv_tracer *tracer)
 {
 	const struct pv_python *python = &tracer->probed.image.python;
-	const char *word = tracer->options.function;
+	const char *word;
 	struct pv_wanted_set *meant = &tracer->meant;
 	const struct pv_wanted *one;
-	struct pv_err *err = pv_wanted_find(&tracer->probed, tracer->natives, &word, 1, meant);
+	struct pv_err *err = split_word(tracer);
 
+	word = tracer->word;
+	if (!err)
+		err = pv_wanted_find(&tracer->probed, tracer->natives, &word, 1, meant);
 	if (err)
 		return err;
 	if (meant->waiting.n)
@@ -268,6 +312,8 @@ static struct pv_err *find_natives(struct pv_tracer *tracer)
 		.probed = &tracer->probed,
 		.natives = tracer->natives,
 		.trigger = meant->python ? NULL : &meant->native,
+		.signature = tracer->has_letters ? &tracer->letters : NULL,
+		.arguments = tracer->options.condition,
 		.words = tracer->options.natives,
 		.only = tracer->options.only,
 		.skip = tracer->options.skip,
@@ -276,6 +322,28 @@ static struct pv_err *find_natives(struct pv_tracer *tracer)
 	if (meant->python && !tracer->options.natives->n)
 		return NULL;
 	return pv_native_set_create(&options, &tracer->set);
+}
+
+/* What registers hold, to the kernel's side. */
+static struct pv_err *want_letters(struct pv_tracer *tracer)
+{
+	size_t n = tracer->set ? pv_native_set_count(tracer->set) : 0;
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < n; i++) {
+		const struct pv_signature *one = pv_native_set_signature(tracer->set, i);
+
+		if (one)
+			err = pv_inside_signature(tracer->inside, (uint32_t)i, one);
+	}
+	return err;
+}
+
+static const struct pv_signature *find_letters(void *ctx, uint32_t function)
+{
+	struct pv_tracer *tracer = ctx;
+
+	return tracer->set ? pv_native_set_signature(tracer->set, function) : NULL;
 }
 
 /* Every code object of the function, to the kernel's side. */
@@ -353,6 +421,7 @@ static struct pv_err *attach(struct pv_tracer *tracer)
 		.ctx = tracer,
 		.name = name_call,
 		.name_native = name_native,
+		.signature = find_letters,
 		.begin = begin_execution,
 	};
 	struct pv_err *err = pv_arming_begin(&tracer->arming);
@@ -398,10 +467,12 @@ static struct pv_err *create_inside(struct pv_tracer *tracer)
 		.depth_max = options->depth,
 		/* which of them are kept is known when they have ended */
 		.runs_max = options->longer_ns ? 0 : (uint32_t)options->count,
-		.values = options->arguments || options->condition ? &tracer->layout : NULL,
+		.values = tracer->layout.code_len ? &tracer->layout : NULL,
 		.condition = options->condition ? &tracer->condition : NULL,
-		.with_values = options->arguments,
+		.with_values = options->arguments && tracer->layout.code_len,
 		.natives = tracer->set,
+		.letters = tracer->set && pv_native_set_letters(tracer->set, false),
+		.condition_letters = tracer->function ? NULL : &tracer->condition_letters,
 		.trigger = tracer->function ? PV_WITHIN_NO_FUNCTION : 0,
 		.chains_move = pv_probed_stacks_move(&tracer->probed),
 	};
@@ -453,6 +524,8 @@ static struct pv_err *prepare(struct pv_tracer *tracer)
 	if (!err)
 		err = want_all(tracer);
 	if (!err)
+		err = want_letters(tracer);
+	if (!err)
 		err = attach(tracer);
 	if (err)
 		return err;
@@ -490,6 +563,7 @@ void pv_tracer_destroy(struct pv_tracer *tracer)
 	pv_leads_destroy(tracer->leads);
 	pv_call_values_destroy(tracer->values);
 	pv_arming_deinit(&tracer->arming);
+	free(tracer->word);
 	pv_inside_destroy(tracer->inside);
 	pv_trace_destroy(tracer->trace);
 	pv_native_set_destroy(tracer->set);

@@ -49,7 +49,7 @@ static void check_text(uint64_t key, uint32_t number, uint32_t sequence, uint16_
 	};
 	struct pv_str text = {};
 
-	ck_assert_ptr_null(pv_call_values_append(all, &call, &text));
+	ck_assert_ptr_null(pv_call_values_append(all, &call, NULL, &text));
 	ck_assert_str_eq(pv_str_text(&text), expected);
 	pv_str_deinit(&text);
 }
