@@ -234,12 +234,30 @@ static struct pv_err *run_trace(struct run *run, const struct pv_tracer_options 
 	return err;
 }
 
-static struct pv_err *check(const struct trace_options *options, int operands, pid_t *pid_ret)
+/* --native without a library: what stands behind it is FUNCTION. */
+static const char *take_function(struct trace_options *options, int argc, char **argv, int first,
+				 bool *usual_ret)
+{
+	struct pv_vec *natives = &options->natives;
+	const char *last = natives->n ? *(const char **)pv_vec_at(natives, natives->n - 1) : NULL;
+
+	*usual_ret = false;
+	if (argc - first == 1)
+		return argv[first];
+	if (argc != first || !last)
+		return NULL;
+	*usual_ret = true;
+	natives->n--;
+	return last;
+}
+
+static struct pv_err *check(const struct trace_options *options, const char *function,
+			    pid_t *pid_ret)
 {
 	PV_CLEANUP(pv_vec_deinit) struct pv_vec pids = PV_VEC(pid_t);
 	struct pv_err *err;
 
-	if (!options->pid || operands != 1)
+	if (!options->pid || !function)
 		return pv_err_create(PV_ERR_USAGE,
 				     "trace wants a process (-p) and the name of one function; see "
 				     "`pitviper trace --help`");
@@ -269,13 +287,15 @@ static struct pv_err *run(int argc, char **argv, int *status_ret)
 	(void)status_ret;
 	pv_outputs_init_traces(&run.outputs);
 	err = pv_options_parse(&trace_usage, argc, argv, &run.options, &first, &help);
-	if (!err && !help)
-		err = check(&run.options, argc - first, &options.pid);
+	if (!err && !help) {
+		options.function =
+			take_function(&run.options, argc, argv, first, &options.usual_natives);
+		err = check(&run.options, options.function, &options.pid);
+	}
 	if (!err && !help)
 		err = pv_options_time("--duration-over", run.options.longer, &options.longer_ns);
 	if (!err && !help) {
 		run.pid = options.pid;
-		options.function = argv[first];
 		options.count = run.options.count;
 		options.depth = run.options.depth;
 		options.only = &run.options.only;

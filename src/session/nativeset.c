@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "collect/inside.h"
+#include "model/path.h"
 #include "probe/native.h"
 #include "python/path.h"
 #include "session/entries.h"
@@ -150,6 +151,17 @@ static struct pv_err *add_library(struct pv_native_set *set,
 	return err ? err : add_functions(set, pv_str_text(&word), NULL);
 }
 
+/* The names that CPython keeps for it: Py and a capital letter (PEP 7). */
+static struct pv_err *add_c_api(struct pv_native_set *set)
+{
+	const char *path = set->options.probed->image.python.module_path;
+	PV_CLEANUP(pv_str_deinit) struct pv_str word = { 0 };
+	struct pv_err *err =
+		pv_str_appendf(&word, "%s:Py[A-Z]*", path + pv_path_skip(path, strlen(path)));
+
+	return err ? err : add_functions(set, pv_str_text(&word), NULL);
+}
+
 static struct pv_entry entry_at(const void *ctx, size_t index)
 {
 	const struct pv_native_set *set = ctx;
@@ -169,8 +181,10 @@ static struct pv_err *fill(struct pv_native_set *set)
 	struct pv_err *err =
 		options->trigger ? add(set, options->trigger, options->signature) : NULL;
 
-	if (!err && options->trigger && !options->words->n)
+	if (!err && options->trigger && (options->usual || !options->words->n))
 		err = add_library(set, options->trigger);
+	if (!err && options->usual && options->probed->image.python.found)
+		err = add_c_api(set);
 	for (size_t i = 0; !err && i < options->words->n; i++)
 		err = add_word(set, *(const char **)pv_vec_at(options->words, i));
 	return err;

@@ -38,6 +38,7 @@ struct pv_native_set_options {
 	 * letters of its arguments (session/signature.h).  Without any: the trigger's library
 	 */
 	const struct pv_vec *words;
+	bool usual; /* the trigger's library and the interpreter's C API, besides the words */
 	/* const char *: patterns of names and libraries; what is not shown is not probed */
 	const struct pv_vec *only, *skip;
 };

@@ -315,11 +315,12 @@ static struct pv_err *find_natives(struct pv_tracer *tracer)
 		.signature = tracer->has_letters ? &tracer->letters : NULL,
 		.arguments = tracer->options.condition,
 		.words = tracer->options.natives,
+		.usual = tracer->options.usual_natives,
 		.only = tracer->options.only,
 		.skip = tracer->options.skip,
 	};
 
-	if (meant->python && !tracer->options.natives->n)
+	if (meant->python && !tracer->options.natives->n && !tracer->options.usual_natives)
 		return NULL;
 	return pv_native_set_create(&options, &tracer->set);
 }

@@ -32,7 +32,8 @@ struct pv_tracer_options {
 	/* const char *: libraries, or patterns of native functions, whose calls are recorded, too
 	 */
 	const struct pv_vec *natives;
-	bool now; /* all is probed from the start, not from the first execution on */
+	bool usual_natives; /* those of the function's library and the interpreter's C API, too */
+	bool now;           /* all is probed from the start, not from the first execution on */
 };
 
 /* What the start found. */

@@ -7,6 +7,7 @@ A call whose end cannot be seen is marked; nothing is harmed.
 import collections
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -327,6 +328,25 @@ def test_trigger_on_switched_stacks(program):
 	assert truth[4] == 20
 	for execution in executions:
 		assert CUT in execution.calls[0].marks or len(execution.calls) == 1
+
+
+# ---- without a library
+
+@pytest.mark.parametrize("function", ["whole", "trace_ext.so:nat_call_back"])
+def test_usual_set(victim, function):
+	"""--native FUNCTION: the C API, whatever its library is called, and the function's own library."""
+	proc = start(victim, "-n", 1000, "--native", function, probes=2)
+	assert live.gone(lambda: breakpoints(victim.pid, victim.python) > 500, timeout=30)	# all batches
+	victim.say("whole 20")
+	executions, _, summary = end(proc)
+	native = {c["function"] for c in summary["callees"] if c["kind"] == "native"}
+	assert any(re.match("Py[A-Z]", name) for name in native), native
+	own = {name for name in native if not re.match("Py[A-Z]", name)}
+	if function == "whole":
+		assert not own
+	else:
+		assert {"nat_call_back", "nat_leaf"} <= own and all(
+			c["module"].endswith("trace_ext.so") for c in summary["callees"] if c["function"] in own)
 
 
 # ---- refusals
