@@ -359,5 +359,5 @@ def test_refusals(victim):
 
 	assert "there is no native function or library `libnone`" in refused("--native", "libnone", "whole")
 	assert "there is no native function or library `trace_ext.so:none_*`" in refused("--native", "trace_ext.so:none_*", "whole")
-	assert "the library of `libnone.so:x` is not loaded" in refused("libnone.so:x")
+	assert "the library of `libnone.so:x` is not loaded, and trace waits for none: `pitviper latency" in refused("libnone.so:x")
 	assert "executions are of one" in refused("trace_ext.so:nat_*")

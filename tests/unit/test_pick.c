@@ -116,6 +116,62 @@ START_TEST(none)
 }
 END_TEST
 
+/* The program's own come first, then what is installed, the library, what is frozen into Python. */
+START_TEST(likely)
+{
+	static const struct pv_python_function of_all[] = {
+		{ .code = 0x10,
+		  .module = (char *)"importlib._bootstrap",
+		  .qualname = (char *)"_handle_fromlist",
+		  .file = (char *)"<frozen importlib._bootstrap>",
+		  .firstlineno = 1 },
+		{ .code = 0x20,
+		  .module = (char *)"logging",
+		  .qualname = (char *)"Logger.handle",
+		  .file = (char *)"/usr/lib/python3.11/logging/__init__.py",
+		  .firstlineno = 2 },
+		{ .code = 0x30,
+		  .module = (char *)"web",
+		  .qualname = (char *)"handle",
+		  .file = (char *)"/srv/venv/lib/python3.11/site-packages/web.py",
+		  .firstlineno = 3 },
+		{ .code = 0x40,
+		  .module = (char *)"app",
+		  .qualname = (char *)"handle_all",
+		  .file = (char *)"/srv/app.py",
+		  .firstlineno = 4 },
+		{ .code = 0x50,
+		  .module = (char *)"app",
+		  .qualname = (char *)"Cart.handle",
+		  .file = (char *)"/srv/app.py",
+		  .firstlineno = 5 },
+	};
+	const struct pv_python_functions some = {
+		.list = { .data = (void *)of_all, .n = 5, .element_size = sizeof(of_all[0]) },
+	};
+	static const struct {
+		const char *word, *says;
+	} cases[] = {
+		/* two exchanged, one missing, one too many, one changed */
+		{ "hnadle", "like it: app.Cart.handle (app.py:5), web.handle (web.py:3), "
+			    "logging.Logger.handle (logging/__init__.py:2)" },
+		{ "handl", "like it: app.Cart.handle (app.py:5), app.handle_all (app.py:4), web" },
+		{ "Cart.handlee", "like it: app.Cart.handle (app.py:5), web.handle" },
+		{ "hamdle", "like it: app.Cart.handle (app.py:5), web.handle" },
+		{ "hundred", "no Python function `hundred` now" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct pv_vec picked = PV_VEC(const struct pv_python_function *);
+		struct pv_err *err = pv_pick(&some, cases[i].word, &picked);
+
+		ck_assert(err);
+		ck_assert_msg(strstr(err->message, cases[i].says), "%s", err->message);
+		pv_err_destroy(err);
+	}
+}
+END_TEST
+
 /* What is not found may be where nobody looked. */
 START_TEST(not_looked_through)
 {
@@ -143,6 +199,7 @@ int main(void)
 	tcase_add_test(tcase, meant);
 	tcase_add_test(tcase, several);
 	tcase_add_test(tcase, none);
+	tcase_add_test(tcase, likely);
 	tcase_add_test(tcase, not_looked_through);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
