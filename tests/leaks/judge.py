@@ -31,11 +31,11 @@ def place(loc):
 def answer_of(found):
 	"""What matters of the JSON of `memory`: the one place that knows its keys.
 
-	A site is what the verdict names as the place of an allocation: a Python line, the line that it calls, a C function.
+	A site is what the verdict names as the place of an allocation: frames, the innermost first.
 	"""
 	verdict = found["verdict"]
 	site = verdict.get("site")
-	frames = [place(site[what]) for what in ("python", "under", "native") if what in site] if site else []
+	frames = [place(loc) for loc in site["frames"]] if site else []
 	return Answer(verdict["kind"], [frames] if frames else [], verdict.get("types", []),
 		      [verdict["holder"]["text"]] if "holder" in verdict else [], " ".join(verdict["text"]))
 

@@ -164,3 +164,19 @@ def test_judge():
 	for verdict, accused, right in (("clean", False, True), ("unknown", False, False), ("growing", True, False), ("lost", True, False)):
 		got = judged("lru", verdict, leaks=False)
 		assert (got["accused"], got["right"]) == (accused, right)
+
+
+def test_answer():
+	"""The JSON is read as docs/formats.md says, and a key that is gone is an error, not no answer."""
+	site = {"frames": [
+		{"function": "copy_line", "file": "raw_malloc.c", "line": 9, "module": "raw_malloc.so", "kind": "native"},
+		{"function": "Service.handle", "file": "/srv/raw_malloc.py", "line": 13, "kind": "python"}]}
+	found = {"verdict": {"kind": "growing", "text": ["grows.", "a lot."], "types": ["dict"], "site": site,
+			     "holder": {"text": "module app -> _cache"}}}
+	answer = judge.answer_of(found)
+	assert answer == ("growing", [[("copy_line", "raw_malloc.so", 0), ("Service.handle", "/srv/raw_malloc.py", 13)]], ["dict"],
+			  ["module app -> _cache"], "grows. a lot.")
+	assert judge.answer_of({"verdict": {"kind": "clean", "text": []}}) == ("clean", [], [], [], "")
+	del site["frames"]
+	with pytest.raises(KeyError):
+		judge.answer_of(found)
