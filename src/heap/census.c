@@ -345,6 +345,8 @@ static void find_libraries(struct taker *t)
 			break;
 		}
 	}
+	if (!t->glibc && !n)
+		snprintf(others, size, "one that is not known");
 }
 
 /*
@@ -396,6 +398,8 @@ static struct pv_err *take_blocks(struct taker *t)
 	for (size_t i = 0; !err && i < maps->n; i++) {
 		if (is_heap(&maps->entries[i]) && t->glibc)
 			err = take_brk(t, &maps->entries[i]);
+		else if (is_heap(&maps->entries[i]))
+			t->census->skipped_bytes += maps->entries[i].end - maps->entries[i].start;
 		else if (is_anonymous(&maps->entries[i]))
 			err = take_anonymous(t, &maps->entries[i]);
 	}

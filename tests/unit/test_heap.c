@@ -171,6 +171,65 @@ START_TEST(test_objects)
 }
 END_TEST
 
+/* A compact ASCII str. */
+static uint64_t put_str(uint64_t address, const char *text)
+{
+	made_put(&made, address, 1);
+	made_put(&made, address + 16, strlen(text));
+	made_put(&made, address + 32, 1 << 2 | 3 << 5);
+	strcpy(made_at(&made, address + 48), text);
+	return address;
+}
+
+START_TEST(test_modules)
+{
+	const uint64_t dict = HEAP + 0x1000, keys = HEAP + 0x2000;
+	uint64_t object = made_type(&made, "object", made.type_type, 0, 16, 0, 0);
+	uint64_t mine =
+		made_type(&made, "Mine", made.type_type, object, 16, 0, PV_TPFLAGS_HEAPTYPE);
+	uint64_t other = put_str(HEAP + 0x3000, "__doc__"), text = put_str(HEAP + 0x3100, "app.x");
+	uint64_t name = put_str(HEAP + 0x3200, "__module__");
+	const struct pv_heap_type *type;
+	char module[16] = "?";
+
+	made_put(&made, mine + 264, dict);
+	made_put(&made, dict + 32, keys);
+	/* 3.11: 8 indices of a byte, 2 entries of str keys: {key, value} */
+	made_put(&made, keys + 8, 3 | 3 << 8 | 1 << 16);
+	made_put(&made, keys + 24, 2);
+	made_put(&made, keys + 40, other);
+	made_put(&made, keys + 48, other);
+	made_put(&made, keys + 56, name);
+	made_put(&made, keys + 64, text);
+	type = pv_heap_type(made.heap, mine);
+	ck_assert(pv_heap_type_module(made.heap, type, module, sizeof(module)));
+	ck_assert_str_eq(module, "app.x");
+	/* no room for it, with its NUL */
+	ck_assert(!pv_heap_type_module(made.heap, type, module, 5));
+	ck_assert(pv_heap_type_module(made.heap, type, module, 6));
+	/* any keys: {hash, key, value} */
+	made_put(&made, keys + 8, 3 | 3 << 8);
+	made_put(&made, keys + 24, 1);
+	made_put(&made, keys + 48, name);
+	made_put(&made, keys + 56, text);
+	ck_assert(pv_heap_type_module(made.heap, type, module, sizeof(module)));
+	/* numbers that cannot be, a text that is none, a value of control characters */
+	made_put(&made, keys + 24, 1ULL << 40);
+	ck_assert(!pv_heap_type_module(made.heap, type, module, sizeof(module)));
+	made_put(&made, keys + 24, 1);
+	made_put(&made, keys + 8, 3 | 200 << 8);
+	ck_assert(!pv_heap_type_module(made.heap, type, module, sizeof(module)));
+	made_put(&made, keys + 8, 3 | 3 << 8);
+	made_put(&made, text + 48, '\n');
+	ck_assert(!pv_heap_type_module(made.heap, type, module, sizeof(module)));
+	put_str(text, "app.x");
+	made_put(&made, text + 16, 1ULL << 50);
+	ck_assert(!pv_heap_type_module(made.heap, type, module, sizeof(module)));
+	made_put(&made, dict + 32, HEAP - 0x1000);
+	ck_assert(!pv_heap_type_module(made.heap, type, module, sizeof(module)));
+}
+END_TEST
+
 /* The collector's state of one interpreter at HEAP, whose young generation has the objects. */
 enum { RUNTIME = 0x10000, INTERP = 0x20000, OBJECTS = 0x40000 };
 
@@ -369,6 +428,7 @@ int main(void)
 	tcase_add_test(cases, test_no_types);
 	tcase_add_test(cases, test_circles);
 	tcase_add_test(cases, test_objects);
+	tcase_add_test(cases, test_modules);
 	tcase_add_test(cases, test_lists);
 	tcase_add_test(cases, test_broken_lists);
 	tcase_add_test(cases, test_no_lists);
