@@ -173,6 +173,19 @@ def test_thread_arenas(interp, target):
 	check_whole(one)
 
 
+@pytest.mark.minor((3, 8), (3, 9), (3, 11), (3, 13), (3, 14), (3, 15))
+@pytest.mark.gil
+def test_malloc_says(interp, target):
+	"""What glibc says of itself; a thread's cache counts as used there, as in chunk_bytes."""
+	victim = target(interp, "census_places.py", "malloc", ready=False)
+	used, mapped = map(int, victim.wait_line(b"READY").split()[1:])
+	one = census(victim)
+	# what the answer itself took
+	assert abs(one["chunk_bytes"] - used) <= 16384, (one, used)
+	assert one["mapped_bytes"] == mapped
+	check_whole(one)
+
+
 @pytest.mark.minor((3, 8), (3, 11), (3, 13))
 @pytest.mark.gil
 def test_blocked_brk(interp, target):

@@ -2,8 +2,9 @@
 """Objects where a heap is at its oddest, for tests/live/test_census.py.
 
 Input: argv[1]: threads: tuples that threads of their own made, too large for a pool; blocked: the same where
-brk() gives no more; interpreters: objects of a subinterpreter.  Output: READY and the number of objects of
-the type Odd, then nothing, until standard input ends.
+brk() gives no more; interpreters: objects of a subinterpreter; malloc: as threads, with holes in it.
+Output: READY and the number of objects of the type Odd (malloc: the bytes in use that mallinfo() tells, and
+those in mappings of their own), then nothing, until standard input ends.
 """
 import ctypes
 import sys
@@ -30,6 +31,25 @@ def threads():
 	return kept, 3 * N
 
 
+def malloc():
+	kept, _ = threads()
+	for one in kept:
+		del one[::3]
+	holes = [bytes(3000 + i) for i in range(2000)]
+	del holes[::2]
+	libc = ctypes.CDLL(None)
+	new = hasattr(libc, "mallinfo2")  # glibc 2.33; before, its numbers are ints
+	names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+
+	class Info(ctypes.Structure):
+		_fields_ = [(name, ctypes.c_size_t if new else ctypes.c_int) for name in names]
+	ask = libc.mallinfo2 if new else libc.mallinfo
+	ask.restype = Info
+	ask()
+	info = ask()
+	return (kept, holes), "%d %d" % (info.uordblks, info.hblkhd)
+
+
 def blocked():
 	"""A page behind the heap's end: brk() cannot grow it."""
 	libc = ctypes.CDLL(None, use_errno=True)
@@ -54,6 +74,6 @@ def interpreters():
 
 
 keep, n = globals()[sys.argv[1]]()
-print("READY %d" % n)
+print("READY %s" % n)
 sys.stdout.flush()
 sys.stdin.read()
