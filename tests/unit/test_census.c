@@ -171,20 +171,23 @@ START_TEST(test_objects)
 	/* a free block keeps what it had */
 	made_put(&made, ARENA + 48 + 4 * 64 + 8, float_type);
 	put_object(ARENA + 48 + 6 * 64, float_type, 2, 0);
+	/* another list with the same items, as dicts share keys: they count once */
+	put_object(ARENA + 48 + 7 * 64, list_type, 1, ARENA);
+	made_put(&made, ARENA + 48 + 7 * 64 + 16 + 24, ARENA + 48 + 5 * 64);
 	census = made_census(&made);
 	ck_assert_uint_eq(census.n_pools, 1);
 	ck_assert_uint_eq(census.n_torn_pools, 0);
 	ck_assert_uint_eq(made_line(&census, "tuple")->n, 2);
 	ck_assert_uint_eq(made_line(&census, "tuple")->n_tracked, 1);
 	ck_assert_uint_eq(made_line(&census, "tuple")->bytes, 128);
-	ck_assert_uint_eq(made_line(&census, "list")->n, 1);
-	ck_assert_uint_eq(made_line(&census, "list")->bytes, 128);
+	ck_assert_uint_eq(made_line(&census, "list")->n, 2);
+	ck_assert_uint_eq(made_line(&census, "list")->bytes, 192);
 	ck_assert_uint_eq(made_line(&census, "list")->part_bytes, 64);
 	ck_assert_uint_eq(made_line(&census, "float")->n, 1);
 	ck_assert_uint_eq(census.n_kept, 1);
-	ck_assert_uint_eq(census.n_raw, 2);
-	ck_assert_uint_eq(census.raw_bytes, 128);
-	ck_assert_uint_eq(census.n_objects, 4);
+	ck_assert_uint_eq(census.n_raw, 1);
+	ck_assert_uint_eq(census.raw_bytes, 64);
+	ck_assert_uint_eq(census.n_objects, 5);
 	pv_census_deinit(&census);
 }
 END_TEST
