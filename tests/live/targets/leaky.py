@@ -51,7 +51,8 @@ def churn_raw(number):
     C.free(C.malloc(100 + number % 7))
 
 
-def work():
+def work(begin):
+    begin.wait()
     number = 0
     while True:
         number += 1
@@ -73,10 +74,13 @@ def fork(*_):
 
 
 def start(n):
+    """All begin together: those that run would keep the others from being made."""
+    begin = threading.Event()
     for _ in range(n):
-        thread = threading.Thread(target=work)
+        thread = threading.Thread(target=work, args=(begin,))
         thread.daemon = True
         thread.start()
+    begin.set()
 
 
 def hold(n):
