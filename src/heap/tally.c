@@ -19,6 +19,10 @@
 enum {
 	SMALL_CLASSES = 64, /* of 8 bytes each */
 	SMALL_BYTES_MAX = 512,
+	FIRST_OCTAVE = 9, /* 2 to the power of which is SMALL_BYTES_MAX */
+	STEP_BITS = 3,
+	STEPS = 1 << STEP_BITS, /* of each power of two above */
+	OCTAVES = (PV_TALLY_CLASSES - SMALL_CLASSES) / STEPS, /* to 2^48 */
 	DEBUG_BYTES = 16, /* size, kind and guard in front of a block; as much or more behind it */
 	/* 2.7 Objects/intobject.c, floatobject.c: blocks of 1,000 bytes, a pointer first */
 	CELLS_BYTES = 1000, /* as malloc() gives them */
@@ -44,18 +48,26 @@ static uint64_t word_at(const void *bytes, size_t offset)
 
 static unsigned int class_of(uint64_t bytes)
 {
+	unsigned int octave, step;
+
 	if (bytes <= SMALL_BYTES_MAX)
 		return bytes ? (unsigned int)((bytes - 1) / 8) : 0;
-	/* 513 to 1024 is the first one behind them */
-	return SMALL_CLASSES + (unsigned int)(63 - __builtin_clzll(bytes - 1)) - 9;
+	/* 513 to 1024 is the first octave behind them, in STEPS steps */
+	octave = 63 - (unsigned int)__builtin_clzll(bytes - 1);
+	step = (unsigned int)((bytes - 1) >> (octave - STEP_BITS)) & (STEPS - 1);
+	octave = octave - FIRST_OCTAVE < OCTAVES ? octave - FIRST_OCTAVE : OCTAVES - 1;
+	return SMALL_CLASSES + octave * STEPS + step;
 }
 
 uint64_t pv_tally_class_bytes(unsigned int number)
 {
+	unsigned int octave, step;
+
 	if (number < SMALL_CLASSES)
 		return 8 * ((uint64_t)number + 1);
-	number = number - SMALL_CLASSES + 10;
-	return number > 62 ? UINT64_MAX : 1ULL << number;
+	octave = (number - SMALL_CLASSES) / STEPS + FIRST_OCTAVE;
+	step = (number - SMALL_CLASSES) % STEPS;
+	return (1ULL << octave) + ((step + 1ULL) << (octave - STEP_BITS));
 }
 
 struct pv_err *pv_tally_init(struct pv_tally *tally, struct pv_heap *heap,

@@ -32,7 +32,7 @@ enum pv_tally_source {
 };
 
 enum {
-	PV_TALLY_CLASSES = 128, /* sizes up to 512 by 8, larger ones by powers of two */
+	PV_TALLY_CLASSES = 376, /* sizes up to 512 by 8, larger ones by eighths of powers of two */
 	PV_TALLY_CACHE = 8192,
 };
 
