@@ -14,15 +14,20 @@ enum {
 	LEAST_OBJECTS = 10,
 	LEAST_BYTES = 256 << 10, /* of mappings: less is what a page here and there makes */
 	GREAT = 10,              /* so many times the least, where there are few values */
+	MANY = 12,               /* values among which a few may fall */
 };
 
 static const double GREAT_SHARE = 0.25;     /* and such a part of what was there */
 static const double INVERSIONS_MOST = 0.08; /* of all pairs: chance has half of them */
+static const double INVERSIONS_MANY = 0.12; /* of so many pairs that chance makes no order */
 static const double SUSPECT_MOST = 0.2;     /* of those, for a closer look */
 static const double RISES_LEAST = 0.6;      /* equal pairs are neither */
 static const double STEPS_LEAST = 0.35;     /* of the steps between looks must rise */
 static const double GULP_MOST = 0.5;        /* of all that is gained, in one step */
 static const double LATE_LEAST = 0.35;      /* of the first half's rate */
+static const double FLAT_MOST = 0.25;       /* of what the heaps grow by */
+static const double EXPLAINED_LEAST = 0.3;  /* of what is in use more, by what surely grows */
+static const double PART_LEAST = 0.1;       /* of that, for one that most likely grows */
 
 static int compare(const void *a, const void *b)
 {
@@ -94,7 +99,8 @@ static struct pv_slope slope_of(const double *at_s, const double *values, size_t
 		return slope;
 	early = pairs_of(at_s, values, n / 2 + 1).slope;
 	late = pairs_of(at_s + n / 2, values + n / 2, n - n / 2).slope;
-	rises = (double)all.falls <= INVERSIONS_MOST * (double)all.n &&
+	rises = (double)all.falls <=
+			(n < MANY ? INVERSIONS_MOST : INVERSIONS_MANY) * (double)all.n &&
 		(double)all.rises >= RISES_LEAST * (double)all.n;
 	if (n < PV_SLOPE_SURE)
 		rises = !all.falls && slope.gained >= GREAT * least &&
@@ -193,7 +199,8 @@ static struct pv_err *find_looks(const struct pv_memory *memory, struct pv_vec *
 }
 
 static struct pv_err *add_type(const struct pv_memory *memory, const struct pv_vec *looks,
-			       struct series *series, uint32_t type, struct pv_growth *growth)
+			       struct series *series, uint32_t type, struct pv_growth *growth,
+			       struct pv_vec *likely)
 {
 	const uint32_t *at = looks->data;
 	struct pv_growth_type one = { .type = type };
@@ -214,7 +221,52 @@ static struct pv_err *add_type(const struct pv_memory *memory, const struct pv_v
 		return pv_vec_append(&growth->types, &one, 1, NULL);
 	if (one.count.flattened)
 		return pv_vec_append(&growth->filled, &one, 1, NULL);
+	if (one.count.rises && bytes.rises)
+		return pv_vec_append(likely, &one, 1, NULL);
 	return NULL;
+}
+
+static double heaps_per_s(const struct pv_growth *growth)
+{
+	static const enum pv_memory_class heaps[] = { PV_MEMORY_ARENAS, PV_MEMORY_HEAP };
+	double sum = 0;
+
+	for (size_t i = 0; i < sizeof(heaps) / sizeof(*heaps); i++) {
+		if (growth->resident[heaps[i]].grows)
+			sum += growth->resident[heaps[i]].per_s;
+	}
+	return sum;
+}
+
+bool pv_growth_is_flat(const struct pv_growth *growth)
+{
+	return growth->in_use.per_s <= FLAT_MOST * heaps_per_s(growth) || growth->in_use.per_s <= 0;
+}
+
+/*
+ * The heaps grow, and so does what is in use of them, but no type does that one could tell from
+ * what comes and goes: those that most likely do.
+ */
+static struct pv_err *add_likely(struct pv_growth *growth, const struct pv_vec *likely)
+{
+	double explained = 0;
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; i < growth->types.n; i++) {
+		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
+
+		explained += one->bytes_per_s;
+	}
+	if (!growth->in_use.rises || heaps_per_s(growth) <= 0 || pv_growth_is_flat(growth) ||
+	    explained >= EXPLAINED_LEAST * growth->in_use.per_s)
+		return NULL;
+	for (size_t i = 0; i < likely->n && !err; i++) {
+		const struct pv_growth_type *one = pv_vec_at(likely, i);
+
+		if (one->bytes_per_s >= PART_LEAST * growth->in_use.per_s)
+			err = pv_vec_append(&growth->types, one, 1, NULL);
+	}
+	return err;
 }
 
 static int compare_rate(const void *a, const void *b)
@@ -240,6 +292,7 @@ static int compare_gained(const void *a, const void *b)
 static struct pv_err *grow_types(const struct pv_memory *memory, struct pv_growth *growth)
 {
 	PV_CLEANUP(pv_vec_deinit) struct pv_vec looks = PV_VEC(uint32_t);
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec likely = PV_VEC(struct pv_growth_type);
 	PV_CLEANUP(series_deinit) struct series series = { 0 };
 	bool whole = true;
 	struct pv_err *err = find_looks(memory, &looks, &whole);
@@ -255,9 +308,13 @@ static struct pv_err *grow_types(const struct pv_memory *memory, struct pv_growt
 			pv_vec_at(&memory->looks, *(uint32_t *)pv_vec_at(&looks, i));
 
 		series.at_s[i] = (double)(look->at_ns + look->took_ns / 2) / 1e9;
+		series.values[i] = (double)look->bytes;
 	}
+	growth->in_use = pv_slope_of(series.at_s, series.values, looks.n, LEAST_BYTES);
 	for (uint32_t i = 0; i < memory->types.n && !err; i++)
-		err = add_type(memory, &looks, &series, i, growth);
+		err = add_type(memory, &looks, &series, i, growth, &likely);
+	if (!err)
+		err = add_likely(growth, &likely);
 	for (size_t i = 0; i < growth->types.n; i++) {
 		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
 

@@ -50,6 +50,7 @@ struct pv_growth {
 	struct pv_slope resident[PV_MEMORY_N_CLASSES]; /* bytes */
 	struct pv_slope mapped[PV_MEMORY_N_CLASSES];
 	struct pv_slope rss;
+	struct pv_slope in_use;                        /* all bytes of the census */
 	bool has_census;      /* two looks and more */
 	bool suspected;       /* anything rises */
 	bool sure;            /* so many looks that small growth shows, and all of the heap */
@@ -59,6 +60,9 @@ struct pv_growth {
 	int64_t gained_bytes; /* of them */
 	uint64_t gained_count;
 };
+
+/* What is in use does not grow, or far less than the heaps do. */
+bool pv_growth_is_flat(const struct pv_growth *growth);
 
 struct pv_err *pv_growth_of(const struct pv_memory *memory, struct pv_growth *ret);
 void pv_growth_deinit(struct pv_growth *growth);

@@ -463,7 +463,16 @@ static struct pv_err *say_clean(const struct pv_memory *memory, const struct pv_
 	const struct pv_slope *arenas = &growth->resident[PV_MEMORY_ARENAS];
 	struct pv_err *err = NULL;
 
-	if (heap->grows || arenas->grows)
+	if ((heap->grows || arenas->grows) && !pv_growth_is_flat(growth))
+		err = pv_str_appendf(
+			str,
+			"no type grows steadily, but its heap takes %s/s more of memory, and %s/s "
+			"more of it is in use: look at it for longer.\n",
+			pv_text_bytes((heap->grows ? heap->per_s : 0) +
+				      (arenas->grows ? arenas->per_s : 0))
+				.text,
+			pv_text_bytes(growth->in_use.per_s).text);
+	else if (heap->grows || arenas->grows)
 		err = pv_str_appendf(
 			str,
 			"does not leak: its heap takes %s/s more of memory, but what is in use of "
