@@ -13,13 +13,14 @@
 enum {
 	LEAST_OBJECTS = 10,
 	LEAST_BYTES = 256 << 10, /* of mappings: less is what a page here and there makes */
+	LITTLE_BYTES = 64 << 10, /* of objects: to settle in may take so many */
 	GREAT = 10,              /* so many times the least, where there are few values */
 	MANY = 12,               /* values among which a few may fall */
 };
 
 static const double GREAT_SHARE = 0.25;     /* and such a part of what was there */
 static const double INVERSIONS_MOST = 0.08; /* of all pairs: chance has half of them */
-static const double INVERSIONS_MANY = 0.12; /* of so many pairs that chance makes no order */
+static const double INVERSIONS_MANY = 0.12; /* of great growth among many values */
 static const double SUSPECT_MOST = 0.2;     /* of those, for a closer look */
 static const double RISES_LEAST = 0.6;      /* equal pairs are neither */
 static const double STEPS_LEAST = 0.35;     /* of the steps between looks must rise */
@@ -89,7 +90,7 @@ static struct pv_slope slope_of(const double *at_s, const double *values, size_t
 	struct pv_slope slope = { .known = n >= PV_SLOPE_LEAST };
 	struct pairs all = pairs_of(at_s, values, n);
 	double early, late;
-	bool rises;
+	bool rises, great;
 
 	if (n < 2)
 		return slope;
@@ -99,11 +100,12 @@ static struct pv_slope slope_of(const double *at_s, const double *values, size_t
 		return slope;
 	early = pairs_of(at_s, values, n / 2 + 1).slope;
 	late = pairs_of(at_s + n / 2, values + n / 2, n - n / 2).slope;
+	great = slope.gained >= GREAT * least;
 	rises = (double)all.falls <=
-			(n < MANY ? INVERSIONS_MOST : INVERSIONS_MANY) * (double)all.n &&
+			(n >= MANY && great ? INVERSIONS_MANY : INVERSIONS_MOST) * (double)all.n &&
 		(double)all.rises >= RISES_LEAST * (double)all.n;
 	if (n < PV_SLOPE_SURE)
-		rises = !all.falls && slope.gained >= GREAT * least &&
+		rises = !all.falls && great &&
 			slope.gained >= GREAT_SHARE * fabs(values[0]);
 	slope.flattened = late < LATE_LEAST * early || late <= 0;
 	slope.grows = rises && !slope.flattened && is_steady(values, n, slope.gained);
@@ -322,6 +324,8 @@ static struct pv_err *grow_types(const struct pv_memory *memory, struct pv_growt
 		growth->gained_bytes += one->gained_bytes;
 		growth->gained_count += (uint64_t)one->count.gained;
 	}
+	growth->little = growth->gained_count < GREAT * LEAST_OBJECTS &&
+			 growth->gained_bytes < LITTLE_BYTES;
 	if (growth->types.n)
 		qsort(growth->types.data, growth->types.n, sizeof(struct pv_growth_type),
 		      compare_rate);

@@ -249,6 +249,20 @@ static void find_holder(const struct pv_memory *memory, struct pv_leak *leak)
 	}
 }
 
+/* Little growth is a leak only if references of it are lost. */
+static void find_who(const struct pv_memory *memory, struct pv_leak *leak)
+{
+	if (leak->kind != PV_LEAK_GROWING || leak->where != PV_LEAK_TYPES ||
+	    find_lost(memory, leak))
+		return;
+	if (leak->growth.little) {
+		leak->kind = PV_LEAK_CLEAN;
+		leak->bytes_per_s = 0;
+		return;
+	}
+	find_holder(memory, leak);
+}
+
 /* ---- the guilty */
 
 /*
@@ -454,6 +468,20 @@ static struct pv_err *say_holder(const struct pv_memory *memory, const struct pv
 	return err ? err : pv_str_appendf(str, ".\n");
 }
 
+static struct pv_err *say_little(const struct pv_memory *memory, const struct pv_growth *growth,
+				 struct pv_str *str)
+{
+	const struct pv_growth_type *one = pv_vec_at(&growth->types, 0);
+	struct pv_err *err = append_type(memory, one->type, str);
+
+	return err ? err
+		   : pv_str_appendf(str,
+				    " may: %s/s, %s more than at the start: too little to tell "
+				    "from what settles in; a longer -d would.\n",
+				    pv_text_bytes(one->bytes_per_s).text,
+				    pv_text_number((uint64_t)one->count.gained).text);
+}
+
 /* Why it is clean: what was seen to grow, and is none. */
 static struct pv_err *say_clean(const struct pv_memory *memory, const struct pv_leak *leak,
 				struct pv_str *str)
@@ -488,6 +516,8 @@ static struct pv_err *say_clean(const struct pv_memory *memory, const struct pv_
 				     pv_text_bytes(growth->rss.gained).text, growth->seconds);
 	if (!err && growth->has_census && !growth->sure)
 		err = pv_str_appendf(str, "slow growth would not show in so few looks.\n");
+	if (!err && growth->types.n)
+		err = say_little(memory, growth, str);
 	if (err || !growth->filled.n)
 		return err;
 	err = pv_str_appendf(str, "what filled and stayed: ");
@@ -564,9 +594,7 @@ struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret)
 				     &leak.suspects);
 	}
 	if (!err) {
-		if (leak.kind == PV_LEAK_GROWING && leak.where == PV_LEAK_TYPES &&
-		    !find_lost(memory, &leak))
-			find_holder(memory, &leak);
+		find_who(memory, &leak);
 		if (leak.kind >= PV_LEAK_GROWING)
 			find_guilty(memory, &leak);
 		err = say(memory, &leak);
