@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Pages in headless Chromium.
 
-Input: build/tests/golden_write and build/tests/trace_write (or $PV_GOLDEN_WRITE and $PV_TRACE_WRITE), which write the page
-of a recipe.  Output: a Page for
+Input: build/tests/golden_write, build/tests/trace_write and build/tests/memory_write (or $PV_GOLDEN_WRITE, $PV_TRACE_WRITE and
+$PV_MEMORY_WRITE), which write the page of a recipe.  Output: a Page for
 the tests.  After every test: nothing was fetched but the page itself, and the browser complained of nothing.
 """
 import functools
@@ -25,6 +25,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 TOP = pathlib.Path(__file__).resolve().parents[2]
 WRITER = os.environ.get("PV_GOLDEN_WRITE") or str(TOP / "build/tests/golden_write")
 TRACE_WRITER = os.environ.get("PV_TRACE_WRITE") or str(TOP / "build/tests/trace_write")
+MEMORY_WRITER = os.environ.get("PV_MEMORY_WRITE") or str(TOP / "build/tests/memory_write")
 PATIENCE = 20  # seconds; only a page that hangs needs them
 ROW, TOP_EDGE, SIDE = 20, 6, 16  # of the flame graph, in pixels
 
@@ -37,6 +38,11 @@ def make(recipe="", name="html"):
 @functools.lru_cache
 def make_trace(recipe):
     return subprocess.run([TRACE_WRITER, "html"], input=recipe.encode(), stdout=subprocess.PIPE, check=True).stdout
+
+
+@functools.lru_cache
+def make_memory(recipe, name="html"):
+    return subprocess.run([MEMORY_WRITER, name], input=recipe.encode(), stdout=subprocess.PIPE, check=True).stdout
 
 
 def start_browser(arguments=()):
