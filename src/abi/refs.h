@@ -23,9 +23,6 @@ enum { PV_COUNT_MERGED = 3 };
 
 /* Set before the programs are loaded. */
 struct pv_count_constants {
-	__u64 address; /* of the object; FIELD: of the word */
-	__u64 object;  /* the object that calls may be given */
-	__u64 type;    /* what its ob_type is; 0: it is no object */
 	__u64 changes_max;
 	__u32 format; /* enum pv_count_format */
 	__u32 size;   /* FIELD: bytes */
@@ -34,6 +31,13 @@ struct pv_count_constants {
 	__u8 lines;        /* no watchpoints, but probes on lines */
 	__u16 tuple_items; /* offset of the first item in a tuple */
 	__u32 pad2;
+};
+
+/* What is followed; by user space, before anything is watched. */
+struct pv_count_object {
+	__u64 address; /* of the object; FIELD: of the word */
+	__u64 object;  /* the object that calls may be given */
+	__u64 type;    /* what its ob_type is; 0: it is no object */
 };
 
 /* Why nothing is recorded any more. */

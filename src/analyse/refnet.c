@@ -17,6 +17,7 @@ enum {
 	SEARCH_MAX = 256, /* of these looked at for one that the same function made */
 	AWAY_MAX = 64,    /* steps of one change that are kept one by one */
 	RARE = 50,        /* one call in so many, or fewer, is no rule */
+	KEPT_MIN = 3,     /* calls that leave one before that is said of a function */
 };
 
 /* What has been added or taken within one call, and was not made up for. */
@@ -48,8 +49,9 @@ struct thread {
 struct build {
 	const struct pv_refs *refs;
 	struct pv_refnet *net;
-	struct pv_map function_index, net_index, left_index, pair_index, unmatched_index;
+	struct pv_map function_index, net_index, left_index, pair_index;
 	struct pv_map site_index, line_index, sum_index;
+	struct pv_map via;        /* function and site -> where the function stood */
 	struct pv_vec nets, left; /* of all functions, unsorted: struct owned_net, owned_left */
 	struct pv_vec threads;    /* struct thread */
 	/* functions whose changes no other makes up for, known from an earlier pass; or NULL */
@@ -240,9 +242,11 @@ static struct pv_err *add_left(struct build *b, uint32_t function, int64_t net,
 
 	for (size_t i = 0; !err && i < sites->n; i++) {
 		uint32_t site = *(uint32_t *)pv_vec_at(sites, i);
-		struct owned_left added = { .function = function,
-					    .net = net,
-					    .left = { .site = site, .sign = sign } };
+		struct owned_left added = {
+			.function = function,
+			.net = net,
+			.left = { .site = site, .via = PV_REFS_NONE, .sign = sign }
+		};
 		uint64_t key = pv_hash(pv_hash(pv_hash(function) ^ (uint64_t)net) ^ site) ^
 			       (uint64_t)(sign > 0);
 		uint64_t at = b->left.n;
@@ -427,6 +431,11 @@ static struct pv_err *open_more(struct build *b, struct thread *thread,
 	return err;
 }
 
+static uint64_t via_key(uint32_t function, uint32_t site)
+{
+	return (uint64_t)function << 32 | site;
+}
+
 static struct pv_err *count_change(struct build *b, struct thread *thread,
 				   const struct pv_change *change,
 				   const struct pv_ref_frame *frames)
@@ -448,6 +457,9 @@ static struct pv_err *count_change(struct build *b, struct thread *thread,
 		if (function->depth < i)
 			function->depth = (uint32_t)i;
 		err = take_in(b, &one->balance, change->site, delta, false);
+		if (!err && frames[i].site != PV_REFS_NONE && change->site != PV_REFS_NONE)
+			err = pv_map_set(&b->via, via_key(one->index, change->site),
+					 frames[i].site);
 	}
 	return err;
 }
@@ -610,6 +622,9 @@ static bool is_same_left(const struct owned_left *a, const struct owned_left *b)
 /* Is a call with that net one of those that are off? */
 static bool is_off(const struct pv_refnet_function *function, int64_t net)
 {
+	/* of one that leaves the same in all calls: all of them */
+	if (function->verdict == PV_REFNET_GIVES)
+		return true;
 	return function->excess > 0 ? net > function->base : net < function->base;
 }
 
@@ -621,7 +636,7 @@ static struct pv_err *give_left(struct build *b, const struct owned_left *list, 
 				struct pv_refnet_function *function)
 {
 	struct pv_refnet_left left = list->left;
-	uint64_t base = 0, base_calls = 0, off_calls = 0, expected;
+	uint64_t base = 0, base_calls = 0, off_calls = 0, expected, via;
 
 	left.n = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -644,6 +659,8 @@ static struct pv_err *give_left(struct build *b, const struct owned_left *list, 
 	if (left.n <= expected)
 		return NULL;
 	left.n -= expected;
+	if (pv_map_get(&b->via, via_key(list->function, left.site), &via))
+		left.via = (uint32_t)via;
 	if (!function->n_left++)
 		function->first_left = b->net->left.n;
 	return pv_vec_append(&b->net->left, &left, 1, NULL);
@@ -662,7 +679,7 @@ static struct pv_err *give_all_left(struct build *b)
 
 		for (n = 1; i + n < b->left.n && is_same_left(&list[i], &list[i + n]); n++)
 			;
-		if (function->verdict == PV_REFNET_VARIES)
+		if (function->verdict == PV_REFNET_VARIES || function->verdict == PV_REFNET_GIVES)
 			err = give_left(b, &list[i], n, function);
 	}
 	for (i = 0; !err && i < b->net->functions.n; i++) {
@@ -735,13 +752,39 @@ static bool is_suspect(const struct pv_refs *refs, const struct pv_refnet_functi
 	return function->excess > 0 ? growth > 0 : function->excess < 0 && growth < 0;
 }
 
+/*
+ * A native function, none of Python's, that leaves one in all of its calls, at a place whose
+ * changes mostly nobody has made up for, while the count has grown.
+ */
+static bool is_keeper(const struct pv_refs *refs, const struct pv_refnet *net,
+		      const struct pv_refnet_function *function)
+{
+	if (function->verdict != PV_REFNET_GIVES || function->python || function->interpreter ||
+	    refs->last <= refs->first || refs->field_size)
+		return false;
+	for (size_t i = 0; i < function->n_left; i++) {
+		const struct pv_refnet_left *left = pv_vec_at(&net->left, function->first_left + i);
+
+		for (size_t k = 0; k < net->unmatched.n; k++) {
+			const struct pv_refnet_left *open = pv_vec_at(&net->unmatched, k);
+
+			if (open->sign > 0 && open->site == left->site && 2 * open->n > left->n &&
+			    left->n >= KEPT_MIN)
+				return true;
+		}
+	}
+	return false;
+}
+
 static unsigned int rank(const struct pv_refs *refs, const struct pv_refnet_function *function)
 {
+	if (function->keeps)
+		return 1;
 	if (is_suspect(refs, function))
-		return function->interpreter ? 2 : function->python ? 1 : 0;
+		return function->interpreter ? 3 : function->python ? 2 : 0;
 	if (function->verdict == PV_REFNET_VARIES)
-		return function->python ? 4 : 3;
-	return function->verdict == PV_REFNET_UNKNOWN ? 6 : 5;
+		return function->python ? 5 : 4;
+	return function->verdict == PV_REFNET_UNKNOWN ? 7 : 6;
 }
 
 /* The deepest first: those that called it differ because it does. */
@@ -752,8 +795,9 @@ static int by_rank(const struct pv_refs *refs, const struct pv_refnet_function *
 
 	if (a != b)
 		return a < b ? -1 : 1;
+	/* of those that keep the outermost: the others have given it to that one */
 	if (x->depth != y->depth)
-		return x->depth > y->depth ? -1 : 1;
+		return (x->depth > y->depth) != x->keeps ? -1 : 1;
 	return x->function < y->function ? -1 : x->function > y->function;
 }
 
@@ -810,10 +854,15 @@ static struct pv_err *finish(struct build *b)
 	}
 	if (!err)
 		err = give_all_left(b);
+	for (size_t i = 0; i < net->functions.n; i++) {
+		struct pv_refnet_function *function = pv_vec_at(&net->functions, i);
+
+		function->keeps = is_keeper(b->refs, net, function);
+	}
 	if (net->functions.n)
 		qsort_r(net->functions.data, net->functions.n, net->functions.element_size,
 			compare_functions, (void *)b->refs);
-	if (net->functions.n && is_suspect(b->refs, pv_vec_at(&net->functions, 0)))
+	if (net->functions.n && rank(b->refs, pv_vec_at(&net->functions, 0)) <= 3)
 		net->suspect = 0;
 	sort(&net->pairs, by_pairs);
 	sort(&net->unmatched, by_n);
@@ -844,9 +893,9 @@ static struct pv_err *know_probed(struct build *b)
 
 static void build_deinit(struct build *b)
 {
-	struct pv_map *maps[] = { &b->function_index, &b->net_index,      &b->left_index,
-				  &b->pair_index,     &b->site_index,     &b->line_index,
-				  &b->sum_index,      &b->unmatched_index };
+	struct pv_map *maps[] = { &b->function_index, &b->net_index,  &b->left_index,
+				  &b->pair_index,     &b->site_index, &b->line_index,
+				  &b->sum_index,      &b->via };
 
 	for (size_t i = 0; i < b->threads.n; i++) {
 		struct thread *thread = pv_vec_at(&b->threads, i);

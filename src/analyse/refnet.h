@@ -40,6 +40,7 @@ struct pv_refnet_net {
 /* Changes at one site that no other made up for, beyond what calls of the base leave there. */
 struct pv_refnet_left {
 	uint32_t site; /* index into refs->sites, PV_REFS_NONE: not known */
+	uint32_t via;  /* of a function's: where it stood itself then; PV_REFS_NONE */
 	int64_t sign;  /* 1 or -1 */
 	uint64_t n;
 };
@@ -53,6 +54,11 @@ struct pv_refnet_pair {
 struct pv_refnet_function {
 	uint32_t function; /* index into profile->locs */
 	bool python, interpreter, probed;
+	/*
+	 * It leaves one in all calls, and what it took nobody has given back: it forgets it, or
+	 * returns or stores the object.
+	 */
+	bool keeps;
 	uint32_t depth;   /* the deepest that it stood, root 0 */
 	uint64_t changes; /* made while it was on the stack */
 	uint64_t touched; /* calls that were seen whole, with changes */
@@ -65,7 +71,7 @@ struct pv_refnet_function {
 	int64_t base, excess;
 	enum pv_refnet_verdict verdict;
 	size_t first_net, n_nets;  /* in nets: the most frequent first */
-	size_t first_left, n_left; /* in left: the most first; of one that varies */
+	size_t first_left, n_left; /* in left: the most first; of one that varies or keeps */
 };
 
 /* Sums of one site, Python line or C function. */

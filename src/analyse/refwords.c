@@ -29,6 +29,8 @@ uint64_t pv_refnet_off(const struct pv_refnet *net, const struct pv_refnet_funct
 {
 	uint64_t n = 0;
 
+	if (function->keeps)
+		return function->touched;
 	for (size_t i = 0; i < function->n_nets; i++) {
 		const struct pv_refnet_net *one = pv_vec_at(&net->nets, function->first_net + i);
 
@@ -79,53 +81,69 @@ static struct pv_err *append_calls(uint64_t n, uint64_t all, struct pv_str *str)
 }
 
 /* " at methods.c:1274", or what else is known of the place. */
-static struct pv_err *append_site(const struct pv_refs *refs, const struct pv_refnet_left *left,
-				  struct pv_str *str)
+static struct pv_err *append_site(const struct pv_refs *refs, uint32_t site, struct pv_str *str)
 {
+	struct pv_err *err = pv_str_appendf(str, " at ");
+
+	return err ? err : pv_ref_site_text(refs, pv_vec_at(&refs->sites, site), str);
+}
+
+/* " at methods.c:1274 (through `PyArray_DescrNew`)": where the function itself was, if that shows.
+ */
+static struct pv_err *append_left(const struct pv_refs *refs, const struct pv_refnet_left *left,
+				  const struct pv_refnet_function *function, struct pv_str *str)
+{
+	const struct pv_ref_site *site;
 	struct pv_err *err;
 
 	if (!left || left->site == PV_REFS_NONE)
 		return NULL;
-	err = pv_str_appendf(str, " at ");
-	return err ? err : pv_ref_site_text(refs, pv_vec_at(&refs->sites, left->site), str);
+	site = pv_vec_at(&refs->sites, left->site);
+	if (function->python || site->function == function->function)
+		return append_site(refs, left->site, str);
+	err = left->via == PV_REFS_NONE ? NULL : append_site(refs, left->via, str);
+	if (!err)
+		err = pv_str_appendf(str, " through ");
+	if (!err)
+		err = append_function(refs, site->function, str);
+	if (!err && left->via == PV_REFS_NONE)
+		err = append_site(refs, left->site, str);
+	return err;
+}
+
+static const char *verb_of(const struct pv_refnet_function *function)
+{
+	if (function->python)
+		return function->excess < 0 ? " leaves the count lower, given back"
+					    : " leaves a reference more, taken";
+	return function->excess < 0 ? " gave back a reference" : " took a reference";
+}
+
+static const char *end_of(const struct pv_refnet_function *function)
+{
+	if (function->python)
+		return ",";
+	if (function->excess < 0)
+		return " that it had not taken";
+	return function->interpreter ? " and kept it" : " and did not give it back";
 }
 
 static struct pv_err *accuse(const struct pv_refs *refs, const struct pv_refnet *net,
 			     const struct pv_refnet_function *function, struct pv_str *str)
 {
-	const struct pv_refnet_left *left = pv_refnet_left_of(net, function);
-	const struct pv_ref_site *site =
-		left && left->site != PV_REFS_NONE ? pv_vec_at(&refs->sites, left->site) : NULL;
-	bool own = !site || function->python || site->function == function->function;
 	struct pv_err *err = append_function(refs, function->function, str);
 
-	if (!err && function->python)
-		err = pv_str_appendf(str, function->excess < 0 ? " leaves the count lower"
-							       : " leaves a reference more");
-	else if (!err && function->excess < 0)
-		err = pv_str_appendf(str, " gave back a reference%s",
-				     own ? "" : ", through another function,");
-	else if (!err && own)
-		err = pv_str_appendf(str, " took a reference");
-	else if (!err)
-		err = pv_str_appendf(str, " was given a reference that ");
-	if (!err && !own && function->excess > 0)
-		err = append_function(refs, site->function, str);
-	if (!err && !own && function->excess > 0)
-		err = pv_str_appendf(str, " took");
-	if (!err && function->python && site)
-		err = pv_str_appendf(str, function->excess < 0 ? ", given back" : ", taken");
 	if (!err)
-		err = append_site(refs, left, str);
-	if (!err && function->python)
-		err = pv_str_appendf(str, site ? "," : "");
-	else if (!err)
-		err = pv_str_appendf(str, function->excess < 0    ? " that it had not taken"
-					  : function->interpreter ? " and kept it"
-								  : " and did not give it back");
+		err = pv_str_appendf(str, "%s", verb_of(function));
+	if (!err)
+		err = append_left(refs, pv_refnet_left_of(net, function), function, str);
+	if (!err)
+		err = pv_str_appendf(str, "%s", end_of(function));
 	if (!err)
 		err = append_calls(pv_refnet_off(net, function), function->all, str);
-	if (!err && function->python)
+	if (!err && function->keeps)
+		err = pv_str_appendf(str, ": it forgets it, or returns or stores the object");
+	else if (!err && function->python)
 		err = pv_str_appendf(str, ": no native function differs so, and a Python function "
 					  "may well store the object; `pitviper memory` shows who "
 					  "holds it");

@@ -22,6 +22,7 @@
 const volatile struct pv_count_constants counted;
 
 struct pv_count_state count_state; /* in .bss, which user space has, too */
+struct pv_count_object count_object;
 struct pv_count_calls calls_of[PV_CHANGE_FUNCTIONS_MAX];
 
 /* The calls under way of the functions that are probed, by their CFA. */
@@ -60,8 +61,10 @@ static inline bool read_split(struct hit *hit)
 	__s64 shared = 0;
 	__u32 local = 0;
 
-	if (bpf_probe_read_user(&local, 4, (const void *)(counted.address + counted.local_at)) ||
-	    bpf_probe_read_user(&shared, 8, (const void *)(counted.address + counted.shared_at)))
+	if (bpf_probe_read_user(&local, 4,
+				(const void *)(count_object.address + counted.local_at)) ||
+	    bpf_probe_read_user(&shared, 8,
+				(const void *)(count_object.address + counted.shared_at)))
 		return false;
 	if (local == ~0U)
 		end(PV_COUNT_IMMORTAL);
@@ -71,7 +74,7 @@ static inline bool read_split(struct hit *hit)
 
 static inline bool read_field(struct hit *hit)
 {
-	const void *at = (const void *)counted.address;
+	const void *at = (const void *)count_object.address;
 	__u64 value = 0;
 	long error;
 
@@ -89,7 +92,7 @@ static inline bool read_field(struct hit *hit)
 
 static inline bool read_word(struct hit *hit)
 {
-	const void *at = (const void *)(counted.address + counted.count_at);
+	const void *at = (const void *)(count_object.address + counted.count_at);
 	__s64 whole = 0;
 	__u32 low = 0;
 
@@ -118,10 +121,11 @@ static inline bool is_same(void)
 {
 	__u64 type = 0;
 
-	if (!counted.type)
+	if (!count_object.type)
 		return true;
-	return !bpf_probe_read_user(&type, 8, (const void *)(counted.address + counted.type_at)) &&
-	       type == counted.type;
+	return !bpf_probe_read_user(&type, 8,
+				    (const void *)(count_object.address + counted.type_at)) &&
+	       type == count_object.type;
 }
 
 /* Which calls the native frames are of. */
@@ -443,8 +447,8 @@ static inline bool is_among(__u64 at)
 	__u64 words[GIVEN_WORDS] = {};
 
 	bpf_probe_read_user(words, sizeof(words), (const void *)at);
-	return words[0] == counted.object || words[1] == counted.object ||
-	       words[2] == counted.object || words[3] == counted.object;
+	return words[0] == count_object.object || words[1] == count_object.object ||
+	       words[2] == count_object.object || words[3] == count_object.object;
 }
 
 /*
@@ -453,7 +457,7 @@ static inline bool is_among(__u64 at)
  */
 static inline bool is_given(struct pt_regs *ctx)
 {
-	__u64 object = counted.object, rdi = ctx->di, rsi = ctx->si;
+	__u64 object = count_object.object, rdi = ctx->di, rsi = ctx->si;
 
 	return rdi == object || rsi == object || ctx->dx == object || ctx->cx == object ||
 	       is_among(rsi) || is_among(rsi + counted.tuple_items);

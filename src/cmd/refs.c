@@ -157,16 +157,17 @@ static struct pv_err *choose(const struct refs_options *options, int operands, c
 	ret->type = options->type;
 	ret->newest = options->newest;
 	ret->nth = options->nth;
-	ret->wait_ns = options->duration ? (uint64_t)(options->duration * 1e9) : NEXT_WAIT_NS;
+	ret->wait_ns = NEXT_WAIT_NS;
 	if ((options->newest || options->nth) && (!options->type || others))
 		return pv_err_create(PV_ERR_USAGE, "--newest and --nth are of a --type");
 	if (options->newest && options->nth)
 		return pv_err_create(PV_ERR_USAGE, "--newest is --nth 1: one of them will do");
 	if (others > 1 || (!others && !options->type) ||
 	    (options->type && (operands || options->name)))
-		return pv_err_create(PV_ERR_USAGE,
-				     "refs wants a process (-p) and one object: its address, --type, "
-				     "--name, --lost or --alloc; see `pitviper refs --help`");
+		return pv_err_create(
+			PV_ERR_USAGE,
+			"refs wants a process (-p) and one object: its address, --type, "
+			"--name, --lost or --alloc; see `pitviper refs --help`");
 	if (operands) {
 		ret->kind = PV_CHOICE_ADDRESS;
 		return parse_number(argv[0], 0, "", &ret->address);

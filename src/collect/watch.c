@@ -204,6 +204,11 @@ void pv_watchpoint_destroy(struct pv_watchpoint *watch)
 	free(watch);
 }
 
+void pv_watchpoint_object(struct pv_watchpoint *watch, const struct pv_count_object *object)
+{
+	watch->bpf->bss->count_object = *object;
+}
+
 struct pv_probes *pv_watchpoint_probes(const struct pv_watchpoint *watch)
 {
 	return watch->probes;
@@ -218,22 +223,22 @@ struct pv_err *pv_watchpoint_put(struct pv_watchpoint *watch, const struct pv_im
 /* ---- attaching */
 
 /* The words that hold a count: their addresses and sizes. */
-static size_t words_of(const struct pv_count_constants *counted, uint64_t at[WORDS_MAX],
-		       uint32_t size[WORDS_MAX])
+static size_t words_of(const struct pv_count_constants *counted, uint64_t address,
+		       uint64_t at[WORDS_MAX], uint32_t size[WORDS_MAX])
 {
 	switch (counted->format) {
 	case PV_COUNT_SPLIT:
-		at[0] = counted->address + counted->local_at;
+		at[0] = address + counted->local_at;
 		size[0] = 4;
-		at[1] = counted->address + counted->shared_at;
+		at[1] = address + counted->shared_at;
 		size[1] = 8;
 		return 2;
 	case PV_COUNT_FIELD:
-		at[0] = counted->address;
+		at[0] = address;
 		size[0] = counted->size;
 		return 1;
 	default:
-		at[0] = counted->address + counted->count_at;
+		at[0] = address + counted->count_at;
 		size[0] = counted->format == PV_COUNT_LOW ? 4 : 8;
 		return 1;
 	}
@@ -244,7 +249,8 @@ static struct pv_err *watch_thread(struct pv_watchpoint *watch, pid_t tid, bool 
 {
 	uint64_t at[WORDS_MAX];
 	uint32_t size[WORDS_MAX];
-	size_t n = words_of(&watch->options.counted, at, size);
+	size_t n =
+		words_of(&watch->options.counted, watch->bpf->bss->count_object.address, at, size);
 	int program = bpf_program__fd(watch->bpf->progs.on_write);
 
 	for (size_t i = 0; i < n; i++) {

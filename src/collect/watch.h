@@ -49,6 +49,9 @@ struct pv_err *pv_watchpoint_create(const struct pv_watchpoint_options *options,
 				    struct pv_watchpoint **ret);
 void pv_watchpoint_destroy(struct pv_watchpoint *watch);
 
+/* What is followed: before pv_watchpoint_attach(). */
+void pv_watchpoint_object(struct pv_watchpoint *watch, const struct pv_count_object *object);
+
 /* Probes at entries of functions, to be attached and looked after by the caller. */
 struct pv_probes *pv_watchpoint_probes(const struct pv_watchpoint *watch);
 

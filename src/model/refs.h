@@ -42,6 +42,11 @@ struct pv_ref_frame {
 	bool interpreter;  /* code of Python itself or of its standard library */
 	uint64_t place;    /* where it is on the stack (CFA), or its Python frame; 0: not known */
 	uint64_t pc;       /* where it stands: ELF vaddr of its call, or offset into the bytecode */
+	/*
+	 * index into sites: its instruction, of a call that leads on; of the interpreter's frames
+	 * and of Python's PV_REFS_NONE
+	 */
+	uint32_t site;
 	uint64_t number; /* of the call of a function whose entry is probed, from 1; 0: not known */
 };
 

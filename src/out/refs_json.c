@@ -190,6 +190,8 @@ static struct pv_err *put_left(struct object *o, const struct pv_refnet_left *le
 	pv_json_int(&o->json, "delta", left->sign);
 	pv_json_int(&o->json, "times", (int64_t)left->n);
 	err = put_site(o, "site", left->site);
+	if (!err)
+		err = put_site(o, "via", left->via);
 	pv_json_end(&o->json, '}');
 	return err;
 }
@@ -204,6 +206,7 @@ static struct pv_err *put_function(struct object *o, const struct pv_refnet_func
 	pv_json_string(json, "verdict", verdict_name(one->verdict));
 	pv_json_bool(json, "python_itself", one->interpreter);
 	pv_json_bool(json, "numbered", one->probed);
+	pv_json_bool(json, "keeps", one->keeps);
 	pv_json_int(json, "calls", (int64_t)one->all);
 	pv_json_int(json, "touched", (int64_t)one->touched);
 	pv_json_int(json, "partial", (int64_t)one->partial);
@@ -301,6 +304,8 @@ static struct pv_err *put_verdict(struct object *o)
 		pv_json_int(json, "off", (int64_t)pv_refnet_off(o->net, one));
 		if (left)
 			err = put_site(o, "site", left->site);
+		if (!err && left)
+			err = put_site(o, "via", left->via);
 	}
 	pv_json_end(json, '}');
 	return err;

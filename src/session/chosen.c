@@ -25,8 +25,15 @@
 
 void pv_chosen_deinit(struct pv_chosen *chosen)
 {
+	pv_chosen_settle(chosen);
 	free(chosen->type_name);
 	free(chosen->note);
+}
+
+void pv_chosen_settle(struct pv_chosen *chosen)
+{
+	pv_next_destroy(chosen->next);
+	chosen->next = NULL;
 }
 
 static struct pv_err *describe(const struct pv_heap_object *object, struct pv_chosen *ret)
@@ -349,20 +356,20 @@ static struct pv_err *pick_lost(const struct pv_holders *found, const char *type
 			best = one;
 	}
 	if (!best)
-		return pv_err_create(PV_ERR_USAGE,
-				     "none of %zu objects%s%s has a reference too many%s",
-				     found->n_objects, type ? " of the type " : "",
-				     type ? type : "",
-				     found->partial ? ", as far as memory could be read" : "");
+		return pv_err_create(
+			PV_ERR_USAGE, "none of %zu objects%s%s has a reference too many%s",
+			found->n_objects, type ? " of the type " : "", type ? type : "",
+			found->partial ? ", as far as memory could be read" : "");
 	if (!pv_heap_object(heap, best->address, ret))
 		return pv_err_create(PV_ERR_FAILED, "the object that was found is gone already");
-	length = asprintf(note_ret,
-			  "%zu of %zu objects have references that nobody holds; this one has %llu "
-			  "of them%s",
-			  n, found->n_objects, (unsigned long long)best->lost,
-			  best->found ? ""
-				      : ", and nobody holds it any more, so that nothing may change it: "
-					"--alloc follows the next one from its beginning");
+	length = asprintf(
+		note_ret,
+		"%zu of %zu objects have references that nobody holds; this one has %llu "
+		"of them%s",
+		n, found->n_objects, (unsigned long long)best->lost,
+		best->found ? ""
+			    : ", and nobody holds it any more, so that nothing may change it: "
+			      "--alloc follows the next one from its beginning");
 	if (length < 0)
 		*note_ret = NULL;
 	return length < 0 ? &pv_enomem : NULL;
@@ -414,23 +421,24 @@ static struct pv_err *choose_lost(struct pv_probed *probed, struct pv_heap *heap
 }
 
 static struct pv_err *choose_next(struct pv_probed *probed, struct pv_heap *heap,
-				  const struct pv_choice *choice, struct pv_heap_object *ret)
+				  const struct pv_choice *choice, struct pv_heap_object *ret,
+				  struct pv_next **next_ret)
 {
 	const struct pv_next_options options = {
 		.probed = probed,
-		.heap = heap,
 		.pattern = choice->text,
 		.type = choice->type,
 		.wait_ns = choice->wait_ns,
 		.stop_fd = choice->stop_fd,
 	};
+	struct pv_err *err = pv_next_create(&options, next_ret);
 
-	return pv_next_allocated(&options, ret);
+	return err ? err : pv_next_wait(*next_ret, heap, ret);
 }
 
 static struct pv_err *choose(struct pv_probed *probed, struct pv_heap *heap,
 			     const struct pv_choice *choice, struct pv_heap_object *ret,
-			     char **note_ret)
+			     struct pv_chosen *chosen)
 {
 	switch (choice->kind) {
 	case PV_CHOICE_TYPE:
@@ -438,9 +446,9 @@ static struct pv_err *choose(struct pv_probed *probed, struct pv_heap *heap,
 	case PV_CHOICE_NAME:
 		return choose_name(heap, choice, ret);
 	case PV_CHOICE_LOST:
-		return choose_lost(probed, heap, choice, ret, note_ret);
+		return choose_lost(probed, heap, choice, ret, &chosen->note);
 	case PV_CHOICE_NEXT:
-		return choose_next(probed, heap, choice, ret);
+		return choose_next(probed, heap, choice, ret, &chosen->next);
 	default:
 		return choose_address(heap, choice->address, ret);
 	}
@@ -455,7 +463,7 @@ struct pv_err *pv_choose(struct pv_probed *probed, const struct pv_choice *choic
 
 	if (err)
 		return err;
-	err = choose(probed, heap, choice, &object, &ret->note);
+	err = choose(probed, heap, choice, &object, ret);
 	if (!err && !any)
 		err = check(&object);
 	if (!err)

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 
+struct pv_next;
 struct pv_probed;
 
 enum pv_choice_kind {
@@ -29,16 +30,17 @@ struct pv_choice {
 	const char *type; /* of that type alone; NULL: of any, where it may be */
 	uint64_t wait_ns; /* NEXT: no longer than that */
 	int stop_fd;      /* NEXT: until that is readable */
-	bool newest; /* TYPE: the youngest of the collector's list */
-	size_t nth;  /* TYPE: from 1 on; 0: not said */
+	bool newest;      /* TYPE: the youngest of the collector's list */
+	size_t nth;       /* TYPE: from 1 on; 0: not said */
 };
 
 struct pv_chosen {
 	uint64_t address;
 	uint64_t type; /* its ob_type */
 	int64_t count;
-	char *type_name; /* owned */
-	char *note;      /* what is to be known of it, "" or a sentence; owned */
+	char *type_name;      /* owned */
+	char *note;           /* what is to be known of it, "" or a sentence; owned */
+	struct pv_next *next; /* NEXT: what has seen it, which takes a while to go */
 };
 
 /*
@@ -48,5 +50,8 @@ struct pv_chosen {
 struct pv_err *pv_choose(struct pv_probed *probed, const struct pv_choice *choice, bool any,
 			 struct pv_chosen *ret);
 void pv_chosen_deinit(struct pv_chosen *chosen);
+
+/* It is followed now: what was needed to find it goes. */
+void pv_chosen_settle(struct pv_chosen *chosen);
 
 #endif

@@ -41,6 +41,7 @@ struct pv_ledger {
 	struct pv_chosen chosen;
 	struct pv_str type; /* its name, escaped */
 	struct pv_count_constants counted;
+	struct pv_count_object object;
 	struct pv_watch_price price;
 	struct pv_watchpoint *watch;
 	struct pv_probes *probes; /* of watch */
@@ -62,9 +63,6 @@ static struct pv_count_constants count_of(const struct pv_ledger *ledger)
 	const struct pv_ledger_options *options = &ledger->options;
 	const struct pv_pylayout *py = &ledger->probed.image.python.proc.py;
 	struct pv_count_constants counted = {
-		.address = ledger->chosen.address,
-		.object = ledger->chosen.address,
-		.type = ledger->chosen.type,
 		.changes_max = options->changes_max,
 		.count_at = py->ob_refcnt,
 		.type_at = py->ob_type,
@@ -77,7 +75,6 @@ static struct pv_count_constants count_of(const struct pv_ledger *ledger)
 
 	if (options->field) {
 		counted.format = PV_COUNT_FIELD;
-		counted.address += options->field_at;
 		counted.size = options->field_size;
 	} else if (py->free_threaded) {
 		counted.format = PV_COUNT_SPLIT;
@@ -90,7 +87,7 @@ static struct pv_count_constants count_of(const struct pv_ledger *ledger)
 static struct pv_err *unreadable(const struct pv_ledger *ledger)
 {
 	return pv_err_create(PV_ERR_NOPROC, "cannot read the word at 0x%llx of process %d",
-			     (unsigned long long)ledger->counted.address, (int)ledger->options.pid);
+			     (unsigned long long)ledger->object.address, (int)ledger->options.pid);
 }
 
 /* The word as it is now. */
@@ -104,23 +101,23 @@ static struct pv_err *read_word(void *ctx, int64_t *ret)
 
 	switch (counted->format) {
 	case PV_COUNT_LOW:
-		if (pv_mem_read_u32(mem, counted->address + counted->count_at, &low))
+		if (pv_mem_read_u32(mem, ledger->object.address + counted->count_at, &low))
 			return unreadable(ledger);
 		*ret = low;
 		return NULL;
 	case PV_COUNT_SPLIT:
-		if (pv_mem_read_u32(mem, counted->address + counted->local_at, &low) ||
-		    pv_mem_read_u64(mem, counted->address + counted->shared_at, &word))
+		if (pv_mem_read_u32(mem, ledger->object.address + counted->local_at, &low) ||
+		    pv_mem_read_u64(mem, ledger->object.address + counted->shared_at, &word))
 			return unreadable(ledger);
 		*ret = ((int64_t)word >> 2) + ((word & 3) == PV_COUNT_MERGED ? 0 : low);
 		return NULL;
 	case PV_COUNT_FIELD:
-		if (pv_mem_read(mem, &word, counted->size, counted->address))
+		if (pv_mem_read(mem, &word, counted->size, ledger->object.address))
 			return unreadable(ledger);
 		*ret = (int64_t)word;
 		return NULL;
 	default:
-		if (pv_mem_read_u64(mem, counted->address + counted->count_at, &word))
+		if (pv_mem_read_u64(mem, ledger->object.address + counted->count_at, &word))
 			return unreadable(ledger);
 		*ret = (int64_t)word;
 		return NULL;
@@ -235,30 +232,19 @@ static struct pv_err *prepare_lines(struct pv_ledger *ledger)
 		   : pv_returns_create(pv_refplaces_natives(ledger->places), &ledger->returns);
 }
 
-static struct pv_err *find_object(struct pv_ledger *ledger)
+static struct pv_err *find_python(struct pv_ledger *ledger)
 {
 	const struct pv_ledger_options *options = &ledger->options;
 	const struct pv_python *python = &ledger->probed.image.python;
-	struct pv_err *err;
 
 	if (ledger->probed.image.python_error)
 		return pv_err_create(PV_ERR_NOPROC, "%s", ledger->probed.image.python_error);
 	if (!python->found)
 		return pv_err_create(PV_ERR_NOPROC, "process %d runs no CPython",
 				     (int)options->pid);
-	err = pv_choose(&ledger->probed, &options->choice, options->field, &ledger->chosen);
-	if (!err)
-		err = check_field(ledger);
-	if (!err)
-		err = pv_text_append(&ledger->type, ledger->chosen.type_name,
-				     strlen(ledger->chosen.type_name));
-	if (err)
-		return err;
 	snprintf(ledger->probed.interpreter, sizeof(ledger->probed.interpreter), "CPython %s",
 		 python->version);
 	ledger->counted = count_of(ledger);
-	ledger->refs->address = ledger->counted.address;
-	ledger->refs->object = ledger->chosen.address;
 	ledger->refs->field_size = ledger->counted.size;
 	ledger->refs->field_at = options->field_at;
 	ledger->refs->on_free = options->on_free;
@@ -268,6 +254,31 @@ static struct pv_err *find_object(struct pv_ledger *ledger)
 	return NULL;
 }
 
+static struct pv_err *find_object(struct pv_ledger *ledger)
+{
+	const struct pv_ledger_options *options = &ledger->options;
+	struct pv_err *err;
+
+	err = pv_choose(&ledger->probed, &options->choice, options->field, &ledger->chosen);
+	if (!err)
+		err = check_field(ledger);
+	if (!err)
+		err = pv_text_append(&ledger->type, ledger->chosen.type_name,
+				     strlen(ledger->chosen.type_name));
+	if (err)
+		return err;
+	ledger->object = (struct pv_count_object){
+		.address = ledger->chosen.address + (options->field ? options->field_at : 0),
+		.object = ledger->chosen.address,
+		.type = ledger->chosen.type,
+	};
+	ledger->refs->address = ledger->object.address;
+	ledger->refs->object = ledger->chosen.address;
+	pv_watchpoint_object(ledger->watch, &ledger->object);
+	return NULL;
+}
+
+/* All that takes time comes before the object is chosen, which may not live for long. */
 static struct pv_err *prepare(struct pv_ledger *ledger)
 {
 	struct pv_err *err = pv_refs_create(&ledger->refs);
@@ -276,13 +287,15 @@ static struct pv_err *prepare(struct pv_ledger *ledger)
 	if (!err)
 		err = pv_probed_open(ledger->options.pid, &ledger->probed);
 	if (!err)
-		err = find_object(ledger);
+		err = find_python(ledger);
 	if (!err && !ledger->options.lines)
 		err = pv_watch_measure(&ledger->price, &absent);
 	if (!err)
 		err = load(ledger);
 	if (!err && ledger->options.lines)
 		err = prepare_lines(ledger);
+	if (!err)
+		err = find_object(ledger);
 	if (!err)
 		err = describe(ledger);
 	if (!err)
@@ -332,7 +345,7 @@ struct pv_ledger_facts pv_ledger_facts(const struct pv_ledger *ledger)
 		.name = ledger->probed.process.name,
 		.type = pv_str_text(&ledger->type),
 		.object = ledger->chosen.address,
-		.address = ledger->counted.address,
+		.address = ledger->object.address,
 		.count = ledger->chosen.count,
 		.bare_ns = ledger->price.bare_ns,
 		.note = ledger->chosen.note,
@@ -385,6 +398,7 @@ struct pv_err *pv_ledger_attach(struct pv_ledger *ledger)
 		err = probe_more(ledger);
 	ledger->refs->last = ledger->refs->first;
 	ledger->refs->n_threads = pv_watchpoint_threads(ledger->watch);
+	pv_chosen_settle(&ledger->chosen);
 	return err;
 }
 

@@ -27,13 +27,15 @@
 #include "session/probed.h"
 
 enum {
-	WINDOW_N = 20000, /* allocations of a time */
-	WINDOW_MS = 40,
+	WINDOW_N = 60000, /* allocations of a time: as many as are kept */
+	WINDOW_MS = 250,
+	LIVES_MS = 25, /* what is freed by then did not live on */
 	GAP_MS = 40,
 };
 
-struct next {
-	const struct pv_next_options *options;
+struct pv_next {
+	struct pv_next_options options;
+	struct pv_heap *heap; /* of pv_next_wait() */
 	struct pv_alloc_places places;
 	struct pv_allocs *allocs;
 	struct pv_probes *probes; /* of allocs */
@@ -57,8 +59,7 @@ bool pv_next_matches(const char *stack, const char *pattern)
 		return !fnmatch(pattern, stack, 0);
 	for (const char *at = strstr(stack, pattern); at; at = strstr(at + 1, pattern)) {
 		/* app.py:4 is not app.py:41 */
-		if (!n || !isdigit((unsigned char)pattern[n - 1]) ||
-		    !isdigit((unsigned char)at[n]))
+		if (!n || !isdigit((unsigned char)pattern[n - 1]) || !isdigit((unsigned char)at[n]))
 			return true;
 	}
 	return false;
@@ -101,11 +102,11 @@ static struct pv_err *append_stack(const struct pv_profile *profile, uint32_t no
 	return err;
 }
 
-static struct pv_err *take_stack(struct next *next, const struct pv_event_alloc_stack *event)
+static struct pv_err *take_stack(struct pv_next *next, const struct pv_event_alloc_stack *event)
 {
 	const struct pv_leads_end end = { .tid = event->tid, .time_ns = event->time_ns };
 	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
-	const char *pattern = next->options->pattern;
+	const char *pattern = next->options.pattern;
 	size_t inner = 0;
 	uint32_t node;
 	bool found;
@@ -122,7 +123,7 @@ static struct pv_err *take_stack(struct next *next, const struct pv_event_alloc_
 
 static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
 {
-	struct next *next = ctx;
+	struct pv_next *next = ctx;
 
 	if (event->type == PV_EVENT_ALLOC_STACK && size >= sizeof(struct pv_event_alloc_stack))
 		return take_stack(next, (const struct pv_event_alloc_stack *)event);
@@ -132,12 +133,12 @@ static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t s
 static struct pv_err *put_image(void *ctx, const struct pv_image *image,
 				const struct pv_objects *objects)
 {
-	return pv_allocs_put(((struct next *)ctx)->allocs, image, objects);
+	return pv_allocs_put(((struct pv_next *)ctx)->allocs, image, objects);
 }
 
 static struct pv_err *on_block(void *ctx, uint64_t address, const struct pv_alloc *alloc)
 {
-	struct next *next = ctx;
+	struct pv_next *next = ctx;
 	struct block block = { .address = address, .time_ns = alloc->time_ns };
 
 	if (!pv_map_get(&next->stacks, alloc->stack, &block.rank))
@@ -157,23 +158,22 @@ static int by_rank(const void *a, const void *b)
 }
 
 /* The object in a block, behind what stands before it. */
-static bool find_object(const struct next *next, uint64_t address, struct pv_heap_object *ret)
+static bool find_object(const struct pv_next *next, uint64_t address, struct pv_heap_object *ret)
 {
-	const char *type = next->options->type;
+	const char *type = next->options.type;
 
 	for (uint64_t before = 0; before <= 32; before += 16) {
-		if (pv_heap_object(next->options->heap, address + before, ret) &&
-		    ret->start == address && ret->refcount && !ret->immortal &&
-		    (!type || !strcmp(ret->type->name, type)))
+		if (pv_heap_object(next->heap, address + before, ret) && ret->start == address &&
+		    ret->refcount && !ret->immortal && (!type || !strcmp(ret->type->name, type)))
 			return true;
 	}
 	return false;
 }
 
 /* One time in which all is watched; found_ret: an object of the place is there. */
-static struct pv_err *watch(struct next *next, struct pv_heap_object *ret, bool *found_ret)
+static struct pv_err *watch(struct pv_next *next, struct pv_heap_object *ret, bool *found_ret)
 {
-	struct pollfd stop = { .fd = next->options->stop_fd, .events = POLLIN };
+	struct pollfd stop = { .fd = next->options.stop_fd, .events = POLLIN };
 	uint64_t until_ns;
 	struct pv_err *err = pv_probes_attach(next->probes);
 
@@ -188,11 +188,12 @@ static struct pv_err *watch(struct next *next, struct pv_heap_object *ret, bool 
 	pv_allocs_enough(next->allocs);
 	if (!err)
 		err = pv_allocs_drain(next->allocs, on_event, next);
+	/* frees are still seen */
+	if (!err && next->stacks.n)
+		poll(&stop, stop.fd >= 0, LIVES_MS);
 	next->blocks.n = 0;
 	if (!err)
 		err = pv_allocs_each(next->allocs, on_block, next);
-	pv_allocs_disarm(next->allocs);
-	pv_probes_detach(next->probes);
 	if (next->blocks.n)
 		qsort(next->blocks.data, next->blocks.n, sizeof(struct block), by_rank);
 	for (size_t i = 0; !err && !*found_ret && i < next->blocks.n; i++)
@@ -201,14 +202,12 @@ static struct pv_err *watch(struct next *next, struct pv_heap_object *ret, bool 
 	return err;
 }
 
-static struct pv_err *prepare(struct next *next)
+static struct pv_err *prepare(struct pv_next *next)
 {
 	const struct pv_leads_walkers walkers = { .ctx = next, .put = put_image };
-	struct pv_probed *probed = next->options->probed;
+	struct pv_probed *probed = next->options.probed;
 	struct pv_allocs_options allocs = {
-		.probes = { .pid = probed->pid,
-			    .budget = 1,
-			    .python = &probed->image.python },
+		.probes = { .pid = probed->pid, .budget = 1, .python = &probed->image.python },
 		.stacks = PV_ALLOC_MERGED,
 	};
 	struct pv_err *err = pv_profile_create(&next->profile);
@@ -223,64 +222,88 @@ static struct pv_err *prepare(struct next *next)
 	next->probes = pv_allocs_probes(next->allocs);
 	err = pv_leads_create(probed, &walkers, next->profile, &next->leads);
 	return err ? err
-		   : pv_alloc_places_add(&next->places, probed, next->probes,
-					 PV_ALLOC_WANT_BLOCKS);
+		   : pv_alloc_places_add(&next->places, probed, next->probes, PV_ALLOC_WANT_BLOCKS);
 }
 
-static void next_deinit(struct next *next)
+struct pv_err *pv_next_create(const struct pv_next_options *options, struct pv_next **ret)
 {
+	struct pv_next *next = calloc(1, sizeof(*next));
+	struct pv_err *err;
+
+	if (!next)
+		return &pv_enomem;
+	next->options = *options;
+	next->blocks = (struct pv_vec)PV_VEC(struct block);
+	err = prepare(next);
+	if (err) {
+		pv_next_destroy(next);
+		return err;
+	}
+	*ret = next;
+	return NULL;
+}
+
+void pv_next_destroy(struct pv_next *next)
+{
+	if (!next)
+		return;
 	pv_leads_destroy(next->leads);
 	pv_allocs_destroy(next->allocs);
 	pv_alloc_places_deinit(&next->places);
 	pv_profile_destroy(next->profile);
 	pv_map_deinit(&next->stacks);
 	pv_vec_deinit(&next->blocks);
+	free(next);
 }
 
-static struct pv_err *nothing(const struct next *next, bool stopped)
+static struct pv_err *nothing(const struct pv_next *next, bool stopped)
 {
-	const char *pattern = next->options->pattern;
+	const char *pattern = next->options.pattern;
 
 	if (stopped)
-		return pv_err_create(PV_ERR_FAILED, "stopped before an object was allocated at `%s`",
-				     pattern);
-	if (next->n_seen)
 		return pv_err_create(PV_ERR_FAILED,
-				     "%llu blocks were allocated at `%s`, none of which is an object "
-				     "that lives on%s%s",
-				     (unsigned long long)next->n_seen, pattern,
-				     next->options->type ? " of the type " : "",
-				     next->options->type ? next->options->type : "");
-	return pv_err_create(PV_ERR_FAILED,
-			     "nothing was seen to be allocated at `%s` in %.0f s: it is a part of a "
-			     "stack as folded output has it, as 'handle (app.py:41)' or 'app.py:41'",
-			     pattern, (double)next->options->wait_ns / 1e9);
+				     "stopped before an object was allocated at `%s`", pattern);
+	if (next->n_seen)
+		return pv_err_create(
+			PV_ERR_FAILED,
+			"%llu blocks were allocated at `%s`, none of which is an object "
+			"that lives on%s%s",
+			(unsigned long long)next->n_seen, pattern,
+			next->options.type ? " of the type " : "",
+			next->options.type ? next->options.type : "");
+	return pv_err_create(
+		PV_ERR_FAILED,
+		"nothing was seen to be allocated at `%s` in %.0f s: it is a part of a "
+		"stack as folded output has it, as 'handle (app.py:41)' or 'app.py:41'",
+		pattern, (double)next->options.wait_ns / 1e9);
 }
 
-struct pv_err *pv_next_allocated(const struct pv_next_options *options, struct pv_heap_object *ret)
+struct pv_err *pv_next_wait(struct pv_next *next, struct pv_heap *heap, struct pv_heap_object *ret)
 {
-	PV_CLEANUP(next_deinit)
-	struct next next = { .options = options, .blocks = PV_VEC(struct block) };
+	const struct pv_next_options *options = &next->options;
 	struct pollfd fds[] = {
 		{ .fd = options->stop_fd, .events = POLLIN },
 		{ .fd = options->probed->pid_fd, .events = POLLIN },
 	};
 	uint64_t end_ns = pv_now_ns() + options->wait_ns;
+	struct pv_err *err = NULL;
 	bool found = false;
-	struct pv_err *err = prepare(&next);
 
-	while (!err && !found && pv_now_ns() < end_ns) {
-		err = watch(&next, ret, &found);
+	next->heap = heap;
+	while (!err && pv_now_ns() < end_ns) {
+		err = watch(next, ret, &found);
 		if (err || found)
-			break;
+			return err;
+		pv_allocs_disarm(next->allocs);
+		pv_probes_detach(next->probes);
 		/* the target has time of its own between two */
 		if (poll(fds, 2, GAP_MS) < 0 && errno != EINTR)
-			err = pv_err_errno(errno, "cannot wait");
+			return pv_err_errno(errno, "cannot wait");
 		if (fds[1].revents)
 			return pv_err_create(PV_ERR_NOPROC, "process %d has ended",
 					     (int)options->probed->pid);
 		if (fds[0].revents)
-			return nothing(&next, true);
+			return nothing(next, true);
 	}
-	return err || found ? err : nothing(&next, false);
+	return err ? err : nothing(next, false);
 }

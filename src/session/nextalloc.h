@@ -18,7 +18,6 @@ struct pv_probed;
 
 struct pv_next_options {
 	struct pv_probed *probed; /* its image is renewed */
-	struct pv_heap *heap;
 	/*
 	 * A part of a stack as folded output has it, root first ("handle (app.py:41)",
 	 * "app.py:41", "f (a.py:1);g (b.so)"), or a pattern of fnmatch(3) of all of it.
@@ -29,8 +28,19 @@ struct pv_next_options {
 	int stop_fd; /* readable: it is given up; -1: none */
 };
 
-/* None within the time is PV_ERR_FAILED that says what was seen. */
-struct pv_err *pv_next_allocated(const struct pv_next_options *options, struct pv_heap_object *ret);
+struct pv_next;
+
+/* Loads the programs; texts and probed must outlive it. */
+struct pv_err *pv_next_create(const struct pv_next_options *options, struct pv_next **ret);
+
+/* Takes its probes out of the process, which waits for a grace period. */
+void pv_next_destroy(struct pv_next *next);
+
+/*
+ * heap: to know objects by.  None within the time is PV_ERR_FAILED that says what was seen.  The
+ * object is still watched when this returns, so as to lose no time.
+ */
+struct pv_err *pv_next_wait(struct pv_next *next, struct pv_heap *heap, struct pv_heap_object *ret);
 
 /* Does a folded stack have the pattern in it?  For tests. */
 bool pv_next_matches(const char *stack, const char *pattern);

@@ -316,9 +316,10 @@ struct pv_err *pv_refplaces_frame(struct pv_refplaces *places, const struct pv_l
 	const uint64_t *python = (const uint64_t *)(change + 1);
 	const uint64_t *native = python + change->n_python;
 	const struct pv_object *object;
+	struct pv_native_module *module;
 	struct pv_err *err;
 
-	*ret = (struct pv_ref_frame){ .loc = lead->loc };
+	*ret = (struct pv_ref_frame){ .loc = lead->loc, .site = PV_REFS_NONE };
 	ret->kind =
 		(uint8_t)((const struct pv_loc *)pv_vec_at(&places->refs->profile->locs, lead->loc))
 			->kind;
@@ -335,11 +336,16 @@ struct pv_err *pv_refplaces_frame(struct pv_refplaces *places, const struct pv_l
 		ret->pc = lead->address;
 		ret->place = lead->at < change->n_native ? native[lead->at] : 0;
 		ret->number = number_of(places, lead, change, ret->function);
+		module = ret->interpreter || lead->kind != PV_REF_NATIVE
+				 ? NULL
+				 : pv_natives_module(places->natives, lead->object);
+		if (module)
+			err = site_at(places, module->bias + lead->address, &ret->site);
 	} else {
 		/* marks and labels stand for nothing that is called */
 		ret->place = 1;
 	}
-	return NULL;
+	return err;
 }
 
 /* ---- functions to probe */

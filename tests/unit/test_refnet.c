@@ -65,6 +65,7 @@ static void change(struct pv_refs *refs, uint32_t thread, const struct at *stack
 					      .interpreter = stack[i].function == EVAL,
 					      .place = stack[i].place,
 					      .pc = stack[i].pc,
+					      .site = PV_REFS_NONE,
 					      .number = stack[i].number };
 
 		if (frame.kind == PV_LOC_PYTHON)
@@ -271,9 +272,25 @@ START_TEST(the_deepest_is_accused)
 	ck_assert_uint_eq(find(net, GOOD)->verdict, PV_REFNET_VARIES);
 	ck_assert_ptr_eq(pv_vec_at(&net->functions, net->suspect), find(net, BAD));
 	ok(pv_refnet_sentence(refs, net, &text));
-	ck_assert_str_eq(pv_str_text(&text),
-			 "`bad` (ext.so) was given a reference that `helper` (ext.so) took at "
-			 "ext.c:41 and did not give it back in 10 of 30 calls");
+	ck_assert_str_eq(
+		pv_str_text(&text),
+		"`bad` (ext.so) took a reference through `helper` (ext.so) at ext.c:41 and "
+		"did not give it back in 10 of 30 calls");
+	pv_refnet_destroy(net);
+	pv_str_clear(&text);
+	/* where bad itself was is known by its frame */
+	for (size_t i = 0; i < refs->frames.n; i++) {
+		struct pv_ref_frame *frame = pv_vec_at(&refs->frames, i);
+
+		if (frame->function == BAD)
+			frame->site = 2 * BAD;
+	}
+	ok(pv_refnet_create(refs, &net));
+	ok(pv_refnet_sentence(refs, net, &text));
+	ck_assert_str_eq(
+		pv_str_text(&text),
+		"`bad` (ext.so) took a reference at ext.c:31 through `helper` (ext.so) and "
+		"did not give it back in 10 of 30 calls");
 	pv_str_deinit(&text);
 	pv_refnet_destroy(net);
 	pv_refs_destroy(refs);
