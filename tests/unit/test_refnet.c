@@ -385,6 +385,34 @@ START_TEST(what_it_returns_is_not_what_it_forgets)
 }
 END_TEST
 
+/* It leaves one in every call, and nobody gives it back: the outermost is said to keep it. */
+START_TEST(what_nobody_gives_back_is_told)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_str text = { 0 };
+	struct pv_refnet *net;
+
+	for (uint64_t i = 0; i < 20; i++) {
+		LOAD(refs);
+		CHANGE(refs, 2 * HELPER, 1, { MAIN, 1, 7, 0 }, { BAD, 150, 4, 0 },
+		       { HELPER, 100, 1, 0 });
+		STORE(refs);
+	}
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_ptr_eq(pv_vec_at(&net->functions, net->suspect), find(net, BAD));
+	ck_assert(find(net, BAD)->keeps && find(net, HELPER)->keeps);
+	ok(pv_refnet_sentence(refs, net, &text));
+	ck_assert_str_eq(
+		pv_str_text(&text),
+		"`bad` (ext.so) took a reference through `helper` (ext.so) at ext.c:41 and "
+		"did not give it back in 20 of 20 calls: it forgets it, or returns or "
+		"stores the object");
+	pv_str_deinit(&text);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
 START_TEST(threads_are_apart)
 {
 	const struct at frames[] = { { MAIN, 1, 7, 0 }, { GOOD, 100, 1, 0 } };
@@ -485,6 +513,7 @@ int main(void)
 	tcase_add_test(tcase, one_too_many_given_back);
 	tcase_add_test(tcase, a_python_frame_is_taken_down_late);
 	tcase_add_test(tcase, what_it_returns_is_not_what_it_forgets);
+	tcase_add_test(tcase, what_nobody_gives_back_is_told);
 	tcase_add_test(tcase, threads_are_apart);
 	tcase_add_test(tcase, a_stack_that_is_not_whole_judges_none);
 	tcase_add_test(tcase, nothing_is_said_of_nothing);
