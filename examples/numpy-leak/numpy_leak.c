@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sorts records by one of their fields, as numpy's own array_argsort() did until it was corrected:
- * a copy of the dtype gets other names, and the reference to the old ones, which the copy had taken,
- * is not given back.  -DFIXED gives it back: that line is all that was missing.
+ * a copy of the dtype gets other names, and the reference to the old ones, which the copy had
+ * taken, is not given back.  -DFIXED gives it back: that line is all that was missing.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -424,15 +424,48 @@ def test_name(interp, victim):
 	found = chosen(one.pid, "--name", "__main__.held")
 	assert found["type"] == "dict" and found["first"] >= 1
 	assert chosen(one.pid, "--name", "__main__.Worker.run")["type"] == "function"
-	assert chosen(one.pid, "--name", "threading")["type"] == "module"
-	assert "no module" in refused(one.pid, "--name", "nowhere.thing")
-	assert "no `thing`" in refused(one.pid, "--name", "__main__.thing")
+	assert "nowhere" in refused(one.pid, "--name", "nowhere.thing")
+	assert "absent" in refused(one.pid, "--name", "__main__.absent")
+
+
+@pytest.mark.minor((3, 8), (3, 11), (3, 13))
+@pytest.mark.gil
+def test_lost(interp, victim, built):
+	one = victim(interp, built(interp))
+	address = one.new("thing")
+	assert "has a reference too many" in refused(one.pid, "--lost", "--type", "Thing")
+	one.do("leaky 70 7")
+	run = live.pitviper("refs", "--json", "-p", one.pid, "-d", 0.1, "--lost", "--type", "Thing")
+	found = json.loads(run.out)
+	assert found["object"] == hex(address)
+	assert "this one has 10 of them" in run.text()
+
+
+@pytest.mark.minor((3, 8), (3, 11), (3, 13), (3, 14))
+@pytest.mark.gil
+def test_alloc(interp, victim):
+	"""The next one that is made at a place, followed from then on."""
+	one = victim(interp)
+	one.new("list")
+	one.target.say("born 400")
+	found = json.loads(live.pitviper("refs", "--json", "-q", "-p", one.pid, "-d", 2, "--alloc", "give_birth",
+					 "--type", "Thing", timeout=120).out)
+	assert found["type"] == "Thing" and found["changes"]
+	assert any("grow_up" in frame["function"] for change in found["changes"] for frame in change["stack"])
+
+
+def test_alloc_nowhere(victim):
+	proc = live.start_pitviper("refs", "-p", victim(newest()).pid, "--alloc", "absent.py:1")
+	assert live.gone(lambda: "uprobe_multi" in live.bpf_links(proc.pid), 30)
+	proc.send_signal(signal.SIGINT)
+	_, err = proc.communicate(timeout=30)
+	assert proc.returncode == 1 and b"stopped before an object was allocated" in err
 
 
 def test_usage(victim):
 	one = victim(newest())
 	for args in ((), ("0x10", "--type", "list"), ("--newest", "0x10"), ("--type", "a", "--newest", "--nth", "2"),
-		     ("--lines", "f", "--on-free", "0x10"), ("--field", "0:8", "--on-free", "0x10")):
+		     ("--lost", "0x10"), ("--alloc", "a", "--name", "b"), ("--lines", "f", "--on-free", "0x10"), ("--field", "0:8", "--on-free", "0x10")):
 		assert live.pitviper("refs", "-p", one.pid, *args).status == 2, args
 
 
@@ -455,7 +488,8 @@ def test_lines(interp, victim, built, optimise):
 			os.close(fd)
 	assert truth == 100 and found["sum"] == 100, found["verdict"]
 	assert found["verdict"]["function"] == "leaky"
-	assert found["verdict"]["off"] == 100
+	# the last one may still have been under way, as far as that shows
+	assert found["verdict"]["off"] in (99, 100)
 	# the compiler may move it to the next line
 	assert 0 <= found["verdict"]["site"]["line"] - line_of("LEAK") <= (0 if optimise == "-O0" else 2)
 	assert any("--lines" in doubt for doubt in found["quality"]["doubts"])

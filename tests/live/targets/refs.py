@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import threading
+import time
 
 if sys.argv[1] != "-":
 	sys.path.insert(0, sys.argv[1])
@@ -91,6 +92,28 @@ def calls(n):
 		holds_it()
 
 
+def give_birth():
+	return Thing()
+
+
+def grow_up(thing):
+	for _ in range(20):
+		thing.other = [thing]
+		time.sleep(0.05)
+		thing.other = None
+
+
+def born(n):
+	"""Things that live for a second each, until standard input ends."""
+	def run():
+		for _ in range(n):
+			grow_up(give_birth())
+
+	thread = threading.Thread(target=run)
+	thread.daemon = True
+	thread.start()
+
+
 def release():
 	kept[:] = []
 
@@ -152,6 +175,8 @@ def main():
 		before = count()
 		if words[0] == "mixed":
 			mixed(int(words[1]))
+		elif words[0] == "born":
+			born(int(words[1]))
 		elif words[0] == "calls":
 			calls(int(words[1]))
 		elif words[0] == "threads":

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""examples/numpy-leak: the hunt ends at the line that was missing, and with it the service's memory rests.
+
+The example judges itself: the line is its source's own, the memory the kernel's.
+"""
+import os
+import subprocess
+
+import live
+import pytest
+
+RUN = os.path.join(live.TOP, "examples", "numpy-leak", "run.py")
+PYTHON = "/usr/bin/python3"		# Debian's: the one that has numpy
+
+
+def test_hunt():
+	if subprocess.run([PYTHON, "-c", "import numpy"], stderr=subprocess.DEVNULL).returncode:
+		pytest.skip("no numpy")
+	run = subprocess.run([PYTHON, RUN, "--pitviper", live.PITVIPER], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+			     timeout=600, universal_newlines=True)
+	assert run.returncode == 0, run.stdout[-3000:]
+	assert "named, to the line" in run.stdout
