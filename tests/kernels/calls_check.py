@@ -103,8 +103,20 @@ def check_within(name, begin, end):
 		assert not any("guessed" in marks or "cut" in marks for _, _, marks in calls), calls
 
 
+def check_refs():
+	report = report_of("refs.out")
+	assert report["last"] - report["first"] == report["sum"] == 20, (report["first"], report["last"], report["sum"])
+
+
+def check_memory():
+	verdict = report_of("memory.out")["verdict"]
+	assert verdict["kind"] == "growing", verdict
+	assert "leaks" in verdict["site"]["where"] and "growing.py" in verdict["site"]["where"], verdict
+
+
 CHECKS = {
 	"latency": check_latency, "slow": check_slow, "trace": check_trace, "args": check_args, "if": check_if,
+	"refs": check_refs, "memory": check_memory,
 	"native": lambda: check_within("native.json", 0, None), "native_trigger": lambda: check_within("native_trigger.json", 5, 13),
 }
 CHECKS[sys.argv[1]]()
