@@ -241,6 +241,57 @@ static bool is_populated(const struct pv_populated *populated, uint64_t page)
 	return lo < populated->n && populated->ranges[lo].start <= page;
 }
 
+/*
+ * Pages that could not be read: most had gone, and may be there again.  What is there and is
+ * not to be read even so was missed.
+ */
+static struct pv_err *read_rest(struct pass *pass, const struct pv_populated *populated)
+{
+	struct pv_vec pages = pass->unread;
+	struct pv_err *err = NULL;
+
+	pass->unread = (struct pv_vec)PV_VEC(uint64_t);
+	for (size_t i = 0; !err && i < pages.n; i++) {
+		uint64_t page = *(uint64_t *)pv_vec_at(&pages, i);
+		struct pv_populated_range range = { page, page + PAGE, 0, true };
+
+		if (is_populated(populated, page))
+			err = scan_pages(pass, &range, page, page + PAGE);
+	}
+	pv_vec_deinit(&pages);
+	return err;
+}
+
+/* Does a page that was not to be read twice still hold something? */
+static struct pv_err *count_unread(struct pass *pass)
+{
+	struct pv_populated populated;
+	struct pv_maps maps;
+	struct pv_err *err;
+
+	if (!pass->unread.n)
+		return NULL;
+	err = look_around(pass->search, &maps, &populated);
+	if (err)
+		return err;
+	for (size_t i = 0; !err && i < pass->unread.n; i++) {
+		uint64_t page = *(uint64_t *)pv_vec_at(&pass->unread, i);
+		struct pv_populated_range range = { page, page + PAGE, 0, true };
+		size_t n = pass->unread.n;
+
+		if (!is_populated(&populated, page))
+			continue;
+		err = scan_pages(pass, &range, page, page + PAGE);
+		if (!err && pass->unread.n > n) {
+			pass->unread.n = n;
+			pass->result.unread += PAGE;
+		}
+	}
+	pv_maps_deinit(&maps);
+	pv_populated_deinit(&populated);
+	return err;
+}
+
 /* Pages that were written first while we looked; and what was not to be read: is it still there? */
 static struct pv_err *look_again(struct pass *pass)
 {
@@ -254,10 +305,8 @@ static struct pv_err *look_again(struct pass *pass)
 		return err;
 	for (size_t i = 0; !err && i < populated.n; i++)
 		err = scan_new(pass, &search->populated, &at, &populated.ranges[i]);
-	for (size_t i = 0; i < pass->unread.n; i++) {
-		if (is_populated(&populated, *(uint64_t *)pv_vec_at(&pass->unread, i)))
-			pass->result.unread += PAGE;
-	}
+	if (!err)
+		err = read_rest(pass, &populated);
 	pv_maps_deinit(&search->maps);
 	pv_populated_deinit(&search->populated);
 	search->maps = maps;
@@ -341,6 +390,8 @@ struct pv_err *pv_heap_search_pass(struct pv_heap_search *search, const struct p
 		err = scan_ranges(&pass, search->populated.ranges, search->populated.n);
 	if (!err)
 		err = look_again(&pass);
+	if (!err)
+		err = count_unread(&pass);
 	/* again: what was in memory before may be in a register now */
 	if (!err)
 		err = scan_registers(&pass, &search->registers);

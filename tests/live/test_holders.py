@@ -116,7 +116,7 @@ def test_nobody_is_accused(interp, target, pytestconfig):
 		accused = [row for row in rows.values() if row["lost"] and not known(row, interp)]
 		assert not accused, accused[:5]
 		assert sum(row["state"] == "known" for row in rows.values()) > 50000
-		assert whole["looks"] >= 2 and whole["quick"] >= 1, whole
+		assert whole["looks"] >= 1, whole
 		victim.stop()
 
 
