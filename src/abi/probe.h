@@ -91,6 +91,7 @@ struct pv_probe_state {
 	__u32 told;                  /* that it is too much */
 	__u32 epoch;                 /* of the link that counts, while one takes another's place */
 	__u64 passed[2];             /* hits that do not count, as hits: while links come and go */
+	__u64 debt_limit_ns; /* set by user space: above that before we say so; 0: debt_max_ns */
 };
 
 enum { PV_PROBE_THREADS_MAX = 16384 };
@@ -105,7 +106,7 @@ enum pv_probe_event_type {
 	PV_PROBE_EVENT_EXEC = 3,
 	PV_PROBE_EVENT_RETURN =
 		4, /* struct pv_probe_address: calls of native functions return there */
-	PV_PROBE_EVENT_ENOUGH = 5, /* of allocators: it has seen enough, or cannot keep more */
+	PV_PROBE_EVENT_ENOUGH = 5,  /* of allocators: it has seen enough, or cannot keep more */
 	PV_PROBE_EVENT_TRIGGER = 6, /* what is waited for has begun: all else is to be probed */
 };
 

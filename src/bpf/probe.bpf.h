@@ -16,6 +16,7 @@
 
 #include "abi/probe.h"
 #include "bpf/pids.bpf.h"
+#include "walk/budget.h"
 
 enum { SHIM_STEPS = 2 };
 
@@ -53,19 +54,12 @@ static inline void tell(__u32 type, __u32 pid)
  */
 static inline void pay(__u64 hits, __u64 price)
 {
-	__u64 now, earned, debt;
+	__u64 limit_ns = probe_state.debt_limit_ns ? probe_state.debt_limit_ns : probe.debt_max_ns;
 
 	if (hits & 63)
 		return;
-	now = bpf_ktime_get_ns();
-	earned = (now - probe_state.debt_time_ns) * probe.budget_ppm / 1000000;
-	debt = probe_state.debt_ns + 64 * price;
-	probe_state.debt_time_ns = now;
-	probe_state.debt_ns = debt > earned ? debt - earned : 0;
-	if (probe_state.debt_ns > probe.debt_max_ns && !probe_state.told) {
-		probe_state.told = 1;
+	if (pv_budget_pay(&probe_state, probe.budget_ppm, limit_ns, bpf_ktime_get_ns(), 64 * price))
 		tell(PV_PROBE_EVENT_BUDGET, 0);
-	}
 }
 
 #define LOAD(number, field)                                                                        \

@@ -35,7 +35,7 @@ struct trace_options {
 	double duration, budget;
 	struct pv_vec only, skip, natives, outputs; /* const char * */
 	const struct pv_format *format;
-	bool python, arguments, arm_now, json, quiet;
+	bool python, arguments, arm_now, usdt, json, quiet;
 };
 
 struct run {
@@ -74,6 +74,8 @@ static const struct pv_option trace_option_table[] = {
 	  PV_OPTION_FLAG, offsetof(struct trace_options, arm_now) },
 	{ 0, "budget", "CPUS", "stop when the probes take more of the target's time (0.5)",
 	  PV_OPTION_SECONDS, offsetof(struct trace_options, budget) },
+	{ 0, "usdt", NULL, "refused: see pitviper-trace(1)", PV_OPTION_FLAG,
+	  offsetof(struct trace_options, usdt) },
 	{ 'o', "output", "FILE",
 	  "write to FILE, in the format of its name; repeatable; - is stdout", PV_OPTION_LIST,
 	  offsetof(struct trace_options, outputs) },
@@ -261,6 +263,13 @@ static struct pv_err *check(const struct trace_options *options, const char *fun
 		return pv_err_create(PV_ERR_USAGE,
 				     "trace wants a process (-p) and the name of one function; see "
 				     "`pitviper trace --help`");
+	if (options->usdt)
+		return pv_err_create(
+			PV_ERR_USAGE,
+			"--usdt: CPython's markers of functions are not used: few builds have both "
+			"(3.15, configured --with-dtrace), to be told of them means to write to "
+			"the "
+			"process, and they tell nothing that its interpreter's places do not");
 	err = pv_resolve(options->pid, true, &pids);
 	if (!err)
 		*pid_ret = *(pid_t *)pv_vec_at(&pids, 0);

@@ -28,6 +28,7 @@
 enum {
 	/* A burst may cost so much more than the budget before it counts as too much. */
 	DEBT_MAX_NS = 100 * 1000 * 1000,
+	DEBT_GROWING_NS = 10 * 1000 * 1000,
 	/* Forks in quick succession are dealt with together. */
 	RENEW_NS = 50 * 1000 * 1000,
 	TRACEPOINTS = 3,
@@ -443,6 +444,12 @@ struct pv_err *pv_probes_returns(struct pv_probes *probes, struct pv_vec *addres
 	if (!err)
 		probes->returns.n = 0;
 	return err;
+}
+
+void pv_probes_grow(struct pv_probes *probes, bool grows)
+{
+	__atomic_store_n(&probes->state->debt_limit_ns, grows ? DEBT_GROWING_NS : 0,
+			 __ATOMIC_SEQ_CST);
 }
 
 void pv_probes_detach(struct pv_probes *probes)

@@ -80,6 +80,12 @@ struct pv_err *pv_probes_attach_more(struct pv_probes *probes);
  */
 struct pv_err *pv_probes_returns(struct pv_probes *probes, struct pv_vec *addresses);
 
+/*
+ * While more and more is attached: what is too dear is told when it has cost 10 ms more than the
+ * budget allows, else after a burst of 100 ms.
+ */
+void pv_probes_grow(struct pv_probes *probes, bool grows);
+
 /* No probe is left in the process from here on. */
 void pv_probes_detach(struct pv_probes *probes);
 

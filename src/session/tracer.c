@@ -634,8 +634,11 @@ static struct pv_err *probe_more(struct pv_tracer *tracer)
 	if (!tracer->set)
 		return NULL;
 	err = pv_native_set_returns(tracer->set, tracer->probes, tracer->inside);
-	if (err || tracer->arming.waits || !pv_native_set_grows(tracer->set))
+	if (err || tracer->arming.waits)
 		return err;
+	pv_probes_grow(tracer->probes, pv_native_set_grows(tracer->set));
+	if (!pv_native_set_grows(tracer->set))
+		return NULL;
 	err = pv_native_set_add(tracer->set, tracer->probes);
 	return err ? err : pv_probes_attach_more(tracer->probes);
 }

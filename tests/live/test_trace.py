@@ -545,6 +545,7 @@ def refused(*args, status=2, **kw):
 def test_usage(victim, spawn):
 	assert "name of one function" in refused("-p", victim.pid)
 	assert "name of one function" in refused("-p", victim.pid, "outer", "quick")
+	assert "write to the process" in refused("-p", victim.pid, "--usdt", "outer")
 	assert "10ms" in refused("-p", victim.pid, "--duration-over", "10", "outer")
 	text = refused("-p", victim.pid, "oute")
 	assert "there is no Python function `oute`" in text and "outer (inside.py:" in text
