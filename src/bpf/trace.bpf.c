@@ -508,7 +508,7 @@ static inline bool is_again(struct pv_trace_watch *watch, __u64 frame, __u32 tid
 static __noinline __u64 watched_frame(struct pt_regs *regs, __u64 at)
 {
 	struct pv_trace_watch *watch = bpf_map_lookup_elem(&watches, &at);
-	__u32 tid = pv_current_ids();
+	__u32 tid = pv_current_ids(), i;
 	__u8 opcode = 0;
 	__u64 frame;
 
@@ -520,9 +520,12 @@ static __noinline __u64 watched_frame(struct pt_regs *regs, __u64 at)
 		return 0;
 	}
 	frame = native_frame();
-	/* it may be made the current one some instructions later */
-	if (!is_beginning(frame, watch))
-		frame = get_register(regs, probe.python.frame_register);
+	/*
+	 * It may be made the current one some instructions later, and come into the frame register
+	 * (Debian's 3.14): then it is in another one, since both are to come.
+	 */
+	for (i = 0; i < 16 && !is_beginning(frame, watch); i++)
+		frame = i == 4 ? 0 : get_register(regs, i);
 	if (!is_beginning(frame, watch)) {
 		count(&trace_state.watch_strays);
 		return 0;
