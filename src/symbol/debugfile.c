@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "elf/elf.h"
+#include "symbol/minidebug.h"
 
 static bool see_symtab(void *ctx, const struct pv_elf_symbol *symbol)
 {
@@ -115,5 +116,7 @@ struct pv_elf *pv_debugfile_open(const struct pv_elf *elf, const char *path, con
 {
 	struct pv_elf *found = open_by_build_id(elf, root);
 
-	return found ? found : open_by_debuglink(elf, path, root);
+	if (!found)
+		found = open_by_debuglink(elf, path, root);
+	return found ? found : pv_minidebug_open(elf);
 }

@@ -7,7 +7,8 @@ struct pv_elf;
 
 /*
  * The debug file of elf, which was found at root + path, if there is one that
- * has a .symtab; NULL if not.  The caller closes it.
+ * has a .symtab, or what it carries of one in itself (minidebug.h); NULL if not.  The caller closes
+ * it.
  */
 struct pv_elf *pv_debugfile_open(const struct pv_elf *elf, const char *path, const char *root);
 

@@ -470,6 +470,31 @@ static void tiny_expect(const char *name, const char *expected)
 	object_close(&object);
 }
 
+/* As Fedora makes it: the symbols that strip takes out, packed into the object itself. */
+START_TEST(packed_symbols)
+{
+	if (!tools_there("packed_symbols"))
+		return;
+	if (run("command -v xz >/dev/null")) {
+		printf("skip: packed_symbols: needs xz\n");
+		return;
+	}
+	dir_make();
+	tiny_build("tiny", "hidden", "0x1234567890abcdef");
+	ck_assert_int_eq(run("cd %s && objcopy --remove-section=.gnu_debuglink tiny && "
+			     "cp tiny broken && mv tiny.debug mini && xz -k mini && "
+			     "objcopy --add-section .gnu_debugdata=mini.xz tiny && "
+			     "head -c 500 mini.xz > cut.xz && cp tiny.addr broken.addr && "
+			     "objcopy --add-section .gnu_debugdata=cut.xz broken",
+			     dir),
+			 0);
+	tiny_expect("tiny", "hidden");
+	/* what does not unpack is as if it were not there */
+	tiny_expect("broken", NULL);
+	dir_remove();
+}
+END_TEST
+
 START_TEST(debug_file_by_link)
 {
 	if (!tools_there("debug_file_by_link"))
@@ -649,6 +674,7 @@ int main(void)
 	tcase_add_test(tcase, libstdcxx_like_nm);
 	tcase_add_test(tcase, python_like_nm);
 	tcase_add_test(tcase, sizes_nesting_and_sections);
+	tcase_add_test(tcase, packed_symbols);
 	tcase_add_test(tcase, debug_file_by_link);
 	tcase_add_test(tcase, debug_file_by_build_id);
 	tcase_add_test(tcase, vdso_from_memory);
