@@ -34,9 +34,8 @@ def answer_of(found):
 	A site is what the verdict names as the place of an allocation: frames, the innermost first.
 	"""
 	verdict = found["verdict"]
-	site = verdict.get("site")
-	frames = [place(loc) for loc in site["frames"]] if site else []
-	return Answer(verdict["kind"], [frames] if frames else [], verdict.get("types", []),
+	sites = [[place(loc) for loc in verdict["site"]["frames"]]] if "site" in verdict else []
+	return Answer(verdict["kind"], sites, verdict.get("types", []),
 		      [verdict["holder"]["text"]] if "holder" in verdict else [], " ".join(verdict["text"]))
 
 
