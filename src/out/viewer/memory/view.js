@@ -42,7 +42,7 @@ class MemoryView {
 		});
 		this.grids = {
 			stacks: grid('stacks', Tables.stacks(memory), index => ({ place: memory.places[index] })),
-			types: grid('types', memory.census.length ? Tables.types(memory) : [], index => ({ type: memory.types[index] })),
+			types: grid('types', Tables.types(memory), index => ({ type: memory.types[index] })),
 			holders: grid('holders', Tables.holders(memory), () => ({})),
 			mappings: grid('mappings', Tables.mappings(memory), () => ({})),
 		};
