@@ -242,7 +242,7 @@ static double heaps_per_s(const struct pv_growth *growth)
 
 bool pv_growth_is_flat(const struct pv_growth *growth)
 {
-	return growth->in_use.per_s <= FLAT_MOST * heaps_per_s(growth) || growth->in_use.per_s <= 0;
+	return !growth->in_use.rises || growth->in_use.per_s <= FLAT_MOST * heaps_per_s(growth);
 }
 
 /*
@@ -259,7 +259,7 @@ static struct pv_err *add_likely(struct pv_growth *growth, const struct pv_vec *
 
 		explained += one->bytes_per_s;
 	}
-	if (!growth->in_use.rises || heaps_per_s(growth) <= 0 || pv_growth_is_flat(growth) ||
+	if (heaps_per_s(growth) <= 0 || pv_growth_is_flat(growth) ||
 	    explained >= EXPLAINED_LEAST * growth->in_use.per_s)
 		return NULL;
 	for (size_t i = 0; i < likely->n && !err; i++) {

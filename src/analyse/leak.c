@@ -5,6 +5,7 @@
 #include "analyse/leak.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -44,15 +45,20 @@ static const struct pv_growth_type *growing(const struct pv_growth *growth, uint
 
 /* ---- where it grows */
 
-/* The class that grows fastest and that no heap is in, or in which none can be read. */
+static bool is_heap(enum pv_memory_class what)
+{
+	return what == PV_MEMORY_ARENAS || what == PV_MEMORY_HEAP;
+}
+
+/* The class that grows fastest; of a heap only if what is in use of it grows, or cannot be read. */
 static bool find_mappings(const struct pv_memory *memory, const struct pv_growth *growth,
 			  enum pv_memory_class *class_ret, double *per_s_ret)
 {
-	bool found = false,
-	     heaps_known = growth->has_census && growth->sure && !memory->other_allocator;
+	bool found = false, heaps_known = growth->has_census && growth->sure &&
+					  !memory->other_allocator && pv_growth_is_flat(growth);
 
 	for (int i = 0; i < PV_MEMORY_N_CLASSES; i++) {
-		bool heap = i == PV_MEMORY_ARENAS || i == PV_MEMORY_HEAP;
+		bool heap = is_heap(i);
 		const struct pv_slope *slope = &growth->resident[i];
 
 		/* what is mapped and never touched is as gone, and that of a heap is reserve */
@@ -403,6 +409,8 @@ static struct pv_err *say_guilty(const struct pv_memory *memory, const struct pv
 		if (!err && leak->has_site)
 			err = pv_str_appendf(str, is_sure(leak) ? ", allocated at "
 								: ", most likely allocated at ");
+	} else if (leak->has_site && is_heap(leak->mappings)) {
+		err = pv_str_appendf(str, "most likely allocated at ");
 	} else if (leak->has_site) {
 		err = pv_str_appendf(str, "%s of what stays was mapped at ",
 				     percent(leak->site_share).text);
@@ -491,16 +499,7 @@ static struct pv_err *say_clean(const struct pv_memory *memory, const struct pv_
 	const struct pv_slope *arenas = &growth->resident[PV_MEMORY_ARENAS];
 	struct pv_err *err = NULL;
 
-	if ((heap->grows || arenas->grows) && !pv_growth_is_flat(growth))
-		err = pv_str_appendf(
-			str,
-			"no type grows steadily, but its heap takes %s/s more of memory, and %s/s "
-			"more of it is in use: look at it for longer.\n",
-			pv_text_bytes((heap->grows ? heap->per_s : 0) +
-				      (arenas->grows ? arenas->per_s : 0))
-				.text,
-			pv_text_bytes(growth->in_use.per_s).text);
-	else if (heap->grows || arenas->grows)
+	if (heap->grows || arenas->grows)
 		err = pv_str_appendf(
 			str,
 			"does not leak: its heap takes %s/s more of memory, but what is in use of "
@@ -512,8 +511,9 @@ static struct pv_err *say_clean(const struct pv_memory *memory, const struct pv_
 		err = pv_str_appendf(str, "does not grow: it gained %s at first, and no more.\n",
 				     pv_text_bytes(growth->rss.gained).text);
 	else
-		err = pv_str_appendf(str, "does not grow: %s more or less in %.1f s.\n",
-				     pv_text_bytes(growth->rss.gained).text, growth->seconds);
+		err = pv_str_appendf(str, "does not grow: %s %s after %.1f s.\n",
+				     pv_text_bytes(fabs(growth->rss.gained)).text,
+				     growth->rss.gained < 0 ? "less" : "more", growth->seconds);
 	if (!err && growth->has_census && !growth->sure)
 		err = pv_str_appendf(str, "slow growth would not show in so few looks.\n");
 	if (!err && growth->types.n)
@@ -588,7 +588,8 @@ struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret)
 	if (!err) {
 		find_growth(memory, &leak);
 		err = pv_suspects_of(memory, &leak.growth,
-				     leak.kind >= PV_LEAK_GROWING && leak.where == PV_LEAK_MAPPINGS
+				     leak.kind >= PV_LEAK_GROWING && leak.where == PV_LEAK_MAPPINGS &&
+						     !is_heap(leak.mappings)
 					     ? PV_SITE_MAPPED
 					     : pv_suspects_source(memory),
 				     &leak.suspects);

@@ -30,7 +30,7 @@ enum pv_leak_kind {
 /* Where what grows is, if no type does. */
 enum pv_leak_where {
 	PV_LEAK_TYPES,    /* in objects and blocks: types */
-	PV_LEAK_MAPPINGS, /* in mappings of a class that no heap is in */
+	PV_LEAK_MAPPINGS, /* in mappings of a class, a heap's if no type tells what of it is in use */
 };
 
 enum { PV_LEAK_TYPES_MOST = 2 };

@@ -17,6 +17,7 @@
 #include "model/strings.h"
 
 static const double UNTYPED = 0.3, REUSED = 0.3;
+static const double OTHER_HEAP = 0.1, OTHER_SIZE = 0.3; /* than of the blocks that grow */
 
 enum { ROOM = 3 }; /* what stays of a site may be so many times what grows: bursts are short */
 
@@ -161,7 +162,39 @@ static double growth_of(const struct pv_growth *growth, uint32_t type)
 		if (one->type == type)
 			return one->bytes_per_s;
 	}
-	return type == PV_MEMORY_NONE ? growth->bytes_per_s : 0;
+	if (type != PV_MEMORY_NONE)
+		return 0;
+	return growth->bytes_per_s > growth->in_use.per_s ? growth->bytes_per_s
+							   : growth->in_use.per_s;
+}
+
+/*
+ * Blocks of no known type: do they fit those that grow, if only blocks do?  The heap must be the
+ * same, and the size nearly so.
+ */
+static double fits(const struct pv_memory *memory, const struct pv_growth *growth,
+		   const struct pv_memory_site *site)
+{
+	double size = site->seen_count ? (double)site->seen_bytes / (double)site->seen_count : 0;
+	double best = OTHER_HEAP;
+
+	if (!growth->types.n)
+		return 1;
+	for (size_t i = 0; i < growth->types.n; i++) {
+		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
+		const struct pv_memory_type *type = pv_vec_at(&memory->types, one->type);
+		bool heap = type->kind == PV_TYPE_HEAP_BLOCK;
+		double likely;
+
+		if (type->kind == PV_TYPE_OBJECT)
+			return UNTYPED;
+		if (heap != (site->domain != PV_DOMAIN_OBJECT))
+			continue;
+		likely = size > 2 * (double)type->size || 2 * size < (double)type->size ? OTHER_SIZE
+											 : 1;
+		best = likely > best ? likely : best;
+	}
+	return best;
 }
 
 /* Without a census the mappings are all that is known to grow. */
@@ -224,7 +257,7 @@ static double rate(const struct pv_memory *memory, const struct pv_growth *growt
 	double survival = surely_survives(left->count, site->seen_count);
 	/* of a known type that grows it is known that it does */
 	double known = mapped || !growth->has_census   ? 1
-		       : site->type == PV_MEMORY_NONE  ? UNTYPED
+		       : site->type == PV_MEMORY_NONE  ? fits(memory, growth, site)
 		       : is_reused(memory, site->type) ? REUSED
 						       : 1;
 	double per_s = seconds > 0 ? (double)left->bytes * site->weight / seconds : 0;

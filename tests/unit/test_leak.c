@@ -383,6 +383,24 @@ START_TEST(a_heap_in_use_is_no_fragmentation)
 }
 END_TEST
 
+/* Many sizes, each too rough to tell, but all of them together are more and more. */
+START_TEST(a_heap_that_grows_in_all_sizes)
+{
+	for (uint32_t k = 0; k < 40; k++) {
+		uint32_t block = type_of(PV_TYPE_HEAP_BLOCK, "", 1024 + 64 * k);
+
+		for (uint32_t i = 0; i < LOOKS; i++) {
+			uint64_t n = 500 + 12 * i + random_below(60);
+
+			ok(pv_memory_count_type(memory, i, block, n, 1500 * n));
+		}
+	}
+	points(PV_MEMORY_HEAP, 30, megabyte_a_second);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+}
+END_TEST
+
 START_TEST(what_fills_in_gulps_is_clean)
 {
 	counted("slot", gulps);
@@ -528,6 +546,7 @@ int main(void)
 	tcase_add_test(tcase, warm_up_is_clean);
 	tcase_add_test(tcase, fragmentation_is_clean);
 	tcase_add_test(tcase, a_heap_in_use_is_no_fragmentation);
+	tcase_add_test(tcase, a_heap_that_grows_in_all_sizes);
 	tcase_add_test(tcase, what_fills_in_gulps_is_clean);
 	tcase_add_test(tcase, what_is_in_flight_is_clean);
 	tcase_add_test(tcase, mappings_that_pile_up);

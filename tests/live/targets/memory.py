@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A program that serves, and keeps what it should not, for tests/live/test_memory.py; also for Python 2.7.
+
+Input: argv[1]: held (a list of the module that grows), lost (a reference too many of some), mapped (mappings that are kept),
+flat (nothing stays), filled (a cache that is as large as it may be); argv[2]: seconds, 0 for ever; argv[3]: its exit status.
+Output: READY.
+"""
+import ctypes
+import mmap
+import sys
+import time
+
+INCREF = ctypes.pythonapi.Py_IncRef
+INCREF.argtypes = [ctypes.py_object]
+INCREF.restype = None
+KEPT, CACHE = [], {}
+
+
+class Record(object):
+	def __init__(self, number):
+		self.number, self.fields = number, ["field %d" % i for i in range(number % 7)]
+
+
+def make(number):
+	return Record(number)  # HERE
+
+
+def serve(kind, number):
+	record = make(number)
+	if kind == "flat":
+		return
+	if kind == "filled":
+		CACHE[number % 500] = record
+	elif number % 10 == 0:
+		if kind == "held":
+			KEPT.append(record)
+		elif kind == "lost":
+			INCREF(record)
+		elif kind == "mapped":
+			KEPT.append(mmap.mmap(-1, 65536))
+			KEPT[-1].write(b"x" * 65536)
+
+
+def main(kind, seconds=0, status=0):
+	for number in range(3000):
+		serve("filled" if kind == "filled" else "flat", number)
+	print("READY")
+	sys.stdout.flush()
+	begin = time.time()
+	number = 0
+	while not seconds or time.time() - begin < seconds:
+		for _ in range(20):
+			number += 1
+			serve(kind, number)
+		time.sleep(0.01)
+	sys.exit(status)
+
+
+main(sys.argv[1], *[int(arg) for arg in sys.argv[2:]])
