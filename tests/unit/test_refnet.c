@@ -413,6 +413,53 @@ START_TEST(what_nobody_gives_back_is_told)
 }
 END_TEST
 
+/* As a tuple of arguments does: one function takes, another gives back, around the call. */
+START_TEST(what_the_accused_leaves_is_nobodys_partner)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_refnet *net;
+	const struct pv_refnet_left *left;
+
+	for (int i = 0; i < 40; i++) {
+		LOAD(refs);
+		CHANGE(refs, 2 * HELPER, 1, { MAIN, 1, 7, 0 }, { EVAL, 90, 1, 0 });
+		CHANGE(refs, 2 * BAD, 1, { MAIN, 1, 7, 0 }, { BAD, 100, 1, 0 });
+		if (i % 4)
+			CHANGE(refs, 2 * BAD + 1, -1, { MAIN, 1, 7, 0 }, { BAD, 100, 2, 0 });
+		CHANGE(refs, 2 * GOOD + 1, -1, { MAIN, 1, 7, 0 }, { EVAL, 90, 2, 0 });
+		STORE(refs);
+	}
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_ptr_eq(pv_vec_at(&net->functions, net->suspect), find(net, BAD));
+	ck_assert_uint_eq(net->unmatched.n, 1);
+	left = pv_vec_at(&net->unmatched, 0);
+	ck_assert_uint_eq(left->site, 2 * BAD);
+	ck_assert_uint_eq(left->n, 10);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+/* The place where it takes the one that it returns is the one where it forgets another. */
+START_TEST(what_is_left_as_a_rule_is_taken_off)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_refnet *net;
+
+	for (uint64_t i = 0; i < 40; i++) {
+		LOAD(refs);
+		CHANGE(refs, 2 * BAD, i % 4 == 3 ? 2 : 1, { MAIN, 1, 7, 0 }, { BAD, 100, 1, 0 });
+		STORE(refs);
+		CHANGE(refs, 2 * EVAL + 1, -1, { MAIN, 1, 11, 0 });
+	}
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_int_eq(find(net, BAD)->excess, 10);
+	ck_assert_uint_eq(pv_refnet_left_of(net, find(net, BAD))->n, 10);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
 START_TEST(threads_are_apart)
 {
 	const struct at frames[] = { { MAIN, 1, 7, 0 }, { GOOD, 100, 1, 0 } };
@@ -514,6 +561,8 @@ int main(void)
 	tcase_add_test(tcase, a_python_frame_is_taken_down_late);
 	tcase_add_test(tcase, what_it_returns_is_not_what_it_forgets);
 	tcase_add_test(tcase, what_nobody_gives_back_is_told);
+	tcase_add_test(tcase, what_the_accused_leaves_is_nobodys_partner);
+	tcase_add_test(tcase, what_is_left_as_a_rule_is_taken_off);
 	tcase_add_test(tcase, threads_are_apart);
 	tcase_add_test(tcase, a_stack_that_is_not_whole_judges_none);
 	tcase_add_test(tcase, nothing_is_said_of_nothing);
