@@ -55,7 +55,8 @@ struct namer {
 	struct pv_vec nodes;   /* struct node, breadth first */
 	struct pv_vec modules; /* struct pv_edge */
 	struct met *met;
-	uint32_t at; /* the node whose edges are told */
+	uint64_t enough; /* 0: all */
+	uint32_t at;     /* the node whose edges are told */
 	/*
 	 * Its __dict__, which is no step of its own and comes at once; and what frames have beside
 	 * their variables: values that they work with, or did before, come last.
@@ -119,6 +120,9 @@ static void meet(struct namer *z, const struct pv_edge *edge)
 		return;
 	*met = (struct met){ z->at + 1, edge->kind, edge->label };
 	z->left--;
+	/* others are old values */
+	if (z->enough && !--z->enough)
+		z->left = 0;
 }
 
 static struct pv_err *on_edge(void *ctx, const struct pv_edge *edge)
@@ -435,6 +439,8 @@ static struct pv_err *find_all(struct namer *z, struct pv_heap_search *search,
 	uint64_t limit = options->limit_ns ? options->limit_ns : LIMIT_NS;
 	uint64_t start_ns = pv_now_ns();
 	struct pv_err *err = prepare(z);
+
+	z->enough = options->enough;
 
 	if (!err && z->left)
 		err = add_roots(z);

@@ -33,6 +33,7 @@ struct pv_names_group {
 };
 
 struct pv_names_options {
+	uint64_t enough;   /* so many places with a path are all that matter; 0: all */
 	size_t exact_max;  /* so many places get a path with keys and indices, too */
 	uint64_t limit_ns; /* 0: five seconds */
 };

@@ -200,7 +200,10 @@ static int compare_holders(const void *a, const void *b)
 
 	if (x->objects != y->objects)
 		return x->objects > y->objects ? -1 : 1;
-	return x->references > y->references ? -1 : x->references < y->references;
+	if (x->references != y->references)
+		return x->references > y->references ? -1 : 1;
+	/* names first */
+	return x->kind < y->kind ? -1 : x->kind > y->kind;
 }
 
 static struct pv_err *add_holders(struct filler *f)
@@ -223,6 +226,8 @@ static struct pv_err *fill(struct filler *f, const char *text, const uint64_t *a
 	struct pv_names_options naming = { .exact_max = n == 1 ? EXACT : 0 };
 	struct pv_err *err = pv_holding_find(f->holding, addresses, n, &options, &f->found);
 
+	if (!err && n == 1)
+		naming.enough = f->found.objects[0].refcount;
 	if (!err)
 		err = pv_holding_name(f->holding, &f->found, &naming, &f->names);
 	if (!err)

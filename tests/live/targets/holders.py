@@ -11,7 +11,6 @@ import ctypes
 import functools
 import gc
 import json
-import os
 import sys
 import threading
 
@@ -195,13 +194,18 @@ def clean():
 	IDS["all"] = sorted(seen)
 
 
+def own_kb():
+	with open("/proc/self/status") as status:
+		return sum(int(line.split()[1]) for line in status if line.startswith(("RssAnon", "VmSwap")))
+
+
 def size(mb):
 	scope = globals()
 	scope["one"] = Thing()
 	IDS["one"] = id(scope["one"])
 	scope["keep"] = []
-	# objects of all kinds, as a program's heap is
-	while os.sysconf("SC_PAGE_SIZE") * int(open("/proc/self/statm").read().split()[1]) < mb << 20:
+	# objects of all kinds, as a program's heap is; also what is swapped out
+	while own_kb() < mb << 10:
 		scope["keep"].append([(i, Nested(i), str(i), {i: [i]}) for i in range(1000)])
 
 
