@@ -285,10 +285,11 @@ static struct pv_err *pick(struct pv_tracer *tracer)
 	if (err)
 		return err;
 	if (meant->waiting.n)
-		return pv_err_create(PV_ERR_USAGE,
-				     "the library of `%s` is not loaded, and trace waits for none: "
-				     "`pitviper latency -p %d %s` does, and shows when it is called",
-				     word, (int)tracer->options.pid, word);
+		return pv_err_create(
+			PV_ERR_USAGE,
+			"the library of `%s` is not loaded, and trace waits for none: "
+			"`pitviper latency -p %d %s` does, and shows when it is called",
+			word, (int)tracer->options.pid, word);
 	if (meant->list.n != 1)
 		return pv_err_create(PV_ERR_USAGE,
 				     "`%s` means %zu functions: executions are of one", word,
