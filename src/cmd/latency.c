@@ -16,8 +16,12 @@
 #include "cmd/interrupt.h"
 #include "cmd/latency_text.h"
 #include "cmd/options.h"
+#include "cmd/outputs.h"
+#include "out/format.h"
+#include "out/folded.h"
 #include "session/latency.h"
 #include "session/resolve.h"
+#include "session/slow.h"
 #include "tui/term.h"
 
 enum { STEP_MS = 1000, LIVE_S = 1 };
@@ -25,6 +29,7 @@ enum { STEP_MS = 1000, LIVE_S = 1 };
 struct latency_options {
 	const char *pid, *by, *over;
 	double duration, interval, budget;
+	struct pv_vec outputs; /* const char * */
 	bool json, stack;
 };
 
@@ -32,6 +37,7 @@ struct run {
 	struct latency_options options;
 	struct pv_latency *latency;
 	struct pv_interrupt *interrupt;
+	struct pv_outputs outputs;
 	bool stopped;       /* by a signal */
 	unsigned int lines; /* of the last report on the terminal */
 };
@@ -49,6 +55,8 @@ static const struct pv_option latency_option_table[] = {
 	  PV_OPTION_TEXT, offsetof(struct latency_options, over) },
 	{ 0, "stack", NULL, "show the stacks of these, the most frequent first", PV_OPTION_FLAG,
 	  offsetof(struct latency_options, stack) },
+	{ 'o', "output", "FILE", "write these to FILE.folded, by microseconds (repeatable)",
+	  PV_OPTION_LIST, offsetof(struct latency_options, outputs) },
 	{ 0, "budget", "CPUS", "stop when the probes take more of the target's time (0.5)",
 	  PV_OPTION_SECONDS, offsetof(struct latency_options, budget) },
 	{ 0, "json", NULL, "for machines: one JSON object at the end, with -i one a line",
@@ -148,12 +156,39 @@ static const char *end_name(enum pv_latency_end end, const struct run *run)
 	}
 }
 
+/* Flame graphs of the slow calls: other formats say that a profile's samples are CPU time. */
+static struct pv_err *open_outputs(struct run *run)
+{
+	struct pv_err *err = pv_outputs_add_all(&run->outputs, &run->options.outputs, NULL);
+
+	for (size_t i = 0; !err && i < run->outputs.formats.n; i++) {
+		if (*(const struct pv_format **)pv_vec_at(&run->outputs.formats, i) !=
+		    &pv_format_folded)
+			err = pv_err_create(PV_ERR_USAGE,
+					    "stacks of slow calls are written as folded ones "
+					    "alone: name %s so that it ends in .folded",
+					    pv_outputs_paths(&run->outputs)[i]);
+	}
+	return err;
+}
+
+static struct pv_err *write_outputs(struct run *run)
+{
+	struct pv_slow *slow = pv_latency_slow(run->latency);
+	struct pv_err *err;
+
+	if (!run->outputs.files.n)
+		return NULL;
+	err = pv_slow_fill(slow);
+	return err ? err : pv_outputs_write(&run->outputs, pv_slow_profile(slow), false);
+}
+
 static struct pv_err *watch(struct run *run, const struct pv_latency_options *options)
 {
 	double start = now_s(), next = start + run->options.interval;
 	double end_s = run->options.duration ? start + run->options.duration : 1e18;
 	enum pv_latency_end end = PV_LATENCY_RUNS;
-	struct pv_err *err = NULL;
+	struct pv_err *err = NULL, *said;
 
 	while (!err && end == PV_LATENCY_RUNS) {
 		double now = now_s(), wait_ms = (end_s - now) * 1000;
@@ -175,7 +210,11 @@ static struct pv_err *watch(struct run *run, const struct pv_latency_options *op
 		return err;
 	pv_latency_stop(run->latency);
 	say_end(run, end);
-	return print(run, options, end_name(end, run));
+	err = write_outputs(run);
+	said = print(run, options, end_name(end, run));
+	if (err)
+		pv_err_destroy(said);
+	return err ? err : said;
 }
 
 static struct pv_err *run_latency(struct run *run, const struct pv_latency_options *options)
@@ -184,6 +223,8 @@ static struct pv_err *run_latency(struct run *run, const struct pv_latency_optio
 
 	/* an output that nobody reads any more is an error of the write */
 	signal(SIGPIPE, SIG_IGN);
+	if (!err)
+		err = open_outputs(run);
 	if (!err)
 		err = pv_latency_create(options, &run->latency);
 	if (!err && pv_latency_note(run->latency))
@@ -218,29 +259,37 @@ static struct pv_err *check(struct latency_options *options, int argc, int first
 
 static struct pv_err *run(int argc, char **argv, int *status_ret)
 {
-	struct run run = { .options = { .budget = 0.5 } };
+	struct run run = { .options = { .budget = 0.5, .outputs = PV_VEC(const char *) } };
 	struct pv_latency_options options = { .pid = 0 };
 	struct pv_err *err;
 	int first;
 	bool help;
 
 	(void)status_ret;
+	pv_outputs_init(&run.outputs);
 	err = pv_options_parse(&latency_usage, argc, argv, &run.options, &first, &help);
 	if (err || help)
-		return err;
+		goto out;
 	err = pv_options_time("--over", run.options.over, &options.over_ns);
 	if (!err && run.options.stack && !options.over_ns)
 		err = pv_err_create(PV_ERR_USAGE, "--stack wants to know of which calls: --over "
 						  "TIME, such as --over 50ms");
+	if (!err && run.options.outputs.n && !run.options.stack)
+		err = pv_err_create(PV_ERR_USAGE, "-o is for the stacks of slow calls: it wants "
+						  "--over TIME --stack");
 	if (!err)
 		err = check(&run.options, argc, first, &options.pid, &options.split);
 	if (err)
-		return err;
+		goto out;
 	options.names = (const char *const *)argv + first;
 	options.n_names = (size_t)(argc - first);
 	options.budget = run.options.budget;
 	options.stacks = run.options.stack;
-	return run_latency(&run, &options);
+	err = run_latency(&run, &options);
+out:
+	pv_outputs_deinit(&run.outputs);
+	pv_vec_deinit(&run.options.outputs);
+	return err;
 }
 
 const struct pv_command pv_command_latency = {

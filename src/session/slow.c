@@ -21,6 +21,8 @@
 #include "session/wanted.h"
 #include "snap/objects.h"
 
+enum { NS_A_US = 1000 };
+
 struct pv_slow {
 	struct pv_probed *probed;
 	const struct pv_wanted_set *wanted;
@@ -190,4 +192,25 @@ const struct pv_vec *pv_slow_stacks(struct pv_slow *slow)
 const struct pv_profile *pv_slow_profile(const struct pv_slow *slow)
 {
 	return slow->profile;
+}
+
+struct pv_err *pv_slow_fill(struct pv_slow *slow)
+{
+	const struct pv_profile_process process = {
+		.pid = (uint32_t)slow->probed->pid,
+		.generation = 1,
+	};
+	uint32_t of, thread;
+	struct pv_err *err = pv_profile_process(slow->profile, &process, &of);
+
+	if (!err)
+		err = pv_profile_thread(slow->profile, of, process.pid, slow->probed->process.name,
+					&thread);
+	for (size_t i = 0; !err && i < slow->stacks.n; i++) {
+		const struct pv_slow_stack *stack = pv_vec_at(&slow->stacks, i);
+
+		err = pv_profile_add(slow->profile, stack->node, thread,
+				     (stack->sum_ns + NS_A_US / 2) / NS_A_US);
+	}
+	return err;
 }

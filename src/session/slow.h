@@ -37,4 +37,7 @@ struct pv_err *pv_slow_drain(struct pv_slow *slow);
 const struct pv_vec *pv_slow_stacks(struct pv_slow *slow);
 const struct pv_profile *pv_slow_profile(const struct pv_slow *slow);
 
+/* Once, at the end: its samples are the microseconds that the calls of each stack took. */
+struct pv_err *pv_slow_fill(struct pv_slow *slow);
+
 #endif

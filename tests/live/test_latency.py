@@ -422,6 +422,29 @@ def test_too_many_stacks(victim):
 	assert with_stack + report["losses"]["stacks_skipped"] == 30000
 
 
+def test_slow_folded(victim, tmp_path):
+	"""A line for each stack, and the microseconds that its calls took."""
+	path = tmp_path / "slow.folded"
+	proc = start("-p", victim.pid, "--over", "15ms", "--stack", "-o", path, "sleeps")
+	say(victim, "ways 4 20")
+	(report,), _ = finish(proc)
+	(one,) = report["functions"]
+	folded = {}
+	for line in path.read_text().splitlines():
+		stack, _, us = line.rpartition(" ")
+		folded[tuple(stack.split(";"))] = int(us)
+	assert len(folded) == len(one["stacks"]) and sum(stack["calls"] for stack in one["stacks"]) == 12
+	assert sorted(folded.values()) == sorted(round(stack["sum_ns"] / 1000) for stack in one["stacks"])
+	assert all("sleeps" in stack[-1] and any("do_ways" in frame for frame in stack) for stack in folded)
+
+
+def test_outputs_are_refused(victim, tmp_path):
+	for args, says in ((["-o", tmp_path / "x.folded"], "--over TIME --stack"),
+			   (["--over", "1ms", "--stack", "-o", tmp_path / "x.html"], "ends in .folded")):
+		run = live.pitviper("latency", "-p", victim.pid, *args, "sleeps")
+		assert run.status == 2 and says in run.text() and not list(tmp_path.iterdir()), run
+
+
 def test_slow_text(victim):
 	run = live.start_pitviper("latency", "-p", victim.pid, "--over", "15ms", "--stack", "sleeps")
 	while not probed(run.pid):
