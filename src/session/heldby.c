@@ -51,6 +51,15 @@ static struct pv_err *type_of(struct filler *f, uint64_t address, uint32_t *ret)
 		return NULL;
 	if (dot && !module)
 		return &pv_enomem;
+	/* as a census has it: that knows the module of a class, too */
+	for (uint32_t i = 0; i < f->memory->types.n; i++) {
+		const struct pv_memory_type *one = pv_vec_at(&f->memory->types, i);
+
+		if (one->kind != PV_TYPE_OBJECT || one->address != type->address)
+			continue;
+		*ret = i;
+		return NULL;
+	}
 	return pv_memory_type_named(f->memory, PV_TYPE_OBJECT, dot ? dot + 1 : type->name, module,
 				    0, type->address, ret);
 }
