@@ -79,7 +79,7 @@ static struct pv_err *append_by(const struct page *page, uint32_t index, struct 
 			    : pv_frame_function(page->profile, loc_at(page, site->function), str);
 }
 
-/* "methods.c:1274, multiarray.so" */
+/* "methods.c:1274", or "+0x4a, multiarray.so" where no line is known. */
 static struct pv_err *append_where(const struct page *page, uint32_t index, struct pv_str *str)
 {
 	const struct pv_ref_site *site;
@@ -94,7 +94,7 @@ static struct pv_err *append_where(const struct page *page, uint32_t index, stru
 		err = pv_ref_site_text(page->refs, site, str);
 	else if (site->offset != UINT64_MAX)
 		err = pv_str_appendf(str, "+0x%" PRIx64, site->offset);
-	if (!err && loc->module) {
+	if (!err && loc->module && !site->line) {
 		err = pv_str_appendf(str, str->n ? ", " : "");
 		if (!err)
 			err = pv_frame_place(page->profile, loc, 0, 0, str);
@@ -191,11 +191,11 @@ static const char *verdict_text(const struct pv_refnet_function *function)
 	case PV_REFNET_BALANCED:
 		return "balanced";
 	case PV_REFNET_GIVES:
-		return "always takes one";
+		return function->keeps ? "always, never given back" : "always";
 	case PV_REFNET_TAKES:
-		return "always gives one back";
+		return "always";
 	case PV_REFNET_VARIES:
-		return "differs from call to call";
+		return "differs";
 	default:
 		return "no call was seen whole";
 	}
