@@ -434,11 +434,12 @@ def test_lost(interp, victim, built):
 	one = victim(interp, built(interp))
 	address = one.new("thing")
 	assert "has a reference too many" in refused(one.pid, "--lost", "--type", "Thing")
-	one.do("leaky 70 7")
+	one.do("leaky 700 7")
 	run = live.pitviper("refs", "--json", "-p", one.pid, "-d", 0.1, "--lost", "--type", "Thing")
 	found = json.loads(run.out)
 	assert found["object"] == hex(address)
-	assert "this one has 10 of them" in run.text()
+	# what may be a reference counts as one, stale words too: some of those that are lost are not said to be
+	assert 80 <= int(re.search(r"this one has (\d+) of them", run.text())[1]) <= 100, run
 
 
 @pytest.mark.minor((3, 8), (3, 11), (3, 13), (3, 14))
