@@ -38,7 +38,7 @@ static struct pv_err *intern(struct filler *f, const char *text, uint32_t *ret)
 	return pv_strings_add(f->memory->profile->strings, text, strlen(text), ret);
 }
 
-/* tp_name of a static type has its module before the last dot. */
+/* As the census has it; else by tp_name, where a static type has its module before a dot. */
 static struct pv_err *type_of(struct filler *f, uint64_t address, uint32_t *ret)
 {
 	const struct pv_heap_type *type =
@@ -47,6 +47,14 @@ static struct pv_err *type_of(struct filler *f, uint64_t address, uint32_t *ret)
 	_pv_free_ char *module = dot ? strndup(type->name, (size_t)(dot - type->name)) : NULL;
 
 	*ret = PV_MEMORY_NONE;
+	for (size_t i = 0; type && i < f->memory->types.n; i++) {
+		const struct pv_memory_type *known = pv_vec_at(&f->memory->types, i);
+
+		if (known->kind == PV_TYPE_OBJECT && known->address == address) {
+			*ret = (uint32_t)i;
+			return NULL;
+		}
+	}
 	if (!type)
 		return NULL;
 	if (dot && !module)
