@@ -48,18 +48,24 @@ static inline void tell(__u32 type, __u32 pid)
 	bpf_ringbuf_output(&events, &event, sizeof(event), BPF_RB_FORCE_WAKEUP);
 }
 
+/* On its own stack: what goes deep begins where it is called. */
+static __noinline int pay_now(__u64 cost_ns)
+{
+	__u64 limit_ns = probe_state.debt_limit_ns ? probe_state.debt_limit_ns : probe.debt_max_ns;
+
+	if (pv_budget_pay(&probe_state, probe.budget_ppm, limit_ns, bpf_ktime_get_ns(), cost_ns))
+		tell(PV_PROBE_EVENT_BUDGET, 0);
+	return 0;
+}
+
 /*
  * What the hits cost must stay below the budget; a burst may borrow.  Looked at
  * every 64th time, since it wants the time of day.
  */
 static inline void pay(__u64 hits, __u64 price)
 {
-	__u64 limit_ns = probe_state.debt_limit_ns ? probe_state.debt_limit_ns : probe.debt_max_ns;
-
-	if (hits & 63)
-		return;
-	if (pv_budget_pay(&probe_state, probe.budget_ppm, limit_ns, bpf_ktime_get_ns(), 64 * price))
-		tell(PV_PROBE_EVENT_BUDGET, 0);
+	if (!(hits & 63))
+		pay_now(64 * price);
 }
 
 #define LOAD(number, field)                                                                        \
