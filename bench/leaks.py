@@ -40,6 +40,13 @@ def hunt(pid, seconds):
 	return live.last_json(run.out), run.seconds
 
 
+def keep(found, row, directory):
+	os.makedirs(directory, exist_ok=True)
+	name = "-".join(str(row[part]) for part in ("interp", "case", "variant", "rate", "seed")).replace("/", "_")
+	with open(os.path.join(directory, name + ".json"), "w", encoding="utf-8") as out:
+		json.dump(found, out)
+
+
 def one(interp, case, variant, rate, seed, args):
 	"""One run: its answer beside the truth."""
 	row = {"interp": interp.name, "case": case.name, "variant": variant, "rate": rate, "seed": seed}
@@ -49,6 +56,8 @@ def one(interp, case, variant, rate, seed, args):
 			victim.run(args.warm)
 			before = victim.go(args.pace)
 			found, row["took"] = hunt(victim.start["parent"] if variant == "parent" else victim.served_by, args.duration)
+			if args.keep:
+				keep(found, row, args.keep)
 			after = victim.truth()
 			assert victim.alive() and not after["errors"], after["errors"]
 		answer = judge.answer_of(found)
@@ -198,6 +207,7 @@ def main():
 	parser.add_argument("--seed", action="append", type=int, default=[])
 	parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
 	parser.add_argument("--results", default=os.path.join(build.output_directory(), "results.jsonl"), help="where answers are kept")
+	parser.add_argument("--keep", metavar="DIR", help="write the whole of each answer there")
 	parser.add_argument("--again", action="store_true", help="do all runs, also those that are kept")
 	parser.add_argument("--write", action="store_true", help="into docs/memory.md")
 	args = parser.parse_args()
