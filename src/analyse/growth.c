@@ -105,8 +105,7 @@ static struct pv_slope slope_of(const double *at_s, const double *values, size_t
 			(n >= MANY && great ? INVERSIONS_MANY : INVERSIONS_MOST) * (double)all.n &&
 		(double)all.rises >= RISES_LEAST * (double)all.n;
 	if (n < PV_SLOPE_SURE)
-		rises = !all.falls && great &&
-			slope.gained >= GREAT_SHARE * fabs(values[0]);
+		rises = !all.falls && great && slope.gained >= GREAT_SHARE * fabs(values[0]);
 	slope.flattened = late < LATE_LEAST * early || late <= 0;
 	slope.grows = rises && !slope.flattened && is_steady(values, n, slope.gained);
 	slope.rises = (double)all.falls <= SUSPECT_MOST * (double)all.n && late > 0;
@@ -324,8 +323,8 @@ static struct pv_err *grow_types(const struct pv_memory *memory, struct pv_growt
 		growth->gained_bytes += one->gained_bytes;
 		growth->gained_count += (uint64_t)one->count.gained;
 	}
-	growth->little = growth->gained_count < GREAT * LEAST_OBJECTS &&
-			 growth->gained_bytes < LITTLE_BYTES;
+	growth->little =
+		growth->gained_count < GREAT * LEAST_OBJECTS && growth->gained_bytes < LITTLE_BYTES;
 	if (growth->types.n)
 		qsort(growth->types.data, growth->types.n, sizeof(struct pv_growth_type),
 		      compare_rate);

@@ -50,15 +50,15 @@ struct pv_growth {
 	struct pv_slope resident[PV_MEMORY_N_CLASSES]; /* bytes */
 	struct pv_slope mapped[PV_MEMORY_N_CLASSES];
 	struct pv_slope rss;
-	struct pv_slope in_use;                        /* all bytes of the census */
-	bool has_census;      /* two looks and more */
-	bool suspected;       /* anything rises */
-	bool sure;            /* so many looks that small growth shows, and all of the heap */
-	bool little;          /* what the types gained is no more than what settles in */
-	struct pv_vec types;  /* struct pv_growth_type: those that grow, by bytes a second */
-	struct pv_vec filled; /* the same of those that grew at first, by bytes gained */
-	double bytes_per_s;   /* of all types that grow */
-	int64_t gained_bytes; /* of them */
+	struct pv_slope in_use; /* all bytes of the census */
+	bool has_census;        /* two looks and more */
+	bool suspected;         /* anything rises */
+	bool sure;              /* so many looks that small growth shows, and all of the heap */
+	bool little;            /* what the types gained is no more than what settles in */
+	struct pv_vec types;    /* struct pv_growth_type: those that grow, by bytes a second */
+	struct pv_vec filled;   /* the same of those that grew at first, by bytes gained */
+	double bytes_per_s;     /* of all types that grow */
+	int64_t gained_bytes;   /* of them */
 	uint64_t gained_count;
 };
 

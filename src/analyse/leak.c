@@ -107,7 +107,9 @@ static void find_growth(const struct pv_memory *memory, struct pv_leak *leak)
 		leak->mappings = mappings;
 		leak->bytes_per_s = per_s;
 		leak->python = mappings == PV_MEMORY_ARENAS;
-	} else if (!growth->rss.known && !growth->sure) {
+	} else if (!growth->sure &&
+		   (!growth->rss.known ||
+		    (growth->has_census && growth->rss.rises && !growth->rss.flattened))) {
 		leak->kind = PV_LEAK_UNKNOWN;
 	}
 }
@@ -588,7 +590,8 @@ struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret)
 	if (!err) {
 		find_growth(memory, &leak);
 		err = pv_suspects_of(memory, &leak.growth,
-				     leak.kind >= PV_LEAK_GROWING && leak.where == PV_LEAK_MAPPINGS &&
+				     leak.kind >= PV_LEAK_GROWING &&
+						     leak.where == PV_LEAK_MAPPINGS &&
 						     !is_heap(leak.mappings)
 					     ? PV_SITE_MAPPED
 					     : pv_suspects_source(memory),

@@ -30,7 +30,8 @@ enum pv_leak_kind {
 /* Where what grows is, if no type does. */
 enum pv_leak_where {
 	PV_LEAK_TYPES,    /* in objects and blocks: types */
-	PV_LEAK_MAPPINGS, /* in mappings of a class, a heap's if no type tells what of it is in use */
+	PV_LEAK_MAPPINGS, /* in mappings of a class, a heap's if no type tells what of it is in use
+			   */
 };
 
 enum { PV_LEAK_TYPES_MOST = 2 };

@@ -165,7 +165,7 @@ static double growth_of(const struct pv_growth *growth, uint32_t type)
 	if (type != PV_MEMORY_NONE)
 		return 0;
 	return growth->bytes_per_s > growth->in_use.per_s ? growth->bytes_per_s
-							   : growth->in_use.per_s;
+							  : growth->in_use.per_s;
 }
 
 /*
@@ -191,7 +191,7 @@ static double fits(const struct pv_memory *memory, const struct pv_growth *growt
 		if (heap != (site->domain != PV_DOMAIN_OBJECT))
 			continue;
 		likely = size > 2 * (double)type->size || 2 * size < (double)type->size ? OTHER_SIZE
-											 : 1;
+											: 1;
 		best = likely > best ? likely : best;
 	}
 	return best;

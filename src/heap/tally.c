@@ -21,7 +21,7 @@ enum {
 	SMALL_BYTES_MAX = 512,
 	FIRST_OCTAVE = 9, /* 2 to the power of which is SMALL_BYTES_MAX */
 	STEP_BITS = 3,
-	STEPS = 1 << STEP_BITS, /* of each power of two above */
+	STEPS = 1 << STEP_BITS,                               /* of each power of two above */
 	OCTAVES = (PV_TALLY_CLASSES - SMALL_CLASSES) / STEPS, /* to 2^48 */
 	DEBUG_BYTES = 16, /* size, kind and guard in front of a block; as much or more behind it */
 	/* 2.7 Objects/intobject.c, floatobject.c: blocks of 1,000 bytes, a pointer first */

@@ -91,7 +91,7 @@ def test_clean(interp, target, kind):
 
 
 def test_mapped(newest, target):
-	verdict = hunt(target(newest, "memory.py", "mapped").pid, seconds=8)["verdict"]
+	verdict = hunt(target(newest, "memory.py", "mapped").pid)["verdict"]
 	assert verdict["kind"] not in ("clean", "unknown"), verdict
 	# 200 a second of which one in ten keeps 64 KiB
 	assert verdict["bytes_per_s"] > 300000, verdict
