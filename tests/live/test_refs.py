@@ -457,7 +457,7 @@ def test_alloc(interp, victim):
 
 def test_alloc_nowhere(victim):
 	proc = live.start_pitviper("refs", "-p", victim(newest()).pid, "--alloc", "absent.py:1")
-	assert live.gone(lambda: "uprobe_multi" in live.bpf_links(proc.pid), 30)
+	assert live.gone(lambda: live.descriptors(proc.pid, "bpf-prog") > 0, 60)
 	proc.send_signal(signal.SIGINT)
 	_, err = proc.communicate(timeout=30)
 	assert proc.returncode == 1 and b"stopped before an object was allocated" in err
