@@ -149,6 +149,29 @@ __noinline int send_key(__u64 key, __u64 time_ns, __u32 tid, __u32 domain)
 	return 0;
 }
 
+/* The key of the stack that was walked, or as; sent at its first sight.  Apart from the walk. */
+static __noinline __u64 tell_stack(struct pv_ctx *c, __u32 domain, __u64 as)
+{
+	struct pv_ctx own = *c; /* no pointer to our own stack may stand in the caller's */
+	__u64 sum = 0;
+	bool is_new;
+
+	own.home = &sum;
+	bpf_loop(
+		pv_bounded(2 * (__u32)c->w->sample.n_python + c->w->sample.n_native, PV_WALK_WORDS),
+		mix_word, &own, 0);
+	sum = as ? as : sum | 1ULL << 63;
+	if (!know_stack(sum, &is_new)) {
+		count(&alloc_state.no_stack);
+		sum = 0;
+	} else if (is_new) {
+		pv_emit_sample(c, pv_ring_flags());
+		send_key(sum, c->w->sample.time_ns, c->w->sample.tid, domain);
+	}
+	count(&alloc_state.walks);
+	return sum;
+}
+
 /*
  * The key of the stack that the thread has now, which is sent at its first sight; as: a key that it
  * is known by, or 0.  0: it could not be taken.  Global: the verifier looks at it once.
@@ -158,7 +181,6 @@ __noinline __u64 walk_stack(__u32 tid, __u32 domain, __u64 as)
 	struct pv_ctx c = {};
 	__u64 sum = 0;
 	__u32 index = 0;
-	bool is_new;
 
 	c.proc = find_target();
 	c.w = claim(&index, &alloc_state.no_stack);
@@ -166,19 +188,7 @@ __noinline __u64 walk_stack(__u32 tid, __u32 domain, __u64 as)
 		return 0;
 	if (c.proc) {
 		walk_here(&c, tid);
-		c.home = &sum;
-		bpf_loop(pv_bounded(2 * (__u32)c.w->sample.n_python + c.w->sample.n_native,
-				    PV_WALK_WORDS),
-			 mix_word, &c, 0);
-		sum = as ? as : sum | 1ULL << 63;
-		if (!know_stack(sum, &is_new)) {
-			count(&alloc_state.no_stack);
-			sum = 0;
-		} else if (is_new) {
-			pv_emit_sample(&c, pv_ring_flags());
-			send_key(sum, c.w->sample.time_ns, c.w->sample.tid, domain);
-		}
-		count(&alloc_state.walks);
+		sum = tell_stack(&c, domain, as);
 	}
 	release(index);
 	return sum;
