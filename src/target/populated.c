@@ -40,15 +40,18 @@ struct scan_arg {
 #define IS_PRESENT    (1ULL << 3)
 #define IS_SWAPPED    (1ULL << 4)
 #define IS_ZERO       (1ULL << 5)
+#define IS_GUARD      (1ULL << 8) /* Linux 6.15: MADV_GUARD_INSTALL, no page at all */
 /* An entry of pagemap. */
 #define ENTRY_PRESENT (1ULL << 63)
 #define ENTRY_SWAPPED (1ULL << 62)
 #define ENTRY_FILE    (1ULL << 61)
+#define ENTRY_GUARD   (1ULL << 58)
 
 struct reader {
 	int fd;
 	pid_t pid;
-	bool scans; /* PAGEMAP_SCAN is there */
+	bool scans;          /* PAGEMAP_SCAN is there */
+	uint64_t not_wanted; /* the page of zeros, guards */
 	uint64_t page;
 	struct pv_vec ranges; /* struct pv_populated_range */
 	uint64_t bytes;
@@ -104,13 +107,18 @@ static struct pv_err *scan_mapping(struct reader *r, const struct pv_map_entry *
 			.vec = (uintptr_t)r->regions,
 			.vec_len = SCAN_REGIONS,
 			/* not the page of zeros: that bit is asked for inverted */
-			.category_inverted = IS_ZERO,
-			.category_mask = IS_ZERO,
+			.category_inverted = r->not_wanted,
+			.category_mask = r->not_wanted,
 			.category_anyof_mask = IS_PRESENT | IS_SWAPPED,
 			.return_mask = IS_FILE,
 		};
 		int n = ioctl(r->fd, SCAN_IOCTL, &arg);
 
+		if (n < 0 && errno == EINVAL && r->not_wanted & IS_GUARD) {
+			/* an older kernel, which does not tell */
+			r->not_wanted &= ~IS_GUARD;
+			continue;
+		}
 		if (n < 0 && (errno == ENOTTY || errno == EINVAL)) {
 			r->scans = false;
 			return NULL;
@@ -157,6 +165,7 @@ static struct pv_err *read_mapping(struct reader *r, const struct pv_map_entry *
 			struct pv_err *err;
 
 			if (!(r->entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED)) ||
+			    r->entries[i] & ENTRY_GUARD ||
 			    !is_wanted(entry, r->entries[i] & ENTRY_FILE))
 				continue;
 			err = add(r, entry, map, at, at + r->page);
@@ -192,6 +201,7 @@ struct pv_err *pv_populated_read(pid_t pid, const struct pv_maps *maps, struct p
 	r->ranges = (struct pv_vec)PV_VEC(struct pv_populated_range);
 	r->pid = pid;
 	r->scans = true;
+	r->not_wanted = IS_ZERO | IS_GUARD;
 	r->page = (uint64_t)sysconf(_SC_PAGESIZE);
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
 	r->fd = open(path, O_RDONLY | O_CLOEXEC);
