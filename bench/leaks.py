@@ -33,18 +33,18 @@ BEGIN, END = "<!-- bench/leaks.py --write writes from here -->", "<!-- to here -
 RATES, SEEDS = (10, 1000), (1, 2, 3)
 REACH = 0.95		# of the leaking runs; of the twins none may be accused
 
-def hunt(pid, seconds):
-	run = live.pitviper("memory", "-p", pid, "-d", seconds, "--json", timeout=seconds * 4 + 120)
+def hunt(pid, seconds, whole=None):
+	options = ["-o", whole] if whole else []
+	run = live.pitviper("memory", "-p", pid, "-d", seconds, "--json", *options, timeout=seconds * 4 + 120)
 	if run.status != 0:
 		raise AssertionError(repr(run))
 	return live.last_json(run.out), run.seconds
 
 
-def keep(found, row, directory):
+def kept_at(row, directory):
 	os.makedirs(directory, exist_ok=True)
-	name = "-".join(str(row[part]) for part in ("interp", "case", "variant", "rate", "seed")).replace("/", "_")
-	with open(os.path.join(directory, name + ".json"), "w", encoding="utf-8") as out:
-		json.dump(found, out)
+	name = "-".join(str(row[part]) for part in ("interp", "case", "variant", "rate", "seed"))
+	return os.path.join(directory, name + ".json")
 
 
 def one(interp, case, variant, rate, seed, args):
@@ -55,9 +55,8 @@ def one(interp, case, variant, rate, seed, args):
 		with lab.Victim(interp, case, "clean" if variant == "clean" else "leaking", rate, seed) as victim:
 			victim.run(args.warm)
 			before = victim.go(args.pace)
-			found, row["took"] = hunt(victim.start["parent"] if variant == "parent" else victim.served_by, args.duration)
-			if args.keep:
-				keep(found, row, args.keep)
+			found, row["took"] = hunt(victim.start["parent"] if variant == "parent" else victim.served_by, args.duration,
+						  args.keep and kept_at(row, args.keep))
 			after = victim.truth()
 			assert victim.alive() and not after["errors"], after["errors"]
 		answer = judge.answer_of(found)

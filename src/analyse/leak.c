@@ -54,8 +54,9 @@ static bool is_heap(enum pv_memory_class what)
 static bool find_mappings(const struct pv_memory *memory, const struct pv_growth *growth,
 			  enum pv_memory_class *class_ret, double *per_s_ret)
 {
-	bool found = false, heaps_known = growth->has_census && growth->sure &&
-					  !memory->other_allocator && pv_growth_is_flat(growth);
+	bool found = false,
+	     in_use = growth->in_use.rises && !pv_growth_is_flat(growth),
+	     heaps_known = growth->has_census && !memory->other_allocator && !in_use;
 
 	for (int i = 0; i < PV_MEMORY_N_CLASSES; i++) {
 		bool heap = is_heap(i);
@@ -272,6 +273,42 @@ static void find_who(const struct pv_memory *memory, struct pv_leak *leak)
 }
 
 /* ---- the guilty */
+
+/* So many blocks were found to be left of the first suspect. */
+static bool has_proof(const struct pv_vec *suspects, uint64_t least)
+{
+	const struct pv_suspect *first = suspects->data;
+
+	return suspects->n && first->score > 0 && first->found >= least;
+}
+
+/*
+ * Of what saw most of the heap; where that has next to nothing of what grows (bursts are short, and
+ * a leak may be rare), of what extended it.
+ */
+static struct pv_err *find_suspects(const struct pv_memory *memory, struct pv_leak *leak)
+{
+	enum pv_site_source source = pv_suspects_source(memory);
+	struct pv_vec growth;
+	struct pv_err *err;
+
+	if (leak->kind >= PV_LEAK_GROWING && leak->where == PV_LEAK_MAPPINGS &&
+	    !is_heap(leak->mappings))
+		source = PV_SITE_MAPPED;
+	err = pv_suspects_of(memory, &leak->growth, source, &leak->suspects);
+	if (err || source != PV_SITE_BURST || has_proof(&leak->suspects, SURE_LEAST))
+		return err;
+	err = pv_suspects_of(memory, &leak->growth, PV_SITE_GROWTH, &growth);
+	if (err)
+		return err;
+	if (has_proof(&growth, has_proof(&leak->suspects, 1) ? SURE_LEAST : 1)) {
+		pv_vec_deinit(&leak->suspects);
+		leak->suspects = growth;
+	} else {
+		pv_vec_deinit(&growth);
+	}
+	return NULL;
+}
 
 /*
  * What loses references, or is nearest to the name that holds it, is what the rest hangs on: where
@@ -589,13 +626,7 @@ struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret)
 
 	if (!err) {
 		find_growth(memory, &leak);
-		err = pv_suspects_of(memory, &leak.growth,
-				     leak.kind >= PV_LEAK_GROWING &&
-						     leak.where == PV_LEAK_MAPPINGS &&
-						     !is_heap(leak.mappings)
-					     ? PV_SITE_MAPPED
-					     : pv_suspects_source(memory),
-				     &leak.suspects);
+		err = find_suspects(memory, &leak);
 	}
 	if (!err) {
 		find_who(memory, &leak);

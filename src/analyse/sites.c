@@ -153,19 +153,43 @@ static uint64_t weighed(uint64_t n, double weight)
 	return weight > 1 ? (uint64_t)((double)n * weight + 0.5) : n;
 }
 
-/* Bytes a second by which a type grows; of a site of no known type, all that grow. */
-static double growth_of(const struct pv_growth *growth, uint32_t type)
+static bool is_object(const struct pv_memory *memory, uint32_t type)
 {
+	return ((const struct pv_memory_type *)pv_vec_at(&memory->types, type))->kind ==
+	       PV_TYPE_OBJECT;
+}
+
+/* What is in use of the heaps grows by more than the types that do. */
+static double unexplained(const struct pv_growth *growth)
+{
+	double more = growth->in_use.per_s - growth->bytes_per_s;
+
+	return growth->in_use.rises && more > 0 ? more : 0;
+}
+
+/*
+ * Bytes a second that what stays of a site may be a part of.  Of a type: by which it grows.  Blocks
+ * that are no objects and whose class does not grow may be an object's: its items, its table, or of
+ * what grows in no class alone.  Of no known type, all that grow; *known_ret: it is this type.
+ */
+static double growth_of(const struct pv_memory *memory, const struct pv_growth *growth,
+			uint32_t type, bool *known_ret)
+{
+	double objects = 0;
+
+	*known_ret = false;
 	for (size_t i = 0; i < growth->types.n && type != PV_MEMORY_NONE; i++) {
 		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
 
-		if (one->type == type)
+		*known_ret = one->type == type;
+		if (*known_ret)
 			return one->bytes_per_s;
+		if (is_object(memory, one->type))
+			objects += one->bytes_per_s;
 	}
-	if (type != PV_MEMORY_NONE)
-		return 0;
-	return growth->bytes_per_s > growth->in_use.per_s ? growth->bytes_per_s
-							  : growth->in_use.per_s;
+	if (type == PV_MEMORY_NONE)
+		return growth->bytes_per_s + unexplained(growth);
+	return is_object(memory, type) ? 0 : objects + unexplained(growth);
 }
 
 /*
@@ -256,13 +280,14 @@ static double rate(const struct pv_memory *memory, const struct pv_growth *growt
 	double seconds = watched_s(memory, site->source);
 	double survival = surely_survives(left->count, site->seen_count);
 	/* of a known type that grows it is known that it does */
-	double known = mapped || !growth->has_census   ? 1
-		       : site->type == PV_MEMORY_NONE  ? fits(memory, growth, site)
+	bool by_mappings = mapped || !growth->has_census, typed = false;
+	double grows = by_mappings ? mapped_growth(growth)
+				   : growth_of(memory, growth, site->type, &typed);
+	double known = by_mappings                     ? 1
+		       : !typed                        ? fits(memory, growth, site)
 		       : is_reused(memory, site->type) ? REUSED
 						       : 1;
 	double per_s = seconds > 0 ? (double)left->bytes * site->weight / seconds : 0;
-	double grows = mapped || !growth->has_census ? mapped_growth(growth)
-						     : growth_of(growth, site->type);
 	double repeated = site->bursts > 1
 				  ? (double)(site->bursts_survived + 1) / (double)(site->bursts + 1)
 				  : 1;

@@ -70,6 +70,11 @@ uint64_t pv_tally_class_bytes(unsigned int number)
 	return (1ULL << octave) + ((step + 1ULL) << (octave - STEP_BITS));
 }
 
+uint64_t pv_tally_class_of(uint64_t bytes)
+{
+	return pv_tally_class_bytes(class_of(bytes));
+}
+
 struct pv_err *pv_tally_init(struct pv_tally *tally, struct pv_heap *heap,
 			     const struct pv_maps *maps)
 {

@@ -102,6 +102,9 @@ struct pv_err *pv_tally_settle(struct pv_tally *tally, struct pv_window *window)
 /* The largest size of a class, bytes. */
 uint64_t pv_tally_class_bytes(unsigned int number);
 
+/* The same of the class that a block of so many bytes is counted in, its overhead included. */
+uint64_t pv_tally_class_of(uint64_t bytes);
+
 /* The type at address, by the tally's cache. */
 const struct pv_heap_type *pv_tally_type_at(struct pv_tally *tally, uint64_t address);
 

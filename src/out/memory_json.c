@@ -264,6 +264,8 @@ static void put_mappings(const struct writer *w)
 	}
 	pv_json_end(w->json, ']');
 	put_slope(w, "rss", &w->leak->growth.rss);
+	if (w->leak->growth.has_census)
+		put_slope(w, "in_use", &w->leak->growth.in_use);
 }
 
 static struct pv_err *put_growing_type(const struct writer *w, const struct pv_growth_type *one)

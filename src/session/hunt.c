@@ -39,14 +39,14 @@ enum {
 	START_NS = 200000000, /* between looks for an interpreter that has not started */
 };
 
-/* Of the plan: when what extends the heap has been watched enough, and all allocations. */
-static const double GROWTH_LENGTH = 0.08, BURSTS_UNTIL = 0.85;
+/* Of the plan: so long what extends the heap is watched alone; when all has been watched enough. */
+static const double GROWTH_ALONE = 0.08, BURSTS_UNTIL = 0.85;
 
 /* A rung that watches allocations, while it is climbed. */
 struct climb {
 	struct pv_survey *survey; /* NULL: not begun, or over */
 	bool begun, closed;
-	uint64_t until_ns; /* when no time begins any more */
+	uint64_t begun_ns, until_ns; /* until: when no time begins any more */
 };
 
 struct pv_hunt {
@@ -392,6 +392,7 @@ static struct pv_err *begin_climb(struct pv_hunt *hunt, struct climb *climb, enu
 	struct pv_err *why;
 
 	climb->begun = true;
+	climb->begun_ns = pv_now_ns();
 	climb->until_ns = until_ns;
 	why = create_survey(hunt, rung, &climb->survey);
 	return why ? refuse(hunt, rung, why) : NULL;
@@ -440,19 +441,22 @@ static bool is_time(const struct pv_hunt *hunt, const struct climb *climb, enum 
 
 static struct pv_err *step_climbs(struct pv_hunt *hunt)
 {
-	uint64_t short_ns = (uint64_t)((double)hunt->plan_ns * GROWTH_LENGTH);
+	uint64_t alone_ns = (uint64_t)((double)hunt->plan_ns * GROWTH_ALONE);
 	struct pv_err *err = NULL;
 
 	/* by itself only on demand: it costs a great deal */
 	if (is_asked(hunt, PV_RUNG_ALL) && is_time(hunt, &hunt->all, PV_RUNG_ALL))
 		err = begin_climb(hunt, &hunt->all, PV_RUNG_ALL, UINT64_MAX);
 	if (!err && is_time(hunt, &hunt->growth, PV_RUNG_GROWTH))
-		err = begin_climb(hunt, &hunt->growth, PV_RUNG_GROWTH,
-				  hunt->options.rungs ? plan_at(hunt, BURSTS_UNTIL)
-						      : pv_now_ns() + short_ns);
-	/* one after the other, so that neither sees the other's cost */
-	if (!err && (hunt->growth.closed || !hunt->growth.survey) &&
-	    is_time(hunt, &hunt->bursts, PV_RUNG_BURSTS))
+		err = begin_climb(hunt, &hunt->growth, PV_RUNG_GROWTH, plan_at(hunt, BURSTS_UNTIL));
+	/*
+	 * Pools are few, and the stacks of those that stay tell the most for the least: they are
+	 * looked at to the end.  Before the bursts for a while alone, so that what is dear is
+	 * begun when something is known.
+	 */
+	if (!err && is_time(hunt, &hunt->bursts, PV_RUNG_BURSTS) &&
+	    (hunt->options.rungs || !hunt->growth.survey ||
+	     pv_now_ns() >= hunt->growth.begun_ns + alone_ns))
 		err = begin_climb(hunt, &hunt->bursts, PV_RUNG_BURSTS, plan_at(hunt, BURSTS_UNTIL));
 	if (!err)
 		err = step_climb(hunt, &hunt->growth, PV_RUNG_GROWTH);

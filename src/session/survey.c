@@ -37,6 +37,8 @@ enum {
 	LOOK_SHARE = 10,          /* of our time, one part at most is for looks */
 	BLOCKS_MAX = 400000,      /* that are looked at */
 	CPU_LOOK_MS = 50,         /* between looks at the target's CPU time */
+	WINDOW_CPU_MS = 5,        /* the same, while a time is open */
+	WALL_FACTOR = 10,         /* a time that has no CPU is at most so many times as long */
 	NICE_HURRIED = -15,
 };
 
@@ -55,6 +57,7 @@ struct pv_survey {
 	int nice;
 	uint64_t opened_ns, armed_ns; /* of the one that is open */
 	uint64_t opened_cpu_ns;       /* the target's CPU time when it was opened */
+	uint64_t armed_cpu_ns;        /* and when its places were there */
 	uint64_t due_cpu_ns;          /* and when the next one may be */
 	uint64_t spent_before_ns;     /* what all before it have cost the target */
 	struct pv_alloc_state before;
@@ -252,8 +255,9 @@ static struct pv_err *open_window(struct pv_survey *survey)
 	err = pv_probes_attach(survey->probes);
 	if (!err)
 		err = pv_allocs_arm(survey->allocs, survey->options.window_n,
-				    survey->options.window_ns);
+				    survey->options.window_ns * WALL_FACTOR);
 	survey->armed_ns = pv_now_ns();
+	survey->armed_cpu_ns = target_cpu_ns(survey);
 	survey->open = !err;
 	if (err) {
 		pv_probes_detach(survey->probes);
@@ -501,7 +505,9 @@ int pv_survey_patience(const struct pv_survey *survey)
 	int most = 1000, due;
 
 	if (survey->open && survey->options.window_ns)
-		most = until(survey->armed_ns + survey->options.window_ns, now);
+		most = now < survey->armed_ns + survey->options.window_ns
+			       ? until(survey->armed_ns + survey->options.window_ns, now)
+			       : WINDOW_CPU_MS;
 	else if (!survey->open && !survey->closed)
 		most = now < survey->next_ns ? until(survey->next_ns, now) : CPU_LOOK_MS;
 	due = survey->look_ns ? until(survey->look_ns, now) : most;
@@ -510,10 +516,20 @@ int pv_survey_patience(const struct pv_survey *survey)
 	return pv_probes_patience(survey->probes, most < 1000 ? most : 1000);
 }
 
+/*
+ * A time is as long as the target runs in it: where others have the CPU it would end before
+ * anything is allocated, and the places that came and went for it were for nothing.
+ */
 static bool is_window_over(const struct pv_survey *survey, uint64_t now)
 {
-	return pv_allocs_state(survey->allocs).end_ns ||
-	       (survey->options.window_ns && now >= survey->armed_ns + survey->options.window_ns);
+	uint64_t most_ns = survey->options.window_ns;
+
+	if (pv_allocs_state(survey->allocs).end_ns)
+		return true;
+	if (!most_ns || now < survey->armed_ns + most_ns)
+		return false;
+	return now >= survey->armed_ns + most_ns * WALL_FACTOR ||
+	       target_cpu_ns(survey) >= survey->armed_cpu_ns + most_ns;
 }
 
 static struct pv_err *step(struct pv_survey *survey, const struct pv_probes_news *news)

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/allocs.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "heap/object.h"
+#include "heap/tally.h"
 #include "session/survivors.h"
 
 /* What was seen of a key so far, and in the groups that do not count yet. */
@@ -183,8 +185,13 @@ static void register_groups(struct pv_survey_sites *sites, uint64_t before_ns)
 /* One that was found, for sums by site. */
 struct one {
 	uint32_t site, group;
-	uint64_t type, bytes;
+	uint64_t type; /* address; of what is no object RAW and its class; 0: not known */
+	uint64_t bytes;
 };
+
+/* No type is at such addresses. */
+#define RAW (1ULL << 63)
+#define RAW_HEAP (1ULL << 62) /* it is the C library's */
 
 static int compare_ones(const void *a, const void *b)
 {
@@ -197,13 +204,27 @@ static int compare_ones(const void *a, const void *b)
 	return x->type < y->type ? -1 : x->type > y->type;
 }
 
+/* The class that a census counts a block in that is no object. */
+static uint64_t raw_class(const struct pv_block *block)
+{
+	if (!block->all || block->domain == PV_ALLOC_MAPPING)
+		return 0;
+	return RAW | (block->domain == PV_ALLOC_C ? RAW_HEAP : 0) | pv_tally_class_of(block->all);
+}
+
 /* A type as a census names it: "module.name" is cut where the last dot is. */
 static struct pv_err *name_type(struct pv_survey_sites *sites, uint64_t address, uint32_t *ret)
 {
-	const struct pv_heap_type *type = sites->heap ? pv_heap_type(sites->heap, address) : NULL;
+	const struct pv_heap_type *type;
 	char module[PV_HEAP_NAME_BYTES] = "";
 	const char *dot;
 
+	if (address & RAW)
+		return pv_memory_type_named(sites->memory,
+					    address & RAW_HEAP ? PV_TYPE_HEAP_BLOCK
+							       : PV_TYPE_POOL_BLOCK,
+					    NULL, NULL, address & ~(RAW | RAW_HEAP), 0, ret);
+	type = sites->heap ? pv_heap_type(sites->heap, address) : NULL;
 	if (!type)
 		return NULL;
 	dot = strrchr(type->name, '.');
@@ -256,7 +277,8 @@ static struct pv_err *gather(const struct pv_survey_sites *sites, const struct p
 
 	for (size_t i = 0; !err && i < blocks->n; i++) {
 		const struct pv_block *block = pv_vec_at(blocks, i);
-		struct one one = { block->site, block->group, block->type, block->size };
+		struct one one = { block->site, block->group,
+				   block->type ? block->type : raw_class(block), block->size };
 
 		if (block->state == PV_BLOCK_SAME && block->group < sites->groups.n &&
 		    ((const struct group *)pv_vec_at(&sites->groups, block->group))->counts)

@@ -300,6 +300,26 @@ static bool is_arena(struct pv_survivors *survivors, const struct pv_block *bloc
 	return read_pool(survivors, at) && survivors->is_pool;
 }
 
+/* What the allocator took for a block that is in use: of a pool, for each of its blocks. */
+static uint64_t all_bytes(struct pv_survivors *survivors, const struct pv_block *block)
+{
+	uint64_t size;
+
+	switch (block->domain) {
+	case PV_ALLOC_OBJECT:
+		return block->size;
+	case PV_ALLOC_POOL:
+		return survivors->is_pool ? survivors->pool.block_bytes : 0;
+	case PV_ALLOC_C:
+		if (!survivors->glibc ||
+		    pv_mem_read_u64(survivors->mem, block->address - 8, &size) != 0)
+			return 0;
+		return size & ~(uint64_t)CHUNK_BITS;
+	default:
+		return 0;
+	}
+}
+
 /* False: it is not there any more, or nobody's. */
 static bool see_first(struct pv_survivors *survivors, struct pv_block *block)
 {
@@ -310,6 +330,7 @@ static bool see_first(struct pv_survivors *survivors, struct pv_block *block)
 	block->cut = block->size > CONTENT_BYTES;
 	if (!is_used(survivors, block, &unread))
 		return false;
+	block->all = all_bytes(survivors, block);
 	if (block->domain == PV_ALLOC_MAPPING)
 		return !is_arena(survivors, block);
 	if (block->domain == PV_ALLOC_POOL)

@@ -38,6 +38,7 @@ enum pv_block_state {
 
 struct pv_block {
 	uint64_t address, size; /* of its size class, or as asked for */
+	uint64_t all;           /* bytes that the allocator took for it; 0: not known */
 	uint64_t type;          /* of the object in it; 0: none that can be recognised */
 	uint64_t head, body;    /* hashes of the content */
 	uint32_t site;          /* the caller's */
