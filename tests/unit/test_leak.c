@@ -143,6 +143,11 @@ static double megabyte_a_second(size_t i)
 	return 5e6 + 1e6 * (double)i;
 }
 
+static double fifty_kilobytes_a_second(size_t i)
+{
+	return 5e7 + 5e4 * (double)i;
+}
+
 static double constant(size_t i)
 {
 	(void)i;
@@ -164,12 +169,11 @@ static uint32_t frame(uint32_t parent, enum pv_loc_kind kind, const char *functi
 	return node;
 }
 
-/* A Python line that allocated in five bursts of 20 ms, of which some are left. */
-static uint32_t site(const char *function, int32_t line, uint32_t type, uint64_t seen,
-		     uint64_t left)
+static uint32_t site_of(enum pv_site_source source, const char *function, int32_t line,
+			uint32_t type, uint64_t seen, uint64_t left)
 {
 	struct pv_memory_site one = {
-		.source = PV_SITE_BURST,
+		.source = source,
 		.type = type,
 		.seen_count = seen,
 		.seen_bytes = seen * 100,
@@ -178,9 +182,9 @@ static uint32_t site(const char *function, int32_t line, uint32_t type, uint64_t
 		.bursts_survived = left ? 5 : 0,
 	};
 	const struct pv_memory_look look = { .kind = PV_LOOK_SITES,
-					     .source = PV_SITE_BURST,
+					     .source = source,
 					     .at_ns = 9500000000 };
-	uint32_t at = pv_memory_last_look(memory, PV_LOOK_SITES), ret, node;
+	uint32_t at = pv_memory_last_sites(memory, source), ret, node;
 
 	if (at == PV_MEMORY_NONE)
 		ok(pv_memory_look(memory, &look, &at));
@@ -198,6 +202,13 @@ static uint32_t site(const char *function, int32_t line, uint32_t type, uint64_t
 	ok(pv_memory_site(memory, &one, &ret));
 	ok(pv_memory_count_site(memory, at, ret, left, left * 100));
 	return one.node;
+}
+
+/* A Python line that allocated in five bursts of 20 ms, of which some are left. */
+static uint32_t site(const char *function, int32_t line, uint32_t type, uint64_t seen,
+		     uint64_t left)
+{
+	return site_of(PV_SITE_BURST, function, line, type, seen, left);
 }
 
 static uint32_t subject(uint32_t type, uint64_t objects, uint64_t lost)
@@ -383,21 +394,86 @@ START_TEST(a_heap_in_use_is_no_fragmentation)
 }
 END_TEST
 
-/* Many sizes, each too rough to tell, but all of them together are more and more. */
-START_TEST(a_heap_that_grows_in_all_sizes)
+static uint64_t grown(uint32_t i)
 {
-	for (uint32_t k = 0; k < 40; k++) {
-		uint32_t block = type_of(PV_TYPE_HEAP_BLOCK, "", 1024 + 64 * k);
+	return 300 + 100 * i;
+}
 
-		for (uint32_t i = 0; i < LOOKS; i++) {
-			uint64_t n = 500 + 12 * i + random_below(60);
+/* Blocks of a class that does not grow are none of what does, if no object has parts. */
+START_TEST(raw_blocks_are_told_by_their_class)
+{
+	uint32_t ticket = type_of(PV_TYPE_POOL_BLOCK, "", 368);
+	uint32_t other = type_of(PV_TYPE_POOL_BLOCK, "", 128), dict;
+	const struct pv_suspect *first;
 
-			ok(pv_memory_count_type(memory, i, block, n, 1500 * n));
-		}
+	for (uint32_t i = 0; i < LOOKS; i++) {
+		ok(pv_memory_count_type(memory, i, ticket, grown(i), 368 * grown(i)));
+		ok(pv_memory_count_type(memory, i, other, flat(i), 128 * flat(i)));
 	}
-	points(PV_MEMORY_HEAP, 30, megabyte_a_second);
+	site("churn", 10, other, 40, 40);
+	site("stamp", 41, ticket, 20, 6);
 	judge();
 	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+	first = pv_vec_at(&leak.suspects, 0);
+	ck_assert_uint_eq(first->type, ticket);
+	ck_assert_double_eq(first[1].score, 0);
+	says("blocks of 368 B, allocated at app.py:41 under stamp.");
+	/* but they may be the tables of objects that grow */
+	dict = counted("dict", steady);
+	judge();
+	first = pv_vec_at(&leak.suspects, 0);
+	ck_assert_double_gt(first[1].score, 0);
+	ck_assert_uint_eq(leak.types[0], ticket);
+	ck_assert_uint_eq(leak.types[1], dict);
+}
+END_TEST
+
+/* Bursts are short: they may have seen nothing of what grows, and pools did. */
+START_TEST(pools_tell_where_bursts_do_not)
+{
+	uint32_t ticket = type_of(PV_TYPE_POOL_BLOCK, "", 368);
+	uint32_t other = type_of(PV_TYPE_POOL_BLOCK, "", 128);
+
+	memory->rungs[PV_RUNG_GROWTH].took_ns = 5000000000;
+	for (uint32_t i = 0; i < LOOKS; i++)
+		ok(pv_memory_count_type(memory, i, ticket, grown(i), 368 * grown(i)));
+	site("churn", 10, other, 40, 40);
+	site_of(PV_SITE_GROWTH, "stamp", 41, ticket, 20, 10);
+	judge();
+	says("blocks of 368 B, allocated at app.py:41 under stamp.");
+	/* enough of it in the bursts is better: these have all allocations */
+	site("press", 51, ticket, 20, 6);
+	judge();
+	says("blocks of 368 B, allocated at app.py:51 under press.");
+}
+END_TEST
+
+/* Many classes, each so rough that it tells nothing, make a heap that surely grows. */
+START_TEST(a_heap_that_grows_in_all_sizes)
+{
+	uint32_t block = 0;
+
+	for (uint64_t size = 1024; size < 1024 + 64 * 12; size += 64) {
+		block = type_of(PV_TYPE_HEAP_BLOCK, "", size);
+		for (uint32_t i = 0; i < LOOKS; i++) {
+			uint64_t n = 1000 + 6 * i + random_below(60);
+
+			ok(pv_memory_count_type(memory, i, block, n, 1024 * n));
+		}
+	}
+	site("render", 41, block, 20, 6);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_CLEAN);
+	points(PV_MEMORY_HEAP, 30, constant);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_CLEAN);
+	points(PV_MEMORY_HEAP, 30, fifty_kilobytes_a_second);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+	ck_assert_int_eq(leak.where, PV_LEAK_MAPPINGS);
+	ck_assert_int_eq(leak.mappings, PV_MEMORY_HEAP);
+	says("(C heap)");
+	says("most likely allocated at app.py:41 under render.");
 }
 END_TEST
 
@@ -546,6 +622,8 @@ int main(void)
 	tcase_add_test(tcase, warm_up_is_clean);
 	tcase_add_test(tcase, fragmentation_is_clean);
 	tcase_add_test(tcase, a_heap_in_use_is_no_fragmentation);
+	tcase_add_test(tcase, raw_blocks_are_told_by_their_class);
+	tcase_add_test(tcase, pools_tell_where_bursts_do_not);
 	tcase_add_test(tcase, a_heap_that_grows_in_all_sizes);
 	tcase_add_test(tcase, what_fills_in_gulps_is_clean);
 	tcase_add_test(tcase, what_is_in_flight_is_clean);

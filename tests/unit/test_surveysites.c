@@ -145,6 +145,31 @@ START_TEST(all)
 }
 END_TEST
 
+/* As a census names them. */
+START_TEST(blocks_that_are_no_objects)
+{
+	struct pv_vec blocks = PV_VEC(struct pv_block);
+	const struct pv_memory_type *type;
+
+	start(PV_SITE_BURST);
+	ck_assert_ptr_null(pv_survey_sites_group(sites, 1000));
+	found(&blocks, 10, 0, PV_BLOCK_SAME);
+	found(&blocks, 20, 0, PV_BLOCK_SAME);
+	((struct pv_block *)pv_vec_at(&blocks, 0))->all = 368;
+	((struct pv_block *)pv_vec_at(&blocks, 1))->all = 1216;
+	((struct pv_block *)pv_vec_at(&blocks, 1))->domain = PV_ALLOC_C;
+	look_at(&blocks, 1500, 10);
+	type = pv_vec_at(&memory->types, site(10)->type);
+	ck_assert_int_eq(type->kind, PV_TYPE_POOL_BLOCK);
+	ck_assert_uint_eq(type->size, 368);
+	type = pv_vec_at(&memory->types, site(20)->type);
+	ck_assert_int_eq(type->kind, PV_TYPE_HEAP_BLOCK);
+	ck_assert_uint_eq(type->size, 1280);
+	pv_vec_deinit(&blocks);
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("surveysites");
@@ -155,6 +180,7 @@ int main(void)
 	tcase_add_test(tcase, keys);
 	tcase_add_test(tcase, groups);
 	tcase_add_test(tcase, all);
+	tcase_add_test(tcase, blocks_that_are_no_objects);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
