@@ -38,7 +38,8 @@ enum {
 	BLOCKS_MAX = 400000,      /* that are looked at */
 	CPU_LOOK_MS = 50,         /* between looks at the target's CPU time */
 	WINDOW_CPU_MS = 5,        /* the same, while a time is open */
-	WALL_FACTOR = 10,         /* a time that has no CPU is at most so many times as long */
+	CPU_FACTOR = 5,           /* a time whose places were dear is so many times as long */
+	WALL_FACTOR = 20,         /* and one that has no CPU */
 	NICE_HURRIED = -15,
 };
 
@@ -58,6 +59,7 @@ struct pv_survey {
 	uint64_t opened_ns, armed_ns; /* of the one that is open */
 	uint64_t opened_cpu_ns;       /* the target's CPU time when it was opened */
 	uint64_t armed_cpu_ns;        /* and when its places were there */
+	uint64_t armed_spent_ns;      /* what all until then has cost the target */
 	uint64_t due_cpu_ns;          /* and when the next one may be */
 	uint64_t spent_before_ns;     /* what all before it have cost the target */
 	struct pv_alloc_state before;
@@ -258,6 +260,7 @@ static struct pv_err *open_window(struct pv_survey *survey)
 				    survey->options.window_ns * WALL_FACTOR);
 	survey->armed_ns = pv_now_ns();
 	survey->armed_cpu_ns = target_cpu_ns(survey);
+	survey->armed_spent_ns = pv_allocs_spent_ns(survey->allocs);
 	survey->open = !err;
 	if (err) {
 		pv_probes_detach(survey->probes);
@@ -518,18 +521,24 @@ int pv_survey_patience(const struct pv_survey *survey)
 
 /*
  * A time is as long as the target runs in it: where others have the CPU it would end before
- * anything is allocated, and the places that came and went for it were for nothing.
+ * anything is allocated, and the places that came and went for it were for nothing.  What these
+ * have cost is the least that is then spent on what one wants to know, within bounds.
  */
 static bool is_window_over(const struct pv_survey *survey, uint64_t now)
 {
-	uint64_t most_ns = survey->options.window_ns;
+	uint64_t most_ns = survey->options.window_ns, cpu_ns;
+	uint64_t places_ns = survey->armed_spent_ns - survey->spent_before_ns;
 
 	if (pv_allocs_state(survey->allocs).end_ns)
 		return true;
 	if (!most_ns || now < survey->armed_ns + most_ns)
 		return false;
-	return now >= survey->armed_ns + most_ns * WALL_FACTOR ||
-	       target_cpu_ns(survey) >= survey->armed_cpu_ns + most_ns;
+	if (now >= survey->armed_ns + most_ns * WALL_FACTOR)
+		return true;
+	cpu_ns = target_cpu_ns(survey) - survey->armed_cpu_ns;
+	return cpu_ns >= most_ns * CPU_FACTOR ||
+	       (cpu_ns >= most_ns &&
+		pv_allocs_spent_ns(survey->allocs) - survey->armed_spent_ns >= places_ns);
 }
 
 static struct pv_err *step(struct pv_survey *survey, const struct pv_probes_news *news)
