@@ -142,6 +142,29 @@ static bool step_again(struct pv_window *window, uint64_t address, uint64_t end,
 	return false;
 }
 
+/* The top chunk of a region that has grown since it was known where it ends. */
+static bool is_grown_top(struct pv_window *window, uint64_t address, uint64_t end)
+{
+	struct chunk chunk;
+
+	return chunk_at(window, address, &chunk) && chunk.flags & PREV_INUSE &&
+	       !(chunk.flags & IS_MMAPPED) && chunk.bytes % ALIGNMENT == 0 &&
+	       chunk.bytes > end - address && chunk.bytes - (end - address) < PV_GLIBC_HEAP_MAX &&
+	       (address + chunk.bytes) % PV_PAGE_BYTES == 0;
+}
+
+/* The chunk before that one, which step() does not understand. */
+static bool is_before_grown_top(struct pv_window *window, uint64_t address, uint64_t end,
+				bool arena, struct chunk *ret, bool *used_ret)
+{
+	if (!chunk_at(window, address, ret) || !is_possible(ret, address, end, arena) ||
+	    !is_grown_top(window, address + ret->bytes, end))
+		return false;
+	/* what is free before it would be part of it */
+	*used_ret = true;
+	return ret->bytes < end - address;
+}
+
 /* A chunk that step() has understood. */
 static struct pv_err *take(struct pv_window *window, uint64_t address, const struct chunk *chunk,
 			   bool used, const struct pv_glibc_handlers *handlers,
@@ -172,9 +195,16 @@ struct pv_err *pv_glibc_chunks(struct pv_window *window, uint64_t start, uint64_
 	bool used;
 
 	while (!err && start < end && end - start >= PV_CHUNK_HEAD_BYTES) {
-		if (!step_again(window, start, end, arena, &chunk, &used)) {
-			uint64_t next = resume(window, start, end, arena);
+		if (!step_again(window, start, end, arena, &chunk, &used) &&
+		    !is_before_grown_top(window, start, end, arena, &chunk, &used)) {
+			uint64_t next;
 
+			if (is_grown_top(window, start, end)) {
+				walk->top = start;
+				walk->top_bytes += end - start;
+				break;
+			}
+			next = resume(window, start, end, arena);
 			walk->n_breaks++;
 			walk->broken_bytes += next - start;
 			start = next;
@@ -229,8 +259,9 @@ bool pv_glibc_heap(struct pv_window *window, uint64_t address, uint64_t end,
 	memcpy(info, bytes, sizeof(info));
 	if (!info[0] || info[0] % 8 || info[1] % PV_GLIBC_HEAP_MAX || info[2] % PV_PAGE_BYTES ||
 	    info[2] < PV_PAGE_BYTES || info[2] > PV_GLIBC_HEAP_MAX || info[3] < info[2] ||
-	    info[3] > PV_GLIBC_HEAP_MAX || info[2] > end - address)
+	    info[3] > PV_GLIBC_HEAP_MAX)
 		return false;
+	/* it may have grown since its mapping was read: it is none for that */
 	limit = address + info[2];
 	for (at = address + HEAP_INFO_BYTES; at < address + FIRST_CHUNK_MAX && at < limit;
 	     at += ALIGNMENT) {
@@ -240,7 +271,8 @@ bool pv_glibc_heap(struct pv_window *window, uint64_t address, uint64_t end,
 		if (chunk_at(window, at, &chunk) && chunk.bytes >= PV_CHUNK_BYTES_MIN &&
 		    (chunk.flags | NON_MAIN_ARENA) == (PREV_INUSE | NON_MAIN_ARENA) &&
 		    pv_glibc_is_chain(window, at, limit, true)) {
-			*ret = (struct pv_glibc_heap){ address, limit, at, info[0] };
+			*ret = (struct pv_glibc_heap){ address, limit < end ? limit : end, at,
+						       info[0] };
 			return true;
 		}
 	}

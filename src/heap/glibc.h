@@ -66,7 +66,7 @@ bool pv_glibc_is_chain(struct pv_window *window, uint64_t start, uint64_t end, b
 
 /* A heap of a thread's arena: struct heap_info, from an address that is a multiple of its size. */
 struct pv_glibc_heap {
-	uint64_t start, end; /* as far as it is used */
+	uint64_t start, end; /* as far as it is used, and mapped */
 	uint64_t first;      /* its first chunk */
 	uint64_t state;      /* the arena's malloc_state */
 };

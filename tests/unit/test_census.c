@@ -353,6 +353,34 @@ START_TEST(test_thread_heap)
 }
 END_TEST
 
+/* What grew between a look at the mappings and one at the heap is no reason not to see it. */
+START_TEST(test_grown_thread_heap)
+{
+	uint64_t at = THREAD + 0x8d0;
+	struct pv_census census;
+
+	made_region(&made, THREAD, 0x21000, "");
+	made_put(&made, THREAD, THREAD + 0x30);
+	made_put(&made, THREAD + 16, 0x22000);
+	made_put(&made, THREAD + 24, 0x22000);
+	at = made_chunk(&made, at, 0x290, 5);
+	put_object(at + 16, tuple_type, 1, THREAD);
+	at = made_chunk(&made, at, 0x400, 5);
+	made_chunk(&made, at, THREAD + 0x22000 - at, 1);
+	census = made_census(&made);
+	ck_assert_uint_eq(census.n_thread_heaps, 1);
+	ck_assert_uint_eq(census.n_breaks, 0);
+	ck_assert_uint_eq(made_line(&census, "tuple")->n, 1);
+	ck_assert_uint_ge(census.chunk_top_bytes, THREAD + 0x21000 - at);
+	pv_census_deinit(&census);
+	/* no top chunk ends amid a page */
+	made_chunk(&made, at, THREAD + 0x22000 - at - 16, 1);
+	census = made_census(&made);
+	ck_assert_uint_eq(census.n_thread_heaps, 0);
+	pv_census_deinit(&census);
+}
+END_TEST
+
 /* A thread's cache: glibc 2.36's, with one list of two and protected links. */
 START_TEST(test_cached_chunks)
 {
@@ -591,6 +619,7 @@ int main(void)
 	tcase_add_test(cases, test_broken_chunks);
 	tcase_add_test(cases, test_mapped_chunks);
 	tcase_add_test(cases, test_thread_heap);
+	tcase_add_test(cases, test_grown_thread_heap);
 	tcase_add_test(cases, test_cached_chunks);
 	tcase_add_test(cases, test_liar);
 	tcase_add_test(cases, test_refused);
