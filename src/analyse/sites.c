@@ -281,8 +281,8 @@ static double rate(const struct pv_memory *memory, const struct pv_growth *growt
 	double survival = surely_survives(left->count, site->seen_count);
 	/* of a known type that grows it is known that it does */
 	bool by_mappings = mapped || !growth->has_census, typed = false;
-	double grows = by_mappings ? mapped_growth(growth)
-				   : growth_of(memory, growth, site->type, &typed);
+	double grows =
+		by_mappings ? mapped_growth(growth) : growth_of(memory, growth, site->type, &typed);
 	double known = by_mappings                     ? 1
 		       : !typed                        ? fits(memory, growth, site)
 		       : is_reused(memory, site->type) ? REUSED

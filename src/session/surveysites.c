@@ -190,7 +190,7 @@ struct one {
 };
 
 /* No type is at such addresses. */
-#define RAW (1ULL << 63)
+#define RAW      (1ULL << 63)
 #define RAW_HEAP (1ULL << 62) /* it is the C library's */
 
 static int compare_ones(const void *a, const void *b)
@@ -220,10 +220,9 @@ static struct pv_err *name_type(struct pv_survey_sites *sites, uint64_t address,
 	const char *dot;
 
 	if (address & RAW)
-		return pv_memory_type_named(sites->memory,
-					    address & RAW_HEAP ? PV_TYPE_HEAP_BLOCK
-							       : PV_TYPE_POOL_BLOCK,
-					    NULL, NULL, address & ~(RAW | RAW_HEAP), 0, ret);
+		return pv_memory_type_named(
+			sites->memory, address & RAW_HEAP ? PV_TYPE_HEAP_BLOCK : PV_TYPE_POOL_BLOCK,
+			NULL, NULL, address & ~(RAW | RAW_HEAP), 0, ret);
 	type = sites->heap ? pv_heap_type(sites->heap, address) : NULL;
 	if (!type)
 		return NULL;
