@@ -24,8 +24,8 @@ struct pv_bursts_options {
 };
 
 /*
- * 5,000 allocations or 20 ms each, and so much time between them that the target loses 10 % at
- * most on the mean.
+ * 5,000 allocations or 20 ms of its CPU time each (more where it took long to place the probes),
+ * and so much time between them that the target loses 10 % at most on the mean.
  */
 struct pv_err *pv_bursts_create(const struct pv_bursts_options *options, struct pv_survey **ret);
 
