@@ -129,6 +129,17 @@ struct pv_err *pv_memory_type_named(struct pv_memory *memory, enum pv_memory_typ
 	return err ? err : pv_memory_type(memory, &type, ret);
 }
 
+uint32_t pv_memory_type_of(const struct pv_memory *memory, uint64_t address)
+{
+	for (uint32_t i = 0; i < memory->types.n; i++) {
+		const struct pv_memory_type *one = pv_vec_at(&memory->types, i);
+
+		if (one->kind == PV_TYPE_OBJECT && one->address == address)
+			return i;
+	}
+	return PV_MEMORY_NONE;
+}
+
 static bool same_site(const struct pv_memory *memory, uint64_t i, const struct pv_memory_site *site)
 {
 	const struct pv_memory_site *other = pv_vec_at(&memory->sites, i);

@@ -261,6 +261,9 @@ struct pv_err *pv_memory_type_named(struct pv_memory *memory, enum pv_memory_typ
 				    const char *name, const char *module, uint64_t size,
 				    uint64_t address, uint32_t *ret);
 
+/* The type of objects that is at address, as a census named it; PV_MEMORY_NONE: none saw it. */
+uint32_t pv_memory_type_of(const struct pv_memory *memory, uint64_t address);
+
 /* Finds by source, domain, node and type, or adds (with all of *site). */
 struct pv_err *pv_memory_site(struct pv_memory *memory, const struct pv_memory_site *site,
 			      uint32_t *ret);

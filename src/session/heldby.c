@@ -47,27 +47,12 @@ static struct pv_err *type_of(struct filler *f, uint64_t address, uint32_t *ret)
 	_pv_free_ char *module = dot ? strndup(type->name, (size_t)(dot - type->name)) : NULL;
 
 	*ret = PV_MEMORY_NONE;
-	for (size_t i = 0; type && i < f->memory->types.n; i++) {
-		const struct pv_memory_type *known = pv_vec_at(&f->memory->types, i);
-
-		if (known->kind == PV_TYPE_OBJECT && known->address == address) {
-			*ret = (uint32_t)i;
-			return NULL;
-		}
-	}
-	if (!type)
+	if (type)
+		*ret = pv_memory_type_of(f->memory, address);
+	if (!type || *ret != PV_MEMORY_NONE)
 		return NULL;
 	if (dot && !module)
 		return &pv_enomem;
-	/* as a census has it: that knows the module of a class, too */
-	for (uint32_t i = 0; i < f->memory->types.n; i++) {
-		const struct pv_memory_type *one = pv_vec_at(&f->memory->types, i);
-
-		if (one->kind != PV_TYPE_OBJECT || one->address != type->address)
-			continue;
-		*ret = i;
-		return NULL;
-	}
 	return pv_memory_type_named(f->memory, PV_TYPE_OBJECT, dot ? dot + 1 : type->name, module,
 				    0, type->address, ret);
 }

@@ -212,7 +212,7 @@ static uint64_t raw_class(const struct pv_block *block)
 	return RAW | (block->domain == PV_ALLOC_C ? RAW_HEAP : 0) | pv_tally_class_of(block->all);
 }
 
-/* A type as a census names it: "module.name" is cut where the last dot is. */
+/* A type as a census names it; of one it did not see "module.name" is cut where the last dot is. */
 static struct pv_err *name_type(struct pv_survey_sites *sites, uint64_t address, uint32_t *ret)
 {
 	const struct pv_heap_type *type;
@@ -225,6 +225,10 @@ static struct pv_err *name_type(struct pv_survey_sites *sites, uint64_t address,
 			NULL, NULL, address & ~(RAW | RAW_HEAP), 0, ret);
 	type = sites->heap ? pv_heap_type(sites->heap, address) : NULL;
 	if (!type)
+		return NULL;
+	/* a class has its module elsewhere: what grows is named by the census */
+	*ret = pv_memory_type_of(sites->memory, address);
+	if (*ret != PV_MEMORY_NONE)
 		return NULL;
 	dot = strrchr(type->name, '.');
 	if (dot)

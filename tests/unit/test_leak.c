@@ -394,6 +394,28 @@ START_TEST(a_heap_in_use_is_no_fragmentation)
 }
 END_TEST
 
+/* Few looks tell of the heap, too: what is in use of it need not grow with it. */
+START_TEST(few_looks_at_a_fragmented_heap_accuse_nobody)
+{
+	uint32_t block;
+
+	pv_memory_destroy(memory);
+	ok(pv_memory_create(&memory));
+	block = type_of(PV_TYPE_HEAP_BLOCK, "", 1024);
+	for (uint32_t i = 0; i < 6; i++) {
+		const struct pv_memory_look look = { .kind = PV_LOOK_CENSUS,
+						     .at_ns = i * 4000000000 };
+		uint32_t ret;
+
+		ok(pv_memory_look(memory, &look, &ret));
+		ok(pv_memory_count_type(memory, ret, block, flat(i), 1024 * flat(i)));
+	}
+	points(PV_MEMORY_HEAP, 30, megabyte_a_second);
+	judge();
+	ck_assert_int_lt(leak.kind, PV_LEAK_GROWING);
+}
+END_TEST
+
 static uint64_t grown(uint32_t i)
 {
 	return 300 + 100 * i;
@@ -622,6 +644,7 @@ int main(void)
 	tcase_add_test(tcase, warm_up_is_clean);
 	tcase_add_test(tcase, fragmentation_is_clean);
 	tcase_add_test(tcase, a_heap_in_use_is_no_fragmentation);
+	tcase_add_test(tcase, few_looks_at_a_fragmented_heap_accuse_nobody);
 	tcase_add_test(tcase, raw_blocks_are_told_by_their_class);
 	tcase_add_test(tcase, pools_tell_where_bursts_do_not);
 	tcase_add_test(tcase, a_heap_that_grows_in_all_sizes);
