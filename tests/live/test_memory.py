@@ -135,6 +135,25 @@ def test_holders_of_a_type(newest, target):
 	assert any("CACHE" in holder["text"] for holder in found["holders"]), found["holders"]
 
 
+GUARD = """
+import ctypes, mmap, sys
+memory = mmap.mmap(-1, 1 << 20)
+memory.write(b"x" * (1 << 20))
+at = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+failed = ctypes.CDLL(None).madvise(ctypes.c_void_p(at + 8192), ctypes.c_size_t(4096), 102)
+print("READY" if not failed else "it is refused", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_guard_pages_hide_nothing(newest, spawn):
+	# MADV_GUARD_INSTALL is of Linux 6.13, and pagemap tells of it from 6.15 on
+	if tuple(int(part) for part in os.uname().release.split(".")[:2]) < (6, 15):
+		pytest.skip("this kernel does not tell which pages are guards")
+	one = spawn(*newest.prefix(), newest.path, "-c", GUARD)
+	assert not hunt(one.pid, "--holders", "dict", seconds=2)["subjects"][0]["partial"]
+
+
 def test_outputs(newest, target, tmp_path):
 	"""All formats of one hunt; what is made of the recording is the same."""
 	one = target(newest, "memory.py", "held")
