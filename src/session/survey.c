@@ -38,7 +38,7 @@ enum {
 	BLOCKS_MAX = 400000,      /* that are looked at */
 	CPU_LOOK_MS = 50,         /* between looks at the target's CPU time */
 	WINDOW_CPU_MS = 5,        /* the same, while a time is open */
-	CPU_FACTOR = 5,           /* a time whose places were dear is so many times as long */
+	CPU_FACTOR = 10,          /* a time whose places were dear is so many times as long */
 	WALL_FACTOR = 20,         /* and one that has no CPU */
 	NICE_HURRIED = -15,
 };
@@ -522,12 +522,13 @@ int pv_survey_patience(const struct pv_survey *survey)
 /*
  * A time is as long as the target runs in it: where others have the CPU it would end before
  * anything is allocated, and the places that came and went for it were for nothing.  What these
- * have cost is the least that is then spent on what one wants to know, within bounds.
+ * cost, when they come and again when they go, is the least that is then spent on what one wants to
+ * know, within bounds.
  */
 static bool is_window_over(const struct pv_survey *survey, uint64_t now)
 {
 	uint64_t most_ns = survey->options.window_ns, cpu_ns;
-	uint64_t places_ns = survey->armed_spent_ns - survey->spent_before_ns;
+	uint64_t places_ns = 2 * (survey->armed_spent_ns - survey->spent_before_ns);
 
 	if (pv_allocs_state(survey->allocs).end_ns)
 		return true;
