@@ -14,7 +14,7 @@ TOOL = os.path.join(os.path.dirname(os.path.dirname(live.PITVIPER)), "tests", "h
 LIBRARIES = "/usr/lib/x86_64-linux-gnu/"
 ROUNDED = 40  # bytes that an allocator may add to each block of an object: a head, its alignment
 
-pytestmark = pytest.mark.skipif(not os.path.exists(TOOL), reason="no " + TOOL)
+pytestmark = [pytest.mark.few, pytest.mark.skipif(not os.path.exists(TOOL), reason="no " + TOOL)]
 
 
 def run(victim, *args):

@@ -14,7 +14,7 @@ TOOL = os.path.join(os.path.dirname(os.path.dirname(live.PITVIPER)), "tests", "f
 RUNS = 2
 RUNS_FULL = 10
 
-pytestmark = pytest.mark.skipif(not os.path.exists(TOOL), reason="no " + TOOL)
+pytestmark = [pytest.mark.few, pytest.mark.skipif(not os.path.exists(TOOL), reason="no " + TOOL)]
 
 
 def start(target, interp, *args):

@@ -137,6 +137,8 @@ def test_holders_of_a_type(newest, target):
 
 GUARD = """
 import ctypes, mmap, sys
+
+pytestmark = pytest.mark.few
 memory = mmap.mmap(-1, 1 << 20)
 memory.write(b"x" * (1 << 20))
 at = ctypes.addressof(ctypes.c_char.from_buffer(memory))

@@ -20,6 +20,8 @@ import pytest
 sys.path.insert(0, os.path.join(live.TOP, "tests", "leaks"))
 import build as leaks_build  # noqa: E402
 
+pytestmark = pytest.mark.few
+
 SOURCE = os.path.join(live.TARGETS, "refs_ext.c")
 TOLD = ((3, 8), (3, 11), (3, 13), (3, 14))
 
@@ -112,7 +114,6 @@ def real_pid(victim):
 
 # ---- exact
 
-@pytest.mark.few
 @pytest.mark.parametrize("kind", ["list", "thing", "tuple"])
 def test_sum(interp, victim, kind):
 	one = victim(interp)
@@ -400,7 +401,6 @@ def chosen(pid, *args):
 	return json.loads(live.pitviper("refs", "--json", "-q", "-p", pid, "-d", 0.1, *args).out)
 
 
-@pytest.mark.few
 @pytest.mark.gil
 def test_type(interp, victim):
 	one = victim(interp)

@@ -9,6 +9,8 @@ import live
 import pytest
 from test_latency import breakpoints, interpreter_of
 
+pytestmark = pytest.mark.few
+
 PROGRAM = os.environ.get("PV_SURVEY") or os.path.join(live.TOP, "build", "tests", "survey_blocks")
 SUPPORTED = [(3, minor) for minor in range(6, 16)]
 PYTHON = 0	# PV_LOC_PYTHON

@@ -11,6 +11,8 @@ import pytest
 from test_latency import breakpoints, interpreter_of
 from test_trace import BEGIN_GUESSED, SUPPORTED, finish, plain, say
 
+pytestmark = pytest.mark.few
+
 
 # From 3.13 on the first call of a function reads its RESUME twice, and changes it into another kind.
 HITS = (1, 2, 3)
@@ -114,7 +116,6 @@ def test_short_ones_are_gone(interp, target):
 	assert end["executions"]["gone"] == 5 and end["executions"]["seen"] == 7, end["executions"]
 
 
-@pytest.mark.few
 @pytest.mark.minor(*SUPPORTED)
 def test_nothing_was_seen_since(interp, target):
 	"""It has ended, and its thread does nothing any more: whether it has is not known."""
@@ -125,7 +126,6 @@ def test_nothing_was_seen_since(interp, target):
 	assert not executions and end["executions"]["gone"] == 1 and end["executions"]["seen"] == 1
 
 
-@pytest.mark.few
 @pytest.mark.minor(*SUPPORTED)
 def test_recursion(interp, target):
 	"""What the function leads to itself is no execution of its own, also while it waits."""
