@@ -54,8 +54,7 @@ static bool is_heap(enum pv_memory_class what)
 static bool find_mappings(const struct pv_memory *memory, const struct pv_growth *growth,
 			  enum pv_memory_class *class_ret, double *per_s_ret)
 {
-	bool found = false,
-	     in_use = growth->in_use.rises && !pv_growth_is_flat(growth),
+	bool found = false, in_use = growth->in_use.rises && !pv_growth_is_flat(growth),
 	     heaps_known = growth->has_census && !memory->other_allocator && !in_use;
 
 	for (int i = 0; i < PV_MEMORY_N_CLASSES; i++) {
