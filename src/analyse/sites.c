@@ -26,6 +26,46 @@ static const struct pv_loc *loc_at(const struct pv_memory *memory, uint32_t loc)
 	return pv_vec_at(&memory->profile->locs, loc);
 }
 
+/*
+ * The function's own name in a C++ declaration: behind what it returns, where that is told
+ * ("void std::vector<int>::push_back(int&&)").
+ */
+static const char *own_name(const char *declaration)
+{
+	static const char nameless[] = "(anonymous namespace)";
+	const char *name = declaration;
+	int depth = 0;
+
+	for (const char *at = declaration; *at; at++) {
+		if (!strncmp(at, nameless, strlen(nameless))) {
+			at += strlen(nameless) - 1;
+			continue;
+		}
+		if (*at == '(' && !depth)
+			break;
+		depth += *at == '<';
+		depth -= *at == '>' && depth;
+		if (*at == ' ' && !depth)
+			name = at + 1;
+	}
+	return name;
+}
+
+/* Of the C++ library, which is in part compiled into, or linked with, each that uses it. */
+static bool is_cxx_library(const char *function)
+{
+	static const char *const starts[] = { "std::", "__gnu_cxx::" };
+	const char *name = own_name(function);
+
+	if (!strncmp(function, "operator new", strlen("operator new")))
+		return true;
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
+		if (!strncmp(name, starts[i], strlen(starts[i])))
+			return true;
+	}
+	return false;
+}
+
 /* Code that allocates for others: its callers are who wants to know. */
 static bool is_allocator(const struct pv_profile *profile, const struct pv_loc *loc)
 {
@@ -37,7 +77,8 @@ static bool is_allocator(const struct pv_profile *profile, const struct pv_loc *
 		if (!strncmp(module, starts[i], strlen(starts[i])))
 			return true;
 	}
-	return pv_frame_is_interpreter(profile, loc);
+	return pv_frame_is_interpreter(profile, loc) ||
+	       is_cxx_library(pv_strings_get(profile->strings, loc->function));
 }
 
 static bool is_native(const struct pv_loc *loc)

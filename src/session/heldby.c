@@ -19,6 +19,7 @@ enum {
 	EXAMPLES = 16, /* lost objects whose addresses are kept */
 	TYPES_MAX = 1 << 20,
 	GROWING = 3,  /* types whose holders are looked for unasked */
+	SUBJECTS = 6, /* with those that hold them */
 	SOME = 20000, /* objects of each */
 	EXACT = 64,   /* places of one object that get their whole path */
 };
@@ -344,7 +345,69 @@ struct pv_err *pv_holding_subject(struct pv_holding *holding, const char *text, 
 	return err;
 }
 
-/* The types that grow most, some of the objects of each. */
+/* Some of the objects of a type, if there are any left. */
+static struct pv_err *fill_type(struct pv_holding *holding, struct pv_memory *memory,
+				uint32_t index, size_t *n_ret)
+{
+	const struct pv_memory_type *type = pv_vec_at(&memory->types, index);
+	struct pv_vec addresses = PV_VEC(uint64_t);
+	uint64_t of = 0;
+	struct pv_err *err;
+
+	if (type->kind != PV_TYPE_OBJECT || !type->address)
+		return NULL;
+	err = pv_holding_instances(holding, type->address, SOME, &addresses, &of);
+	/* they may be gone meanwhile */
+	if (!err && addresses.n) {
+		++*n_ret;
+		err = pv_holding_fill(holding, "", addresses.data, addresses.n, of, true, memory);
+	}
+	pv_vec_deinit(&addresses);
+	return err;
+}
+
+static bool is_subject(const struct pv_memory *memory, uint32_t type)
+{
+	for (size_t i = 0; i < memory->subjects.n; i++) {
+		const struct pv_memory_subject *one = pv_vec_at(&memory->subjects, i);
+
+		if (one->type == type)
+			return true;
+	}
+	return false;
+}
+
+static bool grows(const struct pv_growth *growth, uint32_t type)
+{
+	for (size_t i = 0; i < growth->types.n; i++) {
+		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
+
+		if (one->type == type)
+			return true;
+	}
+	return false;
+}
+
+/* Of what holds a subject the type that grows itself and was not looked at; PV_MEMORY_NONE. */
+static uint32_t growing_holder(const struct pv_memory *memory, const struct pv_growth *growth,
+			       uint32_t subject)
+{
+	/* those of a subject stand by how many objects they hold */
+	for (size_t i = 0; i < memory->holders.n; i++) {
+		const struct pv_memory_holder *one = pv_vec_at(&memory->holders, i);
+
+		if (one->subject == subject && one->kind == PV_HOLDER_BLOCK &&
+		    one->type != PV_MEMORY_NONE && grows(growth, one->type) &&
+		    !is_subject(memory, one->type))
+			return one->type;
+	}
+	return PV_MEMORY_NONE;
+}
+
+/*
+ * The types that grow most, some of the objects of each; then those that hold them, if they grow,
+ * too: an object's dict and tuples may take more than it does, but it is what is held or lost.
+ */
 static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memory, size_t *n_ret)
 {
 	struct pv_growth growth = { 0 };
@@ -352,21 +415,15 @@ static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memo
 
 	*n_ret = 0;
 	for (size_t i = 0; !err && i < growth.types.n && *n_ret < GROWING; i++) {
-		const struct pv_growth_type *grows = pv_vec_at(&growth.types, i);
-		const struct pv_memory_type *type = pv_vec_at(&memory->types, grows->type);
-		struct pv_vec addresses = PV_VEC(uint64_t);
-		uint64_t of = 0;
+		const struct pv_growth_type *one = pv_vec_at(&growth.types, i);
 
-		if (type->kind != PV_TYPE_OBJECT || !type->address)
-			continue;
-		err = pv_holding_instances(holding, type->address, SOME, &addresses, &of);
-		/* they may be gone meanwhile */
-		if (!err && addresses.n) {
-			++*n_ret;
-			err = pv_holding_fill(holding, "", addresses.data, addresses.n, of, true,
-					      memory);
-		}
-		pv_vec_deinit(&addresses);
+		err = fill_type(holding, memory, one->type, n_ret);
+	}
+	for (uint32_t i = 0; !err && i < memory->subjects.n && memory->subjects.n < SUBJECTS; i++) {
+		uint32_t holder = growing_holder(memory, &growth, i);
+
+		if (holder != PV_MEMORY_NONE)
+			err = fill_type(holding, memory, holder, n_ret);
 	}
 	pv_growth_deinit(&growth);
 	return err;

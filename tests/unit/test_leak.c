@@ -588,6 +588,21 @@ START_TEST(the_c_function_below_the_line)
 	ok(pv_spot_text(memory, &spot, &text));
 	ck_assert_str_eq(pv_str_text(&text), "handler.py:41 under array_argsort (multiarray.so)");
 	pv_str_deinit(&text);
+	/* what of the C++ library is in the extension itself; what returns something of it is not
+	 */
+	node = frame(0, PV_LOC_PYTHON, "handle", "/srv/app/handler.py", "", 41);
+	node = frame(node, PV_LOC_NATIVE, "std::string (anonymous namespace)::text_of<int>(int)",
+		     "", "ext.so", 0);
+	node = frame(node, PV_LOC_NATIVE,
+		     "void std::vector<double, std::allocator<double> >::_M_insert<double>(int)",
+		     "", "ext.so", 0);
+	node = frame(node, PV_LOC_NATIVE, "operator new(unsigned long)", "", "ext.so", 0);
+	spot = pv_spot_of(memory, node);
+	ok(pv_spot_text(memory, &spot, &text));
+	ck_assert_str_eq(pv_str_text(&text),
+			 "handler.py:41 under std::string (anonymous namespace)::text_of<int>(int) "
+			 "(ext.so)");
+	pv_str_deinit(&text);
 	/* a program in C alone */
 	node = frame(0, PV_LOC_NATIVE, "main", "", "app", 0);
 	node = frame(node, PV_LOC_NATIVE, "malloc", "", "libc.so.6", 0);
