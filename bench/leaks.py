@@ -114,10 +114,14 @@ def measure(args, tool):
 	rows = {}
 	todo = []
 	for interp, case, variant, rate, seed in wanted:
-		name = key(dict(common_to_all, interp=interp.name, case=case.name, variant=variant, rate=rate, seed=seed))
-		if name in kept and not args.again:
-			rows[name] = kept[name]
-		else:
+		of_run = dict(interp=interp.name, case=case.name, variant=variant, rate=rate, seed=seed)
+		name = key(dict(common_to_all, **of_run))
+		# the last build that has an answer
+		found = [key(dict(common_to_all, tool=one, **of_run)) for one in [tool] + args.build]
+		found = [one for one in found if one in kept]
+		if found and not args.again:
+			rows[name] = kept[found[0]]
+		elif not args.kept:
 			todo.append((interp, case, variant, rate, seed))
 	os.makedirs(os.path.dirname(args.results), exist_ok=True)
 	with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool, open(args.results, "a", encoding="utf-8") as out:
@@ -207,6 +211,9 @@ def main():
 	parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
 	parser.add_argument("--results", default=os.path.join(build.output_directory(), "results.jsonl"), help="where answers are kept")
 	parser.add_argument("--keep", metavar="DIR", help="write the whole of each answer there")
+	parser.add_argument("--build", action="append", default=[], metavar="DIGEST",
+			    help="answers that this build gave count, where the present one has none")
+	parser.add_argument("--kept", action="store_true", help="do no runs, take the answers that there are")
 	parser.add_argument("--again", action="store_true", help="do all runs, also those that are kept")
 	parser.add_argument("--write", action="store_true", help="into docs/memory.md")
 	args = parser.parse_args()
@@ -222,6 +229,9 @@ def main():
 	if not rows:
 		sys.exit("nothing to run")
 	head, table, accused = tables(rows)
+	head += " Seeds: %s. Builds, and how many runs are of each: %s." % (
+		", ".join(str(seed) for seed in sorted({r["seed"] for r in rows})),
+		", ".join("%s %d" % pair for pair in collections.Counter(r["tool"] for r in rows).most_common()))
 	text = "\n%s, Linux %s, %d CPUs, load %.1f; `%s`: hunts of %d s, %g requests a second. %s\n\n%s\n" % (
 		datetime.date.today().isoformat(), platform.release(), os.cpu_count(), os.getloadavg()[1],
 		" ".join(["bench/leaks.py"] + sys.argv[1:]), args.duration, args.pace, head, table)

@@ -200,12 +200,15 @@ static bool is_object(const struct pv_memory *memory, uint32_t type)
 	       PV_TYPE_OBJECT;
 }
 
-/* What is in use of the heaps grows by more than the types that do. */
+/*
+ * What is in use of the heaps grows by more than the types that do, by most of it: what little the
+ * two differ in is what comes and goes.
+ */
 static double unexplained(const struct pv_growth *growth)
 {
 	double more = growth->in_use.per_s - growth->bytes_per_s;
 
-	return growth->in_use.rises && more > 0 ? more : 0;
+	return growth->in_use.rises && more > growth->bytes_per_s ? more : 0;
 }
 
 /*

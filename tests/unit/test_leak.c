@@ -432,6 +432,10 @@ START_TEST(raw_blocks_are_told_by_their_class)
 		ok(pv_memory_count_type(memory, i, ticket, grown(i), 368 * grown(i)));
 		ok(pv_memory_count_type(memory, i, other, flat(i), 128 * flat(i)));
 	}
+	/* nor of what little else comes and goes */
+	for (uint32_t i = 0; i < LOOKS; i++)
+		ok(pv_memory_count_type(memory, i, type_of(PV_TYPE_POOL_BLOCK, "", 64), 5000 + i,
+					64 * (5000 + i)));
 	site("churn", 10, other, 40, 40);
 	site("stamp", 41, ticket, 20, 6);
 	judge();
