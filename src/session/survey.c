@@ -262,10 +262,11 @@ static struct pv_err *open_window(struct pv_survey *survey)
 	survey->armed_cpu_ns = target_cpu_ns(survey);
 	survey->armed_spent_ns = pv_allocs_spent_ns(survey->allocs);
 	survey->open = !err;
-	if (err) {
+	if (err)
 		pv_probes_detach(survey->probes);
+	/* a time of pools is long, cheap, and beside others, who have a priority of their own */
+	if (err || survey->options.kind == PV_SURVEY_GROWTH)
 		hurry(survey, false);
-	}
 	return err;
 }
 
@@ -407,6 +408,8 @@ static struct pv_err *close_window(struct pv_survey *survey)
 	struct pv_err *err = NULL;
 
 	survey->open = false;
+	if (survey->options.kind == PV_SURVEY_GROWTH)
+		hurry(survey, true);
 	pv_allocs_enough(survey->allocs);
 	if (survey->options.kind != PV_SURVEY_ALL)
 		err = take_blocks(survey);
