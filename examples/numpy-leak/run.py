@@ -15,7 +15,10 @@ import sys
 import sysconfig
 import tempfile
 
-import numpy
+try:
+	import numpy
+except ImportError:
+	sys.exit("%s has no numpy: run this with /usr/bin/python3, after tools/install-deps --examples" % sys.executable)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
