@@ -339,6 +339,23 @@ static void add_guilty(struct pv_leak *leak, uint32_t type)
 		leak->types[leak->n_types++] = type;
 }
 
+static bool is_object(const struct pv_memory *memory, uint32_t type)
+{
+	return type != PV_MEMORY_NONE &&
+	       ((const struct pv_memory_type *)pv_vec_at(&memory->types, type))->kind ==
+		       PV_TYPE_OBJECT;
+}
+
+/* Then blocks that are none are parts of theirs, most likely. */
+static bool objects_grow(const struct pv_memory *memory, const struct pv_vec *types)
+{
+	for (size_t i = 0; i < types->n; i++) {
+		if (is_object(memory, ((const struct pv_growth_type *)pv_vec_at(types, i))->type))
+			return true;
+	}
+	return false;
+}
+
 /*
  * What lost a reference is guilty, whatever hangs on it; else what the suspect allocates, if
  * that is known; else what grows fastest.
@@ -354,7 +371,7 @@ static void find_guilty(const struct pv_memory *memory, struct pv_leak *leak)
 	leak->has_site = first && first->score > 0;
 	if (leak->kind == PV_LEAK_LOST || leak->kind == PV_LEAK_HELD)
 		add_guilty(leak, subject_at(memory, leak->subject)->type);
-	if (leak->has_site)
+	if (leak->has_site && (is_object(memory, first->type) || !objects_grow(memory, types)))
 		add_guilty(leak, first->type);
 	for (size_t i = 0; i < types->n; i++)
 		add_guilty(leak, ((const struct pv_growth_type *)pv_vec_at(types, i))->type);

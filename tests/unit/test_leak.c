@@ -451,6 +451,12 @@ START_TEST(raw_blocks_are_told_by_their_class)
 	ck_assert_double_gt(first[1].score, 0);
 	ck_assert_uint_eq(leak.types[0], ticket);
 	ck_assert_uint_eq(leak.types[1], dict);
+	/* and what they are is said first, if most of it is theirs */
+	for (uint32_t i = 0; i < LOOKS; i++)
+		ok(pv_memory_count_type(memory, i, dict, 0, 40000 * i));
+	judge();
+	ck_assert_uint_ne(((const struct pv_suspect *)pv_vec_at(&leak.suspects, 0))->type, dict);
+	ck_assert_uint_eq(leak.types[0], dict);
 }
 END_TEST
 
