@@ -451,12 +451,21 @@ START_TEST(raw_blocks_are_told_by_their_class)
 	ck_assert_double_gt(first[1].score, 0);
 	ck_assert_uint_eq(leak.types[0], ticket);
 	ck_assert_uint_eq(leak.types[1], dict);
-	/* and what they are is said first, if most of it is theirs */
+}
+END_TEST
+
+/* An object's values are a block of their own, whose stack may be the one that is found. */
+START_TEST(objects_are_said_before_their_blocks)
+{
+	uint32_t block = type_of(PV_TYPE_POOL_BLOCK, "", 48), node = counted("Node", steady);
+
 	for (uint32_t i = 0; i < LOOKS; i++)
-		ok(pv_memory_count_type(memory, i, dict, 0, 40000 * i));
+		ok(pv_memory_count_type(memory, i, block, grown(i), 48 * grown(i)));
+	site("link", 41, block, 20, 20);
 	judge();
-	ck_assert_uint_ne(((const struct pv_suspect *)pv_vec_at(&leak.suspects, 0))->type, dict);
-	ck_assert_uint_eq(leak.types[0], dict);
+	ck_assert_uint_eq(((const struct pv_suspect *)pv_vec_at(&leak.suspects, 0))->type, block);
+	ck_assert_uint_eq(leak.types[0], node);
+	ck_assert_uint_eq(leak.types[1], block);
 }
 END_TEST
 
@@ -671,6 +680,7 @@ int main(void)
 	tcase_add_test(tcase, a_heap_in_use_is_no_fragmentation);
 	tcase_add_test(tcase, few_looks_at_a_fragmented_heap_accuse_nobody);
 	tcase_add_test(tcase, raw_blocks_are_told_by_their_class);
+	tcase_add_test(tcase, objects_are_said_before_their_blocks);
 	tcase_add_test(tcase, pools_tell_where_bursts_do_not);
 	tcase_add_test(tcase, a_heap_that_grows_in_all_sizes);
 	tcase_add_test(tcase, what_fills_in_gulps_is_clean);
