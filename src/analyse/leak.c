@@ -19,8 +19,13 @@ static const double HELD_LEAST = 0.5;  /* of the objects that were looked at */
 static const double PREFERRED_LEAST = 0.05; /* of the first suspect's score */
 static const double SECOND_MOST = 0.5;      /* the second suspect, for the first to be sure */
 static const double NOBODY_LEAST = 0.5;     /* of blocks to which no pointer was found */
+static const double PART_LEAST = 0.05;      /* of what grows, to be worth a name */
+static const double STAYS_LEAST = 0.01;     /* of what was seen of a place that is named */
 
-enum { SURE_LEAST = 5 }; /* blocks that were found to be left */
+enum {
+	SURE_LEAST = 5,  /* blocks that were found to be left */
+	NAMED_LEAST = 2, /* one is no proof of anything: it may be the arena, or a cache's table */
+};
 
 static const struct pv_memory_subject *subject_at(const struct pv_memory *memory, uint32_t i)
 {
@@ -41,6 +46,15 @@ static const struct pv_growth_type *growing(const struct pv_growth *growth, uint
 			return one;
 	}
 	return NULL;
+}
+
+/* Of what grows a part that is worth a name: of its bytes, or of its objects. */
+static bool is_part(const struct pv_growth *growth, uint32_t type)
+{
+	const struct pv_growth_type *one = growing(growth, type);
+
+	return one && (one->bytes_per_s >= PART_LEAST * growth->bytes_per_s ||
+		       one->count.gained >= PART_LEAST * (double)growth->gained_count);
 }
 
 /* ---- where it grows */
@@ -166,23 +180,80 @@ static bool covers(const struct pv_memory *memory, uint32_t holder, double least
 	return (double)one->objects >= least * (double)subject_at(memory, one->subject)->objects;
 }
 
+/*
+ * Is it growth, for the most part, that a subject's holders hold?  What was there before is held by
+ * others: of 20,000 strings nearly all are names in code.  Objects of a program's own class are
+ * alike.
+ */
+static bool is_growth(const struct pv_memory *memory, const struct pv_growth *growth,
+		      uint32_t subject)
+{
+	const struct pv_memory_subject *one = subject_at(memory, subject);
+	const struct pv_memory_type *type = pv_vec_at(&memory->types, one->type);
+	const struct pv_growth_type *grows = growing(growth, one->type);
+
+	return grows && (type->module || grows->count.gained >= HELD_LEAST * (double)one->of);
+}
+
+/* Holds it most of what a subject's type gained?  All others may hold what it does not. */
+static bool holds_growth(const struct pv_memory *memory, const struct pv_growth *growth,
+			 uint32_t holder)
+{
+	const struct pv_memory_holder *one;
+	const struct pv_memory_subject *subject;
+	const struct pv_growth_type *grows;
+	double held;
+
+	if (!covers(memory, holder, HELD_LEAST))
+		return false;
+	one = holder_at(memory, holder);
+	subject = subject_at(memory, one->subject);
+	if (is_growth(memory, growth, one->subject))
+		return true;
+	grows = growing(growth, subject->type);
+	held = (double)one->objects / (double)subject->objects;
+	return grows && (1 - held) * (double)subject->of <= (1 - HELD_LEAST) * grows->count.gained;
+}
+
+/*
+ * Objects that only what grows with them has: each other, and their dicts and other blocks that are
+ * parts of objects (the values of attributes, 3.11 and later).  *holder_ret: most of it.
+ */
+static bool is_cyclic(const struct pv_memory *memory, const struct pv_growth *growth,
+		      uint32_t subject, uint32_t *holder_ret)
+{
+	uint32_t best = PV_MEMORY_NONE;
+	uint64_t objects = 0;
+
+	if (covers(memory, most_of(memory, subject, PV_HOLDER_NAMED), PART_LEAST))
+		return false;
+	for (uint32_t i = 0; i < memory->holders.n; i++) {
+		const struct pv_memory_holder *one = holder_at(memory, i);
+
+		if (one->subject != subject || one->kind != PV_HOLDER_BLOCK ||
+		    (one->type != PV_MEMORY_NONE && !growing(growth, one->type)))
+			continue;
+		objects += one->objects;
+		if (best == PV_MEMORY_NONE || one->objects > holder_at(memory, best)->objects)
+			best = i;
+	}
+	*holder_ret = best;
+	return (double)objects >= HELD_LEAST * (double)subject_at(memory, subject)->objects;
+}
+
 /* Blocks that no pointer leads to, and objects that only objects of a cycle have. */
-static bool is_unreachable(const struct pv_memory *memory, uint32_t subject, uint32_t *holder_ret)
+static bool is_unreachable(const struct pv_memory *memory, const struct pv_growth *growth,
+			   uint32_t subject, uint32_t *holder_ret)
 {
 	const struct pv_memory_subject *one = subject_at(memory, subject);
 	const struct pv_memory_type *type = pv_vec_at(&memory->types, one->type);
 	uint32_t none = most_of(memory, subject, PV_HOLDER_NONE);
-	uint32_t block = most_of(memory, subject, PV_HOLDER_BLOCK);
 
 	if (type->kind != PV_TYPE_OBJECT && covers(memory, none, NOBODY_LEAST)) {
 		*holder_ret = none;
 		return true;
 	}
-	if (!memory->gc_disabled || !covers(memory, block, HELD_LEAST) ||
-	    most_of(memory, subject, PV_HOLDER_NAMED) != PV_MEMORY_NONE)
-		return false;
-	*holder_ret = block;
-	return true;
+	return memory->gc_disabled && is_cyclic(memory, growth, subject, holder_ret);
 }
 
 /* Steps of a path from a root: what is nearer to it holds what is farther. */
@@ -208,10 +279,10 @@ static bool find_name(const struct pv_memory *memory, struct pv_leak *leak)
 		const struct pv_memory_subject *one = subject_at(memory, i);
 		uint32_t named;
 
-		if (!one->objects || !growing(&leak->growth, one->type))
+		if (!one->objects || !is_part(&leak->growth, one->type))
 			continue;
 		named = most_of(memory, i, PV_HOLDER_NAMED);
-		if (!covers(memory, named, HELD_LEAST) || steps(memory, named) >= least)
+		if (!holds_growth(memory, &leak->growth, named) || steps(memory, named) >= least)
 			continue;
 		least = steps(memory, named);
 		leak->kind = PV_LEAK_HELD;
@@ -221,6 +292,22 @@ static bool find_name(const struct pv_memory *memory, struct pv_leak *leak)
 	return least != SIZE_MAX;
 }
 
+/* Less than a name, but more than nothing: what holds most of a subject's growth. */
+static uint32_t find_nameless(const struct pv_memory *memory, const struct pv_growth *growth,
+			      uint32_t subject)
+{
+	static const enum pv_holder_kind kinds[] = { PV_HOLDER_BLOCK, PV_HOLDER_MAPPING,
+						     PV_HOLDER_STACK };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		uint32_t holder = most_of(memory, subject, kinds[i]);
+
+		if (holds_growth(memory, growth, holder))
+			return holder;
+	}
+	return PV_MEMORY_NONE;
+}
+
 /* Of the growing types, fastest first, the first whose holders say something. */
 static void find_holder(const struct pv_memory *memory, struct pv_leak *leak)
 {
@@ -228,31 +315,27 @@ static void find_holder(const struct pv_memory *memory, struct pv_leak *leak)
 
 	if (find_name(memory, leak))
 		return;
-
 	for (size_t k = 0; k < types->n; k++) {
 		uint32_t type = ((const struct pv_growth_type *)pv_vec_at(types, k))->type;
 
 		for (uint32_t i = 0; i < memory->subjects.n; i++) {
 			uint32_t other;
 
-			if (subject_at(memory, i)->type != type || !subject_at(memory, i)->objects)
+			if (subject_at(memory, i)->type != type ||
+			    !subject_at(memory, i)->objects || !is_part(&leak->growth, type))
 				continue;
-			if (is_unreachable(memory, i, &other)) {
+			if (is_unreachable(memory, &leak->growth, i, &other)) {
 				leak->kind = PV_LEAK_LOST;
 				leak->subject = i;
 				leak->holder = other;
 				return;
 			}
-			/* less than a name, but more than nothing */
-			if (leak->holder == PV_MEMORY_NONE) {
+			if (leak->holder != PV_MEMORY_NONE)
+				continue;
+			other = find_nameless(memory, &leak->growth, i);
+			if (leak->subject == PV_MEMORY_NONE || other != PV_MEMORY_NONE)
 				leak->subject = i;
-				other = most_of(memory, i, PV_HOLDER_BLOCK);
-				if (other == PV_MEMORY_NONE)
-					other = most_of(memory, i, PV_HOLDER_MAPPING);
-				if (other == PV_MEMORY_NONE)
-					other = most_of(memory, i, PV_HOLDER_STACK);
-				leak->holder = other;
-			}
+			leak->holder = other;
 		}
 	}
 }
@@ -356,6 +439,21 @@ static bool objects_grow(const struct pv_memory *memory, const struct pv_vec *ty
 	return false;
 }
 
+/* What is next to nothing of the growth is none of it. */
+static void add_part(struct pv_leak *leak, uint32_t type)
+{
+	const struct pv_growth_type *one = growing(&leak->growth, type);
+
+	if (one && one->bytes_per_s >= PART_LEAST * leak->growth.bytes_per_s)
+		add_guilty(leak, type);
+}
+
+/* Enough to name the place: more than one block of it stays, and more than next to nothing. */
+static bool is_evidence(const struct pv_suspect *one)
+{
+	return one->score > 0 && one->found >= NAMED_LEAST && one->survival >= STAYS_LEAST;
+}
+
 /*
  * What lost a reference is guilty, whatever hangs on it; else what the suspect allocates, if
  * that is known; else what grows fastest.
@@ -368,13 +466,13 @@ static void find_guilty(const struct pv_memory *memory, struct pv_leak *leak)
 
 	if (leak->kind == PV_LEAK_LOST || leak->kind == PV_LEAK_HELD)
 		prefer_site(memory, leak);
-	leak->has_site = first && first->score > 0;
+	leak->has_site = first && is_evidence(first);
 	if (leak->kind == PV_LEAK_LOST || leak->kind == PV_LEAK_HELD)
 		add_guilty(leak, subject_at(memory, leak->subject)->type);
 	if (leak->has_site && (is_object(memory, first->type) || !objects_grow(memory, types)))
-		add_guilty(leak, first->type);
+		add_part(leak, first->type);
 	for (size_t i = 0; i < types->n; i++)
-		add_guilty(leak, ((const struct pv_growth_type *)pv_vec_at(types, i))->type);
+		add_part(leak, ((const struct pv_growth_type *)pv_vec_at(types, i))->type);
 	for (uint32_t i = 0; i < leak->n_types; i++)
 		sum += growing(&leak->growth, leak->types[i])->bytes_per_s;
 	leak->share = leak->growth.bytes_per_s > 0 ? sum / leak->growth.bytes_per_s : 0;
@@ -517,8 +615,12 @@ static struct pv_err *say_holder(const struct pv_memory *memory, const struct pv
 	const struct pv_memory_holder *holder;
 	struct pv_err *err;
 
+	/* nothing is said of what was not looked at, nor of where growth cannot be told from the
+	 * rest */
 	if (leak->holder == PV_MEMORY_NONE)
-		return state == PV_RUNG_CLIMBED || state == PV_RUNG_PARTLY
+		return (state == PV_RUNG_CLIMBED || state == PV_RUNG_PARTLY) &&
+				       leak->subject != PV_MEMORY_NONE &&
+				       is_growth(memory, &leak->growth, leak->subject)
 			       ? pv_str_appendf(str, "who holds it was not found.\n")
 			       : NULL;
 	holder = holder_at(memory, leak->holder);

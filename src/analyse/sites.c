@@ -316,6 +316,29 @@ static double surely_survives(uint64_t left, uint64_t seen)
 	return bound > 0 ? bound : 0;
 }
 
+/*
+ * Pages that were mapped are a block of the C library, if they are a large one that grows; else
+ * they are an arena, a thread's stack, address space that is kept in reserve: none of what grows.
+ */
+static bool is_reserve(const struct pv_memory *memory, const struct pv_growth *growth,
+		       const struct pv_memory_site *site)
+{
+	double size = site->seen_count ? (double)site->seen_bytes / (double)site->seen_count : 0;
+
+	if (!growth->has_census || site->source == PV_SITE_MAPPED ||
+	    site->domain != PV_DOMAIN_MMAP || site->type != PV_MEMORY_NONE)
+		return false;
+	for (size_t i = 0; i < growth->types.n; i++) {
+		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
+		const struct pv_memory_type *type = pv_vec_at(&memory->types, one->type);
+
+		if (type->kind == PV_TYPE_HEAP_BLOCK && size <= 2 * (double)type->size &&
+		    2 * size >= (double)type->size)
+			return false;
+	}
+	return true;
+}
+
 static double rate(const struct pv_memory *memory, const struct pv_growth *growth,
 		   const struct pv_memory_site *site, const struct pv_memory_count *left,
 		   struct pv_suspect *suspect)
@@ -337,6 +360,8 @@ static double rate(const struct pv_memory *memory, const struct pv_growth *growt
 				  : 1;
 
 	suspect->bytes_per_s += per_s;
+	if (is_reserve(memory, growth, site))
+		return 0;
 	if (per_s > ROOM * grows)
 		per_s = ROOM * grows;
 	return per_s * survival * survival * repeated * known;
@@ -406,6 +431,9 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 			suspect->weight = site->weight;
 		suspect->found += left.count;
 		score = rate(memory, growth, site, &left, suspect);
+		/* no place is none to name */
+		if (one.spot.python == PV_MEMORY_NONE && one.spot.native == PV_MEMORY_NONE)
+			score = 0;
 		suspect->score += score;
 		if (score > suspect->most) {
 			suspect->most = score;

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a verdict names on made-up hunts: places of which there is proof, types that are a part of
+ * the growth, holders that hold what grew.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyse/leak.h"
+#include "model/memory.h"
+#include "model/profile.h"
+#include "model/strings.h"
+
+enum { LOOKS = 10, HOME = 41 };
+
+static struct pv_memory *memory;
+static struct pv_leak leak;
+
+static void ok(struct pv_err *err)
+{
+	ck_assert_msg(!err, "%s", err ? err->message : "");
+}
+
+static void setup(void)
+{
+	ok(pv_memory_create(&memory));
+	memory->profile->pid = 42;
+	for (uint64_t i = 0; i < LOOKS; i++) {
+		const struct pv_memory_look look = { .kind = PV_LOOK_CENSUS,
+						     .at_ns = i * 1000000000 };
+		uint32_t ret;
+
+		ok(pv_memory_look(memory, &look, &ret));
+	}
+	memory->rungs[PV_RUNG_HOLDERS].state = PV_RUNG_CLIMBED;
+	memory->rungs[PV_RUNG_BURSTS].took_ns = 1000000000;
+}
+
+static void teardown(void)
+{
+	pv_leak_deinit(&leak);
+	pv_memory_destroy(memory);
+}
+
+static void judge(void)
+{
+	pv_leak_deinit(&leak);
+	ok(pv_leak_of(memory, &leak));
+}
+
+/* First so many, then more at every look; of so many bytes. */
+static uint32_t counted(enum pv_memory_type_kind kind, const char *name, const char *module,
+			uint64_t first, uint64_t more, uint64_t bytes)
+{
+	uint32_t type;
+
+	ok(pv_memory_type_named(memory, kind, name, module, kind == PV_TYPE_OBJECT ? 0 : bytes, 0,
+				&type));
+	for (uint32_t i = 0; i < LOOKS; i++) {
+		uint64_t n = first + i * more;
+
+		ok(pv_memory_count_type(memory, i, type, n, bytes * n));
+	}
+	return type;
+}
+
+/* A line of app.py; 0: no place. */
+static uint32_t place(int32_t line)
+{
+	struct pv_profile *profile = memory->profile;
+	struct pv_loc loc = { .kind = PV_LOC_PYTHON, .line = line };
+	uint32_t id, node;
+
+	if (!line)
+		return 0;
+	ok(pv_strings_add(profile->strings, "handle", 6, &loc.function));
+	ok(pv_strings_add(profile->strings, "/srv/app/app.py", 15, &loc.file));
+	ok(pv_profile_loc(profile, &loc, &id));
+	ok(pv_profile_node(profile, 0, id, &node));
+	return node;
+}
+
+static void site(enum pv_memory_domain domain, int32_t line, uint32_t type, uint64_t seen,
+		 uint64_t left, uint64_t bytes)
+{
+	const struct pv_memory_site one = {
+		.source = PV_SITE_BURST,
+		.domain = domain,
+		.node = place(line),
+		.type = type,
+		.seen_count = seen,
+		.seen_bytes = seen * bytes,
+		.weight = 1,
+		.bursts = 5,
+		.bursts_survived = 5,
+	};
+	const struct pv_memory_look look = { .kind = PV_LOOK_SITES,
+					     .source = PV_SITE_BURST,
+					     .at_ns = 9500000000 };
+	uint32_t at = pv_memory_last_sites(memory, PV_SITE_BURST), ret;
+
+	if (at == PV_MEMORY_NONE)
+		ok(pv_memory_look(memory, &look, &at));
+	ok(pv_memory_site(memory, &one, &ret));
+	ok(pv_memory_count_site(memory, at, ret, left, left * bytes));
+}
+
+static uint32_t subject(uint32_t type, uint64_t objects)
+{
+	const struct pv_memory_subject one = {
+		.type = type, .objects = objects, .of = objects, .looks = 2
+	};
+
+	ok(pv_vec_append(&memory->subjects, &one, 1, NULL));
+	return (uint32_t)(memory->subjects.n - 1);
+}
+
+static void holder(uint32_t of, enum pv_holder_kind kind, const char *text, uint32_t type,
+		   uint64_t objects)
+{
+	struct pv_memory_holder one = {
+		.subject = of, .kind = kind, .type = type, .references = objects, .objects = objects
+	};
+
+	ok(pv_strings_add(memory->profile->strings, text, strlen(text), &one.text));
+	ok(pv_vec_append(&memory->holders, &one, 1, NULL));
+}
+
+static void says(const char *text)
+{
+	ck_assert_msg(strstr(pv_str_text(&leak.text), text), "\"%s\" is not in:\n%s", text,
+		      pv_str_text(&leak.text));
+}
+
+static void says_no(const char *text)
+{
+	ck_assert_msg(!strstr(pv_str_text(&leak.text), text), "\"%s\" is in:\n%s", text,
+		      pv_str_text(&leak.text));
+}
+
+START_TEST(one_block_is_no_proof_of_a_place)
+{
+	uint32_t dict = counted(PV_TYPE_OBJECT, "dict", NULL, 100, 50, 100);
+
+	site(PV_DOMAIN_OBJECT, HOME, dict, 1, 1, 100);
+	judge();
+	ck_assert(!leak.has_site);
+	says_no("allocated at");
+	/* of one place three are: it may be that */
+	site(PV_DOMAIN_OBJECT, HOME + 1, dict, 3, 3, 100);
+	judge();
+	says("most likely allocated at app.py:42");
+}
+END_TEST
+
+START_TEST(next_to_nothing_that_stays_is_no_proof)
+{
+	site(PV_DOMAIN_OBJECT, HOME, counted(PV_TYPE_OBJECT, "dict", NULL, 100, 50, 100), 4000, 6,
+	     100);
+	judge();
+	ck_assert(!leak.has_site);
+}
+END_TEST
+
+START_TEST(no_place_is_not_named)
+{
+	uint32_t dict = counted(PV_TYPE_OBJECT, "dict", NULL, 100, 50, 100);
+
+	site(PV_DOMAIN_OBJECT, 0, dict, 2000, 2000, 100);
+	judge();
+	ck_assert(!leak.has_site);
+	says("is `dict`.");
+	says_no("unknown");
+	/* what has one is, be it less */
+	site(PV_DOMAIN_OBJECT, HOME, dict, 20, 20, 100);
+	judge();
+	says("allocated at app.py:41");
+}
+END_TEST
+
+START_TEST(reserves_and_stacks_are_no_objects)
+{
+	counted(PV_TYPE_OBJECT, "dict", NULL, 100, 50, 100);
+	/* an arena of malloc(), of which nothing is touched; stacks of threads that live */
+	site(PV_DOMAIN_MMAP, HOME, PV_MEMORY_NONE, 1, 1, 64 << 20);
+	site(PV_DOMAIN_MMAP, HOME + 1, PV_MEMORY_NONE, 6, 6, 8 << 20);
+	judge();
+	ck_assert(!leak.has_site);
+	ck_assert_double_eq(((const struct pv_suspect *)pv_vec_at(&leak.suspects, 0))->score, 0);
+}
+END_TEST
+
+START_TEST(large_blocks_are_mapped)
+{
+	counted(PV_TYPE_HEAP_BLOCK, "", NULL, 10, 5, 1 << 20);
+	site(PV_DOMAIN_MMAP, HOME, PV_MEMORY_NONE, 6, 6, (1 << 20) - 100);
+	judge();
+	says("allocated at app.py:41");
+}
+END_TEST
+
+START_TEST(a_few_strings_are_not_what_grows)
+{
+	uint32_t str, of;
+
+	counted(PV_TYPE_HEAP_BLOCK, "", NULL, 600, 50, 3072);
+	str = counted(PV_TYPE_OBJECT, "str", NULL, 23000, 2, 60);
+	of = subject(str, 23000);
+	holder(of, PV_HOLDER_BLOCK, "tuple", PV_MEMORY_NONE, 12000);
+	judge();
+	ck_assert_uint_eq(leak.n_types, 1);
+	says("is C blocks up to 3.07 kB");
+	says_no("str");
+	says_no("held by");
+	says_no("who holds it");
+	/* nor by a name */
+	holder(of, PV_HOLDER_NAMED, "module html.entities -> html5", PV_MEMORY_NONE, 22000);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+	says_no("held by");
+}
+END_TEST
+
+START_TEST(a_holder_is_one_of_what_grew)
+{
+	uint32_t str = counted(PV_TYPE_OBJECT, "str", NULL, 23000, 60, 90),
+		 of = subject(str, 23540);
+
+	holder(of, PV_HOLDER_BLOCK, "tuple", PV_MEMORY_NONE, 14000);
+	judge();
+	says("is `str`");
+	says_no("held by");
+	says_no("who holds it");
+	/* so many that there is no room for others */
+	holder(of, PV_HOLDER_NAMED, "module app -> _names", PV_MEMORY_NONE, 23400);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_HELD);
+	says("held by module app -> _names.");
+}
+END_TEST
+
+START_TEST(objects_of_ones_own_are_alike)
+{
+	uint32_t session = counted(PV_TYPE_OBJECT, "Session", "app", 23000, 60, 90);
+
+	holder(subject(session, 23540), PV_HOLDER_NAMED, "module app -> _all", PV_MEMORY_NONE,
+	       14000);
+	judge();
+	says("held by module app -> _all.");
+}
+END_TEST
+
+/* By bytes it is next to nothing, but each block hangs on one. */
+START_TEST(what_holds_the_bytes_may_be_small)
+{
+	uint32_t session = counted(PV_TYPE_OBJECT, "Session", "app", 100, 50, 48);
+
+	counted(PV_TYPE_HEAP_BLOCK, "", NULL, 100, 50, 65536);
+	holder(subject(session, 550), PV_HOLDER_NAMED, "module app -> _all", PV_MEMORY_NONE, 540);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_HELD);
+}
+END_TEST
+
+START_TEST(cycles_through_dicts_and_values)
+{
+	uint32_t node = counted(PV_TYPE_OBJECT, "Node", "__main__", 100, 50, 48);
+	uint32_t dict = counted(PV_TYPE_OBJECT, "dict", NULL, 100, 50, 48);
+	uint32_t of = subject(node, 550);
+
+	holder(of, PV_HOLDER_BLOCK, "block of 32 bytes", PV_MEMORY_NONE, 200);
+	holder(of, PV_HOLDER_BLOCK, "dict +216", dict, 320);
+	holder(of, PV_HOLDER_NAMED, "module copy_reg -> dict[...]", PV_MEMORY_NONE, 4);
+	holder(of, PV_HOLDER_STACK, "stack of thread 42", PV_MEMORY_NONE, 4);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+	memory->gc_disabled = true;
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_LOST);
+	says("held by each other alone, and the garbage collector is disabled");
+	/* a name leads to many of them */
+	holder(of, PV_HOLDER_NAMED, "module app -> _all", PV_MEMORY_NONE, 100);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("leak_evidence");
+	TCase *tcase = tcase_create("leak_evidence");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, one_block_is_no_proof_of_a_place);
+	tcase_add_test(tcase, next_to_nothing_that_stays_is_no_proof);
+	tcase_add_test(tcase, no_place_is_not_named);
+	tcase_add_test(tcase, reserves_and_stacks_are_no_objects);
+	tcase_add_test(tcase, large_blocks_are_mapped);
+	tcase_add_test(tcase, a_few_strings_are_not_what_grows);
+	tcase_add_test(tcase, a_holder_is_one_of_what_grew);
+	tcase_add_test(tcase, objects_of_ones_own_are_alike);
+	tcase_add_test(tcase, what_holds_the_bytes_may_be_small);
+	tcase_add_test(tcase, cycles_through_dicts_and_values);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
