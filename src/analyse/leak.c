@@ -96,6 +96,14 @@ static bool is_python(const struct pv_memory *memory, uint32_t type)
 	return one->kind != PV_TYPE_HEAP_BLOCK;
 }
 
+/* Neither mappings nor the heap were looked at, and nobody wanted it. */
+static bool is_asked(const struct pv_memory *memory)
+{
+	return memory->points.n || memory->looks.n || !memory->subjects.n ||
+	       memory->rungs[PV_RUNG_TREND].state != PV_RUNG_NOT_ASKED ||
+	       memory->rungs[PV_RUNG_CENSUS].state != PV_RUNG_NOT_ASKED;
+}
+
 static void find_growth(const struct pv_memory *memory, struct pv_leak *leak)
 {
 	const struct pv_growth *growth = &leak->growth;
@@ -121,6 +129,8 @@ static void find_growth(const struct pv_memory *memory, struct pv_leak *leak)
 		leak->mappings = mappings;
 		leak->bytes_per_s = per_s;
 		leak->python = mappings == PV_MEMORY_ARENAS;
+	} else if (!is_asked(memory)) {
+		leak->kind = PV_LEAK_NOT_ASKED;
 	} else if (!growth->sure &&
 		   (!growth->rss.known ||
 		    (growth->has_census && growth->rss.rises && !growth->rss.flattened))) {
@@ -690,6 +700,23 @@ static struct pv_err *say_clean(const struct pv_memory *memory, const struct pv_
 					    .text);
 }
 
+/* Who holds it is in tables; that nobody does is an answer. */
+static struct pv_err *say_asked(const struct pv_memory *memory, struct pv_leak *leak)
+{
+	struct pv_err *err = pv_str_appendf(&leak->text, "only who holds it was looked at: whether "
+							 "it grows is not known.\n");
+
+	for (uint32_t i = 0; i < memory->subjects.n && !err; i++) {
+		const struct pv_memory_subject *one = subject_at(memory, i);
+
+		if (!one->lost_objects || one->looks < 2 || one->type == PV_MEMORY_NONE)
+			continue;
+		leak->subject = i;
+		err = say_lost(memory, leak, &leak->text);
+	}
+	return err;
+}
+
 static struct pv_err *say(const struct pv_memory *memory, struct pv_leak *leak)
 {
 	struct pv_str *str = &leak->text;
@@ -698,6 +725,8 @@ static struct pv_err *say(const struct pv_memory *memory, struct pv_leak *leak)
 	if (leak->kind == PV_LEAK_UNKNOWN)
 		return pv_str_appendf(str, "whether it grows cannot be told: it was looked at for "
 					   "too short a time.\n");
+	if (leak->kind == PV_LEAK_NOT_ASKED)
+		return say_asked(memory, leak);
 	if (leak->kind == PV_LEAK_CLEAN)
 		return say_clean(memory, leak, str);
 	err = say_growth(leak, str);
@@ -721,9 +750,12 @@ static struct pv_err *say_next(const struct pv_memory *memory, struct pv_leak *l
 	const struct pv_memory_type *type;
 	const char *name;
 
-	if (leak->kind != PV_LEAK_LOST || !leak->n_types)
+	if (leak->kind == PV_LEAK_NOT_ASKED && leak->subject != PV_MEMORY_NONE)
+		type = pv_vec_at(&memory->types, subject_at(memory, leak->subject)->type);
+	else if (leak->kind == PV_LEAK_LOST && leak->n_types)
+		type = pv_vec_at(&memory->types, leak->types[0]);
+	else
 		return NULL;
-	type = pv_vec_at(&memory->types, leak->types[0]);
 	name = pv_strings_get(memory->profile->strings, type->name);
 	if (type->kind != PV_TYPE_OBJECT || !is_plain(name) || leak->holder != PV_MEMORY_NONE)
 		return NULL;
@@ -772,7 +804,8 @@ void pv_leak_deinit(struct pv_leak *leak)
 
 const char *pv_leak_name(enum pv_leak_kind kind)
 {
-	static const char *const names[] = { "unknown", "clean", "growing", "held", "lost" };
+	static const char *const names[] = { "unknown", "not asked", "clean",
+					     "growing", "held",      "lost" };
 
 	return (size_t)kind < sizeof(names) / sizeof(*names) ? names[kind] : "unknown";
 }

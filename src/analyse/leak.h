@@ -20,7 +20,8 @@
 #include "model/memory.h"
 
 enum pv_leak_kind {
-	PV_LEAK_UNKNOWN, /* too little was seen to tell */
+	PV_LEAK_UNKNOWN,   /* too little was seen to tell */
+	PV_LEAK_NOT_ASKED, /* whether it grows was not looked at: who holds a type alone */
 	PV_LEAK_CLEAN,
 	PV_LEAK_GROWING, /* it grows; who holds it is not known */
 	PV_LEAK_HELD,    /* it grows, and something that has a name holds it */

@@ -36,9 +36,9 @@ struct page {
 
 static enum pv_colour colour_of(enum pv_leak_kind kind)
 {
-	return kind == PV_LEAK_CLEAN     ? PV_COLOUR_GOOD
-	       : kind == PV_LEAK_UNKNOWN ? PV_COLOUR_NONE
-					 : PV_COLOUR_WARN;
+	return kind == PV_LEAK_CLEAN    ? PV_COLOUR_GOOD
+	       : kind < PV_LEAK_GROWING ? PV_COLOUR_NONE
+					: PV_COLOUR_WARN;
 }
 
 static struct pv_err *append_string(const struct page *page, uint32_t id, struct pv_str *str)
@@ -102,6 +102,9 @@ static struct pv_err *print_suspects(const struct page *page)
 	double weight = 1;
 	struct pv_err *err;
 
+	/* what stays of what does not grow is a cache's, and no suspect; files have it */
+	if (page->leak->kind == PV_LEAK_CLEAN)
+		return NULL;
 	pv_rows_init(&rows);
 	err = pv_str_appendf(
 		&head, "      left       count   allocated   stays  where, the most suspect first");

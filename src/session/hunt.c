@@ -327,10 +327,11 @@ static struct pv_err *take_look(struct pv_hunt *hunt)
 		       : NULL;
 }
 
-/* Looks are for the other rungs, too: by what grows these judge. */
+/* Looks are for the other rungs, too, but for holders of a type that the user names. */
 static bool wants_looks(const struct pv_hunt *hunt)
 {
-	return hunt->options.rungs != 1u << PV_RUNG_TREND;
+	return !hunt->options.rungs ||
+	       hunt->options.rungs & ~(1u << PV_RUNG_TREND | 1u << PV_RUNG_HOLDERS);
 }
 
 static struct pv_err *step_looks(struct pv_hunt *hunt)

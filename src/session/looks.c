@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "heap/census.h"
+#include "heap/collecting.h"
 #include "heap/fill.h"
 #include "heap/object.h"
 #include "model/memory.h"
@@ -93,6 +94,7 @@ struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret)
 		err = pv_census_fill(&census, begun_ns - looks->start_ns, looks->memory, &index);
 	if (err)
 		return err;
+	looks->memory->gc_disabled = pv_heap_gc_disabled(looks->heap);
 	look = pv_vec_at(&looks->memory->looks, index);
 	if (!looks->n++)
 		looks->first_ns = begun_ns;

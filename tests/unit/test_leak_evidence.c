@@ -286,6 +286,34 @@ START_TEST(cycles_through_dicts_and_values)
 }
 END_TEST
 
+/* --holders alone: no look, no point. */
+START_TEST(growth_that_nobody_asked_for)
+{
+	struct pv_memory_subject *one;
+	uint32_t type;
+
+	pv_memory_destroy(memory);
+	ok(pv_memory_create(&memory));
+	memory->profile->pid = 42;
+	ok(pv_memory_type_named(memory, PV_TYPE_OBJECT, "Job", "app", 0, 0, &type));
+	subject(type, 400);
+	judge();
+	ck_assert_str_eq(pv_leak_name(leak.kind), "not asked");
+	says("only who holds it was looked at");
+	says_no("too short");
+	one = pv_vec_at(&memory->subjects, 0);
+	one->lost_objects = one->lost_references = 390;
+	judge();
+	ck_assert_str_eq(pv_leak_name(leak.kind), "not asked");
+	says("390 of these `app.Job` have one reference more than anyone holds");
+	ck_assert_str_eq(pv_str_text(&leak.next), "sudo pitviper refs -p 42 --type Job --lost");
+	/* it was asked for: that is too little */
+	memory->rungs[PV_RUNG_TREND].state = PV_RUNG_CLIMBED;
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_UNKNOWN);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("leak_evidence");
@@ -304,6 +332,7 @@ int main(void)
 	tcase_add_test(tcase, objects_of_ones_own_are_alike);
 	tcase_add_test(tcase, what_holds_the_bytes_may_be_small);
 	tcase_add_test(tcase, cycles_through_dicts_and_values);
+	tcase_add_test(tcase, growth_that_nobody_asked_for);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

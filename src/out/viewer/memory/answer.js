@@ -7,7 +7,7 @@ const Answer = (() => {
 	// Amber is what grows, green is clean.
 	function parts(meta) {
 		const [first, ...rest] = lines(meta), { kind } = meta.verdict;
-		return [Dom.el(kind === 'clean' ? 'b.well' : kind === 'unknown' ? 'b' : 'b.doubt', null, first || ''), rest.length ? ' ' + rest.join(' ') : ''];
+		return [Dom.el(kind === 'clean' ? 'b.well' : kind === 'unknown' || kind === 'not asked' ? 'b' : 'b.doubt', null, first || ''), rest.length ? ' ' + rest.join(' ') : ''];
 	}
 
 	// What finds out more, to be copied.
