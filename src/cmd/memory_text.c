@@ -102,10 +102,10 @@ static struct pv_err *print_suspects(const struct page *page)
 	double weight = 1;
 	struct pv_err *err;
 
+	pv_rows_init(&rows);
 	/* what stays of what does not grow is a cache's, and no suspect; files have it */
 	if (page->leak->kind == PV_LEAK_CLEAN)
 		return NULL;
-	pv_rows_init(&rows);
 	err = pv_str_appendf(
 		&head, "      left       count   allocated   stays  where, the most suspect first");
 	for (size_t i = 0; i < suspects->n && i < SUSPECTS_MAX && !err; i++) {
@@ -146,9 +146,9 @@ static struct pv_err *print_types(const struct page *page)
 	struct pv_rows rows PV_CLEANUP(pv_rows_deinit);
 	struct pv_err *err = NULL;
 
+	pv_rows_init(&rows);
 	if (!types->n)
 		return NULL;
-	pv_rows_init(&rows);
 	for (size_t i = 0; i < types->n && i < TYPES_MAX && !err; i++)
 		err = add_type(page, pv_vec_at(types, i), &rows);
 	if (err)
@@ -165,11 +165,11 @@ static struct pv_err *print_mappings(const struct page *page)
 	struct pv_rows rows PV_CLEANUP(pv_rows_deinit);
 	struct pv_err *err = NULL;
 
+	pv_rows_init(&rows);
 	if (points->n < 2)
 		return NULL;
 	first = pv_vec_at(points, 0);
 	last = pv_vec_at(points, points->n - 1);
-	pv_rows_init(&rows);
 	for (int i = 0; i < PV_MEMORY_N_CLASSES && !err; i++) {
 		const struct pv_slope *slope = growth->mapped[i].grows && !growth->resident[i].grows
 						       ? &growth->mapped[i]
