@@ -280,6 +280,9 @@ static struct pv_err *append_rung(const struct page *page, enum pv_rung index, s
 		err = pv_str_appendf(str, " %zu", memory->bursts.n);
 	else if (!err && rung->took_ns)
 		err = pv_str_appendf(str, " %s", pv_text_duration(rung->took_ns).text);
+	if (!err && index == PV_RUNG_HOLDERS && rung->took_ns &&
+	    memory->rungs[PV_RUNG_TREND].state != PV_RUNG_NOT_ASKED)
+		err = pv_str_appendf(str, " after all else");
 	if (!err && rung->slowdown > 0)
 		err = pv_str_appendf(
 			str, ", cost %s",

@@ -408,28 +408,37 @@ static uint32_t growing_holder(const struct pv_memory *memory, const struct pv_g
  * The types that grow most, some of the objects of each; then those that hold them, if they grow,
  * too: an object's dict and tuples may take more than it does, but it is what is held or lost.
  */
-static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memory, size_t *n_ret)
+static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memory,
+			      uint64_t until_ns, size_t *n_ret, bool *all_ret)
 {
 	struct pv_growth growth = { 0 };
 	struct pv_err *err = pv_growth_of(memory, &growth);
 
 	*n_ret = 0;
+	*all_ret = true;
 	for (size_t i = 0; !err && i < growth.types.n && *n_ret < GROWING; i++) {
 		const struct pv_growth_type *one = pv_vec_at(&growth.types, i);
 
+		if (*n_ret && pv_now_ns() > until_ns) {
+			*all_ret = false;
+			break;
+		}
 		err = fill_type(holding, memory, one->type, n_ret);
 	}
 	for (uint32_t i = 0; !err && i < memory->subjects.n && memory->subjects.n < SUBJECTS; i++) {
 		uint32_t holder = growing_holder(memory, &growth, i);
 
-		if (holder != PV_MEMORY_NONE)
+		if (holder == PV_MEMORY_NONE)
+			continue;
+		*all_ret &= pv_now_ns() <= until_ns;
+		if (*all_ret)
 			err = fill_type(holding, memory, holder, n_ret);
 	}
 	pv_growth_deinit(&growth);
 	return err;
 }
 
-struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns,
+struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns, uint64_t until_ns,
 			       struct pv_memory *memory)
 {
 	struct pv_memory_rung *rung = &memory->rungs[PV_RUNG_HOLDERS];
@@ -437,18 +446,22 @@ struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns,
 	struct pv_holding *holding;
 	struct pv_err *err = pv_holding_open(pid, &holding);
 	size_t n = 1;
+	bool all = true;
 
 	if (err)
 		return err;
 	if (text)
 		err = pv_holding_subject(holding, text, PV_HOLDERS_OBJECTS_MAX, true, memory);
 	else
-		err = growing(holding, memory, &n);
+		err = growing(holding, memory, until_ns, &n, &all);
 	pv_holding_close(holding);
 	if (err)
 		return err;
 	rung->start_ns = begin_ns - start_ns;
 	rung->took_ns = pv_now_ns() - begin_ns;
+	if (!all)
+		return pv_memory_rung_is(memory, PV_RUNG_HOLDERS, PV_RUNG_PARTLY,
+					 "it took so long that not all types were looked at");
 	return pv_memory_rung_is(memory, PV_RUNG_HOLDERS, n ? PV_RUNG_CLIMBED : PV_RUNG_NOT_NEEDED,
 				 NULL);
 }

@@ -55,10 +55,11 @@ struct pv_err *pv_holding_subject(struct pv_holding *holding, const char *text, 
 
 /*
  * The rung of a hunt: who holds what the user asked for (text), or, NULL, what grows by the
- * looks so far; with lost references.  start_ns: CLOCK_MONOTONIC, the hunt's start.  The rung's
+ * looks so far; with lost references.  start_ns: CLOCK_MONOTONIC, the hunt's start; until_ns:
+ * no other type is begun after it, which is then said.  The rung's
  * state is set but for errors: PV_ERR_USAGE is the user's, others say why it is not possible.
  */
-struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns,
+struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns, uint64_t until_ns,
 			       struct pv_memory *memory);
 
 #endif

@@ -42,6 +42,9 @@ enum {
 /* Of the plan: so long what extends the heap is watched alone; when all has been watched enough. */
 static const double GROWTH_ALONE = 0.08, BURSTS_UNTIL = 0.85;
 
+/* Who holds it comes after the plan's time: no other type is begun after so much more of it. */
+static const double HOLDERS_MORE = 0.2;
+
 /* A rung that watches allocations, while it is climbed. */
 struct climb {
 	struct pv_survey *survey; /* NULL: not begun, or over */
@@ -63,7 +66,8 @@ struct pv_hunt {
 	bool no_looks;  /* it was tried in vain */
 	bool suspected; /* something rises */
 	uint64_t start_ns, plan_ns, stack_start;
-	uint64_t look_ns, next_look_ns; /* between two looks, when the next one is due */
+	uint64_t look_ns, next_look_ns;   /* between two looks, when the next one is due */
+	uint64_t look_took_ns, looked_ns; /* the last one, and when it had ended */
 	size_t n_looks;
 	uint64_t started_ns; /* when it was last looked for an interpreter */
 };
@@ -241,6 +245,14 @@ struct pv_hunt_facts pv_hunt_facts(const struct pv_hunt *hunt)
 	};
 }
 
+static uint64_t plan_at(const struct pv_hunt *hunt, double share)
+{
+	/* without an end they go on for as long as the user likes */
+	if (!hunt->options.duration_s)
+		return UINT64_MAX;
+	return hunt->start_ns + (uint64_t)((double)hunt->plan_ns * share);
+}
+
 /* ---- the rungs */
 
 /* A program that has just begun may not have its interpreter yet. */
@@ -317,6 +329,8 @@ static struct pv_err *take_look(struct pv_hunt *hunt)
 		return refuse(hunt, PV_RUNG_CENSUS, why);
 	}
 	hunt->n_looks++;
+	hunt->look_took_ns = took_ns;
+	hunt->looked_ns = now + took_ns;
 	if (hunt->n_looks >= LOOKS_MANY)
 		hunt->look_ns += hunt->look_ns / 8;
 	/* the first ones come quickly: nothing is looked at closer before they tell */
@@ -338,8 +352,13 @@ static struct pv_err *step_looks(struct pv_hunt *hunt)
 {
 	struct pv_err *err = wants_looks(hunt) ? begin_looks(hunt) : NULL;
 
-	if (!err && hunt->looks && pv_now_ns() >= hunt->next_look_ns)
-		err = take_look(hunt);
+	if (!err && hunt->looks && pv_now_ns() >= hunt->next_look_ns) {
+		/* what would not end in time is left to the look at the end */
+		if (hunt->n_looks && pv_now_ns() + hunt->look_took_ns > plan_at(hunt, 1))
+			hunt->next_look_ns = UINT64_MAX;
+		else
+			err = take_look(hunt);
+	}
 	/* without looks the mappings alone tell */
 	if (!err && !hunt->looks && !hunt->suspected && hunt->memory->points.n > LOOKS_FEW)
 		err = pv_growth_suspected(hunt->memory, &hunt->suspected);
@@ -422,14 +441,6 @@ static struct pv_err *step_climb(struct pv_hunt *hunt, struct climb *climb, enum
 	return NULL;
 }
 
-static uint64_t plan_at(const struct pv_hunt *hunt, double share)
-{
-	/* without an end they go on for as long as the user likes */
-	if (!hunt->options.duration_s)
-		return UINT64_MAX;
-	return hunt->start_ns + (uint64_t)((double)hunt->plan_ns * share);
-}
-
 /* Is it time for a rung?  Asked for by name at once; else when something rises. */
 static bool is_time(const struct pv_hunt *hunt, const struct climb *climb, enum pv_rung rung)
 {
@@ -498,7 +509,7 @@ static int patience(const struct pv_hunt *hunt, int timeout_ms)
 		if (climbs[i]->survey)
 			timeout_ms = least(timeout_ms, pv_survey_patience(climbs[i]->survey));
 	}
-	if (hunt->looks)
+	if (hunt->looks && hunt->next_look_ns != UINT64_MAX)
 		timeout_ms = least(timeout_ms,
 				   now >= hunt->next_look_ns
 					   ? 0
@@ -591,7 +602,9 @@ static struct pv_err *look_for_holders(struct pv_hunt *hunt)
 	if (hunt->gone || hunt->replaced || !hunt->probed.image.python.found ||
 	    !may_climb(hunt, PV_RUNG_HOLDERS) || (!text && !hunt->suspected))
 		return NULL;
-	why = pv_holding_rung(hunt->options.pid, text, hunt->start_ns, hunt->memory);
+	why = pv_holding_rung(hunt->options.pid, text, hunt->start_ns,
+			      pv_now_ns() + (uint64_t)(HOLDERS_MORE * (double)hunt->plan_ns),
+			      hunt->memory);
 	/* a name that the user has to correct */
 	if (why && why->kind == PV_ERR_USAGE)
 		return why;
@@ -602,7 +615,9 @@ static struct pv_err *finish(struct pv_hunt *hunt, bool stopped)
 {
 	struct pv_err *err = NULL;
 
-	if (hunt->looks && !hunt->gone && !hunt->replaced)
+	/* one that has just ended is the last */
+	if (hunt->looks && !hunt->gone && !hunt->replaced &&
+	    (!hunt->n_looks || pv_now_ns() - hunt->looked_ns > hunt->look_ns / 4))
 		err = take_look(hunt);
 	if (!err)
 		err = finish_climb(hunt, &hunt->growth, PV_RUNG_GROWTH);
