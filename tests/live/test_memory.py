@@ -10,6 +10,8 @@ import time
 import live
 import pytest
 
+pytestmark = pytest.mark.few
+
 SCRIPT = os.path.join(live.TARGETS, "memory.py")
 TOLD = ((2, 7), (3, 8), (3, 11), (3, 14))
 SECONDS = 12  # so many looks that what grows steadily is told from what comes and goes
@@ -137,8 +139,6 @@ def test_holders_of_a_type(newest, target):
 
 GUARD = """
 import ctypes, mmap, sys
-
-pytestmark = pytest.mark.few
 memory = mmap.mmap(-1, 1 << 20)
 memory.write(b"x" * (1 << 20))
 at = ctypes.addressof(ctypes.c_char.from_buffer(memory))
