@@ -95,7 +95,8 @@ struct pv_alloc_state {
 	__u32 shift;   /* of addresses only those are kept whose hash ends in so many zeros */
 	__u32 thinned; /* by user space: to what shift blocks were taken out */
 	__u32 pad;
-	__u64 n_max, until_ns;      /* when it has: allocations, CLOCK_MONOTONIC; 0: never */
+	/* when it has: allocations and thrash, CLOCK_MONOTONIC; 0: never */
+	__u64 n_max, until_ns;
 	__u64 end_ns;               /* when it had; 0: not yet */
 	__u64 live;                 /* blocks that are kept */
 	__u64 allocs, bytes, frees; /* that were seen; frees of any block */

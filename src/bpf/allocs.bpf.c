@@ -320,7 +320,7 @@ static __always_inline void add(const struct hit *hit)
 		block.time_ns = start_ns;
 		keep(hit->address, &block);
 	}
-	if ((alloc_state.n_max && n >= alloc_state.n_max) ||
+	if ((alloc_state.n_max && n + alloc_state.thrash >= alloc_state.n_max) ||
 	    (alloc_state.until_ns && start_ns > alloc_state.until_ns))
 		disarm(start_ns);
 	/* it is the target's time: the budget knows of it */
@@ -368,7 +368,11 @@ static inline bool see_pool(__u64 at)
 		return true;
 	if (*times == PV_ALLOC_THRASH)
 		drop(at);
+	/* it tells nothing, and the target pays for each: they count for the end, too */
 	count(&alloc_state.thrash);
+	if (alloc_state.n_max && alloc_state.armed == PV_ALLOC_ON &&
+	    alloc_state.allocs + alloc_state.thrash >= alloc_state.n_max)
+		disarm(bpf_ktime_get_ns());
 	return false;
 }
 

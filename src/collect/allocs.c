@@ -170,7 +170,7 @@ struct pv_err *pv_allocs_arm(struct pv_allocs *allocs, uint64_t n, uint64_t ns)
 		return err;
 	state->live = 0;
 	state->end_ns = 0;
-	state->n_max = n ? state->allocs + n : 0;
+	state->n_max = n ? state->allocs + state->thrash + n : 0;
 	state->until_ns = ns ? pv_now_ns() + ns : 0;
 	__atomic_store_n(&state->armed, PV_ALLOC_ON, __ATOMIC_SEQ_CST);
 	return NULL;

@@ -477,10 +477,18 @@ static struct pv_err *step_climbs(struct pv_hunt *hunt)
 	return err ? err : step_climb(hunt, &hunt->all, PV_RUNG_ALL);
 }
 
+static bool is_urgent(const struct pv_hunt *hunt)
+{
+	return hunt->bursts.survey && pv_survey_is_urgent(hunt->bursts.survey);
+}
+
 static struct pv_err *climb(struct pv_hunt *hunt)
 {
 	struct pv_err *err = NULL;
 
+	/* a look may take a second, in which the target would trap all the time */
+	if (is_urgent(hunt))
+		return step_climb(hunt, &hunt->bursts, PV_RUNG_BURSTS);
 	if (hunt->trend)
 		err = pv_trend_step(hunt->trend);
 	if (!err)
@@ -503,6 +511,8 @@ static int patience(const struct pv_hunt *hunt, int timeout_ms)
 	const struct climb *const climbs[] = { &hunt->growth, &hunt->bursts, &hunt->all };
 	uint64_t now = pv_now_ns();
 
+	if (is_urgent(hunt))
+		return least(timeout_ms, pv_survey_patience(hunt->bursts.survey));
 	if (hunt->trend)
 		timeout_ms = least(timeout_ms, pv_trend_patience(hunt->trend));
 	for (size_t i = 0; i < sizeof(climbs) / sizeof(*climbs); i++) {
@@ -527,8 +537,9 @@ struct pv_err *pv_hunt_step(struct pv_hunt *hunt, int timeout_ms, int fd, bool *
 	struct pollfd fds[] = {
 		{ .fd = hunt->probed.pid_fd, .events = POLLIN },
 		{ .fd = fd, .events = POLLIN },
-		{ .fd = hunt->trend ? pv_trend_fd(hunt->trend) : -1, .events = POLLIN },
-		{ .fd = fd_of(&hunt->growth), .events = POLLIN },
+		{ .fd = hunt->trend && !is_urgent(hunt) ? pv_trend_fd(hunt->trend) : -1,
+		  .events = POLLIN },
+		{ .fd = is_urgent(hunt) ? -1 : fd_of(&hunt->growth), .events = POLLIN },
 		{ .fd = fd_of(&hunt->bursts), .events = POLLIN },
 		{ .fd = fd_of(&hunt->all), .events = POLLIN },
 	};

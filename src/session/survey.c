@@ -191,6 +191,22 @@ static struct pv_err *prepare(struct pv_survey *survey)
 	return err ? err : pv_alloc_places_blind(&survey->places, options->probed, options->memory);
 }
 
+/*
+ * While places come and go the target traps and nothing is learnt: on a busy machine it would be
+ * held up by our waiting for a CPU.  Who may not do so goes on as before.
+ */
+static void hurry(struct pv_survey *survey, bool now)
+{
+	if (now) {
+		errno = 0;
+		survey->nice = getpriority(PRIO_PROCESS, 0);
+		survey->hurries = !errno && !setpriority(PRIO_PROCESS, 0, NICE_HURRIED);
+	} else if (survey->hurries) {
+		survey->hurries = false;
+		(void)setpriority(PRIO_PROCESS, 0, survey->nice);
+	}
+}
+
 struct pv_err *pv_survey_create(const struct pv_survey_options *options, struct pv_survey **ret)
 {
 	struct pv_survey *survey = calloc(1, sizeof(*survey));
@@ -216,6 +232,7 @@ void pv_survey_destroy(struct pv_survey *survey)
 {
 	if (!survey)
 		return;
+	hurry(survey, false);
 	pv_leads_destroy(survey->leads);
 	pv_allocs_destroy(survey->allocs);
 	pv_survivors_destroy(survey->survivors);
@@ -227,22 +244,6 @@ void pv_survey_destroy(struct pv_survey *survey)
 }
 
 /* ---- a time */
-
-/*
- * While places come and go the target traps and nothing is learnt: on a busy machine it would be
- * held up by our waiting for a CPU.  Who may not do so goes on as before.
- */
-static void hurry(struct pv_survey *survey, bool now)
-{
-	if (now) {
-		errno = 0;
-		survey->nice = getpriority(PRIO_PROCESS, 0);
-		survey->hurries = !errno && !setpriority(PRIO_PROCESS, 0, NICE_HURRIED);
-	} else if (survey->hurries) {
-		survey->hurries = false;
-		(void)setpriority(PRIO_PROCESS, 0, survey->nice);
-	}
-}
 
 static struct pv_err *open_window(struct pv_survey *survey)
 {
@@ -495,6 +496,11 @@ static struct pv_err *look(struct pv_survey *survey)
 
 /* ---- the flow */
 
+bool pv_survey_is_urgent(const struct pv_survey *survey)
+{
+	return survey->open && survey->options.kind == PV_SURVEY_BURSTS;
+}
+
 int pv_survey_fd(const struct pv_survey *survey)
 {
 	return survey->epoll_fd;
@@ -582,6 +588,9 @@ struct pv_err *pv_survey_step(struct pv_survey *survey, enum pv_survey_end *end_
 		survey->over_budget = news.over_budget && !news.replaced;
 		return pv_survey_close(survey);
 	}
+	/* several threads in one time: the next one is so much later */
+	if (news.over_budget)
+		pv_allocs_enough(survey->allocs);
 	return step(survey, &news);
 }
 

@@ -61,6 +61,9 @@ enum pv_survey_end {
 	PV_SURVEY_BUDGET,   /* PV_SURVEY_ALL: it cost too much; all is taken out */
 };
 
+/* Every allocation traps now: nothing else is to be done until that is over. */
+bool pv_survey_is_urgent(const struct pv_survey *survey);
+
 /* Does what is due: opens a time, closes it, looks.  A target that has ended is PV_ERR_NOPROC. */
 struct pv_err *pv_survey_step(struct pv_survey *survey, enum pv_survey_end *end_ret);
 

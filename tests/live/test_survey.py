@@ -157,6 +157,25 @@ def test_growth(target, newest, survey):
 	assert report["hits_ns"] < 0.06 * report["took_ns"], "3 % are meant"
 
 
+THRASH = """
+import os
+os.write(1, b"READY\\n")
+while True:
+	blocks = [bytes(400) for _ in range(50)]
+	del blocks
+"""
+
+
+def test_thrash(newest, spawn, survey):
+	"""Pools that are filled and emptied again and again end a time early, and are told."""
+	victim = spawn(*newest.prefix(), newest.path, "-c", THRASH)
+	report = survey(victim.pid, "growth", 60).bursts(3)
+	assert victim.alive()
+	assert any("again and again" in sentence for sentence in report["blind"]), report["blind"]
+	# beside those 1,000 the places are hit until they are gone
+	assert report["hits"] < 3 * 20000, report["hits"]
+
+
 def c_library(pid):
 	with open("/proc/%d/maps" % pid) as maps:
 		return [line.split()[-1] for line in maps if "/libc.so.6" in line or "/libc-2" in line][0]
