@@ -493,31 +493,6 @@ static void find_guilty(const struct pv_memory *memory, struct pv_leak *leak)
 
 /* ---- words */
 
-struct pv_err *pv_leak_type(const struct pv_memory *memory, uint32_t type, struct pv_str *str)
-{
-	const struct pv_strings *strings = memory->profile->strings;
-	const struct pv_memory_type *one;
-	struct pv_err *err = NULL;
-
-	if (type >= memory->types.n)
-		return pv_str_appendf(str, "[unknown]");
-	one = pv_vec_at(&memory->types, type);
-	if (one->kind == PV_TYPE_POOL_BLOCK)
-		return pv_str_appendf(str, "blocks of %" PRIu64 " B", one->size);
-	if (one->kind == PV_TYPE_HEAP_BLOCK)
-		return pv_str_appendf(str, "C blocks up to %s",
-				      pv_text_bytes((double)one->size).text);
-	if (one->module) {
-		err = pv_text_append(str, pv_strings_get(strings, one->module),
-				     pv_strings_length(strings, one->module));
-		if (!err)
-			err = pv_str_appendf(str, ".");
-	}
-	return err ? err
-		   : pv_text_append(str, pv_strings_get(strings, one->name),
-				    pv_strings_length(strings, one->name));
-}
-
 static struct pv_err *append_type(const struct pv_memory *memory, uint32_t type, struct pv_str *str)
 {
 	const struct pv_memory_type *one = pv_vec_at(&memory->types, type);
@@ -800,12 +775,4 @@ void pv_leak_deinit(struct pv_leak *leak)
 	pv_vec_deinit(&leak->suspects);
 	pv_str_deinit(&leak->text);
 	pv_str_deinit(&leak->next);
-}
-
-const char *pv_leak_name(enum pv_leak_kind kind)
-{
-	static const char *const names[] = { "unknown", "not asked", "clean",
-					     "growing", "held",      "lost" };
-
-	return (size_t)kind < sizeof(names) / sizeof(*names) ? names[kind] : "unknown";
 }

@@ -92,6 +92,32 @@ def test_clean(interp, target, kind):
 	assert found["verdict"]["kind"] == "clean", found["verdict"]
 
 
+CYCLES = """
+import gc, time
+if %r:
+	gc.disable()
+class Node(object):
+	pass
+print("READY")
+__import__("sys").stdout.flush()
+while True:
+	a, b = Node(), Node()
+	a.other, b.other = b, a
+	time.sleep(0.002)
+"""
+
+
+@pytest.mark.gil
+@pytest.mark.minor(*TOLD)
+def test_cycles(interp, spawn):
+	"""With the collector off they are lost; its switch is read, in either position."""
+	found = hunt(spawn(*interp.prefix(), interp.path, "-c", CYCLES % True).pid)
+	assert found["gc_disabled"] is True
+	assert found["verdict"]["kind"] == "lost", found["verdict"]
+	assert any("collector is disabled" in line for line in found["verdict"]["text"]), found["verdict"]
+	assert hunt(spawn(*interp.prefix(), interp.path, "-c", CYCLES % False).pid, "--census", seconds=2)["gc_disabled"] is False
+
+
 def test_mapped(newest, target):
 	verdict = hunt(target(newest, "memory.py", "mapped").pid)["verdict"]
 	assert verdict["kind"] not in ("clean", "unknown"), verdict
@@ -135,6 +161,7 @@ def test_holders_of_a_type(newest, target):
 	one = target(newest, "memory.py", "filled")
 	found = hunt(one.pid, "--holders", "Record", seconds=3)
 	assert any("CACHE" in holder["text"] for holder in found["holders"]), found["holders"]
+	assert found["verdict"]["kind"] == "not asked", found["verdict"]
 
 
 GUARD = """
