@@ -124,7 +124,7 @@ static inline bool is_same(void)
 	if (!count_object.type)
 		return true;
 	return !bpf_probe_read_user(&type, 8,
-				    (const void *)(count_object.address + counted.type_at)) &&
+				    (const void *)(count_object.object + counted.type_at)) &&
 	       type == count_object.type;
 }
 

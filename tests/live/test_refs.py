@@ -536,6 +536,25 @@ def test_field(victim):
 	assert found["first"] == 1 and not found["changes"]
 
 
+@pytest.mark.minor((3, 8), (3, 11), (3, 13))
+@pytest.mark.gil
+@pytest.mark.parametrize("kind", ["list", "dict", "slotted"])
+def test_field_written(interp, victim, kind):
+	"""A word behind the head, written while the object lives: each write with what it made and who made it."""
+	one = victim(interp)
+	follow = Follow(one.pid, "--field", "16:8", hex(one.new(kind)))
+	one.target.say("write 20")
+	wrote = [int(word) for word in one.target.wait_line(b"WROTE").split()[1:]]
+	one.target.wait_line(b"DONE")
+	found = follow.end()
+	assert found["ended"] == "stopped", found["ended"]
+	assert len(wrote) == 20
+	assert [change["count"] for change in found["changes"]] == wrote
+	for change in found["changes"]:
+		line = next(frame for frame in change["stack"] if frame["kind"] == "python")
+		assert line["function"].endswith("write") and line["line"], line
+
+
 # ---- text and folded
 
 def test_outputs(victim, tmp_path):

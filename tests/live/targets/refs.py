@@ -20,6 +20,10 @@ class Thing(object):
 		self.other = None
 
 
+class Slotted(object):
+	__slots__ = ("slot",)
+
+
 class Worker(threading.Thread):
 	"""One that waits for numbers: so many references it takes."""
 
@@ -38,7 +42,8 @@ class Worker(threading.Thread):
 			self.done.release()
 
 
-KINDS = {"none": lambda: None, "list": lambda: ["watched"], "thing": Thing, "tuple": lambda: tuple([str(os.getpid())])}
+KINDS = {"none": lambda: None, "list": lambda: ["watched"], "thing": Thing, "tuple": lambda: tuple([str(os.getpid())]),
+	 "dict": dict, "slotted": Slotted}
 kept = []
 held = {}
 
@@ -114,6 +119,24 @@ def born(n):
 	thread.start()
 
 
+def write(n):
+	"""Into what the object has, not its count; prints what stands there after each."""
+	thing, made = held["object"], []
+	for i in range(n):
+		if isinstance(thing, list):
+			thing.append(i)
+			made.append(len(thing))
+		elif isinstance(thing, dict):
+			thing[i] = i
+			made.append(len(thing))
+		else:
+			thing.slot = [i]
+			kept.append(thing.slot)
+			made.append(id(thing.slot))
+	print("WROTE " + " ".join(map(str, made)))
+	sys.stdout.flush()
+
+
 def release():
 	kept[:] = []
 
@@ -177,6 +200,8 @@ def main():
 			mixed(int(words[1]))
 		elif words[0] == "born":
 			born(int(words[1]))
+		elif words[0] == "write":
+			write(int(words[1]))
 		elif words[0] == "calls":
 			calls(int(words[1]))
 		elif words[0] == "threads":
