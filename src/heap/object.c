@@ -228,6 +228,18 @@ const struct pv_heap_type *pv_heap_type(struct pv_heap *heap, uint64_t address)
 	return type_at_depth(heap, address, 0);
 }
 
+bool pv_heap_is_called(const struct pv_heap_type *type, const char *name)
+{
+	const char *own = strrchr(type->name, '.'), *asked = strrchr(name, '.');
+
+	if (!strcmp(type->name, name))
+		return true;
+	/* two modules that are named are not the same one */
+	if (own && asked)
+		return false;
+	return !strcmp(own ? own + 1 : type->name, asked ? asked + 1 : name);
+}
+
 /* 3.14 Include/refcount.h: the lower half counts, the upper one holds flags. */
 static bool split_refcount(uint64_t word, uint64_t *ret, bool *immortal_ret)
 {

@@ -114,6 +114,12 @@ const struct pv_heaplayout *pv_heap_layout(const struct pv_heap *heap);
 /* The type at address, or NULL: there is none, or memory is short.  Valid until forget. */
 const struct pv_heap_type *pv_heap_type(struct pv_heap *heap, uint64_t address);
 
+/*
+ * Does a user mean this type by that name?  tp_name of a static type has its module in it
+ * ("numpy.ndarray"), that of a class statement has not; the user may say either.
+ */
+bool pv_heap_is_called(const struct pv_heap_type *type, const char *name);
+
 /* The same of those that were met so far: reads nothing. */
 const struct pv_heap_type *pv_heap_known_type(const struct pv_heap *heap, uint64_t address);
 

@@ -100,14 +100,6 @@ struct candidates {
 	uint64_t n_types;     /* of that name */
 };
 
-static bool is_called(const char *type, const char *name)
-{
-	const char *dot = strrchr(name, '.');
-
-	/* the type of a class statement has its name alone, without the module's */
-	return !strcmp(type, name) || (dot && !strcmp(type, dot + 1));
-}
-
 static struct pv_err *is_wanted(struct candidates *candidates, uint64_t type, bool *ret)
 {
 	const struct pv_heap_type *known;
@@ -118,7 +110,7 @@ static struct pv_err *is_wanted(struct candidates *candidates, uint64_t type, bo
 		return NULL;
 	}
 	known = pv_heap_type(candidates->heap, type);
-	*ret = known && (!candidates->name || is_called(known->name, candidates->name));
+	*ret = known && (!candidates->name || pv_heap_is_called(known, candidates->name));
 	candidates->n_types += *ret;
 	return pv_map_set(&candidates->types, type, *ret);
 }

@@ -164,7 +164,8 @@ static bool find_object(const struct pv_next *next, uint64_t address, struct pv_
 
 	for (uint64_t before = 0; before <= 32; before += 16) {
 		if (pv_heap_object(next->heap, address + before, ret) && ret->start == address &&
-		    ret->refcount && !ret->immortal && (!type || !strcmp(ret->type->name, type)))
+		    ret->refcount && !ret->immortal &&
+		    (!type || pv_heap_is_called(ret->type, type)))
 			return true;
 	}
 	return false;

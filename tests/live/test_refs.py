@@ -455,6 +455,20 @@ def test_alloc(interp, victim):
 	assert any("grow_up" in frame["function"] for change in found["changes"] for frame in change["stack"])
 
 
+@pytest.mark.minor((3, 8), (3, 11), (3, 13))
+@pytest.mark.gil
+@pytest.mark.parametrize("name", ["deque", "collections.deque"])
+def test_alloc_of_a_module(interp, victim, name):
+	"""A type of C whose tp_name has its module in it is found by its name alone, too."""
+	one = victim(interp)
+	one.new("list")
+	one.target.say("queues 3000")
+	found = json.loads(live.pitviper("refs", "--json", "-q", "-p", one.pid, "-d", 0.1, "--alloc", "new_queue", "--type", name,
+					 timeout=120).out)
+	assert found["type"] == "collections.deque"
+	assert chosen(one.pid, "--type", name, "--newest")["type"] == "collections.deque"
+
+
 def test_alloc_nowhere(victim):
 	proc = live.start_pitviper("refs", "-p", victim(newest()).pid, "--alloc", "absent.py:1")
 	assert live.gone(lambda: live.descriptors(proc.pid, "bpf-prog") > 0, 60)

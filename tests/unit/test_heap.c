@@ -55,6 +55,23 @@ START_TEST(test_types)
 }
 END_TEST
 
+START_TEST(test_names)
+{
+	struct pv_heap_type type = { .name = "numpy.ndarray" };
+
+	ck_assert(pv_heap_is_called(&type, "numpy.ndarray"));
+	ck_assert(pv_heap_is_called(&type, "ndarray"));
+	ck_assert(!pv_heap_is_called(&type, "other.ndarray"));
+	ck_assert(!pv_heap_is_called(&type, "numpy"));
+	ck_assert(!pv_heap_is_called(&type, "array"));
+	strcpy(type.name, "Session");
+	ck_assert(pv_heap_is_called(&type, "Session"));
+	ck_assert(pv_heap_is_called(&type, "app.models.Session"));
+	ck_assert(!pv_heap_is_called(&type, "app.Session.models"));
+	ck_assert(!pv_heap_is_called(&type, "models.session"));
+}
+END_TEST
+
 START_TEST(test_no_types)
 {
 	uint64_t object = made_type(&made, "object", made.type_type, 0, 16, 0, 0);
@@ -425,6 +442,7 @@ int main(void)
 
 	tcase_add_checked_fixture(cases, setup, teardown);
 	tcase_add_test(cases, test_types);
+	tcase_add_test(cases, test_names);
 	tcase_add_test(cases, test_no_types);
 	tcase_add_test(cases, test_circles);
 	tcase_add_test(cases, test_objects);

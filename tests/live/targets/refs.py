@@ -2,6 +2,7 @@
 """One object whose count is followed.  Input: the directory of refs_ext.so ("-": none), commands.  Output: what
 sys.getrefcount() saw before and after each.
 """
+import collections
 import gc
 import os
 import sys
@@ -119,6 +120,23 @@ def born(n):
 	thread.start()
 
 
+def new_queue():
+	return collections.deque()
+
+
+def queues(n):
+	"""Objects of a type whose tp_name has a module in it."""
+	def run():
+		for _ in range(n):
+			kept.append(new_queue())
+			time.sleep(0.01)
+			kept[-1].append(kept[-1])
+
+	thread = threading.Thread(target=run)
+	thread.daemon = True
+	thread.start()
+
+
 def write(n):
 	"""Into what the object has, not its count; prints what stands there after each."""
 	thing, made = held["object"], []
@@ -200,6 +218,8 @@ def main():
 			mixed(int(words[1]))
 		elif words[0] == "born":
 			born(int(words[1]))
+		elif words[0] == "queues":
+			queues(int(words[1]))
 		elif words[0] == "write":
 			write(int(words[1]))
 		elif words[0] == "calls":
