@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "model/profile.h"
+#include "model/strings.h"
 
 enum {
 	KEPT_MAX = 1024,  /* changes of one call that others may make up for */
@@ -141,6 +143,98 @@ static struct pv_err *take_in(struct build *b, struct balance *balance, uint32_t
 		}
 	}
 	return err;
+}
+
+static struct pv_err *add_left(struct build *b, uint32_t function, int64_t net,
+			       const struct pv_vec *sites, int64_t sign);
+
+/* ---- by hand */
+
+static bool is_named(const struct build *b, uint32_t function, const char *const *names)
+{
+	const struct pv_loc *loc = pv_vec_at(&b->refs->profile->locs, function);
+	const char *name = pv_strings_get(b->refs->profile->strings, loc->function);
+
+	while (*names && strcmp(*names, name) != 0)
+		names++;
+	return *names;
+}
+
+/*
+ * Did Python code call Py_IncRef() (of sign -1: Py_DecRef()) itself, by what lets it call any C
+ * function?  No bytecode gives that reference back, nor does ctypes.
+ */
+static bool is_by_hand(const struct build *b, const struct pv_change *change,
+		       const struct pv_ref_frame *frames, int64_t delta)
+{
+	static const char *const takes[] = { "Py_IncRef", "_Py_IncRef", NULL };
+	static const char *const gives[] = { "Py_DecRef", "_Py_DecRef", NULL };
+	const struct pv_strings *strings = b->refs->profile->strings;
+
+	if ((delta != 1 && delta != -1) || change->python == PV_REFS_NONE ||
+	    change->site == PV_REFS_NONE ||
+	    !is_named(b, frames[change->n - 1].function, delta > 0 ? takes : gives))
+		return false;
+	for (size_t i = change->n; i && frames[i - 1].kind != PV_LOC_PYTHON; i--) {
+		const struct pv_loc *loc =
+			pv_vec_at(&b->refs->profile->locs, frames[i - 1].function);
+
+		if (!strncmp(pv_strings_get(strings, loc->function), "ffi_call", 8) ||
+		    !strncmp(pv_strings_get(strings, loc->module), "libffi.", 7) ||
+		    !strncmp(pv_strings_get(strings, loc->module), "_ctypes.", 8))
+			return true;
+	}
+	return false;
+}
+
+/* The thread's account of it; false in done_ret: it is to be taken as any other. */
+static struct pv_err *take_by_hand(struct build *b, struct thread *thread,
+				   const struct pv_change *change,
+				   const struct pv_ref_frame *frames, bool *done_ret)
+{
+	const struct pv_ref_frame *python;
+	struct hand *last, hand = { .site = change->site, .by = frames[change->n - 1].function };
+	int64_t delta = pv_change_delta(change);
+	struct pv_err *err;
+
+	*done_ret = is_by_hand(b, change, frames, delta) && (delta > 0 || thread->hands.n);
+	if (!*done_ret)
+		return NULL;
+	if (delta < 0) {
+		last = pv_vec_at(&thread->hands, --thread->hands.n);
+		return add_pair(b, last->site, change->site);
+	}
+	python = pv_vec_at(&b->refs->frames, change->python);
+	hand.loc = python->loc;
+	err = pv_refcalls_function(b, python, &hand.function);
+	return err ? err : pv_vec_append(&thread->hands, &hand, 1, NULL);
+}
+
+/* What is left of them, after what others have given back without having taken it. */
+static struct pv_err *end_by_hand(struct build *b, struct thread *thread)
+{
+	struct pv_vec *minus = &thread->balance.minus;
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec sites = PV_VEC(uint32_t);
+	struct pv_err *err = NULL;
+
+	for (; !err && minus->n && thread->hands.n; minus->n--, thread->hands.n--) {
+		const struct hand *hand = pv_vec_at(&thread->hands, thread->hands.n - 1);
+
+		err = add_pair(b, hand->site, *(uint32_t *)pv_vec_at(minus, minus->n - 1));
+	}
+	for (size_t i = 0; !err && i < thread->hands.n; i++) {
+		const struct hand *hand = pv_vec_at(&thread->hands, i);
+		struct pv_refnet_function *function = pv_vec_at(&b->net->functions, hand->function);
+
+		function->by_hand.site = hand->site;
+		function->by_hand.via = PV_REFS_NONE;
+		function->by_hand.sign = 1;
+		function->by_hand.n++;
+		function->hand_loc = hand->loc;
+		function->hand_by = hand->by;
+		err = pv_vec_append(&sites, &hand->site, 1, NULL);
+	}
+	return err ? err : add_left(b, PV_REFNET_NONE, 0, &sites, 1);
 }
 
 /* ---- activations */
@@ -411,6 +505,7 @@ static struct pv_err *find_thread(struct build *b, uint32_t index, struct thread
 		.thread = index,
 		.open = PV_VEC(struct activation),
 		.balance = balance_new(),
+		.hands = PV_VEC(struct hand),
 		.barred = PV_VEC(uint32_t),
 	};
 
@@ -435,6 +530,7 @@ struct pv_err *pv_refcalls_take(struct build *b, const struct pv_change *change)
 		change->n ? pv_vec_at(&b->refs->frames, change->first) : NULL;
 	struct thread *thread;
 	size_t same;
+	bool by_hand = false;
 	struct pv_err *err = find_thread(b, change->thread, &thread);
 
 	if (!err)
@@ -463,6 +559,8 @@ struct pv_err *pv_refcalls_take(struct build *b, const struct pv_change *change)
 			      false);
 	}
 	if (!err)
+		err = take_by_hand(b, thread, change, frames, &by_hand);
+	if (!err && !by_hand)
 		err = take_in(b, &thread->balance, change->site, pv_change_delta(change), true);
 	if (!err)
 		err = open_more(b, thread, frames, change->n);
@@ -484,6 +582,8 @@ struct pv_err *pv_refcalls_end(struct build *b)
 		doubt(thread);
 		if (!err)
 			err = close_from(b, thread, 0);
+		if (!err)
+			err = end_by_hand(b, thread);
 		if (!err)
 			err = add_left(b, PV_REFNET_NONE, 0, &thread->barred, 1);
 		if (!err)
@@ -511,6 +611,7 @@ void pv_refcalls_deinit(struct build *b)
 		pv_vec_deinit(&thread->open);
 		balance_deinit(&thread->balance);
 		pv_vec_deinit(&thread->barred);
+		pv_vec_deinit(&thread->hands);
 	}
 	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
 		pv_map_deinit(maps[i]);

@@ -29,9 +29,16 @@ struct activation {
 	struct balance balance;
 };
 
+/* A reference that Python code took by hand; see is_by_hand(). */
+struct hand {
+	uint32_t site, by;      /* by: Py_IncRef(), in profile->locs */
+	uint32_t function, loc; /* of the Python frame: in net->functions, its line */
+};
+
 struct thread {
 	uint32_t thread;
-	struct pv_vec open; /* struct activation, root first */
+	struct pv_vec hands; /* struct hand: none has given them back */
+	struct pv_vec open;  /* struct activation, root first */
 	struct balance balance;
 	struct pv_vec barred; /* uint32_t: sites, see bar() */
 	bool begun;

@@ -263,15 +263,26 @@ static bool is_keeper(const struct pv_refs *refs, const struct pv_refnet *net,
 	return false;
 }
 
+/* Python code that takes references by hand, and has taken most of what the count has grown by. */
+static bool is_taker(const struct pv_refs *refs, const struct pv_refnet_function *function)
+{
+	int64_t growth = refs->last - refs->first;
+
+	return growth > 0 && !refs->field_size && function->by_hand.n >= KEPT_MIN &&
+	       2 * function->by_hand.n > (uint64_t)growth;
+}
+
 static unsigned int rank(const struct pv_refs *refs, const struct pv_refnet_function *function)
 {
+	if (is_taker(refs, function))
+		return 0;
 	if (function->keeps)
-		return 1;
+		return 2;
 	if (is_suspect(refs, function))
-		return function->interpreter ? 3 : function->python ? 2 : 0;
+		return function->interpreter ? 4 : function->python ? 3 : 1;
 	if (function->verdict == PV_REFNET_VARIES)
-		return function->python ? 5 : 4;
-	return function->verdict == PV_REFNET_UNKNOWN ? 7 : 6;
+		return function->python ? 6 : 5;
+	return function->verdict == PV_REFNET_UNKNOWN ? 8 : 7;
 }
 
 /* The deepest first: those that called it differ because it does. */
@@ -334,8 +345,15 @@ static struct pv_err *finish(struct build *b)
 	if (net->functions.n)
 		qsort_r(net->functions.data, net->functions.n, net->functions.element_size,
 			compare_functions, (void *)b->refs);
-	if (net->functions.n && rank(b->refs, pv_vec_at(&net->functions, 0)) <= 3)
+	if (net->functions.n && rank(b->refs, pv_vec_at(&net->functions, 0)) <= 4)
 		net->suspect = 0;
+	for (size_t i = 0; i < net->functions.n; i++) {
+		struct pv_refnet_function *function = pv_vec_at(&net->functions, i);
+
+		/* of others it is no verdict */
+		if (i != net->suspect || !is_taker(b->refs, function))
+			function->by_hand.n = 0;
+	}
 	sort(&net->pairs, by_pairs);
 	sort(&net->unmatched, by_n);
 	sort(&net->by_site, by_changes);
@@ -410,6 +428,9 @@ struct pv_err *pv_refnet_create(const struct pv_refs *refs, struct pv_refnet **r
 		return err;
 	*ret = first;
 	if (first->suspect == PV_REFNET_NONE)
+		return NULL;
+	/* what was taken by hand has no partner in the first place */
+	if (((struct pv_refnet_function *)pv_vec_at(&first->functions, first->suspect))->by_hand.n)
 		return NULL;
 	/* the one that is accused, and no other: those that called it leave the same */
 	err = pv_map_set(&suspects,

@@ -59,6 +59,13 @@ struct pv_refnet_function {
 	 * returns or stores the object.
 	 */
 	bool keeps;
+	/*
+	 * Of Python: it called Py_IncRef() by ctypes or cffi, which no interpreter gives back: at
+	 * which site, how often without a Py_DecRef(); where it stood, and what it called (indices
+	 * into locs).
+	 */
+	struct pv_refnet_left by_hand;
+	uint32_t hand_loc, hand_by;
 	uint32_t depth;   /* the deepest that it stood, root 0 */
 	uint64_t changes; /* made while it was on the stack */
 	uint64_t touched; /* calls that were seen whole, with changes */

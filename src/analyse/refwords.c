@@ -16,6 +16,8 @@ const struct pv_refnet_left *pv_refnet_left_of(const struct pv_refnet *net,
 {
 	int64_t sign = function->excess < 0 ? -1 : 1;
 
+	if (function->by_hand.n)
+		return &function->by_hand;
 	for (size_t i = 0; i < function->n_left; i++) {
 		const struct pv_refnet_left *left = pv_vec_at(&net->left, function->first_left + i);
 
@@ -29,6 +31,8 @@ uint64_t pv_refnet_off(const struct pv_refnet *net, const struct pv_refnet_funct
 {
 	uint64_t n = 0;
 
+	if (function->by_hand.n)
+		return function->by_hand.n < function->all ? function->by_hand.n : function->all;
 	if (function->keeps)
 		return function->touched;
 	for (size_t i = 0; i < function->n_nets; i++) {
@@ -128,6 +132,22 @@ static const char *end_of(const struct pv_refnet_function *function)
 	return function->interpreter ? " and kept it" : " and did not give it back";
 }
 
+/* "`lose` (app.py) took 117 references at line 7 by hand, through `Py_IncRef` (libpython3.11.so)"
+ */
+static struct pv_err *accuse_hand(const struct pv_refs *refs,
+				  const struct pv_refnet_function *function, struct pv_str *str)
+{
+	const struct pv_loc *loc = pv_vec_at(&refs->profile->locs, function->hand_loc);
+	struct pv_err *err = append_function(refs, function->function, str);
+
+	if (!err)
+		err = pv_str_appendf(str, " took %s references at line %d by hand, through ",
+				     pv_text_number(function->by_hand.n).text, (int)loc->line);
+	if (!err)
+		err = append_function(refs, function->hand_by, str);
+	return err ? err : pv_str_appendf(str, ", and no call gave them back");
+}
+
 static struct pv_err *accuse(const struct pv_refs *refs, const struct pv_refnet *net,
 			     const struct pv_refnet_function *function, struct pv_str *str)
 {
@@ -160,8 +180,13 @@ struct pv_err *pv_refnet_sentence(const struct pv_refs *refs, const struct pv_re
 
 	if (!refs->changes.n)
 		return pv_str_appendf(str, "nothing changed it");
-	if (net->suspect != PV_REFNET_NONE)
-		return accuse(refs, net, pv_vec_at(&net->functions, net->suspect), str);
+	if (net->suspect != PV_REFNET_NONE) {
+		const struct pv_refnet_function *function =
+			pv_vec_at(&net->functions, net->suspect);
+
+		return function->by_hand.n ? accuse_hand(refs, function, str)
+					   : accuse(refs, net, function, str);
+	}
 	if (!growth)
 		return pv_str_appendf(str, "what was taken was given back: no function differs "
 					   "from call to call and leaves something");

@@ -269,7 +269,8 @@ struct pv_err *pv_refplaces_site(struct pv_refplaces *places, uint64_t ip,
 	     is_helper(places, list[i - 1].loc);
 	     i--) {
 		module = pv_natives_module(places->natives, list[i - 2].object);
-		if (!module)
+		/* of a call by ctypes the place in libffi tells nothing */
+		if (!module || !strncmp(module->object->name, "libffi.", 7))
 			break;
 		address = module->bias + list[i - 2].address;
 	}

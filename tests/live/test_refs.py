@@ -212,6 +212,26 @@ def test_robs(interp, victim, built):
 	assert "gave back a reference" in found["verdict"]["text"]
 
 
+@pytest.mark.minor(*TOLD)
+def test_by_hand(interp, victim):
+	"""What Python code takes with ctypes is its own, not the interpreter's; what it gives back is no leak."""
+	one = victim(interp)
+	address = one.new("thing")
+	for gives, n in ((0, 60), (1, 0)):
+		follow = Follow(one.pid, hex(address), "-n", 1000000)
+		assert one.do("by_hand 60 %d" % gives) == n
+		found = follow.end()
+		verdict = found["verdict"]
+		assert verdict["suspect"] == (n > 0), verdict
+		if not n:
+			continue
+		assert verdict["function"] == "lose" and verdict["kind"] == "python", verdict
+		line = next(i for i, text in enumerate(open(os.path.join(live.TARGETS, "refs.py")), 1) if text == "\tby(one)\n")
+		assert "`lose` (refs.py) took 60 references at line %d by hand, through `Py_IncRef`" % line in verdict["text"]
+		first = found["unmatched"][0]
+		assert (first["delta"], first["times"]) == (1, 60), found["unmatched"]
+
+
 # ---- threads
 
 @pytest.mark.minor((3, 8), (3, 11), (3, 13), (3, 14))

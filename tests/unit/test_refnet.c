@@ -11,9 +11,10 @@
 
 #include "stacks.h"
 
-enum { MAIN, HANDLE, GOOD, BAD, HELPER, EVAL, FUNCTIONS };
+enum { MAIN, HANDLE, GOOD, BAD, HELPER, EVAL, FFI, INCREF, DECREF, FUNCTIONS };
 
-static const char *const names[FUNCTIONS] = { "main", "handle", "good", "bad", "helper", "eval" };
+static const char *const names[FUNCTIONS] = { "main", "handle",   "good",      "bad",      "helper",
+					      "eval", "ffi_call", "Py_IncRef", "Py_DecRef" };
 
 /* Frames of a stack: function, place, pc, number of the call. */
 struct at {
@@ -58,15 +59,16 @@ static void change(struct pv_refs *refs, uint32_t thread, const struct at *stack
 				 .after = refs->last + delta };
 
 	for (size_t i = 0; i < n; i++) {
-		struct pv_ref_frame frame = { .loc = stack[i].function,
-					      .function = stack[i].function,
-					      .kind = stack[i].function <= HANDLE ? PV_LOC_PYTHON
-										  : PV_LOC_NATIVE,
-					      .interpreter = stack[i].function == EVAL,
-					      .place = stack[i].place,
-					      .pc = stack[i].pc,
-					      .site = PV_REFS_NONE,
-					      .number = stack[i].number };
+		struct pv_ref_frame frame = {
+			.loc = stack[i].function,
+			.function = stack[i].function,
+			.kind = stack[i].function <= HANDLE ? PV_LOC_PYTHON : PV_LOC_NATIVE,
+			.interpreter = stack[i].function == EVAL || stack[i].function >= INCREF,
+			.place = stack[i].place,
+			.pc = stack[i].pc,
+			.site = PV_REFS_NONE,
+			.number = stack[i].number
+		};
 
 		if (frame.kind == PV_LOC_PYTHON)
 			one.python = (uint32_t)refs->frames.n;
@@ -460,6 +462,73 @@ START_TEST(what_is_left_as_a_rule_is_taken_off)
 }
 END_TEST
 
+/*
+ * One call as CPython 3.11 has it: its caller loads the argument, which the frame gives back when
+ * it is taken down; what ctypes holds meanwhile others of its functions give back.
+ */
+static void call_by_hand(struct pv_refs *refs, bool takes, bool gives)
+{
+	LOAD(refs);
+	CHANGE(refs, 2 * EVAL, 1, { MAIN, 1, 7, 0 }, { HANDLE, 50, 3, 0 });
+	CHANGE(refs, 2 * HELPER, 1, { MAIN, 1, 7, 0 }, { HANDLE, 50, 4, 0 }, { HELPER, 90, 1, 0 });
+	if (takes)
+		CHANGE(refs, 2 * INCREF, 1, { MAIN, 1, 7, 0 }, { HANDLE, 50, 4, 0 },
+		       { FFI, 95, 1, 0 }, { INCREF, 40, 1, 0 });
+	if (gives)
+		CHANGE(refs, 2 * DECREF, -1, { MAIN, 1, 7, 0 }, { HANDLE, 50, 5, 0 },
+		       { FFI, 95, 1, 0 }, { DECREF, 40, 1, 0 });
+	CHANGE(refs, 2 * GOOD, -1, { MAIN, 1, 7, 0 }, { HANDLE, 50, 4, 0 }, { GOOD, 90, 1, 0 });
+	CHANGE(refs, 2 * EVAL + 1, -1, { MAIN, 1, 7, 0 }, { HANDLE, 50, 4, 0 });
+	CHANGE(refs, 2 * EVAL + 1, -1, { MAIN, 1, 7, 0 });
+	/* and what touches the same object and is well */
+	LOAD(refs);
+	STORE(refs);
+}
+
+START_TEST(what_is_taken_by_hand_is_told)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_str text = { 0 };
+	struct pv_refnet *net;
+	const struct pv_refnet_left *left;
+
+	for (int i = 0; i < 30; i++)
+		call_by_hand(refs, true, false);
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_ne(net->suspect, PV_REFNET_NONE);
+	ck_assert_ptr_eq(pv_vec_at(&net->functions, net->suspect), find(net, HANDLE));
+	ck_assert_uint_eq(find(net, HANDLE)->by_hand.n, 30);
+	ck_assert_uint_eq(net->unmatched.n, 1);
+	left = pv_vec_at(&net->unmatched, 0);
+	ck_assert_uint_eq(left->site, 2 * INCREF);
+	ck_assert_uint_eq(left->n, 30);
+	ck_assert_uint_eq(pv_refnet_left_of(net, find(net, HANDLE))->site, 2 * INCREF);
+	ok(pv_refnet_sentence(refs, net, &text));
+	ck_assert_str_eq(pv_str_text(&text),
+			 "`handle` took 30 references at line 0 by hand, through `Py_IncRef` "
+			 "(ext.so), and no call gave them back");
+	pv_str_deinit(&text);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
+START_TEST(what_is_given_back_by_hand_is_no_leak)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_refnet *net;
+
+	for (int i = 0; i < 30; i++)
+		call_by_hand(refs, true, true);
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(net->suspect, PV_REFNET_NONE);
+	ck_assert_uint_eq(net->unmatched.n, 0);
+	ck_assert_uint_eq(((struct pv_refnet_pair *)pv_vec_at(&net->pairs, 0))->n, 90);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
 START_TEST(threads_are_apart)
 {
 	const struct at frames[] = { { MAIN, 1, 7, 0 }, { GOOD, 100, 1, 0 } };
@@ -563,6 +632,8 @@ int main(void)
 	tcase_add_test(tcase, what_nobody_gives_back_is_told);
 	tcase_add_test(tcase, what_the_accused_leaves_is_nobodys_partner);
 	tcase_add_test(tcase, what_is_left_as_a_rule_is_taken_off);
+	tcase_add_test(tcase, what_is_taken_by_hand_is_told);
+	tcase_add_test(tcase, what_is_given_back_by_hand_is_no_leak);
 	tcase_add_test(tcase, threads_are_apart);
 	tcase_add_test(tcase, a_stack_that_is_not_whole_judges_none);
 	tcase_add_test(tcase, nothing_is_said_of_nothing);

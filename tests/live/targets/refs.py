@@ -3,6 +3,7 @@
 sys.getrefcount() saw before and after each.
 """
 import collections
+import ctypes	# before anyone looks: stacks through a library that was just mapped are not whole
 import gc
 import os
 import sys
@@ -137,6 +138,22 @@ def queues(n):
 	thread.start()
 
 
+def lose(one, by):
+	by(one)
+
+
+def by_hand(n, gives):
+	"""References that ctypes takes, and gives back or not."""
+	take, give, thing = ctypes.pythonapi.Py_IncRef, ctypes.pythonapi.Py_DecRef, held["object"]
+	take.argtypes = give.argtypes = [ctypes.py_object]
+	take.restype = give.restype = None
+	for _ in range(n):
+		lose(thing, take)
+		holds_it()
+		if gives:
+			give(thing)
+
+
 def write(n):
 	"""Into what the object has, not its count; prints what stands there after each."""
 	thing, made = held["object"], []
@@ -220,6 +237,8 @@ def main():
 			born(int(words[1]))
 		elif words[0] == "queues":
 			queues(int(words[1]))
+		elif words[0] == "by_hand":
+			by_hand(int(words[1]), int(words[2]))
 		elif words[0] == "write":
 			write(int(words[1]))
 		elif words[0] == "calls":
