@@ -43,10 +43,13 @@ struct pv_trend {
 	struct pv_vec arenas;   /* struct pv_arena_range */
 	struct pv_vec stacks;   /* uint64_t */
 	struct pv_vec mapped;   /* struct mapped: what was mapped meanwhile */
-	struct pv_map at;       /* address -> index in mapped + 1, the latest */
+	struct pv_map at;       /* address -> index in mapped, the latest */
+	size_t fold_at;         /* so many of mapped are too many */
 	uint64_t next_ns, start_ns;
 	bool stopped;
 };
+
+enum { FOLD_LEAST = 4096 };
 
 /* An anonymous mapping that was made; it stands for count of them. */
 struct mapped {
@@ -143,6 +146,38 @@ static void unmap(struct pv_trend *trend, uint64_t at)
 	pv_map_remove(&trend->at, at);
 }
 
+/* Those of a stack that are gone become one, so that they take no more memory as time passes. */
+static struct pv_err *fold(struct pv_trend *trend)
+{
+	struct pv_vec all = trend->mapped;
+	struct pv_map sums = { 0 };
+	struct pv_err *err = NULL;
+
+	trend->mapped = (struct pv_vec)PV_VEC(struct mapped);
+	pv_map_deinit(&trend->at);
+	trend->at = (struct pv_map){ 0 };
+	for (size_t i = 0; i < all.n && !err; i++) {
+		const struct mapped *one = pv_vec_at(&all, i);
+		struct mapped *sum;
+		uint64_t index;
+
+		if (one->gone && pv_map_get(&sums, one->node, &index)) {
+			sum = pv_vec_at(&trend->mapped, index);
+			sum->count += one->count;
+			sum->bytes += one->bytes;
+			continue;
+		}
+		err = one->gone ? pv_map_set(&sums, one->node, trend->mapped.n)
+				: pv_map_set(&trend->at, one->at, trend->mapped.n);
+		if (!err)
+			err = pv_vec_append(&trend->mapped, one, 1, NULL);
+	}
+	pv_map_deinit(&sums);
+	pv_vec_deinit(&all);
+	trend->fold_at = 2 * trend->mapped.n + FOLD_LEAST;
+	return err;
+}
+
 /* What is mapped anew where something was has been unmapped unseen. */
 static struct pv_err *remember(struct pv_trend *trend, const struct pv_event_trend *growth,
 			       uint32_t node)
@@ -155,6 +190,9 @@ static struct pv_err *remember(struct pv_trend *trend, const struct pv_event_tre
 	unmap(trend, growth->at);
 	if (growth->kind != PV_TREND_MMAP)
 		return NULL;
+	err = trend->mapped.n >= trend->fold_at ? fold(trend) : NULL;
+	if (err)
+		return err;
 	err = pv_map_set(&trend->at, growth->at, trend->mapped.n);
 	return err ? err : pv_vec_append(&trend->mapped, &one, 1, NULL);
 }
@@ -241,6 +279,7 @@ struct pv_err *pv_trend_create(const struct pv_trend_options *options, struct pv
 	trend->arenas = (struct pv_vec)PV_VEC(struct pv_arena_range);
 	trend->stacks = (struct pv_vec)PV_VEC(uint64_t);
 	trend->mapped = (struct pv_vec)PV_VEC(struct mapped);
+	trend->fold_at = FOLD_LEAST;
 	err = add_point(trend);
 	if (err) {
 		pv_trend_destroy(trend);
