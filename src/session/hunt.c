@@ -42,8 +42,11 @@ enum {
 /* Of the plan: so long what extends the heap is watched alone; when all has been watched enough. */
 static const double GROWTH_ALONE = 0.08, BURSTS_UNTIL = 0.85;
 
-/* Who holds it comes after the plan's time: no other type is begun after so much more of it. */
-static const double HOLDERS_MORE = 0.2;
+/*
+ * Who holds it comes after the plan's time: no other type is begun after so much more of it, and
+ * so many seconds, which three types take on a busy machine.
+ */
+static const double HOLDERS_MORE = 0.2, HOLDERS_S = 8;
 
 /* A rung that watches allocations, while it is climbed. */
 struct climb {
@@ -613,9 +616,10 @@ static struct pv_err *look_for_holders(struct pv_hunt *hunt)
 	if (hunt->gone || hunt->replaced || !hunt->probed.image.python.found ||
 	    !may_climb(hunt, PV_RUNG_HOLDERS) || (!text && !hunt->suspected))
 		return NULL;
-	why = pv_holding_rung(hunt->options.pid, text, hunt->start_ns,
-			      pv_now_ns() + (uint64_t)(HOLDERS_MORE * (double)hunt->plan_ns),
-			      hunt->memory);
+	why = pv_holding_rung(
+		hunt->options.pid, text, hunt->start_ns,
+		pv_now_ns() + (uint64_t)(HOLDERS_MORE * (double)hunt->plan_ns + HOLDERS_S * 1e9),
+		hunt->memory);
 	/* a name that the user has to correct */
 	if (why && why->kind == PV_ERR_USAGE)
 		return why;

@@ -112,10 +112,10 @@ while True:
 def test_cycles(interp, spawn):
 	"""With the collector off they are lost; its switch is read, in either position."""
 	found = hunt(spawn(*interp.prefix(), interp.path, "-c", CYCLES % True).pid)
-	assert found["gc_disabled"] is True
+	assert found["target"]["gc_disabled"] is True
 	assert found["verdict"]["kind"] == "lost", found["verdict"]
 	assert any("collector is disabled" in line for line in found["verdict"]["text"]), found["verdict"]
-	assert hunt(spawn(*interp.prefix(), interp.path, "-c", CYCLES % False).pid, "--census", seconds=2)["gc_disabled"] is False
+	assert hunt(spawn(*interp.prefix(), interp.path, "-c", CYCLES % False).pid, "--census", seconds=2)["target"]["gc_disabled"] is False
 
 
 def test_mapped(newest, target):
