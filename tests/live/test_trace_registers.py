@@ -92,8 +92,8 @@ def test_conditions(victim, condition, word, holds):
 	calls, end = finish(proc)
 	wanted = [words for words in truth if holds(int(words[0]), int(words[1]))]
 	if word == "told":	# as long, the upper half is whatever it is: here of a sign that was extended, or 0
-		wanted = [words for words in truth if int(words[0]) > 4 and int(words[1]) >= 64 or int(words[0]) < 0 and int(words[1]) >= 64]
-		assert end["executions"]["kept"] <= len(wanted)
+		perhaps = [words for words in truth if int(words[0]) < 0 and int(words[1]) >= 64]
+		assert wanted and len(wanted) <= end["executions"]["kept"] <= len(wanted) + len(perhaps), end
 	else:
 		assert end["executions"]["kept"] == len(wanted)
 	assert end["executions"]["unmet"] + end["executions"]["kept"] + end["executions"]["undecided"] == 40
