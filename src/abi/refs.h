@@ -24,8 +24,9 @@ enum { PV_COUNT_MERGED = 3 };
 /* Set before the programs are loaded. */
 struct pv_count_constants {
 	__u64 changes_max;
-	__u32 format; /* enum pv_count_format */
-	__u32 size;   /* FIELD: bytes */
+	__u64 bare_ns; /* what a write costs before the program is run */
+	__u32 format;  /* enum pv_count_format */
+	__u32 size;    /* FIELD: bytes */
 	__u16 count_at, type_at, local_at, shared_at;
 	__u8 zero_only;    /* the change to 0 alone is recorded */
 	__u8 lines;        /* no watchpoints, but probes on lines */
@@ -47,6 +48,7 @@ enum pv_count_end {
 	PV_COUNT_IMMORTAL = 2, /* it was made immortal */
 	PV_COUNT_REPLACED = 3, /* another type stands there: the memory was used again */
 	PV_COUNT_ENOUGH = 4,   /* changes_max */
+	PV_COUNT_BUDGET = 5,   /* writes cost more than the budget */
 };
 
 /* What runs: read and written by both sides. */
@@ -65,6 +67,7 @@ struct pv_count_state {
 	__u64 spent_ns;   /* by the target in the program */
 	__u64 resolve;    /* by user space: functions are probed, whose calls have numbers */
 	__u64 end;        /* enum pv_count_end */
+	__u64 unpaid_ns;  /* what writes cost and the budget does not know of yet */
 };
 
 /* Calls of a probed function since it is. */

@@ -404,10 +404,29 @@ static __noinline bool lines_hit(struct pt_regs *ctx, __u32 kind, __u64 cookie, 
 	}
 }
 
+/*
+ * What a write has cost the target: the trap, and the program where nothing is recorded of it, for
+ * what is recorded is held down by changes_max.
+ */
+static __noinline int pay_write(__u64 number, __u64 took_ns)
+{
+	__u64 cost_ns;
+
+	__sync_fetch_and_add(&count_state.unpaid_ns, counted.bare_ns + took_ns);
+	if ((number & 63) != 63)
+		return 0;
+	cost_ns = __sync_lock_test_and_set(&count_state.unpaid_ns, 0);
+	pay_now(cost_ns);
+	if (probe_state.told)
+		end(PV_COUNT_BUDGET);
+	return 0;
+}
+
 SEC("perf_event")
 int on_write(struct bpf_perf_event_data *ctx)
 {
-	__u64 pid_tid = pv_current_ids(), number, start_ns;
+	__u64 pid_tid = pv_current_ids(), number, start_ns, took_ns;
+	bool recorded;
 	struct hit hit = { .tid = (__u32)pid_tid };
 
 	if (pid_tid >> 32 != probe.tgid)
@@ -433,11 +452,14 @@ int on_write(struct bpf_perf_event_data *ctx)
 		hit.before = count_state.base;
 	if (!hit.after && counted.format != PV_COUNT_FIELD)
 		end(PV_COUNT_FREED);
-	if (wanted(&hit)) {
+	recorded = wanted(&hit);
+	if (recorded) {
 		read_registers(ctx, &hit);
 		record_at(&hit, hit.ip, hit.bp);
 	}
-	__sync_fetch_and_add(&count_state.spent_ns, bpf_ktime_get_ns() - start_ns);
+	took_ns = bpf_ktime_get_ns() - start_ns;
+	__sync_fetch_and_add(&count_state.spent_ns, took_ns);
+	pay_write(number, recorded ? 0 : took_ns);
 	return 0;
 }
 

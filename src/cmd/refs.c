@@ -76,7 +76,7 @@ static const struct pv_option refs_option_table[] = {
 	{ 0, "lines", "FUNCTION",
 	  "without debug registers: probe each line of this native function", PV_OPTION_TEXT,
 	  offsetof(struct refs_options, lines) },
-	{ 0, "budget", "CPUS", "stop when probes take more of the target's time (0.5)",
+	{ 0, "budget", "CPUS", "stop when it takes more of the target's time (0.5)",
 	  PV_OPTION_SECONDS, offsetof(struct refs_options, budget) },
 	{ 'o', "output", "FILE",
 	  "write to FILE, in the format of its name; repeatable; - is stdout", PV_OPTION_LIST,
@@ -244,6 +244,20 @@ static void say_start(const struct run *run)
 		fprintf(stderr, "pitviper: %s\n", facts.note);
 }
 
+/* The same of the wait for an allocation, which is over by say_start(). */
+static void say_wait(const struct run *run)
+{
+	double share = run->options.budget < 1 ? run->options.budget : 1;
+
+	if (run->options.quiet || !run->options.place)
+		return;
+	fprintf(stderr,
+		"pitviper: waiting for an allocation at `%s`: all allocations of %d are watched, "
+		"for times of up to 0.25 s, which on the mean take %.3g %% of its time at most "
+		"(--budget), for %.0f s at most; Ctrl-C ends it\n",
+		run->options.place, (int)run->pid, 100 * share, (double)NEXT_WAIT_NS / 1e9);
+}
+
 static struct pv_err *write_all(struct run *run, const struct pv_refs *refs)
 {
 	PV_CLEANUP(pv_str_deinit) struct pv_str wrote = { 0 };
@@ -301,6 +315,8 @@ static struct pv_err *run_refs(struct run *run, struct pv_ledger_options *option
 		err = pv_outputs_add_all(&run->outputs, &run->options.outputs, NULL);
 	if (!err) {
 		options->choice.stop_fd = pv_interrupt_fd(run->interrupt);
+		options->choice.budget = run->options.budget;
+		say_wait(run);
 		err = pv_ledger_create(options, &run->ledger);
 	}
 	if (!err)

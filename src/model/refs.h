@@ -83,7 +83,7 @@ enum pv_refs_end {
 	PV_REFS_REPLACED,    /* its memory was used for another object, the count never came to 0 */
 	PV_REFS_TARGET_ENDED,
 	PV_REFS_EXEC,   /* the target runs another program */
-	PV_REFS_BUDGET, /* what the probes at entries cost is too much */
+	PV_REFS_BUDGET, /* what writes and probes cost is too much */
 };
 
 struct pv_refs {

@@ -436,7 +436,7 @@ static const char *end_text(enum pv_refs_end end)
 	case PV_REFS_EXEC:
 		return "The process runs another program.";
 	case PV_REFS_BUDGET:
-		return "Ended early: the probes at entries cost more than --budget.";
+		return "Ended early: what was watched cost the process more than --budget.";
 	default:
 		return NULL;
 	}

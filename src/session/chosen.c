@@ -422,6 +422,7 @@ static struct pv_err *choose_next(struct pv_probed *probed, struct pv_heap *heap
 		.type = choice->type,
 		.wait_ns = choice->wait_ns,
 		.stop_fd = choice->stop_fd,
+		.budget = choice->budget,
 	};
 	struct pv_err *err = pv_next_create(&options, next_ret);
 

@@ -290,6 +290,7 @@ static struct pv_err *prepare(struct pv_ledger *ledger)
 		err = find_python(ledger);
 	if (!err && !ledger->options.lines)
 		err = pv_watch_measure(&ledger->price, &absent);
+	ledger->counted.bare_ns = ledger->price.bare_ns;
 	if (!err)
 		err = load(ledger);
 	if (!err && ledger->options.lines)
@@ -501,10 +502,9 @@ static bool is_over(const struct pv_count_state *state, const struct pv_probes_n
 		    bool gone, enum pv_refs_end *ret)
 {
 	static const enum pv_refs_end ends[] = {
-		[PV_COUNT_FREED] = PV_REFS_FREED,
-		[PV_COUNT_IMMORTAL] = PV_REFS_IMMORTAL,
-		[PV_COUNT_REPLACED] = PV_REFS_REPLACED,
-		[PV_COUNT_ENOUGH] = PV_REFS_ENOUGH,
+		[PV_COUNT_FREED] = PV_REFS_FREED,       [PV_COUNT_IMMORTAL] = PV_REFS_IMMORTAL,
+		[PV_COUNT_REPLACED] = PV_REFS_REPLACED, [PV_COUNT_ENOUGH] = PV_REFS_ENOUGH,
+		[PV_COUNT_BUDGET] = PV_REFS_BUDGET,
 	};
 
 	if (state->end && state->end < sizeof(ends) / sizeof(*ends))

@@ -25,7 +25,7 @@ struct pv_ledger_options {
 	bool on_free;       /* the change to 0 alone */
 	const char *lines;  /* the older way: probes on the lines of this native function; NULL */
 	size_t changes_max; /* then it ends */
-	double budget;      /* CPUs that probes at entries may take of the target's time */
+	double budget;      /* CPUs that writes and probes may take of the target's time */
 };
 
 /* What the start found. */

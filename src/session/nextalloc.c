@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,9 @@ enum {
 	WINDOW_MS = 250,
 	LIVES_MS = 25, /* what is freed by then did not live on */
 	GAP_MS = 40,
+	STEP_MS = 5,
+	BURST_NS = 50000000, /* of the target's time, of one time */
+	AUXV_BYTES = 1024,
 };
 
 struct pv_next {
@@ -41,9 +45,10 @@ struct pv_next {
 	struct pv_probes *probes; /* of allocs */
 	struct pv_profile *profile;
 	struct pv_leads *leads;
-	struct pv_map stacks; /* key -> 1: it matches, 2: its innermost Python frame does */
-	struct pv_vec blocks; /* struct block */
-	uint64_t n_seen;      /* blocks at the place */
+	struct pv_map stacks;     /* key -> 1: it matches, 2: its innermost Python frame does */
+	struct pv_vec blocks;     /* struct block */
+	uint64_t n_seen;          /* blocks at the place */
+	uint8_t auxv[AUXV_BYTES]; /* of the program that was prepared for */
 };
 
 struct block {
@@ -171,21 +176,91 @@ static bool find_object(const struct pv_next *next, uint64_t address, struct pv_
 	return false;
 }
 
+uint64_t pv_next_due(uint64_t from_ns, uint64_t spent_ns, double budget)
+{
+	return from_ns + (uint64_t)((double)spent_ns / (budget > 0.001 ? budget : 0.001));
+}
+
+/* Addresses that the kernel chooses anew for each program that is executed. */
+static void read_auxv(const struct pv_next *next, uint8_t ret[AUXV_BYTES])
+{
+	_pv_fclose_ FILE *file = NULL;
+	char path[32];
+
+	memset(ret, 0, AUXV_BYTES);
+	snprintf(path, sizeof(path), "/proc/%d/auxv", (int)next->options.probed->pid);
+	file = fopen(path, "re");
+	if (file && !fread(ret, 1, AUXV_BYTES, file))
+		memset(ret, 0, AUXV_BYTES);
+}
+
+static struct pv_err *replaced(const struct pv_next *next)
+{
+	return pv_err_create(PV_ERR_FAILED,
+			     "process %d has executed another program before an object was "
+			     "allocated at `%s`",
+			     (int)next->options.probed->pid, next->options.pattern);
+}
+
+/* What the kernel's side has said: forked children are freed, the rest is an end. */
+static struct pv_err *take_news(struct pv_next *next)
+{
+	struct pv_probes_news news = { 0 };
+	struct pv_err *err = pv_probes_news(next->probes, &news);
+
+	if (err)
+		return err;
+	if (news.replaced)
+		return replaced(next);
+	if (!news.over_budget)
+		return NULL;
+	return pv_err_create(PV_ERR_FAILED,
+			     "to watch all allocations cost process %d more than --budget (%g "
+			     "CPUs) allows, and none at `%s` was seen: nothing is watched any more",
+			     (int)next->options.probed->pid, next->options.budget,
+			     next->options.pattern);
+}
+
+/* Until the time is over, too dear, or given up (*stopped_ret). */
+static struct pv_err *watch_window(struct pv_next *next, uint64_t spent_ns, bool *stopped_ret)
+{
+	struct pollfd fds[] = {
+		{ .fd = next->options.stop_fd, .events = POLLIN },
+		{ .fd = next->options.probed->pid_fd, .events = POLLIN },
+		{ .fd = pv_probes_fd(next->probes), .events = POLLIN },
+	};
+	uint64_t until_ns = pv_now_ns() + WINDOW_MS * 1000000ULL;
+	struct pv_err *err = NULL;
+
+	while (!err && !*stopped_ret && pv_now_ns() < until_ns &&
+	       !pv_allocs_state(next->allocs).end_ns &&
+	       pv_allocs_spent_ns(next->allocs) - spent_ns < BURST_NS) {
+		if (poll(fds, 3, STEP_MS) < 0 && errno != EINTR)
+			return pv_err_errno(errno, "cannot wait");
+		*stopped_ret = fds[0].revents || fds[1].revents;
+		err = take_news(next);
+		if (!err)
+			err = pv_allocs_drain(next->allocs, on_event, next);
+	}
+	return err;
+}
+
 /* One time in which all is watched; found_ret: an object of the place is there. */
 static struct pv_err *watch(struct pv_next *next, struct pv_heap_object *ret, bool *found_ret)
 {
 	struct pollfd stop = { .fd = next->options.stop_fd, .events = POLLIN };
-	uint64_t until_ns;
+	uint64_t spent_ns = pv_allocs_spent_ns(next->allocs);
 	struct pv_err *err = pv_probes_attach(next->probes);
+	bool stopped = false;
 
 	*found_ret = false;
 	if (!err)
 		err = pv_allocs_arm(next->allocs, WINDOW_N, WINDOW_MS * 1000000ULL);
-	until_ns = pv_now_ns() + WINDOW_MS * 1000000ULL;
-	while (!err && pv_now_ns() < until_ns && !pv_allocs_state(next->allocs).end_ns) {
-		poll(&stop, stop.fd >= 0, 5);
-		err = pv_allocs_drain(next->allocs, on_event, next);
-	}
+	if (!err)
+		err = watch_window(next, spent_ns, &stopped);
+	/* who waits sees it, and says why */
+	if (stopped)
+		return err;
 	pv_allocs_enough(next->allocs);
 	if (!err)
 		err = pv_allocs_drain(next->allocs, on_event, next);
@@ -208,7 +283,9 @@ static struct pv_err *prepare(struct pv_next *next)
 	const struct pv_leads_walkers walkers = { .ctx = next, .put = put_image };
 	struct pv_probed *probed = next->options.probed;
 	struct pv_allocs_options allocs = {
-		.probes = { .pid = probed->pid, .budget = 1, .python = &probed->image.python },
+		.probes = { .pid = probed->pid,
+			    .budget = next->options.budget,
+			    .python = &probed->image.python },
 		.stacks = PV_ALLOC_MERGED,
 	};
 	struct pv_err *err = pv_profile_create(&next->profile);
@@ -235,6 +312,7 @@ struct pv_err *pv_next_create(const struct pv_next_options *options, struct pv_n
 		return &pv_enomem;
 	next->options = *options;
 	next->blocks = (struct pv_vec)PV_VEC(struct block);
+	read_auxv(next, next->auxv);
 	err = prepare(next);
 	if (err) {
 		pv_next_destroy(next);
@@ -279,6 +357,62 @@ static struct pv_err *nothing(const struct pv_next *next, bool stopped)
 		pattern, (double)next->options.wait_ns / 1e9);
 }
 
+/* When the next time begins: see session/survey.c on why by the target's CPU time, too. */
+struct gap {
+	uint64_t wall_ns, cpu_ns, spent_ns; /* as the last one began; then: when it is due */
+};
+
+static uint64_t target_cpu_ns(const struct pv_next *next)
+{
+	uint64_t ns = 0;
+
+	(void)pv_process_cpu_ns(next->options.probed->pid, &ns);
+	return ns;
+}
+
+static struct gap begin_gap(const struct pv_next *next)
+{
+	return (struct gap){
+		.wall_ns = pv_now_ns(),
+		.cpu_ns = target_cpu_ns(next),
+		.spent_ns = pv_allocs_spent_ns(next->allocs),
+	};
+}
+
+static void plan_gap(const struct pv_next *next, struct gap *gap)
+{
+	uint64_t spent_ns = pv_allocs_spent_ns(next->allocs) - gap->spent_ns;
+
+	gap->wall_ns = pv_next_due(gap->wall_ns, spent_ns, next->options.budget);
+	/* of several CPUs' time the target may have lost more than one */
+	gap->cpu_ns = pv_next_due(gap->cpu_ns, spent_ns,
+				  next->options.budget < 1 ? next->options.budget : 1);
+}
+
+static bool is_due(const struct pv_next *next, const struct gap *gap)
+{
+	return pv_now_ns() >= gap->wall_ns && target_cpu_ns(next) >= gap->cpu_ns;
+}
+
+static bool is_same(const struct pv_next *next)
+{
+	static const uint8_t none[AUXV_BYTES];
+	uint8_t auxv[AUXV_BYTES];
+
+	read_auxv(next, auxv);
+	/* one that has ended is told by others */
+	return !memcmp(auxv, next->auxv, AUXV_BYTES) || !memcmp(auxv, none, AUXV_BYTES);
+}
+
+/* What is read of a program that has taken another's place fails in many ways. */
+static struct pv_err *explain(const struct pv_next *next, struct pv_err *err)
+{
+	if (is_same(next))
+		return err;
+	pv_err_destroy(err);
+	return replaced(next);
+}
+
 struct pv_err *pv_next_wait(struct pv_next *next, struct pv_heap *heap, struct pv_heap_object *ret)
 {
 	const struct pv_next_options *options = &next->options;
@@ -287,24 +421,34 @@ struct pv_err *pv_next_wait(struct pv_next *next, struct pv_heap *heap, struct p
 		{ .fd = options->probed->pid_fd, .events = POLLIN },
 	};
 	uint64_t end_ns = pv_now_ns() + options->wait_ns;
+	struct gap gap;
 	struct pv_err *err = NULL;
 	bool found = false;
 
 	next->heap = heap;
 	while (!err && pv_now_ns() < end_ns) {
+		gap = begin_gap(next);
 		err = watch(next, ret, &found);
-		if (err || found)
-			return err;
+		if (!err && found)
+			return NULL;
 		pv_allocs_disarm(next->allocs);
 		pv_probes_detach(next->probes);
+		plan_gap(next, &gap);
 		/* the target has time of its own between two */
-		if (poll(fds, 2, GAP_MS) < 0 && errno != EINTR)
-			return pv_err_errno(errno, "cannot wait");
-		if (fds[1].revents)
-			return pv_err_create(PV_ERR_NOPROC, "process %d has ended",
-					     (int)options->probed->pid);
-		if (fds[0].revents)
-			return nothing(next, true);
+		do {
+			if (err)
+				return explain(next, err);
+			if (poll(fds, 2, GAP_MS) < 0 && errno != EINTR)
+				return pv_err_errno(errno, "cannot wait");
+			if (fds[1].revents)
+				return pv_err_create(PV_ERR_NOPROC, "process %d has ended",
+						     (int)options->probed->pid);
+			if (fds[0].revents)
+				return nothing(next, true);
+		} while (pv_now_ns() < end_ns && !is_due(next, &gap));
+		/* nothing of ours is in there that would tell of it */
+		if (!is_same(next))
+			return replaced(next);
 	}
 	return err ? err : nothing(next, false);
 }

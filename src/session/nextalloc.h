@@ -25,7 +25,8 @@ struct pv_next_options {
 	const char *pattern;
 	const char *type; /* of that type alone; NULL: any */
 	uint64_t wait_ns;
-	int stop_fd; /* readable: it is given up; -1: none */
+	double budget; /* CPUs, and share of the target's CPU, that it takes on the mean */
+	int stop_fd;   /* readable: it is given up; -1: none */
 };
 
 struct pv_next;
@@ -37,10 +38,17 @@ struct pv_err *pv_next_create(const struct pv_next_options *options, struct pv_n
 void pv_next_destroy(struct pv_next *next);
 
 /*
- * heap: to know objects by.  None within the time is PV_ERR_FAILED that says what was seen.  The
- * object is still watched when this returns, so as to lose no time.
+ * heap: to know objects by.  None within the time is PV_ERR_FAILED that says what was seen, as is
+ * a cost above the budget in spite of the gaps: no probe is left then.  The object is still watched
+ * when this returns, so as to lose no time.
  */
 struct pv_err *pv_next_wait(struct pv_next *next, struct pv_heap *heap, struct pv_heap_object *ret);
+
+/*
+ * When the next time of watching may begin at the earliest, by a clock or a CPU's time: from_ns as
+ * the last one began, which took spent_ns of the target's.
+ */
+uint64_t pv_next_due(uint64_t from_ns, uint64_t spent_ns, double budget);
 
 /* Does a folded stack have the pattern in it?  For tests. */
 bool pv_next_matches(const char *stack, const char *pattern);

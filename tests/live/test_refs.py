@@ -304,6 +304,18 @@ def test_enough(victim):
 	assert one.target.alive()
 
 
+@pytest.mark.parametrize("args", [["--on-free"], ["-n", 5000000]])
+def test_budget(victim, args):
+	"""Writes of which nothing is told cost the program as much: they do not go on for good."""
+	one = victim(newest())
+	follow = Follow(one.pid, *args, "--budget", 0.01, hex(one.new("list")))
+	one.target.say("busy")
+	found = follow.end(stop=False)
+	assert found["ended"] == "budget"
+	assert one.target.alive()
+	assert "--on-free" not in args or not found["changes"]
+
+
 # ---- refused
 
 @functools.lru_cache(None)
@@ -495,6 +507,19 @@ def test_alloc_nowhere(victim):
 	proc.send_signal(signal.SIGINT)
 	_, err = proc.communicate(timeout=30)
 	assert proc.returncode == 1 and b"stopped before an object was allocated" in err
+
+
+def test_alloc_exec(victim):
+	one = victim(newest())
+	proc = live.start_pitviper("refs", "-p", one.pid, "--budget", 0.25, "--alloc", "absent.py:1")
+	# forks and execs are followed while it is watched, and not before
+	assert live.gone(lambda: "raw_tracepoint" in live.bpf_links(proc.pid), 60)
+	one.target.say("exec")
+	_, err = proc.communicate(timeout=50)
+	assert proc.returncode == 1 and b"has executed another program before" in err, err
+	# what it may cost is said before it does
+	assert b"take 25 % of its time at most" in err.splitlines()[0], err
+	assert one.target.alive()
 
 
 def test_usage(victim):

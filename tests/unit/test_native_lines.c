@@ -143,6 +143,23 @@ START_TEST(patterns)
 }
 END_TEST
 
+/* What times of watching cost stays below the budget on the mean; one without a budget is no
+ * division by 0. */
+START_TEST(gaps)
+{
+	uint64_t now = 1000, spent = 0;
+
+	for (uint64_t i = 1; i <= 100; i++) {
+		spent += i * 1000;
+		now = pv_next_due(now, i * 1000, 0.25);
+		ck_assert_uint_ge(now - 1000, 4 * spent);
+	}
+	ck_assert_uint_eq(now - 1000, 4 * spent);
+	ck_assert_uint_eq(pv_next_due(7, 0, 0.25), 7);
+	ck_assert_uint_eq(pv_next_due(0, 1000, 0), 1000000);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("native_lines");
@@ -154,6 +171,7 @@ int main(void)
 	tcase_add_test(tcase, what_is_no_code_has_no_line);
 	tcase_add_test(tcase, helpers);
 	tcase_add_test(tcase, patterns);
+	tcase_add_test(tcase, gaps);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -172,6 +172,19 @@ def write(n):
 	sys.stdout.flush()
 
 
+def busy():
+	"""One count that changes all the time, until standard input ends."""
+	def run():
+		one = held["object"]
+		while True:
+			two = one
+			two = None
+
+	thread = threading.Thread(target=run)
+	thread.daemon = True
+	thread.start()
+
+
 def release():
 	kept[:] = []
 
@@ -225,6 +238,11 @@ def main():
 			print("DONE 0 0")
 			sys.stdout.flush()
 			continue
+		if words[0] == "busy":
+			busy()
+			continue
+		if words[0] == "exec":
+			os.execv(sys.executable, [sys.executable] + sys.argv)
 		if words[0] == "drop":
 			drop_it()
 			print("DONE 0 0")
