@@ -324,10 +324,12 @@ def newest():
 	return found[-1]
 
 
-def refused(pid, *args):
+FAILED, USAGE, NOT_PERMITTED, NO_PROCESS = 1, 2, 3, 4
+
+
+def refused(pid, *args, status):
 	run = live.pitviper("refs", "-p", pid, "-d", 1, *args)
-	assert run.status not in (0, 1) or run.status == 1, run
-	assert run.status != 0, run
+	assert run.status == status, run
 	return run.text()
 
 
@@ -335,26 +337,39 @@ def refused(pid, *args):
 @pytest.mark.gil
 def test_immortal(interp, victim):
 	one = victim(interp)
-	text = refused(one.pid, hex(one.new("none")))
+	text = refused(one.pid, hex(one.new("none")), status=USAGE)
 	assert "immortal" in text and "NoneType" in text
 
 
 def test_no_object(victim):
 	one = victim(newest())
 	address = one.new("list")
-	assert "no memory" in refused(one.pid, "0x10")
-	assert "multiples of 8" in refused(one.pid, hex(address + 3))
-	assert "no Python object" in refused(one.pid, hex(address + 8))
-	assert "no number" in refused(one.pid, "moon")
+	assert "no memory" in refused(one.pid, "0x10", status=USAGE)
+	assert "multiples of 8" in refused(one.pid, hex(address + 3), status=USAGE)
+	assert "no Python object" in refused(one.pid, hex(address + 8), status=USAGE)
+	assert "no number" in refused(one.pid, "moon", status=USAGE)
+	assert one.target.alive()
+
+
+def test_no_process(victim):
+	"""A process that is not there, one without Python, and one that the user may not look into."""
+	assert "4194304" in refused(4194304, "0x10", status=NO_PROCESS)
+	with subprocess.Popen(["sleep", "60"]) as idle:
+		assert "runs no CPython" in refused(idle.pid, "0x10", status=NO_PROCESS)
+		idle.kill()
+	one = victim(newest())
+	run = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", live.PITVIPER, "refs", "-d", "1", "-p", str(one.pid),
+			      hex(one.new("list"))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+	assert run.returncode == NOT_PERMITTED, run
 	assert one.target.alive()
 
 
 def test_bad_field(victim):
 	one = victim(newest())
 	address = hex(one.new("list"))
-	assert "OFFSET:SIZE" in refused(one.pid, "--field", "16", address)
-	assert "debug registers" in refused(one.pid, "--field", "16:3", address)
-	assert "debug registers" in refused(one.pid, "--field", "17:8", address)
+	assert "OFFSET:SIZE" in refused(one.pid, "--field", "16", address, status=USAGE)
+	assert "debug registers" in refused(one.pid, "--field", "16:3", address, status=USAGE)
+	assert "debug registers" in refused(one.pid, "--field", "17:8", address, status=USAGE)
 
 
 # ---- other users of the debug registers
@@ -391,7 +406,7 @@ def test_registers_taken(victim):
 	fds = [take_register(one.pid, address + 64) for _ in range(4)]
 	try:
 		assert all(fd >= 0 for fd in fds)
-		text = refused(one.pid, hex(address))
+		text = refused(one.pid, hex(address), status=FAILED)
 		assert "debug registers" in text and "taken" in text
 	finally:
 		for fd in fds:
@@ -442,10 +457,10 @@ def test_type(interp, victim):
 	one.do("mixed 3")
 	one.target.say("workers 1")
 	one.target.wait_line(b"DONE")
-	assert "objects of the type `dict`" in refused(one.pid, "--type", "dict")
+	assert "objects of the type `dict`" in refused(one.pid, "--type", "dict", status=USAGE)
 	assert chosen(one.pid, "--type", "Worker", "--newest")["type"] == "Worker"
-	assert "no type `Absent`" in refused(one.pid, "--type", "Absent", "--newest")
-	assert "there are only 1 objects" in refused(one.pid, "--type", "Worker", "--nth", 2)
+	assert "no type `Absent`" in refused(one.pid, "--type", "Absent", "--newest", status=USAGE)
+	assert "there are only 1 objects" in refused(one.pid, "--type", "Worker", "--nth", 2, status=USAGE)
 	assert first
 
 
@@ -456,8 +471,8 @@ def test_name(interp, victim):
 	found = chosen(one.pid, "--name", "__main__.held")
 	assert found["type"] == "dict" and found["first"] >= 1
 	assert chosen(one.pid, "--name", "__main__.Worker.run")["type"] == "function"
-	assert "nowhere" in refused(one.pid, "--name", "nowhere.thing")
-	assert "absent" in refused(one.pid, "--name", "__main__.absent")
+	assert "nowhere" in refused(one.pid, "--name", "nowhere.thing", status=USAGE)
+	assert "absent" in refused(one.pid, "--name", "__main__.absent", status=USAGE)
 
 
 @pytest.mark.minor((3, 8), (3, 11), (3, 13))
@@ -465,7 +480,7 @@ def test_name(interp, victim):
 def test_lost(interp, victim, built):
 	one = victim(interp, built(interp))
 	address = one.new("thing")
-	assert "has a reference too many" in refused(one.pid, "--lost", "--type", "Thing")
+	assert "has a reference too many" in refused(one.pid, "--lost", "--type", "Thing", status=USAGE)
 	one.do("leaky 700 7")
 	run = live.pitviper("refs", "--json", "-p", one.pid, "-d", 0.1, "--lost", "--type", "Thing")
 	found = json.loads(run.out)
@@ -563,9 +578,9 @@ def test_lines_need_debug_information(victim, built):
 	subprocess.run(["strip", "-g", directory + "/refs_ext.so", "-o", stripped + "/refs_ext.so"], check=True)
 	one = victim(interp, stripped)
 	address = hex(one.new("list"))
-	text = refused(one.pid, "--lines", "refs_ext.so:leaky", address)
+	text = refused(one.pid, "--lines", "refs_ext.so:leaky", address, status=FAILED)
 	assert "-dbgsym" in text and "debuginfod" in text
-	assert "no native function" in refused(one.pid, "--lines", "refs_ext.so:absent", address)
+	assert "no native function" in refused(one.pid, "--lines", "refs_ext.so:absent", address, status=USAGE)
 
 
 # ---- Python frames
