@@ -72,8 +72,11 @@ static uint32_t counted(const char *name, uint64_t (*count)(uint32_t i))
 {
 	uint32_t type = type_of(PV_TYPE_OBJECT, name, 0);
 
-	for (uint32_t i = 0; i < LOOKS; i++)
-		ok(pv_memory_count_type(memory, i, type, count(i), 100 * count(i)));
+	for (uint32_t i = 0; i < LOOKS; i++) {
+		uint64_t n = count(i);
+
+		ok(pv_memory_count_type(memory, i, type, n, 100 * n));
+	}
 	return type;
 }
 
