@@ -9,6 +9,7 @@ import time
 
 import live
 import pytest
+from test_survey import traps
 
 pytestmark = pytest.mark.few
 
@@ -48,6 +49,12 @@ def hunt(pid, *args, seconds=SECONDS):
 	return live.loads(run.out)
 
 
+def guilty(verdict):
+	"""Whether the marked line is among the frames of what is said to be the place."""
+	return any(frame["kind"] == "python" and os.path.basename(frame["file"]) == "memory.py" and frame["line"] == line_of("HERE")
+		   for frame in verdict["site"]["frames"])
+
+
 def rungs(found):
 	return {rung["name"]: rung["state"] for rung in found["rungs"]}
 
@@ -70,6 +77,7 @@ def test_held(interp, target):
 	verdict = found["verdict"]
 	assert verdict["kind"] == "held", verdict
 	assert "KEPT" in verdict["holder"]["text"], verdict
+	assert guilty(verdict), verdict
 	assert any("Record" in growing["name"] for growing in found["types"]), found["types"]
 	states = rungs(found)
 	assert {states[name] for name in ("trend", "census", "holders")} <= {"climbed", "partly"}, states
@@ -82,6 +90,7 @@ def test_lost(interp, target):
 	assert verdict["kind"] == "lost", verdict
 	assert verdict["types"][0].endswith("Record"), verdict
 	assert "refs -p" in verdict["next"] and "--lost" in verdict["next"]
+	assert guilty(verdict), verdict
 
 
 @pytest.mark.gil
@@ -221,13 +230,19 @@ def test_wrong_usage(newest, target):
 
 
 def test_nothing_is_left(newest, target):
-	"""No probe, no map, no stopped thread."""
+	"""No breakpoint, no map, no stopped thread; while it looks there are breakpoints."""
 	one = target(newest, "memory.py", "held")
-	hunt(one.pid, seconds=5)
-	with open("/proc/%d/maps" % one.pid) as maps:
-		assert "uprobes" not in maps.read()
+	proc = live.start_pitviper("memory", "-p", one.pid, "-d", SECONDS, "--json", "-q")
+	try:
+		assert live.gone(lambda: traps(one.pid) > 0, 60)
+	finally:
+		out, err = proc.communicate(timeout=SECONDS * 4 + 60)
+	assert proc.returncode == 0, err
+	assert rungs(live.loads(out))["bursts"] in ("climbed", "partly")
+	assert traps(one.pid) == 0
 	with open("/proc/%d/status" % one.pid) as status:
 		assert "TracerPid:\t0" in status.read()
+	assert one.alive()
 
 
 def test_text(newest, target):

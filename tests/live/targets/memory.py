@@ -17,12 +17,14 @@ KEPT, CACHE = [], {}
 
 
 class Record(object):
-	def __init__(self, number):
-		self.number, self.fields = number, ["field %d" % i for i in range(number % 7)]
+	__slots__ = "number", "fields"	# all that one consists of is made where it is made
+
+	def __init__(self, number, fields):
+		self.number, self.fields = number, fields
 
 
 def make(number):
-	return Record(number)  # HERE
+	return Record(number, ["field %d" % i for i in range(number % 7)])  # HERE
 
 
 def serve(kind, number):
