@@ -75,18 +75,29 @@ def graph(name, values, least, most):
 	print("  %-8s %s  %+d kB in %d s" % (name, shown, values[-1] - values[0], len(values)))
 
 
+def place_of(found):
+	"""(the line to follow, the type): what memory found out.  Ends the run if that is not the leak."""
+	verdict = found["verdict"]
+	line = line_of("return numpy.dtype(", os.path.join(HERE, "tables.py"))
+	places = ["%s:%d" % (os.path.basename(frame["file"]), frame["line"])
+		  for frame in verdict.get("site", {}).get("frames", []) if frame["kind"] == "python"]
+	types = verdict.get("types", [])
+	if verdict["kind"] != "lost" or types[:1] != ["tuple"] or "tables.py:%d" % line not in places[:1]:
+		sys.exit("NOT FOUND: memory was to say that `tuple` of tables.py:%d is lost, and says %s, %s, %s: %s" % (
+			line, verdict["kind"], types, places, " ".join(verdict["text"])))
+	return places[0], types[0]
+
+
 def hunt(args, service):
-	"""memory, then refs; the verdict of refs."""
-	ask(args.pitviper, "memory", "-p", str(service.proc.pid), "-d", str(args.seconds))
-	place = "tables.py:%d" % line_of("return numpy.dtype(", os.path.join(HERE, "tables.py"))
-	found = ask(args.pitviper, "refs", "-p", str(service.proc.pid), "--alloc", place, "--type", "tuple", "-d", "10")
-	return found
+	"""memory, then refs of what it named; the verdict of refs."""
+	place, kind = place_of(ask(args.pitviper, "memory", "-p", str(service.proc.pid), "-d", str(args.seconds)))
+	return ask(args.pitviper, "refs", "-p", str(service.proc.pid), "--alloc", place, "--type", kind, "-d", "10")
 
 
 def main():
 	parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 	parser.add_argument("--pitviper", default=os.path.join(TOP, "build", "src", "pitviper"))
-	parser.add_argument("--seconds", type=int, default=20, help="of each look (20)")
+	parser.add_argument("--seconds", type=int, default=30, help="of each look (30)")
 	args = parser.parse_args()
 	if os.getuid():
 		sys.exit("run.py: needs root, as pitviper does")
