@@ -28,6 +28,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
 	config.addinivalue_line("markers", "noroot: needs neither root nor the pitviper binary")
 	config.addinivalue_line("markers", "few: dear; in the short form on some interpreters only, see few_of()")
+	config.addinivalue_line("markers", "long: only with --full, or when it is named")
 	config.addinivalue_line("markers", "free_threaded: only builds without the GIL")
 	config.addinivalue_line("markers", "gil: only builds with it")
 	config.addinivalue_line("markers", "minor(*versions): only these Python versions, given as (3, 11)")
@@ -67,6 +68,8 @@ def pytest_generate_tests(metafunc):
 def pytest_collection_modifyitems(config, items):
 	# each absent Python is one skip of test_interpreters.py, not one of every test of it
 	absent = [i for i in items if any(m.kwargs.get("reason") == NOT_WANTED for m in i.iter_markers("skip"))]
+	if not config.getoption("--full") and not config.getoption("-k"):
+		absent += [i for i in items if i.get_closest_marker("long")]
 	if absent:
 		config.hook.pytest_deselected(items=absent)
 		items[:] = [i for i in items if i not in absent]

@@ -13,6 +13,7 @@ RUN = os.path.join(live.TOP, "examples", "numpy-leak", "run.py")
 PYTHON = "/usr/bin/python3"		# Debian's: the one that has numpy
 
 
+@pytest.mark.long	# three minutes
 def test_hunt():
 	if subprocess.run([PYTHON, "-c", "import numpy"], stderr=subprocess.DEVNULL).returncode:
 		pytest.skip("no numpy")
