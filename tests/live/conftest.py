@@ -28,6 +28,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
 	config.addinivalue_line("markers", "noroot: needs neither root nor the pitviper binary")
 	config.addinivalue_line("markers", "few: dear; in the short form on some interpreters only, see few_of()")
+	config.addinivalue_line("markers", "one: very dear; in the short form on one interpreter only, a stripped one if there is any")
 	config.addinivalue_line("markers", "long: only with --full, or when it is named")
 	config.addinivalue_line("markers", "free_threaded: only builds without the GIL")
 	config.addinivalue_line("markers", "gil: only builds with it")
@@ -39,6 +40,10 @@ def few_of(interpreters):
 	last = len(interpreters) - 1
 	return [interp for i, interp in enumerate(interpreters)
 		if i % 3 == 0 or i == last or not interp.symtab or interp.free_threaded]
+
+
+def one_of(interpreters):
+	return ([interp for interp in interpreters if not interp.symtab] or interpreters)[-1:]
 
 
 def is_for(metafunc, interp):
@@ -59,6 +64,9 @@ def pytest_generate_tests(metafunc):
 	if not wanted and not metafunc.config.getoption("--full") and \
 	   any(metafunc.definition.iter_markers("few")):
 		chosen = few_of(chosen)
+	if not wanted and not metafunc.config.getoption("--full") and \
+	   any(metafunc.definition.iter_markers("one")):
+		chosen = one_of(chosen)
 	if not chosen:
 		reason = NOT_WANTED if INTERPRETERS else "no supported Python on this machine"
 		chosen = [pytest.param(None, marks=pytest.mark.skip(reason=reason))]

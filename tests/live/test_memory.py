@@ -71,6 +71,7 @@ def rough(value):
 # ---- the verdict
 
 @pytest.mark.gil
+@pytest.mark.one
 @pytest.mark.minor(*TOLD)
 def test_held(interp, target):
 	found = hunt(target(interp, "memory.py", "held").pid)
@@ -84,6 +85,7 @@ def test_held(interp, target):
 
 
 @pytest.mark.gil
+@pytest.mark.one
 @pytest.mark.minor(*TOLD)
 def test_lost(interp, target):
 	verdict = hunt(target(interp, "memory.py", "lost").pid)["verdict"]
@@ -94,6 +96,7 @@ def test_lost(interp, target):
 
 
 @pytest.mark.gil
+@pytest.mark.one
 @pytest.mark.minor(*TOLD)
 @pytest.mark.parametrize("kind", ["flat", "filled"])
 def test_clean(interp, target, kind):
@@ -117,6 +120,7 @@ while True:
 
 
 @pytest.mark.gil
+@pytest.mark.one
 @pytest.mark.minor(*TOLD)
 def test_cycles(interp, spawn):
 	"""With the collector off they are lost; its switch is read, in either position."""
