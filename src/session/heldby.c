@@ -268,6 +268,24 @@ static uint64_t counted_type(const struct pv_memory *memory, const char *text)
 	return 0;
 }
 
+/* One of the interpreter's own, of which no list knows: static types are in no heap. */
+static uint64_t builtin_type(struct pv_heap *heap, const char *text)
+{
+	static const char *const modules[] = { "builtins", "__builtin__" };
+
+	for (size_t i = 0; i < sizeof(modules) / sizeof(*modules); i++) {
+		_pv_err_ struct pv_err *err = NULL;
+		uint64_t at = 0;
+		char name[256];
+
+		snprintf(name, sizeof(name), "%s.%s", modules[i], text);
+		err = pv_names_resolve(heap, name, &at);
+		if (!err && pv_heap_type(heap, at))
+			return at;
+	}
+	return 0;
+}
+
 /* Any other: types are objects, too.  Their names are as the C code has them, _thread.lock. */
 static struct pv_err *any_type(struct pv_holding *holding, const char *text, uint64_t *ret)
 {
@@ -312,6 +330,8 @@ static struct pv_err *find_subject(struct pv_holding *holding, const struct pv_m
 	if (!no_name)
 		return NULL;
 	*ret = counted_type(memory, text);
+	if (!*ret)
+		*ret = builtin_type(pv_holding_heap(holding), text);
 	err = *ret ? NULL : any_type(holding, text, ret);
 	if (err || *ret)
 		return err;
