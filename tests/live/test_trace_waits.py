@@ -67,7 +67,7 @@ def under_way(caller, interp):
 @pytest.mark.minor(*SUPPORTED)
 def test_first_execution(interp, target):
 	"""It is partial and what was under way is there; -n counts whole ones."""
-	victim = target(interp, "waits.py")
+	victim = target(interp, "awaited.py")
 	path = interpreter_of(victim.pid)
 	proc = start(victim, "-n", 1, "stays")
 	say(victim, "unrelated")
@@ -102,7 +102,7 @@ def test_first_execution(interp, target):
 @pytest.mark.minor(*SUPPORTED)
 def test_short_ones_are_gone(interp, target):
 	"""What has ended before all is probed is counted, and is no execution of unknown length."""
-	victim = target(interp, "waits.py")
+	victim = target(interp, "awaited.py")
 	proc = start(victim, "-n", 2, "shortly")
 	waiting = breakpoints(victim.pid, interpreter_of(victim.pid))
 	os.kill(proc.pid, signal.SIGSTOP)
@@ -119,7 +119,7 @@ def test_short_ones_are_gone(interp, target):
 @pytest.mark.minor(*SUPPORTED)
 def test_nothing_was_seen_since(interp, target):
 	"""It has ended, and its thread does nothing any more: whether it has is not known."""
-	victim = target(interp, "waits.py")
+	victim = target(interp, "awaited.py")
 	proc = start(victim, "shortly")
 	say(victim, "shortly 1")
 	executions, end, err = finish(proc)
@@ -129,7 +129,7 @@ def test_nothing_was_seen_since(interp, target):
 @pytest.mark.minor(*SUPPORTED)
 def test_recursion(interp, target):
 	"""What the function leads to itself is no execution of its own, also while it waits."""
-	victim = target(interp, "waits.py")
+	victim = target(interp, "awaited.py")
 	proc = start(victim, "recurses")
 	waiting = breakpoints(victim.pid, interpreter_of(victim.pid))
 	os.kill(proc.pid, signal.SIGSTOP)
@@ -151,7 +151,7 @@ def test_recursion(interp, target):
 def test_each_call_is_one_hit(interp, target):
 	"""Whatever kind of RESUME it is by then, and whatever stands before it."""
 	for word in ("shortly", "cells"):
-		victim = target(interp, "waits.py")
+		victim = target(interp, "awaited.py")
 		proc = start(victim, "--if", "n < 0", word if word == "shortly" else "make.<locals>.cells")
 		say(victim, word + " 100")
 		say(victim, "unrelated")
@@ -162,7 +162,7 @@ def test_each_call_is_one_hit(interp, target):
 
 @pytest.fixture
 def victim(target, newest):
-	return target(newest, "waits.py")
+	return target(newest, "awaited.py")
 
 
 def test_thread_of_later(victim):

@@ -1,115 +1,65 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Functions that are waited for: what they do while a tracer attaches is decided from outside.
+"""A program that does nothing in a known place.
 
-Commands, each answered by DONE:
-
-stays N      an execution of stays(), which says INSIDE, waits for a line, and calls leaf() N times
-shortly N     N calls of shortly()
-cells N     the same of a function whose first instructions are of its cells
-steps       a generator: three stays
-deep N      recurses(N), whose innermost says INSIDE and waits
-thread N    stays N in a new thread
-fork        a child that calls shortly() 1000 times, and ends
-unrelated   a hundred calls of others
-parent N    N calls of libc's getppid()
+Input: argv[1], how it waits: sleep, epoll, lock, read; workers, of which two wait.
+Output: READY and the line at which it waits, then it waits until its parent ends it.
 """
+import inspect
 import os
+import select
 import sys
 import threading
+import time
+
+from pv_compat import say
 
 
-def leaf(x):
-    return x
+def line():
+	"""That of the call below the caller's."""
+	return inspect.currentframe().f_back.f_lineno + 1
 
 
-def wait():
-    print("INSIDE")
-    sys.stdout.flush()
-    sys.stdin.buffer.readline()  # in C alone
+def wait_sleep():
+	say("READY %d" % line())
+	time.sleep(3600)
 
 
-def inner(n):
-    wait()
-    for i in range(n):
-        leaf(i)
+def wait_epoll():
+	poll = select.epoll()
+	say("READY %d" % line())
+	poll.poll()
 
 
-def stays(n):
-    inner(n)
-    return leaf(n)
+def wait_lock():
+	lock = threading.Lock()
+	lock.acquire()
+	say("READY %d" % line())
+	lock.acquire()
 
 
-def shortly(n):
-    return n
+def wait_read():
+	end, _ = os.pipe()
+	say("READY %d" % line())
+	os.read(end, 1)
 
 
-def make():
-    free = 1
-
-    def cells(n):
-        def within():
-            return n + free
-        return within
-    return cells
-
-
-cells = make()
-
-
-def steps():
-    yield leaf(1)
-    yield leaf(2)
-
-
-def recurses(n):
-    if n:
-        return recurses(n - 1)
-    wait()
-    return leaf(n)
+def wait_workers():
+	"""Two, and a master that waits for them; which are theirs stands behind the line."""
+	ready, go = os.pipe(), os.pipe()
+	at = line() + 6
+	pids = [os.fork(), 0]
+	if pids[0]:
+		pids[1] = os.fork()
+	if not all(pids):
+		os.close(go[1])  # the master's end of it keeps them
+		os.write(ready[1], b"x")
+		os.read(go[0], 1)
+		return
+	for _ in pids:
+		os.read(ready[0], 1)
+	say("READY %d %d %d" % (at, pids[0], pids[1]))
+	for _ in pids:
+		os.wait()
 
 
-def unrelated():
-    for i in range(100):
-        leaf(i)
-
-
-def fork():
-    pid = os.fork()
-    if not pid:
-        for i in range(1000):
-            shortly(i)
-        os._exit(0)
-    return os.waitpid(pid, 0)[1]
-
-
-def main():
-    print("READY")
-    sys.stdout.flush()
-    for line in iter(sys.stdin.buffer.readline, b""):
-        line = line.decode()
-        word, args = line.split()[0], [int(a) for a in line.split()[1:]]
-        if word == "stays":
-            stays(*args)
-        elif word == "thread":
-            thread = threading.Thread(target=stays, args=args)
-            thread.start()
-            thread.join()
-        elif word in ("shortly", "cells"):
-            for i in range(args[0]):
-                (shortly if word == "shortly" else cells)(i)
-        elif word == "steps":
-            list(steps())
-        elif word == "deep":
-            recurses(*args)
-        elif word == "unrelated":
-            unrelated()
-        elif word == "fork":
-            fork()
-        elif word == "parent":
-            for i in range(args[0]):
-                os.getppid()
-        print("DONE")
-        sys.stdout.flush()
-
-
-main()
+globals()["wait_" + sys.argv[1]]()
