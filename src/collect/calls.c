@@ -11,13 +11,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "abi/event.h"
 #include "abi/native.h"
-#include "abi/process.h"
-#include "collect/arena.h"
 #include "collect/load.h"
 #include "collect/probes.h"
-#include "collect/slots.h"
+#include "collect/walkers.h"
 
 #include "latency.skel.h"
 
@@ -26,20 +23,10 @@ struct pv_calls {
 	struct pv_prices prices;
 	struct pv_probes *probes;
 	struct pv_native_bucket *open; /* the kernel's side's own memory */
-	/* of stacks; NULL: they are not wanted */
-	struct pv_arena *arena;
-	struct pv_slots *slots;
-	struct ring_buffer *ring;
-	/* while draining */
-	struct pv_err *(*fn)(void *ctx, const struct pv_event *event, size_t size);
-	void *ctx;
-	struct pv_err *err;
+	struct pv_walkers *walkers;    /* NULL: stacks are not wanted */
 };
 
-enum {
-	OPEN_BYTES = PV_NATIVE_BUCKETS * sizeof(struct pv_native_bucket),
-	SPARE_SCRATCH = 2, /* besides one a CPU: probes can be preempted */
-};
+enum { OPEN_BYTES = PV_NATIVE_BUCKETS * sizeof(struct pv_native_bucket) };
 
 static struct pv_err *map_open(struct pv_calls *calls)
 {
@@ -60,41 +47,14 @@ static struct pv_err *size_maps(struct latency_bpf *bpf, bool with_stacks)
 		bpf->maps.cells,   bpf->maps.segments, bpf->maps.scratch, bpf->maps.codes,
 		bpf->maps.ring,    bpf->maps.losses,   bpf->maps.cost,    bpf->maps.claims,
 	};
-	int cpus = libbpf_num_possible_cpus(), error = 0;
+	struct pv_err *err = pv_walkers_size(bpf->obj, &bpf->rodata->n_scratch);
+	int error = 0;
 
-	if (cpus < 0)
-		return pv_err_errno(-cpus, "cannot count the CPUs");
-	bpf->rodata->n_scratch = (uint32_t)cpus + SPARE_SCRATCH;
-	for (size_t i = 0; !error && i < sizeof(of_stacks) / sizeof(of_stacks[0]); i++)
-		error = bpf_map__set_autocreate(of_stacks[i], with_stacks);
-	if (!error)
-		error = bpf_map__set_max_entries(bpf->maps.scratch, bpf->rodata->n_scratch);
-	if (!error)
-		error = bpf_map__set_max_entries(bpf->maps.claims, bpf->rodata->n_scratch);
-	return error ? pv_err_errno(-error, "cannot size the BPF maps") : NULL;
-}
-
-static int on_record(void *ctx, void *data, size_t size)
-{
-	const struct pv_event *event = data;
-	struct pv_calls *calls = ctx;
-
-	if (calls->err || size < sizeof(*event) || event->size > size)
-		return 0;
-	calls->err = calls->fn(calls->ctx, event, size);
-	return calls->err ? -ECANCELED : 0;
-}
-
-static struct pv_err *prepare_stacks(struct pv_calls *calls)
-{
-	struct pv_err *err = pv_arena_create(calls->bpf->obj, &calls->arena);
-
-	if (!err)
-		err = pv_slots_create(calls->bpf->obj, &calls->slots);
 	if (err)
 		return err;
-	calls->ring = ring_buffer__new(bpf_map__fd(calls->bpf->maps.ring), on_record, calls, NULL);
-	return calls->ring ? NULL : pv_err_errno(errno, "cannot map the BPF ring buffer");
+	for (size_t i = 0; !error && i < sizeof(of_stacks) / sizeof(of_stacks[0]); i++)
+		error = bpf_map__set_autocreate(of_stacks[i], with_stacks);
+	return error ? pv_err_errno(-error, "cannot size the BPF maps") : NULL;
 }
 
 static struct pv_err *load(struct pv_calls *calls, const struct pv_calls_options *options)
@@ -137,7 +97,7 @@ struct pv_err *pv_calls_create(const struct pv_calls_options *options, struct pv
 	if (!err)
 		err = map_open(calls);
 	if (!err && options->with_stacks)
-		err = prepare_stacks(calls);
+		err = pv_walkers_create(calls->bpf->obj, &calls->walkers);
 	if (err) {
 		pv_calls_destroy(calls);
 		return err;
@@ -151,9 +111,7 @@ void pv_calls_destroy(struct pv_calls *calls)
 	if (!calls)
 		return;
 	pv_probes_destroy(calls->probes);
-	ring_buffer__free(calls->ring);
-	pv_slots_destroy(calls->slots);
-	pv_arena_destroy(calls->arena);
+	pv_walkers_destroy(calls->walkers);
 	if (calls->open)
 		munmap(calls->open, OPEN_BYTES);
 	latency_bpf__destroy(calls->bpf);
@@ -262,12 +220,12 @@ struct pv_err *pv_calls_each(struct pv_calls *calls,
 struct pv_err *pv_calls_put(struct pv_calls *calls, const struct pv_image *image,
 			    const struct pv_objects *objects)
 {
-	return pv_slots_put(calls->slots, calls->arena, image, objects, PV_GENERATION_FIRST);
+	return pv_walkers_put(calls->walkers, image, objects);
 }
 
 int pv_calls_fd(const struct pv_calls *calls)
 {
-	return calls->ring ? ring_buffer__epoll_fd(calls->ring) : -1;
+	return calls->walkers ? pv_walkers_fd(calls->walkers) : -1;
 }
 
 struct pv_err *pv_calls_drain(struct pv_calls *calls,
@@ -275,15 +233,7 @@ struct pv_err *pv_calls_drain(struct pv_calls *calls,
 						   size_t size),
 			      void *ctx)
 {
-	int error;
-
-	calls->fn = fn;
-	calls->ctx = ctx;
-	calls->err = NULL;
-	error = ring_buffer__consume(calls->ring);
-	if (calls->err)
-		return calls->err;
-	return error < 0 ? pv_err_errno(-error, "cannot read the BPF ring buffer") : NULL;
+	return pv_walkers_drain(calls->walkers, fn, ctx);
 }
 
 struct pv_latency_slow pv_calls_slow(const struct pv_calls *calls)

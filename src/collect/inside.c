@@ -11,63 +11,35 @@
 #include <stdlib.h>
 
 #include "abi/condition.h"
-#include "abi/event.h"
-#include "abi/loss.h"
-#include "abi/process.h"
 #include "base/cleanup.h"
-#include "collect/arena.h"
 #include "collect/load.h"
-#include "collect/slots.h"
 #include "collect/tripwire.h"
+#include "collect/walkers.h"
 #include "python/resume.h"
 
 #include "trace.skel.h"
 
-enum {
-	RING_BYTES = 32 << 20, /* half a second of as many calls as can be probed */
-	SPARE_SCRATCH = 2,     /* besides one a CPU */
-};
+enum { RING_BYTES = 32 << 20 }; /* half a second of as many calls as can be probed */
 
 struct pv_inside {
 	struct trace_bpf *bpf;
 	struct pv_prices prices;
 	struct pv_probes *probes;
-	struct pv_arena *arena;
-	struct pv_slots *slots;
-	struct ring_buffer *ring;
+	struct pv_walkers *walkers;
 	struct pv_tripwire *tripwire; /* NULL: nothing is watched */
-	/* while draining */
-	struct pv_err *(*fn)(void *ctx, const struct pv_event *event, size_t size);
-	void *ctx;
-	struct pv_err *err;
 };
 
-static int on_record(void *ctx, void *data, size_t size)
-{
-	struct pv_inside *inside = ctx;
-	const struct pv_event *event = data;
-
-	if (inside->err || size < sizeof(*event) || event->size > size)
-		return 0;
-	inside->err = inside->fn(inside->ctx, event, size);
-	return inside->err ? -ECANCELED : 0;
-}
-
-/* A scratch a CPU, as the sampler has them, and some more: probes can be preempted. */
+/* As many slots for values as there are scratches: probes can be preempted. */
 static struct pv_err *size_maps(struct trace_bpf *bpf)
 {
-	int cpus = libbpf_num_possible_cpus(), error = 0;
-	uint32_t n;
+	struct pv_err *err = pv_walkers_size(bpf->obj, &bpf->rodata->n_scratch);
+	uint32_t n = bpf->rodata->n_scratch;
+	int error;
 
-	if (cpus < 0)
-		return pv_err_errno(-cpus, "cannot count the CPUs");
-	n = (uint32_t)cpus + SPARE_SCRATCH;
-	bpf->rodata->n_scratch = bpf->rodata->n_value_slots = n;
-	error = bpf_map__set_max_entries(bpf->maps.scratch, n);
-	if (!error)
-		error = bpf_map__set_max_entries(bpf->maps.claims, n);
-	if (!error)
-		error = bpf_map__set_max_entries(bpf->maps.value_slots, n);
+	if (err)
+		return err;
+	bpf->rodata->n_value_slots = n;
+	error = bpf_map__set_max_entries(bpf->maps.value_slots, n);
 	if (!error)
 		error = bpf_map__set_max_entries(bpf->maps.value_claims, n);
 	if (!error)
@@ -120,15 +92,7 @@ struct pv_err *pv_inside_create(const struct pv_inside_options *options, struct 
 		return &pv_enomem;
 	err = load(inside, options);
 	if (!err)
-		err = pv_arena_create(inside->bpf->obj, &inside->arena);
-	if (!err)
-		err = pv_slots_create(inside->bpf->obj, &inside->slots);
-	if (!err) {
-		inside->ring = ring_buffer__new(bpf_map__fd(inside->bpf->maps.ring), on_record,
-						inside, NULL);
-		if (!inside->ring)
-			err = pv_err_errno(errno, "cannot map the BPF ring buffer");
-	}
+		err = pv_walkers_create(inside->bpf->obj, &inside->walkers);
 	if (!err)
 		err = pv_probes_create(inside->bpf->obj, &inside->bpf->bss->probe_state,
 				       options->probes.pid, &inside->prices, &inside->probes);
@@ -146,9 +110,7 @@ void pv_inside_destroy(struct pv_inside *inside)
 		return;
 	pv_tripwire_destroy(inside->tripwire);
 	pv_probes_destroy(inside->probes);
-	ring_buffer__free(inside->ring);
-	pv_slots_destroy(inside->slots);
-	pv_arena_destroy(inside->arena);
+	pv_walkers_destroy(inside->walkers);
 	trace_bpf__destroy(inside->bpf);
 	free(inside);
 }
@@ -205,7 +167,7 @@ void pv_inside_forget_return(struct pv_inside *inside, uint64_t address)
 struct pv_err *pv_inside_put(struct pv_inside *inside, const struct pv_image *image,
 			     const struct pv_objects *objects)
 {
-	return pv_slots_put(inside->slots, inside->arena, image, objects, PV_GENERATION_FIRST);
+	return pv_walkers_put(inside->walkers, image, objects);
 }
 
 static void set_watching(struct pv_inside *inside, bool watching)
@@ -285,7 +247,7 @@ void pv_inside_disarm(struct pv_inside *inside)
 
 int pv_inside_fd(const struct pv_inside *inside)
 {
-	return ring_buffer__epoll_fd(inside->ring);
+	return pv_walkers_fd(inside->walkers);
 }
 
 struct pv_err *pv_inside_drain(struct pv_inside *inside,
@@ -293,15 +255,7 @@ struct pv_err *pv_inside_drain(struct pv_inside *inside,
 						    size_t size),
 			       void *ctx)
 {
-	int error;
-
-	inside->fn = fn;
-	inside->ctx = ctx;
-	inside->err = NULL;
-	error = ring_buffer__consume(inside->ring);
-	if (inside->err)
-		return inside->err;
-	return error < 0 ? pv_err_errno(-error, "cannot read the BPF ring buffer") : NULL;
+	return pv_walkers_drain(inside->walkers, fn, ctx);
 }
 
 struct pv_trace_state pv_inside_state(const struct pv_inside *inside)
@@ -316,19 +270,5 @@ struct pv_probe_state pv_inside_probe_state(const struct pv_inside *inside)
 
 struct pv_err *pv_inside_losses(const struct pv_inside *inside, uint64_t *counts)
 {
-	int fd = bpf_map__fd(inside->bpf->maps.losses), cpus = libbpf_num_possible_cpus();
-	_pv_free_ uint64_t *values = NULL;
-
-	if (cpus < 0)
-		return pv_err_errno(-cpus, "cannot count the CPUs");
-	values = calloc((size_t)cpus, 8);
-	if (!values)
-		return &pv_enomem;
-	for (uint32_t i = 0; i < PV_LOSS_MAX; i++) {
-		if (bpf_map_lookup_elem(fd, &i, values))
-			return pv_err_errno(errno, "cannot read the counters of the BPF program");
-		for (int cpu = 0; cpu < cpus; cpu++)
-			counts[i] += values[cpu];
-	}
-	return NULL;
+	return pv_walkers_losses(inside->walkers, counts);
 }
