@@ -108,13 +108,12 @@ static int compare_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-struct pv_err *pv_watch_measure(struct pv_watch_price *ret, bool *absent_ret)
+struct pv_err *pv_watch_measure(uint64_t *bare_ns_ret)
 {
 	static volatile uint64_t word __attribute__((aligned(8)));
 	uint64_t batches[16], hits = 0;
 	_pv_close_ int fd = open_event(0, (uintptr_t)&word, 8, false);
 
-	*absent_ret = fd < 0 && is_absent(errno);
 	if (fd < 0)
 		return refused(errno, getpid());
 	for (size_t i = 0; i < 16; i++) {
@@ -125,13 +124,10 @@ struct pv_err *pv_watch_measure(struct pv_watch_price *ret, bool *absent_ret)
 		batches[i] = (pv_now_ns() - start_ns) / (PRICE_HITS / 16);
 	}
 	/* registers that can be written and do nothing: the trap is what tells */
-	if (read(fd, &hits, sizeof(hits)) != sizeof(hits) || hits < PRICE_HITS) {
-		*absent_ret = true;
+	if (read(fd, &hits, sizeof(hits)) != sizeof(hits) || hits < PRICE_HITS)
 		return absent();
-	}
 	qsort(batches, 16, sizeof(batches[0]), compare_u64);
-	ret->bare_ns = batches[8];
-	ret->walk_ns = 0;
+	*bare_ns_ret = batches[8];
 	return NULL;
 }
 

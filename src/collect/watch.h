@@ -25,18 +25,12 @@ struct pv_objects;
 struct pv_probes;
 struct pv_watchpoint;
 
-/* What a write to a watched word costs the thread that writes, measured on ourselves. */
-struct pv_watch_price {
-	uint64_t bare_ns; /* the trap alone */
-	uint64_t
-		walk_ns; /* the same with what the program does but for long stacks; 0: not known */
-};
-
 /*
- * Without debug registers that work, as in some virtual machines, PV_ERR_FAILED that says so;
- * *absent_ret: that is the reason.
+ * ns that a write to a watched word costs the thread that writes, the trap alone, measured on
+ * ourselves.  Without debug registers that work, as in some virtual machines, PV_ERR_FAILED that
+ * says so.
  */
-struct pv_err *pv_watch_measure(struct pv_watch_price *ret, bool *absent_ret);
+struct pv_err *pv_watch_measure(uint64_t *bare_ns_ret);
 
 struct pv_watchpoint_options {
 	pid_t pid;

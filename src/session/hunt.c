@@ -28,7 +28,6 @@
 #include "session/survey.h"
 #include "session/trend.h"
 #include "target/process.h"
-#include "target/title.h"
 
 enum {
 	OPEN_S = 30,          /* the plan's length where there is no end */
@@ -88,41 +87,6 @@ static bool may_climb(const struct pv_hunt *hunt, enum pv_rung rung)
 
 /* ---- the start */
 
-static struct pv_err *describe(struct pv_hunt *hunt)
-{
-	struct pv_profile *profile = hunt->memory->profile;
-	const struct pv_process *process = &hunt->probed.process;
-	struct pv_profile_process one = {
-		.pid = (uint32_t)process->pid,
-		.parent_pid = (uint32_t)process->parent,
-		.generation = 1,
-	};
-	struct pv_command_words words;
-	char host[256] = "";
-	struct pv_err *err;
-	uint32_t index;
-
-	gethostname(host, sizeof(host) - 1);
-	err = pv_process_words(process->pid, process->name, &words);
-	if (!err)
-		err = pv_strings_add(profile->strings, words.title, strlen(words.title),
-				     &one.title);
-	if (!err)
-		err = pv_strings_add(profile->strings, process->name, strlen(process->name),
-				     &one.name);
-	if (!err)
-		err = pv_strings_add(profile->strings, host, strlen(host), &profile->host);
-	if (!err)
-		err = pv_strings_add(profile->strings, "bpf", 3, &profile->engine);
-	if (!err)
-		err = pv_profile_process(profile, &one, &index);
-	profile->target_name = one.name;
-	profile->title = one.title;
-	profile->pid = one.pid;
-	profile->start_unix_ns = pv_clock_ns(CLOCK_REALTIME);
-	return err;
-}
-
 /* Also of a Python that is there and cannot be read: why. */
 static struct pv_err *describe_python(struct pv_hunt *hunt)
 {
@@ -166,6 +130,7 @@ static struct pv_err *begin(struct pv_hunt *hunt)
 		.stacks = true,
 	};
 	struct pv_err *err = NULL;
+	uint32_t process;
 
 	if (hunt->options.argv)
 		err = launch(hunt);
@@ -177,7 +142,8 @@ static struct pv_err *begin(struct pv_hunt *hunt)
 		hunt->stack_start = 0;
 	hunt->start_ns = pv_now_ns();
 	hunt->started_ns = hunt->start_ns;
-	err = describe(hunt);
+	hunt->memory->profile->start_unix_ns = pv_clock_ns(CLOCK_REALTIME);
+	err = pv_probed_describe(&hunt->probed, hunt->memory->profile, &process);
 	if (!err)
 		err = describe_python(hunt);
 	if (!err)

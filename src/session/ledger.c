@@ -31,7 +31,6 @@
 #include "snap/merge.h"
 #include "target/mem.h"
 #include "target/process.h"
-#include "target/title.h"
 
 enum { DRAIN_MS = 50 };
 
@@ -42,7 +41,7 @@ struct pv_ledger {
 	struct pv_str type; /* its name, escaped */
 	struct pv_count_constants counted;
 	struct pv_count_object object;
-	struct pv_watch_price price;
+	uint64_t bare_ns; /* of a trap */
 	struct pv_watchpoint *watch;
 	struct pv_probes *probes; /* of watch */
 	struct pv_leads *leads;
@@ -142,46 +141,15 @@ static struct pv_err *check_field(const struct pv_ledger *ledger)
 
 /* ---- preparing */
 
-static struct pv_err *add_text(struct pv_profile *profile, const char *text, uint32_t *ret)
-{
-	return pv_strings_add(profile->strings, text, strlen(text), ret);
-}
-
 /* What the ledger says of its target. */
 static struct pv_err *describe(struct pv_ledger *ledger)
 {
 	struct pv_profile *profile = ledger->refs->profile;
-	const char *name = ledger->probed.process.name;
-	struct pv_profile_process process = {
-		.pid = (uint32_t)ledger->options.pid,
-		.parent_pid = (uint32_t)ledger->probed.process.parent,
-		.generation = 1,
-	};
-	struct pv_command_words words;
-	char host[256] = "";
-	struct pv_err *err;
+	const char *type = ledger->chosen.type_name;
+	struct pv_err *err =
+		pv_strings_add(profile->strings, type, strlen(type), &ledger->refs->type);
 
-	gethostname(host, sizeof(host) - 1);
-	err = pv_process_words(ledger->options.pid, name, &words);
-	if (!err)
-		err = add_text(profile, host, &profile->host);
-	if (!err)
-		err = add_text(profile, "bpf", &profile->engine);
-	if (!err)
-		err = add_text(profile, name, &process.name);
-	if (!err)
-		err = add_text(profile, words.title, &process.title);
-	if (!err)
-		err = add_text(profile, ledger->probed.interpreter, &process.interpreter);
-	if (!err)
-		err = add_text(profile, ledger->chosen.type_name, &ledger->refs->type);
-	if (!err)
-		err = pv_profile_process(profile, &process, &ledger->process);
-	profile->pid = process.pid;
-	profile->target_name = process.name;
-	profile->title = process.title;
-	profile->interpreter = process.interpreter;
-	return err;
+	return err ? err : pv_probed_describe(&ledger->probed, profile, &ledger->process);
 }
 
 static struct pv_err *put_image(void *ctx, const struct pv_image *image,
@@ -282,15 +250,14 @@ static struct pv_err *find_object(struct pv_ledger *ledger)
 static struct pv_err *prepare(struct pv_ledger *ledger)
 {
 	struct pv_err *err = pv_refs_create(&ledger->refs);
-	bool absent;
 
 	if (!err)
 		err = pv_probed_open(ledger->options.pid, &ledger->probed);
 	if (!err)
 		err = find_python(ledger);
 	if (!err && !ledger->options.lines)
-		err = pv_watch_measure(&ledger->price, &absent);
-	ledger->counted.bare_ns = ledger->price.bare_ns;
+		err = pv_watch_measure(&ledger->bare_ns);
+	ledger->counted.bare_ns = ledger->bare_ns;
 	if (!err)
 		err = load(ledger);
 	if (!err && ledger->options.lines)
@@ -300,7 +267,7 @@ static struct pv_err *prepare(struct pv_ledger *ledger)
 	if (!err)
 		err = describe(ledger);
 	if (!err)
-		ledger->refs->bare_ns = ledger->price.bare_ns;
+		ledger->refs->bare_ns = ledger->bare_ns;
 	return err;
 }
 
@@ -348,7 +315,7 @@ struct pv_ledger_facts pv_ledger_facts(const struct pv_ledger *ledger)
 		.object = ledger->chosen.address,
 		.address = ledger->object.address,
 		.count = ledger->chosen.count,
-		.bare_ns = ledger->price.bare_ns,
+		.bare_ns = ledger->bare_ns,
 		.note = ledger->chosen.note,
 	};
 }

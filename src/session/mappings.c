@@ -32,41 +32,16 @@ static bool has_stack(const struct pv_smap *map, const struct pv_vec *stacks)
 	return false;
 }
 
-/* Bytes of the mapping that are in arenas. */
-static uint64_t arena_bytes(const struct pv_smap *map, const struct pv_mappings_hints *hints)
+/* By its size alone: the kernel joins neighbours to one mapping, which is then not told. */
+static bool is_arenas(const struct pv_smap *map, uint64_t arena_bytes)
 {
-	uint64_t size = map->end - map->start, sum = 0;
-
-	if (!hints->arenas)
-		return hints->arena_bytes && map->writable && size % hints->arena_bytes == 0 ? size
-											     : 0;
-	for (size_t i = 0; i < hints->arenas->n; i++) {
-		const struct pv_arena_range *arena = pv_vec_at(hints->arenas, i);
-		uint64_t start = arena->start > map->start ? arena->start : map->start;
-		uint64_t end = arena->end < map->end ? arena->end : map->end;
-
-		sum += start < end ? end - start : 0;
-	}
-	return sum < size ? sum : size;
+	return arena_bytes && map->writable && (map->end - map->start) % arena_bytes == 0;
 }
 
-static void add(struct pv_memory_point *point, enum pv_memory_class what, uint64_t resident,
-		uint64_t mapped)
+static void add(struct pv_memory_point *point, enum pv_memory_class what, const struct pv_smap *map)
 {
-	point->resident[what] += resident;
-	point->mapped[what] += mapped;
-}
-
-/* What is resident of a mapping that is partly arenas is shared out by size. */
-static void add_anonymous(const struct pv_smap *map, const struct pv_mappings_hints *hints,
-			  enum pv_memory_class otherwise, struct pv_memory_point *point)
-{
-	uint64_t size = map->end - map->start, arenas = arena_bytes(map, hints);
-	uint64_t resident = map->resident_bytes + map->swapped_bytes;
-	uint64_t of_arenas = (uint64_t)((double)resident * (double)arenas / (double)size);
-
-	add(point, PV_MEMORY_ARENAS, of_arenas, arenas);
-	add(point, otherwise, resident - of_arenas, size - arenas);
+	point->resident[what] += map->resident_bytes + map->swapped_bytes;
+	point->mapped[what] += map->end - map->start;
 }
 
 void pv_mappings_count(const struct pv_vec *smaps, const struct pv_mappings_hints *hints,
@@ -75,20 +50,19 @@ void pv_mappings_count(const struct pv_vec *smaps, const struct pv_mappings_hint
 	for (size_t i = 0; i < smaps->n; i++) {
 		const struct pv_smap *map = pv_vec_at(smaps, i);
 		const struct pv_smap *next = i + 1 < smaps->n ? pv_vec_at(smaps, i + 1) : NULL;
-		uint64_t resident = map->resident_bytes + map->swapped_bytes;
 
 		/* reserved address space, guards: nothing that anybody has */
 		if (!map->accessible || map->kind == PV_SMAP_OTHER)
 			continue;
 		if (map->kind == PV_SMAP_FILE)
-			add(point, PV_MEMORY_FILES, resident, map->end - map->start);
+			add(point, PV_MEMORY_FILES, map);
 		else if (map->kind == PV_SMAP_STACK || has_stack(map, hints->stacks))
-			add(point, PV_MEMORY_STACKS, resident, map->end - map->start);
+			add(point, PV_MEMORY_STACKS, map);
 		else if (map->kind == PV_SMAP_HEAP || is_thread_heap(map, next))
-			/* up to 2.7 and without mmap arenas are blocks of the heap */
-			add_anonymous(map, &(struct pv_mappings_hints){ .arenas = hints->arenas },
-				      PV_MEMORY_HEAP, point);
+			add(point, PV_MEMORY_HEAP, map);
 		else
-			add_anonymous(map, hints, PV_MEMORY_ANON, point);
+			add(point,
+			    is_arenas(map, hints->arena_bytes) ? PV_MEMORY_ARENAS : PV_MEMORY_ANON,
+			    map);
 	}
 }

@@ -12,17 +12,9 @@
 #include "base/vec.h"
 #include "model/memory.h"
 
-/* Memory of one of Python's arenas, end exclusive. */
-struct pv_arena_range {
-	uint64_t start, end;
-};
-
 struct pv_mappings_hints {
-	/*
-	 * struct pv_arena_range by start, none overlaps; NULL: not known, and then anonymous
-	 * mappings of whole multiples of arena_bytes are taken for them; 0: there are none
-	 */
-	const struct pv_vec *arenas;
+	/* anonymous mappings of whole multiples of it are taken for Python's arenas; 0: there are
+	 * none */
 	uint64_t arena_bytes;
 	const struct pv_vec *stacks; /* uint64_t: addresses in stacks of threads */
 };

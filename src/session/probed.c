@@ -14,8 +14,11 @@
 
 #include "base/cleanup.h"
 #include "collect/probes.h"
+#include "model/profile.h"
+#include "model/strings.h"
 #include "snap/objects.h"
 #include "target/mem.h"
+#include "target/title.h"
 
 static struct pv_err *read_target(struct pv_probed *probed)
 {
@@ -126,6 +129,44 @@ void pv_probed_deinit(struct pv_probed *probed)
 	if (probed->pid_fd >= 0)
 		close(probed->pid_fd);
 	probed->pid_fd = -1;
+}
+
+static struct pv_err *add_text(struct pv_profile *profile, const char *text, uint32_t *ret)
+{
+	return pv_strings_add(profile->strings, text, strlen(text), ret);
+}
+
+struct pv_err *pv_probed_describe(const struct pv_probed *probed, struct pv_profile *profile,
+				  uint32_t *ret)
+{
+	struct pv_profile_process process = {
+		.pid = (uint32_t)probed->pid,
+		.parent_pid = (uint32_t)probed->process.parent,
+		.generation = 1,
+	};
+	struct pv_command_words words;
+	char host[256] = "";
+	struct pv_err *err;
+
+	gethostname(host, sizeof(host) - 1);
+	err = pv_process_words(probed->pid, probed->process.name, &words);
+	if (!err)
+		err = add_text(profile, host, &profile->host);
+	if (!err)
+		err = add_text(profile, "bpf", &profile->engine);
+	if (!err)
+		err = add_text(profile, probed->process.name, &process.name);
+	if (!err)
+		err = add_text(profile, words.title, &process.title);
+	if (!err)
+		err = add_text(profile, probed->interpreter, &process.interpreter);
+	if (!err)
+		err = pv_profile_process(profile, &process, ret);
+	profile->pid = process.pid;
+	profile->target_name = process.name;
+	profile->title = process.title;
+	profile->interpreter = process.interpreter;
+	return err;
 }
 
 bool pv_probed_stacks_move(const struct pv_probed *probed)

@@ -8,6 +8,7 @@
 #define PV_SESSION_PROBED_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -22,6 +23,7 @@
 
 struct pv_mem;
 struct pv_objects;
+struct pv_profile;
 
 struct pv_probed {
 	pid_t pid;
@@ -55,6 +57,13 @@ struct pv_err *pv_probed_refresh(struct pv_probed *probed);
  */
 struct pv_err *pv_probed_read(pid_t pid, struct pv_probed *ret);
 void pv_probed_deinit(struct pv_probed *probed);
+
+/*
+ * What a profile says of its one target: host, engine, names, the interpreter as far as it is
+ * known. ret: its index in profile->processes.
+ */
+struct pv_err *pv_probed_describe(const struct pv_probed *probed, struct pv_profile *profile,
+				  uint32_t *ret);
 
 /* Are several stacks at the same addresses, in turn: greenlets? */
 bool pv_probed_stacks_move(const struct pv_probed *probed);

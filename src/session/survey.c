@@ -678,8 +678,3 @@ size_t pv_survey_windows(const struct pv_survey *survey)
 {
 	return survey->n_windows;
 }
-
-size_t pv_survey_blocks(const struct pv_survey *survey)
-{
-	return pv_survivors_blocks(survey->survivors)->n;
-}

@@ -73,8 +73,7 @@ struct pv_err *pv_survey_close(struct pv_survey *survey);
 /* Once: all is taken out of the target, a last look, and what became of the rung. */
 struct pv_err *pv_survey_finish(struct pv_survey *survey);
 
-/* Times that were watched so far, and the blocks that are still looked at. */
+/* Times that were watched so far. */
 size_t pv_survey_windows(const struct pv_survey *survey);
-size_t pv_survey_blocks(const struct pv_survey *survey);
 
 #endif

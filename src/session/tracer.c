@@ -46,7 +46,6 @@
 #include "session/wanted.h"
 #include "snap/objects.h"
 #include "target/process.h"
-#include "target/title.h"
 
 enum {
 	DRAIN_MS = 100,
@@ -370,43 +369,12 @@ static struct pv_err *want_all(struct pv_tracer *tracer)
 	return err;
 }
 
-static struct pv_err *add_text(struct pv_profile *profile, const char *text, uint32_t *ret)
-{
-	return pv_strings_add(profile->strings, text, strlen(text), ret);
-}
-
-/* What the trace says of its target. */
+/* What the trace says of its target, and of what is asked for. */
 static struct pv_err *describe(struct pv_tracer *tracer)
 {
-	struct pv_profile *profile = tracer->trace->profile;
-	const char *name = tracer->probed.process.name;
-	struct pv_profile_process process = {
-		.pid = (uint32_t)tracer->options.pid,
-		.parent_pid = (uint32_t)tracer->probed.process.parent,
-		.generation = 1,
-	};
-	struct pv_command_words words;
-	char host[256] = "";
-	struct pv_err *err;
+	struct pv_err *err =
+		pv_probed_describe(&tracer->probed, tracer->trace->profile, &tracer->process);
 
-	gethostname(host, sizeof(host) - 1);
-	err = pv_process_words(tracer->options.pid, name, &words);
-	if (!err)
-		err = add_text(profile, host, &profile->host);
-	if (!err)
-		err = add_text(profile, "bpf", &profile->engine);
-	if (!err)
-		err = add_text(profile, name, &process.name);
-	if (!err)
-		err = add_text(profile, words.title, &process.title);
-	if (!err)
-		err = add_text(profile, tracer->probed.interpreter, &process.interpreter);
-	if (!err)
-		err = pv_profile_process(profile, &process, &tracer->process);
-	profile->pid = process.pid;
-	profile->target_name = process.name;
-	profile->title = process.title;
-	profile->interpreter = process.interpreter;
 	if (err)
 		return err;
 	if (!tracer->function)
@@ -689,6 +657,7 @@ static struct pv_err *fill_totals(struct pv_tracer *tracer, uint64_t end_ns)
 	struct pv_probe_state probes = pv_inside_probe_state(tracer->inside);
 	struct pv_trace *trace = tracer->trace;
 	struct pv_losses *losses = &trace->profile->losses;
+	const char *unwatched = pv_str_text(&tracer->arming.unwatched);
 	uint64_t cost_ns = state.spent_ns + state.decided_ns;
 	struct pv_err *err;
 
@@ -699,7 +668,8 @@ static struct pv_err *fill_totals(struct pv_tracer *tracer, uint64_t end_ns)
 		trace->hits[i] = probes.hits[i];
 		cost_ns += probes.hits[i] * trace->prices_ns[i];
 	}
-	err = add_text(trace->profile, pv_str_text(&tracer->arming.unwatched), &trace->unwatched);
+	err = pv_strings_add(trace->profile->strings, unwatched, strlen(unwatched),
+			     &trace->unwatched);
 	if (err)
 		return err;
 	trace->watch_hits = state.watch_hits;

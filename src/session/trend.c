@@ -40,7 +40,6 @@ struct pv_trend {
 	struct pv_leads *leads;
 	struct pv_err *problem; /* why there are none */
 	struct pv_vec smaps;    /* struct pv_smap */
-	struct pv_vec arenas;   /* struct pv_arena_range */
 	struct pv_vec stacks;   /* uint64_t */
 	struct pv_vec mapped;   /* struct mapped: what was mapped meanwhile */
 	struct pv_map at;       /* address -> index in mapped, the latest */
@@ -109,11 +108,7 @@ static struct pv_err *add_point(struct pv_trend *trend)
 		err = find_stacks(trend);
 	if (err)
 		return err;
-	trend->arenas.n = 0;
-	if (options->arenas && options->arenas(options->ctx, &trend->arenas))
-		hints.arenas = &trend->arenas;
-	else
-		hints.arena_bytes = arena_size(options->probed);
+	hints.arena_bytes = arena_size(options->probed);
 	pv_mappings_count(&trend->smaps, &hints, &point);
 	/* it is the target's memory that is held meanwhile, a mapping at a time */
 	took_ns = pv_now_ns() - began_ns;
@@ -276,7 +271,6 @@ struct pv_err *pv_trend_create(const struct pv_trend_options *options, struct pv
 	trend->options = *options;
 	trend->start_ns = pv_now_ns();
 	trend->smaps = (struct pv_vec)PV_VEC(struct pv_smap);
-	trend->arenas = (struct pv_vec)PV_VEC(struct pv_arena_range);
 	trend->stacks = (struct pv_vec)PV_VEC(uint64_t);
 	trend->mapped = (struct pv_vec)PV_VEC(struct mapped);
 	trend->fold_at = FOLD_LEAST;
@@ -300,7 +294,6 @@ void pv_trend_destroy(struct pv_trend *trend)
 	drop_stacks(trend);
 	pv_err_destroy(trend->problem);
 	pv_vec_deinit(&trend->smaps);
-	pv_vec_deinit(&trend->arenas);
 	pv_vec_deinit(&trend->stacks);
 	pv_vec_deinit(&trend->mapped);
 	pv_map_deinit(&trend->at);
@@ -310,11 +303,6 @@ void pv_trend_destroy(struct pv_trend *trend)
 int pv_trend_fd(const struct pv_trend *trend)
 {
 	return trend->faults ? pv_faults_fd(trend->faults) : -1;
-}
-
-const char *pv_trend_problem(const struct pv_trend *trend)
-{
-	return trend->problem ? trend->problem->message : NULL;
 }
 
 int pv_trend_patience(const struct pv_trend *trend)

@@ -24,12 +24,6 @@ struct pv_trend_options {
 	struct pv_memory *memory;
 	uint64_t start_ns; /* CLOCK_MONOTONIC: the hunt's start */
 	bool stacks;       /* of faults, brk(), mmap(); without, /proc alone is looked at */
-	/*
-	 * Fills ranges (struct pv_arena_range, empty) with Python's arenas as they are now, by
-	 * start; false: they cannot be told.  NULL: it is asked of their size alone.
-	 */
-	bool (*arenas)(void *ctx, struct pv_vec *ranges);
-	void *ctx;
 };
 
 /* Takes the first point; the kernel's side counts from here on. */
@@ -50,8 +44,5 @@ int pv_trend_patience(const struct pv_trend *trend);
  * counted any more.
  */
 struct pv_err *pv_trend_stop(struct pv_trend *trend);
-
-/* Why there are no stacks, if they were asked for; or NULL. */
-const char *pv_trend_problem(const struct pv_trend *trend);
 
 #endif

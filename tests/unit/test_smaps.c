@@ -164,25 +164,6 @@ START_TEST(classes)
 }
 END_TEST
 
-START_TEST(known_arenas)
-{
-	struct pv_vec arenas = PV_VEC(struct pv_arena_range);
-	const struct pv_mappings_hints hints = { .arenas = &arenas, .arena_bytes = MB };
-	const struct pv_arena_range one = { 0x10000000, 0x10000000 + MB };
-	struct pv_memory_point point;
-
-	ck_assert_ptr_null(pv_vec_append(&arenas, &one, 1, NULL));
-	/* the kernel has joined an arena and three MB of others to one mapping */
-	add(0x10000000, 4 * MB, PV_SMAP_ANON, true, 4000);
-	add(0x20000000, 2 * MB, PV_SMAP_ANON, true, 64);
-	point = count(&hints);
-	ck_assert_uint_eq(point.resident[PV_MEMORY_ARENAS], 1000);
-	ck_assert_uint_eq(point.resident[PV_MEMORY_ANON], 3064);
-	ck_assert_uint_eq(point.mapped[PV_MEMORY_ARENAS], MB);
-	pv_vec_deinit(&arenas);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("smaps");
@@ -195,7 +176,6 @@ int main(void)
 	tcase_add_test(tcase, wrong_text);
 	tcase_add_test(tcase, own);
 	tcase_add_test(tcase, classes);
-	tcase_add_test(tcase, known_arenas);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
