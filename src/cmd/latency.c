@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cmd/command.h"
+#include "cmd/deadline.h"
 #include "cmd/interrupt.h"
 #include "cmd/latency_text.h"
 #include "cmd/options.h"
@@ -81,11 +82,6 @@ static const struct pv_usage latency_usage = {
 		   "  sudo pitviper latency -p 4127 libssl:SSL_read libmariadb:mysql_real_query\n",
 	.options = latency_option_table,
 };
-
-static double now_s(void)
-{
-	return (double)pv_now_ns() / 1e9;
-}
 
 static bool take_signal(struct run *run)
 {
@@ -185,25 +181,25 @@ static struct pv_err *write_outputs(struct run *run)
 
 static struct pv_err *watch(struct run *run, const struct pv_latency_options *options)
 {
-	double start = now_s(), next = start + run->options.interval;
-	double end_s = run->options.duration ? start + run->options.duration : 1e18;
+	double end_s = pv_deadline(run->options.duration);
+	double next = pv_now_s() + run->options.interval;
 	enum pv_latency_end end = PV_LATENCY_RUNS;
 	struct pv_err *err = NULL, *said;
 
 	while (!err && end == PV_LATENCY_RUNS) {
-		double now = now_s(), wait_ms = (end_s - now) * 1000;
+		int wait_ms = pv_patience_ms(end_s, STEP_MS);
 
-		if (wait_ms <= 0 || take_signal(run))
+		if (!wait_ms || take_signal(run))
 			break;
-		if (run->options.interval && now >= next) {
+		if (run->options.interval && pv_now_s() >= next) {
 			err = print(run, options, NULL);
 			next += run->options.interval;
 		}
-		if (run->options.interval && (next - now) * 1000 < wait_ms)
-			wait_ms = (next - now) * 1000;
-		wait_ms = wait_ms < 0 ? 0 : wait_ms > STEP_MS ? STEP_MS : wait_ms;
+		/* at once, if the next one is due already */
+		if (run->options.interval)
+			wait_ms = pv_patience_ms(next, wait_ms);
 		if (!err)
-			err = pv_latency_step(run->latency, (int)wait_ms + 1,
+			err = pv_latency_step(run->latency, wait_ms,
 					      pv_interrupt_fd(run->interrupt), &end);
 	}
 	if (err)

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "base/vec.h"
 #include "cmd/command.h"
+#include "cmd/deadline.h"
 #include "cmd/interrupt.h"
 #include "cmd/memory_text.h"
 #include "cmd/options.h"
@@ -98,11 +99,6 @@ static const struct pv_usage memory_usage = {
 	.options = memory_option_table,
 };
 
-static double now_s(void)
-{
-	return (double)pv_now_ns() / 1e9;
-}
-
 /* One line that is written again and again: what it does, and for how long. */
 static void show_progress(struct run *run, double elapsed_s)
 {
@@ -130,19 +126,17 @@ static void erase_progress(struct run *run)
 
 static struct pv_err *hunt(struct run *run, const struct pv_memory **ret)
 {
-	double start = now_s();
-	double end = run->options.duration ? start + run->options.duration : 1e18;
+	double start = pv_now_s(), end = pv_deadline(run->options.duration);
 	struct pv_err *err = NULL;
 	bool ended = false;
 
 	while (!err && !ended && !pv_interrupt_take(run->interrupt, &run->stopped_by)) {
-		double left_ms = (end - now_s()) * 1000;
+		int wait_ms = pv_patience_ms(end, STEP_MS);
 
-		if (left_ms <= 0)
+		if (!wait_ms)
 			break;
-		err = pv_hunt_step(run->hunt, left_ms < STEP_MS ? (int)left_ms + 1 : STEP_MS,
-				   pv_interrupt_fd(run->interrupt), &ended);
-		show_progress(run, now_s() - start);
+		err = pv_hunt_step(run->hunt, wait_ms, pv_interrupt_fd(run->interrupt), &ended);
+		show_progress(run, pv_now_s() - start);
 	}
 	if (!err)
 		err = pv_hunt_finish(run->hunt, run->stopped_by.si_signo != 0, ret);

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "base/vec.h"
 #include "cmd/command.h"
+#include "cmd/deadline.h"
 #include "cmd/filename.h"
 #include "cmd/interrupt.h"
 #include "cmd/options.h"
@@ -157,11 +158,6 @@ static struct pv_err *open_default_output(struct record *record)
 		   : pv_outputs_add(&record->outputs, pv_str_text(&record->default_path), format);
 }
 
-static double now_s(void)
-{
-	return pv_now_ns() / 1e9;
-}
-
 static struct pv_err *show_progress(struct record *record, double elapsed_s)
 {
 	const struct pv_profile *profile = pv_session_profile(record->session);
@@ -216,22 +212,20 @@ static struct pv_err *tell_cut(struct record *record)
 
 static struct pv_err *capture(struct record *record)
 {
-	double start = now_s();
-	double end = record->options.duration ? start + record->options.duration : 1e18;
+	double start = pv_now_s(), end = pv_deadline(record->options.duration);
 	enum pv_session_end state = PV_SESSION_RUNS;
 	struct pv_err *err = NULL;
 
 	while (!err && state == PV_SESSION_RUNS) {
-		double left_ms = (end - now_s()) * 1000;
+		int wait_ms = pv_patience_ms(end, STEP_MS);
 
-		if (left_ms <= 0 || pv_interrupt_take(record->interrupt, &record->stopped_by))
+		if (!wait_ms || pv_interrupt_take(record->interrupt, &record->stopped_by))
 			break;
-		err = pv_session_step(record->session,
-				      left_ms < STEP_MS ? (int)left_ms + 1 : STEP_MS, &state);
+		err = pv_session_step(record->session, wait_ms, &state);
 		if (!err)
 			err = tell_cut(record);
 		if (!err)
-			err = show_progress(record, now_s() - start);
+			err = show_progress(record, pv_now_s() - start);
 	}
 	return err;
 }

@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "base/vec.h"
 #include "cmd/command.h"
+#include "cmd/deadline.h"
 #include "cmd/interrupt.h"
 #include "cmd/options.h"
 #include "cmd/outputs.h"
@@ -107,11 +108,6 @@ static const struct pv_usage refs_usage = {
 		   "  sudo pitviper refs -p 9313 --on-free 0x7f3a12c0\n",
 	.options = refs_option_table,
 };
-
-static double now_s(void)
-{
-	return (double)pv_now_ns() / 1e9;
-}
 
 /* ---- the command line */
 
@@ -285,20 +281,18 @@ static struct pv_err *write_all(struct run *run, const struct pv_refs *refs)
 
 static struct pv_err *watch(struct run *run)
 {
-	double end_s = run->options.duration ? now_s() + run->options.duration : 1e18;
+	double end_s = pv_deadline(run->options.duration);
 	const struct pv_refs *refs;
 	struct pv_err *err = NULL;
 	bool ended = false;
 	siginfo_t by;
 
 	while (!err && !ended && !pv_interrupt_take(run->interrupt, &by)) {
-		double wait_ms = (end_s - now_s()) * 1000;
+		int wait_ms = pv_patience_ms(end_s, STEP_MS);
 
-		if (wait_ms <= 0)
+		if (!wait_ms)
 			break;
-		wait_ms = wait_ms > STEP_MS ? STEP_MS : wait_ms;
-		err = pv_ledger_step(run->ledger, (int)wait_ms + 1, pv_interrupt_fd(run->interrupt),
-				     &ended);
+		err = pv_ledger_step(run->ledger, wait_ms, pv_interrupt_fd(run->interrupt), &ended);
 	}
 	if (!err)
 		err = pv_ledger_finish(run->ledger, &refs);

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "cmd/command.h"
+#include "cmd/deadline.h"
 #include "cmd/interrupt.h"
 #include "cmd/options.h"
 #include "cmd/outputs.h"
@@ -112,11 +113,6 @@ static const struct pv_usage trace_usage = {
 	.options = trace_option_table,
 };
 
-static double now_s(void)
-{
-	return (double)pv_now_ns() / 1e9;
-}
-
 /* How it ended, where that is not what the user wanted. */
 static void say_end(const struct run *run, const struct pv_trace *trace)
 {
@@ -194,20 +190,18 @@ static void say_start(const struct run *run)
 
 static struct pv_err *watch(struct run *run)
 {
-	double end_s = run->options.duration ? now_s() + run->options.duration : 1e18;
+	double end_s = pv_deadline(run->options.duration);
 	const struct pv_trace *trace;
 	struct pv_err *err = NULL;
 	bool ended = false;
 	siginfo_t by;
 
 	while (!err && !ended && !pv_interrupt_take(run->interrupt, &by)) {
-		double wait_ms = (end_s - now_s()) * 1000;
+		int wait_ms = pv_patience_ms(end_s, STEP_MS);
 
-		if (wait_ms <= 0)
+		if (!wait_ms)
 			break;
-		wait_ms = wait_ms > STEP_MS ? STEP_MS : wait_ms;
-		err = pv_tracer_step(run->tracer, (int)wait_ms + 1, pv_interrupt_fd(run->interrupt),
-				     &ended);
+		err = pv_tracer_step(run->tracer, wait_ms, pv_interrupt_fd(run->interrupt), &ended);
 	}
 	if (!err)
 		err = pv_tracer_finish(run->tracer, &trace);
