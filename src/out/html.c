@@ -108,13 +108,7 @@ static struct pv_err *meta_quality(struct pv_json *json, const struct pv_profile
 	pv_json_bytes(json, "children", pv_str_text(&children), children.n);
 	pv_json_end(json, '}');
 	pv_losses_json(losses, json);
-	pv_json_begin(json, "causes", '{');
-	for (size_t i = 1; i < PV_LOSSES_MAX; i++) {
-		if (losses->count[i])
-			pv_json_string(json, pv_losses_name(losses, i).text,
-				       pv_losses_text(losses, i));
-	}
-	pv_json_end(json, '}');
+	pv_sections_causes(json, losses);
 	return NULL;
 }
 

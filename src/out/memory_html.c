@@ -40,12 +40,7 @@ static void meta_capture(struct pv_json *json, const struct pv_memory *memory)
 	const struct pv_profile *profile = memory->profile;
 
 	pv_json_begin(json, "capture", '{');
-	pv_sections_string(json, profile, "name", profile->target_name);
-	pv_sections_string(json, profile, "title", profile->title);
-	pv_sections_string(json, profile, "interpreter", profile->interpreter);
-	pv_sections_string(json, profile, "host", profile->host);
-	pv_json_int(json, "pid", profile->pid);
-	pv_json_int(json, "start_unix_ms", (int64_t)(profile->start_unix_ns / 1000000));
+	pv_sections_target(json, profile);
 	pv_json_int(json, "duration_ns", (int64_t)profile->duration_ns);
 	pv_json_int(json, "source", pv_suspects_source(memory));
 	pv_json_end(json, '}');
@@ -53,17 +48,6 @@ static void meta_capture(struct pv_json *json, const struct pv_memory *memory)
 	for (int i = 0; i < PV_MEMORY_N_CLASSES; i++)
 		pv_json_string(json, NULL, pv_memory_class_name((enum pv_memory_class)i));
 	pv_json_end(json, ']');
-}
-
-static void meta_causes(struct pv_json *json, const struct pv_losses *losses)
-{
-	pv_json_begin(json, "causes", '{');
-	for (size_t i = 1; i < PV_LOSSES_MAX; i++) {
-		if (losses->count[i])
-			pv_json_string(json, pv_losses_name(losses, i).text,
-				       pv_losses_text(losses, i));
-	}
-	pv_json_end(json, '}');
 }
 
 static struct pv_err *write_meta(struct html *html)
@@ -83,7 +67,7 @@ static struct pv_err *write_meta(struct html *html)
 	err = pv_memory_json_summary(html->memory, html->leak, &json);
 	if (err)
 		return err;
-	meta_causes(&json, &html->profile->losses);
+	pv_sections_causes(&json, &html->profile->losses);
 	pv_sections_processes(&json, html->profile);
 	pv_sections_modules(&json, html->profile);
 	pv_json_end(&json, '}');

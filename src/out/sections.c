@@ -44,6 +44,27 @@ void pv_sections_string(struct pv_json *json, const struct pv_profile *profile, 
 		      pv_strings_length(profile->strings, id));
 }
 
+void pv_sections_target(struct pv_json *json, const struct pv_profile *profile)
+{
+	pv_sections_string(json, profile, "name", profile->target_name);
+	pv_sections_string(json, profile, "title", profile->title);
+	pv_sections_string(json, profile, "interpreter", profile->interpreter);
+	pv_sections_string(json, profile, "host", profile->host);
+	pv_json_int(json, "pid", profile->pid);
+	pv_json_int(json, "start_unix_ms", (int64_t)(profile->start_unix_ns / 1000000));
+}
+
+void pv_sections_causes(struct pv_json *json, const struct pv_losses *losses)
+{
+	pv_json_begin(json, "causes", '{');
+	for (size_t i = 1; i < PV_LOSSES_MAX; i++) {
+		if (losses->count[i])
+			pv_json_string(json, pv_losses_name(losses, i).text,
+				       pv_losses_text(losses, i));
+	}
+	pv_json_end(json, '}');
+}
+
 void pv_sections_processes(struct pv_json *json, const struct pv_profile *profile)
 {
 	pv_json_begin(json, "processes", '[');

@@ -10,6 +10,7 @@
 #include "base/vec.h"
 
 struct pv_json;
+struct pv_losses;
 struct pv_profile;
 struct pv_viewer;
 
@@ -28,6 +29,12 @@ void pv_sections_string(struct pv_json *json, const struct pv_profile *profile, 
 			uint32_t id);
 void pv_sections_processes(struct pv_json *json, const struct pv_profile *profile);
 void pv_sections_modules(struct pv_json *json, const struct pv_profile *profile);
+
+/* Of "capture": what was looked at, and when. */
+void pv_sections_target(struct pv_json *json, const struct pv_profile *profile);
+
+/* The object "causes": what is to be said of each loss that there was. */
+void pv_sections_causes(struct pv_json *json, const struct pv_losses *losses);
 
 /* STRS; FUNC and LOCS; SRCS.  bytes: scratch, empty. */
 struct pv_err *pv_sections_strings(struct pv_viewer *viewer, const struct pv_profile *profile,

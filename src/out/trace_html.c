@@ -39,12 +39,7 @@ static void meta_capture(struct pv_json *json, const struct pv_trace *trace)
 	const struct pv_profile *profile = trace->profile;
 
 	pv_json_begin(json, "capture", '{');
-	pv_sections_string(json, profile, "name", profile->target_name);
-	pv_sections_string(json, profile, "title", profile->title);
-	pv_sections_string(json, profile, "interpreter", profile->interpreter);
-	pv_sections_string(json, profile, "host", profile->host);
-	pv_json_int(json, "pid", profile->pid);
-	pv_json_int(json, "start_unix_ms", (int64_t)(profile->start_unix_ns / 1000000));
+	pv_sections_target(json, profile);
 	/* what is left of it: together they are more than a number of JavaScript holds */
 	pv_json_int(json, "start_rest_ns", (int64_t)(profile->start_unix_ns % 1000000));
 	pv_json_int(json, "duration_ns", (int64_t)profile->duration_ns);
@@ -101,13 +96,7 @@ static struct pv_err *meta_doubts(struct pv_json *json, const struct pv_trace *t
 		pv_json_string(json, NULL, pv_str_text(pv_vec_at(&doubts, i)));
 	pv_json_end(json, ']');
 	pv_losses_json(losses, json);
-	pv_json_begin(json, "causes", '{');
-	for (size_t i = 1; i < PV_LOSSES_MAX; i++) {
-		if (losses->count[i])
-			pv_json_string(json, pv_losses_name(losses, i).text,
-				       pv_losses_text(losses, i));
-	}
-	pv_json_end(json, '}');
+	pv_sections_causes(json, losses);
 	return NULL;
 }
 
