@@ -113,4 +113,11 @@ struct pv_alloc_state {
 			 */
 };
 
+/* Of blocks by that shift of struct pv_alloc_state, the same on both sides: is this one kept? */
+static inline int pv_alloc_is_kept(__u64 address, __u32 shift)
+{
+	address *= 0x9e3779b97f4a7c15ULL;
+	return !((address ^ address >> 32) & ((1ULL << (shift & 31)) - 1));
+}
+
 #endif

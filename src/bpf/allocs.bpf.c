@@ -95,17 +95,6 @@ static __noinline void disarm(__u64 now_ns)
 	tell(PV_PROBE_EVENT_ENOUGH, 0);
 }
 
-static inline __u64 hash_of(__u64 address)
-{
-	address *= 0x9e3779b97f4a7c15ULL;
-	return address ^ address >> 32;
-}
-
-static inline bool is_kept(__u64 address)
-{
-	return !(hash_of(address) & ((1ULL << (alloc_state.shift & 31)) - 1));
-}
-
 static long mix_word(__u32 i, struct pv_ctx *c)
 {
 	__u64 *sum = c->home;
@@ -315,7 +304,7 @@ static __always_inline void add(const struct hit *hit)
 	if (stack_kind == PV_ALLOC_LINE) {
 		block.stack = line_of(block.tid, block.domain);
 		add_totals(&block);
-	} else if (is_kept(hit->address)) {
+	} else if (pv_alloc_is_kept(hit->address, alloc_state.shift)) {
 		block.stack = walk_stack(block.tid, block.domain, 0);
 		block.time_ns = start_ns;
 		keep(hit->address, &block);

@@ -211,13 +211,6 @@ uint64_t pv_allocs_spent_ns(const struct pv_allocs *allocs)
 	       (state->hits[1] + state->passed[1]) * state->cost_ns[1];
 }
 
-/* As bpf/allocs.bpf.c has it. */
-static bool is_kept(uint64_t address, uint32_t shift)
-{
-	address *= 0x9e3779b97f4a7c15ULL;
-	return !((address ^ address >> 32) & ((1ULL << shift) - 1));
-}
-
 struct thinning {
 	uint32_t shift;
 	struct pv_vec out; /* uint64_t: addresses */
@@ -230,7 +223,7 @@ static struct pv_err *thin_batch(void *ctx, const uint64_t *keys, const void *va
 
 	(void)values;
 	for (size_t i = 0; !err && i < n; i++) {
-		if (!is_kept(keys[i], thinning->shift))
+		if (!pv_alloc_is_kept(keys[i], thinning->shift))
 			err = pv_vec_append(&thinning->out, &keys[i], 1, NULL);
 	}
 	return err;
