@@ -5,6 +5,7 @@ Input: $PITVIPER (default build/src/pitviper), $PYENV_ROOT, $PYROOTS.  Output: p
 tests themselves decide.  Nothing here knows how pitviper works, only what it promises on its
 command line.
 """
+import ctypes
 import glob
 import json
 import math
@@ -442,6 +443,22 @@ def compile_c(source, output, *flags, libraries=()):
 	"""Compiles a C target beside its test; cc is a dependency of building pitviper anyway."""
 	subprocess.run(["cc", "-O1", "-g", "-pthread", *flags, "-o", output, source, *libraries, "-ldl"], check=True)
 	return output
+
+
+class PerfAttr(ctypes.Structure):
+	"""struct perf_event_attr of include/uapi/linux/perf_event.h, its first version with bp_len."""
+	_fields_ = [("type", ctypes.c_uint32), ("size", ctypes.c_uint32), ("config", ctypes.c_uint64),
+		    ("sample_period", ctypes.c_uint64), ("sample_type", ctypes.c_uint64), ("read_format", ctypes.c_uint64),
+		    ("flags", ctypes.c_uint64), ("wakeup", ctypes.c_uint32), ("bp_type", ctypes.c_uint32),
+		    ("bp_addr", ctypes.c_uint64), ("bp_len", ctypes.c_uint64)]
+
+
+def take_register(tid, address):
+	"""A debug register of a thread, as another tool takes it; the descriptor, negative: there is none left."""
+	libc = ctypes.CDLL(None, use_errno=True)
+	# PERF_TYPE_BREAKPOINT, HW_BREAKPOINT_W
+	attr = PerfAttr(type=5, size=ctypes.sizeof(PerfAttr), sample_period=1, bp_type=2, bp_addr=address, bp_len=8)
+	return libc.syscall(298, ctypes.byref(attr), tid, -1, -1, 0)
 
 
 def bpf_held(pid):

@@ -4,7 +4,6 @@
 The truth is what sys.getrefcount() in the program saw before and after, and which line of the extension forgets;
 that nothing is left behind is seen by taking all debug registers of the thread.
 """
-import ctypes
 import functools
 import json
 import os
@@ -374,24 +373,10 @@ def test_bad_field(victim):
 
 # ---- other users of the debug registers
 
-class Attr(ctypes.Structure):
-	_fields_ = [("type", ctypes.c_uint32), ("size", ctypes.c_uint32), ("config", ctypes.c_uint64),
-		    ("sample_period", ctypes.c_uint64), ("sample_type", ctypes.c_uint64), ("read_format", ctypes.c_uint64),
-		    ("flags", ctypes.c_uint64), ("wakeup", ctypes.c_uint32), ("bp_type", ctypes.c_uint32),
-		    ("bp_addr", ctypes.c_uint64), ("bp_len", ctypes.c_uint64), ("rest", ctypes.c_uint8 * 64)]
-
-
-def take_register(tid, address):
-	"""A watchpoint of another tool; the descriptor, negative: there is none left."""
-	libc = ctypes.CDLL(None, use_errno=True)
-	attr = Attr(type=5, size=112, sample_period=1, bp_type=2, bp_addr=address, bp_len=8)
-	return libc.syscall(298, ctypes.byref(attr), tid, -1, -1, 0)
-
-
 def free_registers(tid, address):
 	fds = []
 	while len(fds) < 8:
-		fd = take_register(tid, address)
+		fd = live.take_register(tid, address)
 		if fd < 0:
 			break
 		fds.append(fd)
@@ -403,7 +388,7 @@ def free_registers(tid, address):
 def test_registers_taken(victim):
 	one = victim(newest())
 	address = one.new("list")
-	fds = [take_register(one.pid, address + 64) for _ in range(4)]
+	fds = [live.take_register(one.pid, address + 64) for _ in range(4)]
 	try:
 		assert all(fd >= 0 for fd in fds)
 		text = refused(one.pid, hex(address), status=FAILED)
@@ -412,7 +397,7 @@ def test_registers_taken(victim):
 		for fd in fds:
 			os.close(fd)
 	# and with one of them free it works, the other tool's stay
-	fds = [take_register(one.pid, address + 64) for _ in range(3)]
+	fds = [live.take_register(one.pid, address + 64) for _ in range(3)]
 	follow = Follow(one.pid, hex(address), "-n", 100000)
 	truth = one.do("mixed 20")
 	assert follow.end()["sum"] == truth
@@ -551,7 +536,7 @@ def test_usage(victim):
 def test_lines(interp, victim, built, optimise):
 	one = victim(interp, built(interp, optimise))
 	address = one.new("list")
-	fds = [take_register(one.pid, address + 64) for _ in range(4)]
+	fds = [live.take_register(one.pid, address + 64) for _ in range(4)]
 	try:
 		follow = Follow(one.pid, hex(address), "-n", 1000000, "--budget", 100, "--lines", "refs_ext.so:leaky")
 		one.do("leaky 2 0")

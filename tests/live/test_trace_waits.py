@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`pitviper trace` while it waits: nothing but its function is probed, and what it makes of the first execution."""
-import ctypes
 import os
 import signal
 import time
@@ -223,21 +222,10 @@ def test_arm_now(victim):
 	assert names(execution) == ["shortly"] and not execution.partial and end["probes"]["waited_by"] == "armed"
 
 
-class Attr(ctypes.Structure):
-	"""struct perf_event_attr of include/uapi/linux/perf_event.h, first version with bp_addr and bp_len."""
-	_fields_ = [("type", ctypes.c_uint32), ("size", ctypes.c_uint32), ("config", ctypes.c_uint64), ("period", ctypes.c_uint64),
-		    ("sample_type", ctypes.c_uint64), ("read_format", ctypes.c_uint64), ("flags", ctypes.c_uint64),
-		    ("wakeup", ctypes.c_uint32), ("bp_type", ctypes.c_uint32), ("bp_addr", ctypes.c_uint64), ("bp_len", ctypes.c_uint64)]
-
-
 def take_registers(pid):
 	"""All four debug registers of a thread, as a debugger does."""
-	libc = ctypes.CDLL(None, use_errno=True)
-	fds = []
-	for i in range(4):
-		attr = Attr(type=5, size=ctypes.sizeof(Attr), bp_type=3, bp_addr=0x1000 + 8 * i, bp_len=8, flags=1 << 5)
-		fds.append(libc.syscall(298, ctypes.byref(attr), pid, -1, -1, 0))
-	assert min(fds) >= 0, os.strerror(ctypes.get_errno())
+	fds = [live.take_register(pid, 0x1000 + 8 * i) for i in range(4)]
+	assert min(fds) >= 0, fds
 	return fds
 
 
