@@ -371,8 +371,8 @@ static inline long pv_nat_break(struct pv_ctx *c, __u32 loss, __u64 addr)
 /*
  * The row of code that was made at run time, by the code itself: what comes next puts
  * the stack back and returns, so that the caller's frame is certain.  That is how the
- * trampolines of -X perf look where they have called (CPython 3.12 to 3.15
- * Python/asm_trampoline.S).
+ * trampolines of -X perf look where they have called, and at each of their instructions
+ * (CPython 3.12 to 3.15 Python/asm_trampoline.S).
  */
 static inline bool pv_nat_epilogue_row(struct pv_ctx *c, __u64 pc, struct pv_unwind_row *ret)
 {
@@ -381,19 +381,28 @@ static inline bool pv_nat_epilogue_row(struct pv_ctx *c, __u64 pc, struct pv_unw
 	if (pv_read(c, &code, sizeof(code), pc))
 		return false;
 	ret->pc = 0;
-	if ((code & 0xffff) == 0xc35d) { /* pop %rbp; ret */
-		ret->kinds = PV_CFA_RSP | PV_RBP_CFA << 4;
-		ret->cfa_off = 2;
-		ret->rbp_off = -2;
-		return true;
-	}
-	/* add $8,%rsp; ret */
-	if ((code & 0xffffffffffULL) != 0xc308c48348ULL)
-		return false;
 	ret->kinds = PV_CFA_RSP | PV_RBP_SAME << 4;
 	ret->cfa_off = 2;
 	ret->rbp_off = 0;
-	return true;
+	/* before the call; what follows it is looked for below */
+	if ((code & 0xffffff) == 0xe58948) /* mov %rsp,%rbp */
+		code >>= 24;
+	if ((code & 0xffff) == 0xd1ff) /* call *%rcx */
+		code >>= 16;
+	if ((code & 0xffff) == 0xc35d) { /* pop %rbp; ret */
+		ret->kinds = PV_CFA_RSP | PV_RBP_CFA << 4;
+		ret->rbp_off = -2;
+		return true;
+	}
+	if ((code & 0xffffffffffULL) == 0xc308c48348ULL) /* add $8,%rsp; ret */
+		return true;
+	/* before anything was put on the stack, or when all is gone from it */
+	ret->cfa_off = 1;
+	if ((code & 0xffffffff) == 0xfa1e0ff3) /* endbr64 */
+		code >>= 32;
+	return (code & 0xff) == 0xc3 ||                         /* ret */
+	       (code & 0xffffffff) == 0xe5894855 ||             /* push %rbp; mov %rsp,%rbp */
+	       (code & 0xffffffffffffULL) == 0xd1ff08ec8348ULL; /* sub $8,%rsp; call *%rcx */
 }
 
 /*

@@ -21,7 +21,10 @@ static long pv_recover_step(__u32 index, void *arg)
 	__u32 loss = 0;
 
 	(void)index;
-	if (!pv_nat_find_mapping(c, lookup) || !pv_nat_find_row(c, lookup, &row))
+	if (!pv_nat_find_mapping(c, lookup))
+		return 1;
+	if (w->mapping.object ? !pv_nat_find_row(c, lookup, &row)
+			      : !pv_nat_epilogue_row(c, w->pc, &row))
 		return 1;
 	if ((row.kinds & 15) == PV_CFA_END) {
 		/* the thread's first eval frame: no Python frame yet */

@@ -138,7 +138,7 @@ def test_jit_x_perf(interp, target):
 		stacks, summary, _ = live.record("-p", victim.pid, seconds=2, hz=997)
 		assert summary["with_python"] >= 0.98 * summary["samples"] > 50, summary
 		# through the trampolines as through any code
-		assert summary["complete"] >= 0.98 * summary["samples"], (summary["complete"], summary["lost"])
+		assert summary["complete"] >= 0.995 * summary["samples"], (summary["complete"], summary["lost"])
 		doubled = [s for s in stacks if s.python() and any("py::" in f.text for f in s.frames)]
 		assert not doubled, doubled[:3]
 		assert live.total(s for s in stacks if any(f.text == "[JIT]" for f in s.frames)) <= 0.01 * summary["samples"]
