@@ -95,14 +95,21 @@ static const char *task_state_text(unsigned int state)
 	return state & 1 ? "sleeping" : "disk sleep";
 }
 
-/* Keeps the first consistent sample of each thread. */
+/*
+ * Keeps the first complete sample of each thread, or the first at all: one that was caught
+ * in the middle of a call is seen a moment later.
+ */
 static struct pv_err *on_sample(struct snapper *s, const struct pv_event_sample *sample)
 {
 	struct pv_snapshot_thread *thread = find_thread(s, sample->tid);
 	struct pv_event_sample **slot, *copy;
+	struct pv_err *err;
 
-	if (!thread || thread->consistent || sample->flags & PV_SAMPLE_RUNNING)
+	if (!thread || thread->complete || sample->flags & PV_SAMPLE_RUNNING)
 		return NULL;
+	err = pv_merge(sample, sample->hdr.size, &s->image.merge, &s->merged);
+	if (err || (thread->consistent && !s->merged.complete))
+		return err;
 	copy = malloc(sample->hdr.size);
 	if (!copy)
 		return &pv_enomem;
@@ -111,6 +118,7 @@ static struct pv_err *on_sample(struct snapper *s, const struct pv_event_sample 
 	free(*slot);
 	*slot = copy;
 	thread->consistent = true;
+	thread->complete = s->merged.complete;
 	/* the state that belongs to this very stack */
 	thread->state = task_state_text(sample->task_state);
 	thread->task_unread = sample->flags & PV_SAMPLE_TASK_UNREAD;
@@ -141,12 +149,12 @@ static struct pv_err *on_side(void *ctx, const struct pv_side_event *event)
 	return NULL;
 }
 
-static bool all_consistent(const struct snapper *s)
+static bool all_complete(const struct snapper *s)
 {
 	size_t i;
 
 	for (i = 0; i < s->out->n_threads; i++) {
-		if (!s->out->threads[i].consistent)
+		if (!s->out->threads[i].complete)
 			return false;
 	}
 	return true;
@@ -190,7 +198,7 @@ static struct pv_err *take(struct snapper *s)
 		err = pv_collect_snapshot(iterator);
 		if (!err)
 			err = pv_collect_drain(iterator, 0, &handlers);
-		if (err || all_consistent(s))
+		if (err || all_complete(s))
 			break;
 		if (!sampler) {
 			err = create_engine(s, false, &sampler);
@@ -202,7 +210,7 @@ static struct pv_err *take(struct snapper *s)
 		}
 		if (!err)
 			err = sample_running(sampler, &handlers);
-		if (all_consistent(s))
+		if (all_complete(s))
 			break;
 	}
 	pv_collect_destroy(sampler);
@@ -228,8 +236,8 @@ static struct pv_err *symbolise(struct snapper *s)
 		err = pv_merge(sample, sample->hdr.size, &s->image.merge, &s->merged);
 		if (!err)
 			err = pv_symbolise(s->symboliser, &s->merged, 0, &thread->node, &missing);
-		if (!err)
-			thread->complete = s->merged.complete && !missing;
+		if (!err && missing)
+			thread->complete = false;
 	}
 	return err;
 }

@@ -67,7 +67,9 @@ def test_program(how, spawn, tmp_path):
 	assert {"<module>", "outer", "inner"} <= functions(stacks)
 	assert any(f.function == "main" for s in stacks for f in s.frames) or how == "static-pie"	# stripped
 	whole(summary)
-	assert b" outer (<string>:7)" in live.pitviper("stack", victim.pid).out
+	# also when it looks in the middle of a call, which it does here once in thirty times
+	for _ in range(20):
+		assert b" outer (<string>:7)" in live.pitviper("stack", victim.pid).out
 	assert SYSTEM.encode() in live.pitviper("doctor", victim.pid).out
 
 
