@@ -7,6 +7,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "abi/event.h"
@@ -151,6 +152,22 @@ struct pv_err *pv_walkers_losses(const struct pv_walkers *walkers, uint64_t *cou
 	return NULL;
 }
 
+/* What the kernel itself says that a map takes, its own overhead with it; 0: it does not say. */
+static uint64_t told_bytes(int fd)
+{
+	_pv_fclose_ FILE *file = NULL;
+	unsigned long long bytes = 0;
+	char path[64], line[128];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "re");
+	while (file && !bytes && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "memlock: %llu", &bytes) != 1)
+			bytes = 0;
+	}
+	return bytes;
+}
+
 uint64_t pv_walkers_map_bytes(const struct pv_walkers *walkers)
 {
 	uint64_t bytes = pv_arena_bytes(walkers->arena);
@@ -158,10 +175,8 @@ uint64_t pv_walkers_map_bytes(const struct pv_walkers *walkers)
 
 	bpf_object__for_each_map(map, walkers->object)
 	{
-		uint64_t size = (uint64_t)bpf_map__key_size(map) + bpf_map__value_size(map);
-
-		bytes += bpf_map__max_entries(map) *
-			 (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF ? 1 : size);
+		if (bpf_map__fd(map) >= 0)
+			bytes += told_bytes(bpf_map__fd(map));
 	}
 	return bytes;
 }

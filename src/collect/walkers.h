@@ -43,7 +43,7 @@ struct pv_err *pv_walkers_drain(struct pv_walkers *walkers,
 /* Adds what was lost to counts[PV_LOSS_MAX]. */
 struct pv_err *pv_walkers_losses(const struct pv_walkers *walkers, uint64_t *counts);
 
-/* Bytes of all BPF maps of the object. */
+/* Bytes that all BPF maps of the object take in the kernel, by what it says itself. */
 uint64_t pv_walkers_map_bytes(const struct pv_walkers *walkers);
 
 #endif

@@ -626,8 +626,8 @@ static struct pv_err *tell(struct pv_survey *survey)
 	/* one that is gone has no clock any more */
 	cpu_ns = cpu_ns > survey->created_cpu_ns ? cpu_ns - survey->created_cpu_ns : rung->took_ns;
 	rung->slowdown = cpu_ns ? (double)rung->hits_ns / (double)cpu_ns : 0;
-	if (bytes > memory->kernel_bytes)
-		memory->kernel_bytes = bytes;
+	/* beside those of the other rungs, which are there at the same time */
+	memory->kernel_bytes += bytes;
 	if (state.shift)
 		err = pv_memory_blind(
 			memory,

@@ -395,8 +395,7 @@ static struct pv_err *account(struct pv_trend *trend, uint64_t took_ns)
 	rung->hits_ns = state.spent_ns + events * EVENT_NS;
 	rung->lost = state.lost;
 	rung->slowdown = took_ns ? (double)rung->hits_ns / (double)took_ns : 0;
-	if (bytes > memory->kernel_bytes)
-		memory->kernel_bytes = bytes;
+	memory->kernel_bytes += bytes;
 	return pv_faults_losses(trend->faults, memory->profile->losses.count);
 }
 
