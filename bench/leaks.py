@@ -5,7 +5,8 @@
 Each case, leaking and clean, at one bad request of ten and of a thousand, with three seeds, on 3.8, 3.11, 3.13, Debian's stripped
 3.11 and 3.14, serves requests while `pitviper memory -p PID -d SECONDS --json` looks at it.  Answers are kept in a file, one a line,
 so that the whole can be measured in parts; a run that is there already is not done again (--again: all).
-Input: $PITVIPER, $PYROOTS, compilers, the interpreters' headers.  Output: a line a run, a table; exit status 1 if a twin is accused.
+Input: $PITVIPER, $PYROOTS, compilers, the interpreters' headers.  Output: a line a run, a table; exit status 1 if a twin is accused,
+fewer of the leaking runs are right than should be, or a run failed.
 Needs root.
 """
 import argparse
@@ -177,11 +178,13 @@ def tables(rows):
 			", ".join("%s %d" % pair for pair in first.most_common()), "%d of %d" % (sum(r["kind"] for r in bad), len(bad)) if bad else ""))
 	bad, clean = [r for r in rows if truth(r)], [r for r in rows if not truth(r)]
 	accused = sum(r["accused"] for r in clean)
+	failed, short = sum(r["verdict"] == "failed" for r in rows), False
 	head = []
 	if bad:
 		by_rate = ", ".join("1 of %d: %s" % (rate, share([r for r in bad if r["rate"] == rate]))
 				    for rate in sorted({r["rate"] for r in bad}))
 		part = sum(r["right"] for r in bad) / len(bad)
+		short = part < REACH
 		head.append("Of the leaking runs %s are right (%.1f %%; %s; %.0f %% is what should be reached)." % (
 			share(bad), 100 * part, by_rate, 100 * REACH))
 		head.append("The kind (lost, or held and by whom) is right in %d of %d." % (sum(r["kind"] for r in bad), len(bad)))
@@ -189,7 +192,7 @@ def tables(rows):
 		head.append("Of %d runs of clean twins **%d are accused**, %d are called clean, %d undecided, %d failed." % (
 			len(clean), accused, sum(r["right"] for r in clean), sum(r["verdict"] == "unknown" for r in clean),
 			sum(r["verdict"] == "failed" for r in clean)))
-	return " ".join(head), "\n".join(lines), accused
+	return " ".join(head), "\n".join(lines), accused or short or failed
 
 
 def tool_digest():
@@ -228,7 +231,7 @@ def main():
 		lab.unstage()
 	if not rows:
 		sys.exit("nothing to run")
-	head, table, accused = tables(rows)
+	head, table, wrong = tables(rows)
 	head += " Seeds: %s. Builds, and how many runs are of each: %s." % (
 		", ".join(str(seed) for seed in sorted({r["seed"] for r in rows})),
 		", ".join("%s %d" % pair for pair in collections.Counter(r["tool"] for r in rows).most_common()))
@@ -238,7 +241,7 @@ def main():
 	print(text)
 	if args.write:
 		common.write_between(PAGE, BEGIN, END, text)
-	sys.exit(1 if accused else 0)
+	sys.exit(1 if wrong else 0)
 
 
 main()
