@@ -349,7 +349,7 @@ static struct pv_err *pick_lost(const struct pv_holders *found, const char *type
 	}
 	if (!best)
 		return pv_err_create(
-			PV_ERR_USAGE, "none of %zu objects%s%s has a reference too many%s",
+			PV_ERR_FAILED, "none of %zu objects%s%s has a reference too many%s",
 			found->n_objects, type ? " of the type " : "", type ? type : "",
 			found->partial ? ", as far as memory could be read" : "");
 	if (!pv_heap_object(heap, best->address, ret))

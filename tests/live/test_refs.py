@@ -465,7 +465,7 @@ def test_name(interp, victim):
 def test_lost(interp, victim, built):
 	one = victim(interp, built(interp))
 	address = one.new("thing")
-	assert "has a reference too many" in refused(one.pid, "--lost", "--type", "Thing", status=USAGE)
+	assert "has a reference too many" in refused(one.pid, "--lost", "--type", "Thing", status=FAILED)
 	one.do("leaky 700 7")
 	run = live.pitviper("refs", "--json", "-p", one.pid, "-d", 0.1, "--lost", "--type", "Thing")
 	found = json.loads(run.out)
