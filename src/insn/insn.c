@@ -439,6 +439,30 @@ void pv_insn_each_slot_call(const uint8_t *code, size_t n, uint64_t vaddr,
 	each_branch(code, n, vaddr, SLOT_CALLS, fn, ctx);
 }
 
+size_t pv_insn_extent(const uint8_t *code, size_t n)
+{
+	ZydisDecoder decoder;
+	ZydisDecodedInstruction insn;
+	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+	size_t at = 0, furthest = 0; /* where a jump leads */
+
+	decoder_init(&decoder);
+	while (at < n &&
+	       ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code + at, n - at, &insn, ops))) {
+		at += insn.length;
+		if (insn.meta.category == ZYDIS_CATEGORY_COND_BR && ops[0].imm.is_relative &&
+		    ops[0].imm.value.s > 0 && (uint64_t)ops[0].imm.value.s < n - at &&
+		    at + ops[0].imm.value.u > furthest)
+			furthest = at + ops[0].imm.value.u;
+		if (at > furthest &&
+		    (insn.meta.category == ZYDIS_CATEGORY_RET ||
+		     insn.meta.category == ZYDIS_CATEGORY_UNCOND_BR ||
+		     insn.mnemonic == ZYDIS_MNEMONIC_HLT || insn.mnemonic == ZYDIS_MNEMONIC_UD2))
+			break;
+	}
+	return at;
+}
+
 /* Is the 32-bit value at code[i] the operand of lea disp(%rip), 64-bit register? */
 static bool is_rip_lea(const uint8_t *code, size_t i)
 {

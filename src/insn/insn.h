@@ -62,6 +62,12 @@ void pv_insn_each_slot_call(const uint8_t *code, size_t n, uint64_t vaddr,
 			    bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx);
 
 /*
+ * Bytes of the function that code begins with: up to the instruction that leaves it and that no
+ * conditional jump leads over.  Where it goes on behind that it is cut short.
+ */
+size_t pv_insn_extent(const uint8_t *code, size_t n);
+
+/*
  * Calls fn for every place in code that takes the address target: the operand of
  * lea disp(%rip),%reg, or where code is not position-independent of mov $imm32 to a
  * register or to memory.  Found by the bytes and not by decoding, so that

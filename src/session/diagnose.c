@@ -338,10 +338,11 @@ static struct pv_err *add_object(struct pv_vec *facts, const struct pv_object *o
 		return pv_facts_add(facts, "unwinding", PV_FACT_MISSING, object->path,
 				    "stacks through it end there", "no .eh_frame");
 	return pv_facts_add(facts, "unwinding", PV_FACT_OK, object->path, "",
-			    "%.2f %% of %.1f kB of code, %u rows of %u FDEs, %u unsupported%s",
+			    "%.2f %% of %.1f kB of code, %u rows of %u FDEs%s, %u unsupported%s",
 			    percent(&coverage), total(&coverage) / 1e3, object->unwind.nrows,
-			    object->unwind.n_fdes, object->unwind.n_unsupported,
-			    object->deleted ? ", file deleted" : "");
+			    object->unwind.n_fdes,
+			    object->unwind.by_code ? " and of the code itself" : "",
+			    object->unwind.n_unsupported, object->deleted ? ", file deleted" : "");
 }
 
 static struct pv_err *add_tasks(struct pv_vec *facts, const struct pv_python *python)

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "elf/elf.h"
+#include "insn/insn.h"
 #include "model/strings.h"
 #include "symbol/debugfile.h"
 #include "symbol/demangle.h"
@@ -254,10 +255,21 @@ static bool symbol_redundant(const struct native_symbol *symbol, const struct na
 }
 
 /*
+ * Where there are only exported symbols, others may follow one without a size that are hidden:
+ * in musl, __clone does memset.  Its own code tells where it ends.
+ */
+static uint64_t exported_end(const struct pv_native_symbols *symbols, uint64_t vaddr, uint64_t end)
+{
+	const void *code = pv_elf_data(symbols->elf, vaddr, end - vaddr);
+
+	return code ? vaddr + pv_insn_extent(code, end - vaddr) : end;
+}
+
+/*
  * Drops aliases and labels within functions, and lets symbols without a size
  * extend to the next one, but not out of a function or section that they are in.
  */
-static void symbols_settle(struct pv_native_symbols *symbols)
+static void symbols_settle(struct pv_native_symbols *symbols, bool has_symtab)
 {
 	struct native_symbol *all = symbols->symbols.data;
 	size_t n = symbols->symbols.n, used = 0;
@@ -279,6 +291,8 @@ static void symbols_settle(struct pv_native_symbols *symbols)
 				end = covered;
 			if (i + 1 < n && all[i + 1].vaddr < end)
 				end = all[i + 1].vaddr;
+			if (!has_symtab && !one.is_label)
+				end = exported_end(symbols, vaddr, end);
 			one.size = end - vaddr < UINT32_MAX ? (uint32_t)(end - vaddr) : UINT32_MAX;
 		} else if (one.vaddr + one.size > covered) {
 			covered = one.vaddr + one.size;
@@ -305,7 +319,7 @@ static struct pv_err *symbols_load(struct pv_native_symbols *symbols)
 		return err;
 	qsort_r(symbols->symbols.data, symbols->symbols.n, sizeof(struct native_symbol),
 		symbol_compare, symbols);
-	symbols_settle(symbols);
+	symbols_settle(symbols, has_symtab);
 
 	void *fit =
 		realloc(symbols->symbols.data, symbols->symbols.n * sizeof(struct native_symbol));

@@ -26,7 +26,7 @@
 #include "elf/elf.h"
 
 /* Count up with every change of the cells, of the header or of the compiler. */
-enum { CACHE_VERSION = 2 };
+enum { CACHE_VERSION = 3 };
 
 /* Below this, compiling costs less than opening a file: 16 KiB take < 0.3 ms. */
 enum { CACHE_EH_FRAME_MIN = 16384 };
@@ -41,7 +41,7 @@ struct header {
 	uint32_t n_fdes, n_unsupported;
 	uint64_t layout; /* layout_hash() of the object */
 	uint32_t build_id_n;
-	uint32_t reserved;
+	uint32_t by_code;
 	uint8_t build_id[PV_BUILD_ID_MAX];
 };
 _Static_assert(sizeof(struct header) == 96, "the cells follow at a multiple of 8");
@@ -177,6 +177,7 @@ static bool cache_read(const struct entry *entry, struct pv_unwind_table *ret)
 		.cells = (const uint64_t *)(header + 1),
 		.n_fdes = header->n_fdes,
 		.n_unsupported = header->n_unsupported,
+		.by_code = header->by_code,
 		.mapping = mapping,
 		.mapping_size = n,
 	};
@@ -231,6 +232,7 @@ static void cache_write(const struct entry *entry, const char *cache_dir,
 		.nrows = table->nrows,
 		.n_fdes = table->n_fdes,
 		.n_unsupported = table->n_unsupported,
+		.by_code = table->by_code,
 		.layout = entry->layout,
 		.build_id_n = (uint32_t)entry->build_id->n,
 	};

@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "elf/ehframe.h"
 #include "elf/elf.h"
+#include "unwind/bare.h"
 #include "unwind/cfi.h"
 
 enum { PAGE_BYTES = 1 << PV_UNWIND_PAGE_SHIFT };
@@ -105,12 +106,12 @@ static struct pv_err *read_functions(struct pv_ehframe *it, const struct pv_fde_
 /*
  * Ends each function where the next one begins, as a binary search over the
  * starts finds it (libgcc's unwind-dw2-fde-dip.c), drops what lies over 4 GiB
- * above the first, and says how far the table reaches.
+ * above the first, and says how far the table reaches: to `end` in any case.
  */
-static uint32_t limit_functions(struct pv_vec *functions, uint64_t base, uint32_t *npages_ret)
+static uint32_t limit_functions(struct pv_vec *functions, uint64_t base, uint64_t end,
+				uint32_t *npages_ret)
 {
 	struct pv_cfi_function *f = functions->data;
-	uint64_t end = 0;
 	size_t n = functions->n;
 	uint32_t n_dropped = 0;
 
@@ -123,21 +124,30 @@ static uint32_t limit_functions(struct pv_vec *functions, uint64_t base, uint32_
 		if (f[i].end - base > SPAN_MAX)
 			f[i].end = base + SPAN_MAX;
 		f[i].limit = i + 1 < n && f[i + 1].start < f[i].end ? f[i + 1].start : f[i].end;
-		end = f[i].limit;
+		if (f[i].limit > end)
+			end = f[i].limit;
 	}
 	*npages_ret = (uint32_t)((end - base + PAGE_BYTES - 1) >> PV_UNWIND_PAGE_SHIFT);
 	return n_dropped;
 }
 
+/* What is known of code that the section does not tell of. */
+struct rest {
+	uint64_t entry; /* 0: it is not the beginning of a program */
+	struct pv_bare bare;
+};
+
 /* Between functions there is nothing, but for the code that a program begins with. */
 static struct pv_err *emit_gap(struct pv_cfi_rows *rows, uint64_t start, uint64_t end,
-			       uint64_t entry)
+			       const struct rest *rest)
 {
 	struct pv_err *err = NULL;
-	uint64_t entry_end;
+	uint64_t entry = rest->entry, entry_end;
 
 	if (start >= end)
 		return NULL;
+	if (rest->bare.flow)
+		return pv_bare_emit(&rest->bare, start, end, rows);
 	if (!entry || entry < start || entry >= end)
 		return pv_cfi_emit(rows, start, row_none);
 	if (entry > start)
@@ -149,7 +159,8 @@ static struct pv_err *emit_gap(struct pv_cfi_rows *rows, uint64_t start, uint64_
 }
 
 static struct pv_err *compile_functions(const struct pv_ehframe *it, const struct pv_vec *functions,
-					uint64_t span, uint64_t entry, struct pv_cfi_rows *rows)
+					uint64_t span, const struct rest *rest,
+					struct pv_cfi_rows *rows)
 {
 	const struct pv_cfi_function *f = functions->data;
 	_pv_free_ struct pv_cfi_state *initial = NULL;
@@ -157,7 +168,8 @@ static struct pv_err *compile_functions(const struct pv_ehframe *it, const struc
 
 	/* So that every page has a row in effect at its start. */
 	if (!err)
-		err = emit_gap(rows, rows->base, f[0].start, entry);
+		err = emit_gap(rows, rows->base, functions->n ? f[0].start : rows->base + span,
+			       rest);
 	for (size_t i = 0; i < functions->n && !err; i++) {
 		uint64_t next = i + 1 < functions->n ? f[i + 1].start : rows->base + span;
 
@@ -165,7 +177,7 @@ static struct pv_err *compile_functions(const struct pv_ehframe *it, const struc
 			continue;
 		err = pv_cfi_run(it, &initial[f[i].cie], &f[i], rows);
 		if (!err)
-			err = emit_gap(rows, f[i].limit, next, entry);
+			err = emit_gap(rows, f[i].limit, next, rest);
 	}
 	return err;
 }
@@ -190,29 +202,36 @@ static void fill_pages(uint64_t *cells, uint32_t npages, uint32_t nrows)
 }
 
 static struct pv_err *make_table(const struct pv_ehframe *it, struct pv_vec *functions,
-				 uint64_t entry, struct pv_unwind_table *ret)
+				 const struct rest *rest, struct pv_unwind_table *ret)
 {
-	const struct pv_cfi_function *f = functions->data;
+	const struct pv_cfi_function *f;
+	uint64_t first = UINT64_MAX;
 	struct pv_cfi_rows rows = { .cells = PV_VEC(uint64_t) };
 	struct pv_unwind_table table = { .n_unsupported = it->n_skipped };
 	struct pv_err *err;
 	uint64_t *cells;
 
 	sort_functions(functions);
-	table.base = rows.base = f[0].start & ~(uint64_t)(PAGE_BYTES - 1);
-	table.n_unsupported += limit_functions(functions, table.base, &table.npages);
+	f = functions->data;
+	if (functions->n)
+		first = f[0].start;
+	if (rest->bare.flow && rest->bare.start < first)
+		first = rest->bare.start;
+	table.base = rows.base = first & ~(uint64_t)(PAGE_BYTES - 1);
+	table.n_unsupported +=
+		limit_functions(functions, table.base, rest->bare.end, &table.npages);
 	rows.first = table.npages;
 	err = pv_vec_append(&rows.cells, NULL, table.npages, NULL);
 	if (!err)
-		err = compile_functions(it, functions,
-					(uint64_t)table.npages << PV_UNWIND_PAGE_SHIFT, entry,
-					&rows);
+		err = compile_functions(
+			it, functions, (uint64_t)table.npages << PV_UNWIND_PAGE_SHIFT, rest, &rows);
 	if (err) {
 		pv_vec_deinit(&rows.cells);
 		return err;
 	}
 	table.nrows = (uint32_t)(rows.cells.n - table.npages);
 	table.n_fdes = (uint32_t)functions->n;
+	table.by_code = rest->bare.flow;
 	table.n_unsupported += rows.n_unsupported;
 	cells = rows.cells.data;
 	fill_pages(cells, table.npages, table.nrows);
@@ -224,22 +243,55 @@ static struct pv_err *make_table(const struct pv_ehframe *it, struct pv_vec *fun
 	return NULL;
 }
 
+static void deinit_rest(struct rest *rest)
+{
+	pv_bare_deinit(&rest->bare);
+}
+
+/* Does the section tell of less than half of the code?  In musl it is that of libgcc alone. */
+static bool is_bare(const struct pv_vec *functions, const struct pv_fde_range *text, size_t n_text)
+{
+	const struct pv_cfi_function *f = functions->data;
+	uint64_t told = 0, code = 0;
+
+	for (size_t i = 0; i < functions->n; i++)
+		told += f[i].end - f[i].start;
+	for (size_t i = 0; i < n_text; i++)
+		code += text[i].end - text[i].start;
+	return told < code / 2;
+}
+
+/* elf: NULL if there is only the section. */
+static struct pv_err *compile(const struct pv_elf_section *section, const struct pv_elf *elf,
+			      const struct pv_fde_range *text, size_t n_text, uint64_t entry,
+			      struct pv_unwind_table *ret)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec functions = PV_VEC(struct pv_cfi_function);
+	PV_CLEANUP(pv_ehframe_deinit) struct pv_ehframe it = { 0 };
+	PV_CLEANUP(deinit_rest) struct rest rest = { .entry = entry };
+	struct pv_err *err;
+
+	pv_ehframe_init(&it, section->data, section->size, section->vaddr);
+	err = read_functions(&it, text, n_text, &functions);
+	/* linkers make one segment of code */
+	if (!err && elf && n_text == 1 && is_bare(&functions, text, n_text) &&
+	    pv_bare_is_alone(elf))
+		err = pv_bare_follow(elf, text, &rest.bare);
+	if (err)
+		return err;
+	if (functions.n || rest.bare.flow)
+		return make_table(&it, &functions, &rest, ret);
+	*ret = (struct pv_unwind_table){ .n_unsupported = it.n_skipped };
+	return NULL;
+}
+
 struct pv_err *pv_unwind_compile_raw(const void *data, size_t n, uint64_t vaddr,
 				     const struct pv_fde_range *text, size_t n_text, uint64_t entry,
 				     struct pv_unwind_table *ret)
 {
-	PV_CLEANUP(pv_vec_deinit) struct pv_vec functions = PV_VEC(struct pv_cfi_function);
-	PV_CLEANUP(pv_ehframe_deinit) struct pv_ehframe it = { 0 };
-	struct pv_err *err;
+	struct pv_elf_section section = { .vaddr = vaddr, .size = n, .data = data };
 
-	pv_ehframe_init(&it, data, n, vaddr);
-	err = read_functions(&it, text, n_text, &functions);
-	if (err)
-		return err;
-	if (functions.n)
-		return make_table(&it, &functions, entry, ret);
-	*ret = (struct pv_unwind_table){ .n_unsupported = it.n_skipped };
-	return NULL;
+	return compile(&section, NULL, text, n_text, entry, ret);
 }
 
 struct pv_err *pv_unwind_compile(const struct pv_elf *elf, struct pv_unwind_table *ret)
@@ -247,10 +299,8 @@ struct pv_err *pv_unwind_compile(const struct pv_elf *elf, struct pv_unwind_tabl
 	PV_CLEANUP(pv_vec_deinit) struct pv_vec text = PV_VEC(struct pv_fde_range);
 	struct pv_elf_section section;
 
-	if (!pv_elf_eh_frame(elf, &section)) {
-		*ret = (struct pv_unwind_table){ 0 };
-		return NULL;
-	}
+	if (!pv_elf_eh_frame(elf, &section))
+		section = (struct pv_elf_section){ 0 };
 	for (size_t i = 0; i < pv_elf_n_loads(elf) && text.n < TEXT_RANGES_MAX; i++) {
 		const struct pv_elf_load *load = pv_elf_load_at(elf, i);
 		struct pv_fde_range range = { .start = load->vaddr };
@@ -267,8 +317,7 @@ struct pv_err *pv_unwind_compile(const struct pv_elf *elf, struct pv_unwind_tabl
 		*ret = (struct pv_unwind_table){ 0 };
 		return NULL;
 	}
-	return pv_unwind_compile_raw(section.data, section.size, section.vaddr, text.data, text.n,
-				     pv_elf_entry(elf), ret);
+	return compile(&section, elf, text.data, text.n, pv_elf_entry(elf), ret);
 }
 
 void pv_unwind_table_deinit(struct pv_unwind_table *table)

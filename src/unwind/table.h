@@ -7,6 +7,7 @@
 #ifndef PV_UNWIND_TABLE_H
 #define PV_UNWIND_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,11 +28,13 @@ struct pv_unwind_table {
 	const uint64_t *cells; /* npages + nrows cells of 8 bytes */
 	uint32_t n_fdes;
 	uint32_t n_unsupported; /* rows, and FDEs, that we could not compile in full */
+	bool by_code;           /* code that .eh_frame does not tell of was followed, see bare.h */
 	void *mapping;          /* cells belong to this file mapping, or NULL = malloc */
 	size_t mapping_size;
 };
 
-/* No .eh_frame gives an empty table (npages = 0), not an error. */
+/* Neither .eh_frame nor code that can be followed gives an empty table (npages = 0), not an error.
+ */
 struct pv_err *pv_unwind_compile(const struct pv_elf *elf, struct pv_unwind_table *ret);
 void pv_unwind_table_deinit(struct pv_unwind_table *table);
 

@@ -111,8 +111,9 @@ def find_interpreters():
 			path = "/usr/bin/python" + os.path.basename(root) + kind
 			if os.path.exists(root + path) and os.getuid() == 0:
 				found.append(("root-" + os.path.basename(root) + kind, path, root))
-		path = os.path.join(root, "bin", "python" + os.path.basename(root))
-		if root.endswith("t") and os.path.exists(path):
+		# built by tools/mk-freethreaded.sh, tools/mk-musl.sh
+		path = os.path.join(root, "bin", "python" + os.path.basename(root).replace("-musl", ""))
+		if root.endswith(("t", "-musl")) and os.path.exists(path):
 			found.append(("built-" + os.path.basename(root), path, None))
 	out = []
 	for name, path, root in found:
@@ -439,9 +440,9 @@ def within(samples, seconds, hz, percent=3, what=""):
 	assert abs(samples - expected) <= bound, "%s: %d samples, %.1f expected, +- %.1f" % (what, samples, expected, bound)
 
 
-def compile_c(source, output, *flags, libraries=()):
+def compile_c(source, output, *flags, libraries=(), compiler="cc"):
 	"""Compiles a C target beside its test; cc is a dependency of building pitviper anyway."""
-	subprocess.run(["cc", "-O1", "-g", "-pthread", *flags, "-o", output, source, *libraries, "-ldl"], check=True)
+	subprocess.run([compiler, "-O1", "-g", "-pthread", *flags, "-o", output, source, *libraries, "-ldl"], check=True)
 	return output
 
 
