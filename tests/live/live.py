@@ -111,9 +111,8 @@ def find_interpreters():
 			path = "/usr/bin/python" + os.path.basename(root) + kind
 			if os.path.exists(root + path) and os.getuid() == 0:
 				found.append(("root-" + os.path.basename(root) + kind, path, root))
-		# built by tools/mk-freethreaded.sh, tools/mk-musl.sh
-		path = os.path.join(root, "bin", "python" + os.path.basename(root).replace("-musl", ""))
-		if root.endswith(("t", "-musl")) and os.path.exists(path):
+		path = os.path.join(root, "bin", "python" + os.path.basename(root))
+		if root.endswith("t") and os.path.exists(path):
 			found.append(("built-" + os.path.basename(root), path, None))
 	out = []
 	for name, path, root in found:
