@@ -31,6 +31,7 @@ NAMES = ["process", "application"] + list(PARTS)
 # cells of a name: CPU time in ns, how often, line in handlers.py
 CPU, COUNT, LINE, WIDTH = range(4)
 AT = {name: number * WIDTH for number, name in enumerate(NAMES)}
+SIZE = len(NAMES) * WIDTH * 8  # bytes
 
 
 class Account:
@@ -41,14 +42,13 @@ class Account:
         self.lock = threading.Lock()
 
     def begin(self):
-        size = len(NAMES) * WIDTH * 8
         directory = os.environ.get("WEBAPP_ACCOUNT")
         if directory:
             with open(os.path.join(directory, str(os.getpid())), "w+b") as file:
-                file.truncate(size)
-                shared = mmap.mmap(file.fileno(), size)
+                file.truncate(SIZE)
+                shared = mmap.mmap(file.fileno(), SIZE)
         else:
-            shared = mmap.mmap(-1, size)
+            shared = mmap.mmap(-1, SIZE)
         self.start = time.process_time_ns()  # what the process did before is not part of the account
         self.cells = memoryview(shared).cast("Q")
 
@@ -102,7 +102,10 @@ def read(directory):
     account = {}
     for pid in os.listdir(directory):
         with open(os.path.join(directory, pid), "rb") as file:
-            cells = memoryview(file.read()).cast("Q")
+            data = file.read()
+        if len(data) < SIZE:  # the process has just begun
+            continue
+        cells = memoryview(data).cast("Q")
         account[int(pid)] = {
             name: {"cpu": cells[at + CPU] / 1e9, "count": cells[at + COUNT], "line": cells[at + LINE]}
             for name, at in AT.items()}
