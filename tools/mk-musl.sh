@@ -50,5 +50,5 @@ rm -rf "$dest"
 nice make -k altinstall COMPILEALL_OPTS="-q -j1 -r 0" >"$work/log" 2>&1 || [ -x "$dest/bin/python$version" ]
 trap 'rm -rf "$work"' EXIT
 basename "$dsc" .dsc >"$dest/.source"
-"$dest/bin/python$version" -c 'import sys, threading, json, asyncio, select; print(sys.version)'
+"$dest/bin/python$version" -c 'import sys, threading, json, select; print(sys.version)'
 echo "start it with: $dest/bin/python$version"
