@@ -155,6 +155,13 @@ class Target:
 				raise AssertionError("the target ended (%s) before it said %r" % (self.proc.wait(), word))
 			self.buffer += data
 
+	def wait_reading(self):
+		"""Until it waits for its standard input, and allocates nothing any more."""
+		def reading():
+			with open("/proc/%d/syscall" % self.pid) as call:
+				return call.read().startswith("0 0x0 ")	# read(), of descriptor 0
+		assert gone(reading, 30)
+
 	def say(self, line):
 		self.proc.stdin.write(line.encode() + b"\n")
 		self.proc.stdin.flush()

@@ -161,6 +161,7 @@ def test_other_allocators(interp, target, name):
 def odd(interp, target, how):
 	victim = target(interp, "census_places.py", how, ready=False)
 	n = int(victim.wait_line(b"READY").split()[1])
+	victim.wait_reading()
 	return census(victim), n
 
 
@@ -179,6 +180,7 @@ def test_malloc_says(interp, target):
 	"""What glibc says of itself; a thread's cache counts as used there, as in chunk_bytes."""
 	victim = target(interp, "census_places.py", "malloc", ready=False)
 	used, mapped = map(int, victim.wait_line(b"READY").split()[1:])
+	victim.wait_reading()
 	one = census(victim)
 	# what the answer itself took
 	assert abs(one["chunk_bytes"] - used) <= 16384, (one, used)
