@@ -97,7 +97,9 @@ struct pv_probe_state {
 enum { PV_PROBE_THREADS_MAX = 16384 };
 
 struct pv_probe_thread {
-	__u64 since_ns, off_ns;
+	__u64 since_ns; /* it is not on a CPU; 0: it is */
+	__u64 ran_ns;   /* on CPUs until then, as the kernel counts */
+	__u64 off_ns;
 };
 
 enum pv_probe_event_type {

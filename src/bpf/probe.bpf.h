@@ -133,12 +133,33 @@ static inline __u64 pv_current_ids(void)
 	return (__u64)pv_tgid(task) << 32 | pv_tid(task);
 }
 
+/*
+ * A thread that has left its CPU and runs, though it was not seen to come back: a kernel does not
+ * tell of each switch (here those that followed some threads of a virtual machine's own were
+ * missing).  How long it has run since then the kernel knows, for one that runs as of its last
+ * tick.
+ */
+static __noinline void come_back_unseen(struct pv_probe_thread *thread,
+					const struct task_struct *task)
+{
+	__u64 gone_ns = bpf_ktime_get_ns() - thread->since_ns;
+	__u64 ran_ns = task->se.sum_exec_runtime - thread->ran_ns;
+
+	thread->since_ns = 0;
+	if (ran_ns < gone_ns)
+		thread->off_ns += gone_ns - ran_ns;
+}
+
 /* Time that the thread has not been on a CPU, so far. */
 static inline __u64 off_cpu(__u32 tid)
 {
 	struct pv_probe_thread *thread = bpf_map_lookup_elem(&threads, &tid);
 
-	return thread ? thread->off_ns : 0;
+	if (!thread)
+		return 0;
+	if (thread->since_ns && (__u32)pv_current_ids() == tid)
+		come_back_unseen(thread, bpf_get_current_task_btf());
+	return thread->off_ns;
 }
 
 /* The code object of the Python function that a frame was called by; 0: none. */
@@ -212,18 +233,25 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *before, struct task_st
 
 	if (pv_tgid(before) == probe.tgid) {
 		tid = pv_tid(before);
-		thread = bpf_map_lookup_elem(&threads, &tid);
+		thread = tid ? bpf_map_lookup_elem(&threads, &tid) : NULL;
+		if (thread && thread->since_ns)
+			come_back_unseen(thread, before);
 		first.since_ns = bpf_ktime_get_ns();
-		if (thread)
+		first.ran_ns = before->se.sum_exec_runtime;
+		if (thread) {
+			thread->ran_ns = first.ran_ns;
 			thread->since_ns = first.since_ns;
-		else
+		} else if (tid) {
 			bpf_map_update_elem(&threads, &tid, &first, BPF_ANY);
+		}
 	}
 	if (pv_tgid(next) == probe.tgid) {
 		tid = pv_tid(next);
 		thread = bpf_map_lookup_elem(&threads, &tid);
-		if (thread && thread->since_ns)
+		if (thread && thread->since_ns) {
 			thread->off_ns += bpf_ktime_get_ns() - thread->since_ns;
+			thread->since_ns = 0;
+		}
 	}
 	return 0;
 }
