@@ -125,10 +125,13 @@ static void say_end(const struct run *run, const struct pv_trace *trace)
 		fprintf(stderr, "pitviper: stopped early: the process executes another program\n");
 	else if (trace->end == PV_TRACE_ROOM)
 		fprintf(stderr, "pitviper: stopped early: there are as many calls as are kept\n");
-	if (!trace->n_seen && !run->options.quiet)
-		fprintf(stderr, "pitviper: %s was not called in %.1f s\n",
-			pv_tracer_facts(run->tracer).function,
+	if (!trace->n_seen && !run->options.quiet) {
+		struct pv_tracer_facts facts = pv_tracer_facts(run->tracer);
+
+		fprintf(stderr, "pitviper: %s%s in %.1f s\n", facts.function,
+			facts.unloaded ? ": its library was not loaded" : " was not called",
 			(double)trace->profile->duration_ns / 1e9);
+	}
 }
 
 /* What the files hold in short; an output on standard output says it itself. */
@@ -177,7 +180,9 @@ static void say_start(const struct run *run)
 			"pitviper: %s is a generator or coroutine: each stay in it, up to a yield "
 			"or an await that waits, is an execution of its own\n",
 			facts.function);
-	if (!isatty(STDERR_FILENO))
+	if (pv_tracer_note(run->tracer))
+		fprintf(stderr, "pitviper: %s\n", pv_tracer_note(run->tracer));
+	if (!isatty(STDERR_FILENO) || facts.unloaded)
 		return;
 	fprintf(stderr, "pitviper: waiting for %s in %s (%d), %s; Ctrl-C ends it\n", facts.function,
 		facts.name, (int)run->pid, facts.interpreter);

@@ -73,6 +73,7 @@ enum pv_trace_wait_kind {
 	PV_TRACE_ARMED = 0, /* all was probed from the start */
 	PV_TRACE_WATCHED,   /* a watchpoint told of it */
 	PV_TRACE_ENTERED,   /* the places where functions are entered did */
+	PV_TRACE_UNLOADED,  /* its library never came */
 };
 
 struct pv_trace {

@@ -215,6 +215,7 @@ static void put_probes(struct summary *s)
 		[PV_TRACE_ARMED] = "armed",
 		[PV_TRACE_WATCHED] = "watchpoint",
 		[PV_TRACE_ENTERED] = "entry",
+		[PV_TRACE_UNLOADED] = "library",
 	};
 
 	pv_json_begin(json, "probes", '{');

@@ -21,6 +21,7 @@
 #include "python/path.h"
 #include "session/entries.h"
 #include "session/inlined.h"
+#include "session/loads.h"
 #include "session/natives.h"
 #include "session/probed.h"
 #include "session/returns.h"
@@ -33,8 +34,6 @@ _Static_assert((int)PV_LATENCY_BUCKETS_N == (int)PV_LATENCY_BUCKETS, "the kernel
 _Static_assert((int)PV_WANTED_MAX <= (int)PV_LATENCY_ROWS_MAX, "a row for each function");
 
 enum {
-	/* How often it is looked for libraries that are not loaded yet. */
-	WAIT_MS = 50,
 	/* How long the start waits for what is known of inlined calls. */
 	INLINED_MS = 1000,
 	/* How often calls that have ended in other ways are looked for. */
@@ -52,7 +51,7 @@ struct pv_latency {
 	struct pv_slow *slow;      /* NULL: no stacks are wanted */
 	struct pv_sweep sweep;     /* of native calls */
 	struct pv_entries entries; /* of wanted.list */
-	uint64_t waited_ns, n_mapped;
+	struct pv_loads loads;     /* of libraries that words wait for */
 	struct pv_str note;
 	bool attached;
 	uint64_t start_ns, end_ns;
@@ -133,56 +132,21 @@ static struct pv_returns_side side_of(const struct pv_latency *latency)
 	return (struct pv_returns_side){ .tell = tell, .forget = forget, .ctx = latency->calls };
 }
 
-/* Executable mappings of files, as one number: has anything been loaded? */
-static uint64_t count_mapped(const struct pv_maps *maps)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < maps->n; i++) {
-		if (maps->entries[i].executable && maps->entries[i].inode)
-			sum = sum * 31 + maps->entries[i].inode + maps->entries[i].start;
-	}
-	return sum;
-}
-
 /* Has a library been loaded that a word waits for? */
 static struct pv_err *look_for_waiting(struct pv_latency *latency)
 {
-	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
-	uint64_t now = pv_now_ns(), mapped;
 	struct pv_returns_side side;
 	struct pv_err *err;
+	bool loaded = false;
 
-	if (!latency->wanted.waiting.n || now - latency->waited_ns < WAIT_MS * 1000000ULL)
+	if (!latency->wanted.waiting.n)
 		return NULL;
-	latency->waited_ns = now;
-	err = pv_maps_read(latency->options.pid, &maps);
-	if (err)
+	err = pv_loads_look(&latency->loads, latency->options.pid, &loaded);
+	if (err || !loaded)
 		return err;
-	mapped = count_mapped(&maps);
-	if (mapped == latency->n_mapped)
-		return NULL;
-	latency->n_mapped = mapped;
 	side = side_of(latency);
 	err = pv_returns_refresh(latency->returns, &latency->probed, &side);
 	return err ? err : pv_wanted_retry(latency->natives, &latency->wanted);
-}
-
-static struct pv_err *note_waiting(struct pv_latency *latency)
-{
-	struct pv_err *err = NULL;
-
-	for (size_t i = 0; !err && i < latency->wanted.waiting.n; i++) {
-		PV_CLEANUP(pv_str_deinit) struct pv_str hint = { 0 };
-		const char *word = *(const char **)pv_vec_at(&latency->wanted.waiting, i);
-
-		err = pv_natives_hint(latency->natives, word, &hint);
-		if (!err)
-			err = pv_str_appendf(&latency->note,
-					     "%swaiting for `%s`: its library is not loaded%s",
-					     latency->note.n ? "\n" : "", word, pv_str_text(&hint));
-	}
-	return err;
 }
 
 /* Of a pattern nobody asks which of its many functions are inlined as well. */
@@ -250,7 +214,7 @@ static struct pv_err *find(struct pv_latency *latency)
 		err = pv_wanted_find(&latency->probed, latency->natives, latency->options.names,
 				     latency->options.n_names, &latency->wanted);
 	if (!err)
-		err = note_waiting(latency);
+		err = pv_wanted_note(latency->natives, &latency->wanted, &latency->note);
 	if (!err)
 		err = note_inlined(latency);
 	return err;
@@ -463,7 +427,7 @@ static struct pv_err *attend(struct pv_latency *latency)
 static int patience(const struct pv_latency *latency, int timeout_ms)
 {
 	int most = is_growing(latency)         ? PV_ENTRIES_BATCH_MS
-		   : latency->wanted.waiting.n ? WAIT_MS
+		   : latency->wanted.waiting.n ? PV_LOADS_MS
 					       : timeout_ms;
 
 	return pv_probes_patience(latency->probes, timeout_ms < most ? timeout_ms : most);

@@ -230,10 +230,9 @@ void pv_native_set_destroy(struct pv_native_set *set)
 	free(set);
 }
 
-struct pv_err *pv_native_set_path(const struct pv_native_set *set, bool python,
+struct pv_err *pv_native_set_path(const struct pv_probed *probed, bool python,
 				  struct pv_native_path *ret)
 {
-	const struct pv_probed *probed = set->options.probed;
 	int64_t offsets[PV_NATIVE_PATH_MAX] = { 0 };
 
 	*ret = (struct pv_native_path){ 0 };

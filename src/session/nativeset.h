@@ -51,7 +51,7 @@ void pv_native_set_destroy(struct pv_native_set *set);
  * How the kernel's side finds the Python frame that is current.  An error where native calls
  * of greenlets could not be told apart.
  */
-struct pv_err *pv_native_set_path(const struct pv_native_set *set, bool python,
+struct pv_err *pv_native_set_path(const struct pv_probed *probed, bool python,
 				  struct pv_native_path *ret);
 
 /* Adds the entry of the trigger alone. */

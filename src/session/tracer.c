@@ -35,12 +35,14 @@
 #include "session/entries.h"
 #include "session/executions.h"
 #include "session/leads.h"
+#include "session/loads.h"
 #include "session/losses.h"
 #include "session/modules.h"
 #include "session/natives.h"
 #include "session/nativeset.h"
 #include "session/probed.h"
 #include "session/signature.h"
+#include "session/tracetotals.h"
 #include "session/values.h"
 #include "snap/values.h"
 #include "session/wanted.h"
@@ -73,9 +75,12 @@ struct pv_tracer {
 	struct pv_call_values *values; /* NULL: not wanted */
 	struct pv_trace *trace;
 	struct pv_executions *executions;
-	struct pv_map wanted; /* location -> are its calls shown? */
-	struct pv_str name;   /* of the function, for people */
-	uint32_t process;     /* in the profile */
+	struct pv_map wanted;  /* location -> are its calls shown? */
+	struct pv_str name;    /* of the function, for people */
+	uint32_t process;      /* in the profile */
+	struct pv_loads loads; /* while the function's library is not there */
+	bool waits_for_library;
+	struct pv_str note;
 	bool attached;
 	uint64_t start_ns;
 };
@@ -224,12 +229,33 @@ static struct pv_err *parse_registers(struct pv_tracer *tracer)
 	return pv_condition_parse(tracer->options.condition, &scope, &tracer->condition);
 }
 
+/* Is anything read by letters?  Of a library that is not there yet it is known by the words. */
+static bool has_letters(const struct pv_tracer *tracer)
+{
+	const struct pv_vec *words = tracer->options.natives;
+	struct pv_signature one;
+	size_t n;
+
+	if (!tracer->waits_for_library)
+		return tracer->set && pv_native_set_letters(tracer->set, false);
+	for (size_t i = 0; i < words->n; i++) {
+		const char *word = *(const char **)pv_vec_at(words, i);
+		struct pv_err *err = pv_signature_split(word, &n, &one);
+
+		/* what is wrong with it is said when the set is made */
+		if (!err && word[n])
+			return true;
+		pv_err_destroy(err);
+	}
+	return tracer->has_letters;
+}
+
 /* Python's values are read where some are asked for; native ones where letters say what they are.
  */
 static struct pv_err *prepare_values(struct pv_tracer *tracer)
 {
 	const struct pv_tracer_options *options = &tracer->options;
-	bool letters = tracer->set && pv_native_set_letters(tracer->set, false);
+	bool letters = has_letters(tracer);
 	bool python =
 		tracer->python && (options->arguments || (options->condition && tracer->function));
 	struct pv_err *err = NULL;
@@ -269,13 +295,26 @@ static struct pv_err *split_word(struct pv_tracer *tracer)
 	return tracer->word ? NULL : &pv_enomem;
 }
 
+static struct pv_err *pick_one(struct pv_tracer *tracer)
+{
+	const struct pv_wanted *one;
+
+	if (tracer->meant.list.n != 1)
+		return pv_err_create(PV_ERR_USAGE,
+				     "`%s` means %zu functions: executions are of one",
+				     tracer->word, tracer->meant.list.n);
+	one = pv_vec_at(&tracer->meant.list, 0);
+	tracer->function = one->python;
+	pv_str_clear(&tracer->name);
+	return name_function(tracer, one);
+}
+
 /* The function that is meant, and whether Python calls can be recorded. */
 static struct pv_err *pick(struct pv_tracer *tracer)
 {
 	const struct pv_python *python = &tracer->probed.image.python;
 	const char *word;
 	struct pv_wanted_set *meant = &tracer->meant;
-	const struct pv_wanted *one;
 	struct pv_err *err = split_word(tracer);
 
 	word = tracer->word;
@@ -283,18 +322,15 @@ static struct pv_err *pick(struct pv_tracer *tracer)
 		err = pv_wanted_find(&tracer->probed, tracer->natives, &word, 1, meant);
 	if (err)
 		return err;
-	if (meant->waiting.n)
-		return pv_err_create(
-			PV_ERR_USAGE,
-			"the library of `%s` is not loaded, and trace waits for none: "
-			"`pitviper latency -p %d %s` does, and shows when it is called",
-			word, (int)tracer->options.pid, word);
-	if (meant->list.n != 1)
-		return pv_err_create(PV_ERR_USAGE,
-				     "`%s` means %zu functions: executions are of one", word,
-				     meant->list.n);
-	one = pv_vec_at(&meant->list, 0);
-	tracer->function = one->python;
+	tracer->waits_for_library = meant->waiting.n;
+	if (!tracer->waits_for_library)
+		err = pick_one(tracer);
+	else
+		err = pv_wanted_note(tracer->natives, meant, &tracer->note);
+	if (!err && tracer->waits_for_library)
+		err = pv_text_append(&tracer->name, word, strlen(word));
+	if (err)
+		return err;
 	/* a process without Python has none to record; one whose calls cannot be seen says so */
 	if (!meant->asked_python && (python->found || tracer->probed.image.python_error)) {
 		err = pv_probed_python(&tracer->probed);
@@ -305,7 +341,7 @@ static struct pv_err *pick(struct pv_tracer *tracer)
 	if (err)
 		return err;
 	tracer->python = meant->asked_python && !meant->python;
-	return name_function(tracer, one);
+	return NULL;
 }
 
 static struct pv_err *find_natives(struct pv_tracer *tracer)
@@ -369,6 +405,17 @@ static struct pv_err *want_all(struct pv_tracer *tracer)
 	return err;
 }
 
+/* As the user has named it, as long as no more is known. */
+static struct pv_err *name_unloaded(struct pv_tracer *tracer)
+{
+	struct pv_profile *profile = tracer->trace->profile;
+	struct pv_loc loc = { .kind = PV_LOC_NATIVE };
+	struct pv_err *err =
+		pv_strings_add(profile->strings, tracer->word, strlen(tracer->word), &loc.function);
+
+	return err ? err : pv_profile_loc(profile, &loc, &tracer->trace->function);
+}
+
 /* What the trace says of its target, and of what is asked for. */
 static struct pv_err *describe(struct pv_tracer *tracer)
 {
@@ -377,10 +424,24 @@ static struct pv_err *describe(struct pv_tracer *tracer)
 
 	if (err)
 		return err;
+	if (tracer->waits_for_library)
+		return name_unloaded(tracer);
 	if (!tracer->function)
 		return native_loc(tracer, pv_native_set_function(tracer->set, 0),
 				  &tracer->trace->function);
 	return pv_leads_function(tracer->leads, tracer->function, &tracer->trace->function);
+}
+
+static struct pv_err *arm(struct pv_tracer *tracer)
+{
+	struct pv_err *err = pv_arming_begin(&tracer->arming);
+
+	if (err)
+		return err;
+	tracer->trace->wait = tracer->arming.wait == PV_TRACE_WAIT_WATCH   ? PV_TRACE_WATCHED
+			      : tracer->arming.wait == PV_TRACE_WAIT_ENTRY ? PV_TRACE_ENTERED
+									   : PV_TRACE_ARMED;
+	return pv_inside_arm(tracer->inside, tracer->arming.wait);
 }
 
 static struct pv_err *attach(struct pv_tracer *tracer)
@@ -397,15 +458,58 @@ static struct pv_err *attach(struct pv_tracer *tracer)
 		.signature = find_letters,
 		.begin = begin_execution,
 	};
-	struct pv_err *err = pv_arming_begin(&tracer->arming);
+	struct pv_err *err;
 
+	tracer->trace->wait = PV_TRACE_UNLOADED;
+	/* of a library that is not there only what becomes of the process is followed */
+	err = tracer->waits_for_library ? pv_probes_attach(tracer->probes) : arm(tracer);
 	if (err)
 		return err;
 	tracer->attached = true;
 	tracer->start_ns = options.start_ns = pv_now_ns();
 	tracer->trace->profile->start_unix_ns = pv_clock_ns(CLOCK_REALTIME);
-	err = pv_executions_create(&options, &tracer->executions);
-	return err ? err : pv_inside_arm(tracer->inside, tracer->arming.wait);
+	return pv_executions_create(&options, &tracer->executions);
+}
+
+/* ---- a library that is loaded later */
+
+static struct pv_err *begin_loaded(struct pv_tracer *tracer)
+{
+	uint64_t start_ns = pv_now_ns();
+	struct pv_err *err = pick_one(tracer);
+
+	if (!err)
+		err = find_natives(tracer);
+	if (err)
+		return err;
+	tracer->arming.set = tracer->set;
+	tracer->waits_for_library = false;
+	err = pv_inside_put(tracer->inside, &tracer->probed.image, tracer->probed.objects);
+	if (!err)
+		err = native_loc(tracer, pv_native_set_function(tracer->set, 0),
+				 &tracer->trace->function);
+	if (!err)
+		err = want_letters(tracer);
+	if (!err)
+		err = arm(tracer);
+	tracer->trace->attach_ms += (double)(pv_now_ns() - start_ns) / 1e6;
+	return err;
+}
+
+/* Has it been loaded? */
+static struct pv_err *look_for_library(struct pv_tracer *tracer)
+{
+	bool changed = false;
+	struct pv_err *err = pv_loads_look(&tracer->loads, tracer->options.pid, &changed);
+
+	if (err || !changed)
+		return err;
+	err = pv_probed_refresh(&tracer->probed);
+	if (!err)
+		err = pv_natives_update(tracer->natives, &tracer->probed.image);
+	if (!err)
+		err = pv_wanted_retry(tracer->natives, &tracer->meant);
+	return err || tracer->meant.waiting.n ? err : begin_loaded(tracer);
 }
 
 static struct pv_err *put_image(void *ctx, const struct pv_image *image,
@@ -443,8 +547,8 @@ static struct pv_err *create_inside(struct pv_tracer *tracer)
 		.values = tracer->layout.code_len ? &tracer->layout : NULL,
 		.condition = options->condition ? &tracer->condition : NULL,
 		.with_values = options->arguments && tracer->layout.code_len,
-		.natives = tracer->set,
-		.letters = tracer->set && pv_native_set_letters(tracer->set, false),
+		.natives = tracer->set || tracer->waits_for_library,
+		.letters = has_letters(tracer),
 		.condition_letters = tracer->function ? NULL : &tracer->condition_letters,
 		.trigger = tracer->function ? PV_WITHIN_NO_FUNCTION : 0,
 		.chains_move = pv_probed_stacks_move(&tracer->probed),
@@ -459,8 +563,8 @@ static struct pv_err *create_inside(struct pv_tracer *tracer)
 		.now = options->now,
 	};
 	inside.watches = pv_arming_may_watch(&tracer->arming);
-	if (tracer->set)
-		err = pv_native_set_path(tracer->set, tracer->python, &inside.frame_path);
+	if (inside.natives)
+		err = pv_native_set_path(&tracer->probed, tracer->python, &inside.frame_path);
 	else if (inside.watches)
 		find_path(tracer, &inside.frame_path);
 	if (!err)
@@ -486,7 +590,7 @@ static struct pv_err *prepare(struct pv_tracer *tracer)
 		err = pv_natives_update(tracer->natives, &tracer->probed.image);
 	if (!err)
 		err = pick(tracer);
-	if (!err)
+	if (!err && !tracer->waits_for_library)
 		err = find_natives(tracer);
 	if (!err)
 		err = prepare_values(tracer);
@@ -502,9 +606,6 @@ static struct pv_err *prepare(struct pv_tracer *tracer)
 		err = attach(tracer);
 	if (err)
 		return err;
-	tracer->trace->wait = tracer->arming.wait == PV_TRACE_WAIT_WATCH   ? PV_TRACE_WATCHED
-			      : tracer->arming.wait == PV_TRACE_WAIT_ENTRY ? PV_TRACE_ENTERED
-									   : PV_TRACE_ARMED;
 	tracer->trace->attach_ms = (double)(pv_now_ns() - start_ns) / 1e6;
 	pv_probes_count(tracer->probes, &tracer->trace->n_sites, &tracer->trace->n_stepped);
 	return NULL;
@@ -545,6 +646,7 @@ void pv_tracer_destroy(struct pv_tracer *tracer)
 	pv_probed_deinit(&tracer->probed);
 	pv_map_deinit(&tracer->wanted);
 	pv_str_deinit(&tracer->name);
+	pv_str_deinit(&tracer->note);
 	free(tracer);
 }
 
@@ -560,7 +662,13 @@ struct pv_tracer_facts pv_tracer_facts(const struct pv_tracer *tracer)
 		.attach_ms = tracer->trace->attach_ms,
 		.wait = tracer->trace->wait,
 		.unwatched = pv_str_text(&tracer->arming.unwatched),
+		.unloaded = tracer->waits_for_library,
 	};
+}
+
+const char *pv_tracer_note(const struct pv_tracer *tracer)
+{
+	return tracer->note.n ? pv_str_text(&tracer->note) : NULL;
 }
 
 size_t pv_tracer_kept(const struct pv_tracer *tracer)
@@ -614,8 +722,11 @@ static struct pv_err *probe_more(struct pv_tracer *tracer)
 
 static struct pv_err *attach_more(struct pv_tracer *tracer, const struct pv_probes_news *news)
 {
-	struct pv_err *err = pv_arming_step(&tracer->arming, news->triggered);
+	struct pv_err *err;
 
+	if (tracer->waits_for_library)
+		return look_for_library(tracer);
+	err = pv_arming_step(&tracer->arming, news->triggered);
 	return err ? err : probe_more(tracer);
 }
 
@@ -635,6 +746,8 @@ struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, 
 	if (tracer->set && !tracer->arming.waits && pv_native_set_grows(tracer->set) &&
 	    timeout_ms > PV_ENTRIES_BATCH_MS)
 		timeout_ms = PV_ENTRIES_BATCH_MS;
+	if (tracer->waits_for_library && timeout_ms > PV_LOADS_MS)
+		timeout_ms = PV_LOADS_MS;
 	timeout_ms = pv_probes_patience(tracer->probes, timeout_ms);
 	if (poll(fds, 4, timeout_ms) < 0 && errno != EINTR)
 		return pv_err_errno(errno, "cannot wait");
@@ -647,49 +760,6 @@ struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, 
 		err = pv_probed_unless_ended(&tracer->probed, attach_more(tracer, &news), &gone);
 	if (!err)
 		*ended_ret = is_over(tracer, &news, gone, &tracer->trace->end);
-	return err;
-}
-
-/* What it cost, and what is missing. */
-static struct pv_err *fill_totals(struct pv_tracer *tracer, uint64_t end_ns)
-{
-	struct pv_trace_state state = pv_inside_state(tracer->inside);
-	struct pv_probe_state probes = pv_inside_probe_state(tracer->inside);
-	struct pv_trace *trace = tracer->trace;
-	struct pv_losses *losses = &trace->profile->losses;
-	const char *unwatched = pv_str_text(&tracer->arming.unwatched);
-	uint64_t cost_ns = state.spent_ns + state.decided_ns;
-	struct pv_err *err;
-
-	for (size_t i = 0; i < PV_TRACE_RUNS_MAX; i++)
-		cost_ns += state.runs[i].number ? state.runs[i].spent_ns : 0;
-	pv_probes_prices(tracer->probes, trace->prices_ns);
-	for (int i = 0; i < 2; i++) {
-		trace->hits[i] = probes.hits[i];
-		cost_ns += probes.hits[i] * trace->prices_ns[i];
-	}
-	err = pv_strings_add(trace->profile->strings, unwatched, strlen(unwatched),
-			     &trace->unwatched);
-	if (err)
-		return err;
-	trace->watch_hits = state.watch_hits;
-	trace->watch_price_ns = state.watch_cost_ns;
-	cost_ns += state.watch_hits * state.watch_cost_ns;
-	trace->profile->duration_ns = end_ns - tracer->start_ns;
-	if (trace->profile->duration_ns)
-		trace->cost_cpus = (double)cost_ns / (double)trace->profile->duration_ns;
-	pv_probes_count(tracer->probes, &trace->n_sites, &trace->n_stepped);
-	trace->strangers = probes.strangers;
-	trace->n_seen = state.begun + state.unmet + state.undecided;
-	trace->n_unmet = state.unmet;
-	trace->n_undecided = state.undecided;
-	trace->n_skipped = state.skipped;
-	trace->n_elsewhere = state.elsewhere;
-	trace->n_unsent = state.unsent;
-	err = pv_inside_losses(tracer->inside, losses->count);
-	losses->count[PV_LOSS_PROBE_SCRATCH] += state.no_scratch;
-	losses->count[PV_LOSS_PROBE_REPLACED] += state.replaced;
-	pv_losses_describe(losses);
 	return err;
 }
 
@@ -707,7 +777,9 @@ struct pv_err *pv_tracer_finish(struct pv_tracer *tracer, const struct pv_trace 
 		if (!err)
 			err = pv_executions_finish(tracer->executions, end_ns);
 		if (!err)
-			err = fill_totals(tracer, end_ns);
+			err = pv_trace_totals(tracer->inside,
+					      pv_str_text(&tracer->arming.unwatched),
+					      end_ns - tracer->start_ns, tracer->trace);
 	}
 	if (!err)
 		*ret = tracer->trace;

@@ -46,6 +46,7 @@ struct pv_tracer_facts {
 	double attach_ms;
 	enum pv_trace_wait_kind wait;
 	const char *unwatched; /* why it waits by entries, where a watchpoint could be; else "" */
+	bool unloaded; /* its library is not loaded yet: function is what the user has called it */
 };
 
 /* Finds the function, measures what a probe costs, attaches. */
@@ -53,6 +54,9 @@ struct pv_err *pv_tracer_create(const struct pv_tracer_options *options, struct 
 void pv_tracer_destroy(struct pv_tracer *tracer);
 
 struct pv_tracer_facts pv_tracer_facts(const struct pv_tracer *tracer);
+
+/* What the user should know at the start, NULL: nothing. */
+const char *pv_tracer_note(const struct pv_tracer *tracer);
 
 /*
  * Waits up to timeout_ms, or until fd is readable; does what must be done at once.

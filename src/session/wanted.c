@@ -252,6 +252,24 @@ struct pv_err *pv_wanted_find(struct pv_probed *probed, struct pv_natives *nativ
 	return err;
 }
 
+struct pv_err *pv_wanted_note(struct pv_natives *natives, const struct pv_wanted_set *set,
+			      struct pv_str *note)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < set->waiting.n; i++) {
+		PV_CLEANUP(pv_str_deinit) struct pv_str hint = { 0 };
+		const char *word = *(const char **)pv_vec_at(&set->waiting, i);
+
+		err = pv_natives_hint(natives, word, &hint);
+		if (!err)
+			err = pv_str_appendf(note,
+					     "%swaiting for `%s`: its library is not loaded%s",
+					     note->n ? "\n" : "", word, pv_str_text(&hint));
+	}
+	return err;
+}
+
 struct pv_err *pv_wanted_retry(struct pv_natives *natives, struct pv_wanted_set *set)
 {
 	struct pv_vec waiting = set->waiting;

@@ -16,6 +16,7 @@
 
 struct pv_probed;
 struct pv_python_function;
+struct pv_str;
 
 struct pv_wanted {
 	const char *word;
@@ -39,6 +40,10 @@ enum { PV_WANTED_MAX = 8192 };
 struct pv_err *pv_wanted_find(struct pv_probed *probed, struct pv_natives *natives,
 			      const char *const *words, size_t n, struct pv_wanted_set *ret);
 void pv_wanted_deinit(struct pv_wanted_set *set);
+
+/* Appends a line of each word that waits, for people. */
+struct pv_err *pv_wanted_note(struct pv_natives *natives, const struct pv_wanted_set *set,
+			      struct pv_str *note);
 
 /*
  * Looks again for those that wait; what is new is at the end of the list.  A word whose

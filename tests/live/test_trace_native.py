@@ -142,6 +142,11 @@ def end(proc):
 	return executions, [e for e in executions if not e.partial], live.last_json(err)
 
 
+def mapped(victim, name):
+	with open("/proc/%d/maps" % victim.pid) as maps:
+		return next(line.split()[-1] for line in maps if name in line)
+
+
 def tree(execution):
 	return [(call.depth, call.name) for call in execution.calls]
 
@@ -259,6 +264,56 @@ def test_library_that_goes(victim):
 		assert native_counts([execution])["nat_middle"] == 2 and native_counts([execution])["nat_leaf"] == 4
 
 
+def test_library_that_comes(victim):
+	"""The function that is asked for is loaded later: in the words of `latency`, and its executions are whole."""
+	proc = live.start_pitviper("trace", "--json", "--format", "chrome", "-o", "-", "-p", victim.pid, "-n", 1000,
+				   "--budget", 100, "second_ext.so:nat_middle(d)")
+	assert proc.stderr.readline().decode().startswith("pitviper: waiting for `second_ext.so:nat_middle`: its library is not")
+	victim.say("hold 1")
+	# until the first execution nothing but its entry is probed
+	assert live.gone(lambda: breakpoints(victim.pid, victim.copy) == 1)
+	victim.say("unloads 1")
+	assert live.gone(lambda: breakpoints(victim.pid, victim.copy) >= len(NAMES))
+	# where calls return to: in the function itself, and in what ctypes calls by
+	victim.say("unloads 1")
+	assert live.gone(lambda: breakpoints(victim.pid, victim.copy) > len(NAMES) and breakpoints(victim.pid, mapped(victim, "libffi")))
+	victim.say("unloads 50")
+	executions, whole, summary = end(proc)
+	assert victim.target.alive()
+	assert summary["trigger"]["function"] == "nat_middle" and summary["trigger"]["module"] == "second_ext.so", summary
+	assert summary["executions"]["seen"] == 104 and summary["probes"]["waited_by"] == "entry", summary["executions"]
+	assert len(whole) >= 50 and all("unloads" in e.stack and "[unwind break]" not in e.stack for e in executions)
+	for execution in whole:
+		assert tree(execution) == [(0, "nat_middle"), (1, "nat_leaf"), (1, "nat_leaf")]
+		assert not marked(execution)
+
+
+@pytest.mark.parametrize("words", [["second_ext.so:nat_middle"], ["--arm-now", "--native", "second_ext.so:nat_middle"]])
+def test_library_that_never_comes(victim, words):
+	run = live.pitviper("trace", "--json", "-p", victim.pid, "-d", 0.5, *words)
+	assert run.status == 0 and b"second_ext.so:nat_middle: its library was not loaded in 0." in run.err, run
+	summary = json.loads(run.out)
+	assert summary["trigger"]["function"] == "second_ext.so:nat_middle" and summary["executions"]["seen"] == 0
+	assert summary["probes"]["waited_by"] == "library" and summary["probes"]["sites"] == 0
+
+
+def test_library_without_it(victim):
+	"""As soon as that is known it is an error."""
+	proc = live.start_pitviper("trace", "-p", victim.pid, "second_ext.so:nat_mid")
+	proc.stderr.readline()
+	victim.say("hold 1")
+	_, err = proc.communicate(timeout=30)
+	assert proc.returncode == 2 and b"no native function `second_ext.so:nat_mid`; like it: " in err, err
+
+
+def test_ends_before_its_library(victim):
+	proc = live.start_pitviper("trace", "--json", "-p", victim.pid, "second_ext.so:nat_middle")
+	proc.stderr.readline()
+	victim.target.stop()
+	out, err = proc.communicate(timeout=30)
+	assert proc.returncode == 0 and json.loads(out)["ended"] == "target", err
+
+
 # ---- executions of a native function
 
 @pytest.mark.parametrize("python", CHOSEN[::2], ids=str)
@@ -359,5 +414,4 @@ def test_refusals(victim):
 
 	assert "there is no native function or library `libnone`" in refused("--native", "libnone", "whole")
 	assert "there is no native function or library `trace_ext.so:none_*`" in refused("--native", "trace_ext.so:none_*", "whole")
-	assert "the library of `libnone.so:x` is not loaded, and trace waits for none: `pitviper latency" in refused("libnone.so:x")
 	assert "executions are of one" in refused("trace_ext.so:nat_*")
