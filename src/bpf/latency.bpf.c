@@ -50,7 +50,10 @@ struct {
 	__type(value, struct pv_latency_open);
 } open SEC(".maps");
 
-/* 3.11: the wanted call that a frame is waiting for, its frame: a key of `open`. */
+/*
+ * A key of `open`.  3.11: of the wanted call that a frame is waiting for, by that frame; up
+ * to 3.10: of the outermost one that a thread has begun last, by pv_thread_key().
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, PV_LATENCY_OPEN_MAX);
@@ -83,17 +86,30 @@ static inline bool is_wanted(__u64 code, const struct pv_latency_code *wanted)
 	return false;
 }
 
+static inline __u64 pv_thread_key(__u32 tid)
+{
+	return (__u64)tid << 1 | 1;
+}
+
+/* Of `callees`, for a call with that caller; 0: it need not be there. */
+static inline __u64 callee_key(__u64 previous, __u32 tid)
+{
+	if (probe.layout.cf_current_frame)
+		return previous;
+	return probe.layout.keyed_by_caller && !previous ? pv_thread_key(tid) : 0;
+}
+
 static inline void enter(__u64 frame, __u32 tid)
 {
 	__u64 code = read_u64(frame + probe.layout.fr_code) & ~(__u64)probe.layout.code_tag_mask;
 	struct pv_latency_code *wanted = bpf_map_lookup_elem(&wanted_codes, &code);
 	struct pv_latency_open call = {}, *before;
-	__u64 previous, key;
+	__u64 previous, key, waits;
 
 	if (!wanted || !is_wanted(code, wanted))
 		return;
 	previous = read_u64(frame + probe.layout.fr_previous);
-	key = pv_open_key(frame, previous, tid);
+	key = pv_open_key(frame, previous);
 	before = bpf_map_lookup_elem(&open, &key);
 	/* RESUME is executed again where it has just been changed into another kind of it */
 	if (before && before->tid == tid && !probe.layout.keyed_by_caller)
@@ -109,9 +125,9 @@ static inline void enter(__u64 frame, __u32 tid)
 	call.previous = previous;
 	call.off_ns = off_cpu(tid);
 	call.start_ns = bpf_ktime_get_ns();
+	waits = callee_key(previous, tid);
 	if (bpf_map_update_elem(&open, &key, &call, BPF_ANY) ||
-	    (probe.layout.cf_current_frame &&
-	     bpf_map_update_elem(&callees, &previous, &key, BPF_ANY)))
+	    (waits && bpf_map_update_elem(&callees, &waits, &key, BPF_ANY)))
 		count(&counts.no_room);
 	else
 		count(&counts.begun);
@@ -297,7 +313,7 @@ static inline void native_lost(struct pv_native_call *call)
 static inline void leave(__u64 key, __u32 tid, struct native_ends *ends)
 {
 	struct pv_latency_open *call = bpf_map_lookup_elem(&open, &key);
-	__u64 ns, off_ns, off_now;
+	__u64 ns, off_ns, off_now, waits;
 
 	if (!call)
 		return;
@@ -309,8 +325,9 @@ static inline void leave(__u64 key, __u32 tid, struct native_ends *ends)
 		off_ns = ns;
 	ends->frame = probe.layout.keyed_by_caller ? 0 : key;
 	add_call(&call->key, ns, off_ns, ends);
-	if (probe.layout.cf_current_frame)
-		bpf_map_delete_elem(&callees, &call->previous);
+	waits = callee_key(call->previous, call->tid);
+	if (waits)
+		bpf_map_delete_elem(&callees, &waits);
 	bpf_map_delete_elem(&open, &key);
 }
 
@@ -335,21 +352,50 @@ static inline void clear(__u64 frame, __u32 tid, struct native_ends *ends)
 		count(&counts.unbegun);
 }
 
-/* eval returns: the frame that is current now is the caller's. */
-static inline void leave_by_caller(__u32 tid, struct native_ends *ends)
-{
-	__u64 tstate = read_u64(probe.layout.tstate_current);
-
-	if (tstate)
-		leave(pv_open_key(0, read_u64(tstate + probe.layout.ts_frame), tid), tid, ends);
-}
-
 /* An open call of a frame that no frame has called. */
 static inline bool is_open_root(__u64 frame)
 {
-	struct pv_latency_open *call = bpf_map_lookup_elem(&open, &frame);
+	__u64 key = pv_open_key(frame, 0);
+	struct pv_latency_open *call = bpf_map_lookup_elem(&open, &key);
 
 	return call && !call->previous;
+}
+
+/* Which of them ends, where eval returns; 0: none. */
+static __noinline __u64 ending_root(struct pt_regs *ctx)
+{
+	return PRESERVED_FRAME(ctx, is_open_root);
+}
+
+/*
+ * Up to 3.10 an outermost frame ends.  Where no register has it, it is the thread's last, unless
+ * there are greenlets: then it may be any of theirs, and has no end.
+ */
+static inline void leave_root(struct pt_regs *ctx, __u32 tid, struct native_ends *ends)
+{
+	__u64 frame = ending_root(ctx), waits = pv_thread_key(tid), *last;
+
+	if (frame) {
+		leave(pv_open_key(frame, 0), tid, ends);
+		return;
+	}
+	last = stacks_move ? NULL : bpf_map_lookup_elem(&callees, &waits);
+	if (last)
+		leave(*last, tid, ends);
+}
+
+/* eval returns: the frame that is current now is the caller's. */
+static inline void leave_by_caller(struct pt_regs *ctx, __u32 tid, struct native_ends *ends)
+{
+	__u64 tstate = read_u64(probe.layout.tstate_current), caller;
+
+	if (!tstate)
+		return;
+	caller = read_u64(tstate + probe.layout.ts_frame);
+	if (caller)
+		leave(caller, tid, ends);
+	else
+		leave_root(ctx, tid, ends);
 }
 
 /*
@@ -367,7 +413,7 @@ static inline void leave_failed(struct pt_regs *ctx, __u32 tid, struct native_en
 		return;
 	caller = read_u64(read_u64(tstate + probe.layout.ts_frame) + probe.layout.cf_current_frame);
 	if (!caller) {
-		leave(PRESERVED_FRAME(ctx, is_open_root), tid, ends);
+		leave(ending_root(ctx), tid, ends);
 		return;
 	}
 	callee = bpf_map_lookup_elem(&callees, &caller);
@@ -404,10 +450,10 @@ static __always_inline __u32 take_hit(struct pt_regs *ctx, struct native_ends *e
 	case PV_PROBE_RESULT:
 		/* with a callable it is of a function in C */
 		if (!get_register(ctx, probe.python.result_register))
-			leave_by_caller(tid, ends);
+			leave_by_caller(ctx, tid, ends);
 		break;
 	case PV_PROBE_RETURNED:
-		leave_by_caller(tid, ends);
+		leave_by_caller(ctx, tid, ends);
 		break;
 	case PV_PROBE_FAILED:
 		leave_failed(ctx, tid, ends);

@@ -183,13 +183,13 @@ static inline __u64 caller_of(__u64 frame)
 
 /*
  * Up to 3.10 the frame is not to be had where a call ends, but its caller's, which
- * calls no other meanwhile.  A thread's outermost has none.
+ * calls no other meanwhile.  The outermost of a thread or greenlet has none: see PRESERVED_FRAME.
  */
-static inline __u64 pv_open_key(__u64 frame, __u64 previous, __u32 tid)
+static inline __u64 pv_open_key(__u64 frame, __u64 previous)
 {
 	if (!probe.layout.keyed_by_caller)
 		return frame;
-	return previous ? previous : (__u64)tid << 1 | 1;
+	return previous ? previous : frame | 1;
 }
 
 /* The RESUME that a generator expression has before it is even made (3.15). */

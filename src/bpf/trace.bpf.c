@@ -303,14 +303,8 @@ static inline void end_by_caller(struct call *end, __u64 caller)
 		found = bpf_map_lookup_elem(&callees, &key);
 		end->frame = found ? *found : 0;
 	}
-	if (!end->frame)
-		return;
-	if (inner)
+	if (end->frame && inner)
 		inner->callee = 0;
-	if (!end->object)
-		end->flags = PV_CALL_EVENT_RAISED;
-	else if (probe.layout.keyed_by_caller && is_suspended(end->frame))
-		end->flags = PV_CALL_EVENT_YIELDED;
 }
 
 static inline bool is_inside_root(__u64 frame)
@@ -324,15 +318,23 @@ static inline bool is_inside_root(__u64 frame)
 static __noinline int end_current(struct pt_regs *ctx, struct call *end)
 {
 	__u64 tstate = read_u64(probe.layout.tstate_current), current;
+	bool old = probe.layout.keyed_by_caller;
 
 	if (!tstate)
 		return 0;
 	current = current_frame(tstate);
-	/* 3.11: all greenlets of a thread begin with frames that none called */
-	if (end->flags & PV_CALL_EVENT_RAISED && !current)
+	/* all greenlets of a thread begin with frames that none called */
+	if (!current && (old || end->flags & PV_CALL_EVENT_RAISED))
 		end->frame = PRESERVED_FRAME(ctx, is_inside_root);
-	else
+	/* where no register has it, it is the thread's last, unless there are greenlets */
+	if (current || (!end->frame && old && !chains_move))
 		end_by_caller(end, current);
+	if (!end->frame)
+		return 0;
+	if (!end->object)
+		end->flags = PV_CALL_EVENT_RAISED;
+	else if (old && is_suspended(end->frame))
+		end->flags = PV_CALL_EVENT_YIELDED;
 	return 0;
 }
 

@@ -231,11 +231,10 @@ struct pv_err *pv_inside_arm(struct pv_inside *inside, enum pv_trace_wait wait)
 	struct trace_bpf *bpf = inside->bpf;
 
 	pv_inside_wait(inside, wait);
-	bpf->links.on_exit = bpf_program__attach(bpf->progs.on_exit);
-	if (!bpf->links.on_exit)
-		return pv_err_errno(errno, "cannot follow ends of threads");
+	/* who sees the last link (the tests do) may rely on it */
 	__atomic_store_n(&bpf->bss->trace_state.armed, 1, __ATOMIC_SEQ_CST);
-	return NULL;
+	bpf->links.on_exit = bpf_program__attach(bpf->progs.on_exit);
+	return bpf->links.on_exit ? NULL : pv_err_errno(errno, "cannot follow ends of threads");
 }
 
 void pv_inside_disarm(struct pv_inside *inside)

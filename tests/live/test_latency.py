@@ -492,8 +492,11 @@ GREENLETS = [i for i in live.find_interpreters() if not i.root and i.name.starts
 
 @pytest.mark.skipif(not GREENLETS, reason="no Python of the system's, which has gevent")
 def test_greenlets(target):
-	victim = target(GREENLETS[0], "gevent_calls.py")
-	proc = start("-p", victim.pid, "sleeps", "inner")
+	check_greenlets(target(GREENLETS[0], "gevent_calls.py"))
+
+
+def check_greenlets(victim):
+	proc = start("-p", victim.pid, "sleeps", "__main__.inner")
 	victim.say("50 30")
 	victim.wait_line(b"DONE")
 	(report,), _ = finish(proc)
@@ -507,8 +510,11 @@ def test_greenlets(target):
 
 @pytest.mark.skipif(not GREENLETS, reason="no Python of the system's, which has gevent")
 def test_greenlets_that_fail(target):
-	victim = target(GREENLETS[0], "gevent_calls.py")
-	proc = start("-p", victim.pid, "fails", "inner")
+	check_greenlets_that_fail(target(GREENLETS[0], "gevent_calls.py"))
+
+
+def check_greenlets_that_fail(victim):
+	proc = start("-p", victim.pid, "fails", "__main__.inner")
 	victim.say("fails 60 30")
 	victim.wait_line(b"DONE")
 	(report,), _ = finish(proc)

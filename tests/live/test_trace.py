@@ -439,8 +439,11 @@ GREENLETS = [i for i in live.find_interpreters() if not i.root and i.name.starts
 
 @pytest.mark.skipif(not GREENLETS, reason="no Python of the system's, which has gevent")
 def test_greenlets(target):
+	check_greenlets(target(GREENLETS[0], "gevent_calls.py"))
+
+
+def check_greenlets(victim):
 	"""Each execution waits in the middle, and all others run meanwhile in the same thread."""
-	victim = target(GREENLETS[0], "gevent_calls.py")
 	proc = start("-p", victim.pid, "-n", 50, "--budget", 100, "sleeps")
 	victim.say("50 30")
 	victim.wait_line(b"DONE")
@@ -456,8 +459,11 @@ def test_greenlets(target):
 
 @pytest.mark.skipif(not GREENLETS, reason="no Python of the system's, which has gevent")
 def test_greenlets_that_fail(target):
+	check_greenlets_that_fail(target(GREENLETS[0], "gevent_calls.py"))
+
+
+def check_greenlets_that_fail(victim):
 	"""No frame called them: on 3.11 all of a thread have the same caller, none."""
-	victim = target(GREENLETS[0], "gevent_calls.py")
 	proc = start("-p", victim.pid, "-n", 30, "--budget", 100, "fails")
 	victim.say("fails 30 30")
 	victim.wait_line(b"DONE")

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""gevent_calls.py for interpreters without gevent: the same functions, which take turns by switch_ext.c.
+
+Input: the module's directory; lines as gevent_calls.py's.
+"""
+import functools
+import sys
+import time
+
+sys.path.insert(0, sys.argv[1])
+import _greenlet  # noqa: E402
+
+
+def pause(ms):
+    end = time.perf_counter() + ms / 1000.0
+    while time.perf_counter() < end:
+        _greenlet.turn()
+
+
+def sleeps(ms):
+    pause(ms)
+    inner()
+
+
+def inner():
+    pause(2)
+
+
+def fails(k, ms):
+    pause(ms if k % 3 == 0 else 4 * ms)
+    inner()
+    if k % 3 == 0:
+        raise ValueError(k)
+
+
+print("READY")
+sys.stdout.flush()
+for line in sys.stdin:
+    words = line.split()
+    n, ms = [int(word) for word in words[-2:]]
+    if words[0] == "fails":
+        results = _greenlet.run([functools.partial(fails, k, ms) for k in range(n)])
+        assert results == ["ValueError" if k % 3 == 0 else None for k in range(n)], results
+    else:
+        _greenlet.run(n * [functools.partial(sleeps, ms)])
+    print("DONE")
+    sys.stdout.flush()
