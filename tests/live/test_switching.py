@@ -38,3 +38,18 @@ def directories(tmp_path_factory):
 @pytest.mark.parametrize("command", [test_latency, test_trace], ids=["latency", "trace"])
 def test_switching(python, command, check, target, directories):
 	getattr(command, check)(target(python, "switching.py", directories(python)))
+
+
+# Objects/codeobject.c up to 3.9: a code object keeps its last frame (co_zombieframe) for its next call
+@pytest.mark.skipif(not OLD, reason="no CPython 3.6 to 3.10 with its headers")
+@pytest.mark.parametrize("python", [i for i in OLD if i.version[:2] <= (3, 9)][-1:], ids=str)
+def test_frames_of_another(python, target, directories):
+	"""What is left of an execution in the table of frames is not taken for the next one's, whose place it had."""
+	victim = target(python, "switching.py", directories(python))
+	proc = test_trace.start("-p", victim.pid, "--budget", 100, "sleeps")
+	victim.say("reused")
+	victim.wait_line(b"DONE")
+	executions, summary, _ = test_trace.finish(proc)
+	assert victim.alive()
+	assert [e.names() for e in executions] == 2 * [["sleeps", "pause"]], summary
+	assert all(test_trace.CUT in e.calls[0].marks for e in executions)

@@ -8,6 +8,7 @@
  * some ended by.  turn(): lets the next one go on.
  */
 #include <Python.h>
+#include <frameobject.h>
 #include <stdlib.h>
 #include <ucontext.h>
 
@@ -97,13 +98,12 @@ static PyObject *turn(PyObject *self, PyObject *args)
 	Py_RETURN_NONE;
 }
 
-static PyObject *run(PyObject *self, PyObject *functions)
+static Py_ssize_t prepare(PyObject *functions)
 {
-	Py_ssize_t n = PyList_Size(functions), left;
-	PyObject *results = PyList_New(0);
+	Py_ssize_t n = PyList_Size(functions);
 
-	(void)self;
-	for (Py_ssize_t i = 0; i < n && i < JOBS_MAX; i++) {
+	n = n < JOBS_MAX ? n : JOBS_MAX;
+	for (Py_ssize_t i = 0; i < n; i++) {
 		struct job *job = &jobs[i];
 
 		*job = (struct job){ .state = get(), .function = PyList_GetItem(functions, i) };
@@ -117,26 +117,65 @@ static PyObject *run(PyObject *self, PyObject *functions)
 		job->context.uc_stack.ss_size = STACK_BYTES;
 		makecontext(&job->context, work, 0);
 	}
+	return n;
+}
+
+static PyObject *start(PyObject *self, PyObject *functions)
+{
+	Py_ssize_t n = prepare(functions);
+
+	(void)self;
+	for (Py_ssize_t i = 0; i < n; i++) {
+		Py_INCREF(jobs[i].function);
+		resume(&jobs[i]);
+	}
+	Py_RETURN_NONE;
+}
+
+static PyObject *drop(PyObject *self, PyObject *args)
+{
+	(void)self;
+	(void)args;
+	for (Py_ssize_t i = 0; i < JOBS_MAX && jobs[i].stack; i++) {
+		PyFrameObject *frame = (PyFrameObject *)jobs[i].state.frame, *back;
+
+		for (; frame; frame = back) {
+			back = frame->f_back;
+			Py_DECREF(frame);
+		}
+		free(jobs[i].stack);
+		jobs[i].stack = NULL;
+	}
+	Py_RETURN_NONE;
+}
+
+static PyObject *run(PyObject *self, PyObject *functions)
+{
+	Py_ssize_t n = prepare(functions), left;
+	PyObject *results = PyList_New(0);
+
+	(void)self;
 	do {
 		left = 0;
-		for (Py_ssize_t i = 0; i < n && i < JOBS_MAX; i++) {
+		for (Py_ssize_t i = 0; i < n; i++) {
 			if (jobs[i].ended)
 				continue;
 			resume(&jobs[i]);
 			left++;
 		}
 	} while (left);
-	for (Py_ssize_t i = 0; i < n && i < JOBS_MAX; i++) {
+	for (Py_ssize_t i = 0; i < n; i++) {
 		PyList_Append(results, jobs[i].result);
 		Py_DECREF(jobs[i].result);
 		free(jobs[i].stack);
+		jobs[i].stack = NULL;
 	}
 	return results;
 }
 
 static PyMethodDef methods[] = {
-	{ "run", run, METH_O, NULL },
-	{ "turn", turn, METH_NOARGS, NULL },
+	{ "run", run, METH_O, NULL },     { "turn", turn, METH_NOARGS, NULL },
+	{ "start", start, METH_O, NULL }, { "drop", drop, METH_NOARGS, NULL },
 	{ NULL, NULL, 0, NULL },
 };
 
