@@ -11,6 +11,7 @@
 #include "abi/native.h"
 #include "abi/probe.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "collect/probes.h"
 #include "probe/native.h"
 #include "session/natives.h"
@@ -95,5 +96,16 @@ struct pv_err *pv_entries_add(struct pv_entries *entries, size_t n, struct pv_pr
 			at++;
 	}
 	entries->n_added = at;
+	if (n > BATCH_FIRST)
+		entries->added_ns = pv_now_ns();
+	pv_entries_limit(entries, n, probes);
 	return err;
+}
+
+void pv_entries_limit(const struct pv_entries *entries, size_t n, struct pv_probes *probes)
+{
+	bool new = entries->added_ns &&pv_now_ns() - entries->added_ns <
+		   PV_ENTRIES_NEW_MS * 1000000ULL;
+
+	pv_probes_grow(probes, n > BATCH_FIRST && (entries->n_added < n || new));
 }

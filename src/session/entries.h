@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -15,7 +16,11 @@ struct pv_native_function;
 struct pv_natives;
 struct pv_probes;
 
-enum { PV_ENTRIES_BATCH_MS = 10 /* between two batches */ };
+enum {
+	PV_ENTRIES_BATCH_MS = 10, /* between two batches */
+	PV_ENTRIES_NEW_MS =
+		100, /* so long a batch is given up by its own limit: the last one, too */
+};
 
 struct pv_entry {
 	const struct pv_native_function *function; /* NULL: that index has no native function */
@@ -31,9 +36,16 @@ struct pv_entries {
 	unsigned int keep; /* registers besides those that a callee saves: see probe/native.h */
 	size_t n_added;    /* of the indices: their entries, if they have any */
 	size_t n_refused;  /* cannot be probed */
+	uint64_t added_ns; /* when one of several batches was added last; 0: there is but one */
 };
 
 /* Adds the next batch of all n to the probes, to be attached. */
 struct pv_err *pv_entries_add(struct pv_entries *entries, size_t n, struct pv_probes *probes);
+
+/*
+ * To be called at each step: while batches of the n come, and until the last has shown what it
+ * costs, probes are given up as soon as that is too much.
+ */
+void pv_entries_limit(const struct pv_entries *entries, size_t n, struct pv_probes *probes);
 
 #endif

@@ -394,18 +394,6 @@ void pv_latency_stop(struct pv_latency *latency)
 	latency->attached = false;
 }
 
-/* While the number of places grows, what is too dear must show within a batch. */
-static bool is_too_dear(const struct pv_latency *latency)
-{
-	struct pv_probe_state state = pv_calls_state(latency->calls);
-	uint64_t elapsed_ns = pv_now_ns() - latency->start_ns, spent_ns = 0;
-
-	for (int i = 0; i < 2; i++)
-		spent_ns += state.hits[i] * state.cost_ns[i];
-	return spent_ns > (uint64_t)(latency->options.budget * (double)elapsed_ns) +
-				  PV_ENTRIES_BATCH_MS * 1000000ULL;
-}
-
 /* What must be done while it runs. */
 static struct pv_err *attend(struct pv_latency *latency)
 {
@@ -413,6 +401,7 @@ static struct pv_err *attend(struct pv_latency *latency)
 	struct pv_err *err =
 		pv_returns_take(latency->returns, &latency->probed, latency->probes, &side);
 
+	pv_entries_limit(&latency->entries, latency->wanted.list.n, latency->probes);
 	if (!err && latency->slow)
 		err = pv_slow_drain(latency->slow);
 	if (!err)
@@ -442,7 +431,6 @@ struct pv_err *pv_latency_step(struct pv_latency *latency, int timeout_ms, int f
 		{ .fd = fd, .events = POLLIN },
 		{ .fd = pv_calls_fd(latency->calls), .events = POLLIN },
 	};
-	bool growing = is_growing(latency);
 	struct pv_probes_news news = { 0 };
 	struct pv_err *err;
 	bool ended;
@@ -454,10 +442,10 @@ struct pv_err *pv_latency_step(struct pv_latency *latency, int timeout_ms, int f
 	err = pv_probed_unless_ended(&latency->probed, err, &ended);
 	if (err)
 		return err;
-	*end_ret = ended                                                   ? PV_LATENCY_TARGET_ENDED
-		   : news.replaced                                         ? PV_LATENCY_REPLACED
-		   : news.over_budget || (growing && is_too_dear(latency)) ? PV_LATENCY_BUDGET
-									   : PV_LATENCY_RUNS;
+	*end_ret = ended              ? PV_LATENCY_TARGET_ENDED
+		   : news.replaced    ? PV_LATENCY_REPLACED
+		   : news.over_budget ? PV_LATENCY_BUDGET
+				      : PV_LATENCY_RUNS;
 	if (*end_ret == PV_LATENCY_RUNS)
 		err = pv_probed_unless_ended(&latency->probed, attend(latency), &ended);
 	if (ended)

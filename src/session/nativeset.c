@@ -263,6 +263,11 @@ struct pv_err *pv_native_set_add_first(struct pv_native_set *set, struct pv_prob
 	return pv_entries_add(&set->entries, 1, probes);
 }
 
+void pv_native_set_limit(const struct pv_native_set *set, struct pv_probes *probes)
+{
+	pv_entries_limit(&set->entries, set->list.n, probes);
+}
+
 bool pv_native_set_grows(const struct pv_native_set *set)
 {
 	return set->entries.n_added < set->list.n;

@@ -60,6 +60,9 @@ struct pv_err *pv_native_set_add_first(struct pv_native_set *set, struct pv_prob
 /* Adds the next batch of entries to the probes, to be attached. */
 struct pv_err *pv_native_set_add(struct pv_native_set *set, struct pv_probes *probes);
 
+/* At each step: see pv_entries_limit(). */
+void pv_native_set_limit(const struct pv_native_set *set, struct pv_probes *probes);
+
 /* Is one to come? */
 bool pv_native_set_grows(const struct pv_native_set *set);
 

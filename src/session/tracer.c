@@ -713,7 +713,7 @@ static struct pv_err *probe_more(struct pv_tracer *tracer)
 	err = pv_native_set_returns(tracer->set, tracer->probes, tracer->inside);
 	if (err || tracer->arming.waits)
 		return err;
-	pv_probes_grow(tracer->probes, pv_native_set_grows(tracer->set));
+	pv_native_set_limit(tracer->set, tracer->probes);
 	if (!pv_native_set_grows(tracer->set))
 		return NULL;
 	err = pv_native_set_add(tracer->set, tracer->probes);
