@@ -266,9 +266,9 @@ static struct pv_err *check(const struct trace_options *options, const char *fun
 		return pv_err_create(
 			PV_ERR_USAGE,
 			"--usdt: CPython's markers of functions are not used: few builds have both "
-			"(3.15, configured --with-dtrace), to be told of them means to write to "
-			"the "
-			"process, and they tell nothing that its interpreter's places do not");
+			"(up to 3.10 and 3.15, configured --with-dtrace), to be told of them means "
+			"to write to the process, and they do not tell which call it is that ends, "
+			"as its interpreter's places do");
 	err = pv_resolve(options->pid, true, &pids);
 	if (!err)
 		*pid_ret = *(pid_t *)pv_vec_at(&pids, 0);
