@@ -115,6 +115,7 @@ struct pv_trace_state {
 	__u64 undecided;     /* for which it could not be decided */
 	__u64 decided_ns;    /* spent on these two */
 	__u64 elsewhere;     /* native calls on another stack of the thread (abi/within.h) */
+	__u64 beyond;        /* executions that began when as many as are wanted had */
 	struct pv_trace_run runs[PV_TRACE_RUNS_MAX];
 };
 

@@ -319,8 +319,11 @@ static inline struct pv_trace_run *reserve_run(__u32 number, __u32 tid, __u32 *i
  */
 static inline bool is_run_wanted(__u32 number)
 {
-	return !runs_max ||
-	       number <= runs_max + trace_state.skipped + trace_state.late + trace_state.unsent;
+	if (!runs_max || number <= runs_max + trace_state.skipped + trace_state.late +
+					   trace_state.unsent + trace_state.beyond)
+		return true;
+	count(&trace_state.beyond);
+	return false;
 }
 
 /* What a reserved run is at its beginning. */

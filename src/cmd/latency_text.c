@@ -323,6 +323,15 @@ static struct pv_err *print_waiting(struct page *page, const struct pv_latency *
 	return NULL;
 }
 
+/* "  The end of 2 calls was not seen.", if there are any. */
+static void print_count(FILE *file, const char *before, uint64_t n, const char *what,
+			const char *behind)
+{
+	if (n)
+		fprintf(file, "  %s%s %s%s%s.", before, pv_text_number(n).text, what,
+			n == 1 ? "" : "s", behind);
+}
+
 /* What it cost, and everything that the numbers do not hold. */
 static void print_quality(struct page *page, const struct pv_latency_report *report,
 			  const struct pv_latency_facts *facts)
@@ -333,41 +342,23 @@ static void print_quality(struct page *page, const struct pv_latency_report *rep
 		pv_text_number(report->hits[0]).text, (unsigned long long)report->prices_ns[0],
 		pv_text_number(report->hits[1]).text, (unsigned long long)report->prices_ns[1],
 		100 * report->cost_cpus);
-	if (report->open)
-		fprintf(file, "  %s calls under way.", pv_text_number(report->open).text);
-	if (report->unbegun)
-		fprintf(file, "  The beginning of %s calls was not seen.",
-			pv_text_number(report->unbegun).text);
-	if (report->unended)
-		fprintf(file, "  The end of %s calls was not seen.",
-			pv_text_number(report->unended).text);
-	if (report->unreturned)
-		fprintf(file, "  %s calls ended before the place that they return to was probed.",
-			pv_text_number(report->unreturned).text);
-	if (report->unplaced)
-		fprintf(file, "  %s calls return to where no probe can be.",
-			pv_text_number(report->unplaced).text);
-	if (report->doubtful)
-		fprintf(file, "  Of %s calls the end may be that of another greenlet's.",
-			pv_text_number(report->doubtful).text);
-	if (facts->n_refused)
-		fprintf(file, "  %s functions cannot be probed.",
-			pv_text_number(facts->n_refused).text);
-	if (report->replaced)
-		fprintf(file, "  %s calls of other code in a function's place left out.",
-			pv_text_number(report->replaced).text);
-	if (report->no_room)
-		fprintf(file, "  %s calls not counted: no room.",
-			pv_text_number(report->no_room).text);
-	if (report->stacks_skipped)
-		fprintf(file, "  %s slow calls without a stack: too many in a second.",
-			pv_text_number(report->stacks_skipped).text);
-	if (report->stacks_lost)
-		fprintf(file, "  The stacks of %s slow calls were lost.",
-			pv_text_number(report->stacks_lost).text);
-	if (report->strangers)
-		fprintf(file, "  %s hits in forked children.",
-			pv_text_number(report->strangers).text);
+	print_count(file, "", report->open, "call", " under way");
+	print_count(file, "The beginning of ", report->unbegun, "call", " was not seen");
+	print_count(file, "The end of ", report->unended, "call", " was not seen");
+	print_count(file, "", report->unreturned, "call",
+		    " ended before the place to return to was probed");
+	print_count(file, "No probe can be at the place to return to of ", report->unplaced, "call",
+		    "");
+	print_count(file, "Of ", report->doubtful, "call",
+		    " the end may be that of another greenlet's");
+	print_count(file, "", facts->n_refused, "function", " cannot be probed");
+	print_count(file, "", report->replaced, "call",
+		    " of other code in a function's place left out");
+	print_count(file, "", report->no_room, "call", " not counted: no room");
+	print_count(file, "", report->stacks_skipped, "slow call",
+		    " without a stack: too many in a second");
+	print_count(file, "", report->stacks_lost, "slow call", " whose stack was lost");
+	print_count(file, "", report->strangers, "hit", " in forked children");
 	end_line(page);
 }
 

@@ -46,7 +46,7 @@ struct pv_err *pv_trace_totals(const struct pv_inside *inside, const char *unwat
 		trace->cost_cpus = (double)cost_ns / (double)trace->profile->duration_ns;
 	pv_probes_count(probes, &trace->n_sites, &trace->n_stepped);
 	trace->strangers = hits.strangers;
-	trace->n_seen = state.begun + state.unmet + state.undecided;
+	trace->n_seen = state.begun - state.beyond + state.unmet + state.undecided;
 	trace->n_unmet = state.unmet;
 	trace->n_undecided = state.undecided;
 	trace->n_skipped = state.skipped;

@@ -163,7 +163,7 @@ def test_text(victim):
 	text = out.decode()
 	assert re.search(r"^lib_work \(libcalls\.so\.1\)  1,234 calls in [\d.]+ s(, 1 of them not timed)?$", text, re.M), text
 	assert re.search(r"^lib_tail \(libcalls\.so\.1\)  no call ended in ", text, re.M), text
-	assert ("1 of them not timed" in text) == ("1 calls ended before the place that they return to was probed" in text)
+	assert ("1 of them not timed" in text) == ("1 call ended before the place to return to was probed" in text)
 
 
 def test_python_and_native(target, newest):
