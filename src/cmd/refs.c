@@ -35,7 +35,7 @@ enum { STEP_MS = 1000, CHANGES = 10000, CHANGES_LIMIT = 5000000 };
 static const uint64_t NEXT_WAIT_NS = 60000000000ULL; /* for an allocation at a place */
 
 struct refs_options {
-	const char *pid, *type, *name, *place, *field, *lines;
+	const char *pid, *type, *name, *place, *field, *lines, *or_lines;
 	unsigned int changes, nth;
 	double duration, budget;
 	struct pv_vec outputs; /* const char * */
@@ -77,6 +77,8 @@ static const struct pv_option refs_option_table[] = {
 	{ 0, "lines", "FUNCTION",
 	  "without debug registers: probe each line of this native function", PV_OPTION_TEXT,
 	  offsetof(struct refs_options, lines) },
+	{ 0, "or-lines", "FUNCTION", "the same only where debug registers are absent or taken",
+	  PV_OPTION_TEXT, offsetof(struct refs_options, or_lines) },
 	{ 0, "budget", "CPUS", "stop when it takes more of the target's time (0.5)",
 	  PV_OPTION_SECONDS, offsetof(struct refs_options, budget) },
 	{ 'o', "output", "FILE",
@@ -189,7 +191,11 @@ static struct pv_err *check(struct run *run, int operands, char **argv,
 	if (options->changes > CHANGES_LIMIT)
 		return pv_err_create(PV_ERR_USAGE, "-n: more than %d changes are not kept",
 				     CHANGES_LIMIT);
-	if (options->lines && (options->on_free || options->field))
+	if (options->lines && options->or_lines)
+		return pv_err_create(PV_ERR_USAGE,
+				     "--lines uses no debug registers at all, --or-lines only if "
+				     "there are none: one of them will do");
+	if ((options->lines || options->or_lines) && (options->on_free || options->field))
 		return pv_err_create(PV_ERR_USAGE,
 				     "--lines knows the count alone, while a function "
 				     "runs: --field and --on-free need a watchpoint");
@@ -205,6 +211,7 @@ static struct pv_err *check(struct run *run, int operands, char **argv,
 	run->pid = ret->pid = *(pid_t *)pv_vec_at(&pids, 0);
 	ret->on_free = options->on_free;
 	ret->lines = options->lines;
+	ret->or_lines = options->or_lines;
 	ret->changes_max = options->changes;
 	ret->budget = options->budget;
 	return NULL;
@@ -218,16 +225,22 @@ static void say_start(const struct run *run)
 	struct pv_ledger_facts facts = pv_ledger_facts(run->ledger);
 	double us = (double)facts.bare_ns / 1e3;
 
+	/* what was asked for is not what is done: no hint, and said whatever is */
+	if (*facts.unusable)
+		fprintf(stderr,
+			"pitviper: NO WATCHPOINT: %s; only the lines of `%s` are probed instead "
+			"(--or-lines): what other code does to the count is not seen\n",
+			facts.unusable, facts.lines);
 	if (run->options.quiet)
 		return;
-	if (run->options.lines) {
+	if (facts.lines) {
 		fprintf(stderr,
 			"pitviper: following a `%s` at 0x%" PRIx64
 			" in %s (%d), %s, through the lines "
 			"of %s; each line costs a call of it up to some 15 us, and its stack where "
 			"the count changed some 20 (--budget); Ctrl-C ends it\n",
 			facts.type, facts.object, facts.name, (int)run->pid, facts.interpreter,
-			run->options.lines);
+			facts.lines);
 		return;
 	}
 	fprintf(stderr,

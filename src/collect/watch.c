@@ -77,28 +77,46 @@ static bool is_absent(int error)
 
 static struct pv_err *absent(void)
 {
-	return pv_err_create(
-		PV_ERR_FAILED,
-		"cannot watch memory: this machine has no debug registers that work, as "
-		"some virtual machines; `--lines FUNCTION` needs none");
+	return pv_err_create(PV_ERR_FAILED, "cannot watch memory: this machine has no debug "
+					    "registers that work, as some virtual machines");
 }
 
-/* An error of perf_event_open() in words. */
+static bool is_taken(int error)
+{
+	return error == ENOSPC || error == EBUSY;
+}
+
+/* An error of perf_event_open() in words; tid 0: for a thread of our own. */
 static struct pv_err *refused(int error, pid_t tid)
 {
-	if (error == ENOSPC || error == EBUSY)
+	if (is_taken(error) && !tid)
 		return pv_err_create(PV_ERR_FAILED,
-				     "cannot watch memory of thread %d: all of its debug registers "
-				     "(4) are taken, by "
-				     "a debugger's watchpoints, perf, or other pitvipers; end one "
-				     "of these, or use "
-				     "`--lines FUNCTION`, which needs none",
+				     "cannot watch memory: all debug registers (4) of a processor "
+				     "are taken for all threads, as `perf record -a -e mem:...` "
+				     "does; if that ends, they are free");
+	if (is_taken(error))
+		return pv_err_create(PV_ERR_FAILED,
+				     "cannot watch memory of thread %d: of its debug registers (4) "
+				     "too many are taken, by perf or other pitvipers until they "
+				     "end, or by watchpoints of a debugger, which Linux keeps "
+				     "taken until the thread ends",
 				     (int)tid);
 	if (error == EACCES || error == EPERM)
 		return pv_load_permission();
 	if (is_absent(error))
 		return absent();
 	return pv_err_errno(error, "cannot watch memory of thread %d", (int)tid);
+}
+
+/* The same where there is another way than an end. */
+static struct pv_err *unless_unusable(int error, pid_t tid, struct pv_err **unusable_ret)
+{
+	struct pv_err *err = refused(error, tid);
+
+	if (err == &pv_enomem || !(is_taken(error) || is_absent(error)))
+		return err;
+	*unusable_ret = err;
+	return NULL;
 }
 
 static int compare_u64(const void *a, const void *b)
@@ -108,14 +126,14 @@ static int compare_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-struct pv_err *pv_watch_measure(uint64_t *bare_ns_ret)
+struct pv_err *pv_watch_measure(uint64_t *bare_ns_ret, struct pv_err **unusable_ret)
 {
 	static volatile uint64_t word __attribute__((aligned(8)));
 	uint64_t batches[16], hits = 0;
 	_pv_close_ int fd = open_event(0, (uintptr_t)&word, 8, false);
 
 	if (fd < 0)
-		return refused(errno, getpid());
+		return unless_unusable(errno, 0, unusable_ret);
 	for (size_t i = 0; i < 16; i++) {
 		uint64_t start_ns = pv_now_ns();
 
@@ -124,8 +142,10 @@ struct pv_err *pv_watch_measure(uint64_t *bare_ns_ret)
 		batches[i] = (pv_now_ns() - start_ns) / (PRICE_HITS / 16);
 	}
 	/* registers that can be written and do nothing: the trap is what tells */
-	if (read(fd, &hits, sizeof(hits)) != sizeof(hits) || hits < PRICE_HITS)
-		return absent();
+	if (read(fd, &hits, sizeof(hits)) != sizeof(hits) || hits < PRICE_HITS) {
+		*unusable_ret = absent();
+		return NULL;
+	}
 	qsort(batches, 16, sizeof(batches[0]), compare_u64);
 	*bare_ns_ret = batches[8];
 	return NULL;
@@ -238,6 +258,50 @@ static size_t words_of(const struct pv_count_constants *counted, uint64_t addres
 		size[0] = counted->format == PV_COUNT_LOW ? 4 : 8;
 		return 1;
 	}
+}
+
+/* As many as are needed, at an address where nothing is, all at once, for a moment. */
+static struct pv_err *try_thread(pid_t tid, const struct pv_count_constants *counted,
+				 struct pv_err **unusable_ret)
+{
+	uint64_t at[WORDS_MAX];
+	uint32_t size[WORDS_MAX];
+	size_t n = words_of(counted, 0, at, size), n_open = 0;
+	struct pv_err *err = NULL;
+	int fds[WORDS_MAX];
+
+	for (size_t i = 0; !err && !*unusable_ret && i < n; i++) {
+		int fd = open_event(tid, 0, size[i], true);
+
+		if (fd >= 0)
+			fds[n_open++] = fd;
+		else if (errno != ESRCH)
+			err = unless_unusable(errno, tid, unusable_ret);
+	}
+	while (n_open)
+		close(fds[--n_open]);
+	return err;
+}
+
+struct pv_err *pv_watch_room(pid_t pid, const struct pv_count_constants *counted,
+			     struct pv_err **unusable_ret)
+{
+	struct pv_err *err = NULL;
+	char path[32];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	if (!dir)
+		return pv_err_create(PV_ERR_NOPROC, "process %d has ended", (int)pid);
+	for (struct dirent *entry; !err && !*unusable_ret && (entry = readdir(dir));) {
+		pid_t tid = atoi(entry->d_name);
+
+		if (tid > 0)
+			err = try_thread(tid, counted, unusable_ret);
+	}
+	closedir(dir);
+	return err;
 }
 
 /* gone_ret: the thread has ended meanwhile. */

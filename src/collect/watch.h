@@ -27,10 +27,14 @@ struct pv_watchpoint;
 
 /*
  * ns that a write to a watched word costs the thread that writes, the trap alone, measured on
- * ourselves.  Without debug registers that work, as in some virtual machines, PV_ERR_FAILED that
- * says so.
+ * ourselves.  Where debug registers do not work, as in some virtual machines, or are taken for all
+ * threads, *unusable_ret is an error that says so, which the caller owns.
  */
-struct pv_err *pv_watch_measure(uint64_t *bare_ns_ret);
+struct pv_err *pv_watch_measure(uint64_t *bare_ns_ret, struct pv_err **unusable_ret);
+
+/* Has each thread of the process registers left for such a word?  unusable_ret: as above. */
+struct pv_err *pv_watch_room(pid_t pid, const struct pv_count_constants *counted,
+			     struct pv_err **unusable_ret);
 
 struct pv_watchpoint_options {
 	pid_t pid;

@@ -99,6 +99,7 @@ struct pv_refs {
 	uint32_t field_at;          /* its offset in the object */
 	bool on_free;               /* the change to 0 alone was wanted */
 	bool by_lines;              /* of one function, as its lines show it, no watchpoint */
+	uint32_t unusable;          /* string id: why no watchpoint could be; 0: none was wanted */
 	size_t n_rows;              /* places where its lines begin */
 	bool split;                 /* free-threaded: two words make the count */
 	bool borrows;               /* 3.14+: the interpreter borrows references */

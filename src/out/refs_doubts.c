@@ -4,7 +4,9 @@
  */
 #include "base/str.h"
 #include "base/text.h"
+#include "model/profile.h"
 #include "model/refs.h"
+#include "model/strings.h"
 #include "out/refs.h"
 
 static struct pv_err *say(struct pv_str *str, uint64_t n, const char *one, const char *many)
@@ -39,6 +41,9 @@ struct pv_err *pv_refs_doubts(const struct pv_refs *refs, struct pv_str *str)
 		err = say(str, count_flag(refs, PV_REF_PARTIAL),
 			  "stack is not whole: the calls under way then are not judged",
 			  "stacks are not whole: the calls under way then are not judged");
+	if (!err && refs->unusable)
+		err = pv_str_appendf(str, "%s: so no watchpoint was used, but --or-lines\n",
+				     pv_strings_get(refs->profile->strings, refs->unusable));
 	if (!err && refs->by_lines)
 		err = pv_str_appendf(
 			str,

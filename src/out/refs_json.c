@@ -127,6 +127,9 @@ static void put_target(struct object *o)
 	pv_json_int(json, "last", refs->last);
 	pv_json_int(json, "sum", o->net->sum);
 	pv_json_int(json, "threads", (int64_t)refs->n_threads);
+	pv_json_string(json, "way", refs->by_lines ? "lines" : "watchpoint");
+	if (refs->unusable)
+		put_string(o, "no_watchpoint", refs->unusable);
 }
 
 /* Innermost first. */

@@ -51,6 +51,7 @@ struct pv_ledger {
 	uint32_t process;                          /* in the profile */
 	struct pv_returns *returns;                /* --lines */
 	const struct pv_native_function *function; /* the same: of places */
+	struct pv_err *unusable; /* why debug registers are not used though they were wanted */
 	bool attached, finished;
 	uint64_t start_ns;
 };
@@ -127,7 +128,8 @@ static struct pv_err *read_word(void *ctx, int64_t *ret)
 static struct pv_err *check_field(const struct pv_ledger *ledger)
 {
 	uint32_t size = ledger->options.field_size;
-	uint64_t at = ledger->chosen.address + ledger->options.field_at;
+	/* of an object that is at a multiple of 8 */
+	uint64_t at = ledger->options.field_at;
 
 	if (!ledger->options.field)
 		return NULL;
@@ -196,8 +198,11 @@ static struct pv_err *prepare_lines(struct pv_ledger *ledger)
 	if (!err)
 		err = pv_refplaces_rows(ledger->places, ledger->function, ledger->probes, tell_row,
 					ledger, &ledger->refs->n_rows);
-	return err ? err
-		   : pv_returns_create(pv_refplaces_natives(ledger->places), &ledger->returns);
+	if (!err)
+		err = pv_returns_create(pv_refplaces_natives(ledger->places), &ledger->returns);
+	return err && ledger->unusable ? pv_err_wrap(err, "%s, and --or-lines cannot help",
+						     ledger->unusable->message)
+				       : err;
 }
 
 static struct pv_err *find_python(struct pv_ledger *ledger)
@@ -219,7 +224,7 @@ static struct pv_err *find_python(struct pv_ledger *ledger)
 	ledger->refs->by_lines = options->lines != NULL;
 	ledger->refs->split = ledger->counted.format == PV_COUNT_SPLIT;
 	ledger->refs->borrows = python->proc.py.version_hex >= 0x030e0000;
-	return NULL;
+	return check_field(ledger);
 }
 
 static struct pv_err *find_object(struct pv_ledger *ledger)
@@ -228,8 +233,6 @@ static struct pv_err *find_object(struct pv_ledger *ledger)
 	struct pv_err *err;
 
 	err = pv_choose(&ledger->probed, &options->choice, options->field, &ledger->chosen);
-	if (!err)
-		err = check_field(ledger);
 	if (!err)
 		err = pv_text_append(&ledger->type, ledger->chosen.type_name,
 				     strlen(ledger->chosen.type_name));
@@ -246,6 +249,41 @@ static struct pv_err *find_object(struct pv_ledger *ledger)
 	return NULL;
 }
 
+static struct pv_err *use_lines(struct pv_ledger *ledger)
+{
+	struct pv_refs *refs = ledger->refs;
+	const char *why = ledger->unusable->message;
+
+	ledger->options.lines = ledger->options.or_lines;
+	ledger->counted.lines = refs->by_lines = true;
+	return pv_strings_add(refs->profile->strings, why, strlen(why), &refs->unusable);
+}
+
+/* The way of --or-lines where there are no debug registers for this, if it was given. */
+static struct pv_err *choose_way(struct pv_ledger *ledger)
+{
+	const struct pv_ledger_options *options = &ledger->options;
+	struct pv_err *err, *why;
+
+	if (options->lines)
+		return NULL;
+	err = pv_watch_measure(&ledger->bare_ns, &ledger->unusable);
+	if (!err && !ledger->unusable)
+		err = pv_watch_room(options->pid, &ledger->counted, &ledger->unusable);
+	ledger->counted.bare_ns = ledger->bare_ns;
+	if (err || !ledger->unusable)
+		return err;
+	if (options->or_lines)
+		return use_lines(ledger);
+	why = ledger->unusable;
+	ledger->unusable = NULL;
+	if (options->field || options->on_free)
+		return pv_err_add(why, "; --field and --on-free have no other way");
+	return pv_err_add(why, "; `--or-lines FUNCTION` needs none: it probes the lines of the "
+			       "native function that you suspect, as `pitviper memory` names it "
+			       "for what leaks, or `pitviper record` what runs");
+}
+
 /* All that takes time comes before the object is chosen, which may not live for long. */
 static struct pv_err *prepare(struct pv_ledger *ledger)
 {
@@ -255,9 +293,8 @@ static struct pv_err *prepare(struct pv_ledger *ledger)
 		err = pv_probed_open(ledger->options.pid, &ledger->probed);
 	if (!err)
 		err = find_python(ledger);
-	if (!err && !ledger->options.lines)
-		err = pv_watch_measure(&ledger->bare_ns);
-	ledger->counted.bare_ns = ledger->bare_ns;
+	if (!err)
+		err = choose_way(ledger);
 	if (!err)
 		err = load(ledger);
 	if (!err && ledger->options.lines)
@@ -301,6 +338,7 @@ void pv_ledger_destroy(struct pv_ledger *ledger)
 	pv_refs_destroy(ledger->refs);
 	pv_chosen_deinit(&ledger->chosen);
 	pv_probed_deinit(&ledger->probed);
+	pv_err_destroy(ledger->unusable);
 	pv_vec_deinit(&ledger->frames);
 	pv_str_deinit(&ledger->type);
 	free(ledger);
@@ -317,6 +355,8 @@ struct pv_ledger_facts pv_ledger_facts(const struct pv_ledger *ledger)
 		.count = ledger->chosen.count,
 		.bare_ns = ledger->bare_ns,
 		.note = ledger->chosen.note,
+		.lines = ledger->options.lines,
+		.unusable = ledger->unusable ? ledger->unusable->message : "",
 	};
 }
 

@@ -22,8 +22,10 @@ struct pv_ledger_options {
 	struct pv_choice choice; /* the object; texts are not owned */
 	bool field;              /* a word of it instead of its count: */
 	uint32_t field_at, field_size;
-	bool on_free;       /* the change to 0 alone */
-	const char *lines;  /* the older way: probes on the lines of this native function; NULL */
+	bool on_free;      /* the change to 0 alone */
+	const char *lines; /* the older way: probes on the lines of this native function; NULL */
+	/* the same where debug registers are absent or taken; NULL: that is an error then */
+	const char *or_lines;
 	size_t changes_max; /* then it ends */
 	double budget;      /* CPUs that writes and probes may take of the target's time */
 };
@@ -34,9 +36,11 @@ struct pv_ledger_facts {
 	const char *name;        /* of the process */
 	const char *type;        /* of the object, "" if there is none; escaped */
 	uint64_t object, address;
-	int64_t count;    /* as it was when it was found */
-	uint64_t bare_ns; /* that a change costs the thread that makes it, at least */
-	const char *note; /* what is to be known of the object that was chosen, "" or a sentence */
+	int64_t count;     /* as it was when it was found */
+	uint64_t bare_ns;  /* that a change costs the thread that makes it, at least */
+	const char *note;  /* what is to be known of the object that was chosen, "" or a sentence */
+	const char *lines; /* the native function whose lines are probed; NULL: none */
+	const char *unusable; /* why it is that instead of a watchpoint; "": it was asked for */
 };
 
 /*

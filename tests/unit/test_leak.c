@@ -19,6 +19,7 @@ enum { LOOKS = 10 };
 static struct pv_memory *memory;
 static struct pv_leak leak;
 static uint64_t seed;
+static const char *native_below; /* the C function that sites are in; NULL: none */
 
 static uint32_t random_below(uint32_t n)
 {
@@ -34,6 +35,7 @@ static void ok(struct pv_err *err)
 static void setup(void)
 {
 	seed = 1;
+	native_below = NULL;
 	ok(pv_memory_create(&memory));
 	memory->profile->pid = 42;
 	for (uint64_t i = 0; i < LOOKS; i++) {
@@ -193,6 +195,8 @@ static uint32_t site_of(enum pv_site_source source, const char *function, int32_
 		ok(pv_memory_look(memory, &look, &at));
 	node = frame(0, PV_LOC_PYTHON, "<module>", "/srv/app/app.py", "", 90);
 	one.node = frame(node, PV_LOC_PYTHON, function, "/srv/app/app.py", "", line);
+	if (native_below)
+		one.node = frame(one.node, PV_LOC_NATIVE, native_below, "", "_ext-x.so", 0);
 	if (!memory->bursts.n) {
 		for (uint64_t i = 0; i < 5; i++) {
 			const struct pv_memory_burst burst = { .start_ns = i * 1000000000,
@@ -297,6 +301,35 @@ START_TEST(a_lost_reference_is_the_guilty_type)
 	ck_assert_uint_eq(leak.types[0], tuple);
 	says("11 of these `tuple` have one reference more than anyone holds: a lost reference, not "
 	     "a cache.");
+	ck_assert_str_eq(pv_str_text(&leak.next), "sudo pitviper refs -p 42 --type tuple --lost");
+}
+END_TEST
+
+/* Where nothing can be watched, its lines can. */
+START_TEST(the_next_step_has_the_c_function_that_allocates)
+{
+	uint32_t tuple = counted("tuple", steady);
+
+	subject(tuple, 1450, 440);
+	native_below = "parse_row";
+	site("leak", 41, tuple, 20, 20);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_LOST);
+	ck_assert_str_eq(pv_str_text(&leak.next), "sudo pitviper refs -p 42 --type tuple --lost "
+						  "--or-lines _ext-x.so:parse_row");
+}
+END_TEST
+
+/* No word of a shell. */
+START_TEST(the_next_step_has_no_c_function_that_needs_quotes)
+{
+	uint32_t tuple = counted("tuple", steady);
+
+	subject(tuple, 1450, 440);
+	native_below = "ns::parse<int>(int)";
+	site("leak", 41, tuple, 20, 20);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_LOST);
 	ck_assert_str_eq(pv_str_text(&leak.next), "sudo pitviper refs -p 42 --type tuple --lost");
 }
 END_TEST
@@ -674,6 +707,8 @@ int main(void)
 	tcase_add_test(tcase, a_leak_is_named_by_type_and_line);
 	tcase_add_test(tcase, a_slow_leak_is_found_if_references_are_lost);
 	tcase_add_test(tcase, a_lost_reference_is_the_guilty_type);
+	tcase_add_test(tcase, the_next_step_has_the_c_function_that_allocates);
+	tcase_add_test(tcase, the_next_step_has_no_c_function_that_needs_quotes);
 	tcase_add_test(tcase, lost_references_of_what_does_not_grow_are_none);
 	tcase_add_test(tcase, one_look_is_no_proof_of_a_lost_reference);
 	tcase_add_test(tcase, a_growing_cache_is_held);
