@@ -282,11 +282,12 @@ static struct pv_err *add_left(struct build *b, uint32_t function, int64_t net,
 
 	for (size_t i = 0; !err && i < sites->n; i++) {
 		uint32_t site = *(uint32_t *)pv_vec_at(sites, i);
-		struct owned_left added = {
-			.function = function,
-			.net = net,
-			.left = { .site = site, .via = PV_REFS_NONE, .sign = sign }
-		};
+		struct owned_left added = { .function = function,
+					    .net = net,
+					    .left = { .site = site,
+						      .via = PV_REFS_NONE,
+						      .inner = PV_REFS_NONE,
+						      .sign = sign } };
 		uint64_t key = pv_hash(pv_hash(pv_hash(function) ^ (uint64_t)net) ^ site) ^
 			       (uint64_t)(sign > 0);
 		uint64_t at = b->left.n;
@@ -310,8 +311,20 @@ static bool is_judged(const struct build *b, const struct activation *one)
 	return one->whole && one->frame.place && (!function->probed || one->frame.number);
 }
 
+bool pv_refcalls_same_place(const struct pv_refs *refs, uint32_t a, uint32_t b)
+{
+	const struct pv_ref_site *x, *y;
+
+	if (a == b || a == PV_REFS_NONE || b == PV_REFS_NONE)
+		return a == b;
+	x = pv_vec_at(&refs->sites, a);
+	y = pv_vec_at(&refs->sites, b);
+	return x->function == y->function && x->line && x->line == y->line && x->file == y->file;
+}
+
 /* What a suspect has left is nobody's to make up for: it is taken out of the thread's. */
-static struct pv_err *bar(struct thread *thread, const struct activation *one)
+static struct pv_err *bar(const struct build *b, struct thread *thread,
+			  const struct activation *one, uint64_t only)
 {
 	struct pv_vec *plus = &thread->balance.plus;
 	struct pv_err *err = NULL;
@@ -322,7 +335,8 @@ static struct pv_err *bar(struct thread *thread, const struct activation *one)
 
 		while (at && sites[at - 1] != site)
 			at--;
-		if (!at)
+		if (!at || (only != PV_REFCALLS_ALL &&
+			    !pv_refcalls_same_place(b->refs, site, (uint32_t)only)))
 			continue;
 		memmove(&sites[at - 1], &sites[at], (plus->n - at) * sizeof(*sites));
 		plus->n--;
@@ -337,9 +351,10 @@ static struct pv_err *close_one(struct build *b, struct thread *thread, struct a
 	struct pv_err *err = NULL;
 	uint64_t known;
 
-	if (b->suspects && one->net && is_judged(b, one) &&
-	    pv_map_get(b->suspects, function->function, &known))
-		err = bar(thread, one);
+	/* of one place all that it took: no call is judged by that */
+	if (b->suspects && one->net && pv_map_get(b->suspects, function->function, &known) &&
+	    (known != PV_REFCALLS_ALL || is_judged(b, one)))
+		err = bar(b, thread, one, known);
 	if (err)
 		return err;
 
@@ -471,6 +486,27 @@ static struct pv_err *open_more(struct build *b, struct thread *thread,
 	return err;
 }
 
+/*
+ * The deepest place in the library of a frame on the way to the change: where compilers inline it
+ * is the frame's own.  PV_REFS_NONE: there is none but the frame's, or the change's.
+ */
+static uint32_t inner_of(const struct build *b, const struct pv_change *change,
+			 const struct pv_ref_frame *frames, size_t from)
+{
+	const struct pv_vec *locs = &b->refs->profile->locs;
+	const struct pv_loc *own = pv_vec_at(locs, frames[from].function);
+	uint32_t ret = PV_REFS_NONE;
+
+	for (size_t i = from + 1; i < change->n && frames[i].kind != PV_LOC_PYTHON; i++) {
+		const struct pv_loc *loc = pv_vec_at(locs, frames[i].function);
+
+		if (frames[i].site != PV_REFS_NONE && frames[i].site != change->site &&
+		    !frames[i].interpreter && loc->module == own->module)
+			ret = frames[i].site;
+	}
+	return ret;
+}
+
 static struct pv_err *count_change(struct build *b, struct thread *thread,
 				   const struct pv_change *change,
 				   const struct pv_ref_frame *frames)
@@ -494,7 +530,8 @@ static struct pv_err *count_change(struct build *b, struct thread *thread,
 		err = take_in(b, &one->balance, change->site, delta, false);
 		if (!err && frames[i].site != PV_REFS_NONE && change->site != PV_REFS_NONE)
 			err = pv_map_set(&b->via, pv_refcalls_via(one->index, change->site),
-					 frames[i].site);
+					 (uint64_t)inner_of(b, change, frames, i) << 32 |
+						 frames[i].site);
 	}
 	return err;
 }

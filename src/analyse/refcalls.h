@@ -56,9 +56,14 @@ struct build {
 	struct pv_map via;        /* function and site -> where the function stood */
 	struct pv_vec nets, left; /* of all functions, unsorted: struct owned_net, owned_left */
 	struct pv_vec threads;    /* struct thread */
-	/* functions whose changes no other makes up for, known from an earlier pass; or NULL */
+	/*
+	 * functions whose changes no other makes up for, known from an earlier pass, or NULL; of
+	 * each PV_REFCALLS_ALL, or the site that alone is meant
+	 */
 	const struct pv_map *suspects;
 };
+
+enum { PV_REFCALLS_ALL = UINT32_MAX };
 
 struct owned_net {
 	uint32_t function;
@@ -84,7 +89,13 @@ struct pv_err *pv_refcalls_function(struct build *b, const struct pv_ref_frame *
 				    uint32_t *ret);
 struct pv_err *pv_refcalls_net(struct build *b, uint32_t function, int64_t net, uint64_t calls);
 
-/* Key in build.via. */
+/* refstays.c: before functions are sorted; the `stays` of at most one. */
+void pv_refstays_find(struct build *b);
+
+/* Are they instructions of one source line of one function?  Without a line: the same one. */
+bool pv_refcalls_same_place(const struct pv_refs *refs, uint32_t a, uint32_t b);
+
+/* Key in build.via; its value: the places via and inner of a struct pv_refnet_left. */
 static inline uint64_t pv_refcalls_via(uint32_t function, uint32_t site)
 {
 	return (uint64_t)function << 32 | site;

@@ -126,6 +126,9 @@ static struct pv_err *give_left(struct build *b, const struct owned_left *list, 
 	uint64_t base = 0, base_calls = 0, off_calls = 0, expected, via;
 
 	left.n = 0;
+	/* of one that leaves something undone it is what the others do */
+	if (function->skips && left.sign == (function->excess < 0 ? -1 : 1))
+		return NULL;
 	for (size_t i = 0; i < n; i++) {
 		if (is_off(function, list[i].net))
 			left.n += list[i].left.n;
@@ -143,11 +146,13 @@ static struct pv_err *give_left(struct build *b, const struct owned_left *list, 
 	expected = base_calls
 			   ? (uint64_t)((double)base / (double)base_calls * (double)off_calls + 0.5)
 			   : 0;
-	if (left.n <= expected)
+	if (function->skips ? left.n >= expected : left.n <= expected)
 		return NULL;
-	left.n -= expected;
-	if (pv_map_get(&b->via, pv_refcalls_via(list->function, left.site), &via))
+	left.n = function->skips ? expected - left.n : left.n - expected;
+	if (pv_map_get(&b->via, pv_refcalls_via(list->function, left.site), &via)) {
 		left.via = (uint32_t)via;
+		left.inner = (uint32_t)(via >> 32);
+	}
 	if (!function->n_left++)
 		function->first_left = b->net->left.n;
 	return pv_vec_append(&b->net->left, &left, 1, NULL);
@@ -179,7 +184,61 @@ static struct pv_err *give_all_left(struct build *b)
 	return err;
 }
 
-static void find_base(const struct pv_refnet *net, struct pv_refnet_function *function)
+static int64_t excess_of(const struct pv_refnet *net, const struct pv_refnet_function *function,
+			 int64_t base)
+{
+	int64_t excess = 0;
+
+	for (size_t i = 0; i < function->n_nets; i++) {
+		const struct pv_refnet_net *one = pv_vec_at(&net->nets, function->first_net + i);
+
+		excess += (one->net - base) * (int64_t)one->calls;
+	}
+	return excess;
+}
+
+/*
+ * One that uses up a reference (or returns one) as a rule, and in some calls does not: by what is
+ * closest to 0 it would be taken for one that is well and gives some away.  What the count has
+ * grown by tells.
+ */
+static void find_other_base(const struct pv_refnet *net, struct pv_refnet_function *function,
+			    int64_t growth)
+{
+	const struct pv_refnet_net *rule =
+		function->n_nets > 1 ? pv_vec_at(&net->nets, function->first_net) : NULL;
+	int64_t excess, away;
+
+	if (!rule || function->python || function->interpreter || 2 * rule->calls < function->all ||
+	    rule->net == function->base)
+		return;
+	excess = excess_of(net, function, rule->net);
+	away = llabs(excess - growth);
+	/* what is under way is a tenth at most */
+	if ((excess > 0) != (growth > 0) || !excess || away > llabs(growth) / 10)
+		return;
+	function->base = rule->net;
+	function->excess = excess;
+	function->rebased = true;
+}
+
+/* Do all calls that are off leave less undone than the base, and no more than nothing? */
+static bool is_skipping(const struct pv_refnet *net, const struct pv_refnet_function *function)
+{
+	if (function->verdict != PV_REFNET_VARIES || !function->excess ||
+	    (function->excess > 0) != (function->base < 0))
+		return false;
+	for (size_t i = 0; i < function->n_nets; i++) {
+		const struct pv_refnet_net *one = pv_vec_at(&net->nets, function->first_net + i);
+
+		if (function->base < 0 ? one->net > 0 : one->net < 0)
+			return false;
+	}
+	return true;
+}
+
+static void find_base(const struct pv_refs *refs, const struct pv_refnet *net,
+		      struct pv_refnet_function *function)
 {
 	const struct pv_refnet_net *nets =
 		function->n_nets ? pv_vec_at(&net->nets, function->first_net) : NULL;
@@ -190,9 +249,10 @@ static void find_base(const struct pv_refnet *net, struct pv_refnet_function *fu
 		    llabs(nets[i].net) < llabs(function->base))
 			function->base = nets[i].net;
 	}
-	function->excess = 0;
-	for (size_t i = 0; i < function->n_nets; i++)
-		function->excess += (nets[i].net - function->base) * (int64_t)nets[i].calls;
+	function->excess = excess_of(net, function, function->base);
+	if (!refs->field_size)
+		find_other_base(net, function, refs->last - refs->first);
+	function->skips = is_skipping(net, function);
 }
 
 static struct pv_err *give_nets(struct build *b)
@@ -272,17 +332,37 @@ static bool is_taker(const struct pv_refs *refs, const struct pv_refnet_function
 	       2 * function->by_hand.n > (uint64_t)growth;
 }
 
+/* The last is of those that are accused. */
+enum {
+	BY_HAND,
+	FORGETS,
+	KEEPS,
+	SKIPS,
+	STAYS,
+	PYTHON,
+	INTERPRETER,
+	VARIES,
+	PYTHON_VARIES,
+	SAME,
+	UNKNOWN
+};
+
 static unsigned int rank(const struct pv_refs *refs, const struct pv_refnet_function *function)
 {
 	if (is_taker(refs, function))
-		return 0;
+		return BY_HAND;
 	if (function->keeps)
-		return 2;
+		return KEEPS;
 	if (is_suspect(refs, function))
-		return function->interpreter ? 4 : function->python ? 3 : 1;
+		return function->interpreter ? INTERPRETER
+		       : function->python    ? PYTHON
+		       : function->rebased   ? SKIPS
+					     : FORGETS;
+	if (function->stays.n)
+		return STAYS;
 	if (function->verdict == PV_REFNET_VARIES)
-		return function->python ? 6 : 5;
-	return function->verdict == PV_REFNET_UNKNOWN ? 8 : 7;
+		return function->python ? PYTHON_VARIES : VARIES;
+	return function->verdict == PV_REFNET_UNKNOWN ? UNKNOWN : SAME;
 }
 
 /* The deepest first: those that called it differ because it does. */
@@ -333,7 +413,7 @@ static struct pv_err *finish(struct build *b)
 		struct pv_refnet_function *function = pv_vec_at(&net->functions, i);
 
 		function->verdict = judge(net, function);
-		find_base(net, function);
+		find_base(b->refs, net, function);
 	}
 	if (!err)
 		err = give_all_left(b);
@@ -342,10 +422,11 @@ static struct pv_err *finish(struct build *b)
 
 		function->keeps = is_keeper(b->refs, net, function);
 	}
+	pv_refstays_find(b);
 	if (net->functions.n)
 		qsort_r(net->functions.data, net->functions.n, net->functions.element_size,
 			compare_functions, (void *)b->refs);
-	if (net->functions.n && rank(b->refs, pv_vec_at(&net->functions, 0)) <= 4)
+	if (net->functions.n && rank(b->refs, pv_vec_at(&net->functions, 0)) <= INTERPRETER)
 		net->suspect = 0;
 	for (size_t i = 0; i < net->functions.n; i++) {
 		struct pv_refnet_function *function = pv_vec_at(&net->functions, i);
@@ -353,6 +434,8 @@ static struct pv_err *finish(struct build *b)
 		/* of others it is no verdict */
 		if (i != net->suspect || !is_taker(b->refs, function))
 			function->by_hand.n = 0;
+		if (i != net->suspect || rank(b->refs, function) != STAYS)
+			function->stays.n = 0;
 	}
 	sort(&net->pairs, by_pairs);
 	sort(&net->unmatched, by_n);
@@ -420,6 +503,7 @@ static struct pv_err *build_net(const struct pv_refs *refs, const struct pv_map 
 struct pv_err *pv_refnet_create(const struct pv_refs *refs, struct pv_refnet **ret)
 {
 	struct pv_refnet *first = NULL, *second = NULL;
+	const struct pv_refnet_function *suspect;
 	struct pv_map suspects = { 0 };
 	struct pv_vec swap;
 	struct pv_err *err = build_net(refs, NULL, &first);
@@ -429,14 +513,13 @@ struct pv_err *pv_refnet_create(const struct pv_refs *refs, struct pv_refnet **r
 	*ret = first;
 	if (first->suspect == PV_REFNET_NONE)
 		return NULL;
-	/* what was taken by hand has no partner in the first place */
-	if (((struct pv_refnet_function *)pv_vec_at(&first->functions, first->suspect))->by_hand.n)
+	suspect = pv_vec_at(&first->functions, first->suspect);
+	/* what was taken by hand has no partner in the first place, nor has what was not done */
+	if (suspect->by_hand.n || suspect->skips)
 		return NULL;
 	/* the one that is accused, and no other: those that called it leave the same */
-	err = pv_map_set(&suspects,
-			 ((struct pv_refnet_function *)pv_vec_at(&first->functions, first->suspect))
-				 ->function,
-			 1);
+	err = pv_map_set(&suspects, suspect->function,
+			 suspect->stays.n ? suspect->stays.site : PV_REFCALLS_ALL);
 	if (!err)
 		err = build_net(refs, &suspects, &second);
 	pv_map_deinit(&suspects);

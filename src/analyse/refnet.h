@@ -41,7 +41,9 @@ struct pv_refnet_net {
 struct pv_refnet_left {
 	uint32_t site; /* index into refs->sites, PV_REFS_NONE: not known */
 	uint32_t via;  /* of a function's: where it stood itself then; PV_REFS_NONE */
-	int64_t sign;  /* 1 or -1 */
+	/* the same: the last place in its own library on the way, of a function that it called */
+	uint32_t inner;
+	int64_t sign; /* 1 or -1 */
 	uint64_t n;
 };
 
@@ -59,6 +61,20 @@ struct pv_refnet_function {
 	 * returns or stores the object.
 	 */
 	bool keeps;
+	/*
+	 * What it leaves undone in the calls that are off: its base is below 0 and those are not
+	 * (it uses up a reference, but in some calls), or above 0 (it returns one).  rebased: that
+	 * base is not the one closest to 0, but the rule in half of the calls or more, and what the
+	 * others have left is what the count has grown (or fallen) by.
+	 */
+	bool skips, rebased;
+	/*
+	 * A place where its calls took about as many as the count has grown by, while all else that
+	 * its library took was given back by the library (others): what forgets it is another
+	 * function, as a dealloc, that does not touch the object.  n 0: there is none.
+	 */
+	struct pv_refnet_left stays;
+	uint64_t others_plus, others_minus, stays_calls;
 	/*
 	 * Of Python: it called Py_IncRef() by ctypes or cffi, which no interpreter gives back: at
 	 * which site, how often without a Py_DecRef(); where it stood, and what it called (indices

@@ -18,6 +18,10 @@ const struct pv_refnet_left *pv_refnet_left_of(const struct pv_refnet *net,
 
 	if (function->by_hand.n)
 		return &function->by_hand;
+	if (function->stays.n)
+		return &function->stays;
+	if (function->skips)
+		sign = -sign;
 	for (size_t i = 0; i < function->n_left; i++) {
 		const struct pv_refnet_left *left = pv_vec_at(&net->left, function->first_left + i);
 
@@ -33,6 +37,8 @@ uint64_t pv_refnet_off(const struct pv_refnet *net, const struct pv_refnet_funct
 
 	if (function->by_hand.n)
 		return function->by_hand.n < function->all ? function->by_hand.n : function->all;
+	if (function->stays.n)
+		return function->stays_calls;
 	if (function->keeps)
 		return function->touched;
 	for (size_t i = 0; i < function->n_nets; i++) {
@@ -92,6 +98,20 @@ static struct pv_err *append_site(const struct pv_refs *refs, uint32_t site, str
 	return err ? err : pv_ref_site_text(refs, pv_vec_at(&refs->sites, site), str);
 }
 
+/* " through `reorder_fields` at methods.c:1174": where that was that it called in its library. */
+static struct pv_err *append_inner(const struct pv_refs *refs, uint32_t inner, struct pv_str *str)
+{
+	const struct pv_ref_site *site = pv_vec_at(&refs->sites, inner);
+	const struct pv_loc *loc = pv_vec_at(&refs->profile->locs, site->function);
+	struct pv_err *err = pv_str_append(str, " through `", 10);
+
+	if (!err)
+		err = append_id(refs, loc->function, str);
+	if (!err)
+		err = pv_str_append(str, "`", 1);
+	return err ? err : append_site(refs, inner, str);
+}
+
 /* " at methods.c:1274 (through `PyArray_DescrNew`)": where the function itself was, if that shows.
  */
 static struct pv_err *append_left(const struct pv_refs *refs, const struct pv_refnet_left *left,
@@ -106,6 +126,8 @@ static struct pv_err *append_left(const struct pv_refs *refs, const struct pv_re
 	if (function->python || site->function == function->function)
 		return append_site(refs, left->site, str);
 	err = left->via == PV_REFS_NONE ? NULL : append_site(refs, left->via, str);
+	if (!err && left->inner != PV_REFS_NONE)
+		err = append_inner(refs, left->inner, str);
 	if (!err)
 		err = pv_str_appendf(str, " through ");
 	if (!err)
@@ -173,6 +195,53 @@ static struct pv_err *accuse(const struct pv_refs *refs, const struct pv_refnet 
 	return err;
 }
 
+/* "`bad` (ext.so) did not give back in 100 of 700 calls the reference that it gives back at ext.c:9
+ * in the others" */
+static struct pv_err *accuse_undone(const struct pv_refs *refs, const struct pv_refnet *net,
+				    const struct pv_refnet_function *function, struct pv_str *str)
+{
+	bool gives = function->excess > 0;
+	struct pv_err *err = append_function(refs, function->function, str);
+
+	if (!err)
+		err = pv_str_appendf(str, " did not %s", gives ? "give back" : "take");
+	if (!err)
+		err = append_calls(pv_refnet_off(net, function), function->all, str);
+	if (!err)
+		err = pv_str_appendf(str, " the reference that it %s",
+				     gives ? "gives back" : "takes");
+	if (!err)
+		err = append_left(refs, pv_refnet_left_of(net, function), function, str);
+	return err ? err : pv_str_appendf(str, " in the others");
+}
+
+/* "`cell_new` (ext.so) took 62 references at ext.c:22, and ext.so did not give them back: ..." */
+static struct pv_err *accuse_stays(const struct pv_refs *refs,
+				   const struct pv_refnet_function *function, struct pv_str *str)
+{
+	const struct pv_loc *loc = pv_vec_at(&refs->profile->locs, function->function);
+	struct pv_err *err = append_function(refs, function->function, str);
+
+	if (!err)
+		err = pv_str_appendf(str, " took %s references",
+				     pv_text_number(function->stays.n).text);
+	if (!err)
+		err = append_left(refs, &function->stays, function, str);
+	if (!err)
+		err = pv_str_appendf(str, ", and nothing in ");
+	if (!err)
+		err = append_id(refs, loc->module, str);
+	if (!err)
+		err = pv_str_appendf(str, " gave them back: the count has grown by %s",
+				     pv_text_number((uint64_t)(refs->last - refs->first)).text);
+	return err ? err
+		   : pv_str_appendf(str,
+				    ", and of the %s others that it took it gave back %s; a "
+				    "dealloc may forget them, or the object is stored",
+				    pv_text_number(function->others_plus).text,
+				    pv_text_number(function->others_minus).text);
+}
+
 struct pv_err *pv_refnet_sentence(const struct pv_refs *refs, const struct pv_refnet *net,
 				  struct pv_str *str)
 {
@@ -184,8 +253,14 @@ struct pv_err *pv_refnet_sentence(const struct pv_refs *refs, const struct pv_re
 		const struct pv_refnet_function *function =
 			pv_vec_at(&net->functions, net->suspect);
 
-		return function->by_hand.n ? accuse_hand(refs, function, str)
-					   : accuse(refs, net, function, str);
+		if (function->by_hand.n)
+			return accuse_hand(refs, function, str);
+		if (function->stays.n)
+			return accuse_stays(refs, function, str);
+		/* Python's own and Python functions have words of their own */
+		if (function->skips && !function->python && !function->interpreter)
+			return accuse_undone(refs, net, function, str);
+		return accuse(refs, net, function, str);
 	}
 	if (!growth)
 		return pv_str_appendf(str, "what was taken was given back: no function differs "

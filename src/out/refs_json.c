@@ -195,8 +195,20 @@ static struct pv_err *put_left(struct object *o, const struct pv_refnet_left *le
 	err = put_site(o, "site", left->site);
 	if (!err)
 		err = put_site(o, "via", left->via);
+	if (!err)
+		err = put_site(o, "inner", left->inner);
 	pv_json_end(&o->json, '}');
 	return err;
+}
+
+/* In which way it is to blame. */
+static const char *why_name(const struct pv_refnet_function *one)
+{
+	return one->by_hand.n ? "by_hand"
+	       : one->stays.n ? "stays"
+	       : one->keeps   ? "keeps"
+	       : one->skips   ? "skips"
+			      : "varies";
 }
 
 static struct pv_err *put_function(struct object *o, const struct pv_refnet_function *one)
@@ -305,10 +317,13 @@ static struct pv_err *put_verdict(struct object *o)
 		put_loc(o, one->function);
 		pv_json_int(json, "calls", (int64_t)one->all);
 		pv_json_int(json, "off", (int64_t)pv_refnet_off(o->net, one));
+		pv_json_string(json, "why", why_name(one));
 		if (left)
 			err = put_site(o, "site", left->site);
 		if (!err && left)
 			err = put_site(o, "via", left->via);
+		if (!err && left)
+			err = put_site(o, "inner", left->inner);
 	}
 	pv_json_end(json, '}');
 	return err;

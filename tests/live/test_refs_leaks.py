@@ -19,12 +19,6 @@ import judge  # noqa: E402
 import lab  # noqa: E402
 
 REQUESTS = 600
-# what is known to be named wrongly: it is a failure of this test when that changes
-KNOWN = {
-	("dealloc_member", "-O0"): "cell_new() stores its reference; what forgets it is a dealloc that does not touch the object",
-	("dealloc_member", "-O2"): "as at -O0",
-	("numpy_argsort", "-O0"): "the caller is named: reorder_fields() is not inlined, and hands its reference out",
-}
 
 
 def pairs(full):
@@ -73,10 +67,8 @@ def followed(victim, address):
 
 
 @pytest.mark.parametrize("variant", ["leaking", "clean"])
-def test_named(pair, optimise, variant, request):
+def test_named(pair, optimise, variant):
 	python, case = pair
-	if (case.name, optimise) in KNOWN and variant == "leaking":
-		request.applymarker(pytest.mark.xfail(reason=KNOWN[case.name, optimise], strict=True))
 	with lab.Victim(python, case, variant, shared=True, optimise=optimise) as victim:
 		before = victim.run(20)["watched"]
 		found = followed(victim, hex(before["address"]) if isinstance(before["address"], int) else before["address"])
@@ -87,7 +79,7 @@ def test_named(pair, optimise, variant, request):
 		return
 	surplus = [site for site in case.sites() if site.mark == "surplus" and not site.file.endswith(".py")]
 	assert verdict["suspect"], verdict["text"]
-	at = [(os.path.basename(place["file"]), place["line"]) for place in (verdict.get("site"), verdict.get("via"))
+	at = [(os.path.basename(place["file"]), place["line"]) for place in map(verdict.get, ("site", "via", "inner"))
 	      if place and place.get("file")]
 	assert any(judge.same_function(verdict["function"], site.function) or (site.file, site.line) in at for site in surplus), \
 		(verdict["text"], surplus)
