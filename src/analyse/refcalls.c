@@ -322,24 +322,44 @@ bool pv_refcalls_same_place(const struct pv_refs *refs, uint32_t a, uint32_t b)
 	return x->function == y->function && x->line && x->line == y->line && x->file == y->file;
 }
 
-/* What a suspect has left is nobody's to make up for: it is taken out of the thread's. */
+/* The last of that place; false: there is none. */
+static bool take_out(struct pv_vec *plus, uint32_t site)
+{
+	uint32_t *sites = plus->data;
+	size_t at = plus->n;
+
+	while (at && sites[at - 1] != site)
+		at--;
+	if (!at)
+		return false;
+	memmove(&sites[at - 1], &sites[at], (plus->n - at) * sizeof(*sites));
+	plus->n--;
+	return true;
+}
+
+/*
+ * What a suspect has left is nobody's to make up for: it is taken out of the thread's, and of those
+ * that called it, which may be suspects of their own.
+ */
 static struct pv_err *bar(const struct build *b, struct thread *thread,
 			  const struct activation *one, uint64_t only)
 {
-	struct pv_vec *plus = &thread->balance.plus;
 	struct pv_err *err = NULL;
 
 	for (size_t i = 0; !err && i < one->balance.plus.n; i++) {
-		uint32_t site = *(uint32_t *)pv_vec_at(&one->balance.plus, i), *sites = plus->data;
-		size_t at = plus->n;
+		uint32_t site = *(uint32_t *)pv_vec_at(&one->balance.plus, i);
 
-		while (at && sites[at - 1] != site)
-			at--;
-		if (!at || (only != PV_REFCALLS_ALL &&
-			    !pv_refcalls_same_place(b->refs, site, (uint32_t)only)))
+		if (only != PV_REFCALLS_ALL &&
+		    !pv_refcalls_same_place(b->refs, site, (uint32_t)only))
 			continue;
-		memmove(&sites[at - 1], &sites[at], (plus->n - at) * sizeof(*sites));
-		plus->n--;
+		if (!take_out(&thread->balance.plus, site))
+			continue;
+		for (size_t k = 0; k < thread->open.n; k++) {
+			struct activation *caller = pv_vec_at(&thread->open, k);
+
+			if (caller != one)
+				take_out(&caller->balance.plus, site);
+		}
 		err = pv_vec_append(&thread->barred, &site, 1, NULL);
 	}
 	return err;

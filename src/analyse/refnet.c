@@ -517,9 +517,15 @@ struct pv_err *pv_refnet_create(const struct pv_refs *refs, struct pv_refnet **r
 	/* what was taken by hand has no partner in the first place, nor has what was not done */
 	if (suspect->by_hand.n || suspect->skips)
 		return NULL;
-	/* the one that is accused, and no other: those that called it leave the same */
 	err = pv_map_set(&suspects, suspect->function,
 			 suspect->stays.n ? suspect->stays.site : PV_REFCALLS_ALL);
+	/* others that forget, too: what is left to those that called one is not theirs */
+	for (size_t i = first->suspect + 1; !err && i < first->functions.n; i++) {
+		const struct pv_refnet_function *one = pv_vec_at(&first->functions, i);
+
+		if (rank(refs, suspect) == FORGETS && rank(refs, one) == FORGETS && !one->skips)
+			err = pv_map_set(&suspects, one->function, PV_REFCALLS_ALL);
+	}
 	if (!err)
 		err = build_net(refs, &suspects, &second);
 	pv_map_deinit(&suspects);

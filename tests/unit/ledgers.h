@@ -118,4 +118,13 @@ static inline uint64_t calls_of(const struct pv_refnet *net, uint32_t function, 
 #define LOAD(refs)  CHANGE(refs, 2 * EVAL, 1, { MAIN, 1, 5, 0 })
 #define STORE(refs) CHANGE(refs, 2 * EVAL + 1, -1, { MAIN, 1, 9, 0 })
 
+static inline void call(struct pv_refs *refs, uint32_t function, bool forgets)
+{
+	LOAD(refs);
+	CHANGE(refs, 2 * function, 1, { MAIN, 1, 7, 0 }, { function, 100, 1, 0 });
+	if (!forgets)
+		CHANGE(refs, 2 * function + 1, -1, { MAIN, 1, 7, 0 }, { function, 100, 2, 0 });
+	STORE(refs);
+}
+
 #endif

@@ -11,15 +11,6 @@
 
 #include "ledgers.h"
 
-static void call(struct pv_refs *refs, uint32_t function, bool forgets)
-{
-	LOAD(refs);
-	CHANGE(refs, 2 * function, 1, { MAIN, 1, 7, 0 }, { function, 100, 1, 0 });
-	if (!forgets)
-		CHANGE(refs, 2 * function + 1, -1, { MAIN, 1, 7, 0 }, { function, 100, 2, 0 });
-	STORE(refs);
-}
-
 START_TEST(a_leak_is_named)
 {
 	struct pv_refs *refs = new_refs();

@@ -55,6 +55,42 @@ START_TEST(what_another_function_forgets_is_told_by_sums)
 }
 END_TEST
 
+/* Each at its own place, also where one of them is called by a function that forgets nothing. */
+START_TEST(two_that_forget_are_told_apart)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_refnet *net;
+	const struct pv_refnet_left *left;
+
+	for (int i = 0; i < 70; i++) {
+		LOAD(refs);
+		CHANGE(refs, 2 * GOOD, 1, { MAIN, 1, 7, 0 }, { GOOD, 200, 1, 0 });
+		CHANGE(refs, 2 * BAD, 1, { MAIN, 1, 7, 0 }, { GOOD, 200, 2, 0 },
+		       { BAD, 100, 1, 0 });
+		if (i % 7 != 6)
+			CHANGE(refs, 2 * BAD + 1, -1, { MAIN, 1, 7, 0 }, { GOOD, 200, 2, 0 },
+			       { BAD, 100, 2, 0 });
+		CHANGE(refs, 2 * FFI, -1, { MAIN, 1, 7, 0 }, { GOOD, 200, 3, 0 },
+		       { FFI, 100, 2, 0 });
+		STORE(refs);
+		/* what one function takes another gives back, around it */
+		CHANGE(refs, 2 * INCREF, 1, { MAIN, 1, 17, 0 });
+		call(refs, HELPER, i % 14 == 6);
+		CHANGE(refs, 2 * FFI, -1, { MAIN, 1, 19, 0 });
+	}
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(net->unmatched.n, 2);
+	left = pv_vec_at(&net->unmatched, 0);
+	ck_assert_uint_eq(left->site, 2 * BAD);
+	ck_assert_uint_eq(left->n, 10);
+	left = pv_vec_at(&net->unmatched, 1);
+	ck_assert_uint_eq(left->site, 2 * HELPER);
+	ck_assert_uint_eq(left->n, 5);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
 /* Two places that took as much: which of them it is nobody can say. */
 START_TEST(sums_that_fit_two_places_tell_nothing)
 {
@@ -237,6 +273,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tcase, what_another_function_forgets_is_told_by_sums);
+	tcase_add_test(tcase, two_that_forget_are_told_apart);
 	tcase_add_test(tcase, sums_that_fit_two_places_tell_nothing);
 	tcase_add_test(tcase, sums_of_a_library_that_is_well);
 	tcase_add_test(tcase, what_it_uses_up_but_in_some_calls);
