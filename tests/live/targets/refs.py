@@ -185,6 +185,27 @@ def busy():
 	thread.start()
 
 
+def fork(n, seconds):
+	"""Children that do as the parent does, or call leaky() for so long; prints how each ended, 3: calls were slow."""
+	ended, thing = [], held["object"]
+	for _ in range(n):
+		pid = os.fork()
+		if not pid:
+			try:
+				last, end, calls = time.time() + seconds / 2, time.time() + seconds, 0
+				while time.time() < end:
+					refs_ext.leaky(thing, 7)
+					calls += time.time() > last
+				mixed(30)
+				# one every 50 us: a probe on each line takes more
+				os._exit(3 if calls < seconds / 2 * 20000 else 0)
+			finally:
+				os._exit(1)
+		ended.append(os.waitpid(pid, 0)[1])
+	print("CHILDREN " + " ".join(map(str, ended)))
+	sys.stdout.flush()
+
+
 def release():
 	kept[:] = []
 
@@ -263,6 +284,8 @@ def main():
 			calls(int(words[1]))
 		elif words[0] == "threads":
 			workers = threads(workers, int(words[1]), int(words[2]))
+		elif words[0] == "fork":
+			fork(int(words[1]), float(words[2]))
 		elif words[0] == "release":
 			release()
 			gc.collect()
