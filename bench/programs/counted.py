@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""An object whose count changes when asked, or rests.  Input: `change N`, `rest N`.  Output: CPU nanoseconds that it took."""
+"""An object whose count changes when asked, or rests.  Input: `change N DEPTH`, `rest N`.  Output: CPU nanoseconds that it took."""
 import sys
 import time
 
@@ -9,6 +9,13 @@ def change(thing, n):
 	for _ in range(n):
 		keep.append(thing)
 		keep.pop()
+
+
+def below(thing, n, depth):
+	if depth:
+		below(thing, n, depth - 1)
+	else:
+		change(thing, n)
 
 
 def rest(n):
@@ -28,7 +35,7 @@ def main():
 			return
 		start = time.thread_time_ns()
 		if words[0] == "change":
-			change(thing, int(words[1]))
+			below(thing, int(words[1]), int(words[2]))
 		else:
 			rest(int(words[1]))
 		print("DONE %d" % (time.thread_time_ns() - start))
