@@ -286,17 +286,30 @@ static enum pv_refnet_verdict judge(const struct pv_refnet *net,
 	return first->net > 0 ? PV_REFNET_GIVES : PV_REFNET_TAKES;
 }
 
+/* Do all of its calls together leave no more than what the count has grown (or fallen) by? */
+static bool fits_growth(const struct pv_refs *refs, const struct pv_refnet_function *function)
+{
+	int64_t growth = llabs(refs->last - refs->first);
+
+	/* a tenth may be under way */
+	return llabs(function->excess) <= growth + growth / 10;
+}
+
 /*
  * Can it be what made the count grow (or fall)?  What varies and is made up for by others, as where
- * an object is stored and taken out again, is no reference too many.
+ * an object is stored and taken out again, is no reference too many.  Python's own functions and
+ * Python's differ for many reasons: they must explain most of it, and no more.
  */
 static bool is_suspect(const struct pv_refs *refs, const struct pv_refnet_function *function)
 {
 	int64_t growth = refs->last - refs->first;
 
-	if (function->verdict != PV_REFNET_VARIES || refs->field_size)
+	if (function->verdict != PV_REFNET_VARIES || refs->field_size || !function->excess ||
+	    !growth || (function->excess > 0) != (growth > 0))
 		return false;
-	return function->excess > 0 ? growth > 0 : function->excess < 0 && growth < 0;
+	if (!function->python && !function->interpreter)
+		return true;
+	return fits_growth(refs, function) && 2 * llabs(function->excess) >= llabs(growth);
 }
 
 /*
@@ -332,13 +345,14 @@ static bool is_taker(const struct pv_refs *refs, const struct pv_refnet_function
 	       2 * function->by_hand.n > (uint64_t)growth;
 }
 
-/* The last is of those that are accused. */
+/* The first are accused; FORGETS_MORE: most of what it leaves others give back. */
 enum {
 	BY_HAND,
 	FORGETS,
 	KEEPS,
 	SKIPS,
 	STAYS,
+	FORGETS_MORE,
 	PYTHON,
 	INTERPRETER,
 	VARIES,
@@ -353,13 +367,14 @@ static unsigned int rank(const struct pv_refs *refs, const struct pv_refnet_func
 		return BY_HAND;
 	if (function->keeps)
 		return KEEPS;
-	if (is_suspect(refs, function))
-		return function->interpreter ? INTERPRETER
-		       : function->python    ? PYTHON
-		       : function->rebased   ? SKIPS
-					     : FORGETS;
+	if (is_suspect(refs, function) && (function->interpreter || function->python))
+		return function->interpreter ? INTERPRETER : PYTHON;
+	if (is_suspect(refs, function) && fits_growth(refs, function))
+		return function->rebased ? SKIPS : FORGETS;
 	if (function->stays.n)
 		return STAYS;
+	if (is_suspect(refs, function))
+		return FORGETS_MORE;
 	if (function->verdict == PV_REFNET_VARIES)
 		return function->python ? PYTHON_VARIES : VARIES;
 	return function->verdict == PV_REFNET_UNKNOWN ? UNKNOWN : SAME;

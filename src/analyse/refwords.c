@@ -4,6 +4,8 @@
  */
 #include "analyse/refnet.h"
 
+#include <stdlib.h>
+
 #include "base/str.h"
 #include "base/text.h"
 #include "model/path.h"
@@ -173,6 +175,7 @@ static struct pv_err *accuse_hand(const struct pv_refs *refs,
 static struct pv_err *accuse(const struct pv_refs *refs, const struct pv_refnet *net,
 			     const struct pv_refnet_function *function, struct pv_str *str)
 {
+	int64_t growth = refs->last - refs->first;
 	struct pv_err *err = append_function(refs, function->function, str);
 
 	if (!err)
@@ -183,6 +186,15 @@ static struct pv_err *accuse(const struct pv_refs *refs, const struct pv_refnet 
 		err = pv_str_appendf(str, "%s", end_of(function));
 	if (!err)
 		err = append_calls(pv_refnet_off(net, function), function->all, str);
+	if (!err && !function->keeps && !function->python && !function->interpreter &&
+	    llabs(function->excess) > 2 * llabs(growth))
+		err = pv_str_appendf(
+			str,
+			"; but the count has %s by %s alone, so that others %s most of "
+			"it: it may well return or store the object",
+			growth > 0 ? "grown" : "fallen",
+			pv_text_number((uint64_t)llabs(growth)).text,
+			growth > 0 ? "give back" : "took");
 	if (!err && function->keeps)
 		err = pv_str_appendf(str, ": it forgets it, or returns or stores the object");
 	else if (!err && function->python)
@@ -242,10 +254,47 @@ static struct pv_err *accuse_stays(const struct pv_refs *refs,
 				    pv_text_number(function->others_minus).text);
 }
 
+/* "; most of it stays at `work` (app.py) line 13: 24 more were taken than given back there" */
+static struct pv_err *append_line(const struct pv_refs *refs, const struct pv_refnet *net,
+				  int64_t growth, struct pv_str *str)
+{
+	const struct pv_refnet_sum *best = NULL;
+	const struct pv_loc *loc;
+	int64_t most = llabs(growth) / 2;
+	struct pv_err *err;
+
+	for (size_t i = 0; i < net->by_line.n; i++) {
+		const struct pv_refnet_sum *sum = pv_vec_at(&net->by_line, i);
+		int64_t stays = (int64_t)(sum->plus - sum->minus) * (growth > 0 ? 1 : -1);
+
+		/* more than there is to explain is given back elsewhere */
+		if (stays <= most || stays > llabs(growth) + llabs(growth) / 10)
+			continue;
+		most = stays;
+		best = sum;
+	}
+	if (!best)
+		return NULL;
+	loc = pv_vec_at(&refs->profile->locs, best->key);
+	err = pv_str_appendf(str, "; most of it is of ");
+	if (!err)
+		err = append_function(refs, best->key, str);
+	if (!err && loc->line > 0)
+		err = pv_str_appendf(str, " line %d", (int)loc->line);
+	return err ? err
+		   : pv_str_appendf(str,
+				    ", where %s more were %s than %s: it may well %s the object",
+				    pv_text_number((uint64_t)most).text,
+				    growth > 0 ? "taken" : "given back",
+				    growth > 0 ? "given back" : "taken",
+				    growth > 0 ? "store" : "take out");
+}
+
 struct pv_err *pv_refnet_sentence(const struct pv_refs *refs, const struct pv_refnet *net,
 				  struct pv_str *str)
 {
 	int64_t growth = refs->last - refs->first;
+	struct pv_err *err;
 
 	if (!refs->changes.n)
 		return pv_str_appendf(str, "nothing changed it");
@@ -265,7 +314,9 @@ struct pv_err *pv_refnet_sentence(const struct pv_refs *refs, const struct pv_re
 	if (!growth)
 		return pv_str_appendf(str, "what was taken was given back: no function differs "
 					   "from call to call and leaves something");
-	return pv_str_appendf(str,
-			      "no native function that was seen whole differs from call to call, "
-			      "so that none is named");
+	err = pv_str_appendf(str,
+			     "no function that was seen whole leaves what the count has %s by, so "
+			     "that none is named",
+			     growth > 0 ? "grown" : "fallen");
+	return err ? err : append_line(refs, net, growth, str);
 }
