@@ -332,9 +332,25 @@ static struct pv_err *choose_name(struct pv_heap *heap, const struct pv_choice *
 	return err ? err : choose_address(heap, object, ret);
 }
 
+/*
+ * A count that is the address of something: a block that was an object, of which another user has
+ * written the first word alone, looks like one with millions of references.
+ */
+static bool is_pointer(const struct pv_probed *probed, uint64_t count)
+{
+	for (size_t i = 0; i < probed->maps.n; i++) {
+		const struct pv_map_entry *entry = &probed->maps.entries[i];
+
+		if (count >= entry->start && count < entry->end)
+			return true;
+	}
+	return false;
+}
+
 /* Of all objects whose counts say more than anyone holds the one of which most are missing. */
-static struct pv_err *pick_lost(const struct pv_holders *found, const char *type,
-				struct pv_heap *heap, struct pv_heap_object *ret, char **note_ret)
+static struct pv_err *pick_lost(const struct pv_probed *probed, const struct pv_holders *found,
+				const char *type, struct pv_heap *heap, struct pv_heap_object *ret,
+				char **note_ret)
 {
 	const struct pv_held *best = NULL;
 	size_t n = 0;
@@ -343,8 +359,10 @@ static struct pv_err *pick_lost(const struct pv_holders *found, const char *type
 	for (size_t i = 0; i < found->n_objects; i++) {
 		const struct pv_held *one = &found->objects[i];
 
-		n += one->lost != 0;
-		if (one->lost && (!best || one->lost > best->lost))
+		if (!one->lost || is_pointer(probed, one->refcount))
+			continue;
+		n++;
+		if (!best || one->lost > best->lost)
 			best = one;
 	}
 	if (!best)
@@ -406,7 +424,7 @@ static struct pv_err *choose_lost(struct pv_probed *probed, struct pv_heap *heap
 	if (!err)
 		err = pv_holding_find(holding, addresses.data, addresses.n, &options, &found);
 	if (!err)
-		err = pick_lost(&found, choice->type, heap, ret, note_ret);
+		err = pick_lost(probed, &found, choice->type, heap, ret, note_ret);
 	pv_holders_deinit(&found);
 	pv_holding_close(holding);
 	return err;

@@ -206,6 +206,28 @@ def fork(n, seconds):
 	sys.stdout.flush()
 
 
+def junk():
+	"""What was an int is another's block, whose first word is an address, low as a program's that is not PIE."""
+	libc, malloc = ctypes.CDLL(None), ctypes.pythonapi.PyObject_Malloc
+	libc.mmap.restype = malloc.restype = ctypes.c_void_p
+	libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+	malloc.argtypes = [ctypes.c_size_t]
+	for at in range(0x200000, 0x1000000, 0x20000):
+		low = libc.mmap(at, 1 << 16, 3, 0x100022, -1, 0)	# MAP_FIXED_NOREPLACE
+		if low == at:
+			break
+	one = int("9" * 16)
+	address = id(one)
+	del one
+	blocks = []
+	while address not in blocks and len(blocks) < 100000:
+		blocks.append(malloc(32))
+	kept.append(blocks)
+	ctypes.c_uint64.from_address(address).value = low + 0x7e8
+	print("JUNK %d %d" % (address, address in blocks))
+	sys.stdout.flush()
+
+
 def release():
 	kept[:] = []
 
@@ -284,6 +306,8 @@ def main():
 			calls(int(words[1]))
 		elif words[0] == "threads":
 			workers = threads(workers, int(words[1]), int(words[2]))
+		elif words[0] == "junk":
+			junk()
 		elif words[0] == "fork":
 			fork(int(words[1]), float(words[2]))
 		elif words[0] == "release":
