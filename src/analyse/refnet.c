@@ -309,6 +309,9 @@ static bool is_suspect(const struct pv_refs *refs, const struct pv_refnet_functi
 		return false;
 	if (!function->python && !function->interpreter)
 		return true;
+	/* the end of an object is nobody's fault */
+	if (refs->end == PV_REFS_FREED && growth < 0)
+		return false;
 	return fits_growth(refs, function) && 2 * llabs(function->excess) >= llabs(growth);
 }
 

@@ -290,6 +290,26 @@ static struct pv_err *append_line(const struct pv_refs *refs, const struct pv_re
 				    growth > 0 ? "store" : "take out");
 }
 
+/* "its last reference was given back at list_dealloc+0x1f under `work` (app.py) line 10" */
+static struct pv_err *say_freed(const struct pv_refs *refs, struct pv_str *str)
+{
+	const struct pv_change *last = pv_vec_at(&refs->changes, refs->changes.n - 1);
+	const struct pv_ref_frame *frame;
+	const struct pv_loc *loc;
+	struct pv_err *err = pv_str_appendf(str, "its last reference was given back");
+
+	if (!err && last->site != PV_REFS_NONE)
+		err = append_site(refs, last->site, str);
+	if (err || last->python == PV_REFS_NONE)
+		return err;
+	frame = pv_vec_at(&refs->frames, last->python);
+	loc = pv_vec_at(&refs->profile->locs, frame->loc);
+	err = pv_str_appendf(str, " under ");
+	if (!err)
+		err = append_function(refs, frame->function, str);
+	return err || loc->line <= 0 ? err : pv_str_appendf(str, " line %d", (int)loc->line);
+}
+
 struct pv_err *pv_refnet_sentence(const struct pv_refs *refs, const struct pv_refnet *net,
 				  struct pv_str *str)
 {
@@ -311,6 +331,8 @@ struct pv_err *pv_refnet_sentence(const struct pv_refs *refs, const struct pv_re
 			return accuse_undone(refs, net, function, str);
 		return accuse(refs, net, function, str);
 	}
+	if (refs->end == PV_REFS_FREED && growth < 0)
+		return say_freed(refs, str);
 	if (!growth)
 		return pv_str_appendf(str, "what was taken was given back: no function differs "
 					   "from call to call and leaves something");

@@ -304,6 +304,31 @@ START_TEST(what_fits_the_growth_comes_first)
 }
 END_TEST
 
+/* What fell is not told as if somebody had robbed it. */
+START_TEST(the_end_of_an_object_is_nobodys_fault)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_str text = { 0 };
+	struct pv_refnet *net;
+
+	refs->first = refs->last = 10;
+	for (int i = 0; i < 40; i++) {
+		returns_some(refs, EVAL, false);
+		if (i % 4 == 3)
+			CHANGE(refs, 2 * EVAL + 1, -1, { MAIN, 1, 5, 0 }, { HANDLE, 50, 16, 0 });
+	}
+	refs->end = PV_REFS_FREED;
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(net->suspect, PV_REFNET_NONE);
+	ok(pv_refnet_sentence(refs, net, &text));
+	ck_assert_str_eq(pv_str_text(&text), "its last reference was given back at ext.c:52 under "
+					     "`handle`");
+	pv_str_deinit(&text);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
 START_TEST(the_way_through_its_own_library)
 {
 	struct pv_refs *refs = new_refs();
@@ -353,6 +378,7 @@ int main(void)
 	tcase_add_test(tcase, what_it_gives_away_at_times_is_no_leak);
 	tcase_add_test(tcase, what_python_returns_at_times_is_no_leak);
 	tcase_add_test(tcase, what_fits_the_growth_comes_first);
+	tcase_add_test(tcase, the_end_of_an_object_is_nobodys_fault);
 	tcase_add_test(tcase, the_way_through_its_own_library);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
