@@ -59,7 +59,7 @@ static void put_target(const struct writer *w)
 	pv_json_bool(w->json, "free_threaded", w->memory->free_threaded);
 	pv_json_bool(w->json, "gc_disabled", w->memory->gc_disabled);
 	pv_json_end(w->json, '}');
-	pv_json_double(w->json, "start", (double)profile->start_unix_ns / 1e9);
+	pv_json_int(w->json, "start_unix_ns", (int64_t)profile->start_unix_ns);
 	put_seconds(w, "duration_s", profile->duration_ns);
 }
 
@@ -436,6 +436,8 @@ static void put_looks(const struct writer *w)
 
 		pv_json_begin(w->json, NULL, '{');
 		pv_json_string(w->json, "kind", look->kind == PV_LOOK_CENSUS ? "census" : "sites");
+		if (look->kind == PV_LOOK_SITES)
+			pv_json_string(w->json, "source", source_name(look->source));
 		put_seconds(w, "at_s", look->at_ns);
 		put_seconds(w, "took_s", look->took_ns);
 		pv_json_int(w->json, "count", (int64_t)look->objects);

@@ -39,9 +39,13 @@ int main(int argc, char **argv)
 """
 
 
+LATE = 20  # records: pitviper may lose the CPU between the end of a time and its look at the clock
+TEXT_CLASS = 448  # of its texts, heads included, in sixteens
+
+
 def line_of(mark):
 	with open(SCRIPT) as lines:
-		return next(i for i, line in enumerate(lines, 1) if "# " + mark in line)
+		return next(i for i, line in enumerate(lines, 1) if line.rstrip().endswith("# " + mark))
 
 
 def hunt(pid, *args, seconds=SECONDS):
@@ -171,6 +175,82 @@ def test_one_rung(newest, target):
 	assert {state for name, state in states.items() if name != "trend"} == {"not asked for"}, states
 	states = rungs(hunt(one.pid, "--census", seconds=3))
 	assert states["census"] in ("climbed", "partly") and states["bursts"] == "not asked for", states
+
+
+@pytest.fixture
+def alone(interp, target, tmp_path):
+	"""A rung alone, on a program that tells what it does: what was found, and what it made and kept between two times."""
+	log, inside = interp.tempfile(".log")
+
+	def run(kind, rung, seconds):
+		one = target(interp, "memory.py", kind, 0, 0, inside)
+		done = live.pitviper("memory", "-p", one.pid, "-d", seconds, "--" + rung, "-q", "-o", tmp_path / "alone.json", timeout=90)
+		assert done.status == 0, done.err
+		found = json.loads((tmp_path / "alone.json").read_bytes())
+		with open(log) as lines:
+			turns = [(float(at), int(made), int(kept)) for at, made, kept in map(str.split, lines.read().split("\n")[:-1])]
+
+		def between(start_s, end_s):
+			edges = [next(turn for turn in reversed(turns) if turn[0] <= found["start_unix_ns"] / 1e9 + at) for at in (start_s, end_s)]
+			return [edges[1][i] - edges[0][i] for i in (1, 2)]
+		assert {name for name, state in rungs(found).items() if state == "climbed"} == {"census", rung}, found["rungs"]
+		return found, between
+	yield run
+	os.unlink(log)
+
+
+def kept_records(found):
+	"""Of the site that keeps records: how many it made, and what was left of them."""
+	made = [(one["counts"][-1], one["seen_count"]) for one in found["allocations"]
+		if "type" in one and found["census"][one["type"]]["name"] == "Record"]
+	left, seen = max(made)
+	return seen, left
+
+
+def windows(found, between):
+	sums = [between(burst["start_s"], burst["end_s"]) for burst in found["bursts"]]
+	return [sum(one) for one in zip(*sums)]
+
+
+@pytest.mark.gil
+@pytest.mark.one
+@pytest.mark.minor(*TOLD[2:])
+def test_growth_alone(interp, alone):
+	"""The pools that it takes, of what was seen at all, are those that its texts fill."""
+	found, between = alone("texts", "growth", 5)
+	rung = next(one for one in found["rungs"] if one["name"] == "growth")
+	made, _ = between(rung["start_s"], rung["start_s"] + rung["took_s"])
+	site = found["sites"][0]
+	assert [frame["line"] for frame in site["frames"]] == [line_of("TEXTS")], site
+	assert site["type"] == "blocks of %d B" % TEXT_CLASS, site
+	# of two thirds of the time or so, in which the program on a busy machine may make some more or less than in the rest
+	assert site["weight"] > 1.2 and math.isclose(site["left_bytes"], made * TEXT_CLASS, rel_tol=0.15), (site, made)
+	assert site["seen_count"] == site["left_count"] and not found["bursts"]
+
+
+@pytest.mark.gil
+@pytest.mark.one
+@pytest.mark.minor(*TOLD[2:])
+def test_bursts_alone(interp, alone):
+	"""What is made while they last is seen, each; what of it is kept is left."""
+	found, between = alone("held", "bursts", 5)
+	edges = 2 * len(found["bursts"]) + LATE  # one may be under way at either
+	made, kept = windows(found, between)
+	seen, left = kept_records(found)
+	assert made >= 20 and abs(seen - made) <= edges and abs(left - kept) <= edges, (seen, made, left, kept)
+
+
+@pytest.mark.gil
+@pytest.mark.one
+@pytest.mark.minor(*TOLD[2:])
+def test_all_alone(interp, alone):
+	"""Every allocation from its one time's beginning to its end, and every free."""
+	found, between = alone("held", "all", 4)
+	assert len(found["bursts"]) == 1 and not found["bursts"][0]["lost"], found["bursts"]
+	made, kept = windows(found, between)
+	seen, left = kept_records(found)
+	assert made > 1000 and abs(seen - made) <= 2 + LATE and abs(left - kept) <= 4, (seen, made, left, kept)
+	assert found["verdict"]["kind"] == "growing" and guilty(found["verdict"]), found["verdict"]
 
 
 def test_holders_of_a_type(newest, target):

@@ -2,8 +2,9 @@
 """A program that serves, and keeps what it should not, for tests/live/test_memory.py; also for Python 2.7.
 
 Input: argv[1]: held (a list of the module that grows), lost (a reference too many of some), mapped (mappings that are kept),
-flat (nothing stays), filled (a cache that is as large as it may be); argv[2]: seconds, 0 for ever; argv[3]: its exit status.
-Output: READY.
+flat (nothing stays), filled (a cache that is as large as it may be), texts (nothing but texts of TEXT bytes, kept); argv[2]: seconds,
+0 for ever; argv[3]: its exit status; argv[4]: a file for what it does.
+Output: READY; in the file a line for each: time.time(), how many it made up to then, how many of them it keeps.
 """
 import ctypes
 import mmap
@@ -14,6 +15,7 @@ INCREF = ctypes.pythonapi.Py_IncRef
 INCREF.argtypes = [ctypes.py_object]
 INCREF.restype = None
 KEPT, CACHE = [], {}
+TEXT = 398	# so large, without its head, that each is of a size of its own
 
 
 class Record(object):
@@ -28,6 +30,9 @@ def make(number):
 
 
 def serve(kind, number):
+	if kind == "texts":
+		KEPT.append("%*d" % (TEXT, number))  # TEXTS
+		return
 	record = make(number)
 	if kind == "flat":
 		return
@@ -43,7 +48,7 @@ def serve(kind, number):
 			KEPT[-1].write(b"x" * 65536)
 
 
-def main(kind, seconds=0, status=0):
+def main(kind, seconds=0, status=0, log=None):
 	for number in range(3000):
 		serve("filled" if kind == "filled" else "flat", number)
 	print("READY")
@@ -54,8 +59,10 @@ def main(kind, seconds=0, status=0):
 		for _ in range(20):
 			number += 1
 			serve(kind, number)
+			if log:
+				log.write("%.6f %d %d\n" % (time.time(), number, len(KEPT)))
 		time.sleep(0.01)
 	sys.exit(status)
 
 
-main(sys.argv[1], *[int(arg) for arg in sys.argv[2:]])
+main(sys.argv[1], *[int(arg) for arg in sys.argv[2:4]] + [open(arg, "w", 1) for arg in sys.argv[4:]])
