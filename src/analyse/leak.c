@@ -713,51 +713,6 @@ static struct pv_err *say(const struct pv_memory *memory, struct pv_leak *leak)
 					  : say_holder(memory, leak, str);
 }
 
-/* Only plain names make words of a shell. */
-static bool is_plain(const char *name)
-{
-	return *name && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "0123456789_.-") == strlen(name);
-}
-
-/* The C function that allocated what is lost: the lines to look at where nothing can be watched. */
-static struct pv_err *append_lines(const struct pv_memory *memory, struct pv_leak *leak)
-{
-	const struct pv_suspect *first = leak->has_site ? pv_vec_at(&leak->suspects, 0) : NULL;
-	const struct pv_strings *strings = memory->profile->strings;
-	const struct pv_loc *loc;
-	const char *function, *module;
-
-	if (!first || first->spot.native == PV_MEMORY_NONE)
-		return NULL;
-	loc = pv_vec_at(&memory->profile->locs, first->spot.native);
-	function = pv_strings_get(strings, loc->function);
-	module = pv_strings_get(strings, loc->module);
-	if (!is_plain(function) || !is_plain(module))
-		return NULL;
-	return pv_str_appendf(&leak->next, " --or-lines %s:%s", module, function);
-}
-
-static struct pv_err *say_next(const struct pv_memory *memory, struct pv_leak *leak)
-{
-	const struct pv_memory_type *type;
-	const char *name;
-	struct pv_err *err;
-
-	if (leak->kind == PV_LEAK_NOT_ASKED && leak->subject != PV_MEMORY_NONE)
-		type = pv_vec_at(&memory->types, subject_at(memory, leak->subject)->type);
-	else if (leak->kind == PV_LEAK_LOST && leak->n_types)
-		type = pv_vec_at(&memory->types, leak->types[0]);
-	else
-		return NULL;
-	name = pv_strings_get(memory->profile->strings, type->name);
-	if (type->kind != PV_TYPE_OBJECT || !is_plain(name) || leak->holder != PV_MEMORY_NONE)
-		return NULL;
-	err = pv_str_appendf(&leak->next, "sudo pitviper refs -p %u --type %s --lost",
-			     memory->profile->pid, name);
-	return err ? err : append_lines(memory, leak);
-}
-
 struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret)
 {
 	struct pv_leak leak = {
@@ -780,7 +735,7 @@ struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret)
 		err = say(memory, &leak);
 	}
 	if (!err)
-		err = say_next(memory, &leak);
+		err = pv_leak_next(memory, &leak, &leak.next);
 	if (err) {
 		pv_leak_deinit(&leak);
 		return err;

@@ -58,10 +58,26 @@ struct pv_leak {
 struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret);
 void pv_leak_deinit(struct pv_leak *leak);
 
+/* Is this place held to be a part of what grows?  What stays where nothing grows is in use. */
+bool pv_leak_accuses(const struct pv_leak *leak, const struct pv_suspect *one);
+
 /* "clean", "held" ...: for machines. */
 const char *pv_leak_name(enum pv_leak_kind kind);
 
 /* Appends "dict", "collections.deque", "blocks of 64 B" for people. */
 struct pv_err *pv_leak_type(const struct pv_memory *memory, uint32_t type, struct pv_str *str);
+
+/*
+ * Append the command that shows who changes the count of one of a type, or of the next object
+ * that is allocated at a place and lives on; nothing where it is of no object, or where a name
+ * is none that a shell takes as it is.
+ */
+struct pv_err *pv_leak_refs_type(const struct pv_memory *memory, uint32_t type, struct pv_str *str);
+struct pv_err *pv_leak_refs_place(const struct pv_memory *memory, const struct pv_suspect *one,
+				  struct pv_str *str);
+
+/* Appends the command that the verdict itself leads to, if any: that of a lost reference. */
+struct pv_err *pv_leak_next(const struct pv_memory *memory, const struct pv_leak *leak,
+			    struct pv_str *str);
 
 #endif

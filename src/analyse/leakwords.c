@@ -9,6 +9,8 @@
 #include "model/profile.h"
 #include "model/strings.h"
 
+static const double ACCUSED_LEAST = 0.05; /* of the most suspect place's score */
+
 struct pv_err *pv_leak_type(const struct pv_memory *memory, uint32_t type, struct pv_str *str)
 {
 	const struct pv_strings *strings = memory->profile->strings;
@@ -32,6 +34,14 @@ struct pv_err *pv_leak_type(const struct pv_memory *memory, uint32_t type, struc
 	return err ? err
 		   : pv_text_append(str, pv_strings_get(strings, one->name),
 				    pv_strings_length(strings, one->name));
+}
+
+bool pv_leak_accuses(const struct pv_leak *leak, const struct pv_suspect *one)
+{
+	const struct pv_suspect *first = leak->suspects.data;
+
+	return leak->kind >= PV_LEAK_GROWING && one->left_count && one->score > 0 &&
+	       one->score >= ACCUSED_LEAST * first->score;
 }
 
 const char *pv_leak_name(enum pv_leak_kind kind)

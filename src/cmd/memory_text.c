@@ -24,7 +24,7 @@ enum {
 	SUSPECTS_MAX = 8,
 	TYPES_MAX = 8,
 	HOLDERS_MAX = 8,
-	EVENTS_MAX = 3,
+	NEXT_MAX = 3,
 	KIND_COLUMNS = 12,
 };
 
@@ -366,6 +366,42 @@ static struct pv_err *print_problem(const struct page *page)
 	return err;
 }
 
+static void print_command(const struct page *page, const struct pv_str *command, size_t *n)
+{
+	if (command->n)
+		fprintf(page->term->file, "%s%s\n",
+			(*n)++ ? "      " : "next: ", pv_str_text(command));
+}
+
+/* What finds out more, to be copied: of the verdict, then of the first rows of its places. */
+static struct pv_err *print_next(const struct page *page)
+{
+	const struct pv_vec *suspects = &page->leak->suspects;
+	struct pv_err *err = NULL;
+	size_t n = 0;
+
+	print_command(page, &page->leak->next, &n);
+	for (size_t i = 0; i < suspects->n && n < NEXT_MAX && !err; i++) {
+		PV_CLEANUP(pv_str_deinit) struct pv_str command = { 0 };
+		const struct pv_suspect *one = pv_vec_at(suspects, i);
+
+		if (!pv_leak_accuses(page->leak, one))
+			continue;
+		err = pv_leak_refs_place(page->memory, one, &command);
+		if (!err)
+			print_command(page, &command, &n);
+	}
+	/* nothing of a place is known: a type is */
+	for (uint32_t i = 0; i < page->leak->n_types && !n && !err; i++) {
+		PV_CLEANUP(pv_str_deinit) struct pv_str command = { 0 };
+
+		err = pv_leak_refs_type(page->memory, page->leak->types[i], &command);
+		if (!err)
+			print_command(page, &command, &n);
+	}
+	return err;
+}
+
 struct pv_err *pv_memory_print(const struct pv_memory *memory, const struct pv_leak *leak,
 			       const char *const *outputs, size_t n_outputs,
 			       const struct pv_term *term)
@@ -390,7 +426,5 @@ struct pv_err *pv_memory_print(const struct pv_memory *memory, const struct pv_l
 		return err;
 	print_losses(&page);
 	err = print_end(&page, outputs, n_outputs);
-	if (!err && leak->next.n)
-		fprintf(term->file, "next: %s\n", pv_str_text(&leak->next));
-	return err;
+	return err ? err : print_next(&page);
 }

@@ -98,12 +98,22 @@ static struct pv_err *put_type_name(const struct writer *w, const char *key, uin
 	return err;
 }
 
+/* A command, where there is one. */
+static void put_next(const struct writer *w, const struct pv_str *text)
+{
+	if (text->n)
+		pv_json_bytes(w->json, "next", text->data, text->n);
+}
+
 /* Its frames are those that people can do something about, the innermost first. */
 static struct pv_err *put_suspect(const struct writer *w, const char *key,
 				  const struct pv_suspect *one)
 {
-	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 }, next = { 0 };
 	struct pv_err *err = pv_spot_text(w->memory, &one->spot, &text);
+
+	if (!err && pv_leak_accuses(w->leak, one))
+		err = pv_leak_refs_place(w->memory, one, &next);
 
 	if (err)
 		return err;
@@ -124,6 +134,9 @@ static struct pv_err *put_suspect(const struct writer *w, const char *key,
 	put_double(w, "survival", one->survival);
 	put_double(w, "bytes_per_s", one->bytes_per_s);
 	put_double(w, "score", one->score);
+	/* places are listed whatever the verdict is */
+	pv_json_bool(w->json, "accused", pv_leak_accuses(w->leak, one));
+	put_next(w, &next);
 	pv_json_end(w->json, '}');
 	return err;
 }
@@ -163,8 +176,7 @@ static struct pv_err *put_verdict(const struct writer *w)
 	pv_json_begin(w->json, "verdict", '{');
 	pv_json_string(w->json, "kind", pv_leak_name(leak->kind));
 	put_lines(w->json, "text", &leak->text);
-	if (leak->next.n)
-		pv_json_bytes(w->json, "next", leak->next.data, leak->next.n);
+	put_next(w, &leak->next);
 	if (leak->kind >= PV_LEAK_GROWING) {
 		put_double(w, "bytes_per_s", leak->bytes_per_s);
 		put_double(w, "python_share", leak->python);
@@ -270,8 +282,11 @@ static void put_mappings(const struct writer *w)
 
 static struct pv_err *put_growing_type(const struct writer *w, const struct pv_growth_type *one)
 {
-	struct pv_err *err;
+	PV_CLEANUP(pv_str_deinit) struct pv_str next = { 0 };
+	struct pv_err *err = pv_leak_refs_type(w->memory, one->type, &next);
 
+	if (err)
+		return err;
 	pv_json_begin(w->json, NULL, '{');
 	err = put_type_name(w, "name", one->type);
 	pv_json_int(w->json, "first_count", (int64_t)one->first.count);
@@ -280,6 +295,7 @@ static struct pv_err *put_growing_type(const struct writer *w, const struct pv_g
 	pv_json_int(w->json, "gained_bytes", one->gained_bytes);
 	put_double(w, "count_per_s", one->count.per_s);
 	put_double(w, "bytes_per_s", one->bytes_per_s);
+	put_next(w, &next);
 	pv_json_end(w->json, '}');
 	return err;
 }

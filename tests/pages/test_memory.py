@@ -120,6 +120,52 @@ def test_toggles(page):
     assert page.state().get("by") == "mapping"
 
 
+def flat(text):
+    """The same hunt, in which nothing grows and of which no holder was looked for."""
+    first, kept = {}, []
+    for line in text.split("\n"):
+        word, *fields = line.split(" ") if line else [""]
+        if word == "typecount":
+            line = " ".join([word, *fields[:2], *first.setdefault(fields[1], fields[2:])])
+        if word == "point":
+            line = " ".join([word, fields[0], *first.setdefault(word, fields[1:])])
+        if word not in ("subject", "holder"):
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def test_lines_to_copy(page):
+    """Each row of a type that grows and of a place that is accused has its command; the button copies it, or marks it."""
+    found = json.loads(make_memory(TEXT, "json"))
+    open_page(page, tab="types", pick="t1")
+    assert page.facts()[""] == "app.Session"
+    (growing,) = [one["next"] for one in found["types"] if one["name"] == "app.Session"]
+    assert page.text("#facts .next code") == growing and "--type Session" in growing
+    open_page(page, tab="types", pick="t2")
+    assert page.facts()[""] == "str" and page.text("#facts .next code") is None
+    open_page(page, tab="stacks")
+    place = found["sites"][0]
+    assert place["accused"] and page.text("#facts .next code") == place["next"] and "--alloc 'app.py:4'" in place["next"]
+    page.click("#facts .copy")
+    assert page.until(lambda: page.text("#facts .copy") in ("copied", "marked"))
+    if page.text("#facts .copy") == "marked":
+        assert page.js("return getSelection().toString()") == place["next"]
+
+
+def test_what_stays_is_not_accused_where_nothing_grows(page):
+    found = json.loads(make_memory(flat(TEXT), "json"))
+    assert found["verdict"]["kind"] == "clean" and found["sites"], found["verdict"]
+    assert not any(one["accused"] for one in found["sites"])
+    open_page(page, flat(TEXT), tab="stacks")
+    assert "is not accused" in page.text("#sentence .innocent")
+    rows = page.grid("stacks")
+    assert rows and not any(row["suspect"] for row in rows), rows
+    assert page.facts()["verdict"].startswith("no suspect")
+    assert page.text(".next code") is None
+    open_page(page)
+    assert page.text("#sentence .innocent") is None
+
+
 @pytest.mark.parametrize("tab", ["flame", "stacks", "types", "holders", "mappings"])
 def test_hostile_names(page, tab):
     recipe = "".join("type %s - 0 0 %d\n" % (golden.to_field(name), i + 1) for i, name in enumerate(NAMES))

@@ -4,14 +4,34 @@
 const Answer = (() => {
 	const lines = meta => meta.verdict.text.map(line => Text.cut(Text.show(line), 1000));
 
+	// What stays where nothing grows is in use: no place is accused.
+	const accuses = meta => ['growing', 'held', 'lost'].includes(meta.verdict.kind);
+
+	const innocent = meta => meta.verdict.kind === 'clean' ? 'no suspect: nothing grows, so what stays is in use' : 'no suspect: whether anything grows is not known';
+
 	// Amber is what grows, green is clean.
 	function parts(meta) {
 		const [first, ...rest] = lines(meta), { kind } = meta.verdict;
-		return [Dom.el(kind === 'clean' ? 'b.well' : kind === 'unknown' || kind === 'not asked' ? 'b' : 'b.doubt', null, first || ''), rest.length ? ' ' + rest.join(' ') : ''];
+		return [Dom.el(kind === 'clean' ? 'b.well' : accuses(meta) ? 'b.doubt' : 'b', null, first || ''), rest.length ? ' ' + rest.join(' ') : '',
+			!accuses(meta) && meta.sites.length ? Dom.el('span.innocent', null, ' What is shown below stays, and is not accused.') : null].filter(part => part !== null);
 	}
 
-	// What finds out more, to be copied.
-	const next = meta => meta.verdict.next ? Dom.el('p.next', null, 'next: ', Dom.el('code', null, Text.show(meta.verdict.next))) : null;
+	// A command that finds out more; the button copies it, or marks it where the browser does not let it.
+	function command(text) {
+		const code = Dom.el('code', null, text);
+		const said = Dom.el('button.copy', { type: 'button', title: 'Copy this line', onclick: async () => {
+			try {
+				await window.navigator.clipboard.writeText(text);
+				said.textContent = 'copied';
+			} catch {
+				window.getSelection().selectAllChildren(code);
+				said.textContent = 'marked';
+			}
+		} }, 'copy');
+		return Dom.el('p.next', null, 'next: ', code, ' ', said);
+	}
 
-	return { lines, parts, next };
+	const next = meta => meta.verdict.next ? command(Text.show(meta.verdict.next)) : null;
+
+	return { accuses, innocent, lines, parts, command, next };
 })();

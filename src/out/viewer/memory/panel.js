@@ -16,6 +16,11 @@ class Panel {
 		return [Dom.el('dt', null, name), Dom.el('dd', { title: title || '' }, value)];
 	}
 
+	// The command for a place or a type of the summary, if there is one.
+	next(one) {
+		return one && one.next ? Answer.command(Text.show(one.next)) : null;
+	}
+
 	// what: { frame }, { place }, { type }, or {}
 	show(memory, what) {
 		this.memory = memory;
@@ -72,7 +77,8 @@ class Panel {
 		const loc = place.spot.python >= 0 ? place.spot.python : place.spot.native;
 		Dom.fill(this.facts, loc >= 0 ? this.head(loc) : Dom.el('h2', null, place.label), Dom.el('dl', null,
 			this.row('left', Amount.bytes(bytes) + ' in ' + Text.count(count)), this.row('allocated', Text.count(place.seenCount), 'while it was watched'),
-			this.row('stays', Tables.share(count, place.seenCount))));
+			this.row('stays', Tables.share(count, place.seenCount)), Answer.accuses(memory.meta) ? null : this.row('verdict', Answer.innocent(memory.meta))),
+		this.next(memory.meta.sites.find(({ where }) => Text.show(where) === place.label)));
 		if (loc >= 0)
 			this.showSource(loc, new Map([[memory.locLine[loc], { self: bytes, total: bytes }]]), bytes);
 		const stack = [];
@@ -86,7 +92,8 @@ class Panel {
 		const last = census[census.length - 1], [first] = census;
 		Dom.fill(this.facts, Dom.el('h2', null, Text.cut(type.label, 500)), Dom.el('dl', null, this.row('objects', Text.count(at(last, true))),
 			this.row('bytes', Amount.bytes(at(last, false))), this.row('more', Text.count(at(last, true) - at(first, true)) + ' · ' +
-				Amount.bytes(at(last, false) - at(first, false)), 'than at the first look')));
+				Amount.bytes(at(last, false) - at(first, false)), 'than at the first look')),
+		this.next(memory.meta.types.find(({ name }) => Text.show(name) === type.label)));
 		this.source.show(memory, { n: 0 }, null);
 		this.showCalls('At each look', census.map(look => [Text.count(at(look, true)) + ' objects, ' + Amount.bytes(at(look, false)), Text.seconds(look.at)]));
 	}

@@ -23,7 +23,7 @@ const Tables = (() => {
 	// Of the verdict's own order, the most suspect first; rows are indices of places.
 	function stacks(memory) {
 		const { places, lastSites } = memory, rows = [...places.keys()], left = isCount => row => memory.placeAt(lastSites, places[row], isCount);
-		const rank = new Map(memory.meta.sites.map(({ where }, i) => [Text.show(where), i]));
+		const rank = new Map(memory.meta.sites.filter(({ accused }) => accused).map(({ where }, i) => [Text.show(where), i]));
 		return [
 			numbers('left', 'Left', 'bytes of what was seen to be allocated, at the last look', rows, left(false), Amount.bytes, 'python'),
 			numbers('count', 'Count', 'blocks of it', rows, left(true), Text.count),
