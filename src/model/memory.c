@@ -386,7 +386,7 @@ const char *pv_memory_event_name(enum pv_memory_event_kind kind)
 
 const char *pv_memory_domain_name(enum pv_memory_domain domain)
 {
-	static const char *const names[] = { "object", "raw", "libc", "mmap" };
+	static const char *const names[] = { "object", "libc", "mmap" };
 
 	return name_of(names, sizeof(names) / sizeof(*names), domain);
 }

@@ -145,8 +145,7 @@ struct pv_memory_count {
 
 enum pv_memory_domain {
 	PV_DOMAIN_OBJECT, /* PyObject_Malloc and PyMem_Malloc: pymalloc */
-	PV_DOMAIN_RAW,    /* PyMem_RawMalloc */
-	PV_DOMAIN_LIBC,   /* malloc, calloc, realloc, C++ new */
+	PV_DOMAIN_LIBC,   /* malloc, calloc, realloc, C++ new; PyMem_RawMalloc, too */
 	PV_DOMAIN_MMAP,
 	PV_DOMAIN_N,
 };
