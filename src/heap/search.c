@@ -137,9 +137,16 @@ static struct pv_err *scan_piece(struct pass *pass, const struct pv_populated_ra
 	return scan_pages(pass, range, start, end);
 }
 
+static bool is_beyond(const struct pass *pass)
+{
+	const struct pv_heap_search_source *source = &pass->search->source;
+
+	return (source->limit_bytes && pass->result.bytes >= source->limit_bytes) ||
+	       (source->until_ns && pv_now_ns() >= source->until_ns);
+}
+
 static struct pv_err *scan_range(struct pass *pass, const struct pv_populated_range *range)
 {
-	uint64_t limit = pass->search->source.limit_bytes;
 	uint64_t n = (range->end - range->start + CHUNK - 1) / CHUNK;
 	struct pv_err *err = NULL;
 
@@ -147,7 +154,7 @@ static struct pv_err *scan_range(struct pass *pass, const struct pv_populated_ra
 		uint64_t start = range->start + (pass->backwards ? n - 1 - i : i) * CHUNK;
 		uint64_t end = range->end - start < CHUNK ? range->end : start + CHUNK;
 
-		if (limit && pass->result.bytes >= limit)
+		if (is_beyond(pass))
 			pass->result.unread += end - start;
 		else
 			err = scan_piece(pass, range, start, end);

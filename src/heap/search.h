@@ -36,12 +36,13 @@ struct pv_heap_search_source {
 	struct pv_err *(*registers)(void *ctx, struct pv_vec *ret);
 	void *ctx;
 	uint64_t limit_bytes; /* a pass reads no more than that; 0: no limit */
+	uint64_t until_ns;    /* CLOCK_MONOTONIC: nor later than then; 0: no limit */
 };
 
 /* How a pass went. */
 struct pv_heap_search_result {
 	uint64_t bytes;    /* read */
-	uint64_t unread;   /* bytes that hold something and could not be read, or are too many */
+	uint64_t unread;   /* bytes that hold something and could not be read, or beyond a limit */
 	uint64_t appeared; /* bytes of pages that were written for the first time meanwhile */
 	uint64_t took_ns;
 	uint32_t threads; /* whose registers were looked through; 0: none are to be had */

@@ -458,6 +458,15 @@ static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memo
 	return err;
 }
 
+/* Was the last search broken off for its time? */
+static bool is_late(const struct pv_memory *memory, uint64_t until_ns)
+{
+	const struct pv_memory_subject *last =
+		memory->subjects.n ? pv_vec_at(&memory->subjects, memory->subjects.n - 1) : NULL;
+
+	return last && last->partial && pv_now_ns() > until_ns;
+}
+
 struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns, uint64_t until_ns,
 			       struct pv_memory *memory)
 {
@@ -470,6 +479,8 @@ struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns, u
 
 	if (err)
 		return err;
+	pv_holding_until(holding,
+			 text || until_ns <= begin_ns ? until_ns : 2 * until_ns - begin_ns);
 	if (text)
 		err = pv_holding_subject(holding, text, PV_HOLDERS_OBJECTS_MAX, true, memory);
 	else
@@ -479,7 +490,11 @@ struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns, u
 		return err;
 	rung->start_ns = begin_ns - start_ns;
 	rung->took_ns = pv_now_ns() - begin_ns;
-	if (!all)
+	if (text && is_late(memory, until_ns))
+		return pv_memory_rung_is(memory, PV_RUNG_HOLDERS, PV_RUNG_PARTLY,
+					 "after %.0f s not all of its memory was searched",
+					 (double)rung->took_ns / 1e9);
+	if (!all || is_late(memory, until_ns))
 		return pv_memory_rung_is(memory, PV_RUNG_HOLDERS, PV_RUNG_PARTLY,
 					 "it took so long that not all types were looked at");
 	return pv_memory_rung_is(memory, PV_RUNG_HOLDERS, n ? PV_RUNG_CLIMBED : PV_RUNG_NOT_NEEDED,

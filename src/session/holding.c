@@ -24,6 +24,7 @@ struct pv_holding {
 	struct pv_heap *heap;
 	struct pv_register_reader *registers;
 	struct pv_heap_search *search; /* the last one */
+	uint64_t until_ns;
 };
 
 static struct pv_err *read_registers(void *ctx, struct pv_vec *ret)
@@ -97,6 +98,11 @@ struct pv_err *pv_holding_open(pid_t pid, struct pv_holding **ret)
 	return NULL;
 }
 
+void pv_holding_until(struct pv_holding *holding, uint64_t until_ns)
+{
+	holding->until_ns = until_ns;
+}
+
 struct pv_heap *pv_holding_heap(const struct pv_holding *holding)
 {
 	return holding->heap;
@@ -110,6 +116,7 @@ static struct pv_err *begin_search(struct pv_holding *holding)
 		.forced = holding->forced,
 		.registers = read_registers,
 		.ctx = holding,
+		.until_ns = holding->until_ns,
 	};
 
 	pv_heap_search_destroy(pv_steal(holding->search));

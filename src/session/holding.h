@@ -20,6 +20,12 @@ struct pv_holding;
 struct pv_err *pv_holding_open(pid_t pid, struct pv_holding **ret);
 void pv_holding_close(struct pv_holding *holding);
 
+/*
+ * CLOCK_MONOTONIC: what is not searched by then is not; who holds something is then partly
+ * known, and nothing is called lost.  0: never.
+ */
+void pv_holding_until(struct pv_holding *holding, uint64_t until_ns);
+
 /* Its objects, as they are now. */
 struct pv_heap *pv_holding_heap(const struct pv_holding *holding);
 
@@ -56,8 +62,9 @@ struct pv_err *pv_holding_subject(struct pv_holding *holding, const char *text, 
 /*
  * The rung of a hunt: who holds what the user asked for (text), or, NULL, what grows by the
  * looks so far; with lost references.  start_ns: CLOCK_MONOTONIC, the hunt's start; until_ns:
- * no other type is begun after it, which is then said.  The rung's
- * state is set but for errors: PV_ERR_USAGE is the user's, others say why it is not possible.
+ * what the user asked for is searched no longer; of what grows no other type is begun after it,
+ * and the last one is broken off after as long again.  Either is said.  The rung's state is set but
+ * for errors: PV_ERR_USAGE is the user's, others say why it is not possible.
  */
 struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns, uint64_t until_ns,
 			       struct pv_memory *memory);

@@ -501,6 +501,15 @@ static int fd_of(const struct climb *climb)
 	return climb->survey ? pv_survey_fd(climb->survey) : -1;
 }
 
+/*
+ * Who holds something is to be seen at once, and nothing else was asked for.  A program that we
+ * start has its time first.
+ */
+static bool is_of_this_moment(const struct pv_hunt *hunt)
+{
+	return hunt->options.rungs == 1u << PV_RUNG_HOLDERS && !hunt->launched;
+}
+
 struct pv_err *pv_hunt_step(struct pv_hunt *hunt, int timeout_ms, int fd, bool *ended_ret)
 {
 	struct pollfd fds[] = {
@@ -521,7 +530,8 @@ struct pv_err *pv_hunt_step(struct pv_hunt *hunt, int timeout_ms, int fd, bool *
 	if (!hunt->gone && !hunt->replaced)
 		err = pv_probed_unless_ended(&hunt->probed, climb(hunt), &hunt->gone);
 	if (!err)
-		*ended_ret = hunt->gone || hunt->replaced || hunt->over_budget;
+		*ended_ret = hunt->gone || hunt->replaced || hunt->over_budget ||
+			     is_of_this_moment(hunt);
 	return err;
 }
 

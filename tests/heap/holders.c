@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * find_holders PID held|lost [APART_MS] < ADDRESSES	a line of JSON for each object, one for the
- * whole
+ * find_holders PID held|lost [APART_MS [UNTIL_MS]] < ADDRESSES	a line of JSON for each object, one
+ * for the whole
  *
  * What heap/holders.h finds in a process, for tests/live/test_holders.py and bench/holders.py.
  */
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/vec.h"
 #include "heap/holders.h"
 #include "heap/object.h"
@@ -93,7 +94,7 @@ int main(int argc, char **argv)
 	uint64_t address;
 
 	if (argc < 3)
-		errx(2, "usage: find_holders PID held|lost [APART_MS] < ADDRESSES");
+		errx(2, "usage: find_holders PID held|lost [APART_MS [UNTIL_MS]] < ADDRESSES");
 	if (!strcmp(argv[2], "subject") && argc > 3) {
 		print_subject((pid_t)atoi(argv[1]), argv[3], argc > 4);
 		return 0;
@@ -103,6 +104,8 @@ int main(int argc, char **argv)
 	options.lost = !strcmp(argv[2], "lost");
 	options.apart_ns = argc > 3 ? strtoull(argv[3], NULL, 0) * 1000000 : 0;
 	ok(pv_holding_open((pid_t)atoi(argv[1]), &holding));
+	if (argc > 4)
+		pv_holding_until(holding, pv_now_ns() + strtoull(argv[4], NULL, 0) * 1000000);
 	ok(pv_holding_find(holding, addresses.data, addresses.n, &options, &found));
 	for (size_t i = 0; i < found.n_objects; i++)
 		print_object(&found, &found.objects[i], pv_holding_heap(holding));

@@ -102,6 +102,18 @@ def test_lost(interp, target):
 	assert accused == [one], (accused, rows[one])
 
 
+@pytest.mark.gil
+@pytest.mark.one
+def test_no_longer_than_it_may(interp, target):
+	"""What is not searched is said to be, and nothing is called lost: before the first look is over, and in the second."""
+	victim, ids = start(target, interp, "lost")
+	addresses = [int(address) for address in sum(ids["lost"].values(), [])]
+	for until_ms, looks in ((0, 0), (400, 1)):
+		*rows, whole = run(victim, "lost", 500, until_ms, addresses=addresses)
+		assert whole["partial"] and whole["looks"] <= 2 and (whole["looks"] > 0) == bool(looks), whole
+		assert (whole["unread"] > 0) != bool(looks) and not any(row["lost"] for row in rows), whole
+
+
 def known(row, interp):
 	"""What CPython itself loses: up to 3.8 the module that _PyWarnings_Init() returns (Python/pylifecycle.c)."""
 	return row["type"] == "module" and interp.version < (3, 9) and row["lost"] == 1

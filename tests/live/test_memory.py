@@ -254,8 +254,13 @@ def test_all_alone(interp, alone):
 
 
 def test_holders_of_a_type(newest, target):
+	"""It is to be seen at once: it waits for no end, with -d or without."""
 	one = target(newest, "memory.py", "filled")
-	found = hunt(one.pid, "--holders", "Record", seconds=3)
+	begin = time.monotonic()
+	run = live.pitviper("memory", "-p", one.pid, "--holders", "Record", timeout=60)
+	assert run.status == 0 and b"CACHE" in run.out, run
+	found = hunt(one.pid, "--holders", "Record", seconds=50)
+	assert time.monotonic() - begin < 40
 	assert any("CACHE" in holder["text"] for holder in found["holders"]), found["holders"]
 	assert found["verdict"]["kind"] == "not asked", found["verdict"]
 
