@@ -278,9 +278,10 @@ static struct pv_err *append_rung(const struct page *page, enum pv_rung index, s
 				     pv_text_duration(took_ns / looks).text);
 	else if (!err && index == PV_RUNG_BURSTS && memory->bursts.n)
 		err = pv_str_appendf(str, " %zu", memory->bursts.n);
-	else if (!err && rung->took_ns)
+	else if (!err && rung->took_ns && rung->state != PV_RUNG_NOT_NEEDED)
 		err = pv_str_appendf(str, " %s", pv_text_duration(rung->took_ns).text);
 	if (!err && index == PV_RUNG_HOLDERS && rung->took_ns &&
+	    rung->state != PV_RUNG_NOT_NEEDED &&
 	    memory->rungs[PV_RUNG_TREND].state != PV_RUNG_NOT_ASKED)
 		err = pv_str_appendf(str, " after all else");
 	if (!err && rung->slowdown > 0)
@@ -322,6 +323,23 @@ static struct pv_err *print_rungs(const struct page *page)
 	}
 	if (!err)
 		pv_prose_print(&prose, page->term);
+	return err;
+}
+
+/* Where no census has said it already. */
+static struct pv_err *print_allocator(const struct page *page)
+{
+	const struct pv_memory *memory = page->memory;
+	PV_CLEANUP(pv_str_deinit) struct pv_str name = { 0 };
+	struct pv_err *err = append_string(page, memory->allocator, &name);
+
+	if (!err && name.n && memory->other_allocator &&
+	    memory->rungs[PV_RUNG_CENSUS].state != PV_RUNG_PARTLY)
+		fprintf(page->term->file,
+			"its C allocator is %s: what that keeps is not read, and its growth is "
+			"that "
+			"of mappings.\n",
+			pv_str_text(&name));
 	return err;
 }
 
@@ -422,6 +440,8 @@ struct pv_err *pv_memory_print(const struct pv_memory *memory, const struct pv_l
 	fputc('\n', term->file);
 	if (!err)
 		err = print_rungs(&page);
+	if (!err)
+		err = print_allocator(&page);
 	if (err)
 		return err;
 	print_losses(&page);

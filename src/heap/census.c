@@ -348,30 +348,44 @@ static bool has_name(const struct pv_map_entry *map, const char *part)
 	return name && strstr(name, part);
 }
 
-static void find_libraries(struct taker *t)
+static bool has_glibc(const struct pv_maps *maps)
 {
-	static const char *const list[] = { "jemalloc", "tcmalloc", "mimalloc", "hoard",
-					    "snmalloc", "rpmalloc", "ld-musl" };
-	const struct pv_maps *maps = t->options->maps;
-	char *others = t->census->others;
-	size_t size = sizeof(t->census->others), n = 0;
-
 	for (size_t i = 0; i < maps->n; i++) {
 		if (has_name(&maps->entries[i], "libc.so.6") ||
 		    has_name(&maps->entries[i], "libc-2."))
-			t->glibc = true;
+			return true;
 	}
+	return false;
+}
+
+bool pv_census_allocator(const struct pv_maps *maps, char *name_ret, size_t size)
+{
+	static const char *const list[] = { "jemalloc", "tcmalloc", "mimalloc", "hoard",
+					    "snmalloc", "rpmalloc", "ld-musl" };
+	size_t n = 0;
+
 	for (size_t k = 0; k < sizeof(list) / sizeof(*list); k++) {
-		for (size_t i = 0; i < maps->n; i++) {
+		for (size_t i = 0; i < maps->n && n < size; i++) {
 			if (!maps->entries[i].executable || !has_name(&maps->entries[i], list[k]))
 				continue;
-			n += (size_t)snprintf(others + n, size - n, "%s%s", n ? ", " : "",
+			n += (size_t)snprintf(name_ret + n, size - n, "%s%s", n ? ", " : "",
 					      strcmp(list[k], "ld-musl") == 0 ? "musl" : list[k]);
 			break;
 		}
 	}
-	if (!t->glibc && !n)
-		snprintf(others, size, "one that is not known");
+	if (!n)
+		snprintf(name_ret, size, has_glibc(maps) ? "glibc" : "one that is not known");
+	return n || !has_glibc(maps);
+}
+
+static void find_libraries(struct taker *t)
+{
+	const struct pv_maps *maps = t->options->maps;
+	char *others = t->census->others;
+
+	t->glibc = has_glibc(maps);
+	if (!pv_census_allocator(maps, others, sizeof(t->census->others)))
+		others[0] = '\0';
 }
 
 /*

@@ -22,6 +22,8 @@
 
 struct pv_maps;
 
+enum { PV_CENSUS_ALLOCATOR_BYTES = 128 };
+
 struct pv_census_type {
 	char name[PV_HEAP_NAME_BYTES];   /* tp_name, without the module */
 	char module[PV_HEAP_NAME_BYTES]; /* "collections"; "": builtins, or it is not known */
@@ -76,7 +78,8 @@ struct pv_census {
 	/* what may be wrong */
 	uint64_t n_torn_pools, n_breaks, broken_bytes;
 	bool fast_bins_unknown;
-	char others[128]; /* other allocators that are mapped, whose blocks are not seen; "" */
+	char others[PV_CENSUS_ALLOCATOR_BYTES]; /* other allocators that are mapped, whose blocks
+						   are not seen; "" */
 };
 
 struct pv_census_options {
@@ -84,6 +87,12 @@ struct pv_census_options {
 	pid_t pid;                  /* 0: no process, all pages count as there (fixtures) */
 	bool no_lists;              /* leaves out the collector's lists */
 };
+
+/*
+ * Whose malloc() the process's is: "glibc", or the names of others that are mapped, which are not
+ * read.  True: of others.
+ */
+bool pv_census_allocator(const struct pv_maps *maps, char *name_ret, size_t n);
 
 /*
  * heap reads the live process; its types are forgotten first.  Refused with a reason

@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "analyse/growth.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "heap/census.h"
 #include "model/profile.h"
 #include "model/strings.h"
 #include "session/bursts.h"
@@ -27,6 +29,7 @@
 #include "session/sources.h"
 #include "session/survey.h"
 #include "session/trend.h"
+#include "target/maps.h"
 #include "target/process.h"
 
 enum {
@@ -107,6 +110,20 @@ static struct pv_err *describe_python(struct pv_hunt *hunt)
 	return err;
 }
 
+/* A program without Python has one, too, and censuses may be not asked for. */
+static struct pv_err *name_allocator(struct pv_hunt *hunt)
+{
+	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
+	struct pv_memory *memory = hunt->memory;
+	char name[PV_CENSUS_ALLOCATOR_BYTES];
+	struct pv_err *err = pv_maps_read(hunt->options.pid, &maps);
+
+	if (err)
+		return err;
+	memory->other_allocator = pv_census_allocator(&maps, name, sizeof(name));
+	return pv_strings_add(memory->profile->strings, name, strlen(name), &memory->allocator);
+}
+
 static struct pv_err *launch(struct pv_hunt *hunt)
 {
 	struct pv_err *err = pv_launch(hunt->options.argv, &hunt->launched);
@@ -146,6 +163,8 @@ static struct pv_err *begin(struct pv_hunt *hunt)
 	err = pv_probed_describe(&hunt->probed, hunt->memory->profile, &process);
 	if (!err)
 		err = describe_python(hunt);
+	if (!err)
+		err = name_allocator(hunt);
 	if (!err)
 		err = pv_sources_create(hunt->memory->profile, &hunt->sources);
 	options.start_ns = hunt->start_ns;

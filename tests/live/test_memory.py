@@ -2,10 +2,12 @@
 """`pitviper memory`: what grows, where it is allocated and who holds it, of programs that know; nothing clean is accused.
 
 The catalogue of leaks (tests/leaks, bench/leaks.py) is the long form; here is what a run of the command does."""
+import glob
 import json
 import math
 import os
 import subprocess
+import sys
 import time
 
 import live
@@ -163,6 +165,44 @@ def test_no_python(spawn, allocates, kind, mappings):
 		return
 	assert verdict["kind"] == "growing" and verdict["mappings"] == mappings, verdict
 	assert 0.3 * 50 * 65536 < verdict["bytes_per_s"] < 1.2 * 50 * 65536, verdict
+
+
+ALLOCATORS = {"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4"}
+
+
+@pytest.fixture(params=sorted(ALLOCATORS))
+def allocator(request):
+	"""Another malloc(): its name, and the environment of who uses it."""
+	found = glob.glob("/usr/lib*/*/" + ALLOCATORS[request.param])
+	if not found:
+		pytest.skip("no " + ALLOCATORS[request.param])
+	return request.param, {"LD_PRELOAD": found[0]}
+
+
+@pytest.mark.long
+def test_other_allocators_without_python(spawn, allocates, allocator):
+	"""Named; the trend shows what grows, and a burst or the mappings where."""
+	name, env = allocator
+	found = hunt(spawn(allocates, "heap", env=env).pid, seconds=8)
+	verdict = found["verdict"]
+	assert found["target"]["allocator"] == name and not found["target"]["allocator_is_read"], found["target"]
+	assert verdict["kind"] == "growing" and 0.3 * 50 * 65536 < verdict["bytes_per_s"] < 1.5 * 50 * 65536, verdict
+	assert rungs(found)["trend"] == "climbed" and rungs(found)["bursts"] == "climbed", found["rungs"]
+	first = found["sites"][0]
+	assert [frame["function"] for frame in first["frames"]] == ["main"] and first["survival"] == 1, first
+	assert hunt(spawn(allocates, "free", env=env).pid, seconds=6)["verdict"]["kind"] == "clean"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["held", "lost", "flat"])
+def test_other_allocators(spawn, allocator, kind):
+	"""Python's own pools and the collector's objects are read as ever: the answer is the same."""
+	name, env = allocator
+	found = hunt(spawn(sys.executable, SCRIPT, kind, env=env).pid)
+	assert found["target"]["allocator"] == name and not found["target"]["allocator_is_read"], found["target"]
+	assert found["verdict"]["kind"] == {"held": "held", "lost": "lost", "flat": "clean"}[kind], found["verdict"]
+	if kind != "flat":
+		assert rungs(found)["bursts"] == "climbed" and guilty(found["verdict"]), found
 
 
 # ---- the command
