@@ -14,9 +14,7 @@
 #include <unistd.h>
 
 #include "target/mem.h"
-
-/* Bits of an entry: swapped, present. */
-static const uint64_t page_there = 3ULL << 62;
+#include "target/populated.h"
 
 struct pv_err *pv_window_init(struct pv_window *window, struct pv_mem *mem, pid_t pid)
 {
@@ -28,8 +26,8 @@ struct pv_err *pv_window_init(struct pv_window *window, struct pv_mem *mem, pid_
 	};
 	window->parts[0].bytes = malloc(PV_WINDOW_BYTES);
 	window->parts[1].bytes = malloc(PV_WINDOW_BYTES);
-	window->pages = malloc(PV_WINDOW_PAGES * sizeof(*window->pages));
-	if (!window->parts[0].bytes || !window->parts[1].bytes || !window->pages) {
+	window->runs = malloc(PV_WINDOW_RUNS * sizeof(*window->runs));
+	if (!window->parts[0].bytes || !window->parts[1].bytes || !window->runs) {
 		pv_window_deinit(window);
 		return &pv_enomem;
 	}
@@ -53,7 +51,7 @@ void pv_window_deinit(struct pv_window *window)
 {
 	free(window->parts[0].bytes);
 	free(window->parts[1].bytes);
-	free(window->pages);
+	free(window->runs);
 	pv_vec_deinit(&window->preloaded);
 	if (window->store)
 		munmap(window->store, window->store_bytes);
@@ -62,47 +60,65 @@ void pv_window_deinit(struct pv_window *window)
 	*window = (struct pv_window){ .pagemap = -1 };
 }
 
-/* Is the page at address there?  What pagemap does not tell is not. */
+/* Pages come and go: what is known of them is as old as this. */
+static void forget_runs(struct pv_window *window)
+{
+	window->known_from = window->known_to = 0;
+	window->n_runs = window->run = 0;
+}
+
+/* The first run that ends behind address, of what is known; NULL: there is none. */
+static const struct pv_page_run *run_at(struct pv_window *window, uint64_t address, uint64_t end)
+{
+	if (address < window->known_from || address >= window->known_to) {
+		window->known_from = address - address % PV_PAGE_BYTES;
+		window->run = 0;
+		pv_page_runs_read(window->pagemap, window->known_from, end, PV_WINDOW_PAGES,
+				  window->runs, PV_WINDOW_RUNS, &window->n_runs, &window->known_to);
+	}
+	if (window->run && window->runs[window->run - 1].end > address)
+		window->run = 0;
+	while (window->run < window->n_runs && window->runs[window->run].end <= address)
+		window->run++;
+	return window->run < window->n_runs ? &window->runs[window->run] : NULL;
+}
+
+/* Is the page at address there?  What the kernel does not tell is not. */
 static bool is_there(struct pv_window *window, uint64_t address, uint64_t end)
 {
-	uint64_t page = address / PV_PAGE_BYTES, n;
-	ssize_t got;
+	const struct pv_page_run *run;
 
 	if (window->pagemap < 0)
 		return true;
-	if (page < window->pages_start || page - window->pages_start >= window->n_pages) {
-		n = (end - address + PV_PAGE_BYTES - 1) / PV_PAGE_BYTES;
-		if (n > PV_WINDOW_PAGES)
-			n = PV_WINDOW_PAGES;
-		window->pages_start = page;
-		window->n_pages = 0;
-		got = pread(window->pagemap, window->pages, n * sizeof(*window->pages),
-			    (off_t)(page * sizeof(*window->pages)));
-		if (got > 0)
-			window->n_pages = (size_t)got / sizeof(*window->pages);
-		if (!window->n_pages)
-			return false;
-	}
-	return window->pages[page - window->pages_start] & page_there;
+	run = run_at(window, address, end);
+	return run && run->start <= address;
 }
 
 bool pv_window_run(struct pv_window *window, uint64_t from, uint64_t end, uint64_t *start_ret,
 		   uint64_t *end_ret)
 {
+	const struct pv_page_run *run;
 	uint64_t at = from;
 
 	if (window->pagemap < 0) {
 		at = end;
 	} else {
-		while (from < end && !is_there(window, from, end))
-			from += PV_PAGE_BYTES;
-		for (at = from; at < end && is_there(window, at, end);)
-			at += PV_PAGE_BYTES;
+		for (run = NULL; from < end; from = window->known_to) {
+			run = run_at(window, from, end);
+			if (run)
+				break;
+		}
+		if (run && run->start > from)
+			from = run->start;
+		for (at = from; at < end && is_there(window, at, end);) {
+			run = run_at(window, at, end);
+			at = run->end;
+		}
 	}
 	if (from >= end)
 		return false;
 	*start_ret = from;
-	*end_ret = at;
+	*end_ret = at < end ? at : end;
 	return true;
 }
 
@@ -203,8 +219,7 @@ void pv_window_limit(struct pv_window *window, uint64_t end)
 	window->parts[0].n = window->parts[1].n = 0;
 	window->anew = false;
 	window->limit = end;
-	/* pages come and go: what is known of them is as old as this */
-	window->n_pages = 0;
+	forget_runs(window);
 }
 
 void pv_window_forget(struct pv_window *window)
@@ -230,7 +245,7 @@ struct pv_err *pv_window_preload(struct pv_window *window, uint64_t start, uint6
 {
 	uint64_t from, to;
 
-	window->n_pages = 0;
+	forget_runs(window);
 	while (pv_window_run(window, start, end, &from, &to)) {
 		struct pv_window_part part = { window->store + window->store_used, from,
 					       to - from };
@@ -261,7 +276,7 @@ uint64_t pv_window_resident(struct pv_window *window, uint64_t start, uint64_t e
 {
 	uint64_t from, to, sum = 0;
 
-	window->n_pages = 0;
+	forget_runs(window);
 	for (; pv_window_run(window, start, end, &from, &to); start = to)
 		sum += to - from;
 	return sum;

@@ -21,11 +21,13 @@
 #include "base/vec.h"
 
 struct pv_mem;
+struct pv_page_run;
 
 enum {
 	PV_PAGE_BYTES = 4096,
 	PV_WINDOW_BYTES = 1 << 20, /* the most that is asked for at once */
-	PV_WINDOW_PAGES = 8192,    /* entries of pagemap that are kept */
+	PV_WINDOW_PAGES = 8192,    /* that are there and are known at once */
+	PV_WINDOW_RUNS = 1024,     /* of them */
 };
 
 struct pv_window {
@@ -42,11 +44,11 @@ struct pv_window {
 	struct pv_vec preloaded; /* struct pv_window_part, in ascending order */
 	char *store;             /* their bytes */
 	size_t store_bytes, store_used;
-	size_t hint;     /* which of them was used last */
-	uint64_t limit;  /* no read goes beyond it */
-	uint64_t *pages; /* entries of pagemap, from pages_start on */
-	uint64_t pages_start;
-	size_t n_pages;
+	size_t hint;              /* which of them was used last */
+	uint64_t limit;           /* no read goes beyond it */
+	struct pv_page_run *runs; /* pages that are there, of [known_from, known_to) */
+	size_t n_runs, run;       /* run: where the last one was looked for */
+	uint64_t known_from, known_to;
 	uint64_t bytes_read;
 };
 

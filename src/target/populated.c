@@ -184,6 +184,78 @@ static bool is_foreign(const struct pv_map_entry *entry)
 						 : !strncmp(entry->path, "[v", 2);
 }
 
+/* As pagemap has them, where the kernel cannot look for pages itself. */
+static void read_runs(int pagemap, uint64_t from, uint64_t end, size_t n_pages,
+		      struct pv_page_run *runs, size_t max, size_t *n_ret, uint64_t *to_ret)
+{
+	enum { PIECE = 512 };
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), entries[PIECE];
+
+	for (; from < end && n_pages; n_pages -= n_pages < PIECE ? n_pages : PIECE) {
+		uint64_t n = (end - from + page - 1) / page;
+		ssize_t got;
+
+		n = n < PIECE ? n : PIECE;
+		got = pread(pagemap, entries, n * sizeof(*entries),
+			    (off_t)(from / page * sizeof(*entries)));
+		n = got > 0 ? (uint64_t)got / sizeof(*entries) : 0;
+		for (uint64_t i = 0; i < n; i++, from += page) {
+			if (!(entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED)))
+				continue;
+			if (*n_ret && runs[*n_ret - 1].end == from) {
+				runs[*n_ret - 1].end += page;
+			} else if (*n_ret < max) {
+				runs[(*n_ret)++] = (struct pv_page_run){ from, from + page };
+			} else {
+				*to_ret = from;
+				return;
+			}
+		}
+		/* what pagemap does not tell is not there */
+		if (!n)
+			from += page;
+	}
+	*to_ret = from;
+}
+
+void pv_page_runs_read(int pagemap, uint64_t from, uint64_t end, size_t n_pages,
+		       struct pv_page_run *runs, size_t max, size_t *n_ret, uint64_t *to_ret)
+{
+	/* the end of what a process can map; the kernel takes no more */
+	const uint64_t last = (1ULL << 47) - 4096;
+	struct page_region *regions = calloc(max, sizeof(*regions));
+	struct scan_arg arg = {
+		.size = sizeof(arg),
+		.start = from,
+		.end = end < last ? end : last,
+		.vec = (uintptr_t)regions,
+		.vec_len = max,
+		.max_pages = n_pages,
+		.category_anyof_mask = IS_PRESENT | IS_SWAPPED,
+		.return_mask = IS_PRESENT,
+	};
+	int n = regions && from < arg.end ? ioctl(pagemap, SCAN_IOCTL, &arg) : -1;
+
+	*n_ret = 0;
+	if (n < 0 || arg.walk_end <= from || arg.walk_end > arg.end) {
+		free(regions);
+		read_runs(pagemap, from, end, n_pages, runs, max, n_ret, to_ret);
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		const struct page_region *one = &regions[i];
+
+		if (one->start < from || one->end > arg.walk_end || one->end <= one->start)
+			continue;
+		if (*n_ret && runs[*n_ret - 1].end == one->start)
+			runs[*n_ret - 1].end = one->end;
+		else
+			runs[(*n_ret)++] = (struct pv_page_run){ one->start, one->end };
+	}
+	*to_ret = arg.walk_end == arg.end ? end : arg.walk_end;
+	free(regions);
+}
+
 void pv_populated_deinit(struct pv_populated *populated)
 {
 	free(populated->ranges);

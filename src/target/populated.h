@@ -37,4 +37,17 @@ struct pv_populated {
 struct pv_err *pv_populated_read(pid_t pid, const struct pv_maps *maps, struct pv_populated *ret);
 void pv_populated_deinit(struct pv_populated *populated);
 
+struct pv_page_run {
+	uint64_t start, end;
+};
+
+/*
+ * Pages of [from, end) that are there, in memory or swapped out, the page of zeros too: up to max
+ * runs of them and n_pages pages, so that what is known is no older than walking through these
+ * takes; *to_ret: what lies before it is known.  pagemap: /proc/PID/pagemap, open.  A large stretch
+ * of which nothing is there costs next to nothing from Linux 6.7 on.
+ */
+void pv_page_runs_read(int pagemap, uint64_t from, uint64_t end, size_t n_pages,
+		       struct pv_page_run *runs, size_t max, size_t *n_ret, uint64_t *to_ret);
+
 #endif
