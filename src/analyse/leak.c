@@ -652,6 +652,8 @@ static struct pv_err *say_clean(const struct pv_memory *memory, const struct pv_
 	else if (growth->rss.flattened)
 		err = pv_str_appendf(str, "does not grow: it gained %s at first, and no more.\n",
 				     pv_text_bytes(growth->rss.gained).text);
+	else if (!memory->points.n)
+		err = pv_str_appendf(str, "does not grow: of no type is there steadily more.\n");
 	else
 		err = pv_str_appendf(str, "does not grow: %s %s after %.1f s.\n",
 				     pv_text_bytes(fabs(growth->rss.gained)).text,

@@ -656,6 +656,9 @@ struct pv_err *pv_hunt_finish(struct pv_hunt *hunt, bool stopped, const struct p
 	if (!hunt->finished) {
 		hunt->finished = true;
 		err = pv_probed_unless_ended(&hunt->probed, finish(hunt, stopped), &hunt->gone);
+		/* it has ended in the midst of it: that is said */
+		if (!err && hunt->gone)
+			err = fill_totals(hunt, stopped);
 	}
 	if (!err)
 		*ret = hunt->memory;

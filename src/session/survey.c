@@ -28,6 +28,7 @@
 #include "session/probed.h"
 #include "session/surveysites.h"
 #include "session/survivors.h"
+#include "target/memcg.h"
 #include "target/process.h"
 
 enum {
@@ -41,6 +42,8 @@ enum {
 	CPU_FACTOR = 10,          /* a time whose places were dear is so many times as long */
 	WALL_FACTOR = 20,         /* and one that has no CPU */
 	NICE_HURRIED = -15,
+	ROOM_NS = 1000000000,  /* between looks at how much memory the target may still have */
+	TARGET_ROOM = 4 << 20, /* so much at least */
 };
 
 struct pv_survey {
@@ -66,6 +69,7 @@ struct pv_survey {
 	uint64_t next_ns; /* the next time */
 	uint64_t look_ns, look_gap_ns;
 	size_t n_windows;
+	size_t n_waited; /* times that were put off: the target had no memory for them */
 	uint64_t created_ns, created_cpu_ns, watched_ns;
 };
 
@@ -207,6 +211,22 @@ static void hurry(struct pv_survey *survey, bool now)
 	}
 }
 
+/* Each place takes a page, and a table of pages now and then. */
+static bool has_target_room(const struct pv_survey *survey)
+{
+	return pv_memcg_room(survey->options.probed->pid) >= TARGET_ROOM;
+}
+
+static struct pv_err *check_room(const struct pv_survey *survey)
+{
+	if (has_target_room(survey))
+		return NULL;
+	return pv_err_create(PV_ERR_NOPROC,
+			     "its control group has less than %d MB left: what watches allocations "
+			     "takes pages of it, and the kernel might kill it for that",
+			     TARGET_ROOM >> 20);
+}
+
 struct pv_err *pv_survey_create(const struct pv_survey_options *options, struct pv_survey **ret)
 {
 	struct pv_survey *survey = calloc(1, sizeof(*survey));
@@ -219,7 +239,9 @@ struct pv_err *pv_survey_create(const struct pv_survey_options *options, struct 
 	survey->created_ns = survey->next_ns = pv_now_ns();
 	survey->look_gap_ns = LOOK_NS;
 	survey->created_cpu_ns = target_cpu_ns(survey);
-	err = prepare(survey);
+	err = check_room(survey);
+	if (!err)
+		err = prepare(survey);
 	if (err) {
 		pv_survey_destroy(survey);
 		return err;
@@ -551,6 +573,15 @@ static bool is_window_over(const struct pv_survey *survey, uint64_t now)
 		pv_allocs_spent_ns(survey->allocs) - survey->armed_spent_ns >= places_ns);
 }
 
+static struct pv_err *open_or_wait(struct pv_survey *survey)
+{
+	if (has_target_room(survey))
+		return open_window(survey);
+	survey->next_ns = pv_now_ns() + ROOM_NS;
+	survey->n_waited++;
+	return NULL;
+}
+
 static struct pv_err *step(struct pv_survey *survey, const struct pv_probes_news *news)
 {
 	bool all = survey->options.kind == PV_SURVEY_ALL;
@@ -562,7 +593,7 @@ static struct pv_err *step(struct pv_survey *survey, const struct pv_probes_news
 	if (!err && survey->open && is_window_over(survey, now))
 		err = close_window(survey);
 	else if (!err && is_due(survey, now) && has_room(survey))
-		err = open_window(survey);
+		err = open_or_wait(survey);
 	if (!err && all && survey->open && !survey->look_ns) {
 		err = pv_survey_sites_group(survey->sites, survey->armed_ns);
 		survey->look_ns = now + LOOK_NS;
@@ -645,6 +676,11 @@ static struct pv_err *tell(struct pv_survey *survey)
 	if (survey->over_budget)
 		return pv_memory_rung_is(memory, which, PV_RUNG_PARTLY,
 					 "it cost the target more than it may, and was taken out");
+	if (survey->n_waited)
+		return pv_memory_rung_is(memory, which, PV_RUNG_PARTLY,
+					 "while its control group had less than %d MB left nothing "
+					 "was watched",
+					 TARGET_ROOM >> 20);
 	return pv_memory_rung_is(memory, which, PV_RUNG_CLIMBED, NULL);
 }
 
