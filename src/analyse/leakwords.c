@@ -10,6 +10,7 @@
 #include "model/strings.h"
 
 static const double ACCUSED_LEAST = 0.05; /* of the most suspect place's score */
+static const double LEFT_LEAST = 0.01;    /* of what it allocated: the rest is in flight */
 
 struct pv_err *pv_leak_type(const struct pv_memory *memory, uint32_t type, struct pv_str *str)
 {
@@ -41,7 +42,8 @@ bool pv_leak_accuses(const struct pv_leak *leak, const struct pv_suspect *one)
 	const struct pv_suspect *first = leak->suspects.data;
 
 	return leak->kind >= PV_LEAK_GROWING && one->left_count && one->score > 0 &&
-	       one->score >= ACCUSED_LEAST * first->score;
+	       one->score >= ACCUSED_LEAST * first->score &&
+	       (double)one->left_count >= LEFT_LEAST * (double)one->seen_count;
 }
 
 const char *pv_leak_name(enum pv_leak_kind kind)

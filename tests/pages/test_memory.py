@@ -75,6 +75,8 @@ def test_stacks(page):
         assert by_place[place]["count"].replace(",", "") == str(round(count * weight)), place
         assert by_place[place]["seen"].replace(",", "") == str(round(int(COUNTS.sites[index][3]) * weight)), place
     assert by_place["app.py:4 under make (_ext.so)"]["suspect"] == "#1"
+    # and says that it is an estimate
+    assert page.text("#legend .note") == "what stays, estimated by what was seen in 4 % of the time"
 
 
 def test_holders(page):

@@ -18,7 +18,8 @@ const Answer = (() => {
 
 	// A command that finds out more; the button copies it, or marks it where the browser does not let it.
 	function command(text) {
-		const code = Dom.el('code', null, text);
+		// no word of it is broken, a - at whose beginning would not be seen
+		const code = Dom.el('code', null, text.split(' ').flatMap((word, i) => [i ? ' ' : '', Dom.el('span', null, word)]));
 		const said = Dom.el('button.copy', { type: 'button', title: 'Copy this line', onclick: async () => {
 			try {
 				await window.navigator.clipboard.writeText(text);
@@ -28,7 +29,7 @@ const Answer = (() => {
 				said.textContent = 'marked';
 			}
 		} }, 'copy');
-		return Dom.el('p.next', null, 'next: ', code, ' ', said);
+		return Dom.el('p.next', null, 'next: ', said, code);
 	}
 
 	const next = meta => meta.verdict.next ? command(Text.show(meta.verdict.next)) : null;

@@ -41,7 +41,7 @@ class Area {
 
 	static stacks(memory, isCount) {
 		const { siteLooks } = memory;
-		return { times: siteLooks.map(({ at }) => at), note: memory.source === MAPPED ? 'what was mapped and not unmapped' : 'what was allocated while it was watched and not freed since',
+		return { times: siteLooks.map(({ at }) => at), note: memory.source === MAPPED ? 'what was mapped and not unmapped' : 'what stays, ' + memory.basis,
 			layers: Area.top(memory.places.map(place => ({ label: place.label, row: place.index,
 				values: siteLooks.map(look => memory.placeAt(look, place, isCount)) })), siteLooks.length) };
 	}
@@ -84,7 +84,7 @@ class Area {
 				Dom.el('i', { 'aria-hidden': 'true' }), Dom.el('span', null, Text.cut(label, 120)), Dom.el('b', null, amount(values[values.length - 1])));
 			item.firstChild.style.background = 'var(--layer-' + i + ')';
 			return Dom.el('li', null, item);
-		}), layers.length ? Dom.el('li.note', null, note) : Dom.el('li.note', null, 'Nothing was seen to stay.'));
+		}), layers.length ? Dom.el('li.note', { title: note }, note) : Dom.el('li.note', null, 'Nothing was seen to stay.'));
 	}
 
 	get span() {

@@ -164,6 +164,15 @@ class Memory extends Code {
 			place.label = this.spotLabel(place.spot);
 	}
 
+	// Numbers of places are of all the time, by what was seen in a part of it.
+	get seenShare() {
+		return 1 / this.sites.filter(({ source }) => source === this.source).reduce((most, { weight }) => Math.max(most, weight), 1);
+	}
+
+	get basis() {
+		return this.seenShare < 1 ? 'estimated by what was seen in ' + Text.percent(this.seenShare, 1, 0) + ' of the time' : 'all of it was seen';
+	}
+
 	placeAt(look, place, isCount) {
 		return place.sites.reduce((sum, site) => sum + this.siteAt(look, site, isCount), 0);
 	}

@@ -25,9 +25,9 @@ const Tables = (() => {
 		const { places, lastSites } = memory, rows = [...places.keys()], left = isCount => row => memory.placeAt(lastSites, places[row], isCount);
 		const rank = new Map(memory.meta.sites.filter(({ accused }) => accused).map(({ where }, i) => [Text.show(where), i]));
 		return [
-			numbers('left', 'Left', 'bytes of what was seen to be allocated, at the last look', rows, left(false), Amount.bytes, 'python'),
+			numbers('left', 'Left', 'bytes of it at the last look, ' + memory.basis, rows, left(false), Amount.bytes, 'python'),
 			numbers('count', 'Count', 'blocks of it', rows, left(true), Text.count),
-			numbers('seen', 'Allocated', 'blocks that were seen to be allocated', rows, row => places[row].seenCount, Text.count),
+			numbers('seen', 'Allocated', 'blocks that were allocated, ' + memory.basis, rows, row => places[row].seenCount, Text.count),
 			numbers('stays', 'Stays', 'how many of these are left', rows, row => places[row].seenCount ? left(true)(row) / places[row].seenCount : 0,
 				value => Text.percent(value, 1, 0)),
 			{ id: 'suspect', title: 'Suspect', hint: 'the order of the verdict: by what stays, how surely, and what grows', value: row => rank.has(places[row].label)

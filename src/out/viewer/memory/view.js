@@ -71,6 +71,12 @@ class MemoryView {
 		return places.find(({ label }) => first && label === Text.show(first.where)) || places[0];
 	}
 
+	// The type that the verdict names first, if it does.
+	get guiltyType() {
+		const { types, meta } = this.memory, [first] = meta.verdict.types || [];
+		return types.find(({ label }) => first !== undefined && label === Text.show(first));
+	}
+
 	// What the area shows: stacks if there are any, else types, else mappings.
 	get by() {
 		const { memory } = this, can = MemoryView.BY.filter(({ id }) => id === 'stack' ? memory.siteLooks.length : id === 'type' ? memory.census.length : memory.points.length);
@@ -90,7 +96,7 @@ class MemoryView {
 		Keys.add('Time', ['b'], 'by stack, type or mapping', () => this.nextBy());
 		Keys.add('Time', ['c'], 'bytes or count', () => State.set({ unit: this.isCount ? '' : 'count' }));
 		Keys.add('Page', [['Escape', 'Esc']], 'back: zoom, then the span, then search, then what is kept', () => this.back());
-		Keys.explain(() => Dom.el('p', null, 'Over the time stands what was allocated while it was watched and was not freed since, at each look, by the place that allocated it; ' +
+		Keys.explain(() => Dom.el('p', null, 'Over the time stands what was allocated and was not freed since, at each look, by the place that allocated it, as an estimate of all the time by what was seen in a part of it; ' +
 			'or what there is more of by type than at the first look; or what of each kind of mapping is in memory. Short marks below say when it was looked. ' +
 			'The flame graph is of what came to stay in the span that is chosen. Blue is Python, amber is C; your own code is saturated. ' +
 			'The address of the page holds all that you chose: copy it to show just this view.'));
@@ -193,8 +199,8 @@ class MemoryView {
 		grid.show(rows, test ? 'Nothing matches the search.' : MemoryView.NONE[tab]);
 		if (tab === 'stacks')
 			this.picked = { place: row < 0 ? this.guilty : memory.places[row] };
-		if (row >= 0 && tab === 'types')
-			this.picked = { type: memory.types[row] };
+		if (tab === 'types')
+			this.picked = { type: row >= 0 ? memory.types[row] : this.guiltyType };
 	}
 
 	// To the next row or box that the search found.
