@@ -170,7 +170,7 @@ class Memory extends Code {
 	}
 
 	get basis() {
-		return this.seenShare < 1 ? 'estimated by what was seen in ' + Text.percent(this.seenShare, 1, 0) + ' of the time' : 'all of it was seen';
+		return this.seenShare < 1 ? 'judged by ' + Text.percent(this.seenShare, 1, 0) + ' of the time' : 'all of it was seen';
 	}
 
 	placeAt(look, place, isCount) {

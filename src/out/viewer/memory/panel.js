@@ -77,7 +77,7 @@ class Panel {
 		const loc = place.spot.python >= 0 ? place.spot.python : place.spot.native;
 		Dom.fill(this.facts, loc >= 0 ? this.head(loc) : Dom.el('h2', null, place.label), Dom.el('dl', null,
 			this.row('left', Amount.bytes(bytes) + ' in ' + Text.count(count), memory.basis), this.row('allocated', Text.count(place.seenCount), memory.basis),
-			this.row('stays', Tables.share(count, place.seenCount)), Answer.accuses(memory.meta) ? null : this.row('verdict', Answer.innocent(memory.meta))),
+			this.row('stays', Tables.share(count, place.seenCount))), Answer.accuses(memory.meta) ? null : Dom.el('p.innocent', null, Answer.innocent(memory.meta)),
 		this.next(memory.meta.sites.find(({ where }) => Text.show(where) === place.label)));
 		if (loc >= 0)
 			this.showSource(loc, new Map([[memory.locLine[loc], { self: bytes, total: bytes }]]), bytes);
