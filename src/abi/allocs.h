@@ -80,6 +80,7 @@ enum {
 	PV_ALLOC_ALL_MAX = 2000000,
 	PV_ALLOC_THRASH = 4, /* a pool that is taken so often in one window only goes to and fro */
 	PV_ALLOC_SHIFT_MAX = 24,
+	PV_ALLOC_SIZES_MAX = 4,
 };
 
 enum pv_alloc_armed {
@@ -89,12 +90,19 @@ enum pv_alloc_armed {
 	PV_ALLOC_FREES = 2,
 };
 
+/* Sizes that a program may ask malloc() for, bytes, both included. */
+struct pv_alloc_sizes {
+	__u64 least, most;
+};
+
 /* What runs: read and written by both sides. */
 struct pv_alloc_state {
 	__u32 armed;   /* enum pv_alloc_armed */
 	__u32 shift;   /* of addresses only those are kept whose hash ends in so many zeros */
 	__u32 thinned; /* by user space: to what shift blocks were taken out */
-	__u32 pad;
+	/* of blocks of the C allocator only those of these sizes count; 0: all */
+	__u32 n_sizes;
+	struct pv_alloc_sizes sizes[PV_ALLOC_SIZES_MAX];
 	/* when it has: allocations and thrash, CLOCK_MONOTONIC; 0: never */
 	__u64 n_max, until_ns;
 	__u64 end_ns;               /* when it had; 0: not yet */

@@ -29,6 +29,7 @@ static const double LATE_LEAST = 0.35;      /* of the first half's rate */
 static const double FLAT_MOST = 0.25;       /* of what the heaps grow by */
 static const double EXPLAINED_LEAST = 0.3;  /* of what is in use more, by what surely grows */
 static const double PART_LEAST = 0.1;       /* of that, for one that most likely grows */
+static const double NEXT_TO_NOTHING = 0.05; /* of what grows */
 
 static int compare(const void *a, const void *b)
 {
@@ -200,8 +201,7 @@ static struct pv_err *find_looks(const struct pv_memory *memory, struct pv_vec *
 }
 
 static struct pv_err *add_type(const struct pv_memory *memory, const struct pv_vec *looks,
-			       struct series *series, uint32_t type, struct pv_growth *growth,
-			       struct pv_vec *likely)
+			       struct series *series, uint32_t type, struct pv_growth *growth)
 {
 	const uint32_t *at = looks->data;
 	struct pv_growth_type one = { .type = type };
@@ -222,9 +222,8 @@ static struct pv_err *add_type(const struct pv_memory *memory, const struct pv_v
 		return pv_vec_append(&growth->types, &one, 1, NULL);
 	if (one.count.flattened)
 		return pv_vec_append(&growth->filled, &one, 1, NULL);
-	if (one.count.rises && bytes.rises)
-		return pv_vec_append(likely, &one, 1, NULL);
-	return NULL;
+	return one.count.rises && bytes.rises ? pv_vec_append(&growth->rising, &one, 1, NULL)
+					      : NULL;
 }
 
 static double heaps_per_s(const struct pv_growth *growth)
@@ -248,7 +247,7 @@ bool pv_growth_is_flat(const struct pv_growth *growth)
  * The heaps grow, and so does what is in use of them, but no type does that one could tell from
  * what comes and goes: those that most likely do.
  */
-static struct pv_err *add_likely(struct pv_growth *growth, const struct pv_vec *likely)
+static struct pv_err *add_likely(struct pv_growth *growth)
 {
 	double explained = 0;
 	struct pv_err *err = NULL;
@@ -261,8 +260,8 @@ static struct pv_err *add_likely(struct pv_growth *growth, const struct pv_vec *
 	if (heaps_per_s(growth) <= 0 || pv_growth_is_flat(growth) ||
 	    explained >= EXPLAINED_LEAST * growth->in_use.per_s)
 		return NULL;
-	for (size_t i = 0; i < likely->n && !err; i++) {
-		const struct pv_growth_type *one = pv_vec_at(likely, i);
+	for (size_t i = 0; i < growth->rising.n && !err; i++) {
+		const struct pv_growth_type *one = pv_vec_at(&growth->rising, i);
 
 		if (one->bytes_per_s >= PART_LEAST * growth->in_use.per_s)
 			err = pv_vec_append(&growth->types, one, 1, NULL);
@@ -293,7 +292,6 @@ static int compare_gained(const void *a, const void *b)
 static struct pv_err *grow_types(const struct pv_memory *memory, struct pv_growth *growth)
 {
 	PV_CLEANUP(pv_vec_deinit) struct pv_vec looks = PV_VEC(uint32_t);
-	PV_CLEANUP(pv_vec_deinit) struct pv_vec likely = PV_VEC(struct pv_growth_type);
 	PV_CLEANUP(series_deinit) struct series series = { 0 };
 	bool whole = true;
 	struct pv_err *err = find_looks(memory, &looks, &whole);
@@ -313,9 +311,9 @@ static struct pv_err *grow_types(const struct pv_memory *memory, struct pv_growt
 	}
 	growth->in_use = pv_slope_of(series.at_s, series.values, looks.n, LEAST_BYTES);
 	for (uint32_t i = 0; i < memory->types.n && !err; i++)
-		err = add_type(memory, &looks, &series, i, growth, &likely);
+		err = add_type(memory, &looks, &series, i, growth);
 	if (!err)
-		err = add_likely(growth, &likely);
+		err = add_likely(growth);
 	for (size_t i = 0; i < growth->types.n; i++) {
 		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
 
@@ -328,6 +326,9 @@ static struct pv_err *grow_types(const struct pv_memory *memory, struct pv_growt
 	if (growth->types.n)
 		qsort(growth->types.data, growth->types.n, sizeof(struct pv_growth_type),
 		      compare_rate);
+	if (growth->rising.n)
+		qsort(growth->rising.data, growth->rising.n, sizeof(struct pv_growth_type),
+		      compare_rate);
 	if (growth->filled.n)
 		qsort(growth->filled.data, growth->filled.n, sizeof(struct pv_growth_type),
 		      compare_gained);
@@ -338,6 +339,7 @@ struct pv_err *pv_growth_of(const struct pv_memory *memory, struct pv_growth *re
 {
 	struct pv_growth growth = {
 		.types = PV_VEC(struct pv_growth_type),
+		.rising = PV_VEC(struct pv_growth_type),
 		.filled = PV_VEC(struct pv_growth_type),
 	};
 	struct pv_err *err = grow_mappings(memory, &growth);
@@ -349,6 +351,49 @@ struct pv_err *pv_growth_of(const struct pv_memory *memory, struct pv_growth *re
 		return err;
 	}
 	*ret = growth;
+	return NULL;
+}
+
+/* By bytes a second; those of next to nothing of all, sum, are left out. */
+static size_t list_blocks(const struct pv_memory *memory, const struct pv_vec *types, double sum,
+			  uint64_t *sizes_ret, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < types->n && n < max; i++) {
+		const struct pv_growth_type *one = pv_vec_at(types, i);
+		const struct pv_memory_type *type = pv_vec_at(&memory->types, one->type);
+
+		if (type->kind == PV_TYPE_HEAP_BLOCK && one->bytes_per_s >= NEXT_TO_NOTHING * sum)
+			sizes_ret[n++] = type->size;
+	}
+	return n;
+}
+
+struct pv_err *pv_growth_blocks(const struct pv_memory *memory, uint64_t *sizes_ret, size_t max,
+				size_t *n_ret)
+{
+	struct pv_growth growth;
+	const struct pv_vec *types;
+	double sum = 0, others = 0;
+	struct pv_err *err = pv_growth_of(memory, &growth);
+
+	*n_ret = 0;
+	if (err)
+		return err;
+	/* what surely grows tells; before anything does, what rises */
+	types = growth.types.n ? &growth.types : &growth.rising;
+	for (size_t i = 0; i < types->n; i++) {
+		const struct pv_growth_type *one = pv_vec_at(types, i);
+		const struct pv_memory_type *type = pv_vec_at(&memory->types, one->type);
+		double per_s = one->bytes_per_s > 0 ? one->bytes_per_s : 0;
+
+		sum += per_s;
+		others += type->kind == PV_TYPE_HEAP_BLOCK ? 0 : per_s;
+	}
+	if (sum > 0 && others <= NEXT_TO_NOTHING * sum)
+		*n_ret = list_blocks(memory, types, sum, sizes_ret, max);
+	pv_growth_deinit(&growth);
 	return NULL;
 }
 
@@ -367,5 +412,6 @@ struct pv_err *pv_growth_suspected(const struct pv_memory *memory, bool *ret)
 void pv_growth_deinit(struct pv_growth *growth)
 {
 	pv_vec_deinit(&growth->types);
+	pv_vec_deinit(&growth->rising);
 	pv_vec_deinit(&growth->filled);
 }

@@ -56,6 +56,7 @@ struct pv_growth {
 	bool sure;              /* so many looks that small growth shows, and all of the heap */
 	bool little;            /* what the types gained is no more than what settles in */
 	struct pv_vec types;    /* struct pv_growth_type: those that grow, by bytes a second */
+	struct pv_vec rising;   /* the same of those that may grow, with their bytes */
 	struct pv_vec filled;   /* the same of those that grew at first, by bytes gained */
 	double bytes_per_s;     /* of all types that grow */
 	int64_t gained_bytes;   /* of them */
@@ -67,6 +68,13 @@ bool pv_growth_is_flat(const struct pv_growth *growth);
 
 struct pv_err *pv_growth_of(const struct pv_memory *memory, struct pv_growth *ret);
 void pv_growth_deinit(struct pv_growth *growth);
+
+/*
+ * Amid a hunt: if what grows so far is blocks of the C library, and next to nothing else does, the
+ * classes of their sizes, by bytes a second; max of them at most; 0: there are others.
+ */
+struct pv_err *pv_growth_blocks(const struct pv_memory *memory, uint64_t *sizes_ret, size_t max,
+				size_t *n_ret);
 
 /*
  * Amid a hunt: does anything rise so far, however few the looks are?  Not for a verdict, but to

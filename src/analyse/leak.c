@@ -721,6 +721,7 @@ struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret)
 		.subject = PV_MEMORY_NONE,
 		.holder = PV_MEMORY_NONE,
 		.growth = { .types = PV_VEC(struct pv_growth_type),
+			    .rising = PV_VEC(struct pv_growth_type),
 			    .filled = PV_VEC(struct pv_growth_type) },
 		.suspects = PV_VEC(struct pv_suspect),
 	};

@@ -289,12 +289,27 @@ struct hit {
 	__u32 domain, tid;
 };
 
+/* Where only blocks of some sizes are looked for, the others cost no stack. */
+static inline bool is_wanted(const struct hit *hit)
+{
+	__u32 i;
+
+	if (!alloc_state.n_sizes || hit->domain != PV_ALLOC_C)
+		return true;
+	for (i = 0; i < PV_ALLOC_SIZES_MAX && i < alloc_state.n_sizes; i++) {
+		if (hit->size >= alloc_state.sizes[i].least &&
+		    hit->size <= alloc_state.sizes[i].most)
+			return true;
+	}
+	return false;
+}
+
 static __always_inline void add(const struct hit *hit)
 {
 	struct pv_alloc block = { .size = hit->size, .domain = hit->domain, .tid = hit->tid };
 	__u64 n, start_ns;
 
-	if (alloc_state.armed != PV_ALLOC_ON)
+	if (alloc_state.armed != PV_ALLOC_ON || !is_wanted(hit))
 		return;
 	n = __sync_fetch_and_add(&alloc_state.allocs, 1) + 1;
 	__sync_fetch_and_add(&alloc_state.bytes, block.size);

@@ -176,6 +176,15 @@ struct pv_err *pv_allocs_arm(struct pv_allocs *allocs, uint64_t n, uint64_t ns)
 	return NULL;
 }
 
+void pv_allocs_aim(struct pv_allocs *allocs, const struct pv_alloc_sizes *sizes, size_t n)
+{
+	struct pv_alloc_state *state = &allocs->bpf->bss->alloc_state;
+
+	for (size_t i = 0; i < n && i < PV_ALLOC_SIZES_MAX; i++)
+		state->sizes[i] = sizes[i];
+	state->n_sizes = (uint32_t)(n < PV_ALLOC_SIZES_MAX ? n : PV_ALLOC_SIZES_MAX);
+}
+
 void pv_allocs_enough(struct pv_allocs *allocs)
 {
 	struct pv_alloc_state *state = &allocs->bpf->bss->alloc_state;

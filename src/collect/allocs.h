@@ -52,6 +52,12 @@ struct pv_err *pv_allocs_put(struct pv_allocs *allocs, const struct pv_image *im
  */
 struct pv_err *pv_allocs_arm(struct pv_allocs *allocs, uint64_t n, uint64_t ns);
 
+/*
+ * From the next time on, of the C allocator's blocks only those of one of n sizes,
+ * PV_ALLOC_SIZES_MAX at most; 0: all.
+ */
+void pv_allocs_aim(struct pv_allocs *allocs, const struct pv_alloc_sizes *sizes, size_t n);
+
 /* None is added any more; those that are freed are still taken out. */
 void pv_allocs_enough(struct pv_allocs *allocs);
 

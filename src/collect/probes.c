@@ -197,11 +197,8 @@ static void drop(struct pv_link **link)
 	*link = NULL;
 }
 
-void pv_probes_destroy(struct pv_probes *probes)
+void pv_probes_clear(struct pv_probes *probes)
 {
-	if (!probes)
-		return;
-	pv_probes_detach(probes);
 	for (size_t i = 0; i < probes->places.n; i++) {
 		struct places *places = pv_vec_at(&probes->places, i);
 
@@ -209,6 +206,15 @@ void pv_probes_destroy(struct pv_probes *probes)
 		free(places->offsets);
 		free(places->cookies);
 	}
+	probes->places.n = 0;
+}
+
+void pv_probes_destroy(struct pv_probes *probes)
+{
+	if (!probes)
+		return;
+	pv_probes_detach(probes);
+	pv_probes_clear(probes);
 	pv_vec_deinit(&probes->places);
 	pv_vec_deinit(&probes->returns);
 	ring_buffer__free(probes->events);

@@ -68,6 +68,9 @@ enum pv_probes_part {
 struct pv_err *pv_probes_add_python(struct pv_probes *probes, int file_fd, const struct pv_elf *elf,
 				    const struct pv_python_sites *sites, enum pv_probes_part part);
 
+/* Forgets all places; none may be attached. */
+void pv_probes_clear(struct pv_probes *probes);
+
 /* Attaches all that was added. */
 struct pv_err *pv_probes_attach(struct pv_probes *probes);
 

@@ -75,6 +75,13 @@ uint64_t pv_tally_class_of(uint64_t bytes)
 	return pv_tally_class_bytes(class_of(bytes));
 }
 
+uint64_t pv_tally_class_below(uint64_t class_bytes)
+{
+	unsigned int number = class_of(class_bytes);
+
+	return number ? pv_tally_class_bytes(number - 1) : 0;
+}
+
 struct pv_err *pv_tally_init(struct pv_tally *tally, struct pv_heap *heap,
 			     const struct pv_maps *maps)
 {

@@ -105,6 +105,9 @@ uint64_t pv_tally_class_bytes(unsigned int number);
 /* The same of the class that a block of so many bytes is counted in, its overhead included. */
 uint64_t pv_tally_class_of(uint64_t bytes);
 
+/* The largest size that is too small for the class whose largest is that; 0: the smallest class. */
+uint64_t pv_tally_class_below(uint64_t class_bytes);
+
 /* The type at address, by the tally's cache. */
 const struct pv_heap_type *pv_tally_type_at(struct pv_tally *tally, uint64_t address);
 

@@ -165,11 +165,14 @@ struct pv_err *pv_alloc_places_add(const struct pv_alloc_places *places,
 				   const struct pv_probed *probed, struct pv_probes *probes,
 				   enum pv_alloc_wanted wanted)
 {
-	struct pv_err *err = add_python(places, probed, probes, wanted);
+	struct pv_err *err = NULL;
 	size_t n, stepped;
 
+	if (wanted != PV_ALLOC_WANT_C)
+		err = add_python(places, probed, probes, wanted);
+
 	/* the ends of C functions are single-stepped, dear: they come last and go first */
-	if (!err && wanted == PV_ALLOC_WANT_BLOCKS)
+	if (!err && wanted != PV_ALLOC_WANT_POOLS)
 		err = add_all(places, pv_natives_module(places->natives, places->c_object),
 			      &places->c_places, probes);
 	if (err)

@@ -38,6 +38,7 @@ void pv_alloc_places_deinit(struct pv_alloc_places *places);
 
 enum pv_alloc_wanted {
 	PV_ALLOC_WANT_BLOCKS, /* each block that is allocated or freed */
+	PV_ALLOC_WANT_C,      /* of those, the C allocator's alone */
 	PV_ALLOC_WANT_POOLS,  /* pools that are taken */
 };
 

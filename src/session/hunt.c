@@ -70,6 +70,8 @@ struct pv_hunt {
 	bool gone, replaced, over_budget, finished;
 	bool no_looks;  /* it was tried in vain */
 	bool suspected; /* something rises */
+	bool aimed;     /* bursts watch some sizes of the C library's blocks alone */
+	bool wide;      /* what grows is not, or no more, but blocks of the C library */
 	uint64_t start_ns, plan_ns, stack_start;
 	uint64_t look_ns, next_look_ns;   /* between two looks, when the next one is due */
 	uint64_t look_took_ns, looked_ns; /* the last one, and when it had ended */
@@ -302,6 +304,34 @@ static struct pv_err *begin_looks(struct pv_hunt *hunt)
 	return why ? refuse(hunt, PV_RUNG_CENSUS, why) : NULL;
 }
 
+/*
+ * Places of Python's own allocator trap a great deal while they come and go.  Where blocks of the C
+ * library alone grow they are left out, and of those only such sizes are watched: for the same
+ * price bursts are many times as long.  When anything else grows, too, they are as before, for
+ * good.
+ */
+static struct pv_err *aim(struct pv_hunt *hunt)
+{
+	uint64_t classes[PV_SURVEY_CLASSES_MAX];
+	size_t n = 0;
+	struct pv_err *err;
+
+	if (!hunt->bursts.survey || hunt->wide)
+		return NULL;
+	err = pv_growth_blocks(hunt->memory, classes, PV_SURVEY_CLASSES_MAX, &n);
+	if (err)
+		return err;
+	hunt->wide = !n && hunt->aimed;
+	hunt->aimed = n > 0;
+	err = pv_survey_aim(hunt->bursts.survey, classes, n);
+	if (!err && n)
+		err = pv_memory_blind(hunt->memory,
+				      "since only blocks of the C library were seen to grow, "
+				      "bursts watched these sizes alone: how much else was "
+				      "allocated is told by what was seen before");
+	return err ? refuse(hunt, PV_RUNG_BURSTS, err) : NULL;
+}
+
 static struct pv_err *take_look(struct pv_hunt *hunt)
 {
 	uint64_t now = pv_now_ns(), took_ns = 0, gap_ns;
@@ -327,9 +357,9 @@ static struct pv_err *take_look(struct pv_hunt *hunt)
 	/* the first ones come quickly: nothing is looked at closer before they tell */
 	gap_ns = hunt->n_looks <= LOOKS_FEW ? hunt->look_ns / 2 : hunt->look_ns;
 	hunt->next_look_ns = now + (took_ns * LOOK_SHARE > gap_ns ? took_ns * LOOK_SHARE : gap_ns);
-	return hunt->n_looks >= LOOKS_FEW && !hunt->suspected
-		       ? pv_growth_suspected(hunt->memory, &hunt->suspected)
-		       : NULL;
+	if (hunt->n_looks >= LOOKS_FEW && !hunt->suspected)
+		why = pv_growth_suspected(hunt->memory, &hunt->suspected);
+	return why ? why : aim(hunt);
 }
 
 /* Looks are for the other rungs, too, but for holders of a type that the user names. */
@@ -406,7 +436,9 @@ static struct pv_err *begin_climb(struct pv_hunt *hunt, struct climb *climb, enu
 	climb->begun_ns = pv_now_ns();
 	climb->until_ns = until_ns;
 	why = create_survey(hunt, rung, &climb->survey);
-	return why ? refuse(hunt, rung, why) : NULL;
+	if (why)
+		return refuse(hunt, rung, why);
+	return rung == PV_RUNG_BURSTS ? aim(hunt) : NULL;
 }
 
 static struct pv_err *step_climb(struct pv_hunt *hunt, struct climb *climb, enum pv_rung rung)

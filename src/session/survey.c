@@ -20,6 +20,7 @@
 #include "collect/allocs.h"
 #include "collect/probes.h"
 #include "heap/glibc.h"
+#include "heap/tally.h"
 #include "model/memory.h"
 #include "model/profile.h"
 #include "python/path.h"
@@ -44,6 +45,8 @@ enum {
 	NICE_HURRIED = -15,
 	ROOM_NS = 1000000000,  /* between looks at how much memory the target may still have */
 	TARGET_ROOM = 4 << 20, /* so much at least */
+	MAPPED_LEAST = 128 << 10, /* glibc malloc/malloc.c: DEFAULT_MMAP_THRESHOLD */
+	PAGE_BYTES = 4096,
 };
 
 struct pv_survey {
@@ -71,6 +74,8 @@ struct pv_survey {
 	size_t n_windows;
 	size_t n_waited; /* times that were put off: the target had no memory for them */
 	uint64_t created_ns, created_cpu_ns, watched_ns;
+	uint64_t watched_objects_ns; /* of that, with the places of Python's allocator */
+	bool aimed;                  /* these are left out */
 };
 
 static enum pv_site_source source_of(const struct pv_survey *survey)
@@ -388,6 +393,8 @@ static struct pv_err *note_window(struct pv_survey *survey)
 	};
 
 	survey->watched_ns += end_ns - survey->armed_ns;
+	if (!survey->aimed)
+		survey->watched_objects_ns += end_ns - survey->armed_ns;
 	return survey->options.kind == PV_SURVEY_GROWTH
 		       ? NULL
 		       : pv_vec_append(&survey->options.memory->bursts, &burst, 1, NULL);
@@ -514,6 +521,36 @@ static struct pv_err *look(struct pv_survey *survey)
 		survey->look_gap_ns = LOOK_SHARE * took_ns;
 	survey->look_ns = pv_now_ns() + survey->look_gap_ns;
 	return err;
+}
+
+/* ---- the aim */
+
+/*
+ * What was asked for, of chunks of a class: they have a head, and are made a multiple of 16 bytes,
+ * of pages where they are mapped.
+ */
+static struct pv_alloc_sizes sizes_of(uint64_t class_bytes)
+{
+	uint64_t below = pv_tally_class_below(class_bytes);
+	uint64_t more = PV_CHUNK_HEAD_BYTES + (class_bytes < MAPPED_LEAST ? 15 : PAGE_BYTES);
+
+	return (struct pv_alloc_sizes){ .least = below > more ? below - more : 0,
+					.most = class_bytes };
+}
+
+struct pv_err *pv_survey_aim(struct pv_survey *survey, const uint64_t *classes, size_t n)
+{
+	struct pv_alloc_sizes sizes[PV_SURVEY_CLASSES_MAX];
+
+	for (size_t i = 0; i < n; i++)
+		sizes[i] = sizes_of(classes[i]);
+	pv_allocs_aim(survey->allocs, sizes, n);
+	if (survey->aimed == (n > 0))
+		return NULL;
+	survey->aimed = n > 0;
+	pv_probes_clear(survey->probes);
+	return pv_alloc_places_add(&survey->places, survey->options.probed, survey->probes,
+				   n ? PV_ALLOC_WANT_C : PV_ALLOC_WANT_BLOCKS);
 }
 
 /* ---- the flow */
@@ -684,6 +721,11 @@ static struct pv_err *tell(struct pv_survey *survey)
 	return pv_memory_rung_is(memory, which, PV_RUNG_CLIMBED, NULL);
 }
 
+static double weight(uint64_t took_ns, uint64_t watched_ns)
+{
+	return watched_ns ? (double)took_ns / (double)watched_ns : 1;
+}
+
 struct pv_err *pv_survey_finish(struct pv_survey *survey)
 {
 	struct pv_err *err;
@@ -701,9 +743,8 @@ struct pv_err *pv_survey_finish(struct pv_survey *survey)
 		err = NULL;
 	}
 	took_ns = pv_now_ns() - survey->created_ns;
-	pv_survey_sites_weigh(survey->sites, survey->watched_ns
-						     ? (double)took_ns / (double)survey->watched_ns
-						     : 1);
+	pv_survey_sites_weigh(survey->sites, weight(took_ns, survey->watched_objects_ns),
+			      weight(took_ns, survey->watched_ns));
 	if (!err)
 		err = pv_allocs_losses(survey->allocs,
 				       survey->options.memory->profile->losses.count);

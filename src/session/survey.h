@@ -49,6 +49,14 @@ struct pv_err *pv_survey_create(const struct pv_survey_options *options, struct 
 /* What is in the target is taken out. */
 void pv_survey_destroy(struct pv_survey *survey);
 
+/*
+ * From the next time on only blocks of the C allocator are watched, of n classes of their sizes
+ * (model/memory.h, struct pv_memory_type.size), PV_SURVEY_CLASSES_MAX at most; n 0: all of
+ * all allocators, as from the start.  No time may be open.
+ */
+enum { PV_SURVEY_CLASSES_MAX = 4 };
+struct pv_err *pv_survey_aim(struct pv_survey *survey, const uint64_t *classes, size_t n);
+
 /* Readable: there is something for pv_survey_step() to do. */
 int pv_survey_fd(const struct pv_survey *survey);
 

@@ -318,11 +318,13 @@ struct pv_err *pv_survey_sites_look(struct pv_survey_sites *sites,
 	return err;
 }
 
-void pv_survey_sites_weigh(struct pv_survey_sites *sites, double weight)
+void pv_survey_sites_weigh(struct pv_survey_sites *sites, double objects, double others)
 {
 	for (size_t i = 0; i < sites->stacks.n; i++) {
 		const struct stack *stack = pv_vec_at(&sites->stacks, i);
 
-		site_at(sites, stack->site)->weight = weight;
+		struct pv_memory_site *site = site_at(sites, stack->site);
+
+		site->weight = site->domain == PV_DOMAIN_OBJECT ? objects : others;
 	}
 }

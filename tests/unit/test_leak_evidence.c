@@ -314,6 +314,44 @@ START_TEST(growth_that_nobody_asked_for)
 }
 END_TEST
 
+/* Bursts are aimed at blocks of the C library only while nothing else of any size grows. */
+START_TEST(blocks_alone_grow)
+{
+	uint64_t sizes[4];
+	size_t n;
+
+	counted(PV_TYPE_OBJECT, "str", NULL, 20000, 0, 60);
+	counted(PV_TYPE_HEAP_BLOCK, NULL, NULL, 2000, 100, 80);
+	counted(PV_TYPE_HEAP_BLOCK, NULL, NULL, 2000, 100, 1280);
+	ok(pv_growth_blocks(memory, sizes, 4, &n));
+	ck_assert_uint_eq(n, 2);
+	ck_assert_uint_eq(sizes[0], 1280);
+	ck_assert_uint_eq(sizes[1], 80);
+	ok(pv_growth_blocks(memory, sizes, 1, &n));
+	ck_assert_uint_eq(n, 1);
+	/* one of the blocks that is next to nothing, and so few objects */
+	counted(PV_TYPE_HEAP_BLOCK, NULL, NULL, 2000, 20, 32);
+	counted(PV_TYPE_OBJECT, "Line", "app", 1000, 2, 100);
+	ok(pv_growth_blocks(memory, sizes, 4, &n));
+	ck_assert_uint_eq(n, 2);
+	counted(PV_TYPE_OBJECT, "Job", "app", 1000, 80, 100);
+	ok(pv_growth_blocks(memory, sizes, 4, &n));
+	ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
+START_TEST(nothing_grows_that_could_be_aimed_at)
+{
+	uint64_t sizes[4];
+	size_t n = 1;
+
+	counted(PV_TYPE_OBJECT, "str", NULL, 20000, 0, 60);
+	counted(PV_TYPE_HEAP_BLOCK, NULL, NULL, 2000, 0, 1280);
+	ok(pv_growth_blocks(memory, sizes, 4, &n));
+	ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("leak_evidence");
@@ -333,6 +371,8 @@ int main(void)
 	tcase_add_test(tcase, what_holds_the_bytes_may_be_small);
 	tcase_add_test(tcase, cycles_through_dicts_and_values);
 	tcase_add_test(tcase, growth_that_nobody_asked_for);
+	tcase_add_test(tcase, blocks_alone_grow);
+	tcase_add_test(tcase, nothing_grows_that_could_be_aimed_at);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "heap/tally.h"
 #include "session/survivors.h"
 
 static struct pv_memory *memory;
@@ -138,8 +139,8 @@ START_TEST(all)
 		sites, &(struct pv_memory_look){ .kind = PV_LOOK_SITES }, &blocks, UINT64_MAX, 4));
 	ck_assert_uint_eq(pv_memory_site_at(memory, 2, 1).count, 4);
 	ck_assert_uint_eq(pv_memory_site_at(memory, 2, 1).bytes, 256);
-	pv_survey_sites_weigh(sites, 1.5);
-	ck_assert_double_eq(site(20)->weight, 1.5);
+	pv_survey_sites_weigh(sites, 1.5, 3);
+	ck_assert_double_eq(site(20)->weight, 3);
 	pv_vec_deinit(&blocks);
 	end();
 }
@@ -165,6 +166,15 @@ START_TEST(blocks_that_are_no_objects)
 	type = pv_vec_at(&memory->types, site(20)->type);
 	ck_assert_int_eq(type->kind, PV_TYPE_HEAP_BLOCK);
 	ck_assert_uint_eq(type->size, 1280);
+	/* 1025 to 2048 in eight steps; up to 512 by eight bytes */
+	ck_assert_uint_eq(pv_tally_class_below(1280), 1152);
+	ck_assert_uint_eq(pv_tally_class_below(1152), 1024);
+	ck_assert_uint_eq(pv_tally_class_below(48), 40);
+	ck_assert_uint_eq(pv_tally_class_below(8), 0);
+	/* bursts may leave out Python's allocator for a time */
+	pv_survey_sites_weigh(sites, 10, 4);
+	ck_assert_double_eq(site(10)->weight, 10);
+	ck_assert_double_eq(site(20)->weight, 4);
 	pv_vec_deinit(&blocks);
 	end();
 }
