@@ -57,9 +57,6 @@ struct taker {
 	bool glibc;
 	uint64_t brk_start, brk_end; /* [heap], if it is malloc()'s */
 	uint32_t pool_bytes;
-	struct pv_census_mapping *mapping; /* that is walked */
-	uint32_t arena;                    /* the last one in it, and where it ends at most */
-	uint64_t arena_end;
 	size_t list_range; /* where the last object of a list was looked for */
 	struct pv_census *census;
 	uint64_t resident_bytes; /* of all that is walked */
@@ -106,18 +103,6 @@ static struct pv_err *take_brk(struct taker *t, const struct pv_map_entry *map)
 	return err;
 }
 
-/* Arenas do not go over mappings; the number is one interpreter's (3.12+). */
-static void note_arena(struct taker *t, const struct pv_pool *pool)
-{
-	uint64_t bytes = pv_pool_arena_bytes(pv_heap_python(t->heap)->proc.py.version_hex);
-
-	if (pool->arena == t->arena && pool->address < t->arena_end)
-		return;
-	t->arena = pool->arena;
-	t->arena_end = pool->address + bytes;
-	t->mapping->arena_bytes += bytes;
-}
-
 static struct pv_err *take_pool(struct taker *t, const char *bytes, const struct pv_pool *pool)
 {
 	struct pv_tally_pool place = { pool->address, pool->pool_bytes, pool->block_bytes,
@@ -127,7 +112,6 @@ static struct pv_err *take_pool(struct taker *t, const char *bytes, const struct
 
 	if (!err)
 		err = pv_map_set(&t->arenas, pool->arena, 1);
-	note_arena(t, pool);
 	census->n_pools++;
 	census->pool_bytes += pool->pool_bytes;
 	census->n_torn_pools += pool->torn;
@@ -252,7 +236,6 @@ static struct pv_err *try_segment(struct taker *t, uint64_t address, uint64_t en
 
 	if (address < t->segment_end) {
 		*next_ret = t->segment_end < end ? t->segment_end : end;
-		t->mapping->arena_bytes += *next_ret - address;
 		return NULL;
 	}
 	if (address % PV_SEGMENT_BYTES)
@@ -264,7 +247,6 @@ static struct pv_err *try_segment(struct taker *t, uint64_t address, uint64_t en
 		return err;
 	t->segment_end = address + bytes;
 	*next_ret = t->segment_end < end ? t->segment_end : end;
-	t->mapping->arena_bytes += *next_ret - address;
 	return NULL;
 }
 
@@ -311,21 +293,14 @@ static struct pv_err *take_page(struct taker *t, uint64_t address, uint64_t end,
 
 static struct pv_err *take_anonymous(struct taker *t, const struct pv_map_entry *map)
 {
-	const struct pv_census_mapping mapping = { .start = map->start, .end = map->end };
 	uint64_t at = map->start, start, end;
-	struct pv_err *err = pv_vec_append(&t->census->mappings, &mapping, 1, (void **)&t->mapping);
+	struct pv_err *err = NULL;
 
-	if (err)
-		return err;
-	t->arena_end = 0;
 	pv_window_limit(&t->window, map->end);
 	while (!err && pv_window_run(&t->window, at, map->end, &start, &end)) {
 		for (at = start; !err && at < end;)
 			err = take_page(t, at, map->end, &at);
 	}
-	/* of an arena whose first pools are free we do not know where it begins */
-	if (t->mapping->arena_bytes > map->end - map->start)
-		t->mapping->arena_bytes = map->end - map->start;
 	return err;
 }
 
@@ -685,7 +660,6 @@ struct pv_err *pv_census_take(struct pv_heap *heap, const struct pv_census_optio
 		.start_ns = pv_clock_ns(CLOCK_MONOTONIC),
 		.types = PV_VEC(struct pv_census_type),
 		.raw = PV_VEC(struct pv_census_raw),
-		.mappings = PV_VEC(struct pv_census_mapping),
 	};
 	struct taker t = {
 		.heap = heap,
@@ -727,6 +701,5 @@ void pv_census_deinit(struct pv_census *census)
 {
 	pv_vec_deinit(&census->types);
 	pv_vec_deinit(&census->raw);
-	pv_vec_deinit(&census->mappings);
 	*census = (struct pv_census){ 0 };
 }

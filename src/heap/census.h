@@ -42,18 +42,10 @@ struct pv_census_raw {
 	uint64_t n, bytes;
 };
 
-/* Private memory of no file, as it was mapped. */
-struct pv_census_mapping {
-	uint64_t start, end;
-	uint64_t arena_bytes; /* of it, of arenas of Python's own allocator that have a pool in use
-			       */
-};
-
 struct pv_census {
 	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC: when it was looked at */
 	struct pv_vec types;       /* struct pv_census_type, most bytes first */
 	struct pv_vec raw;         /* struct pv_census_raw */
-	struct pv_vec mappings;    /* struct pv_census_mapping, by address */
 	uint64_t n_objects, object_bytes;
 	uint64_t n_raw, raw_bytes;
 	/* dead objects that CPython keeps for reuse: each has a block, none is counted above */

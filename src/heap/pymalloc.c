@@ -30,12 +30,6 @@ uint32_t pv_pool_bytes(uint32_t version_hex)
 	return version_hex >= 0x030a0000 ? 16384 : 4096;
 }
 
-/* Objects/obmalloc.c ARENA_BITS: both came with the radix tree of arenas. */
-uint64_t pv_pool_arena_bytes(uint32_t version_hex)
-{
-	return version_hex >= 0x030a0000 ? 1 << 20 : 256 << 10;
-}
-
 /* Size of its blocks, 0: it is no pool.  What is full is in no list: its pointers are stale. */
 static uint32_t check_head(const struct pool_head *head, uint64_t address, uint32_t pool_bytes)
 {

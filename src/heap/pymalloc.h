@@ -37,9 +37,6 @@ struct pv_pool {
 /* Bytes of a pool, and its alignment: 3.10 made it 16 KiB. */
 uint32_t pv_pool_bytes(uint32_t version_hex);
 
-/* Bytes of an arena, which pools are of: 256 KiB, 1 MiB from 3.10 on. */
-uint64_t pv_pool_arena_bytes(uint32_t version_hex);
-
 /* Is this the head of a pool that has blocks in use?  head: PV_POOL_HEAD_BYTES. */
 bool pv_pool_check(const void *head, uint64_t address, uint32_t pool_bytes);
 

@@ -346,9 +346,6 @@ static struct pv_err *take_look(struct pv_hunt *hunt)
 		}
 		return refuse(hunt, PV_RUNG_CENSUS, why);
 	}
-	why = hunt->trend ? pv_trend_know(hunt->trend, pv_looks_mappings(hunt->looks)) : NULL;
-	if (why)
-		return why;
 	hunt->n_looks++;
 	hunt->look_took_ns = took_ns;
 	hunt->looked_ns = now + took_ns;

@@ -26,7 +26,6 @@ struct pv_looks {
 	uint64_t start_ns;          /* the hunt's */
 	uint64_t first_ns, last_ns; /* of the first look, the end of the last */
 	size_t n, n_partial;
-	struct pv_vec mappings; /* struct pv_census_mapping, of the last one */
 };
 
 struct pv_err *pv_looks_create(struct pv_probed *probed, struct pv_memory *memory,
@@ -40,7 +39,6 @@ struct pv_err *pv_looks_create(struct pv_probed *probed, struct pv_memory *memor
 	looks->probed = probed;
 	looks->memory = memory;
 	looks->start_ns = start_ns;
-	looks->mappings = (struct pv_vec)PV_VEC(struct pv_census_mapping);
 	err = pv_heap_create(probed->mem, &probed->image.python, &looks->heap);
 	if (err) {
 		pv_looks_destroy(looks);
@@ -55,7 +53,6 @@ void pv_looks_destroy(struct pv_looks *looks)
 	if (!looks)
 		return;
 	pv_heap_destroy(looks->heap);
-	pv_vec_deinit(&looks->mappings);
 	free(looks);
 }
 
@@ -104,15 +101,7 @@ struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret)
 	looks->n_partial += look->partial;
 	looks->last_ns = pv_now_ns();
 	*took_ns_ret = looks->last_ns - begun_ns;
-	pv_vec_deinit(&looks->mappings);
-	looks->mappings = census.mappings;
-	census.mappings = (struct pv_vec)PV_VEC(struct pv_census_mapping);
 	return NULL;
-}
-
-const struct pv_vec *pv_looks_mappings(const struct pv_looks *looks)
-{
-	return &looks->mappings;
 }
 
 struct pv_err *pv_looks_tell(struct pv_looks *looks)

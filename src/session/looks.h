@@ -13,7 +13,6 @@
 
 struct pv_heap;
 struct pv_looks;
-struct pv_vec;
 struct pv_memory;
 struct pv_probed;
 
@@ -30,9 +29,6 @@ struct pv_heap *pv_looks_heap(struct pv_looks *looks);
 
 /* One more census, which takes about a second for a million objects; *took_ns_ret: how long. */
 struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret);
-
-/* struct pv_census_mapping of the last one; none before it. */
-const struct pv_vec *pv_looks_mappings(const struct pv_looks *looks);
 
 /* What became of the rung. */
 struct pv_err *pv_looks_tell(struct pv_looks *looks);

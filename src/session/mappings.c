@@ -4,7 +4,6 @@
  */
 #include "session/mappings.h"
 
-#include "heap/census.h"
 #include "target/smaps.h"
 
 /* glibc malloc/arena.c: HEAP_MAX_SIZE, to which heaps of threads' arenas are aligned. */
@@ -39,64 +38,6 @@ static bool is_arenas(const struct pv_smap *map, uint64_t arena_bytes)
 	return arena_bytes && map->writable && (map->end - map->start) % arena_bytes == 0;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-/* The first that does not end at or before an address. */
-static size_t find_known(const struct pv_vec *known, uint64_t start)
-{
-	size_t low = 0, high = known->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct pv_census_mapping *one = pv_vec_at(known, middle);
-
-		if (one->end <= start)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/*
- * Of a mapping so many bytes are arenas.  What has come to it since the census is shared as the
- * rest is; where there was nothing then, its size tells.
- */
-static uint64_t arenas_in(const struct pv_smap *map, const struct pv_mappings_hints *hints)
-{
-	uint64_t size = map->end - map->start, seen = 0, arenas = 0;
-
-	for (size_t i = hints->known ? find_known(hints->known, map->start) : 0;
-	     hints->known && i < hints->known->n; i++) {
-		const struct pv_census_mapping *one = pv_vec_at(hints->known, i);
-		uint64_t start = one->start > map->start ? one->start : map->start;
-
-		if (one->start >= map->end)
-			break;
-		seen += least(one->end, map->end) - start;
-		arenas += least(one->arena_bytes, least(one->end, map->end) - start);
-	}
-	if (!seen)
-		return is_arenas(map, hints->arena_bytes) ? size : 0;
-	return arenas + (uint64_t)((double)(size - seen) * (double)arenas / (double)seen);
-}
-
-/* Arenas are written from their beginning on, the rest may be untouched. */
-static void add_anonymous(struct pv_memory_point *point, const struct pv_smap *map,
-			  const struct pv_mappings_hints *hints)
-{
-	uint64_t arenas = arenas_in(map, hints),
-		 resident = map->resident_bytes + map->swapped_bytes;
-
-	point->mapped[PV_MEMORY_ARENAS] += arenas;
-	point->resident[PV_MEMORY_ARENAS] += least(arenas, resident);
-	point->mapped[PV_MEMORY_ANON] += map->end - map->start - arenas;
-	point->resident[PV_MEMORY_ANON] += resident - least(arenas, resident);
-}
-
 static void add(struct pv_memory_point *point, enum pv_memory_class what, const struct pv_smap *map)
 {
 	point->resident[what] += map->resident_bytes + map->swapped_bytes;
@@ -120,6 +61,8 @@ void pv_mappings_count(const struct pv_vec *smaps, const struct pv_mappings_hint
 		else if (map->kind == PV_SMAP_HEAP || is_thread_heap(map, next))
 			add(point, PV_MEMORY_HEAP, map);
 		else
-			add_anonymous(point, map, hints);
+			add(point,
+			    is_arenas(map, hints->arena_bytes) ? PV_MEMORY_ARENAS : PV_MEMORY_ANON,
+			    map);
 	}
 }

@@ -16,8 +16,6 @@ struct pv_mappings_hints {
 	/* anonymous mappings of whole multiples of it are taken for Python's arenas; 0: there are
 	 * none */
 	uint64_t arena_bytes;
-	/* NULL, or struct pv_census_mapping, by address: what a census found, which goes before */
-	const struct pv_vec *known;
 	const struct pv_vec *stacks; /* uint64_t: addresses in stacks of threads */
 };
 

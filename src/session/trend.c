@@ -14,8 +14,6 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "collect/faults.h"
-#include "heap/census.h"
-#include "heap/pymalloc.h"
 #include "model/memory.h"
 #include "model/profile.h"
 #include "model/strings.h"
@@ -46,19 +44,11 @@ struct pv_trend {
 	struct pv_vec mapped;   /* struct mapped: what was mapped meanwhile */
 	struct pv_map at;       /* address -> index in mapped, the latest */
 	size_t fold_at;         /* so many of mapped are too many */
-	struct pv_vec known;    /* struct pv_census_mapping, of the last census */
-	struct pv_vec early;    /* struct early: until the first one */
 	uint64_t next_ns, start_ns;
-	bool stopped, knows;
+	bool stopped;
 };
 
-enum { FOLD_LEAST = 4096, EARLY_MOST = 32 };
-
-/* A point whose mappings are kept, to be counted again. */
-struct early {
-	size_t point;
-	struct pv_vec smaps; /* struct pv_smap */
-};
+enum { FOLD_LEAST = 4096 };
 
 /* An anonymous mapping that was made; it stands for count of them. */
 struct mapped {
@@ -90,70 +80,23 @@ static struct pv_err *find_stacks(struct pv_trend *trend)
 	return err;
 }
 
-static void count(struct pv_trend *trend, const struct pv_vec *smaps, struct pv_memory_point *point)
+/* CPython Objects/obmalloc.c ARENA_SIZE: 256 KiB; 3.10: 1 MiB where there is a radix tree. */
+static uint64_t arena_size(const struct pv_probed *probed)
 {
-	const struct pv_python *python = &trend->options.probed->image.python;
-	const struct pv_mappings_hints hints = {
-		.stacks = &trend->stacks,
-		.arena_bytes = python->found ? pv_pool_arena_bytes(python->proc.py.version_hex) : 0,
-		.known = trend->knows ? &trend->known : NULL,
-	};
+	const struct pv_python *python = &probed->image.python;
+	unsigned int minor = 0;
 
-	pv_mappings_count(smaps, &hints, point);
-}
-
-static struct pv_err *keep_early(struct pv_trend *trend)
-{
-	struct early early = { .point = trend->options.memory->points.n,
-			       .smaps = PV_VEC(struct pv_smap) };
-	struct pv_err *err;
-
-	if (trend->knows || trend->early.n >= EARLY_MOST)
-		return NULL;
-	err = pv_vec_append(&early.smaps, trend->smaps.data, trend->smaps.n, NULL);
-	if (!err)
-		err = pv_vec_append(&trend->early, &early, 1, NULL);
-	if (err)
-		pv_vec_deinit(&early.smaps);
-	return err;
-}
-
-static void drop_early(struct pv_trend *trend)
-{
-	for (size_t i = 0; i < trend->early.n; i++)
-		pv_vec_deinit(&((struct early *)pv_vec_at(&trend->early, i))->smaps);
-	pv_vec_deinit(&trend->early);
-	trend->early = (struct pv_vec)PV_VEC(struct early);
-}
-
-struct pv_err *pv_trend_know(struct pv_trend *trend, const struct pv_vec *mappings)
-{
-	bool first = !trend->knows;
-	struct pv_err *err = NULL;
-
-	trend->known.n = 0;
-	if (mappings->n)
-		err = pv_vec_append(&trend->known, mappings->data, mappings->n, NULL);
-	if (err)
-		return err;
-	trend->knows = true;
-	/* else the first points and the others would differ by what is known, not by what is */
-	for (size_t i = 0; first && i < trend->early.n; i++) {
-		const struct early *early = pv_vec_at(&trend->early, i);
-		struct pv_memory_point *point =
-			pv_vec_at(&trend->options.memory->points, early->point);
-
-		memset(point->resident, 0, sizeof(point->resident));
-		memset(point->mapped, 0, sizeof(point->mapped));
-		count(trend, &early->smaps, point);
-	}
-	drop_early(trend);
-	return NULL;
+	if (!python->found)
+		return 0;
+	if (!strncmp(python->version, "3.", 2))
+		minor = (unsigned int)strtoul(python->version + 2, NULL, 10);
+	return minor >= 10 ? 1 << 20 : 256 << 10;
 }
 
 static struct pv_err *add_point(struct pv_trend *trend)
 {
 	const struct pv_trend_options *options = &trend->options;
+	struct pv_mappings_hints hints = { .stacks = &trend->stacks };
 	struct pv_memory_point point = { 0 };
 	uint64_t began_ns = pv_now_ns(), took_ns;
 	struct pv_err *err = pv_smaps_read(options->probed->pid, &trend->smaps);
@@ -165,10 +108,8 @@ static struct pv_err *add_point(struct pv_trend *trend)
 		err = find_stacks(trend);
 	if (err)
 		return err;
-	count(trend, &trend->smaps, &point);
-	err = keep_early(trend);
-	if (err)
-		return err;
+	hints.arena_bytes = arena_size(options->probed);
+	pv_mappings_count(&trend->smaps, &hints, &point);
 	/* it is the target's memory that is held meanwhile, a mapping at a time */
 	took_ns = pv_now_ns() - began_ns;
 	trend->next_ns = began_ns + (took_ns * SHARE > POINT_NS ? took_ns * SHARE : POINT_NS);
@@ -333,8 +274,6 @@ struct pv_err *pv_trend_create(const struct pv_trend_options *options, struct pv
 	trend->stacks = (struct pv_vec)PV_VEC(uint64_t);
 	trend->mapped = (struct pv_vec)PV_VEC(struct mapped);
 	trend->fold_at = FOLD_LEAST;
-	trend->known = (struct pv_vec)PV_VEC(struct pv_census_mapping);
-	trend->early = (struct pv_vec)PV_VEC(struct early);
 	err = add_point(trend);
 	if (err) {
 		pv_trend_destroy(trend);
@@ -358,9 +297,6 @@ void pv_trend_destroy(struct pv_trend *trend)
 	pv_vec_deinit(&trend->stacks);
 	pv_vec_deinit(&trend->mapped);
 	pv_map_deinit(&trend->at);
-	pv_vec_deinit(&trend->known);
-	drop_early(trend);
-	pv_vec_deinit(&trend->early);
 	free(trend);
 }
 

@@ -36,12 +36,6 @@ int pv_trend_fd(const struct pv_trend *trend);
 /* Takes in what there is, and a point if it is time for one. */
 struct pv_err *pv_trend_step(struct pv_trend *trend);
 
-/*
- * What a census found of mappings (struct pv_census_mapping, by address): points from now on, and
- * the first ones before it, tell arenas by that and not by their size.
- */
-struct pv_err *pv_trend_know(struct pv_trend *trend, const struct pv_vec *mappings);
-
 /* How long until it is, ms. */
 int pv_trend_patience(const struct pv_trend *trend);
 

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "model/memory.h"
-#include "heap/census.h"
 #include "session/mappings.h"
 #include "target/smaps.h"
 
@@ -165,36 +164,6 @@ START_TEST(classes)
 }
 END_TEST
 
-/* What a census found goes before a mapping's size. */
-START_TEST(known)
-{
-	struct pv_vec found = PV_VEC(struct pv_census_mapping);
-	const struct pv_mappings_hints hints = { .arena_bytes = MB, .known = &found };
-	const struct pv_census_mapping list[] = {
-		{ 0x10000000, 0x10000000 + 3 * MB, 0 },             /* of the right size */
-		{ 0x20000000, 0x20000000 + 2 * MB + 4096, 2 * MB }, /* joined with another */
-		{ 0x30000000, 0x30000000 + 4 * MB, 2 * MB },        /* half, and has grown */
-		{ 0x40000000, 0x40000000 + MB, MB },                /* two that are one now, */
-		{ 0x40000000 + MB, 0x40000000 + 2 * MB, 0 },
-		{ 0x70000000, 0x70000000 + MB, MB }, /* and one that is gone */
-	};
-	struct pv_memory_point point;
-
-	ck_assert_ptr_null(pv_vec_append(&found, list, sizeof(list) / sizeof(*list), NULL));
-	add(0x10000000, 3 * MB, PV_SMAP_ANON, true, 3 * MB);
-	add(0x20000000, 2 * MB + 4096, PV_SMAP_ANON, true, 2 * MB + 4096);
-	add(0x30000000, 6 * MB, PV_SMAP_ANON, true, 6 * MB);
-	add(0x40000000, 2 * MB, PV_SMAP_ANON, true, 2 * MB);
-	add(0x50000000, 5 * MB, PV_SMAP_ANON, true, 8192); /* new: by its size */
-	point = count(&hints);
-	ck_assert_uint_eq(point.mapped[PV_MEMORY_ARENAS], (2 + 3 + 1 + 5) * MB);
-	ck_assert_uint_eq(point.resident[PV_MEMORY_ARENAS], (2 + 3 + 1) * MB + 8192);
-	ck_assert_uint_eq(point.mapped[PV_MEMORY_ANON], (3 + 3 + 1) * MB + 4096);
-	ck_assert_uint_eq(point.resident[PV_MEMORY_ANON], (3 + 3 + 1) * MB + 4096);
-	pv_vec_deinit(&found);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("smaps");
@@ -207,7 +176,6 @@ int main(void)
 	tcase_add_test(tcase, wrong_text);
 	tcase_add_test(tcase, own);
 	tcase_add_test(tcase, classes);
-	tcase_add_test(tcase, known);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
