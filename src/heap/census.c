@@ -584,6 +584,24 @@ static struct pv_err *give_types(struct taker *t)
 	return err;
 }
 
+/* They were met by their address; neighbours become one. */
+static struct pv_err *give_pools(struct taker *t)
+{
+	struct pv_census_range *last = NULL;
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < t->tally.pools.n; i++) {
+		const struct pv_tally_pool *pool = pv_vec_at(&t->tally.pools, i);
+		struct pv_census_range one = { pool->address, pool->address + pool->pool_bytes };
+
+		if (last && last->end == one.start)
+			last->end = one.end;
+		else
+			err = pv_vec_append(&t->census->pools, &one, 1, (void **)&last);
+	}
+	return err;
+}
+
 static void give_sums(struct taker *t)
 {
 	struct pv_census *census = t->census;
@@ -630,6 +648,8 @@ static struct pv_err *take_all(struct taker *t)
 	}
 	if (!err)
 		err = give_types(t);
+	if (!err)
+		err = give_pools(t);
 	give_sums(t);
 	return err;
 }
@@ -660,6 +680,7 @@ struct pv_err *pv_census_take(struct pv_heap *heap, const struct pv_census_optio
 		.start_ns = pv_clock_ns(CLOCK_MONOTONIC),
 		.types = PV_VEC(struct pv_census_type),
 		.raw = PV_VEC(struct pv_census_raw),
+		.pools = PV_VEC(struct pv_census_range),
 	};
 	struct taker t = {
 		.heap = heap,
@@ -701,5 +722,6 @@ void pv_census_deinit(struct pv_census *census)
 {
 	pv_vec_deinit(&census->types);
 	pv_vec_deinit(&census->raw);
+	pv_vec_deinit(&census->pools);
 	*census = (struct pv_census){ 0 };
 }

@@ -42,6 +42,11 @@ struct pv_census_raw {
 	uint64_t n, bytes;
 };
 
+/* From start to end, exclusive. */
+struct pv_census_range {
+	uint64_t start, end;
+};
+
 struct pv_census {
 	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC: when it was looked at */
 	struct pv_vec types;       /* struct pv_census_type, most bytes first */
@@ -54,6 +59,7 @@ struct pv_census {
 	/* pymalloc, or the pages of a free-threaded build's mimalloc; bytes */
 	uint64_t n_arenas; /* as far as pools in use tell */
 	uint64_t n_pools, pool_bytes, pool_free_bytes;
+	struct pv_vec pools; /* struct pv_census_range: where they are, in order */
 	uint64_t n_segments; /* of mimalloc */
 	/* malloc() */
 	uint64_t chunk_bytes, chunk_free_bytes, chunk_top_bytes;

@@ -354,7 +354,9 @@ static struct pv_err *take_look(struct pv_hunt *hunt)
 	/* the first ones come quickly: nothing is looked at closer before they tell */
 	gap_ns = hunt->n_looks <= LOOKS_FEW ? hunt->look_ns / 2 : hunt->look_ns;
 	hunt->next_look_ns = now + (took_ns * LOOK_SHARE > gap_ns ? took_ns * LOOK_SHARE : gap_ns);
-	if (hunt->n_looks >= LOOKS_FEW && !hunt->suspected)
+	if (hunt->trend)
+		why = pv_trend_pools(hunt->trend, pv_looks_pools(hunt->looks));
+	if (!why && hunt->n_looks >= LOOKS_FEW && !hunt->suspected)
 		why = pv_growth_suspected(hunt->memory, &hunt->suspected);
 	return why ? why : aim(hunt);
 }

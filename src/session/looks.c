@@ -26,6 +26,7 @@ struct pv_looks {
 	uint64_t start_ns;          /* the hunt's */
 	uint64_t first_ns, last_ns; /* of the first look, the end of the last */
 	size_t n, n_partial;
+	struct pv_vec pools; /* struct pv_census_range, of the last one */
 };
 
 struct pv_err *pv_looks_create(struct pv_probed *probed, struct pv_memory *memory,
@@ -53,6 +54,7 @@ void pv_looks_destroy(struct pv_looks *looks)
 	if (!looks)
 		return;
 	pv_heap_destroy(looks->heap);
+	pv_vec_deinit(&looks->pools);
 	free(looks);
 }
 
@@ -99,9 +101,17 @@ struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret)
 	if (!looks->n++)
 		looks->first_ns = begun_ns;
 	looks->n_partial += look->partial;
+	pv_vec_deinit(&looks->pools);
+	looks->pools = census.pools;
+	census.pools = (struct pv_vec)PV_VEC(struct pv_census_range);
 	looks->last_ns = pv_now_ns();
 	*took_ns_ret = looks->last_ns - begun_ns;
 	return NULL;
+}
+
+const struct pv_vec *pv_looks_pools(const struct pv_looks *looks)
+{
+	return &looks->pools;
 }
 
 struct pv_err *pv_looks_tell(struct pv_looks *looks)

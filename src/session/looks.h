@@ -15,6 +15,7 @@ struct pv_heap;
 struct pv_looks;
 struct pv_memory;
 struct pv_probed;
+struct pv_vec;
 
 /*
  * None of the arguments is owned; all must outlive it.  start_ns: the hunt's start.  A process
@@ -29,6 +30,10 @@ struct pv_heap *pv_looks_heap(struct pv_looks *looks);
 
 /* One more census, which takes about a second for a million objects; *took_ns_ret: how long. */
 struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret);
+
+/* Where Python's own allocator has its memory, by the last look: struct pv_census_range, in order.
+ */
+const struct pv_vec *pv_looks_pools(const struct pv_looks *looks);
 
 /* What became of the rung. */
 struct pv_err *pv_looks_tell(struct pv_looks *looks);

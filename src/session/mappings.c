@@ -4,6 +4,7 @@
  */
 #include "session/mappings.h"
 
+#include "heap/census.h"
 #include "target/smaps.h"
 
 /* glibc malloc/arena.c: HEAP_MAX_SIZE, to which heaps of threads' arenas are aligned. */
@@ -38,6 +39,41 @@ static bool is_arenas(const struct pv_smap *map, uint64_t arena_bytes)
 	return arena_bytes && map->writable && (map->end - map->start) % arena_bytes == 0;
 }
 
+/* Bytes of pools in a mapping; what of it ends before is not looked at again: *i goes on. */
+static uint64_t pool_bytes(const struct pv_smap *map, const struct pv_vec *pools, size_t *i)
+{
+	uint64_t sum = 0;
+
+	for (; *i < pools->n; ++*i) {
+		const struct pv_census_range *pool = pv_vec_at(pools, *i);
+		uint64_t start = pool->start > map->start ? pool->start : map->start;
+		uint64_t end = pool->end < map->end ? pool->end : map->end;
+
+		if (pool->start >= map->end)
+			break;
+		if (start < end)
+			sum += end - start;
+		/* it goes on in the next one */
+		if (pool->end > map->end)
+			break;
+	}
+	return sum;
+}
+
+/*
+ * Arenas stand in one mapping with what else was mapped beside them.  Their pools were touched, so
+ * they are in memory; the rest of an arena is reserve.
+ */
+static void add_parts(struct pv_memory_point *point, const struct pv_smap *map, uint64_t pools)
+{
+	uint64_t there = map->resident_bytes + map->swapped_bytes;
+
+	point->resident[PV_MEMORY_ARENAS] += pools < there ? pools : there;
+	point->resident[PV_MEMORY_ANON] += pools < there ? there - pools : 0;
+	point->mapped[PV_MEMORY_ARENAS] += pools;
+	point->mapped[PV_MEMORY_ANON] += map->end - map->start - pools;
+}
+
 static void add(struct pv_memory_point *point, enum pv_memory_class what, const struct pv_smap *map)
 {
 	point->resident[what] += map->resident_bytes + map->swapped_bytes;
@@ -47,6 +83,8 @@ static void add(struct pv_memory_point *point, enum pv_memory_class what, const 
 void pv_mappings_count(const struct pv_vec *smaps, const struct pv_mappings_hints *hints,
 		       struct pv_memory_point *point)
 {
+	size_t pool = 0;
+
 	for (size_t i = 0; i < smaps->n; i++) {
 		const struct pv_smap *map = pv_vec_at(smaps, i);
 		const struct pv_smap *next = i + 1 < smaps->n ? pv_vec_at(smaps, i + 1) : NULL;
@@ -60,6 +98,8 @@ void pv_mappings_count(const struct pv_vec *smaps, const struct pv_mappings_hint
 			add(point, PV_MEMORY_STACKS, map);
 		else if (map->kind == PV_SMAP_HEAP || is_thread_heap(map, next))
 			add(point, PV_MEMORY_HEAP, map);
+		else if (hints->pools)
+			add_parts(point, map, pool_bytes(map, hints->pools, &pool));
 		else
 			add(point,
 			    is_arenas(map, hints->arena_bytes) ? PV_MEMORY_ARENAS : PV_MEMORY_ANON,

@@ -13,8 +13,10 @@
 #include "model/memory.h"
 
 struct pv_mappings_hints {
-	/* anonymous mappings of whole multiples of it are taken for Python's arenas; 0: there are
-	 * none */
+	/* struct pv_census_range: where a census found pools, in order; NULL: there was none yet */
+	const struct pv_vec *pools;
+	/* without it anonymous mappings of whole multiples of this are taken for Python's arenas;
+	 * 0: there are none */
 	uint64_t arena_bytes;
 	const struct pv_vec *stacks; /* uint64_t: addresses in stacks of threads */
 };

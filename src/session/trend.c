@@ -38,17 +38,26 @@ struct pv_trend {
 	struct pv_trend_options options;
 	struct pv_faults *faults; /* NULL: no stacks */
 	struct pv_leads *leads;
-	struct pv_err *problem; /* why there are none */
-	struct pv_vec smaps;    /* struct pv_smap */
-	struct pv_vec stacks;   /* uint64_t */
-	struct pv_vec mapped;   /* struct mapped: what was mapped meanwhile */
-	struct pv_map at;       /* address -> index in mapped, the latest */
-	size_t fold_at;         /* so many of mapped are too many */
+	struct pv_err *problem;     /* why there are none */
+	struct pv_vec smaps;        /* struct pv_smap */
+	struct pv_vec stacks;       /* uint64_t */
+	struct pv_map sps;          /* thread -> its stack pointer, when it last could be read */
+	const struct pv_vec *pools; /* NULL: not known yet */
+	struct pv_vec early;        /* struct early: points before they were */
+	struct pv_vec mapped;       /* struct mapped: what was mapped meanwhile */
+	struct pv_map at;           /* address -> index in mapped, the latest */
+	size_t fold_at;             /* so many of mapped are too many */
 	uint64_t next_ns, start_ns;
 	bool stopped;
 };
 
-enum { FOLD_LEAST = 4096 };
+enum { FOLD_LEAST = 4096, EARLY_MOST = 8 };
+
+/* What a point was counted of. */
+struct early {
+	size_t point;
+	struct pv_vec smaps; /* struct pv_smap */
+};
 
 /* An anonymous mapping that was made; it stands for count of them. */
 struct mapped {
@@ -59,10 +68,14 @@ struct mapped {
 
 /* ---- points */
 
-/* Where threads were seen to have their stacks; those that run all the time are seen some time. */
+/*
+ * Where threads have their stacks: one that runs just now has it where it was seen before; those
+ * that run all the time are seen some time.
+ */
 static struct pv_err *find_stacks(struct pv_trend *trend)
 {
 	pid_t pid = trend->options.probed->pid, *tids;
+	struct pv_map before = trend->sps;
 	struct pv_err *err;
 	size_t n;
 
@@ -70,12 +83,17 @@ static struct pv_err *find_stacks(struct pv_trend *trend)
 	if (err)
 		return err;
 	trend->stacks.n = 0;
+	trend->sps = (struct pv_map){ 0 };
 	for (size_t i = 0; i < n && !err; i++) {
-		uint64_t sp;
+		uint64_t tid = (uint64_t)tids[i], sp;
 
-		if (pv_smaps_stack_pointer(pid, tids[i], &sp))
-			err = pv_vec_append(&trend->stacks, &sp, 1, NULL);
+		if (!pv_smaps_stack_pointer(pid, tids[i], &sp) && !pv_map_get(&before, tid, &sp))
+			continue;
+		err = pv_vec_append(&trend->stacks, &sp, 1, NULL);
+		if (!err)
+			err = pv_map_set(&trend->sps, tid, sp);
 	}
+	pv_map_deinit(&before);
 	free(tids);
 	return err;
 }
@@ -93,10 +111,63 @@ static uint64_t arena_size(const struct pv_probed *probed)
 	return minor >= 10 ? 1 << 20 : 256 << 10;
 }
 
+static void count(const struct pv_trend *trend, const struct pv_vec *smaps,
+		  struct pv_memory_point *point)
+{
+	const struct pv_mappings_hints hints = {
+		.pools = trend->pools,
+		.arena_bytes = arena_size(trend->options.probed),
+		.stacks = &trend->stacks,
+	};
+
+	pv_mappings_count(smaps, &hints, point);
+}
+
+/* Until a census has told where the arenas are, their sizes alone do. */
+static struct pv_err *keep_early(struct pv_trend *trend)
+{
+	struct early one = { .point = trend->options.memory->points.n,
+			     .smaps = PV_VEC(struct pv_smap) };
+	struct pv_err *err;
+
+	if (trend->pools || trend->early.n >= EARLY_MOST)
+		return NULL;
+	err = pv_vec_append(&one.smaps, trend->smaps.data, trend->smaps.n, NULL);
+	if (!err)
+		err = pv_vec_append(&trend->early, &one, 1, NULL);
+	if (err)
+		pv_vec_deinit(&one.smaps);
+	return err;
+}
+
+static void drop_early(struct pv_trend *trend)
+{
+	for (size_t i = 0; i < trend->early.n; i++)
+		pv_vec_deinit(&((struct early *)pv_vec_at(&trend->early, i))->smaps);
+	trend->early.n = 0;
+}
+
+struct pv_err *pv_trend_pools(struct pv_trend *trend, const struct pv_vec *pools)
+{
+	struct pv_err *err = trend->pools || !trend->early.n ? NULL : find_stacks(trend);
+
+	trend->pools = pools;
+	for (size_t i = 0; !err && i < trend->early.n; i++) {
+		const struct early *early = pv_vec_at(&trend->early, i);
+		struct pv_memory_point *point =
+			pv_vec_at(&trend->options.memory->points, early->point);
+
+		memset(point->resident, 0, sizeof(point->resident));
+		memset(point->mapped, 0, sizeof(point->mapped));
+		count(trend, &early->smaps, point);
+	}
+	drop_early(trend);
+	return err;
+}
+
 static struct pv_err *add_point(struct pv_trend *trend)
 {
 	const struct pv_trend_options *options = &trend->options;
-	struct pv_mappings_hints hints = { .stacks = &trend->stacks };
 	struct pv_memory_point point = { 0 };
 	uint64_t began_ns = pv_now_ns(), took_ns;
 	struct pv_err *err = pv_smaps_read(options->probed->pid, &trend->smaps);
@@ -108,8 +179,10 @@ static struct pv_err *add_point(struct pv_trend *trend)
 		err = find_stacks(trend);
 	if (err)
 		return err;
-	hints.arena_bytes = arena_size(options->probed);
-	pv_mappings_count(&trend->smaps, &hints, &point);
+	err = keep_early(trend);
+	if (err)
+		return err;
+	count(trend, &trend->smaps, &point);
 	/* it is the target's memory that is held meanwhile, a mapping at a time */
 	took_ns = pv_now_ns() - began_ns;
 	trend->next_ns = began_ns + (took_ns * SHARE > POINT_NS ? took_ns * SHARE : POINT_NS);
@@ -272,6 +345,7 @@ struct pv_err *pv_trend_create(const struct pv_trend_options *options, struct pv
 	trend->start_ns = pv_now_ns();
 	trend->smaps = (struct pv_vec)PV_VEC(struct pv_smap);
 	trend->stacks = (struct pv_vec)PV_VEC(uint64_t);
+	trend->early = (struct pv_vec)PV_VEC(struct early);
 	trend->mapped = (struct pv_vec)PV_VEC(struct mapped);
 	trend->fold_at = FOLD_LEAST;
 	err = add_point(trend);
@@ -295,6 +369,9 @@ void pv_trend_destroy(struct pv_trend *trend)
 	pv_err_destroy(trend->problem);
 	pv_vec_deinit(&trend->smaps);
 	pv_vec_deinit(&trend->stacks);
+	pv_map_deinit(&trend->sps);
+	drop_early(trend);
+	pv_vec_deinit(&trend->early);
 	pv_vec_deinit(&trend->mapped);
 	pv_map_deinit(&trend->at);
 	free(trend);

@@ -30,6 +30,13 @@ struct pv_trend_options {
 struct pv_err *pv_trend_create(const struct pv_trend_options *options, struct pv_trend **ret);
 void pv_trend_destroy(struct pv_trend *trend);
 
+/*
+ * Where a census found pools (struct pv_census_range, in order; not owned, it must outlive the next
+ * call): what is left of anonymous mappings are not Python's arenas.  The first call counts the
+ * points before it anew.
+ */
+struct pv_err *pv_trend_pools(struct pv_trend *trend, const struct pv_vec *pools);
+
 /* Readable: there is much to take in by pv_trend_step(); -1: nothing ever is. */
 int pv_trend_fd(const struct pv_trend *trend);
 

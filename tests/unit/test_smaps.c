@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "model/memory.h"
+#include "heap/census.h"
 #include "session/mappings.h"
 #include "target/smaps.h"
 
@@ -164,6 +165,41 @@ START_TEST(classes)
 }
 END_TEST
 
+/* The kernel joins arenas and what is mapped beside them: sizes tell nothing, pools do. */
+START_TEST(arenas_by_their_pools)
+{
+	struct pv_vec pools = PV_VEC(struct pv_census_range);
+	const struct pv_mappings_hints hints = { .arena_bytes = MB, .pools = &pools };
+	const struct pv_census_range ranges[] = {
+		{ 0x1004000, 0x1008000 },            /* in the heap: not looked at */
+		{ 0x10000000, 0x10000000 + MB },     /* one whole, */
+		{ 0x10180000, 0x10180000 + 2 * MB }, /* and one that goes on in the next mapping */
+		{ 0x20000000, 0x20004000 },
+		{ 0x40000000, 0x40004000 }, /* not mapped any more */
+	};
+	struct pv_memory_point point;
+
+	ck_assert_ptr_null(pv_vec_append(&pools, ranges, sizeof(ranges) / sizeof(*ranges), NULL));
+	add(0x1000000, MB, PV_SMAP_HEAP, true, MB);
+	add(0x10000000, 2 * MB, PV_SMAP_ANON, true, 2 * MB);
+	add(0x10200000, 2 * MB, PV_SMAP_ANON, true, MB);
+	add(0x11000000, 8 * MB, PV_SMAP_ANON, true, 4096);    /* of the size of arenas */
+	add(0x20000000, MB + 4096, PV_SMAP_ANON, true, 4096); /* less is in memory */
+	point = count(&hints);
+	ck_assert_uint_eq(point.mapped[PV_MEMORY_ARENAS], 3 * MB + 0x4000);
+	ck_assert_uint_eq(point.mapped[PV_MEMORY_ANON], 10 * MB + 4096 - 0x4000);
+	/* half a MB beside the pools of the first one, and the page of the third */
+	ck_assert_uint_eq(point.resident[PV_MEMORY_ARENAS], 2 * MB + MB / 2 + 4096);
+	ck_assert_uint_eq(point.resident[PV_MEMORY_ANON], MB / 2 + 4096);
+	ck_assert_uint_eq(point.resident[PV_MEMORY_HEAP], MB);
+	/* a census that found none */
+	pools.n = 0;
+	point = count(&hints);
+	ck_assert_uint_eq(point.mapped[PV_MEMORY_ARENAS], 0);
+	pv_vec_deinit(&pools);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("smaps");
@@ -176,6 +212,7 @@ int main(void)
 	tcase_add_test(tcase, wrong_text);
 	tcase_add_test(tcase, own);
 	tcase_add_test(tcase, classes);
+	tcase_add_test(tcase, arenas_by_their_pools);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
