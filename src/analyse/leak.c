@@ -8,54 +8,21 @@
 #include <math.h>
 #include <string.h>
 
+#include "analyse/leakwho.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "model/profile.h"
 #include "model/strings.h"
 
 static const double MAPPINGS_MORE = 2; /* so much faster than all types: it is none of theirs */
-static const double LOST_LEAST = 0.1;  /* of what a type gained that must be lost references */
-static const double HELD_LEAST = 0.5;  /* of the objects that were looked at */
 static const double PREFERRED_LEAST = 0.05; /* of the first suspect's score */
 static const double SECOND_MOST = 0.5;      /* the second suspect, for the first to be sure */
-static const double NOBODY_LEAST = 0.5;     /* of blocks to which no pointer was found */
-static const double PART_LEAST = 0.05;      /* of what grows, to be worth a name */
 static const double STAYS_LEAST = 0.01;     /* of what was seen of a place that is named */
 
 enum {
 	SURE_LEAST = 5,  /* blocks that were found to be left */
 	NAMED_LEAST = 2, /* one is no proof of anything: it may be the arena, or a cache's table */
 };
-
-static const struct pv_memory_subject *subject_at(const struct pv_memory *memory, uint32_t i)
-{
-	return pv_vec_at(&memory->subjects, i);
-}
-
-static const struct pv_memory_holder *holder_at(const struct pv_memory *memory, uint32_t i)
-{
-	return pv_vec_at(&memory->holders, i);
-}
-
-static const struct pv_growth_type *growing(const struct pv_growth *growth, uint32_t type)
-{
-	for (size_t i = 0; i < growth->types.n; i++) {
-		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
-
-		if (one->type == type)
-			return one;
-	}
-	return NULL;
-}
-
-/* Of what grows a part that is worth a name: of its bytes, or of its objects. */
-static bool is_part(const struct pv_growth *growth, uint32_t type)
-{
-	const struct pv_growth_type *one = growing(growth, type);
-
-	return one && (one->bytes_per_s >= PART_LEAST * growth->bytes_per_s ||
-		       one->count.gained >= PART_LEAST * (double)growth->gained_count);
-}
 
 /* ---- where it grows */
 
@@ -138,232 +105,6 @@ static void find_growth(const struct pv_memory *memory, struct pv_leak *leak)
 	}
 }
 
-/* ---- who has it */
-
-/* Of the growing types' subjects the one with most lost references, in proportion. */
-static bool find_lost(const struct pv_memory *memory, struct pv_leak *leak)
-{
-	double most = 0;
-
-	for (uint32_t i = 0; i < memory->subjects.n; i++) {
-		const struct pv_memory_subject *one = subject_at(memory, i);
-		const struct pv_growth_type *type = growing(&leak->growth, one->type);
-		double lost;
-
-		if (!type || !one->lost_objects || one->looks < 2 || !one->objects)
-			continue;
-		lost = (double)one->lost_objects;
-		if (one->of > one->objects)
-			lost *= (double)one->of / (double)one->objects;
-		if (lost < LOST_LEAST * type->count.gained || lost <= most)
-			continue;
-		most = lost;
-		leak->subject = i;
-		leak->kind = PV_LEAK_LOST;
-	}
-	return most > 0;
-}
-
-/* The holder of most of a subject's objects, of one kind. */
-static uint32_t most_of(const struct pv_memory *memory, uint32_t subject, enum pv_holder_kind kind)
-{
-	uint32_t best = PV_MEMORY_NONE;
-
-	for (uint32_t i = 0; i < memory->holders.n; i++) {
-		const struct pv_memory_holder *one = holder_at(memory, i);
-
-		if (one->subject != subject || one->kind != kind)
-			continue;
-		if (best == PV_MEMORY_NONE || one->objects > holder_at(memory, best)->objects)
-			best = i;
-	}
-	return best;
-}
-
-static bool covers(const struct pv_memory *memory, uint32_t holder, double least)
-{
-	const struct pv_memory_holder *one;
-
-	if (holder == PV_MEMORY_NONE)
-		return false;
-	one = holder_at(memory, holder);
-	return (double)one->objects >= least * (double)subject_at(memory, one->subject)->objects;
-}
-
-/*
- * Is it growth, for the most part, that a subject's holders hold?  What was there before is held by
- * others: of 20,000 strings nearly all are names in code.  Objects of a program's own class are
- * alike.
- */
-static bool is_growth(const struct pv_memory *memory, const struct pv_growth *growth,
-		      uint32_t subject)
-{
-	const struct pv_memory_subject *one = subject_at(memory, subject);
-	const struct pv_memory_type *type = pv_vec_at(&memory->types, one->type);
-	const struct pv_growth_type *grows = growing(growth, one->type);
-
-	return grows && (type->module || grows->count.gained >= HELD_LEAST * (double)one->of);
-}
-
-/* Holds it most of what a subject's type gained?  All others may hold what it does not. */
-static bool holds_growth(const struct pv_memory *memory, const struct pv_growth *growth,
-			 uint32_t holder)
-{
-	const struct pv_memory_holder *one;
-	const struct pv_memory_subject *subject;
-	const struct pv_growth_type *grows;
-	double held;
-
-	if (!covers(memory, holder, HELD_LEAST))
-		return false;
-	one = holder_at(memory, holder);
-	subject = subject_at(memory, one->subject);
-	if (is_growth(memory, growth, one->subject))
-		return true;
-	grows = growing(growth, subject->type);
-	held = (double)one->objects / (double)subject->objects;
-	return grows && (1 - held) * (double)subject->of <= (1 - HELD_LEAST) * grows->count.gained;
-}
-
-/*
- * Objects that only what grows with them has: each other, and their dicts and other blocks that are
- * parts of objects (the values of attributes, 3.11 and later).  *holder_ret: most of it.
- */
-static bool is_cyclic(const struct pv_memory *memory, const struct pv_growth *growth,
-		      uint32_t subject, uint32_t *holder_ret)
-{
-	uint32_t best = PV_MEMORY_NONE;
-	uint64_t objects = 0;
-
-	if (covers(memory, most_of(memory, subject, PV_HOLDER_NAMED), PART_LEAST))
-		return false;
-	for (uint32_t i = 0; i < memory->holders.n; i++) {
-		const struct pv_memory_holder *one = holder_at(memory, i);
-
-		if (one->subject != subject || one->kind != PV_HOLDER_BLOCK ||
-		    (one->type != PV_MEMORY_NONE && !growing(growth, one->type)))
-			continue;
-		objects += one->objects;
-		if (best == PV_MEMORY_NONE || one->objects > holder_at(memory, best)->objects)
-			best = i;
-	}
-	*holder_ret = best;
-	return (double)objects >= HELD_LEAST * (double)subject_at(memory, subject)->objects;
-}
-
-/* Blocks that no pointer leads to, and objects that only objects of a cycle have. */
-static bool is_unreachable(const struct pv_memory *memory, const struct pv_growth *growth,
-			   uint32_t subject, uint32_t *holder_ret)
-{
-	const struct pv_memory_subject *one = subject_at(memory, subject);
-	const struct pv_memory_type *type = pv_vec_at(&memory->types, one->type);
-	uint32_t none = most_of(memory, subject, PV_HOLDER_NONE);
-
-	if (type->kind != PV_TYPE_OBJECT && covers(memory, none, NOBODY_LEAST)) {
-		*holder_ret = none;
-		return true;
-	}
-	return memory->gc_disabled && is_cyclic(memory, growth, subject, holder_ret);
-}
-
-/* Steps of a path from a root: what is nearer to it holds what is farther. */
-static size_t steps(const struct pv_memory *memory, uint32_t holder)
-{
-	const char *text =
-		pv_strings_get(memory->profile->strings, holder_at(memory, holder)->text);
-	size_t n = 0;
-
-	while ((text = strstr(text, " -> "))) {
-		text += 4;
-		n++;
-	}
-	return n;
-}
-
-/* A name for most of a growing type's objects: the shortest one there is. */
-static bool find_name(const struct pv_memory *memory, struct pv_leak *leak)
-{
-	size_t least = SIZE_MAX;
-
-	for (uint32_t i = 0; i < memory->subjects.n; i++) {
-		const struct pv_memory_subject *one = subject_at(memory, i);
-		uint32_t named;
-
-		if (!one->objects || !is_part(&leak->growth, one->type))
-			continue;
-		named = most_of(memory, i, PV_HOLDER_NAMED);
-		if (!holds_growth(memory, &leak->growth, named) || steps(memory, named) >= least)
-			continue;
-		least = steps(memory, named);
-		leak->kind = PV_LEAK_HELD;
-		leak->subject = i;
-		leak->holder = named;
-	}
-	return least != SIZE_MAX;
-}
-
-/* Less than a name, but more than nothing: what holds most of a subject's growth. */
-static uint32_t find_nameless(const struct pv_memory *memory, const struct pv_growth *growth,
-			      uint32_t subject)
-{
-	static const enum pv_holder_kind kinds[] = { PV_HOLDER_BLOCK, PV_HOLDER_MAPPING,
-						     PV_HOLDER_STACK };
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		uint32_t holder = most_of(memory, subject, kinds[i]);
-
-		if (holds_growth(memory, growth, holder))
-			return holder;
-	}
-	return PV_MEMORY_NONE;
-}
-
-/* Of the growing types, fastest first, the first whose holders say something. */
-static void find_holder(const struct pv_memory *memory, struct pv_leak *leak)
-{
-	const struct pv_vec *types = &leak->growth.types;
-
-	if (find_name(memory, leak))
-		return;
-	for (size_t k = 0; k < types->n; k++) {
-		uint32_t type = ((const struct pv_growth_type *)pv_vec_at(types, k))->type;
-
-		for (uint32_t i = 0; i < memory->subjects.n; i++) {
-			uint32_t other;
-
-			if (subject_at(memory, i)->type != type ||
-			    !subject_at(memory, i)->objects || !is_part(&leak->growth, type))
-				continue;
-			if (is_unreachable(memory, &leak->growth, i, &other)) {
-				leak->kind = PV_LEAK_LOST;
-				leak->subject = i;
-				leak->holder = other;
-				return;
-			}
-			if (leak->holder != PV_MEMORY_NONE)
-				continue;
-			other = find_nameless(memory, &leak->growth, i);
-			if (leak->subject == PV_MEMORY_NONE || other != PV_MEMORY_NONE)
-				leak->subject = i;
-			leak->holder = other;
-		}
-	}
-}
-
-/* Little growth is a leak only if references of it are lost. */
-static void find_who(const struct pv_memory *memory, struct pv_leak *leak)
-{
-	if (leak->kind != PV_LEAK_GROWING || leak->where != PV_LEAK_TYPES ||
-	    find_lost(memory, leak))
-		return;
-	if (leak->growth.little) {
-		leak->kind = PV_LEAK_CLEAN;
-		leak->bytes_per_s = 0;
-		return;
-	}
-	find_holder(memory, leak);
-}
-
 /* ---- the guilty */
 
 /* So many blocks were found to be left of the first suspect. */
@@ -409,7 +150,7 @@ static struct pv_err *find_suspects(const struct pv_memory *memory, struct pv_le
 static void prefer_site(const struct pv_memory *memory, struct pv_leak *leak)
 {
 	struct pv_suspect *suspects = leak->suspects.data, one;
-	uint32_t type = subject_at(memory, leak->subject)->type;
+	uint32_t type = pv_leak_subject(memory, leak->subject)->type;
 
 	for (size_t i = 1; i < leak->suspects.n; i++) {
 		if (suspects[0].type == type || suspects[i].type != type ||
@@ -428,7 +169,7 @@ static void add_guilty(struct pv_leak *leak, uint32_t type)
 		if (leak->types[i] == type)
 			return;
 	}
-	if (leak->n_types < PV_LEAK_TYPES_MOST && growing(&leak->growth, type))
+	if (leak->n_types < PV_LEAK_TYPES_MOST && pv_leak_growing(&leak->growth, type))
 		leak->types[leak->n_types++] = type;
 }
 
@@ -452,9 +193,9 @@ static bool objects_grow(const struct pv_memory *memory, const struct pv_vec *ty
 /* What is next to nothing of the growth is none of it. */
 static void add_part(struct pv_leak *leak, uint32_t type)
 {
-	const struct pv_growth_type *one = growing(&leak->growth, type);
+	const struct pv_growth_type *one = pv_leak_growing(&leak->growth, type);
 
-	if (one && one->bytes_per_s >= PART_LEAST * leak->growth.bytes_per_s)
+	if (one && one->bytes_per_s >= PV_LEAK_PART_LEAST * leak->growth.bytes_per_s)
 		add_guilty(leak, type);
 }
 
@@ -478,13 +219,13 @@ static void find_guilty(const struct pv_memory *memory, struct pv_leak *leak)
 		prefer_site(memory, leak);
 	leak->has_site = first && is_evidence(first);
 	if (leak->kind == PV_LEAK_LOST || leak->kind == PV_LEAK_HELD)
-		add_guilty(leak, subject_at(memory, leak->subject)->type);
+		add_guilty(leak, pv_leak_subject(memory, leak->subject)->type);
 	if (leak->has_site && (is_object(memory, first->type) || !objects_grow(memory, types)))
 		add_part(leak, first->type);
 	for (size_t i = 0; i < types->n; i++)
 		add_part(leak, ((const struct pv_growth_type *)pv_vec_at(types, i))->type);
 	for (uint32_t i = 0; i < leak->n_types; i++)
-		sum += growing(&leak->growth, leak->types[i])->bytes_per_s;
+		sum += pv_leak_growing(&leak->growth, leak->types[i])->bytes_per_s;
 	leak->share = leak->growth.bytes_per_s > 0 ? sum / leak->growth.bytes_per_s : 0;
 	for (size_t i = 0; i < leak->suspects.n; i++)
 		left += ((const struct pv_suspect *)pv_vec_at(&leak->suspects, i))->score;
@@ -565,16 +306,17 @@ static struct pv_err *say_guilty(const struct pv_memory *memory, const struct pv
 static struct pv_err *say_lost(const struct pv_memory *memory, const struct pv_leak *leak,
 			       struct pv_str *str)
 {
-	const struct pv_memory_subject *one = subject_at(memory, leak->subject);
+	const struct pv_memory_subject *one = pv_leak_subject(memory, leak->subject);
 	struct pv_err *err;
 
 	if (leak->holder != PV_MEMORY_NONE &&
-	    holder_at(memory, leak->holder)->kind == PV_HOLDER_NONE)
-		return pv_str_appendf(str,
-				      "nobody has the address of %s of %s that were looked at: "
-				      "they can never be freed.\n",
-				      pv_text_number(holder_at(memory, leak->holder)->objects).text,
-				      pv_text_number(one->objects).text);
+	    pv_leak_holder(memory, leak->holder)->kind == PV_HOLDER_NONE)
+		return pv_str_appendf(
+			str,
+			"nobody has the address of %s of %s that were looked at: "
+			"they can never be freed.\n",
+			pv_text_number(pv_leak_holder(memory, leak->holder)->objects).text,
+			pv_text_number(one->objects).text);
 	if (leak->holder != PV_MEMORY_NONE)
 		return pv_str_appendf(str, "they are held by each other alone, and the garbage "
 					   "collector is disabled: cycles, never freed.\n");
@@ -605,10 +347,10 @@ static struct pv_err *say_holder(const struct pv_memory *memory, const struct pv
 	if (leak->holder == PV_MEMORY_NONE)
 		return (state == PV_RUNG_CLIMBED || state == PV_RUNG_PARTLY) &&
 				       leak->subject != PV_MEMORY_NONE &&
-				       is_growth(memory, &leak->growth, leak->subject)
+				       pv_leak_is_growth(memory, &leak->growth, leak->subject)
 			       ? pv_str_appendf(str, "who holds it was not found.\n")
 			       : NULL;
-	holder = holder_at(memory, leak->holder);
+	holder = pv_leak_holder(memory, leak->holder);
 	err = pv_str_appendf(str, "held by ");
 	if (!err)
 		err = pv_text_append(str, pv_strings_get(strings, holder->text),
@@ -684,7 +426,7 @@ static struct pv_err *say_asked(const struct pv_memory *memory, struct pv_leak *
 							 "it grows is not known.\n");
 
 	for (uint32_t i = 0; i < memory->subjects.n && !err; i++) {
-		const struct pv_memory_subject *one = subject_at(memory, i);
+		const struct pv_memory_subject *one = pv_leak_subject(memory, i);
 
 		if (!one->lost_objects || one->looks < 2 || one->type == PV_MEMORY_NONE)
 			continue;
@@ -732,7 +474,7 @@ struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret)
 		err = find_suspects(memory, &leak);
 	}
 	if (!err) {
-		find_who(memory, &leak);
+		pv_leak_find_who(memory, &leak);
 		if (leak.kind >= PV_LEAK_GROWING)
 			find_guilty(memory, &leak);
 		err = say(memory, &leak);
