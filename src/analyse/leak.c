@@ -143,24 +143,40 @@ static struct pv_err *find_suspects(const struct pv_memory *memory, struct pv_le
 	return NULL;
 }
 
+/* The first from i on whose blocks are of a type, or of none that is reused; n: there is none. */
+static size_t next_sound(const struct pv_memory *memory, const struct pv_vec *suspects, size_t i,
+			 uint32_t type, bool any)
+{
+	for (; i < suspects->n; i++) {
+		const struct pv_suspect *one = pv_vec_at(suspects, i);
+
+		if (one->type == type ||
+		    (any && (one->type == PV_MEMORY_NONE || !pv_type_is_reused(memory, one->type))))
+			break;
+	}
+	return i;
+}
+
 /*
  * What loses references, or is nearest to the name that holds it, is what the rest hangs on: where
- * that is allocated comes first, if it is a suspect at all.
+ * that is allocated comes first, if it is a suspect at all.  A dict that stays may have been
+ * another's before, whose place it was: of a type that is reused a place is no proof for another
+ * type.  False: there is no other place.
  */
-static void prefer_site(const struct pv_memory *memory, struct pv_leak *leak)
+static bool prefer_site(const struct pv_memory *memory, struct pv_leak *leak)
 {
 	struct pv_suspect *suspects = leak->suspects.data, one;
 	uint32_t type = pv_leak_subject(memory, leak->subject)->type;
+	size_t i = next_sound(memory, &leak->suspects, 0, type, false);
 
-	for (size_t i = 1; i < leak->suspects.n; i++) {
-		if (suspects[0].type == type || suspects[i].type != type ||
-		    suspects[i].score < PREFERRED_LEAST * suspects[0].score)
-			continue;
-		one = suspects[i];
-		memmove(suspects + 1, suspects, i * sizeof(*suspects));
-		suspects[0] = one;
-		return;
-	}
+	if (i == leak->suspects.n || suspects[i].score < PREFERRED_LEAST * suspects[0].score)
+		i = next_sound(memory, &leak->suspects, 0, type, true);
+	if (i == leak->suspects.n || suspects[i].score < PREFERRED_LEAST * suspects[0].score)
+		return false;
+	one = suspects[i];
+	memmove(suspects + 1, suspects, i * sizeof(*suspects));
+	suspects[0] = one;
+	return true;
 }
 
 static void add_guilty(struct pv_leak *leak, uint32_t type)
@@ -213,12 +229,11 @@ static void find_guilty(const struct pv_memory *memory, struct pv_leak *leak)
 {
 	const struct pv_vec *types = &leak->growth.types;
 	const struct pv_suspect *first = leak->suspects.n ? pv_vec_at(&leak->suspects, 0) : NULL;
+	bool owned = leak->kind == PV_LEAK_LOST || leak->kind == PV_LEAK_HELD;
 	double sum = 0, left = 0;
 
-	if (leak->kind == PV_LEAK_LOST || leak->kind == PV_LEAK_HELD)
-		prefer_site(memory, leak);
-	leak->has_site = first && is_evidence(first);
-	if (leak->kind == PV_LEAK_LOST || leak->kind == PV_LEAK_HELD)
+	leak->has_site = first && (!owned || prefer_site(memory, leak)) && is_evidence(first);
+	if (owned)
 		add_guilty(leak, pv_leak_subject(memory, leak->subject)->type);
 	if (leak->has_site && (is_object(memory, first->type) || !objects_grow(memory, types)))
 		add_part(leak, first->type);

@@ -11,6 +11,7 @@
 
 static const double LOST_LEAST = 0.1;   /* of what a type gained that must be lost references */
 static const double HELD_LEAST = 0.5;   /* of the objects that were looked at */
+static const double CLASS_LEAST = 0.1;  /* of the lost references of a type that has no module */
 static const double NOBODY_LEAST = 0.5; /* of blocks to which no pointer was found */
 
 /* Of what grows a part that is worth a name: of its bytes, or of its objects. */
@@ -22,9 +23,28 @@ static bool is_part(const struct pv_growth *growth, uint32_t type)
 		       one->count.gained >= PV_LEAK_PART_LEAST * (double)growth->gained_count);
 }
 
+/*
+ * Has a type more to say than the one that was found so far, of which most are lost?  Objects of
+ * the interpreter's own types hang on others by the dozen: a class with a module tells more, if it
+ * is a good part.
+ */
+static bool tells_more(const struct pv_memory *memory, uint32_t type, double lost, uint32_t best,
+		       double most)
+{
+	const struct pv_memory_type *a = pv_vec_at(&memory->types, type), *b;
+
+	if (best == PV_MEMORY_NONE)
+		return true;
+	b = pv_vec_at(&memory->types, best);
+	if (!a->module == !b->module)
+		return lost > most;
+	return a->module ? lost >= CLASS_LEAST * most : CLASS_LEAST * lost > most;
+}
+
 /* Of the growing types' subjects the one with most lost references, in proportion. */
 static bool find_lost(const struct pv_memory *memory, struct pv_leak *leak)
 {
+	uint32_t best = PV_MEMORY_NONE;
 	double most = 0;
 
 	for (uint32_t i = 0; i < memory->subjects.n; i++) {
@@ -37,9 +57,11 @@ static bool find_lost(const struct pv_memory *memory, struct pv_leak *leak)
 		lost = (double)one->lost_objects;
 		if (one->of > one->objects)
 			lost *= (double)one->of / (double)one->objects;
-		if (lost < LOST_LEAST * type->count.gained || lost <= most)
+		if (lost < LOST_LEAST * type->count.gained ||
+		    !tells_more(memory, one->type, lost, best, most))
 			continue;
 		most = lost;
+		best = one->type;
 		leak->subject = i;
 		leak->kind = PV_LEAK_LOST;
 	}

@@ -279,11 +279,7 @@ static double mapped_growth(const struct pv_growth *growth)
 	return sum;
 }
 
-/*
- * Objects of these are kept for reuse when they die (CPython 2.7 to 3.15, free lists of Objects/):
- * a block's stack is of its first use, which may be another's.
- */
-static bool is_reused(const struct pv_memory *memory, uint32_t type)
+bool pv_type_is_reused(const struct pv_memory *memory, uint32_t type)
 {
 	static const char *const names[] = { "dict",  "list",   "tuple",
 					     "float", "frame",  "slice",
@@ -350,10 +346,10 @@ static double rate(const struct pv_memory *memory, const struct pv_growth *growt
 	bool by_mappings = mapped || !growth->has_census, typed = false;
 	double grows =
 		by_mappings ? mapped_growth(growth) : growth_of(memory, growth, site->type, &typed);
-	double known = by_mappings                     ? 1
-		       : !typed                        ? fits(memory, growth, site)
-		       : is_reused(memory, site->type) ? REUSED
-						       : 1;
+	double known = by_mappings                             ? 1
+		       : !typed                                ? fits(memory, growth, site)
+		       : pv_type_is_reused(memory, site->type) ? REUSED
+							       : 1;
 	double per_s = seconds > 0 ? (double)left->bytes * site->weight / seconds : 0;
 	double repeated = site->bursts > 1
 				  ? (double)(site->bursts_survived + 1) / (double)(site->bursts + 1)

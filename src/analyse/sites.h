@@ -34,6 +34,12 @@ struct pv_spot pv_spot_of(const struct pv_memory *memory, uint32_t node);
 struct pv_err *pv_spot_text(const struct pv_memory *memory, const struct pv_spot *spot,
 			    struct pv_str *str);
 
+/*
+ * Objects of such a type are kept for reuse when they die (CPython 2.7 to 3.15, free lists of
+ * Objects/): a block's stack is of its first use, which may be another's.
+ */
+bool pv_type_is_reused(const struct pv_memory *memory, uint32_t type);
+
 /* Sites of one place, together. */
 struct pv_suspect {
 	struct pv_spot spot;

@@ -314,6 +314,65 @@ START_TEST(growth_that_nobody_asked_for)
 }
 END_TEST
 
+/* A parser's bound methods, six of each, and what they are bound to. */
+START_TEST(a_class_tells_more_than_what_hangs_on_it)
+{
+	uint32_t method =
+		counted(PV_TYPE_OBJECT, "builtin_function_or_method", NULL, 2000, 600, 72);
+	uint32_t builder =
+		counted(PV_TYPE_OBJECT, "TreeBuilder", "xml.etree.ElementTree", 300, 100, 80);
+	struct pv_memory_subject *one;
+
+	one = pv_vec_at(&memory->subjects, subject(method, 7400));
+	one->lost_objects = one->lost_references = 7000;
+	one = pv_vec_at(&memory->subjects, subject(builder, 1200));
+	one->lost_objects = one->lost_references = 1190;
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_LOST);
+	ck_assert_uint_eq(leak.types[0], builder);
+	/* whichever comes first */
+	((struct pv_memory_subject *)pv_vec_at(&memory->subjects, 0))->type = builder;
+	((struct pv_memory_subject *)pv_vec_at(&memory->subjects, 0))->of = 1200;
+	((struct pv_memory_subject *)pv_vec_at(&memory->subjects, 0))->objects = 1200;
+	((struct pv_memory_subject *)pv_vec_at(&memory->subjects, 0))->lost_objects = 1190;
+	one->type = method;
+	one->of = one->objects = 7400;
+	one->lost_objects = one->lost_references = 7000;
+	judge();
+	ck_assert_uint_eq(leak.types[0], builder);
+	/* next to none of the class */
+	((struct pv_memory_subject *)pv_vec_at(&memory->subjects, 0))->lost_objects = 200;
+	judge();
+	ck_assert_uint_eq(leak.types[0], method);
+}
+END_TEST
+
+/* The block of a dict that stays was another's before, where that was first allocated. */
+START_TEST(what_is_reused_is_no_proof_for_another_type)
+{
+	uint32_t builder =
+		counted(PV_TYPE_OBJECT, "TreeBuilder", "xml.etree.ElementTree", 300, 100, 80);
+	uint32_t dict = counted(PV_TYPE_OBJECT, "dict", NULL, 5000, 200, 64);
+	struct pv_memory_subject *one = pv_vec_at(&memory->subjects, subject(builder, 1200));
+
+	one->lost_objects = one->lost_references = 1190;
+	site(PV_DOMAIN_OBJECT, HOME, dict, 20, 15, 64);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_LOST);
+	ck_assert(!leak.has_site);
+	says_no("allocated at");
+	site(PV_DOMAIN_OBJECT, HOME + 1, builder, 5, 3, 80);
+	judge();
+	says("allocated at app.py:42");
+	/* of a lost dict it is what there is to say */
+	one->lost_objects = one->lost_references = 0;
+	one = pv_vec_at(&memory->subjects, subject(dict, 7000));
+	one->lost_objects = one->lost_references = 6000;
+	judge();
+	says("allocated at app.py:41");
+}
+END_TEST
+
 /* Bursts are aimed at blocks of the C library only while nothing else of any size grows. */
 START_TEST(blocks_alone_grow)
 {
@@ -371,6 +430,8 @@ int main(void)
 	tcase_add_test(tcase, what_holds_the_bytes_may_be_small);
 	tcase_add_test(tcase, cycles_through_dicts_and_values);
 	tcase_add_test(tcase, growth_that_nobody_asked_for);
+	tcase_add_test(tcase, a_class_tells_more_than_what_hangs_on_it);
+	tcase_add_test(tcase, what_is_reused_is_no_proof_for_another_type);
 	tcase_add_test(tcase, blocks_alone_grow);
 	tcase_add_test(tcase, nothing_grows_that_could_be_aimed_at);
 	suite_add_tcase(suite, tcase);
