@@ -17,6 +17,7 @@
 static const double MAPPINGS_MORE = 2; /* so much faster than all types: it is none of theirs */
 static const double PREFERRED_LEAST = 0.05; /* of the first suspect's score */
 static const double SECOND_MOST = 0.5;      /* the second suspect, for the first to be sure */
+static const double REUSED_LEAST = 0.5;     /* of what was seen, where types are reused */
 static const double STAYS_LEAST = 0.01;     /* of what was seen of a place that is named */
 
 enum {
@@ -143,40 +144,27 @@ static struct pv_err *find_suspects(const struct pv_memory *memory, struct pv_le
 	return NULL;
 }
 
-/* The first from i on whose blocks are of a type, or of none that is reused; n: there is none. */
-static size_t next_sound(const struct pv_memory *memory, const struct pv_vec *suspects, size_t i,
-			 uint32_t type, bool any)
-{
-	for (; i < suspects->n; i++) {
-		const struct pv_suspect *one = pv_vec_at(suspects, i);
-
-		if (one->type == type ||
-		    (any && (one->type == PV_MEMORY_NONE || !pv_type_is_reused(memory, one->type))))
-			break;
-	}
-	return i;
-}
-
 /*
  * What loses references, or is nearest to the name that holds it, is what the rest hangs on: where
  * that is allocated comes first, if it is a suspect at all.  A dict that stays may have been
  * another's before, whose place it was: of a type that is reused a place is no proof for another
- * type.  False: there is no other place.
+ * type.  False: there is no proof but that.
  */
 static bool prefer_site(const struct pv_memory *memory, struct pv_leak *leak)
 {
 	struct pv_suspect *suspects = leak->suspects.data, one;
 	uint32_t type = pv_leak_subject(memory, leak->subject)->type;
-	size_t i = next_sound(memory, &leak->suspects, 0, type, false);
 
-	if (i == leak->suspects.n || suspects[i].score < PREFERRED_LEAST * suspects[0].score)
-		i = next_sound(memory, &leak->suspects, 0, type, true);
-	if (i == leak->suspects.n || suspects[i].score < PREFERRED_LEAST * suspects[0].score)
-		return false;
-	one = suspects[i];
-	memmove(suspects + 1, suspects, i * sizeof(*suspects));
-	suspects[0] = one;
-	return true;
+	for (size_t i = 0; i < leak->suspects.n; i++) {
+		if (suspects[i].type != type ||
+		    suspects[i].score < PREFERRED_LEAST * suspects[0].score)
+			continue;
+		one = suspects[i];
+		memmove(suspects + 1, suspects, i * sizeof(*suspects));
+		suspects[0] = one;
+		return true;
+	}
+	return suspects[0].type == PV_MEMORY_NONE || !pv_type_is_reused(memory, suspects[0].type);
 }
 
 static void add_guilty(struct pv_leak *leak, uint32_t type)
@@ -278,12 +266,18 @@ static struct pv_err *say_growth(const struct pv_leak *leak, struct pv_str *str)
 			      percent(leak->python).text);
 }
 
-/* Enough was found of the first suspect, and far more than of the second. */
-static bool is_sure(const struct pv_leak *leak)
+/*
+ * Enough was found of the first suspect, and far more than of the second.  A block that is used
+ * again was another's place before: then most of what was seen there must stay.
+ */
+static bool is_sure(const struct pv_memory *memory, const struct pv_leak *leak)
 {
 	const struct pv_suspect *first = pv_vec_at(&leak->suspects, 0);
 	double second = leak->suspects.n > 1 ? first[1].score : 0;
 
+	if (first->type != PV_MEMORY_NONE && pv_type_is_reused(memory, first->type) &&
+	    first->survival < REUSED_LEAST)
+		return false;
 	return first->found >= SURE_LEAST && second <= first->score * SECOND_MOST;
 }
 
@@ -301,8 +295,9 @@ static struct pv_err *say_guilty(const struct pv_memory *memory, const struct pv
 				err = append_type(memory, leak->types[i], str);
 		}
 		if (!err && leak->has_site)
-			err = pv_str_appendf(str, is_sure(leak) ? ", allocated at "
-								: ", most likely allocated at ");
+			err = pv_str_appendf(str, is_sure(memory, leak)
+							  ? ", allocated at "
+							  : ", most likely allocated at ");
 	} else if (leak->has_site && is_heap(leak->mappings)) {
 		err = pv_str_appendf(str, "most likely allocated at ");
 	} else if (leak->has_site) {

@@ -180,6 +180,36 @@ static size_t steps(const struct pv_memory *memory, uint32_t holder)
 	return n;
 }
 
+/* Does the way to b lead through what a holds?  "_all -> dict", "_all -> dict['k'] -> list". */
+static bool leads_through(const struct pv_memory *memory, uint32_t a, uint32_t b)
+{
+	const struct pv_strings *strings = memory->profile->strings;
+	uint32_t text = pv_leak_holder(memory, a)->text;
+	size_t n = pv_strings_length(strings, text);
+	const char *whole = pv_strings_get(strings, pv_leak_holder(memory, b)->text);
+
+	return n && !strncmp(whole, pv_strings_get(strings, text), n) && whole[n] == '[';
+}
+
+/*
+ * What holds growth and is held itself, most of it, by what is nearer to a root: that grows for the
+ * same reason, even if too many others of its type cannot be told from it.
+ */
+static void prefer_nearer(const struct pv_memory *memory, struct pv_leak *leak)
+{
+	for (uint32_t i = 0; i < memory->subjects.n; i++) {
+		const struct pv_memory_subject *one = pv_leak_subject(memory, i);
+		uint32_t named = most_of(memory, i, PV_HOLDER_NAMED);
+
+		if (!one->objects || !is_part(&leak->growth, one->type) ||
+		    !covers(memory, named, HELD_LEAST) ||
+		    !leads_through(memory, named, leak->holder))
+			continue;
+		leak->subject = i;
+		leak->holder = named;
+	}
+}
+
 /* A name for most of a growing type's objects: the shortest one there is. */
 static bool find_name(const struct pv_memory *memory, struct pv_leak *leak)
 {
@@ -199,6 +229,8 @@ static bool find_name(const struct pv_memory *memory, struct pv_leak *leak)
 		leak->subject = i;
 		leak->holder = named;
 	}
+	if (least != SIZE_MAX)
+		prefer_nearer(memory, leak);
 	return least != SIZE_MAX;
 }
 

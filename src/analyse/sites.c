@@ -19,7 +19,10 @@
 static const double UNTYPED = 0.3, REUSED = 0.3;
 static const double OTHER_HEAP = 0.1, OTHER_SIZE = 0.3; /* than of the blocks that grow */
 
-enum { ROOM = 3 }; /* what stays of a site may be so many times what grows: bursts are short */
+enum {
+	ROOM = 3, /* what stays of a site may be so many times what grows: bursts are short */
+	OBJECT_HEAD = 16,
+};
 
 static const struct pv_loc *loc_at(const struct pv_memory *memory, uint32_t loc)
 {
@@ -212,6 +215,24 @@ static double unexplained(const struct pv_growth *growth)
 }
 
 /*
+ * May blocks of such a size be a growing type's: its items, its table?  Its objects must be larger
+ * than these and a head, as the census counts them, with all that only they have.
+ */
+static bool may_have(const struct pv_memory *memory, const struct pv_growth_type *one,
+		     uint64_t bytes)
+{
+	static const char *const alone[] = { "str", "int", "float", "bytes", "complex" };
+	const struct pv_memory_type *type = pv_vec_at(&memory->types, one->type);
+	const char *name = pv_strings_get(memory->profile->strings, type->name);
+
+	for (size_t i = 0; i < sizeof(alone) / sizeof(*alone); i++) {
+		if (!type->module && !strcmp(name, alone[i]))
+			return false;
+	}
+	return (double)one->gained_bytes > one->count.gained * (double)(bytes + OBJECT_HEAD);
+}
+
+/*
  * Bytes a second that what stays of a site may be a part of.  Of a type: by which it grows.  Blocks
  * that are no objects and whose class does not grow may be an object's: its items, its table, or of
  * what grows in no class alone.  Of no known type, all that grow; *known_ret: it is this type.
@@ -219,8 +240,11 @@ static double unexplained(const struct pv_growth *growth)
 static double growth_of(const struct pv_memory *memory, const struct pv_growth *growth,
 			uint32_t type, bool *known_ret)
 {
+	uint64_t bytes = 0;
 	double objects = 0;
 
+	if (type != PV_MEMORY_NONE)
+		bytes = ((const struct pv_memory_type *)pv_vec_at(&memory->types, type))->size;
 	*known_ret = false;
 	for (size_t i = 0; i < growth->types.n && type != PV_MEMORY_NONE; i++) {
 		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
@@ -228,7 +252,7 @@ static double growth_of(const struct pv_memory *memory, const struct pv_growth *
 		*known_ret = one->type == type;
 		if (*known_ret)
 			return one->bytes_per_s;
-		if (is_object(memory, one->type))
+		if (is_object(memory, one->type) && may_have(memory, one, bytes))
 			objects += one->bytes_per_s;
 	}
 	if (type == PV_MEMORY_NONE)

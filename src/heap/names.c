@@ -28,6 +28,7 @@ enum {
 #define LIMIT_NS  5000000000ULL
 #define COPY_MAX  (512ULL << 20) /* bytes of the process's memory that are kept */
 #define NO_PARENT UINT32_MAX
+#define ALL_STEPS UINT64_MAX
 
 /* Something that refers to others. */
 struct node {
@@ -44,6 +45,12 @@ struct met {
 	uint32_t node; /* that it belongs to, + 1; 0: not met */
 	uint8_t kind;
 	uint64_t label;
+};
+
+/* The steps of a group's paths that are the same for all of its places. */
+struct alike {
+	size_t first;  /* one of the places */
+	uint64_t same; /* a bit each, from the root; 0: of no path */
 };
 
 struct namer {
@@ -63,6 +70,7 @@ struct namer {
 	 */
 	uint32_t inner;
 	bool values, full;
+	struct pv_vec alike; /* struct alike, by group */
 	struct pv_names out;
 };
 
@@ -308,27 +316,58 @@ static struct pv_err *say_step(struct namer *z, uint64_t owner, enum pv_edge_kin
 	}
 }
 
-static struct pv_err *say_path(struct namer *z, const struct met *met, bool exact,
-			       struct pv_str *str)
+/* The way up from a place, of DEPTH_MAX nodes at most; *more_ret: there are more above. */
+static uint32_t chain_of(const struct namer *z, const struct met *met, uint32_t *chain,
+			 bool *more_ret)
 {
-	uint32_t chain[DEPTH_MAX], n = 0, i = met->node - 1;
-	struct pv_err *err = NULL;
+	uint32_t n = 0, i = met->node - 1;
 
 	while (i != NO_PARENT && n < DEPTH_MAX) {
 		chain[n++] = i;
 		i = node_at(z, i)->parent;
 	}
-	if (i != NO_PARENT)
+	*more_ret = i != NO_PARENT;
+	return n;
+}
+
+/* exact: a bit for each step from the root that is told with its key or index; ALL_STEPS. */
+static struct pv_err *say_path(struct namer *z, const struct met *met, uint64_t exact,
+			       struct pv_str *str)
+{
+	uint32_t chain[DEPTH_MAX], n;
+	struct pv_err *err = NULL;
+	bool more;
+
+	n = chain_of(z, met, chain, &more);
+	if (more)
 		err = pv_str_append(str, "...", 3);
-	while (!err && n--) {
-		const struct node *node = node_at(z, chain[n]);
+	for (uint32_t i = 0; !err && i < n; i++) {
+		const struct node *node = node_at(z, chain[n - 1 - i]);
 		uint64_t owner = node->parent == NO_PARENT ? 0 : node_at(z, node->parent)->address;
 
-		err = say_step(z, owner, node->kind, node->label, exact, false, str);
+		err = say_step(z, owner, node->kind, node->label, exact >> i & 1, false, str);
 	}
 	return err ? err
-		   : say_step(z, node_at(z, met->node - 1)->address, met->kind, met->label, exact,
-			      true, str);
+		   : say_step(z, node_at(z, met->node - 1)->address, met->kind, met->label,
+			      exact == ALL_STEPS, true, str);
+}
+
+/* Steps of two paths with equal texts that have the same key, or none. */
+static uint64_t same_steps(const struct namer *z, const struct met *a, const struct met *b)
+{
+	uint32_t chain_a[DEPTH_MAX], chain_b[DEPTH_MAX], n;
+	uint64_t same = 0;
+	bool more;
+
+	n = chain_of(z, a, chain_a, &more);
+	if (chain_of(z, b, chain_b, &more) != n)
+		return 0;
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t label = node_at(z, chain_a[n - 1 - i])->label;
+
+		same |= (uint64_t)(label == node_at(z, chain_b[n - 1 - i])->label) << i;
+	}
+	return same;
 }
 
 /* Groups by their text. */
@@ -361,6 +400,44 @@ static struct pv_err *put_group(struct namer *z, struct pv_map *index, struct pv
 	return pv_map_set(index, key, *ret);
 }
 
+static struct pv_err *note_alike(struct namer *z, size_t place)
+{
+	struct alike one = { .first = place, .same = z->met[place].node ? ALL_STEPS >> 1 : 0 };
+	struct alike *there;
+
+	if (z->out.group[place] == z->alike.n)
+		return pv_vec_append(&z->alike, &one, 1, NULL);
+	there = pv_vec_at(&z->alike, z->out.group[place]);
+	if (there->same)
+		there->same &= same_steps(z, &z->met[there->first], &z->met[place]);
+	return NULL;
+}
+
+/* Many objects in one of a program's dicts: which one it is tells the most. */
+static struct pv_err *tell_alike(struct namer *z)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < z->alike.n; i++) {
+		struct pv_names_group *group = pv_vec_at(&z->out.groups, i);
+		const struct alike *alike = pv_vec_at(&z->alike, i);
+		struct pv_str text PV_CLEANUP(pv_str_deinit) = {};
+		char *copy;
+
+		if (!alike->same || group->n < 2)
+			continue;
+		err = say_path(z, &z->met[alike->first], alike->same, &text);
+		copy = err ? NULL : strdup(pv_str_text(&text));
+		if (!err && !copy)
+			err = &pv_enomem;
+		if (err)
+			break;
+		free(group->text);
+		group->text = copy;
+	}
+	return err;
+}
+
 static struct pv_err *name_place(struct namer *z, struct pv_whose *whose, struct pv_map *index,
 				 size_t i, bool exact)
 {
@@ -370,15 +447,17 @@ static struct pv_err *name_place(struct namer *z, struct pv_whose *whose, struct
 	uint64_t type = 0;
 
 	if (z->met[i].node)
-		err = say_path(z, &z->met[i], false, &text);
+		err = say_path(z, &z->met[i], 0, &text);
 	else
 		err = pv_whose_memory(whose, z->places[i], false, &kind, &type, &text);
 	if (!err)
 		err = put_group(z, index, &text, kind, type, &z->out.group[i]);
+	if (!err)
+		err = note_alike(z, i);
 	if (err || !exact)
 		return err;
 	pv_str_clear(&text);
-	err = z->met[i].node ? say_path(z, &z->met[i], true, &text)
+	err = z->met[i].node ? say_path(z, &z->met[i], ALL_STEPS, &text)
 			     : pv_whose_memory(whose, z->places[i], true, &kind, &type, &text);
 	if (err)
 		return err;
@@ -396,6 +475,8 @@ static struct pv_err *name_places(struct namer *z, struct pv_heap_search *search
 		return err;
 	for (size_t i = 0; !err && i < z->n; i++)
 		err = name_place(z, whose, &index, i, i < exact_max);
+	if (!err)
+		err = tell_alike(z);
 	pv_whose_destroy(whose);
 	pv_map_deinit(&index);
 	return err;
@@ -466,6 +547,7 @@ struct pv_err *pv_names_find(struct pv_heap *heap, struct pv_heap_search *search
 		.nodes = PV_VEC(struct node),
 		.modules = PV_VEC(struct pv_edge),
 		.out.groups = PV_VEC(struct pv_names_group),
+		.alike = PV_VEC(struct alike),
 	};
 	struct pv_mem *live = pv_heap_mem(heap), *copy;
 	struct pv_err *err = pv_copy_create(live, COPY_MAX, &copy);
@@ -480,6 +562,7 @@ struct pv_err *pv_names_find(struct pv_heap *heap, struct pv_heap_search *search
 	pv_map_deinit(&z.visited);
 	pv_vec_deinit(&z.nodes);
 	pv_vec_deinit(&z.modules);
+	pv_vec_deinit(&z.alike);
 	free(z.met);
 	if (err) {
 		pv_names_deinit(&z.out);

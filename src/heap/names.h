@@ -24,7 +24,10 @@
 struct pv_heap;
 struct pv_heap_search;
 
-/* A holder: of places with equal paths but for keys and indices. */
+/*
+ * A holder: of places with equal paths but for keys and indices.  Those that all of several places
+ * have in common are told.
+ */
 struct pv_names_group {
 	char *text;    /* owned; UTF-8, or any byte of the target's */
 	uint8_t kind;  /* enum pv_holder_kind */

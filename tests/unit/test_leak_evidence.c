@@ -373,6 +373,30 @@ START_TEST(what_is_reused_is_no_proof_for_another_type)
 }
 END_TEST
 
+/* Ints of dicts of a module's dict: it is the dicts that are put there, of which there are more. */
+START_TEST(what_holds_growth_is_held_itself)
+{
+	uint32_t dict = counted(PV_TYPE_OBJECT, "dict", NULL, 4000, 200, 200);
+	uint32_t number = counted(PV_TYPE_OBJECT, "int", NULL, 2000, 400, 32);
+	uint32_t of = subject(dict, 5800), other;
+
+	holder(of, PV_HOLDER_NAMED, "module app -> _all -> dict", PV_MEMORY_NONE, 3500);
+	other = subject(number, 5600);
+	holder(other, PV_HOLDER_NAMED, "module app -> _all -> dict[...] -> dict", PV_MEMORY_NONE,
+	       5000);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_HELD);
+	ck_assert_uint_eq(leak.types[0], dict);
+	says("held by module app -> _all -> dict.");
+	/* another name only begins alike */
+	((struct pv_memory_holder *)pv_vec_at(&memory->holders, 0))->text = 0;
+	ok(pv_strings_add(memory->profile->strings, "module app -> _all -> di", 24,
+			  &((struct pv_memory_holder *)pv_vec_at(&memory->holders, 0))->text));
+	judge();
+	ck_assert_uint_eq(leak.types[0], number);
+}
+END_TEST
+
 /* Bursts are aimed at blocks of the C library only while nothing else of any size grows. */
 START_TEST(blocks_alone_grow)
 {
@@ -432,6 +456,7 @@ int main(void)
 	tcase_add_test(tcase, growth_that_nobody_asked_for);
 	tcase_add_test(tcase, a_class_tells_more_than_what_hangs_on_it);
 	tcase_add_test(tcase, what_is_reused_is_no_proof_for_another_type);
+	tcase_add_test(tcase, what_holds_growth_is_held_itself);
 	tcase_add_test(tcase, blocks_alone_grow);
 	tcase_add_test(tcase, nothing_grows_that_could_be_aimed_at);
 	suite_add_tcase(suite, tcase);
