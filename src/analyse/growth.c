@@ -243,6 +243,19 @@ bool pv_growth_is_flat(const struct pv_growth *growth)
 	return !growth->in_use.rises || growth->in_use.per_s <= FLAT_MOST * heaps_per_s(growth);
 }
 
+double pv_growth_enough_s(const struct pv_growth *growth)
+{
+	double count_s, bytes_s, per_s = 0;
+
+	for (size_t i = 0; i < growth->types.n; i++)
+		per_s += ((const struct pv_growth_type *)pv_vec_at(&growth->types, i))->count.per_s;
+	if (per_s <= 0 || growth->bytes_per_s <= 0)
+		return 0;
+	count_s = GREAT * LEAST_OBJECTS / per_s;
+	bytes_s = LITTLE_BYTES / growth->bytes_per_s;
+	return count_s < bytes_s ? count_s : bytes_s;
+}
+
 /*
  * The heaps grow, and so does what is in use of them, but no type does that one could tell from
  * what comes and goes: those that most likely do.

@@ -63,6 +63,9 @@ struct pv_growth {
 	uint64_t gained_count;
 };
 
+/* So long, s, until little growth at its rate is none any more; 0: not known. */
+double pv_growth_enough_s(const struct pv_growth *growth);
+
 /* What is in use does not grow, or far less than the heaps do. */
 bool pv_growth_is_flat(const struct pv_growth *growth);
 

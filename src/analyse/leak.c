@@ -17,6 +17,7 @@
 static const double MAPPINGS_MORE = 2; /* so much faster than all types: it is none of theirs */
 static const double PREFERRED_LEAST = 0.05; /* of the first suspect's score */
 static const double SECOND_MOST = 0.5;      /* the second suspect, for the first to be sure */
+static const double WATCHED_LEAST = 0.5;    /* of a hunt in which there may be bursts */
 static const double REUSED_LEAST = 0.5;     /* of what was seen, where types are reused */
 static const double STAYS_LEAST = 0.01;     /* of what was seen of a place that is named */
 
@@ -281,6 +282,40 @@ static bool is_sure(const struct pv_memory *memory, const struct pv_leak *leak)
 	return first->found >= SURE_LEAST && second <= first->score * SECOND_MOST;
 }
 
+/*
+ * So long, s, until bursts find some blocks of a type that are left: of what is allocated they see
+ * one in so many.  0: there were none.
+ */
+static double seen_after(const struct pv_memory *memory, const struct pv_growth_type *one)
+{
+	bool object = is_object(memory, one->type);
+	double weight = 0;
+
+	for (size_t i = 0; i < memory->sites.n; i++) {
+		const struct pv_memory_site *site = pv_vec_at(&memory->sites, i);
+
+		if (site->source == PV_SITE_BURST && site->weight > weight &&
+		    (site->domain == PV_DOMAIN_OBJECT) == object)
+			weight = site->weight;
+	}
+	return one->count.per_s > 0 ? SURE_LEAST * weight / one->count.per_s / WATCHED_LEAST : 0;
+}
+
+/* Bursts are short, and what leaks seldom is in none of them. */
+static struct pv_err *say_unseen(const struct pv_memory *memory, const struct pv_leak *leak,
+				 struct pv_str *str)
+{
+	enum pv_rung_state state = memory->rungs[PV_RUNG_BURSTS].state;
+	double longer = leak->n_types
+				? seen_after(memory, pv_leak_growing(&leak->growth, leak->types[0]))
+				: 0;
+
+	if ((state != PV_RUNG_CLIMBED && state != PV_RUNG_PARTLY) || longer <= 0)
+		return NULL;
+	return pv_str_appendf(str, "where it is allocated was not seen: look longer, -d %u.\n",
+			      pv_leak_longer(longer, leak->growth.seconds));
+}
+
 /* "94 % of what grows is `tuple` and `str`, allocated at handler.py:41 under array_argsort." */
 static struct pv_err *say_guilty(const struct pv_memory *memory, const struct pv_leak *leak,
 				 struct pv_str *str)
@@ -310,7 +345,11 @@ static struct pv_err *say_guilty(const struct pv_memory *memory, const struct pv
 		err = pv_spot_text(
 			memory, &((const struct pv_suspect *)pv_vec_at(&leak->suspects, 0))->spot,
 			str);
-	return err ? err : pv_str_appendf(str, ".\n");
+	if (!err)
+		err = pv_str_appendf(str, ".\n");
+	return err || leak->has_site || leak->where != PV_LEAK_TYPES
+		       ? err
+		       : say_unseen(memory, leak, str);
 }
 
 static struct pv_err *say_lost(const struct pv_memory *memory, const struct pv_leak *leak,
@@ -379,9 +418,10 @@ static struct pv_err *say_little(const struct pv_memory *memory, const struct pv
 	return err ? err
 		   : pv_str_appendf(str,
 				    " may: %s/s, %s more than at the start: too little to tell "
-				    "from what settles in; a longer -d would.\n",
+				    "from what settles in; look longer, -d %u.\n",
 				    pv_text_bytes(one->bytes_per_s).text,
-				    pv_text_number((uint64_t)one->count.gained).text);
+				    pv_text_number((uint64_t)one->count.gained).text,
+				    pv_leak_longer(pv_growth_enough_s(growth), growth->seconds));
 }
 
 /* Why it is clean: what was seen to grow, and is none. */
@@ -452,8 +492,10 @@ static struct pv_err *say(const struct pv_memory *memory, struct pv_leak *leak)
 	struct pv_err *err;
 
 	if (leak->kind == PV_LEAK_UNKNOWN)
-		return pv_str_appendf(str, "whether it grows cannot be told: it was looked at for "
-					   "too short a time.\n");
+		return pv_str_appendf(str,
+				      "whether it grows cannot be told: it was looked at for "
+				      "too short a time; look longer, -d %u.\n",
+				      pv_leak_longer(0, leak->growth.seconds));
 	if (leak->kind == PV_LEAK_NOT_ASKED)
 		return say_asked(memory, leak);
 	if (leak->kind == PV_LEAK_CLEAN)

@@ -64,6 +64,12 @@ bool pv_leak_accuses(const struct pv_leak *leak, const struct pv_suspect *one);
 /* "clean", "held" ...: for machines. */
 const char *pv_leak_name(enum pv_leak_kind kind);
 
+/*
+ * A -d, s, that people would choose: of least at least, and much more than the one that was too
+ * short.
+ */
+unsigned int pv_leak_longer(double least, double too_short);
+
 /* Appends "dict", "collections.deque", "blocks of 64 B" for people. */
 struct pv_err *pv_leak_type(const struct pv_memory *memory, uint32_t type, struct pv_str *str);
 

@@ -11,6 +11,8 @@
 
 static const double ACCUSED_LEAST = 0.05; /* of the most suspect place's score */
 static const double LEFT_LEAST = 0.01;    /* of what it allocated: the rest is in flight */
+/* So many times as long as before is worth another try. */
+#define MUCH_MORE 2
 
 struct pv_err *pv_leak_type(const struct pv_memory *memory, uint32_t type, struct pv_str *str)
 {
@@ -52,4 +54,15 @@ const char *pv_leak_name(enum pv_leak_kind kind)
 					     "growing", "held",      "lost" };
 
 	return (size_t)kind < sizeof(names) / sizeof(*names) ? names[kind] : "unknown";
+}
+
+unsigned int pv_leak_longer(double least, double too_short)
+{
+	static const unsigned int round[] = { 30,   60,   120,  300,   600,   1200,
+					      1800, 3600, 7200, 14400, 28800, 86400 };
+	size_t n = sizeof(round) / sizeof(*round), i = 0;
+
+	while (i < n - 1 && (round[i] < least || round[i] < MUCH_MORE * too_short))
+		i++;
+	return round[i];
 }

@@ -397,6 +397,31 @@ START_TEST(what_holds_growth_is_held_itself)
 }
 END_TEST
 
+/* One allocation in 300 is seen, of 20 a second, and in half of the time there are bursts. */
+START_TEST(what_is_rare_wants_time)
+{
+	uint32_t type = counted(PV_TYPE_HEAP_BLOCK, NULL, NULL, 2000, 20, 1280);
+
+	memory->rungs[PV_RUNG_BURSTS].state = PV_RUNG_CLIMBED;
+	site(PV_DOMAIN_LIBC, HOME, type, 10, 0, 1280);
+	site(PV_DOMAIN_OBJECT, HOME + 1, PV_MEMORY_NONE, 10, 0, 64);
+	((struct pv_memory_site *)pv_vec_at(&memory->sites, 0))->weight = 300;
+	((struct pv_memory_site *)pv_vec_at(&memory->sites, 1))->weight = 9000;
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+	ck_assert(!leak.has_site);
+	says("where it is allocated was not seen: look longer, -d 300.");
+	/* nobody asked for bursts */
+	memory->rungs[PV_RUNG_BURSTS].state = PV_RUNG_NOT_ASKED;
+	judge();
+	says_no("look longer");
+	ck_assert_uint_eq(pv_leak_longer(0, 0), 30);
+	ck_assert_uint_eq(pv_leak_longer(61, 15), 120);
+	ck_assert_uint_eq(pv_leak_longer(10, 60), 120);
+	ck_assert_uint_eq(pv_leak_longer(1e9, 1e9), 86400);
+}
+END_TEST
+
 /* Bursts are aimed at blocks of the C library only while nothing else of any size grows. */
 START_TEST(blocks_alone_grow)
 {
@@ -457,6 +482,7 @@ int main(void)
 	tcase_add_test(tcase, a_class_tells_more_than_what_hangs_on_it);
 	tcase_add_test(tcase, what_is_reused_is_no_proof_for_another_type);
 	tcase_add_test(tcase, what_holds_growth_is_held_itself);
+	tcase_add_test(tcase, what_is_rare_wants_time);
 	tcase_add_test(tcase, blocks_alone_grow);
 	tcase_add_test(tcase, nothing_grows_that_could_be_aimed_at);
 	suite_add_tcase(suite, tcase);
