@@ -17,6 +17,8 @@
 static const double MAPPINGS_MORE = 2; /* so much faster than all types: it is none of theirs */
 static const double PREFERRED_LEAST = 0.05; /* of the first suspect's score */
 static const double SECOND_MOST = 0.5;      /* the second suspect, for the first to be sure */
+static const double MAPPED_LEAST = 0.5;     /* of what grows that one place mapped */
+static const double MET_LEAST = 1;          /* of what grows that bursts must have met */
 static const double WATCHED_LEAST = 0.5;    /* of a hunt in which there may be bursts */
 static const double REUSED_LEAST = 0.5;     /* of what was seen, where types are reused */
 static const double STAYS_LEAST = 0.01;     /* of what was seen of a place that is named */
@@ -204,10 +206,39 @@ static void add_part(struct pv_leak *leak, uint32_t type)
 		add_guilty(leak, type);
 }
 
-/* Enough to name the place: more than one block of it stays, and more than next to nothing. */
-static bool is_evidence(const struct pv_suspect *one)
+/*
+ * So much of what grows was allocated in the time that a suspect's source watched, if it is of its
+ * type, or of any.
+ */
+static double watched_growth(const struct pv_memory *memory, const struct pv_growth *growth,
+			     const struct pv_suspect *one)
 {
-	return one->score > 0 && one->found >= NAMED_LEAST && one->survival >= STAYS_LEAST;
+	double seconds = (double)memory->rungs[PV_RUNG_BURSTS].took_ns / 1e9, per_s = 0;
+	const struct pv_growth_type *own = pv_leak_growing(growth, one->type);
+
+	for (size_t i = 0; i < growth->types.n; i++)
+		per_s += ((const struct pv_growth_type *)pv_vec_at(&growth->types, i))->count.per_s;
+	return (own ? own->count.per_s : per_s) * seconds / (one->weight > 1 ? one->weight : 1);
+}
+
+/*
+ * Enough to name the place: more than one block of it stays, and more than next to nothing.  Where
+ * bursts cannot have met what grows so seldom, what stays of them is something else.
+ */
+static bool is_evidence(const struct pv_memory *memory, const struct pv_leak *leak,
+			const struct pv_suspect *one)
+{
+	bool types = leak->where == PV_LEAK_TYPES;
+
+	if (one->score <= 0 || one->found < NAMED_LEAST)
+		return false;
+	/* what is mapped is known one by one: it may be seldom, if it is what grows */
+	if (!types && one->source == PV_SITE_MAPPED && one->found >= SURE_LEAST &&
+	    one->bytes_per_s >= MAPPED_LEAST * leak->bytes_per_s)
+		return true;
+	return one->survival >= STAYS_LEAST &&
+	       (!types || one->source != PV_SITE_BURST ||
+		watched_growth(memory, &leak->growth, one) >= MET_LEAST);
 }
 
 /*
@@ -221,7 +252,8 @@ static void find_guilty(const struct pv_memory *memory, struct pv_leak *leak)
 	bool owned = leak->kind == PV_LEAK_LOST || leak->kind == PV_LEAK_HELD;
 	double sum = 0, left = 0;
 
-	leak->has_site = first && (!owned || prefer_site(memory, leak)) && is_evidence(first);
+	leak->has_site =
+		first && (!owned || prefer_site(memory, leak)) && is_evidence(memory, leak, first);
 	if (owned)
 		add_guilty(leak, pv_leak_subject(memory, leak->subject)->type);
 	if (leak->has_site && (is_object(memory, first->type) || !objects_grow(memory, types)))

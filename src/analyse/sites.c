@@ -428,7 +428,10 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 
 	for (uint32_t i = 0; i < memory->sites.n && !err; i++) {
 		const struct pv_memory_site *site = pv_vec_at(&memory->sites, i);
-		struct pv_suspect one = { .type = PV_MEMORY_NONE, .node = site->node, .most = -1 },
+		struct pv_suspect one = { .source = source,
+					  .type = PV_MEMORY_NONE,
+					  .node = site->node,
+					  .most = -1 },
 				  *suspect;
 		double score;
 

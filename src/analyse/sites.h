@@ -43,6 +43,7 @@ bool pv_type_is_reused(const struct pv_memory *memory, uint32_t type);
 /* Sites of one place, together. */
 struct pv_suspect {
 	struct pv_spot spot;
+	enum pv_site_source source;
 	uint32_t type; /* index into types: of the most suspect site that has one; PV_MEMORY_NONE */
 	uint32_t node; /* of the most suspect site */
 	/* by what was seen, of all the time: times its weight */

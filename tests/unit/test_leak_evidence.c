@@ -422,6 +422,68 @@ START_TEST(what_is_rare_wants_time)
 }
 END_TEST
 
+/* A burst of 30 ms in ten seconds meets a leak of two a second once in 17 hunts: this is not it. */
+START_TEST(what_bursts_cannot_have_met)
+{
+	uint32_t type = counted(PV_TYPE_OBJECT, "Job", "app", 1000, 2, 100);
+	struct pv_memory_subject *one = pv_vec_at(&memory->subjects, subject(type, 1018));
+	struct pv_memory_site *first;
+
+	one->lost_objects = one->lost_references = 18;
+	memory->rungs[PV_RUNG_BURSTS].state = PV_RUNG_CLIMBED;
+	site(PV_DOMAIN_OBJECT, HOME, type, 8, 8, 100);
+	first = pv_vec_at(&memory->sites, 0);
+	first->weight = 300;
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_LOST);
+	ck_assert(!leak.has_site);
+	says("where it is allocated was not seen: look longer, -d 1800.");
+	first->weight = 1.5;
+	judge();
+	says("allocated at app.py:41");
+}
+END_TEST
+
+static void mapped(uint64_t seen, uint64_t left)
+{
+	const struct pv_memory_look now = { .kind = PV_LOOK_SITES, .source = PV_SITE_MAPPED };
+	const struct pv_memory_site one = {
+		.source = PV_SITE_MAPPED,
+		.domain = PV_DOMAIN_MMAP,
+		.node = place(HOME),
+		.type = PV_MEMORY_NONE,
+		.seen_count = seen,
+		.seen_bytes = seen << 15,
+		.weight = 1,
+	};
+	uint32_t look, ret;
+
+	ok(pv_memory_look(memory, &now, &look));
+	ok(pv_memory_site(memory, &one, &ret));
+	ok(pv_memory_count_site(memory, look, ret, left, left << 15));
+}
+
+/* Of what was mapped each is known: one of a thousand that stays is what grows, or a few are not.
+ */
+START_TEST(what_is_mapped_may_be_seldom)
+{
+	for (uint64_t i = 0; i < 16; i++) {
+		struct pv_memory_point point = { .at_ns = i * 1000000000 };
+
+		point.mapped[PV_MEMORY_ANON] = (100 << 20) + (i << 16);
+		ok(pv_vec_append(&memory->points, &point, 1, NULL));
+	}
+	memory->rungs[PV_RUNG_TREND].took_ns = 15000000000;
+	mapped(30000, 28);
+	judge();
+	ck_assert_int_eq(leak.where, PV_LEAK_MAPPINGS);
+	says("was mapped at app.py:41");
+	mapped(30000, 3);
+	judge();
+	ck_assert(!leak.has_site);
+}
+END_TEST
+
 /* Bursts are aimed at blocks of the C library only while nothing else of any size grows. */
 START_TEST(blocks_alone_grow)
 {
@@ -483,6 +545,8 @@ int main(void)
 	tcase_add_test(tcase, what_is_reused_is_no_proof_for_another_type);
 	tcase_add_test(tcase, what_holds_growth_is_held_itself);
 	tcase_add_test(tcase, what_is_rare_wants_time);
+	tcase_add_test(tcase, what_bursts_cannot_have_met);
+	tcase_add_test(tcase, what_is_mapped_may_be_seldom);
 	tcase_add_test(tcase, blocks_alone_grow);
 	tcase_add_test(tcase, nothing_grows_that_could_be_aimed_at);
 	suite_add_tcase(suite, tcase);
