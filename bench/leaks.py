@@ -195,6 +195,12 @@ def tables(rows):
 	return " ".join(head), "\n".join(lines), accused or short or failed
 
 
+def shown(arguments):
+	"""A command line as a page tells it: paths are this machine's."""
+	return ["FILE" if before == "--results" else "DIR" if before == "--keep" else word
+		for before, word in zip([""] + arguments, arguments)]
+
+
 def tool_digest():
 	with open(live.PITVIPER, "rb") as file:
 		return hashlib.sha256(file.read()).hexdigest()[:12]
@@ -237,7 +243,7 @@ def main():
 		", ".join("%s %d" % pair for pair in collections.Counter(r["tool"] for r in rows).most_common()))
 	text = "\n%s, Linux %s, %d CPUs, load %.1f; `%s`: hunts of %d s, %g requests a second. %s\n\n%s\n" % (
 		datetime.date.today().isoformat(), platform.release(), os.cpu_count(), os.getloadavg()[1],
-		" ".join(["bench/leaks.py"] + sys.argv[1:]), args.duration, args.pace, head, table)
+		" ".join(["bench/leaks.py"] + shown(sys.argv[1:])), args.duration, args.pace, head, table)
 	print(text)
 	if args.write:
 		common.write_between(PAGE, BEGIN, END, text)

@@ -20,6 +20,7 @@ static const double SECOND_MOST = 0.5;      /* the second suspect, for the first
 static const double MAPPED_LEAST = 0.5;     /* of what grows that one place mapped */
 static const double MET_LEAST = 1;          /* of what grows that bursts must have met */
 static const double WATCHED_LEAST = 0.5;    /* of a hunt in which there may be bursts */
+static const double ALL_LEAST = 0.75;       /* of what grows that one place of reused blocks had */
 static const double REUSED_LEAST = 0.5;     /* of what was seen, where types are reused */
 static const double STAYS_LEAST = 0.01;     /* of what was seen of a place that is named */
 
@@ -147,29 +148,6 @@ static struct pv_err *find_suspects(const struct pv_memory *memory, struct pv_le
 	return NULL;
 }
 
-/*
- * What loses references, or is nearest to the name that holds it, is what the rest hangs on: where
- * that is allocated comes first, if it is a suspect at all.  A dict that stays may have been
- * another's before, whose place it was: of a type that is reused a place is no proof for another
- * type.  False: there is no proof but that.
- */
-static bool prefer_site(const struct pv_memory *memory, struct pv_leak *leak)
-{
-	struct pv_suspect *suspects = leak->suspects.data, one;
-	uint32_t type = pv_leak_subject(memory, leak->subject)->type;
-
-	for (size_t i = 0; i < leak->suspects.n; i++) {
-		if (suspects[i].type != type ||
-		    suspects[i].score < PREFERRED_LEAST * suspects[0].score)
-			continue;
-		one = suspects[i];
-		memmove(suspects + 1, suspects, i * sizeof(*suspects));
-		suspects[0] = one;
-		return true;
-	}
-	return suspects[0].type == PV_MEMORY_NONE || !pv_type_is_reused(memory, suspects[0].type);
-}
-
 static void add_guilty(struct pv_leak *leak, uint32_t type)
 {
 	for (uint32_t i = 0; i < leak->n_types; i++) {
@@ -206,19 +184,37 @@ static void add_part(struct pv_leak *leak, uint32_t type)
 		add_guilty(leak, type);
 }
 
-/*
- * So much of what grows was allocated in the time that a suspect's source watched, if it is of its
- * type, or of any.
- */
-static double watched_growth(const struct pv_memory *memory, const struct pv_growth *growth,
-			     const struct pv_suspect *one)
+static double watched_s(const struct pv_memory *memory, const struct pv_suspect *one)
 {
-	double seconds = (double)memory->rungs[PV_RUNG_BURSTS].took_ns / 1e9, per_s = 0;
+	double took_s = (double)memory->rungs[PV_RUNG_BURSTS].took_ns / 1e9;
+
+	return one->weight > 1 ? took_s / one->weight : took_s;
+}
+
+/*
+ * So many of what grows were allocated while bursts watched, if a suspect is of its type, or of
+ * any.
+ */
+static double met(const struct pv_memory *memory, const struct pv_growth *growth,
+		  const struct pv_suspect *one)
+{
 	const struct pv_growth_type *own = pv_leak_growing(growth, one->type);
+	double per_s = 0;
 
 	for (size_t i = 0; i < growth->types.n; i++)
 		per_s += ((const struct pv_growth_type *)pv_vec_at(&growth->types, i))->count.per_s;
-	return (own ? own->count.per_s : per_s) * seconds / (one->weight > 1 ? one->weight : 1);
+	return (own ? own->count.per_s : per_s) * watched_s(memory, one);
+}
+
+/*
+ * A block that CPython uses again has the stack of its first use, which may be any place that had
+ * one of the type: only one that made most of what grows, and of which most stays, is it.
+ */
+static bool is_all(const struct pv_memory *memory, const struct pv_growth *growth,
+		   const struct pv_suspect *one)
+{
+	return one->found >= SURE_LEAST && one->survival >= REUSED_LEAST &&
+	       (double)one->found >= ALL_LEAST * met(memory, growth, one);
 }
 
 /*
@@ -236,9 +232,48 @@ static bool is_evidence(const struct pv_memory *memory, const struct pv_leak *le
 	if (!types && one->source == PV_SITE_MAPPED && one->found >= SURE_LEAST &&
 	    one->bytes_per_s >= MAPPED_LEAST * leak->bytes_per_s)
 		return true;
-	return one->survival >= STAYS_LEAST &&
-	       (!types || one->source != PV_SITE_BURST ||
-		watched_growth(memory, &leak->growth, one) >= MET_LEAST);
+	if (one->survival < STAYS_LEAST)
+		return false;
+	return !types || one->source != PV_SITE_BURST ||
+	       (met(memory, &leak->growth, one) >= MET_LEAST &&
+		(!one->reused || is_all(memory, &leak->growth, one)));
+}
+
+/*
+ * Of what has an owner, who lost it or holds it by a name, the place of the owner's type counts;
+ * else that of a type that grows and can hang on it, and is no str or int, which are made anywhere.
+ */
+static bool is_of(const struct pv_memory *memory, const struct pv_leak *leak, size_t i, bool owner)
+{
+	const struct pv_suspect *one = pv_vec_at(&leak->suspects, i);
+
+	if (leak->kind != PV_LEAK_LOST && leak->kind != PV_LEAK_HELD)
+		return !owner && !i;
+	if (owner)
+		return one->type == pv_leak_subject(memory, leak->subject)->type;
+	return one->type == PV_MEMORY_NONE ? !i
+					   : pv_leak_growing(&leak->growth, one->type) &&
+						     !pv_type_is_alone(memory, one->type);
+}
+
+/* Puts the suspect first whose place is to be named; false: there is none. */
+static bool find_site(const struct pv_memory *memory, struct pv_leak *leak)
+{
+	struct pv_suspect *suspects = leak->suspects.data, one;
+
+	for (int owner = 1; owner >= 0; owner--) {
+		for (size_t i = 0; i < leak->suspects.n; i++) {
+			if (!is_of(memory, leak, i, owner) ||
+			    suspects[i].score < PREFERRED_LEAST * suspects[0].score ||
+			    !is_evidence(memory, leak, &suspects[i]))
+				continue;
+			one = suspects[i];
+			memmove(suspects + 1, suspects, i * sizeof(*suspects));
+			suspects[0] = one;
+			return true;
+		}
+	}
+	return false;
 }
 
 /*
@@ -252,8 +287,7 @@ static void find_guilty(const struct pv_memory *memory, struct pv_leak *leak)
 	bool owned = leak->kind == PV_LEAK_LOST || leak->kind == PV_LEAK_HELD;
 	double sum = 0, left = 0;
 
-	leak->has_site =
-		first && (!owned || prefer_site(memory, leak)) && is_evidence(memory, leak, first);
+	leak->has_site = find_site(memory, leak);
 	if (owned)
 		add_guilty(leak, pv_leak_subject(memory, leak->subject)->type);
 	if (leak->has_site && (is_object(memory, first->type) || !objects_grow(memory, types)))
@@ -299,18 +333,12 @@ static struct pv_err *say_growth(const struct pv_leak *leak, struct pv_str *str)
 			      percent(leak->python).text);
 }
 
-/*
- * Enough was found of the first suspect, and far more than of the second.  A block that is used
- * again was another's place before: then most of what was seen there must stay.
- */
-static bool is_sure(const struct pv_memory *memory, const struct pv_leak *leak)
+/* Enough was found of the first suspect, and far more than of the second. */
+static bool is_sure(const struct pv_leak *leak)
 {
 	const struct pv_suspect *first = pv_vec_at(&leak->suspects, 0);
 	double second = leak->suspects.n > 1 ? first[1].score : 0;
 
-	if (first->type != PV_MEMORY_NONE && pv_type_is_reused(memory, first->type) &&
-	    first->survival < REUSED_LEAST)
-		return false;
 	return first->found >= SURE_LEAST && second <= first->score * SECOND_MOST;
 }
 
@@ -341,9 +369,18 @@ static struct pv_err *say_unseen(const struct pv_memory *memory, const struct pv
 	double longer = leak->n_types
 				? seen_after(memory, pv_leak_growing(&leak->growth, leak->types[0]))
 				: 0;
+	struct pv_err *err;
 
 	if ((state != PV_RUNG_CLIMBED && state != PV_RUNG_PARTLY) || longer <= 0)
 		return NULL;
+	if (is_object(memory, leak->types[0]) && pv_type_is_reused(memory, leak->types[0])) {
+		err = pv_str_appendf(str, "where it is allocated cannot be told: blocks of ");
+		if (!err)
+			err = append_type(memory, leak->types[0], str);
+		return err ? err
+			   : pv_str_appendf(str, " are used again, and what was seen was the place "
+						 "of their first use.\n");
+	}
 	return pv_str_appendf(str, "where it is allocated was not seen: look longer, -d %u.\n",
 			      pv_leak_longer(longer, leak->growth.seconds));
 }
@@ -362,9 +399,8 @@ static struct pv_err *say_guilty(const struct pv_memory *memory, const struct pv
 				err = append_type(memory, leak->types[i], str);
 		}
 		if (!err && leak->has_site)
-			err = pv_str_appendf(str, is_sure(memory, leak)
-							  ? ", allocated at "
-							  : ", most likely allocated at ");
+			err = pv_str_appendf(str, is_sure(leak) ? ", allocated at "
+								: ", most likely allocated at ");
 	} else if (leak->has_site && is_heap(leak->mappings)) {
 		err = pv_str_appendf(str, "most likely allocated at ");
 	} else if (leak->has_site) {

@@ -214,6 +214,19 @@ static double unexplained(const struct pv_growth *growth)
 	return growth->in_use.rises && more > growth->bytes_per_s ? more : 0;
 }
 
+bool pv_type_is_alone(const struct pv_memory *memory, uint32_t index)
+{
+	static const char *const alone[] = { "str", "int", "float", "bytes", "complex" };
+	const struct pv_memory_type *type = pv_vec_at(&memory->types, index);
+	const char *name = pv_strings_get(memory->profile->strings, type->name);
+
+	for (size_t i = 0; i < sizeof(alone) / sizeof(*alone); i++) {
+		if (type->kind == PV_TYPE_OBJECT && !type->module && !strcmp(name, alone[i]))
+			return true;
+	}
+	return false;
+}
+
 /*
  * May blocks of such a size be a growing type's: its items, its table?  Its objects must be larger
  * than these and a head, as the census counts them, with all that only they have.
@@ -221,15 +234,8 @@ static double unexplained(const struct pv_growth *growth)
 static bool may_have(const struct pv_memory *memory, const struct pv_growth_type *one,
 		     uint64_t bytes)
 {
-	static const char *const alone[] = { "str", "int", "float", "bytes", "complex" };
-	const struct pv_memory_type *type = pv_vec_at(&memory->types, one->type);
-	const char *name = pv_strings_get(memory->profile->strings, type->name);
-
-	for (size_t i = 0; i < sizeof(alone) / sizeof(*alone); i++) {
-		if (!type->module && !strcmp(name, alone[i]))
-			return false;
-	}
-	return (double)one->gained_bytes > one->count.gained * (double)(bytes + OBJECT_HEAD);
+	return !pv_type_is_alone(memory, one->type) &&
+	       (double)one->gained_bytes > one->count.gained * (double)(bytes + OBJECT_HEAD);
 }
 
 /*
@@ -465,6 +471,9 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 		if (score > suspect->most_typed && site->type != PV_MEMORY_NONE) {
 			suspect->most_typed = score;
 			suspect->type = site->type;
+			/* a large one has a block of the C library's, which goes back to it */
+			suspect->reused = site->domain == PV_DOMAIN_OBJECT &&
+					  pv_type_is_reused(memory, site->type);
 		}
 	}
 	if (err)

@@ -40,11 +40,15 @@ struct pv_err *pv_spot_text(const struct pv_memory *memory, const struct pv_spot
  */
 bool pv_type_is_reused(const struct pv_memory *memory, uint32_t type);
 
+/* Objects of such a type have no others, and no blocks beside their own. */
+bool pv_type_is_alone(const struct pv_memory *memory, uint32_t type);
+
 /* Sites of one place, together. */
 struct pv_suspect {
 	struct pv_spot spot;
 	enum pv_site_source source;
 	uint32_t type; /* index into types: of the most suspect site that has one; PV_MEMORY_NONE */
+	bool reused;   /* it is of a pool, and of a type whose blocks are */
 	uint32_t node; /* of the most suspect site */
 	/* by what was seen, of all the time: times its weight */
 	uint64_t seen_count, seen_bytes;
