@@ -236,7 +236,7 @@ static bool is_evidence(const struct pv_memory *memory, const struct pv_leak *le
 		return false;
 	return !types || one->source != PV_SITE_BURST ||
 	       (met(memory, &leak->growth, one) >= MET_LEAST &&
-		(!one->reused || is_all(memory, &leak->growth, one)));
+		(!one->reused || one->sound >= NAMED_LEAST || is_all(memory, &leak->growth, one)));
 }
 
 /*
@@ -247,10 +247,13 @@ static bool is_of(const struct pv_memory *memory, const struct pv_leak *leak, si
 {
 	const struct pv_suspect *one = pv_vec_at(&leak->suspects, i);
 
+	uint32_t type;
+
 	if (leak->kind != PV_LEAK_LOST && leak->kind != PV_LEAK_HELD)
 		return !owner && !i;
+	type = pv_leak_subject(memory, leak->subject)->type;
 	if (owner)
-		return one->type == pv_leak_subject(memory, leak->subject)->type;
+		return one->type == type || pv_suspect_found(memory, one, type) >= NAMED_LEAST;
 	return one->type == PV_MEMORY_NONE ? !i
 					   : pv_leak_growing(&leak->growth, one->type) &&
 						     !pv_type_is_alone(memory, one->type);

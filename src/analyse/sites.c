@@ -393,6 +393,23 @@ static double rate(const struct pv_memory *memory, const struct pv_growth *growt
 	return per_s * survival * survival * repeated * known;
 }
 
+/* A large one has a block of the C library's, which goes back to it. */
+static bool has_reused(const struct pv_memory *memory, const struct pv_memory_site *site)
+{
+	return site->domain == PV_DOMAIN_OBJECT && pv_type_is_reused(memory, site->type);
+}
+
+static bool is_sound(const struct pv_memory *memory, const struct pv_growth *growth,
+		     const struct pv_memory_site *site)
+{
+	bool grows = false;
+
+	for (size_t i = 0; i < growth->types.n; i++)
+		grows |= ((const struct pv_growth_type *)pv_vec_at(&growth->types, i))->type ==
+			 site->type;
+	return grows && !has_reused(memory, site) && !pv_type_is_alone(memory, site->type);
+}
+
 static int compare(const void *a, const void *b)
 {
 	const struct pv_suspect *x = a, *y = b;
@@ -459,6 +476,8 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 		if (site->weight > suspect->weight)
 			suspect->weight = site->weight;
 		suspect->found += left.count;
+		if (is_sound(memory, growth, site))
+			suspect->sound += left.count;
 		score = rate(memory, growth, site, &left, suspect);
 		/* no place is none to name */
 		if (one.spot.python == PV_MEMORY_NONE && one.spot.native == PV_MEMORY_NONE)
@@ -471,9 +490,7 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 		if (score > suspect->most_typed && site->type != PV_MEMORY_NONE) {
 			suspect->most_typed = score;
 			suspect->type = site->type;
-			/* a large one has a block of the C library's, which goes back to it */
-			suspect->reused = site->domain == PV_DOMAIN_OBJECT &&
-					  pv_type_is_reused(memory, site->type);
+			suspect->reused = has_reused(memory, site);
 		}
 	}
 	if (err)
@@ -489,4 +506,23 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 	*ret = suspects;
 	suspects = (struct pv_vec)PV_VEC(struct pv_suspect);
 	return NULL;
+}
+
+uint64_t pv_suspect_found(const struct pv_memory *memory, const struct pv_suspect *suspect,
+			  uint32_t type)
+{
+	uint32_t look = pv_memory_last_sites(memory, suspect->source);
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; look != PV_MEMORY_NONE && i < memory->sites.n; i++) {
+		const struct pv_memory_site *site = pv_vec_at(&memory->sites, i);
+		struct pv_suspect one = { 0 };
+
+		if (site->source != suspect->source || site->type != type)
+			continue;
+		one.spot = pv_spot_of(memory, site->node);
+		if (same(&one, suspect))
+			n += pv_memory_site_at(memory, look, i).count;
+	}
+	return n;
 }

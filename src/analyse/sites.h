@@ -55,8 +55,10 @@ struct pv_suspect {
 	uint64_t left_count, left_bytes; /* of these at the last look */
 	double weight;                   /* the largest of its sites' */
 	uint64_t found;                  /* blocks that were really found to be left */
-	double survival;                 /* left / seen */
-	double bytes_per_s;              /* that would stay, by what was seen; 0: not known */
+	/* of these, of a type that grows, whose blocks are not reused, and that may have others */
+	uint64_t sound;
+	double survival;    /* left / seen */
+	double bytes_per_s; /* that would stay, by what was seen; 0: not known */
 	double score;
 	double most, most_typed; /* of that score, of one site */
 };
@@ -74,5 +76,9 @@ enum pv_site_source pv_suspects_source(const struct pv_memory *memory);
  */
 struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_growth *growth,
 			      enum pv_site_source source, struct pv_vec *ret);
+
+/* Blocks that were found to be left of a suspect, of one type. */
+uint64_t pv_suspect_found(const struct pv_memory *memory, const struct pv_suspect *suspect,
+			  uint32_t type);
 
 #endif

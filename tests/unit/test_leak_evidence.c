@@ -364,6 +364,10 @@ START_TEST(what_is_reused_is_no_proof_for_another_type)
 	site(PV_DOMAIN_OBJECT, HOME + 1, builder, 5, 3, 80);
 	judge();
 	says("allocated at app.py:42");
+	/* the line that makes it makes most dicts, too */
+	site(PV_DOMAIN_OBJECT, HOME + 1, dict, 40, 20, 64);
+	judge();
+	says("allocated at app.py:42");
 	/* nor for its own: of 200 that grow while bursts watch it had 15 */
 	one->lost_objects = one->lost_references = 0;
 	one = pv_vec_at(&memory->subjects, subject(dict, 7000));
