@@ -14,15 +14,14 @@
 #include "model/profile.h"
 #include "model/strings.h"
 
-static const double MAPPINGS_MORE = 2; /* so much faster than all types: it is none of theirs */
-static const double PREFERRED_LEAST = 0.05; /* of the first suspect's score */
-static const double SECOND_MOST = 0.5;      /* the second suspect, for the first to be sure */
-static const double MAPPED_LEAST = 0.5;     /* of what grows that one place mapped */
-static const double MET_LEAST = 1;          /* of what grows that bursts must have met */
-static const double WATCHED_LEAST = 0.5;    /* of a hunt in which there may be bursts */
-static const double ALL_LEAST = 0.75;       /* of what grows that one place of reused blocks had */
-static const double REUSED_LEAST = 0.5;     /* of what was seen, where types are reused */
-static const double STAYS_LEAST = 0.01;     /* of what was seen of a place that is named */
+static const double MAPPINGS_MORE = 2;   /* so much faster than all types: it is none of theirs */
+static const double SECOND_MOST = 0.5;   /* the second suspect, for the first to be sure */
+static const double MAPPED_LEAST = 0.5;  /* of what grows that one place mapped */
+static const double MET_LEAST = 1;       /* of what grows that bursts must have met */
+static const double WATCHED_LEAST = 0.5; /* of a hunt in which there may be bursts */
+static const double ALL_LEAST = 0.75;    /* of what grows that one place of reused blocks had */
+static const double REUSED_LEAST = 0.5;  /* of what was seen, where types are reused */
+static const double STAYS_LEAST = 0.01;  /* of what was seen of a place that is named */
 
 enum {
 	SURE_LEAST = 5,  /* blocks that were found to be left */
@@ -241,7 +240,8 @@ static bool is_evidence(const struct pv_memory *memory, const struct pv_leak *le
 
 /*
  * Of what has an owner, who lost it or holds it by a name, the place of the owner's type counts;
- * else that of a type that grows and can hang on it, and is no str or int, which are made anywhere.
+ * else that of a type that grows and can hang on it, and is no str or int, which are made anywhere:
+ * most of what was seen of it must stay, since others may make such things, too.
  */
 static bool is_of(const struct pv_memory *memory, const struct pv_leak *leak, size_t i, bool owner)
 {
@@ -254,9 +254,11 @@ static bool is_of(const struct pv_memory *memory, const struct pv_leak *leak, si
 	type = pv_leak_subject(memory, leak->subject)->type;
 	if (owner)
 		return one->type == type || pv_suspect_found(memory, one, type) >= NAMED_LEAST;
-	return one->type == PV_MEMORY_NONE ? !i
-					   : pv_leak_growing(&leak->growth, one->type) &&
-						     !pv_type_is_alone(memory, one->type);
+	if (one->type == PV_MEMORY_NONE ? i > 0
+					: !pv_leak_growing(&leak->growth, one->type) ||
+						  pv_type_is_alone(memory, one->type))
+		return false;
+	return one->found >= SURE_LEAST && one->survival >= REUSED_LEAST;
 }
 
 /* Puts the suspect first whose place is to be named; false: there is none. */
@@ -267,7 +269,6 @@ static bool find_site(const struct pv_memory *memory, struct pv_leak *leak)
 	for (int owner = 1; owner >= 0; owner--) {
 		for (size_t i = 0; i < leak->suspects.n; i++) {
 			if (!is_of(memory, leak, i, owner) ||
-			    suspects[i].score < PREFERRED_LEAST * suspects[0].score ||
 			    !is_evidence(memory, leak, &suspects[i]))
 				continue;
 			one = suspects[i];

@@ -452,6 +452,24 @@ START_TEST(what_bursts_cannot_have_met)
 }
 END_TEST
 
+/* Blocks as an Invoice's values are made for others, too, and far more of them stay than of it. */
+START_TEST(the_owners_place_counts_however_little)
+{
+	uint32_t invoice = counted(PV_TYPE_OBJECT, "Invoice", "app", 300, 200, 64);
+	uint32_t values = counted(PV_TYPE_POOL_BLOCK, NULL, NULL, 300, 200, 48);
+	struct pv_memory_subject *one = pv_vec_at(&memory->subjects, subject(invoice, 2100));
+
+	one->lost_objects = one->lost_references = 2000;
+	site(PV_DOMAIN_OBJECT, HOME, values, 2000, 500, 48);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_LOST);
+	ck_assert(!leak.has_site);
+	site(PV_DOMAIN_OBJECT, HOME + 1, invoice, 16, 4, 64);
+	judge();
+	says("most likely allocated at app.py:42");
+}
+END_TEST
+
 static void mapped(uint64_t seen, uint64_t left)
 {
 	const struct pv_memory_look now = { .kind = PV_LOOK_SITES, .source = PV_SITE_MAPPED };
@@ -554,6 +572,7 @@ int main(void)
 	tcase_add_test(tcase, what_holds_growth_is_held_itself);
 	tcase_add_test(tcase, what_is_rare_wants_time);
 	tcase_add_test(tcase, what_bursts_cannot_have_met);
+	tcase_add_test(tcase, the_owners_place_counts_however_little);
 	tcase_add_test(tcase, what_is_mapped_may_be_seldom);
 	tcase_add_test(tcase, blocks_alone_grow);
 	tcase_add_test(tcase, nothing_grows_that_could_be_aimed_at);
