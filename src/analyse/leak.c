@@ -253,7 +253,9 @@ static bool is_of(const struct pv_memory *memory, const struct pv_leak *leak, si
 		return !owner && !i;
 	type = pv_leak_subject(memory, leak->subject)->type;
 	if (owner)
-		return one->type == type || pv_suspect_found(memory, one, type) >= NAMED_LEAST;
+		return one->type == type ||
+		       (pv_suspect_found(memory, one, type) >= NAMED_LEAST &&
+			(one->sound >= NAMED_LEAST || !pv_type_is_reused(memory, type)));
 	if (one->type == PV_MEMORY_NONE ? i > 0
 					: !pv_leak_growing(&leak->growth, one->type) ||
 						  pv_type_is_alone(memory, one->type))

@@ -354,6 +354,7 @@ START_TEST(what_is_reused_is_no_proof_for_another_type)
 		counted(PV_TYPE_OBJECT, "TreeBuilder", "xml.etree.ElementTree", 300, 100, 80);
 	uint32_t dict = counted(PV_TYPE_OBJECT, "dict", NULL, 5000, 200, 64);
 	struct pv_memory_subject *one = pv_vec_at(&memory->subjects, subject(builder, 1200));
+	uint32_t block;
 
 	one->lost_objects = one->lost_references = 1190;
 	site(PV_DOMAIN_OBJECT, HOME, dict, 20, 15, 64);
@@ -375,6 +376,12 @@ START_TEST(what_is_reused_is_no_proof_for_another_type)
 	judge();
 	ck_assert_uint_eq(leak.types[0], dict);
 	says_no("app.py:41");
+	/* among blocks of a line, either */
+	ok(pv_memory_type_named(memory, PV_TYPE_POOL_BLOCK, NULL, NULL, 32, 0, &block));
+	site(PV_DOMAIN_OBJECT, HOME + 3, block, 400, 200, 32);
+	site(PV_DOMAIN_OBJECT, HOME + 3, dict, 20, 3, 64);
+	judge();
+	says_no("app.py:44");
 	site(PV_DOMAIN_OBJECT, HOME + 2, dict, 200, 190, 64);
 	judge();
 	says("allocated at app.py:43");
