@@ -24,7 +24,8 @@ static const double INVERSIONS_MANY = 0.12; /* of great growth among many values
 static const double SUSPECT_MOST = 0.2;     /* of those, for a closer look */
 static const double RISES_LEAST = 0.6;      /* equal pairs are neither */
 static const double STEPS_LEAST = 0.35;     /* of the steps between looks must rise */
-static const double GULP_MOST = 0.5;        /* of all that is gained, in one step */
+static const double GULP_MOST = 0.5;        /* of all that is gained, in one step, */
+static const double GULP_FASTER = 1.25;     /* faster than all of it by so much */
 static const double LATE_LEAST = 0.35;      /* of the first half's rate */
 static const double FLAT_MOST = 0.25;       /* of what the heaps grow by */
 static const double EXPLAINED_LEAST = 0.3;  /* of what is in use more, by what surely grows */
@@ -72,18 +73,21 @@ static struct pairs pairs_of(const double *at_s, const double *values, size_t n)
  * What grows steadily does so at many looks, and no one of them has most of it: what is filled in a
  * few gulps (a table that doubles, a pool of something) does not.
  */
-static bool is_steady(const double *values, size_t n, double gained)
+static bool is_steady(const double *at_s, const double *values, size_t n, double gained)
 {
-	double largest = 0;
+	double seconds = at_s[n - 1] - at_s[0];
+	bool gulp = false;
 	size_t steps = 0;
 
 	for (size_t i = 1; i < n; i++) {
-		double step = values[i] - values[i - 1];
+		double step = values[i] - values[i - 1], dt = at_s[i] - at_s[i - 1];
 
 		steps += step > 0;
-		largest = step > largest ? step : largest;
+		/* on a busy machine half of the time may be between two looks, and its gain with it
+		 */
+		gulp |= step > GULP_MOST * gained && step * seconds > GULP_FASTER * gained * dt;
 	}
-	return (double)steps >= STEPS_LEAST * (double)(n - 1) && largest <= GULP_MOST * gained;
+	return (double)steps >= STEPS_LEAST * (double)(n - 1) && !gulp;
 }
 
 static struct pv_slope slope_of(const double *at_s, const double *values, size_t n, double least)
@@ -108,7 +112,7 @@ static struct pv_slope slope_of(const double *at_s, const double *values, size_t
 	if (n < PV_SLOPE_SURE)
 		rises = !all.falls && great && slope.gained >= GREAT_SHARE * fabs(values[0]);
 	slope.flattened = late < LATE_LEAST * early || late <= 0;
-	slope.grows = rises && !slope.flattened && is_steady(values, n, slope.gained);
+	slope.grows = rises && !slope.flattened && is_steady(at_s, values, n, slope.gained);
 	slope.rises = (double)all.falls <= SUSPECT_MOST * (double)all.n && late > 0;
 	return slope;
 }

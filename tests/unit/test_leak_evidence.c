@@ -517,6 +517,20 @@ START_TEST(what_is_mapped_may_be_seldom)
 }
 END_TEST
 
+/* Whoever looks did not run for nine seconds: that is no gulp. */
+START_TEST(a_gap_in_time_is_no_gulp)
+{
+	const double late[] = { 0, 1, 2, 3, 5, 14, 15, 16 };
+	const double even[] = { 0, 2, 4, 6, 8, 10, 12, 14 };
+	double values[8];
+
+	for (size_t i = 0; i < 8; i++)
+		values[i] = 1e8 + 1e6 * late[i];
+	ck_assert(pv_slope_of(late, values, 8, 1000).grows);
+	ck_assert(!pv_slope_of(even, values, 8, 1000).grows);
+}
+END_TEST
+
 /* Bursts are aimed at blocks of the C library only while nothing else of any size grows. */
 START_TEST(blocks_alone_grow)
 {
@@ -581,6 +595,7 @@ int main(void)
 	tcase_add_test(tcase, what_bursts_cannot_have_met);
 	tcase_add_test(tcase, the_owners_place_counts_however_little);
 	tcase_add_test(tcase, what_is_mapped_may_be_seldom);
+	tcase_add_test(tcase, a_gap_in_time_is_no_gulp);
 	tcase_add_test(tcase, blocks_alone_grow);
 	tcase_add_test(tcase, nothing_grows_that_could_be_aimed_at);
 	suite_add_tcase(suite, tcase);
