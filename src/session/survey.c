@@ -44,8 +44,8 @@ enum {
 	WALL_FACTOR = 20,         /* and one that has no CPU */
 	AIMED_NS = 50000000,      /* that an aimed time may cost the target at least */
 	NICE_HURRIED = -15,
-	ROOM_NS = 1000000000,  /* between looks at how much memory the target may still have */
-	TARGET_ROOM = 4 << 20, /* so much at least */
+	ROOM_NS = 1000000000,     /* between looks at how much memory the target may still have */
+	TARGET_ROOM = 4 << 20,    /* so much at least */
 	MAPPED_LEAST = 128 << 10, /* glibc malloc/malloc.c: DEFAULT_MMAP_THRESHOLD */
 	PAGE_BYTES = 4096,
 };
