@@ -305,6 +305,43 @@ def test_holders_of_a_type(newest, target):
 	assert found["verdict"]["kind"] == "not asked", found["verdict"]
 
 
+ARENAS = """
+import ctypes, os, re, sys
+mmap = ctypes.CDLL(None).mmap
+mmap.restype = ctypes.c_void_p
+mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+kept = []
+for _ in range(20):
+	kept.append([b"%020d" % i for i in range(20000)])
+	for size in (1 << 20, (1 << 20) + 4096):  # one as large as an arena; of the other the neighbours are no multiple of it
+		ctypes.memset(mmap(None, size, 3, 0x22, -1, 0), 1, size)
+read, write = os.pipe()
+os.dup2(write, 2)
+sys._debugmallocstats()
+sys.stderr.flush()
+print("ARENAS %s %s" % re.search(r"(\\d+) arenas \\* (\\d+) bytes/arena", os.read(read, 65536).decode()).groups(), flush=True)
+print("READY", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.gil
+@pytest.mark.one
+@pytest.mark.minor(*TOLD[1:])
+def test_arenas_are_told_from_other_mappings(interp, target, tmp_path):
+	"""Those of CPython's own count, also where the kernel has joined them with what lies beside."""
+	script = tmp_path / "arenas.py"
+	script.write_text(ARENAS)
+	one = target(interp, str(script), ready=False)
+	n, size = map(int, one.wait_line(b"ARENAS").split()[1:])
+	one.wait_line(b"READY")
+	found = hunt(one.pid, "--trend", "--census", seconds=2)
+	(arenas,) = [one for one in found["mappings"] if one["name"] == "Python arenas"]
+	# the last one may not have been written to its end
+	for when in ("first_bytes", "last_bytes"):
+		assert (n - 1.5) * size <= arenas[when] <= n * size, (n, size, arenas)
+
+
 GUARD = """
 import ctypes, mmap, sys
 memory = mmap.mmap(-1, 1 << 20)
