@@ -8,7 +8,7 @@ import time
 
 import live
 import pytest
-from test_refs import TOLD, Follow, built, newest, victim  # noqa: F401
+from test_refs import Follow, built, newest, victim  # noqa: F401
 
 pytestmark = pytest.mark.few
 
@@ -21,7 +21,7 @@ def children(one, n, seconds=0):
 	return int(after) - int(before)
 
 
-@pytest.mark.minor(*TOLD)
+@pytest.mark.minor((3, 8), (3, 13))
 def test_forks(interp, victim):
 	one = victim(interp)
 	follow = Follow(one.pid, hex(one.new("list")), "-n", 1000000)

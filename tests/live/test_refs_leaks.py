@@ -24,7 +24,7 @@ REQUESTS = 600
 def pairs(full):
 	"""Those that can be built: without headers of a Python its extensions are not tried, as test_leaks_selfcheck says."""
 	for python in lab.interpreters():
-		if not full and python.root or not python.path.startswith("/usr/"):
+		if not full and (python.root or not python.path.startswith("/usr/")):
 			continue
 		try:
 			build.include_flags(python)

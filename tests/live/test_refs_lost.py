@@ -9,7 +9,7 @@ from test_refs import victim  # noqa: F401
 pytestmark = [pytest.mark.few, pytest.mark.gil]
 
 
-@pytest.mark.minor((3, 8), (3, 11), (3, 13))
+@pytest.mark.minor((3, 11), (3, 13))
 def test_junk(interp, victim):
 	"""A block that was an int, of which its next user has written an address alone: that is no count of millions."""
 	one = victim(interp)
