@@ -454,7 +454,8 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 		struct pv_suspect one = { .source = source,
 					  .type = PV_MEMORY_NONE,
 					  .node = site->node,
-					  .most = -1 },
+					  .most = -1,
+					  .most_typed = -1 },
 				  *suspect;
 		double score;
 
