@@ -178,7 +178,7 @@ def test_clean_twin(interp, victim, built, optimise):
 	assert found["sum"] == truth == 0
 	assert not found["verdict"]["suspect"], found["verdict"]
 	verdicts = {f["function"]: f["verdict"] for f in found["functions"]}
-	assert verdicts.get("clean", "balanced") == "balanced"
+	assert verdicts["clean"] == "balanced"
 	assert verdicts["give"] == "gives"
 
 
