@@ -44,6 +44,7 @@ struct place {
 
 struct function {
 	bool returns;
+	bool wrong; /* it returns with something on the stack: what is said of it is not true */
 	uint32_t waiting; /* first link of what goes on when it does */
 };
 
@@ -550,6 +551,20 @@ static bool is_sigreturn(const struct pv_flow *flow, uint32_t at)
 	       (left >= sizeof(longer) && memcmp(code, longer, sizeof(longer)) == 0);
 }
 
+/*
+ * What is left when it returns shows whether it was followed right: where a call that never
+ * returns was taken to do so, another function goes on with what that one had on the stack.
+ */
+static struct pv_err *do_return(struct pv_flow *flow, const struct step *step)
+{
+	const struct place *state = &step->state;
+
+	if (!(state->flags & ENDS) && ((state->rsp != FAR && state->rsp != WORD) ||
+				       (state->saved != FAR && state->saved != 0)))
+		function_at(flow, state->function)->wrong = true;
+	return set_returns(flow, state->function);
+}
+
 static struct pv_err *do_step(struct pv_flow *flow, struct step *step)
 {
 	switch (step->insn.meta.category) {
@@ -560,7 +575,7 @@ static struct pv_err *do_step(struct pv_flow *flow, struct step *step)
 	case ZYDIS_CATEGORY_CALL:
 		return do_call(flow, step);
 	case ZYDIS_CATEGORY_RET:
-		return set_returns(flow, step->state.function);
+		return do_return(flow, step);
 	default:
 		break;
 	}
@@ -659,15 +674,17 @@ static void to_frame(const struct place *place, struct pv_flow_frame *ret)
 	}
 }
 
-bool pv_flow_next(const struct pv_flow *flow, uint64_t offset, struct pv_flow_frame *ret)
+bool pv_flow_next(const struct pv_flow *flow, uint64_t offset, uint64_t limit,
+		  struct pv_flow_frame *ret)
 {
-	for (; offset < flow->n; offset++) {
+	for (; offset < flow->n && offset < limit; offset++) {
 		const struct place *place = &flow->places[offset];
 
 		if (!(place->flags & SEEN) || !place->length)
 			continue;
 		*ret = (struct pv_flow_frame){ .start = offset, .end = offset + place->length };
-		to_frame(place, ret);
+		if (!function_at(flow, place->function)->wrong)
+			to_frame(place, ret);
 		return true;
 	}
 	return false;

@@ -58,7 +58,8 @@ struct pv_err *pv_flow_begin_outermost(struct pv_flow *flow, uint64_t offset);
 /* Follows all that was begun.  Once. */
 struct pv_err *pv_flow_run(struct pv_flow *flow);
 
-/* The first stretch at or after the offset; false: there is none. */
-bool pv_flow_next(const struct pv_flow *flow, uint64_t offset, struct pv_flow_frame *ret);
+/* The first stretch that begins in [offset, limit); false: there is none. */
+bool pv_flow_next(const struct pv_flow *flow, uint64_t offset, uint64_t limit,
+		  struct pv_flow_frame *ret);
 
 #endif

@@ -6,7 +6,6 @@
  */
 #include "unwind/bare.h"
 
-#include <elf.h>
 #include <string.h>
 
 #include "abi/unwind.h"
@@ -35,27 +34,13 @@ static bool begin_symbol(void *ctx, const struct pv_elf_symbol *symbol)
 	return !b->err;
 }
 
-struct caller {
-	const struct pv_elf *elf;
-	bool alone;
-};
-
-static bool look_at_call(void *ctx, const struct pv_elf_relocation *relocation)
+bool pv_bare_is_musl(const struct pv_elf *elf)
 {
-	struct caller *caller = ctx;
 	struct pv_elf_symbol symbol;
 
-	if (relocation->type == R_X86_64_JUMP_SLOT)
-		caller->alone = pv_elf_find_symbol(caller->elf, relocation->name, &symbol);
-	return caller->alone;
-}
-
-bool pv_bare_is_alone(const struct pv_elf *elf)
-{
-	struct caller caller = { .elf = elf, .alone = true };
-
-	pv_elf_each_relocation(elf, look_at_call, &caller);
-	return caller.alone;
+	/* musl 1.1.7 and later ldso/dynlink.c: the stages of its own start */
+	return pv_elf_find_symbol(elf, "__dls3", &symbol) &&
+	       pv_elf_find_symbol(elf, "__libc_start_main", &symbol);
 }
 
 struct pv_err *pv_bare_follow(const struct pv_elf *elf, const struct pv_fde_range *text,
@@ -71,7 +56,7 @@ struct pv_err *pv_bare_follow(const struct pv_elf *elf, const struct pv_fde_rang
 	if (!code)
 		return NULL;
 	b.err = pv_flow_create(code, n, &bare.flow);
-	if (!b.err && is_inside(&bare, entry))
+	if (!b.err && entry && is_inside(&bare, entry))
 		b.err = pv_flow_begin_outermost(bare.flow, entry - bare.start);
 	if (!b.err)
 		pv_elf_each_symbol(elf, begin_symbol, &b);
@@ -119,21 +104,20 @@ struct pv_err *pv_bare_emit(const struct pv_bare *bare, uint64_t start, uint64_t
 	static const struct pv_unwind_row none = { .kinds = PV_CFA_NONE };
 	uint64_t at = start, reached = start;
 	struct pv_flow_frame frame;
+	uint64_t limit = end < bare->start ? 0 : end - bare->start;
 	struct pv_err *err = NULL;
 
-	while (!err && at < bare->end &&
-	       pv_flow_next(bare->flow, at < bare->start ? 0 : at - bare->start, &frame)) {
+	while (!err &&
+	       pv_flow_next(bare->flow, at < bare->start ? 0 : at - bare->start, limit, &frame)) {
 		uint64_t from = bare->start + frame.start, to = bare->start + frame.end;
 
-		if (from >= end)
-			break;
 		/* a handler returns to it, and is looked up as if it had been called from before it
 		 */
 		if (frame.cfa == PV_FLOW_SIGRETURN && from > reached)
 			from--;
 		if (from > reached)
 			err = pv_cfi_emit(rows, reached, none);
-		if (!err && from < end)
+		if (!err)
 			err = pv_cfi_emit(rows, from, to_row(&frame));
 		at = reached = to;
 	}

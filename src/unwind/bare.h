@@ -22,10 +22,10 @@ struct pv_bare {
 };
 
 /*
- * Does it call no function of another object?  Only then it is known which calls return: those of
- * abort() and its like do not, and what stands behind them is another function's.
+ * Is it musl's own object?  Only that is followed: which calls return is known in a library that
+ * calls no other, and code of any kind is not as musl's is.
  */
-bool pv_bare_is_alone(const struct pv_elf *elf);
+bool pv_bare_is_musl(const struct pv_elf *elf);
 
 /* Follows the code of one segment; one that is too long, or not in the file, gives no flow. */
 struct pv_err *pv_bare_follow(const struct pv_elf *elf, const struct pv_fde_range *text,

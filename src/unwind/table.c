@@ -274,8 +274,7 @@ static struct pv_err *compile(const struct pv_elf_section *section, const struct
 	pv_ehframe_init(&it, section->data, section->size, section->vaddr);
 	err = read_functions(&it, text, n_text, &functions);
 	/* linkers make one segment of code */
-	if (!err && elf && n_text == 1 && is_bare(&functions, text, n_text) &&
-	    pv_bare_is_alone(elf))
+	if (!err && elf && n_text == 1 && is_bare(&functions, text, n_text) && pv_bare_is_musl(elf))
 		err = pv_bare_follow(elf, text, &rest.bare);
 	if (err)
 		return err;

@@ -265,6 +265,9 @@ static __attribute__((always_inline)) inline long pv_nat_up(struct pv_ctx *c, __
 
 		if (pv_read_stack(c, &bp, 1, at))
 			return -1;
+	} else if (rbp_kind == PV_RBP_UNDEFINED) {
+		/* no frame is found by it: below the stack, which breaks the walk */
+		bp = 0;
 	}
 	w->pc = pair[1];
 	w->bp = bp;
@@ -377,17 +380,19 @@ static inline long pv_nat_break(struct pv_ctx *c, __u32 loss, __u64 addr)
 static inline bool pv_nat_epilogue_row(struct pv_ctx *c, __u64 pc, struct pv_unwind_row *ret)
 {
 	__u64 code = 0;
+	bool exact;
 
 	if (pv_read(c, &code, sizeof(code), pc))
 		return false;
+	exact = c->w->exact;
 	ret->pc = 0;
 	ret->kinds = PV_CFA_RSP | PV_RBP_SAME << 4;
 	ret->cfa_off = 2;
 	ret->rbp_off = 0;
 	/* before the call; what follows it is looked for below */
-	if ((code & 0xffffff) == 0xe58948) /* mov %rsp,%rbp */
+	if (exact && (code & 0xffffff) == 0xe58948) /* mov %rsp,%rbp */
 		code >>= 24;
-	if ((code & 0xffff) == 0xd1ff) /* call *%rcx */
+	if (exact && (code & 0xffff) == 0xd1ff) /* call *%rcx */
 		code >>= 16;
 	if ((code & 0xffff) == 0xc35d) { /* pop %rbp; ret */
 		ret->kinds = PV_CFA_RSP | PV_RBP_CFA << 4;
@@ -396,6 +401,9 @@ static inline bool pv_nat_epilogue_row(struct pv_ctx *c, __u64 pc, struct pv_unw
 	}
 	if ((code & 0xffffffffffULL) == 0xc308c48348ULL) /* add $8,%rsp; ret */
 		return true;
+	/* what stands behind a call that does not return may be the next function's */
+	if (!exact)
+		return false;
 	/* before anything was put on the stack, or when all is gone from it */
 	ret->cfa_off = 1;
 	if ((code & 0xffffffff) == 0xfa1e0ff3) /* endbr64 */

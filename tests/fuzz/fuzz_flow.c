@@ -38,7 +38,7 @@ static void check(const struct pv_flow *flow, size_t n)
 {
 	struct pv_flow_frame frame;
 
-	for (uint64_t at = 0; pv_flow_next(flow, at, &frame); at = frame.start + 1) {
+	for (uint64_t at = 0; pv_flow_next(flow, at, UINT64_MAX, &frame); at = frame.start + 1) {
 		if (frame.start < at || frame.end <= frame.start || frame.end > n)
 			abort();
 		if (frame.cfa_off % 8 || frame.rbp_off % 8 || frame.cfa_off < 0 ||
