@@ -4,6 +4,7 @@
  */
 #include "analyse/refnet.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/str.h"
@@ -310,6 +311,27 @@ static struct pv_err *say_freed(const struct pv_refs *refs, struct pv_str *str)
 	return err || loc->line <= 0 ? err : pv_str_appendf(str, " line %d", (int)loc->line);
 }
 
+/*
+ * The changes cancel out; that acquits nobody of what was taken before: an object that is followed
+ * from its birth may lose its first reference to who let it go, and keep the one too many.
+ */
+static struct pv_err *say_even(const struct pv_refs *refs, struct pv_str *str)
+{
+	struct pv_err *err = pv_str_appendf(
+		str, "what was taken while it was watched was given back: no function differs "
+		     "from call to call and leaves something");
+
+	if (err || refs->field_size || refs->last <= 0)
+		return err;
+	return pv_str_appendf(str,
+			      "; %" PRId64 " reference%s from before it was watched %s there "
+			      "still, and pitviper memory -p %d --holders 0x%" PRIx64
+			      " says whether anybody holds %s",
+			      refs->last, refs->last == 1 ? "" : "s",
+			      refs->last == 1 ? "is" : "are", (int)refs->profile->pid, refs->object,
+			      refs->last == 1 ? "it" : "them");
+}
+
 struct pv_err *pv_refnet_sentence(const struct pv_refs *refs, const struct pv_refnet *net,
 				  struct pv_str *str)
 {
@@ -334,8 +356,7 @@ struct pv_err *pv_refnet_sentence(const struct pv_refs *refs, const struct pv_re
 	if (refs->end == PV_REFS_FREED && growth < 0)
 		return say_freed(refs, str);
 	if (!growth)
-		return pv_str_appendf(str, "what was taken was given back: no function differs "
-					   "from call to call and leaves something");
+		return say_even(refs, str);
 	err = pv_str_appendf(str,
 			     "no function that was seen whole leaves what the count has %s by, so "
 			     "that none is named",

@@ -329,6 +329,32 @@ START_TEST(the_end_of_an_object_is_nobodys_fault)
 }
 END_TEST
 
+/* Changes that cancel out acquit nobody of what was there before: it may be the one too many. */
+START_TEST(what_was_there_before_is_told)
+{
+	struct pv_refs *refs = new_refs();
+	struct pv_str text = { 0 };
+	struct pv_refnet *net;
+
+	refs->first = refs->last = 1;
+	refs->object = 0x7f00;
+	LOAD(refs);
+	STORE(refs);
+	ck_assert_int_eq(refs->last, 1);
+	ok(pv_refnet_create(refs, &net));
+	ck_assert_uint_eq(net->suspect, PV_REFNET_NONE);
+	ok(pv_refnet_sentence(refs, net, &text));
+	ck_assert_msg(strstr(pv_str_text(&text),
+			     "; 1 reference from before it was watched is there "
+			     "still, and pitviper memory -p "),
+		      "%s", pv_str_text(&text));
+	ck_assert(strstr(pv_str_text(&text), " --holders 0x7f00 says whether anybody holds it"));
+	pv_str_deinit(&text);
+	pv_refnet_destroy(net);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
 START_TEST(the_way_through_its_own_library)
 {
 	struct pv_refs *refs = new_refs();
@@ -379,6 +405,7 @@ int main(void)
 	tcase_add_test(tcase, what_python_returns_at_times_is_no_leak);
 	tcase_add_test(tcase, what_fits_the_growth_comes_first);
 	tcase_add_test(tcase, the_end_of_an_object_is_nobodys_fault);
+	tcase_add_test(tcase, what_was_there_before_is_told);
 	tcase_add_test(tcase, the_way_through_its_own_library);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
