@@ -23,6 +23,7 @@
 #include "session/growth.h"
 #include "session/holding.h"
 #include "session/launch.h"
+#include "session/lookplan.h"
 #include "session/looks.h"
 #include "session/losses.h"
 #include "session/probed.h"
@@ -34,10 +35,6 @@
 
 enum {
 	OPEN_S = 30,          /* the plan's length where there is no end */
-	LOOKS = 14,           /* in it */
-	LOOKS_FEW = 5,        /* after so many it shows whether anything rises */
-	LOOKS_MANY = 28,      /* from so many on they are further and further apart */
-	LOOK_SHARE = 4,       /* our time for a look: such a part of all */
 	START_NS = 200000000, /* between looks for an interpreter that has not started */
 };
 
@@ -73,10 +70,8 @@ struct pv_hunt {
 	bool aimed;     /* bursts watch some sizes of the C library's blocks alone */
 	bool wide;      /* what grows is not, or no more, but blocks of the C library */
 	uint64_t start_ns, plan_ns, stack_start;
-	uint64_t look_ns, next_look_ns;   /* between two looks, when the next one is due */
-	uint64_t look_took_ns, looked_ns; /* the last one, and when it had ended */
-	size_t n_looks;
-	uint64_t started_ns; /* when it was last looked for an interpreter */
+	struct pv_look_plan look; /* when one is due, and how many were made */
+	uint64_t started_ns;      /* when it was last looked for an interpreter */
 };
 
 static bool is_asked(const struct pv_hunt *hunt, enum pv_rung rung)
@@ -179,8 +174,7 @@ static struct pv_err *begin(struct pv_hunt *hunt)
 	}
 	hunt->plan_ns =
 		(uint64_t)((hunt->options.duration_s ? hunt->options.duration_s : OPEN_S) * 1e9);
-	hunt->look_ns = hunt->plan_ns / LOOKS;
-	hunt->next_look_ns = hunt->start_ns + hunt->look_ns / 2;
+	pv_look_plan_begin(&hunt->look, hunt->start_ns, hunt->plan_ns);
 	return err;
 }
 
@@ -230,7 +224,7 @@ struct pv_hunt_facts pv_hunt_facts(const struct pv_hunt *hunt)
 		.doing = hunt->all.survey || hunt->bursts.survey ? "watching allocations"
 			 : hunt->growth.survey                   ? "watching the heap grow"
 								 : "looking",
-		.n_looks = hunt->n_looks,
+		.n_looks = hunt->look.n,
 		.ended = hunt->gone,
 	};
 }
@@ -334,29 +328,24 @@ static struct pv_err *aim(struct pv_hunt *hunt)
 
 static struct pv_err *take_look(struct pv_hunt *hunt)
 {
-	uint64_t now = pv_now_ns(), took_ns = 0, gap_ns;
+	uint64_t began_ns = pv_now_ns(), took_ns = 0;
 	struct pv_err *why;
 
 	why = pv_looks_take(hunt->looks, &took_ns);
 	if (why) {
-		hunt->no_looks = !hunt->n_looks;
+		/* one that is tried again at once would be so all the time */
+		pv_look_plan_failed(&hunt->look, began_ns, pv_now_ns() - began_ns);
+		hunt->no_looks = !hunt->look.n;
 		if (hunt->no_looks) {
 			pv_looks_destroy(hunt->looks);
 			hunt->looks = NULL;
 		}
 		return refuse(hunt, PV_RUNG_CENSUS, why);
 	}
-	hunt->n_looks++;
-	hunt->look_took_ns = took_ns;
-	hunt->looked_ns = now + took_ns;
-	if (hunt->n_looks >= LOOKS_MANY)
-		hunt->look_ns += hunt->look_ns / 8;
-	/* the first ones come quickly: nothing is looked at closer before they tell */
-	gap_ns = hunt->n_looks <= LOOKS_FEW ? hunt->look_ns / 2 : hunt->look_ns;
-	hunt->next_look_ns = now + (took_ns * LOOK_SHARE > gap_ns ? took_ns * LOOK_SHARE : gap_ns);
+	pv_look_plan_made(&hunt->look, began_ns, took_ns);
 	if (hunt->trend)
 		why = pv_trend_pools(hunt->trend, pv_looks_pools(hunt->looks));
-	if (!why && hunt->n_looks >= LOOKS_FEW && !hunt->suspected)
+	if (!why && hunt->look.n >= PV_LOOKS_FEW && !hunt->suspected)
 		why = pv_growth_suspected(hunt->memory, &hunt->suspected);
 	return why ? why : aim(hunt);
 }
@@ -372,15 +361,15 @@ static struct pv_err *step_looks(struct pv_hunt *hunt)
 {
 	struct pv_err *err = wants_looks(hunt) ? begin_looks(hunt) : NULL;
 
-	if (!err && hunt->looks && pv_now_ns() >= hunt->next_look_ns) {
+	if (!err && hunt->looks && pv_now_ns() >= hunt->look.next_ns) {
 		/* what would not end in time is left to the look at the end */
-		if (hunt->n_looks && pv_now_ns() + hunt->look_took_ns > plan_at(hunt, 1))
-			hunt->next_look_ns = UINT64_MAX;
+		if (hunt->look.n && pv_now_ns() + hunt->look.took_ns > plan_at(hunt, 1))
+			hunt->look.next_ns = UINT64_MAX;
 		else
 			err = take_look(hunt);
 	}
 	/* without looks the mappings alone tell */
-	if (!err && !hunt->looks && !hunt->suspected && hunt->memory->points.n > LOOKS_FEW)
+	if (!err && !hunt->looks && !hunt->suspected && hunt->memory->points.n > PV_LOOKS_FEW)
 		err = pv_growth_suspected(hunt->memory, &hunt->suspected);
 	return err;
 }
@@ -466,7 +455,7 @@ static struct pv_err *step_climb(struct pv_hunt *hunt, struct climb *climb, enum
 /* Is it time for a rung?  Asked for by name at once; else when something rises. */
 static bool is_time(const struct pv_hunt *hunt, const struct climb *climb, enum pv_rung rung)
 {
-	bool readable = hunt->n_looks || hunt->no_looks || !hunt->probed.image.python.found;
+	bool readable = hunt->look.n || hunt->no_looks || !hunt->probed.image.python.found;
 
 	if (climb->begun || !readable)
 		return false;
@@ -541,11 +530,11 @@ static int patience(const struct pv_hunt *hunt, int timeout_ms)
 		if (climbs[i]->survey)
 			timeout_ms = least(timeout_ms, pv_survey_patience(climbs[i]->survey));
 	}
-	if (hunt->looks && hunt->next_look_ns != UINT64_MAX)
+	if (hunt->looks && hunt->look.next_ns != UINT64_MAX)
 		timeout_ms = least(timeout_ms,
-				   now >= hunt->next_look_ns
+				   now >= hunt->look.next_ns
 					   ? 0
-					   : (int)((hunt->next_look_ns - now) / 1000000) + 1);
+					   : (int)((hunt->look.next_ns - now) / 1000000) + 1);
 	return timeout_ms;
 }
 
@@ -661,7 +650,7 @@ static struct pv_err *finish(struct pv_hunt *hunt, bool stopped)
 
 	/* one that has just ended is the last */
 	if (hunt->looks && !hunt->gone && !hunt->replaced &&
-	    (!hunt->n_looks || pv_now_ns() - hunt->looked_ns > hunt->look_ns / 4))
+	    (!hunt->look.n || pv_now_ns() - hunt->look.ended_ns > hunt->look.gap_ns / 4))
 		err = take_look(hunt);
 	if (!err)
 		err = finish_climb(hunt, &hunt->growth, PV_RUNG_GROWTH);

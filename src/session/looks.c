@@ -117,18 +117,24 @@ const struct pv_vec *pv_looks_pools(const struct pv_looks *looks)
 struct pv_err *pv_looks_tell(struct pv_looks *looks)
 {
 	struct pv_memory_rung *rung = &looks->memory->rungs[PV_RUNG_CENSUS];
-	uint32_t last = pv_memory_last_look(looks->memory, PV_LOOK_CENSUS);
+	uint32_t last = pv_memory_last_look(looks->memory, PV_LOOK_CENSUS), why = rung->why;
+	/* the hunt has said why one could not be made */
+	bool failed = rung->state == PV_RUNG_FAILED || rung->state == PV_RUNG_REFUSED;
 	struct pv_err *err;
 
+	if (!looks->n && failed)
+		return NULL;
 	if (!looks->n)
 		return pv_memory_rung_is(looks->memory, PV_RUNG_CENSUS, PV_RUNG_FAILED,
 					 "the time was too short for a look");
 	err = pv_memory_rung_is(looks->memory, PV_RUNG_CENSUS,
-				looks->n_partial ? PV_RUNG_PARTLY : PV_RUNG_CLIMBED, NULL);
+				looks->n_partial || failed ? PV_RUNG_PARTLY : PV_RUNG_CLIMBED,
+				NULL);
 	rung->start_ns = looks->first_ns - looks->start_ns;
 	rung->took_ns = looks->last_ns - looks->first_ns;
+	rung->why = failed ? why : rung->why;
 	/* the sentence is the look's own */
-	if (looks->n_partial && last != PV_MEMORY_NONE)
+	if (!failed && looks->n_partial && last != PV_MEMORY_NONE)
 		rung->why = ((const struct pv_memory_look *)pv_vec_at(&looks->memory->looks, last))
 				    ->why;
 	return err;

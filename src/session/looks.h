@@ -35,7 +35,7 @@ struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret);
  */
 const struct pv_vec *pv_looks_pools(const struct pv_looks *looks);
 
-/* What became of the rung. */
+/* What became of the rung; if its state says that a look failed, it is climbed in part. */
 struct pv_err *pv_looks_tell(struct pv_looks *looks);
 
 #endif

@@ -17,6 +17,7 @@
 #include "model/memory.h"
 #include "model/profile.h"
 #include "model/strings.h"
+#include "session/early.h"
 #include "session/leads.h"
 #include "session/mappings.h"
 #include "session/probed.h"
@@ -43,7 +44,7 @@ struct pv_trend {
 	struct pv_vec stacks;       /* uint64_t */
 	struct pv_map sps;          /* thread -> its stack pointer, when it last could be read */
 	const struct pv_vec *pools; /* NULL: not known yet */
-	struct pv_vec early;        /* struct early: points before they were */
+	struct pv_early early;      /* points before they were */
 	struct pv_vec mapped;       /* struct mapped: what was mapped meanwhile */
 	struct pv_map at;           /* address -> index in mapped, the latest */
 	size_t fold_at;             /* so many of mapped are too many */
@@ -51,12 +52,9 @@ struct pv_trend {
 	bool stopped;
 };
 
-enum { FOLD_LEAST = 4096, EARLY_MOST = 8 };
-
-/* What a point was counted of. */
-struct early {
-	size_t point;
-	struct pv_vec smaps; /* struct pv_smap */
+enum {
+	FOLD_LEAST = 4096,
+	EARLY_BYTES = 8 << 20, /* 200 points of 1,000 mappings, of which a census is late */
 };
 
 /* An anonymous mapping that was made; it stands for count of them. */
@@ -111,64 +109,41 @@ static uint64_t arena_size(const struct pv_probed *probed)
 	return minor >= 10 ? 1 << 20 : 256 << 10;
 }
 
-static void count(const struct pv_trend *trend, const struct pv_vec *smaps,
-		  struct pv_memory_point *point)
+static struct pv_mappings_hints hints_of(const struct pv_trend *trend)
 {
-	const struct pv_mappings_hints hints = {
+	return (struct pv_mappings_hints){
 		.pools = trend->pools,
 		.arena_bytes = arena_size(trend->options.probed),
 		.stacks = &trend->stacks,
 	};
-
-	pv_mappings_count(smaps, &hints, point);
-}
-
-/* Until a census has told where the arenas are, their sizes alone do. */
-static struct pv_err *keep_early(struct pv_trend *trend)
-{
-	struct early one = { .point = trend->options.memory->points.n,
-			     .smaps = PV_VEC(struct pv_smap) };
-	struct pv_err *err;
-
-	if (trend->pools || trend->early.n >= EARLY_MOST)
-		return NULL;
-	err = pv_vec_append(&one.smaps, trend->smaps.data, trend->smaps.n, NULL);
-	if (!err)
-		err = pv_vec_append(&trend->early, &one, 1, NULL);
-	if (err)
-		pv_vec_deinit(&one.smaps);
-	return err;
-}
-
-static void drop_early(struct pv_trend *trend)
-{
-	for (size_t i = 0; i < trend->early.n; i++)
-		pv_vec_deinit(&((struct early *)pv_vec_at(&trend->early, i))->smaps);
-	trend->early.n = 0;
 }
 
 struct pv_err *pv_trend_pools(struct pv_trend *trend, const struct pv_vec *pools)
 {
-	struct pv_err *err = trend->pools || !trend->early.n ? NULL : find_stacks(trend);
+	bool first = !trend->pools;
+	struct pv_err *err = first ? find_stacks(trend) : NULL;
+	struct pv_mappings_hints hints;
+	size_t n_dropped = 0;
 
 	trend->pools = pools;
-	for (size_t i = 0; !err && i < trend->early.n; i++) {
-		const struct early *early = pv_vec_at(&trend->early, i);
-		struct pv_memory_point *point =
-			pv_vec_at(&trend->options.memory->points, early->point);
-
-		memset(point->resident, 0, sizeof(point->resident));
-		memset(point->mapped, 0, sizeof(point->mapped));
-		count(trend, &early->smaps, point);
-	}
-	drop_early(trend);
-	return err;
+	if (err || !first)
+		return err;
+	hints = hints_of(trend);
+	pv_early_recount(&trend->early, &hints, &trend->options.memory->points, &n_dropped);
+	if (!n_dropped)
+		return NULL;
+	return pv_memory_blind(
+		trend->options.memory,
+		"the first census came late: of the first %zu looks at the mappings "
+		"it cannot be told any more what was Python's, and they are left out",
+		n_dropped);
 }
 
 static struct pv_err *add_point(struct pv_trend *trend)
 {
 	const struct pv_trend_options *options = &trend->options;
 	struct pv_memory_point point = { 0 };
+	struct pv_mappings_hints hints;
 	uint64_t began_ns = pv_now_ns(), took_ns;
 	struct pv_err *err = pv_smaps_read(options->probed->pid, &trend->smaps);
 
@@ -179,10 +154,13 @@ static struct pv_err *add_point(struct pv_trend *trend)
 		err = find_stacks(trend);
 	if (err)
 		return err;
-	err = keep_early(trend);
+	/* until a census has told where the arenas are, their sizes alone do */
+	if (!trend->pools)
+		err = pv_early_keep(&trend->early, &trend->smaps);
 	if (err)
 		return err;
-	count(trend, &trend->smaps, &point);
+	hints = hints_of(trend);
+	pv_mappings_count(&trend->smaps, &hints, &point);
 	/* it is the target's memory that is held meanwhile, a mapping at a time */
 	took_ns = pv_now_ns() - began_ns;
 	trend->next_ns = began_ns + (took_ns * SHARE > POINT_NS ? took_ns * SHARE : POINT_NS);
@@ -345,7 +323,7 @@ struct pv_err *pv_trend_create(const struct pv_trend_options *options, struct pv
 	trend->start_ns = pv_now_ns();
 	trend->smaps = (struct pv_vec)PV_VEC(struct pv_smap);
 	trend->stacks = (struct pv_vec)PV_VEC(uint64_t);
-	trend->early = (struct pv_vec)PV_VEC(struct early);
+	pv_early_init(&trend->early, EARLY_BYTES);
 	trend->mapped = (struct pv_vec)PV_VEC(struct mapped);
 	trend->fold_at = FOLD_LEAST;
 	err = add_point(trend);
@@ -370,8 +348,7 @@ void pv_trend_destroy(struct pv_trend *trend)
 	pv_vec_deinit(&trend->smaps);
 	pv_vec_deinit(&trend->stacks);
 	pv_map_deinit(&trend->sps);
-	drop_early(trend);
-	pv_vec_deinit(&trend->early);
+	pv_early_deinit(&trend->early);
 	pv_vec_deinit(&trend->mapped);
 	pv_map_deinit(&trend->at);
 	free(trend);

@@ -33,7 +33,7 @@ void pv_trend_destroy(struct pv_trend *trend);
 /*
  * Where a census found pools (struct pv_census_range, in order; not owned, it must outlive the next
  * call): what is left of anonymous mappings are not Python's arenas.  The first call counts the
- * points before it anew.
+ * points before it anew (session/early.h).
  */
 struct pv_err *pv_trend_pools(struct pv_trend *trend, const struct pv_vec *pools);
 
