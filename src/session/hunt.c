@@ -310,7 +310,8 @@ static struct pv_err *aim(struct pv_hunt *hunt)
 	size_t n = 0;
 	struct pv_err *err;
 
-	if (!hunt->bursts.survey || hunt->wide)
+	/* of what is over nothing changes any more, nor is to be said */
+	if (!hunt->bursts.survey || hunt->bursts.closed || hunt->wide)
 		return NULL;
 	err = pv_growth_blocks(hunt->memory, classes, PV_SURVEY_CLASSES_MAX, &n);
 	if (err)
@@ -429,24 +430,44 @@ static struct pv_err *begin_climb(struct pv_hunt *hunt, struct climb *climb, enu
 	return rung == PV_RUNG_BURSTS ? aim(hunt) : NULL;
 }
 
+/* A rung that failed is over, the others go on.  Of a process that has ended it tells what it saw.
+ */
+static struct pv_err *give_up(struct pv_hunt *hunt, struct climb *climb, enum pv_rung rung,
+			      struct pv_err *why)
+{
+	struct pv_err *err = refuse(hunt, rung, why);
+
+	if (hunt->gone)
+		return err;
+	pv_survey_destroy(climb->survey);
+	climb->survey = NULL;
+	return err;
+}
+
+/* Nothing of it is in the target any more; what it saw is looked at to the end. */
+static struct pv_err *close_climb(struct pv_hunt *hunt, struct climb *climb, enum pv_rung rung)
+{
+	struct pv_err *why;
+
+	if (!climb->survey || climb->closed)
+		return NULL;
+	climb->closed = true;
+	why = pv_survey_close(climb->survey);
+	return why ? give_up(hunt, climb, rung, why) : NULL;
+}
+
 static struct pv_err *step_climb(struct pv_hunt *hunt, struct climb *climb, enum pv_rung rung)
 {
 	enum pv_survey_end end = PV_SURVEY_RUNS;
 	struct pv_err *why = NULL;
 
-	if (!climb->survey)
-		return NULL;
-	if (!climb->closed && pv_now_ns() >= climb->until_ns) {
-		climb->closed = true;
-		why = pv_survey_close(climb->survey);
-	}
-	if (!why)
-		why = pv_survey_step(climb->survey, &end);
-	if (why) {
-		pv_survey_destroy(climb->survey);
-		climb->survey = NULL;
-		return refuse(hunt, rung, why);
-	}
+	if (pv_now_ns() >= climb->until_ns)
+		why = close_climb(hunt, climb, rung);
+	if (why || !climb->survey || hunt->gone)
+		return why;
+	why = pv_survey_step(climb->survey, &end);
+	if (why)
+		return give_up(hunt, climb, rung, why);
 	hunt->replaced |= end == PV_SURVEY_REPLACED;
 	hunt->over_budget |= end == PV_SURVEY_BUDGET;
 	return NULL;
@@ -646,10 +667,11 @@ static struct pv_err *look_for_holders(struct pv_hunt *hunt)
 
 static struct pv_err *finish(struct pv_hunt *hunt, bool stopped)
 {
-	struct pv_err *err = NULL;
+	/* a look may take a second, in which the target would trap all the time */
+	struct pv_err *err = close_climb(hunt, &hunt->bursts, PV_RUNG_BURSTS);
 
 	/* one that has just ended is the last */
-	if (hunt->looks && !hunt->gone && !hunt->replaced &&
+	if (!err && hunt->looks && !hunt->gone && !hunt->replaced &&
 	    (!hunt->look.n || pv_now_ns() - hunt->look.ended_ns > hunt->look.gap_ns / 4))
 		err = take_look(hunt);
 	if (!err)
