@@ -37,7 +37,7 @@ enum {
 	LOOK_FACTOR = 2,          /* each look is so many times as late as the one before */
 	LOOK_MAX_NS = 2000000000, /* but not later than this after it: pages show it over time */
 	LOOK_SHARE = 10,          /* of our time, one part at most is for looks */
-	BLOCKS_MAX = 400000,      /* that are looked at */
+	SURVIVORS_MAX = 400000,   /* that are looked at */
 	CPU_LOOK_MS = 50,         /* between looks at the target's CPU time */
 	WINDOW_CPU_MS = 5,        /* the same, while a time is open */
 	CPU_FACTOR = 10,          /* a time whose places were dear is so many times as long */
@@ -74,6 +74,7 @@ struct pv_survey {
 	uint64_t look_ns, look_gap_ns;
 	size_t n_windows;
 	size_t n_waited; /* times that were put off: the target had no memory for them */
+	size_t n_full;   /* or as many blocks as are looked at had stayed */
 	uint64_t created_ns, created_cpu_ns, watched_ns;
 	uint64_t watched_objects_ns; /* of that, with the places of Python's allocator */
 	bool aimed;                  /* these are left out */
@@ -428,12 +429,6 @@ static struct pv_err *seen_stack(void *ctx, uint64_t key, const struct pv_alloc_
 	return pv_survey_sites_seen(survey->sites, key, group_of(survey), totals);
 }
 
-/* Blocks that are looked at are bounded: those that were seen last are given up. */
-static bool has_room(const struct pv_survey *survey)
-{
-	return pv_survivors_blocks(survey->survivors)->n < BLOCKS_MAX;
-}
-
 static struct pv_err *close_window(struct pv_survey *survey)
 {
 	struct pv_err *err = NULL;
@@ -615,12 +610,26 @@ static bool is_window_over(const struct pv_survey *survey, uint64_t now)
 		pv_allocs_spent_ns(survey->allocs) - survey->armed_spent_ns >= places_ns);
 }
 
+static uint32_t survivors_max(const struct pv_survey *survey)
+{
+	return survey->options.survivors_max ? survey->options.survivors_max : SURVIVORS_MAX;
+}
+
+/* Each look takes all of them: until some are gone no more come. */
+static bool is_full(const struct pv_survey *survey)
+{
+	return pv_survivors_blocks(survey->survivors)->n >= survivors_max(survey);
+}
+
 static struct pv_err *open_or_wait(struct pv_survey *survey)
 {
-	if (has_target_room(survey))
+	bool full = is_full(survey);
+
+	if (!full && has_target_room(survey))
 		return open_window(survey);
 	survey->next_ns = pv_now_ns() + ROOM_NS;
-	survey->n_waited++;
+	survey->n_full += full;
+	survey->n_waited += !full;
 	return NULL;
 }
 
@@ -634,7 +643,7 @@ static struct pv_err *step(struct pv_survey *survey, const struct pv_probes_news
 		err = pv_allocs_thin(survey->allocs);
 	if (!err && survey->open && is_window_over(survey, now))
 		err = close_window(survey);
-	else if (!err && is_due(survey, now) && has_room(survey))
+	else if (!err && is_due(survey, now))
 		err = open_or_wait(survey);
 	if (!err && all && survey->open && !survey->look_ns) {
 		err = pv_survey_sites_group(survey->sites, survey->armed_ns);
@@ -713,6 +722,14 @@ static struct pv_err *tell(struct pv_survey *survey)
 			"%llu of %llu pools were taken by programs that fill and empty "
 			"one pool again and again: these are left out",
 			(unsigned long long)state.thrash, (unsigned long long)state.new_pools);
+	if (!err && survey->n_full)
+		err = pv_memory_blind(
+			memory,
+			"for about %zu s of %llu s the rung %s watched nothing more, since "
+			"%u blocks that it had seen were still there, as many as are looked at: "
+			"what was allocated meanwhile is told by what was seen before",
+			survey->n_full, (unsigned long long)(rung->took_ns / 1000000000),
+			pv_rung_name(which), survivors_max(survey));
 	if (err)
 		return err;
 	if (survey->over_budget)
@@ -723,6 +740,12 @@ static struct pv_err *tell(struct pv_survey *survey)
 					 "while its control group had less than %d MB left nothing "
 					 "was watched",
 					 TARGET_ROOM >> 20);
+	if (survey->n_full)
+		return pv_memory_rung_is(
+			memory, which, PV_RUNG_PARTLY,
+			"while %u blocks that it had seen were still there nothing "
+			"more was watched",
+			survivors_max(survey));
 	return pv_memory_rung_is(memory, which, PV_RUNG_CLIMBED, NULL);
 }
 

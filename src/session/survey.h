@@ -41,6 +41,8 @@ struct pv_survey_options {
 	uint64_t window_ns;  /* how long it is at most */
 	uint64_t gap_ns;     /* between two at least */
 	uint32_t blocks_max; /* PV_SURVEY_ALL: that the kernel keeps; 0: in 256 MB; for tests */
+	/* the others: blocks that stay and are looked at; 0: 400,000; for tests */
+	uint32_t survivors_max;
 };
 
 /* Finds the places, loads the programs; nothing is in the target yet. */

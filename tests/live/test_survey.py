@@ -97,6 +97,20 @@ def check_leak(report, lines, what, domain):
 		assert line == lines[what] or survived <= max(2, 0.3 * seen), (line, sums, lines)
 
 
+@pytest.mark.one
+@pytest.mark.gil
+@pytest.mark.minor(*SUPPORTED)
+def test_full(interp, target, survey):
+	"""As many blocks stay as are looked at: nothing more is watched, and that is said."""
+	victim, _ = leaky(target, interp)
+	report = survey(victim.pid, "full", 6, 0.5, 3).finish()
+	assert victim.alive()
+	assert report["state"] == "partly" and "3 blocks" in report["why"], report["why"]
+	assert [line for line in report["blind"] if "3 blocks that it had seen were still there" in line], report["blind"]
+	# without the limit there are some twenty
+	assert 1 <= len(report["bursts"]) <= 5, report["bursts"]
+
+
 @pytest.mark.gil
 @pytest.mark.minor(*SUPPORTED)
 def test_bursts(interp, target, survey):

@@ -2,11 +2,13 @@
 /*
  * What a survey of allocations finds in a process, without the command around it.
  * usage: survey_blocks PID growth|bursts|all SECONDS [BUDGET [BLOCKS]]
+ *        survey_blocks PID full SECONDS SHARE BLOCKS
  *        survey_blocks PID bare|count|line|merged SECONDS
  * Output: "READY" when it is set up, "OPEN" when the first time is watched, "DONE N" after each of
  * N that are over; then one line of JSON: sites with their stacks (root first), the rung, what is
  * not seen.  At the end of standard input it stops early.
- * The second form is for bench/allocs.py: what a hit costs that does nothing, counts, or takes the
+ * The second form is of bursts that look at no more than BLOCKS blocks that stay.
+ * The third form is for bench/allocs.py: what a hit costs that does nothing, counts, or takes the
  * line or the whole stack; "OPEN" when it is attached, and one line of JSON of what was seen.
  */
 #include <err.h>
@@ -272,6 +274,21 @@ int main(int argc, char **argv)
 			},
 			&survey));
 		rung = PV_RUNG_ALL;
+	} else if (!strcmp(argv[2], "full") && argc > 5) {
+		ok(pv_survey_create(
+			&(struct pv_survey_options){
+				.probed = &probed,
+				.memory = memory,
+				.heap = heap,
+				.start_ns = start_ns,
+				.kind = PV_SURVEY_BURSTS,
+				.share = atof(argv[4]),
+				.window_n = 5000,
+				.window_ns = 20000000,
+				.gap_ns = 200000000,
+				.survivors_max = (uint32_t)atoi(argv[5]),
+			},
+			&survey));
 	} else {
 		ok(pv_bursts_create(&(struct pv_bursts_options){ &probed, memory, heap, start_ns },
 				    &survey));
