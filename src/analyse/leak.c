@@ -52,7 +52,6 @@ static bool find_mappings(const struct pv_memory *memory, const struct pv_growth
 			slope = &growth->mapped[i];
 		if (!slope->grows || (heap && heaps_known) || (found && slope->per_s <= *per_s_ret))
 			continue;
-		/* arenas that no list could tell from other mappings */
 		*class_ret = (enum pv_memory_class)i;
 		*per_s_ret = slope->per_s;
 		found = true;

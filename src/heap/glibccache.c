@@ -19,10 +19,9 @@ enum {
 	LARGE_BYTES_MIN = 1032, /* of the bins whose chunks have several sizes */
 	FAST_BINS = 10,
 	FAST_BYTES_MAX = 192, /* for its owner; 128 and 176 are the limits of two settings */
-	/* malloc_state from 2.27 on: the fast bins, the top chunk, the last remainder, the bins */
+	/* malloc_state from 2.27 on: the fast bins, the top chunk */
 	STATE_FAST = 16,
 	STATE_TOP = 96,
-	STATE_BINS = 112,
 	LIBRARY_BYTES_MAX = 1 << 20,
 };
 

@@ -112,17 +112,6 @@ struct pv_err *pv_trace_sort(struct pv_trace *trace)
 	return NULL;
 }
 
-void pv_trace_drop(struct pv_trace *trace)
-{
-	const struct pv_execution *execution;
-
-	if (!trace->executions.n)
-		return;
-	execution = pv_vec_at(&trace->executions, trace->executions.n - 1);
-	trace->calls.n = execution->first;
-	trace->executions.n--;
-}
-
 struct pv_err *pv_trace_self(const struct pv_trace *trace, uint64_t **ret)
 {
 	uint64_t *self = calloc(trace->calls.n + 1, sizeof(*self));

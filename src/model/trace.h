@@ -117,9 +117,6 @@ struct pv_err *pv_trace_add(struct pv_trace *trace, const struct pv_call *call, 
 /* Once, when all are there: executions in the order of their beginnings, their calls likewise. */
 struct pv_err *pv_trace_sort(struct pv_trace *trace);
 
-/* Takes the last execution back, with its calls. */
-void pv_trace_drop(struct pv_trace *trace);
-
 /* How long a call took. */
 static inline uint64_t pv_call_ns(const struct pv_call *call)
 {

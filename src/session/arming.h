@@ -29,7 +29,7 @@ struct pv_arming {
 	struct pv_native_set *set;                 /* NULL: no native function is probed */
 	bool python;                               /* Python functions are */
 	bool now;                                  /* all at once */
-	/* filled by pv_arming_wait() */
+	/* filled by pv_arming_begin() and pv_arming_step() */
 	enum pv_trace_wait wait; /* what tells of the first execution */
 	bool waits;              /* it has not come yet */
 	uint64_t attached_ns;    /* when all was, CLOCK_MONOTONIC */

@@ -360,11 +360,6 @@ struct pv_ledger_facts pv_ledger_facts(const struct pv_ledger *ledger)
 	};
 }
 
-size_t pv_ledger_kept(const struct pv_ledger *ledger)
-{
-	return ledger->refs->changes.n;
-}
-
 static struct pv_err *tell(void *ctx, uint64_t address, enum pv_native_return place)
 {
 	struct pv_ledger *ledger = ctx;

@@ -61,9 +61,6 @@ struct pv_err *pv_ledger_attach(struct pv_ledger *ledger);
  */
 struct pv_err *pv_ledger_step(struct pv_ledger *ledger, int timeout_ms, int fd, bool *ended_ret);
 
-/* Changes so far. */
-size_t pv_ledger_kept(const struct pv_ledger *ledger);
-
 /* Nothing is left in the process from here on; the result is the ledger's. */
 struct pv_err *pv_ledger_finish(struct pv_ledger *ledger, const struct pv_refs **ret);
 

@@ -320,8 +320,3 @@ bool pv_native_set_letters(const struct pv_native_set *set, bool results)
 	}
 	return false;
 }
-
-size_t pv_native_set_refused(const struct pv_native_set *set)
-{
-	return set->entries.n_refused;
-}

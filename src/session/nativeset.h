@@ -80,9 +80,6 @@ const struct pv_signature *pv_native_set_signature(const struct pv_native_set *s
 /* Have any, and any a letter for what is returned? */
 bool pv_native_set_letters(const struct pv_native_set *set, bool results);
 
-/* Functions of patterns that cannot be probed. */
-size_t pv_native_set_refused(const struct pv_native_set *set);
-
 /* Does a pattern of the list (fnmatch(3)) match the name, or the file or library? */
 bool pv_native_set_matches(const struct pv_vec *patterns, const char *name, const char *file);
 

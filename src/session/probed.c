@@ -91,13 +91,6 @@ struct pv_err *pv_probed_python(struct pv_probed *probed)
 	return err;
 }
 
-struct pv_err *pv_probed_read(pid_t pid, struct pv_probed *ret)
-{
-	struct pv_err *err = pv_probed_open(pid, ret);
-
-	return err ? err : pv_probed_python(ret);
-}
-
 struct pv_err *pv_probed_refresh(struct pv_probed *probed)
 {
 	struct pv_image image = { 0 };

@@ -51,11 +51,6 @@ struct pv_err *pv_probed_module(struct pv_probed *probed);
 /* The image and the maps as they are now. */
 struct pv_err *pv_probed_refresh(struct pv_probed *probed);
 
-/*
- * Both.  A process that runs no CPython, or one whose calls cannot be seen, is PV_ERR_NOPROC.
- * ret is to be deinitialised in any case.
- */
-struct pv_err *pv_probed_read(pid_t pid, struct pv_probed *ret);
 void pv_probed_deinit(struct pv_probed *probed);
 
 /*

@@ -39,8 +39,7 @@ struct pv_returns {
 	struct pv_map by_address; /* index in places + 1 */
 	struct pv_vec places;     /* struct place */
 	struct pv_map probed;     /* hash of object and offset: has a probe */
-	size_t n_refused, room;
-	const char *why;
+	size_t room;
 	unsigned int keep; /* registers besides those that a callee saves */
 };
 
@@ -125,33 +124,28 @@ static struct pv_err *find_place(struct pv_returns *returns, uint64_t address,
 	struct addition addition = { .module = module };
 	struct pv_native_site site;
 	struct pv_err *err;
+	const char *why;
 	uint64_t known;
 
 	*found_ret = false;
-	returns->why = "it is in no file: code of a JIT compiler, or the vdso";
-	if (!module) {
-		returns->n_refused++;
+	/* in no file: code of a JIT compiler, or the vdso */
+	if (!module)
 		return NULL;
-	}
 	err = name_place(returns, module, address);
 	if (!err)
 		err = pv_natives_code(module, &code);
 	if (err)
 		return err;
 	if (!pv_native_return(code, address - module->bias, PV_NATIVE_SAVED | returns->keep, &site,
-			      &returns->why)) {
-		returns->n_refused++;
+			      &why))
 		return NULL;
-	}
 	if (pv_map_get(&returns->probed, probed_key(module->object->id, site.offset), &known)) {
 		*found_ret = true;
 		return NULL;
 	}
-	if (additions->n >= returns->room) {
-		returns->why = "this kernel can hold no more probes (before Linux 6.10)";
-		returns->n_refused++;
+	/* this kernel can hold no more probes (before Linux 6.10) */
+	if (additions->n >= returns->room)
 		return NULL;
-	}
 	*found_ret = true;
 	addition.offset = site.offset;
 	addition.cookie = PV_PROBE_NATIVE_LEAVE | (site.emulated ? 0 : PV_PROBE_STEPPED) |
@@ -283,10 +277,4 @@ bool pv_returns_caller(const struct pv_returns *returns, uint64_t address, struc
 		.vaddr = place->vaddr,
 	};
 	return true;
-}
-
-size_t pv_returns_refused(const struct pv_returns *returns, const char **why_ret)
-{
-	*why_ret = returns->why;
-	return returns->n_refused;
 }

@@ -56,7 +56,4 @@ struct pv_caller {
 };
 bool pv_returns_caller(const struct pv_returns *returns, uint64_t address, struct pv_caller *ret);
 
-/* Addresses where no probe can be, so far, and why the last of them could not (static). */
-size_t pv_returns_refused(const struct pv_returns *returns, const char **why_ret);
-
 #endif

@@ -38,7 +38,6 @@ struct pv_session_options {
 enum pv_session_end {
 	PV_SESSION_RUNS,
 	PV_SESSION_TARGET_ENDED,
-	PV_SESSION_STOPPED, /* by pv_session_end() */
 };
 
 /* What the start found, for a first line to the user. */

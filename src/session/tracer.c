@@ -671,11 +671,6 @@ const char *pv_tracer_note(const struct pv_tracer *tracer)
 	return tracer->note.n ? pv_str_text(&tracer->note) : NULL;
 }
 
-size_t pv_tracer_kept(const struct pv_tracer *tracer)
-{
-	return tracer->trace->executions.n;
-}
-
 /* All that there is; executions that have ended go into the trace. */
 static struct pv_err *drain(struct pv_tracer *tracer)
 {

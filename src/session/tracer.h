@@ -64,9 +64,6 @@ const char *pv_tracer_note(const struct pv_tracer *tracer);
  */
 struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, bool *ended_ret);
 
-/* Executions that are kept so far. */
-size_t pv_tracer_kept(const struct pv_tracer *tracer);
-
 /* No probe is left from here on; the trace is the tracer's. */
 struct pv_err *pv_tracer_finish(struct pv_tracer *tracer, const struct pv_trace **ret);
 

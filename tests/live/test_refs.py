@@ -106,11 +106,6 @@ def victim(target):
 	return start
 
 
-def real_pid(victim):
-	"""Of a root the process that runs Python is the one that was started: unshare and sh exec."""
-	return victim.pid
-
-
 # ---- exact
 
 @pytest.mark.parametrize("kind", ["list", "thing", "tuple"])
