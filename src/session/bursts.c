@@ -10,7 +10,7 @@ enum {
 	GAP_NS = 200 * 1000 * 1000,
 };
 
-/* More than half of 10 %: what it does to caches and page tables shows in no hit. */
+/* More than half of 10 % on the mean: what it does to caches and page tables shows in no hit. */
 #define SHARE 0.06
 
 static struct pv_err *create(const struct pv_bursts_options *options,

@@ -24,8 +24,10 @@ struct pv_bursts_options {
 };
 
 /*
- * 5,000 allocations or 20 ms of its CPU time each (more where it took long to place the probes),
- * and so much time between them that the target loses 10 % at most on the mean.
+ * 5,000 allocations or 20 ms of its CPU time each (up to 200 ms of it where it took long to place
+ * the probes, up to 400 ms by the clock), and so much time between them that what hits and places
+ * are reckoned to cost is 6 % of the target's time on the mean: with what they do to caches it is
+ * meant to lose 10 %.  While a burst is open most of its time may go into that.
  */
 struct pv_err *pv_bursts_create(const struct pv_bursts_options *options, struct pv_survey **ret);
 

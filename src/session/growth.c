@@ -12,7 +12,7 @@ enum {
 	GAP_NS = 100 * 1000 * 1000,
 };
 
-/* More than half of 3 %: what it does to caches and page tables shows in no hit. */
+/* More than half of 3 % on the mean: what it does to caches and page tables shows in no hit. */
 #define SHARE 0.02
 
 struct pv_err *pv_growth_create(const struct pv_growth_options *options, struct pv_survey **ret)

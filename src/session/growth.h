@@ -26,7 +26,11 @@ struct pv_growth_options {
 	uint64_t start_ns;    /* CLOCK_MONOTONIC: the hunt's start */
 };
 
-/* The target loses 3 % of its time at most, on the mean.  A process without pools: PV_ERR_NOPROC.
+/*
+ * 1,000 pools or 500 ms of its CPU time each (up to 5 s of it where it took long to place the
+ * probe, up to 10 s by the clock), and so much time between them that what hits and places are
+ * reckoned to cost is 2 % of the target's time on the mean: with what they do to caches it is meant
+ * to lose 3 %.  A single time may cost more.  A process without pools: PV_ERR_NOPROC.
  */
 struct pv_err *pv_growth_create(const struct pv_growth_options *options, struct pv_survey **ret);
 
