@@ -448,12 +448,13 @@ static struct pv_err *look_again(struct finder *f, struct pv_needles **needles, 
 		if (!err)
 			err = remake_needles(f, needles, left);
 	}
-	for (int i = 0; !err && *left && i < QUICK; i++) {
+	for (int i = 0; !err && *left && !f->out.partial && i < QUICK; i++) {
 		wait_ns(QUICK_NS);
 		err = pv_heap_search_quick(f->search, *needles, i % 2, on_wide, f, &result);
 		if (err)
 			break;
 		f->out.quick++;
+		f->out.partial |= result.unread != 0;
 		err = settle(f);
 		if (!err)
 			err = remake_needles(f, needles, left);

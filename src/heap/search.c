@@ -425,6 +425,9 @@ struct pv_err *pv_heap_search_quick(struct pv_heap_search *search, const struct 
 
 	if (!err)
 		err = scan_ranges(&pass, search->active.data, search->active.n);
+	/* pages that are as active as these may have gone, which is no gap */
+	if (!err)
+		err = count_unread(&pass);
 	if (!err)
 		err = scan_registers(&pass, &search->registers);
 	pv_vec_deinit(&pass.unread);
