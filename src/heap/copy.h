@@ -9,12 +9,23 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "target/mem.h"
 
+struct pv_maps;
+
 /* inner is not owned.  bytes_max: of memory that it may use; beyond, what is oldest goes. */
 struct pv_err *pv_copy_create(struct pv_mem *inner, uint64_t bytes_max, struct pv_mem **ret);
+
+/*
+ * The same, of a process: pages that were never touched are not read, -EFAULT, as reading them
+ * would fill them in.  Those of files are as far as a private mapping of maps has them, as the
+ * kernel may take them out of the process's tables: the texts of C code.  maps outlive it.
+ */
+struct pv_err *pv_copy_create_touched(struct pv_mem *inner, uint64_t bytes_max, pid_t pid,
+				      const struct pv_maps *maps, struct pv_mem **ret);
 
 /* What was read so far, also what is gone again. */
 uint64_t pv_copy_bytes_read(const struct pv_mem *copy);

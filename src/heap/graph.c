@@ -11,12 +11,15 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "heap/object.h"
 #include "python/detect.h"
 #include "target/mem.h"
 
 enum {
 	WORDS = 512, /* that are read at once */
+	PAGE_BYTES = 4096,
+	SET_PART = 256, /* entries of a set from one look at the clock to the next */
 	FIELDS_BYTES_MAX = 1 << 16,
 	DICT_ENTRIES_MAX = 1 << 26,
 	DEQUE_BLOCK = 64,
@@ -34,14 +37,22 @@ struct walk {
 	uint32_t version;
 	pv_edge_each *each;
 	void *ctx;
+	uint64_t until_ns; /* 0: any time */
 };
 
-static struct walk walk_of(struct pv_heap *heap, pv_edge_each *each, void *ctx)
+static struct walk walk_of(struct pv_heap *heap, uint64_t until_ns, pv_edge_each *each, void *ctx)
 {
 	const struct pv_pylayout *py = &pv_heap_python(heap)->proc.py;
 
 	return (struct walk){
-		heap, pv_heap_mem(heap), py, pv_heap_layout(heap), py->version_hex >> 16, each, ctx
+		.heap = heap,
+		.mem = pv_heap_mem(heap),
+		.py = py,
+		.at = pv_heap_layout(heap),
+		.version = py->version_hex >> 16,
+		.each = each,
+		.ctx = ctx,
+		.until_ns = until_ns,
 	};
 }
 
@@ -102,18 +113,29 @@ static struct pv_err *tell_text(const struct walk *w, uint64_t at, const char *t
 	return tell_at(w, PV_EDGE_TEXT, at, (uintptr_t)text, false);
 }
 
-/* n addresses, one behind the other. */
+static bool is_late(const struct walk *w)
+{
+	return w->until_ns && pv_now_ns() > w->until_ns;
+}
+
+/*
+ * n addresses, one behind the other; a page at a time, as the next one may not be there.  holes:
+ * what follows a page that is not there counts as well.
+ */
 static struct pv_err *tell_array(const struct walk *w, enum pv_edge_kind kind, uint64_t at,
-				 uint64_t n, uint64_t label)
+				 uint64_t n, uint64_t label, bool holes)
 {
 	uint64_t words[WORDS];
 	struct pv_err *err = NULL;
 
-	for (uint64_t i = 0; !err && i < n; i += WORDS) {
-		uint64_t part = n - i < WORDS ? n - i : WORDS;
-
-		if (pv_mem_read(w->mem, words, part * sizeof(*words), at + 8 * i))
+	for (uint64_t i = 0, part; !err && i < n && !is_late(w); i += part) {
+		part = (PAGE_BYTES - (at + 8 * i) % PAGE_BYTES) / 8;
+		part = !part ? 1 : part > n - i ? n - i : part;
+		if (pv_mem_read(w->mem, words, part * sizeof(*words), at + 8 * i)) {
+			if (holes)
+				continue;
 			break;
+		}
 		for (uint64_t k = 0; !err && k < part; k++)
 			err = tell(w, kind, at + 8 * (i + k), words[k], label + i + k, false);
 	}
@@ -184,7 +206,7 @@ static struct pv_err *tell_table(const struct walk *w, const struct table *table
 	unsigned char bytes[24 * 128];
 	struct pv_err *err = NULL;
 
-	for (uint64_t i = 0; !err && i < table->n; i += 128) {
+	for (uint64_t i = 0; !err && i < table->n && !is_late(w); i += 128) {
 		uint64_t part = table->n - i < 128 ? table->n - i : 128;
 
 		if (pv_mem_read(w->mem, bytes, part * table->size,
@@ -239,7 +261,8 @@ static struct pv_err *set_edges(const struct walk *w, uint64_t set)
 	for (uint64_t i = 0; !err && i <= mask; i++) {
 		uint64_t at = table + 16 * i;
 
-		if (pv_mem_read(w->mem, entry, sizeof(entry), at))
+		if ((i % SET_PART == 0 && is_late(w)) ||
+		    pv_mem_read(w->mem, entry, sizeof(entry), at))
 			break;
 		err = tell(w, PV_EDGE_ITEM, at + 8 * key, entry[key], 0, false);
 	}
@@ -249,12 +272,16 @@ static struct pv_err *set_edges(const struct walk *w, uint64_t set)
 /* Objects with ob_size: a list's are elsewhere. */
 static struct pv_err *sequence_edges(const struct walk *w, uint64_t object, bool list)
 {
-	uint64_t n, items = object + w->py->tuple_items;
+	uint64_t n, allocated, items = object + w->py->tuple_items;
 
 	if (pv_mem_read_u64(w->mem, object + w->py->var_size, &n) || n > 1ULL << 32 ||
-	    (list && pv_mem_read_u64(w->mem, object + w->at->list_items, &items)))
+	    (list && (pv_mem_read_u64(w->mem, object + w->at->list_items, &items) ||
+		      pv_mem_read_u64(w->mem, object + w->at->list_items + 8, &allocated))))
 		return NULL;
-	return tell_array(w, PV_EDGE_INDEX, items, n, 0);
+	/* PyListObject: ob_item, allocated */
+	if (list && n > allocated)
+		n = allocated;
+	return tell_array(w, PV_EDGE_INDEX, items, n, 0, false);
 }
 
 /* 3.x: PyVarObject, leftblock, rightblock, leftindex; a block: leftlink, data, rightlink. */
@@ -270,7 +297,7 @@ static struct pv_err *deque_edges(const struct walk *w, uint64_t deque)
 	     i++) {
 		uint64_t part = DEQUE_BLOCK - left < n - done ? DEQUE_BLOCK - left : n - done;
 
-		err = tell_array(w, PV_EDGE_INDEX, block + 8 + 8 * left, part, done);
+		err = tell_array(w, PV_EDGE_INDEX, block + 8 + 8 * left, part, done, false);
 		done += part;
 		left = 0;
 		if (pv_mem_read_u64(w->mem, block + 8 + 8 * DEQUE_BLOCK, &block))
@@ -299,7 +326,8 @@ static struct pv_err *array_edges(const struct walk *w, uint64_t array)
 			return NULL;
 		n *= dimensions[i];
 	}
-	return tell_array(w, PV_EDGE_INDEX, head[0], n < 1ULL << 32 ? n : 0, 0);
+	/* of calloc(): rows that nothing was put into yet are not there */
+	return tell_array(w, PV_EDGE_INDEX, head[0], n < 1ULL << 32 ? n : 0, 0, true);
 }
 
 /* Words from `from` to `to` that are addresses of objects. */
@@ -532,10 +560,10 @@ static struct pv_err *content_edges(const struct walk *w, uint64_t object,
 }
 
 struct pv_err *pv_graph_edges(struct pv_heap *heap, uint64_t object,
-			      const struct pv_heap_type *type, bool namespace, pv_edge_each *each,
-			      void *ctx)
+			      const struct pv_heap_type *type, bool namespace, uint64_t until_ns,
+			      pv_edge_each *each, void *ctx)
 {
-	struct walk w = walk_of(heap, each, ctx);
+	struct walk w = walk_of(heap, until_ns, each, ctx);
 	const struct pv_heap_type *base = static_base(heap, type);
 	struct pv_err *err;
 

@@ -46,10 +46,13 @@ struct pv_edge {
 
 typedef struct pv_err *pv_edge_each(void *ctx, const struct pv_edge *edge);
 
-/* namespace: it is a dict that was reached by an edge that says so. */
+/*
+ * namespace: it is a dict that was reached by an edge that says so.  until_ns: CLOCK_MONOTONIC,
+ * after which no more of its items are told: what says that it has 2^32 may lie; 0: all are.
+ */
 struct pv_err *pv_graph_edges(struct pv_heap *heap, uint64_t object,
-			      const struct pv_heap_type *type, bool namespace, pv_edge_each *each,
-			      void *ctx);
+			      const struct pv_heap_type *type, bool namespace, uint64_t until_ns,
+			      pv_edge_each *each, void *ctx);
 
 /* Of a frame of code that runs, or the one inside a generator; end: of its values, 0: unknown. */
 struct pv_err *pv_graph_frame(struct pv_heap *heap, uint64_t frame, uint64_t end,

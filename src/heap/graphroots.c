@@ -189,7 +189,7 @@ static struct pv_err *interpreter_modules(struct pv_heap *heap, uint64_t interp,
 	const struct pv_heap_type *type = pv_graph_type(heap, dict);
 
 	return type && type->kind == PV_HEAP_DICT
-		       ? pv_graph_edges(heap, dict, type, true, on_module, &modules)
+		       ? pv_graph_edges(heap, dict, type, true, 0, on_module, &modules)
 		       : NULL;
 }
 

@@ -23,9 +23,7 @@
 enum {
 	NODES_MAX = 4 << 20,
 	DEPTH_MAX = 48, /* steps of a path that are told */
-	NODES_A_CLOCK = 512,
 };
-#define LIMIT_NS  5000000000ULL
 #define COPY_MAX  (512ULL << 20) /* bytes of the process's memory that are kept */
 #define NO_PARENT UINT32_MAX
 #define ALL_STEPS UINT64_MAX
@@ -63,7 +61,8 @@ struct namer {
 	struct pv_vec modules; /* struct pv_edge */
 	struct met *met;
 	uint64_t enough; /* 0: all */
-	uint32_t at;     /* the node whose edges are told */
+	uint64_t until_ns;
+	uint32_t at; /* the node whose edges are told */
 	/*
 	 * Its __dict__, which is no step of its own and comes at once; and what frames have beside
 	 * their variables: values that they work with, or did before, come last.
@@ -200,21 +199,18 @@ static struct pv_err *expand(struct namer *z, uint32_t i)
 	if (node.kind == PV_EDGE_FRAME)
 		return pv_graph_frame(z->heap, node.address, node.end, on_edge, z);
 	type = pv_graph_type(z->heap, node.address);
-	return type ? pv_graph_edges(z->heap, node.address, type, node.namespace, on_edge, z)
+	return type ? pv_graph_edges(z->heap, node.address, type, node.namespace, z->until_ns,
+				     on_edge, z)
 		    : NULL;
 }
 
-static struct pv_err *go_on(struct namer *z, uint32_t *next, uint64_t until_ns)
+static struct pv_err *go_on(struct namer *z, uint32_t *next)
 {
 	struct pv_err *err = NULL;
 
 	for (; !err && z->left && *next < z->nodes.n; ++*next) {
 		uint32_t i = *next;
 
-		if (i % NODES_A_CLOCK == 0 && pv_now_ns() > until_ns) {
-			z->full = true;
-			break;
-		}
 		if (node_at(z, i)->done)
 			continue;
 		z->inner = NO_PARENT;
@@ -223,14 +219,19 @@ static struct pv_err *go_on(struct namer *z, uint32_t *next, uint64_t until_ns)
 			node_at(z, z->inner)->done = true;
 			err = expand(z, z->inner);
 		}
+		/* after each: one of them may have had more than there was time for */
+		if (z->left && pv_now_ns() > z->until_ns) {
+			z->full = true;
+			break;
+		}
 	}
 	return err;
 }
 
-static struct pv_err *go_through(struct namer *z, uint64_t until_ns)
+static struct pv_err *go_through(struct namer *z)
 {
 	uint32_t next = 0;
-	struct pv_err *err = go_on(z, &next, until_ns);
+	struct pv_err *err = go_on(z, &next);
 	size_t roots = z->n_roots;
 
 	z->values = true;
@@ -240,7 +241,7 @@ static struct pv_err *go_through(struct namer *z, uint64_t until_ns)
 	}
 	z->values = false;
 	if (!err)
-		err = go_on(z, &next, until_ns);
+		err = go_on(z, &next);
 	z->out.n_objects = next;
 	return err;
 }
@@ -517,16 +518,17 @@ static void copy_twins(struct namer *z)
 static struct pv_err *find_all(struct namer *z, struct pv_heap_search *search,
 			       const struct pv_names_options *options)
 {
-	uint64_t limit = options->limit_ns ? options->limit_ns : LIMIT_NS;
+	uint64_t limit = options->limit_ns ? options->limit_ns : PV_NAMES_LIMIT_NS;
 	uint64_t start_ns = pv_now_ns();
 	struct pv_err *err = prepare(z);
 
 	z->enough = options->enough;
+	z->until_ns = start_ns + limit;
 
 	if (!err && z->left)
 		err = add_roots(z);
 	if (!err && z->left)
-		err = go_through(z, start_ns + limit);
+		err = go_through(z);
 	if (!err) {
 		copy_twins(z);
 		err = name_places(z, search, options->exact_max);
@@ -550,7 +552,8 @@ struct pv_err *pv_names_find(struct pv_heap *heap, struct pv_heap_search *search
 		.alike = PV_VEC(struct alike),
 	};
 	struct pv_mem *live = pv_heap_mem(heap), *copy;
-	struct pv_err *err = pv_copy_create(live, COPY_MAX, &copy);
+	struct pv_err *err =
+		pv_copy_create_touched(live, COPY_MAX, search->source.pid, &search->maps, &copy);
 
 	if (err)
 		return err;

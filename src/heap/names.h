@@ -35,10 +35,12 @@ struct pv_names_group {
 	uint64_t n;    /* places */
 };
 
+#define PV_NAMES_LIMIT_NS 5000000000ULL
+
 struct pv_names_options {
 	uint64_t enough;   /* so many places with a path are all that matter; 0: all */
 	size_t exact_max;  /* so many places get a path with keys and indices, too */
-	uint64_t limit_ns; /* 0: five seconds */
+	uint64_t limit_ns; /* to go through objects; 0: PV_NAMES_LIMIT_NS */
 };
 
 struct pv_names {

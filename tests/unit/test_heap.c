@@ -5,8 +5,14 @@
  */
 #include "made_heap.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "heap/copy.h"
 #include "heap/gclist.h"
+#include "heap/graph.h"
+#include "target/populated.h"
 
 static struct made_heap made;
 #define HEAP 0x7f0000000000ULL
@@ -433,6 +439,113 @@ START_TEST(test_copy_of_a_part)
 }
 END_TEST
 
+static size_t pages_there(const char *area, size_t n)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t at = (uintptr_t)area, end = at + n;
+	struct pv_page_run runs[64];
+	size_t pages = 0, n_runs;
+
+	ck_assert_int_ge(fd, 0);
+	while (at < end) {
+		pv_page_runs_read(fd, at, end, 64, runs, 64, &n_runs, &at);
+		for (size_t i = 0; i < n_runs; i++)
+			pages += (runs[i].end - runs[i].start) / 4096;
+	}
+	close(fd);
+	return pages;
+}
+
+/* Of this process: what it never touched is not there after the look, either. */
+START_TEST(test_copy_of_what_was_touched)
+{
+	size_t n = 64 << 20;
+	char *area = mmap(NULL, n, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int fd = open("/proc/self/exe", O_RDONLY);
+	char *file = mmap(NULL, 1 << 16, PROT_READ, MAP_PRIVATE, fd, 0);
+	struct pv_mem *live, *copy;
+	struct pv_maps maps;
+	uint64_t word, at = (uintptr_t)area;
+
+	ck_assert_ptr_ne(area, MAP_FAILED);
+	ck_assert_ptr_ne(file, MAP_FAILED);
+	madvise(area, n, MADV_NOHUGEPAGE);
+	memcpy(area + 5 * 4096 + 8, &(uint64_t){ 7 }, 8);
+	ck_assert_ptr_null(pv_maps_read(getpid(), &maps));
+	ck_assert_ptr_null(pv_mem_live_create(getpid(), &live));
+	ck_assert_ptr_null(pv_copy_create_touched(live, 16 << 20, getpid(), &maps, &copy));
+	ck_assert_int_eq(pv_mem_read_u64(copy, at + 5 * 4096 + 8, &word), 0);
+	ck_assert_uint_eq(word, 7);
+	ck_assert_int_eq(pv_mem_read_u64(copy, at + 6 * 4096, &word), -EFAULT);
+	ck_assert_int_eq(pv_mem_read_u64(copy, at + 6 * 4096 - 4, &word), -EFAULT);
+	for (uint64_t i = 1 << 20; i < n; i += 4096)
+		ck_assert_int_eq(pv_mem_read_u64(copy, at + i, &word), -EFAULT);
+	ck_assert_uint_eq(pages_there(area, n), 1);
+	ck_assert_uint_le(pv_copy_bytes_read(copy), 4096);
+	/* nothing is known by what was not there: pages come */
+	area[n - 4096] = 1;
+	ck_assert_int_eq(pv_mem_read_u64(copy, at + (1 << 20), &word), -EFAULT);
+	ck_assert_int_eq(pv_mem_read_u64(copy, at + n - 4096, &word), 0);
+	/* a file's are read, also if the kernel has them no more in the process's tables */
+	ck_assert_int_eq(pv_mem_read(copy, &word, 4, (uintptr_t)file), 0);
+	ck_assert(!memcmp(&word,
+			  "\x7f"
+			  "ELF",
+			  4));
+	/* addresses that nothing can be at */
+	ck_assert_int_eq(pv_mem_read_u64(copy, UINT64_MAX - 15, &word), -EFAULT);
+	ck_assert_int_eq(pv_mem_read_u64(copy, 1ULL << 50, &word), -EFAULT);
+	pv_mem_destroy(copy);
+	pv_mem_destroy(live);
+	pv_maps_deinit(&maps);
+	munmap(area, n);
+	munmap(file, 1 << 16);
+	close(fd);
+}
+END_TEST
+
+static struct pv_err *count_edge(void *ctx, const struct pv_edge *edge)
+{
+	ck_assert_uint_eq(edge->kind, PV_EDGE_INDEX);
+	++*(uint64_t *)ctx;
+	return NULL;
+}
+
+static uint64_t edges_of(uint64_t list, uint64_t n, uint64_t allocated, uint64_t until_ns)
+{
+	uint64_t found = 0;
+
+	made_put(&made, list + 16, n);
+	made_put(&made, list + 32, allocated);
+	ck_assert_ptr_null(pv_graph_edges(made.heap, list, pv_graph_type(made.heap, list), false,
+					  until_ns, count_edge, &found));
+	return found;
+}
+
+/* Lists whose size is not true, and those for which there is no time. */
+START_TEST(test_lists_that_lie)
+{
+	uint64_t object = made_type(&made, "object", made.type_type, 0, 16, 0, 0);
+	uint64_t type = made_type(&made, "list", made.type_type, object, 40, 0, PV_TPFLAGS_HAVE_GC);
+	uint64_t list = HEAP + 0x1000, items = HEAP + 0x2010, there = (0x100000 - 0x2010) / 8;
+
+	made_put(&made, list, 1);
+	made_put(&made, list + 8, type);
+	made_put(&made, list + 24, items);
+	for (uint64_t i = 0; i < there; i++)
+		made_put(&made, items + 8 * i, list);
+	ck_assert_uint_eq(edges_of(list, 3, 4, 0), 3);
+	ck_assert_uint_eq(edges_of(list, there, there, 0), there);
+	ck_assert_uint_eq(edges_of(list, 1ULL << 32, 4, 0), 4);
+	/* to the last one that is there */
+	ck_assert_uint_eq(edges_of(list, 1ULL << 32, 1ULL << 32, 0), there);
+	ck_assert_uint_eq(edges_of(list, 1ULL << 33, 1ULL << 33, 0), 0);
+	/* no later than that */
+	ck_assert_uint_eq(edges_of(list, there, there, 1), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("heap");
@@ -453,6 +566,8 @@ int main(void)
 	tcase_add_test(cases, test_interpreters);
 	tcase_add_test(cases, test_copy);
 	tcase_add_test(cases, test_copy_of_a_part);
+	tcase_add_test(cases, test_copy_of_what_was_touched);
+	tcase_add_test(cases, test_lists_that_lie);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
