@@ -251,8 +251,12 @@ static struct pv_err *print_subject(const struct page *page, uint32_t index)
 			pv_text_number(one->lost_objects).text,
 			pv_text_number(one->lost_references).text);
 	if (!err && one->partial)
-		fprintf(page->term->file,
-			"not all of its writable memory could be read: nothing is called lost\n");
+		fprintf(page->term->file, one->lost_objects ? "not all of its objects could be "
+							      "gone through: some holders may have "
+							      "no path\n"
+							    : "not all of its memory could be gone "
+							      "through: nothing is called lost, "
+							      "some holders may have no path\n");
 	return err;
 }
 

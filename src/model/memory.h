@@ -181,7 +181,11 @@ struct pv_memory_subject {
 	int64_t refcount;  /* sum of their counts; < 0: not known */
 	uint64_t found;    /* references found to them, all of them together */
 	uint64_t immortal; /* of them, whose count says nothing */
-	bool partial;      /* not all writable memory could be searched */
+	/*
+	 * not all writable memory could be searched, then nothing is lost; or not all objects gone
+	 * through, then there may be paths that were not found
+	 */
+	bool partial;
 	/* of these objects, in two looks apart, have counts above what was found to hold them */
 	uint64_t lost_objects;
 	uint64_t lost_references;           /* by so much in sum */

@@ -91,7 +91,7 @@ static struct pv_err *count_objects(struct filler *f)
 			err = pv_vec_append(&f->memory->examples, &held->address, 1, NULL);
 		}
 	}
-	subject->partial = f->found.partial;
+	subject->partial = f->found.partial || f->names.partial;
 	/* the first one, which found that somebody is missing, and those after it */
 	subject->looks = 1 + (f->found.looks ? f->found.looks : 0);
 	subject->took_ns = f->found.all_ns + f->names.took_ns;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "collect/registers.h"
 #include "heap/instances.h"
 #include "heap/object.h"
@@ -138,13 +139,22 @@ struct pv_err *pv_holding_name(struct pv_holding *holding, const struct pv_holde
 			       const struct pv_names_options *options, struct pv_names *ret)
 {
 	uint64_t *places = calloc(holders->n_places + 1, sizeof(*places));
+	struct pv_names_options limited = *options;
+	uint64_t now_ns = pv_now_ns(), limit_ns = options->limit_ns;
 	struct pv_err *err;
 
 	if (!places)
 		return &pv_enomem;
 	for (size_t i = 0; i < holders->n_places; i++)
 		places[i] = holders->places[i].at;
-	err = pv_names_find(holding->heap, holding->search, places, holders->n_places, options,
+	if (!limit_ns)
+		limit_ns = PV_NAMES_LIMIT_NS;
+	if (holding->until_ns && holding->until_ns <= now_ns)
+		limit_ns = 1;
+	else if (holding->until_ns && holding->until_ns - now_ns < limit_ns)
+		limit_ns = holding->until_ns - now_ns;
+	limited.limit_ns = limit_ns;
+	err = pv_names_find(holding->heap, holding->search, places, holders->n_places, &limited,
 			    ret);
 	free(places);
 	return err;

@@ -22,7 +22,7 @@ void pv_holding_close(struct pv_holding *holding);
 
 /*
  * CLOCK_MONOTONIC: what is not searched by then is not; who holds something is then partly
- * known, and nothing is called lost.  0: never.
+ * known, and nothing is called lost; names for what was found take no longer, either.  0: never.
  */
 void pv_holding_until(struct pv_holding *holding, uint64_t until_ns);
 
@@ -33,7 +33,7 @@ struct pv_heap *pv_holding_heap(const struct pv_holding *holding);
 struct pv_err *pv_holding_find(struct pv_holding *holding, const uint64_t *addresses, size_t n,
 			       const struct pv_holders_options *options, struct pv_holders *ret);
 
-/* heap/names.h: what the places of the last search are called, in their order. */
+/* heap/names.h: what the places of the last search are called, in their order; until then. */
 struct pv_err *pv_holding_name(struct pv_holding *holding, const struct pv_holders *holders,
 			       const struct pv_names_options *options, struct pv_names *ret);
 

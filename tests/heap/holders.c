@@ -2,6 +2,7 @@
 /*
  * find_holders PID held|lost [APART_MS [UNTIL_MS]] < ADDRESSES	a line of JSON for each object, one
  * for the whole
+ * find_holders PID subject TEXT [UNTIL_MS]	a line for the subject, one for each holder
  *
  * What heap/holders.h finds in a process, for tests/live/test_holders.py and bench/holders.py.
  */
@@ -52,7 +53,7 @@ static void print_text(const char *text)
 	putchar('"');
 }
 
-static void print_subject(pid_t pid, const char *text, bool lost)
+static void print_subject(pid_t pid, const char *text, uint64_t until_ns)
 {
 	struct pv_holding *holding;
 	struct pv_memory *memory;
@@ -60,7 +61,9 @@ static void print_subject(pid_t pid, const char *text, bool lost)
 
 	ok(pv_memory_create(&memory));
 	ok(pv_holding_open(pid, &holding));
-	ok(pv_holding_subject(holding, text, 100000, lost, memory));
+	if (until_ns)
+		pv_holding_until(holding, pv_now_ns() + until_ns);
+	ok(pv_holding_subject(holding, text, 100000, false, memory));
 	strings = memory->profile->strings;
 	for (size_t i = 0; i < memory->subjects.n; i++) {
 		const struct pv_memory_subject *one = pv_vec_at(&memory->subjects, i);
@@ -69,9 +72,9 @@ static void print_subject(pid_t pid, const char *text, bool lost)
 		print_text(pv_strings_get(strings, one->text));
 		printf(", \"objects\": %" PRIu64 ", \"of\": %" PRIu64 ", \"refcount\": %" PRId64
 		       ", \"found\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"took_ns\": %" PRIu64
-		       "}\n",
+		       ", \"partial\": %s}\n",
 		       one->objects, one->of, one->refcount, one->found, one->lost_objects,
-		       one->took_ns);
+		       one->took_ns, one->partial ? "true" : "false");
 	}
 	for (size_t i = 0; i < memory->holders.n; i++) {
 		const struct pv_memory_holder *one = pv_vec_at(&memory->holders, i);
@@ -96,7 +99,8 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		errx(2, "usage: find_holders PID held|lost [APART_MS [UNTIL_MS]] < ADDRESSES");
 	if (!strcmp(argv[2], "subject") && argc > 3) {
-		print_subject((pid_t)atoi(argv[1]), argv[3], argc > 4);
+		print_subject((pid_t)atoi(argv[1]), argv[3],
+			      argc > 4 ? strtoull(argv[4], NULL, 0) * 1000000 : 0);
 		return 0;
 	}
 	while (scanf("%" SCNu64, &address) == 1)

@@ -114,6 +114,38 @@ def test_no_longer_than_it_may(interp, target):
 		assert (whole["unread"] > 0) != bool(looks) and not any(row["lost"] for row in rows), whole
 
 
+def page_tables_kb(pid):
+	with open("/proc/%d/status" % pid) as status:
+		return next(int(line.split()[1]) for line in status if line.startswith("VmPTE"))
+
+
+@pytest.mark.gil
+@pytest.mark.one
+def test_what_was_never_touched(interp, target):
+	"""A list that lies about its size: its 16 GB are not read, and take neither time nor memory of the process."""
+	victim, ids = start(target, interp, "untouched")
+	before = page_tables_kb(victim.pid)
+	subject, _, _ = holders(victim, hex(ids["hidden"]))
+	assert page_tables_kb(victim.pid) - before < 100, (before, page_tables_kb(victim.pid), subject)
+	assert subject["found"] and not subject["partial"] and subject["took_ns"] < 4e9, subject
+
+
+@pytest.mark.gil
+@pytest.mark.one
+def test_no_longer_than_names_may(interp, target):
+	"""All memory was searched, but time was over before the last object had been gone through, which is said."""
+	victim, ids = start(target, interp, "many")
+	text = hex(ids["hidden"])
+	whole = holders(victim, text)[0]
+	found = run(victim, "held", addresses=[ids["hidden"]])[-1]
+	# as long as the search, and a third of what names take
+	search, names = found["all_ns"], whole["took_ns"] - found["all_ns"]
+	assert not whole["partial"] and names > search / 4, (whole, found)
+	subject = run(victim, "subject", text, int((search + names / 3) / 1e6))[0]
+	assert subject["partial"] and subject["found"] == whole["found"], (subject, whole, found)
+	assert subject["took_ns"] < whole["took_ns"], (subject, whole)
+
+
 def known(row, interp):
 	"""What CPython itself loses: up to 3.8 the module that _PyWarnings_Init() returns (Python/pylifecycle.c)."""
 	return row["type"] == "module" and interp.version < (3, 9) and row["lost"] == 1

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Objects whose holders the program knows, for tests/live/test_holders.py and bench/holders.py; also for Python 2.7.
 
-Input: argv[1]: names, lost, clean (threads that allocate, move and free objects all the time), or size MB.
+Input: argv[1]: names, lost, clean (threads that allocate, move and free objects all the time),
+untouched, many, or size MB.
 Output: IDS and JSON, then READY.  Standard input: a line ends it.
 """
 from __future__ import print_function
@@ -192,6 +193,40 @@ def clean():
 	for one in gc.get_objects():
 		seen.update(id(other) for other in gc.get_referents(one))
 	IDS["all"] = sorted(seen)
+
+
+def hide():
+	"""An object that only bytes hold: no path leads there."""
+	scope = globals()
+	one = Thing()
+	IDS["hidden"] = id(one)
+	INCREF(one)
+	# of malloc(): small ones are in the object itself
+	scope["place"] = (ctypes.c_size_t * 1000)()
+	scope["place"][500] = id(one)
+
+
+def untouched():
+	"""A list that says of itself that its items are 16 GB of memory that nobody ever touched."""
+	scope = globals()
+	gc.disable()
+	hide()
+	scope["liar"] = []
+	mmap = ctypes.CDLL(None).mmap
+	mmap.restype = ctypes.c_void_p
+	mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+	# MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
+	at = mmap(None, 16 << 30, 3, 0x4022, -1, 0)
+	fields = (ctypes.c_ssize_t * 3).from_address(id(scope["liar"]) + 16)
+	fields[1], fields[2], fields[0] = at, 1 << 31, 1 << 31
+
+
+def many():
+	"""So many objects that it takes a while to go through them."""
+	scope = globals()
+	gc.disable()
+	hide()
+	scope["many"] = [[[]] for _ in range(600000)]
 
 
 def own_kb():
