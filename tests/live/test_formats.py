@@ -154,8 +154,9 @@ def test_no_text_that_the_process_cannot_read(newest, tmp_path):
 	for path, mode in ((secret, 0o600), (plain, 0o644)):
 		path.write_text("not for everybody")
 		path.chmod(mode)
-	for folder in [tmp_path, *tmp_path.parents][:3]:
-		folder.chmod(0o755)
+	for folder in [tmp_path, *tmp_path.parents]:
+		if "pytest-" in str(folder):	# one more for each of several lanes
+			folder.chmod(0o755)
 	for path in (secret, plain):
 		output = tmp_path / "x.pvr"
 		with live.Target([newest.path, "-c", CLAIMS % str(path)]) as victim:
