@@ -22,13 +22,14 @@ static bool consists_of(const char *text, const char *some, const char *others)
 	return *text;
 }
 
-/* Only a type's plain name makes a word of a shell; NULL: it is none. */
+/* Only a type's plain name makes a word of a shell; NULL: it is none, or its objects are gone. */
 static const char *plain_type(const struct pv_memory *memory, uint32_t type)
 {
 	const struct pv_memory_type *one;
 	const char *name;
 
-	if (type >= memory->types.n)
+	if (type >= memory->types.n || memory->end == PV_MEMORY_TARGET_ENDED ||
+	    memory->end == PV_MEMORY_REPLACED)
 		return NULL;
 	one = pv_vec_at(&memory->types, type);
 	name = pv_strings_get(memory->profile->strings, one->name);

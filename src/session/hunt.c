@@ -239,13 +239,14 @@ static uint64_t plan_at(const struct pv_hunt *hunt, double share)
 
 /* ---- the rungs */
 
-/* A program that has just begun may not have its interpreter yet. */
+/* A program that has just begun may not have its interpreter yet, or not all of it. */
 static struct pv_err *look_for_python(struct pv_hunt *hunt)
 {
+	const struct pv_python *python = &hunt->probed.image.python;
 	uint64_t now = pv_now_ns();
 	struct pv_err *err;
 
-	if (hunt->probed.image.python.found || now - hunt->started_ns < START_NS)
+	if ((python->found && python->initialized) || now - hunt->started_ns < START_NS)
 		return NULL;
 	/* what runs none after the plan's time will hardly begin one */
 	if (now - hunt->start_ns > hunt->plan_ns && !hunt->probed.image.python_pending)

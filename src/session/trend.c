@@ -147,6 +147,12 @@ static struct pv_err *add_point(struct pv_trend *trend)
 	uint64_t began_ns = pv_now_ns(), took_ns;
 	struct pv_err *err = pv_smaps_read(options->probed->pid, &trend->smaps);
 
+	/* one that has ended and is not waited for yet has no memory: that is no point of its life
+	 */
+	if (!err && !trend->smaps.n) {
+		trend->next_ns = began_ns + POINT_NS;
+		return NULL;
+	}
 	point.at_ns = pv_now_ns() - options->start_ns;
 	if (!err)
 		err = pv_smaps_rss(options->probed->pid, &point.rss_bytes);

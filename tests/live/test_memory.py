@@ -6,6 +6,7 @@ import glob
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -386,6 +387,11 @@ def test_program(newest, status):
 	assert run.status == status, run.err
 	# what the program says is its own: pitviper speaks elsewhere
 	assert run.out == b"READY\n" and b"looked by: trend" in run.err, run
+	# its interpreter was not whole when it was found; what has ended has memory to its end, and nobody can follow it
+	assert re.search(rb"census (partly )?[1-9]\d* looks", run.err), run
+	rows = re.findall(rb"^ +[-\d.]+ \S+ +([\d.]+ \S+) +[\d.]+ \S+  files and shared memory$", run.err, re.M)
+	assert len(rows) == 1 and not rows[0].startswith(b"0"), run
+	assert b"refs -p" not in run.err, run
 
 
 def test_it_ends(newest, target):
