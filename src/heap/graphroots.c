@@ -93,6 +93,20 @@ struct pv_err *pv_graph_frame(struct pv_heap *heap, uint64_t frame, uint64_t end
 	return err;
 }
 
+/*
+ * From 3.12 on the eval loop has one of its own on the C stack, between a frame and the one that C
+ * code called from it: it has no values, and what lies behind it is the C stack's.
+ */
+static bool is_boundary(struct pv_heap *heap, uint64_t frame)
+{
+	const struct pv_pylayout *py = &pv_heap_python(heap)->proc.py;
+	uint8_t owner = 0;
+
+	return py->anchor_kind == PV_ANCHOR_SHIM && py->fr_owner != PV_OFF_NONE &&
+	       !pv_mem_read(pv_heap_mem(heap), &owner, sizeof(owner), frame + py->fr_owner) &&
+	       owner >= py->owner_boundary;
+}
+
 /* The frames of one thread, from the innermost on. */
 static struct pv_err *thread_frames(struct pv_heap *heap, uint64_t tstate, pv_edge_each *each,
 				    void *ctx)
@@ -110,6 +124,10 @@ static struct pv_err *thread_frames(struct pv_heap *heap, uint64_t tstate, pv_ed
 		struct pv_edge edge = { .at = frame, .label = code, .kind = PV_EDGE_FRAME };
 		struct pv_heap_object object;
 
+		if (is_boundary(heap, frame)) {
+			frame = word_at(mem, frame + py->fr_previous);
+			continue;
+		}
 		/* frames lie one behind the other on Python's own stack, the callee's higher */
 		if (py->frame_kind == PV_FRAME_INTERP)
 			edge.target = callee > frame ? callee : 0;

@@ -162,6 +162,16 @@ class Target:
 				return call.read().startswith("0 0x0 ")	# read(), of descriptor 0
 		assert gone(reading, 30)
 
+	def wait_asleep(self):
+		"""Until each of its threads waits for something, where its stack then stands still."""
+		def asleep():
+			calls = []
+			for tid in os.listdir("/proc/%d/task" % self.pid):
+				with open("/proc/%d/task/%s/syscall" % (self.pid, tid)) as call:
+					calls.append(call.read())
+			return all(call.split()[0].isdigit() for call in calls)
+		assert gone(asleep, 30)
+
 	def say(self, line):
 		self.proc.stdin.write(line.encode() + b"\n")
 		self.proc.stdin.flush()

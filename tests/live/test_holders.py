@@ -80,9 +80,12 @@ def test_names(interp, target):
 def test_stacks(interp, target):
 	"""C code that sorts has the arguments of the call of key() on its stack; 2.7 has them in a tuple."""
 	victim, ids = start(target, interp, "names")
+	victim.wait_asleep()	# key() says that it is there before it waits
 	_, texts, _ = holders(victim, hex(ids["blocked"]))
 	assert "frame sorter -> blocked" in texts or "frame key -> one" in texts or "frame sorter.<locals>.key -> one" in texts, texts
 	assert interp.version < (3, 0) or any(text.startswith("stack of thread") for text in texts), texts
+	# the eval loop's own frame is on that stack, and holds nothing
+	assert not any("trampoline" in text for text in texts), texts
 
 
 @pytest.mark.gil

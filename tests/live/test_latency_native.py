@@ -405,7 +405,8 @@ def many(tmp_path, spawn, n):
 
 def test_pattern(tmp_path, spawn):
 	victim = many(tmp_path, spawn, 5000)
-	proc = start("-p", victim.pid, "libmany:many_*")
+	# so many calls as soon as they are there cost more than a new batch may by default
+	proc = start("-p", victim.pid, "--budget", 4, "libmany:many_*")
 	# in growing batches: all of them are there when there are no more links to come
 	assert live.gone(lambda: breakpoints(victim.pid, str(tmp_path / "libmany.so")) == 5000)
 	victim.say("1")
