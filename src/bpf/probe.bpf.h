@@ -150,8 +150,11 @@ static __noinline void come_back_unseen(struct pv_probe_thread *thread,
 		thread->off_ns += gone_ns - ran_ns;
 }
 
-/* Time that the thread has not been on a CPU, so far. */
-static inline __u64 off_cpu(__u32 tid)
+/*
+ * Time that the thread has not been on a CPU, so far.  Global, so that it is verified once: its
+ * branches at each call were too many for Linux 6.1.
+ */
+__noinline __u64 off_cpu(__u32 tid)
 {
 	struct pv_probe_thread *thread = bpf_map_lookup_elem(&threads, &tid);
 

@@ -292,22 +292,25 @@ static inline bool is_suspended(__u64 frame)
 	return state == -1; /* FRAME_SUSPENDED: CPython 3.10 Include/cpython/frameobject.h */
 }
 
-/* eval returned: the frame that is current now is the caller's. */
-static inline void end_by_caller(struct call *end, __u64 caller)
+/*
+ * eval returned: the frame that is current now is the caller's.  Global, as the next one is, so
+ * that it is verified once, and not with each way to it: for Linux 6.1 these are too many.
+ */
+__noinline __u64 end_by_caller(__u64 caller, __u32 tid)
 {
-	struct pv_trace_inside *inner = find_inside(caller, end->tid);
-	__u64 key = pv_caller_key(caller, end->tid), *found;
+	struct pv_trace_inside *inner = find_inside(caller, tid);
+	__u64 key = pv_caller_key(caller, tid), *found, frame = inner ? inner->callee : 0;
 
-	end->frame = inner ? inner->callee : 0;
-	if (!end->frame) {
+	if (!frame) {
 		found = bpf_map_lookup_elem(&callees, &key);
-		end->frame = found ? *found : 0;
+		frame = found ? *found : 0;
 	}
-	if (end->frame && inner)
+	if (frame && inner)
 		inner->callee = 0;
+	return frame;
 }
 
-static inline bool is_inside_root(__u64 frame)
+__noinline int is_inside_root(__u64 frame)
 {
 	struct pv_trace_inside *call = bpf_map_lookup_elem(&inside, &frame);
 
@@ -328,7 +331,7 @@ static __noinline int end_current(struct pt_regs *ctx, struct call *end)
 		end->frame = PRESERVED_FRAME(ctx, is_inside_root);
 	/* where no register has it, it is the thread's last, unless there are greenlets */
 	if (current || (!end->frame && old && !chains_move))
-		end_by_caller(end, current);
+		end->frame = end_by_caller(current, end->tid);
 	if (!end->frame)
 		return 0;
 	if (!end->object)
