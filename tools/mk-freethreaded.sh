@@ -22,13 +22,9 @@ case $dest in /*) ;; *) dest=$PWD/$dest ;; esac
 . "$here/suite-apt.sh"
 suite_apt_init "$suite" "$cache" deb-src
 
-mkdir -p "$cache/packages"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-(cd "$cache/packages" && suite_apt source --download-only "python$version")
-dsc=$(find "$cache/packages" -name "python${version}_*.dsc" | sort -V | tail -1)
-[ -n "$dsc" ] || { echo "mk-freethreaded: $suite has no sources of python$version" >&2; exit 1; }
-dpkg-source --no-check -x "$dsc" "$work/source" >"$work/log"
+suite_sources "$version" "$cache" "$work"
 
 mkdir "$work/build"
 cd "$work/build"

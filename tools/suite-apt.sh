@@ -38,3 +38,14 @@ suite_apt_init() {
 
 suite_apt() { apt-get "${SUITE_APT[@]}" "$@"; }
 suite_cache() { apt-cache "${SUITE_APT[@]}" "$@"; }
+
+# suite_sources VERSION STATEDIR WORK: unpacks the sources of pythonVERSION to WORK/source; names the package in $dsc.
+# WORK/log has what was said.
+suite_sources() {
+	local version=$1 state=$2 work=$3
+	mkdir -p "$state/packages"
+	(cd "$state/packages" && suite_apt source --download-only "python$version")
+	dsc=$(find "$state/packages" -name "python${version}_*.dsc" | sort -V | tail -1)
+	[ -n "$dsc" ] || { echo "$0: there are no sources of python$version" >&2; return 1; }
+	dpkg-source --no-check -x "$dsc" "$work/source" >"$work/log"
+}
