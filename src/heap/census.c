@@ -323,6 +323,14 @@ static bool has_name(const struct pv_map_entry *map, const char *part)
 	return name && strstr(name, part);
 }
 
+/* Debian has it as libc.so, Alpine as its loader; glibc's own libc.so is a text. */
+static bool is_musl(const struct pv_map_entry *map)
+{
+	const char *name = strrchr(map->path, '/');
+
+	return name && (strstr(name, "ld-musl") || strcmp(name, "/libc.so") == 0);
+}
+
 static bool has_glibc(const struct pv_maps *maps)
 {
 	for (size_t i = 0; i < maps->n; i++) {
@@ -336,15 +344,18 @@ static bool has_glibc(const struct pv_maps *maps)
 bool pv_census_allocator(const struct pv_maps *maps, char *name_ret, size_t size)
 {
 	static const char *const list[] = { "jemalloc", "tcmalloc", "mimalloc", "hoard",
-					    "snmalloc", "rpmalloc", "ld-musl" };
+					    "snmalloc", "rpmalloc", "musl" };
 	size_t n = 0;
 
 	for (size_t k = 0; k < sizeof(list) / sizeof(*list); k++) {
 		for (size_t i = 0; i < maps->n && n < size; i++) {
-			if (!maps->entries[i].executable || !has_name(&maps->entries[i], list[k]))
+			const struct pv_map_entry *map = &maps->entries[i];
+
+			if (!map->executable ||
+			    !(strcmp(list[k], "musl") == 0 ? is_musl(map) : has_name(map, list[k])))
 				continue;
 			n += (size_t)snprintf(name_ret + n, size - n, "%s%s", n ? ", " : "",
-					      strcmp(list[k], "ld-musl") == 0 ? "musl" : list[k]);
+					      list[k]);
 			break;
 		}
 	}

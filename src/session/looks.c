@@ -5,7 +5,6 @@
 #include "session/looks.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -15,7 +14,6 @@
 #include "heap/object.h"
 #include "model/memory.h"
 #include "model/profile.h"
-#include "model/strings.h"
 #include "session/probed.h"
 #include "target/maps.h"
 
@@ -63,16 +61,6 @@ struct pv_heap *pv_looks_heap(struct pv_looks *looks)
 	return looks->heap;
 }
 
-/* Whose blocks they are that are not objects of Python's own allocator. */
-static struct pv_err *name_allocator(struct pv_looks *looks, const struct pv_census *census)
-{
-	struct pv_memory *memory = looks->memory;
-	const char *name = census->others[0] ? census->others : "glibc";
-
-	memory->other_allocator = census->others[0] != '\0';
-	return pv_strings_add(memory->profile->strings, name, strlen(name), &memory->allocator);
-}
-
 static void cleanup_census(struct pv_census *census)
 {
 	pv_census_deinit(census);
@@ -90,8 +78,6 @@ struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret)
 
 	if (!err)
 		err = pv_census_take(looks->heap, &options, &census);
-	if (!err)
-		err = name_allocator(looks, &census);
 	if (!err)
 		err = pv_census_fill(&census, begun_ns - looks->start_ns, looks->memory, &index);
 	if (err)

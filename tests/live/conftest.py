@@ -97,10 +97,18 @@ def expected_skips():
 		return [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
 
 
+def sendable(text):
+	"""Names of a target may be any bytes; xdist sends UTF-8 alone, and ends the whole run at anything else."""
+	return text.encode("utf-8", "backslashreplace").decode()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
 	outcome = yield
 	report = outcome.get_result()
+	if report.failed and sendable(str(report.longrepr)) != str(report.longrepr):
+		report.longrepr = sendable(str(report.longrepr))
+	report.sections = [(name, sendable(text)) for name, text in report.sections]
 	if not report.skipped or hasattr(report, "wasxfail") or not ABLE:
 		return
 	name = item.nodeid.rpartition("/")[2]

@@ -600,6 +600,35 @@ START_TEST(test_fill)
 }
 END_TEST
 
+/* Whose malloc() it is, by what is mapped. */
+START_TEST(test_allocator)
+{
+	static const struct {
+		const char *path[2], *name;
+		bool other;
+	} cases[] = {
+		{ { "/usr/lib/x86_64-linux-gnu/libc.so.6", "/usr/bin/app" }, "glibc", false },
+		{ { "/usr/lib/x86_64-linux-musl/libc.so", "/usr/bin/app" }, "musl", true },
+		{ { "/lib/ld-musl-x86_64.so.1", "/usr/bin/app" }, "musl", true },
+		{ { "/lib/libc.so.6", "/lib/libjemalloc.so.2" }, "jemalloc", true },
+		{ { "/lib/libc.so.6", "/lib/libmusli.so" }, "glibc", false },
+		{ { "/usr/bin/app", "[vdso]" }, "one that is not known", true },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct pv_map_entry entries[2] = {
+			{ .executable = true, .path = (char *)(uintptr_t)cases[i].path[0] },
+			{ .executable = true, .path = (char *)(uintptr_t)cases[i].path[1] },
+		};
+		struct pv_maps maps = { .entries = entries, .n = 2 };
+		char name[PV_CENSUS_ALLOCATOR_BYTES];
+
+		ck_assert_int_eq(pv_census_allocator(&maps, name, sizeof(name)), cases[i].other);
+		ck_assert_str_eq(name, cases[i].name);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("census");
@@ -626,6 +655,7 @@ int main(void)
 	tcase_add_test(cases, test_segments);
 	tcase_add_test(cases, test_change);
 	tcase_add_test(cases, test_fill);
+	tcase_add_test(cases, test_allocator);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
