@@ -76,7 +76,8 @@ def misplaced(stacks):
 def check_consistent(one):
 	summary, marked = one.summary, one.share() * live.total(one.stacks) / 100
 	assert abs(summary["gc"] - marked) < 0.5, (summary["gc"], marked)
-	assert summary["lost"]["gc_unknown"] == 0
+	# a sample between two steps of the interpreter, whose halves do not agree, is marked: some in a million
+	assert summary["lost"]["gc_unknown"] <= summary["samples"] / 1000, summary
 	assert not misplaced(one.stacks), misplaced(one.stacks)[:3]
 	# it is no mark of anything missing
 	assert summary["complete"] >= 0.99 * summary["samples"], summary
