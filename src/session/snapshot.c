@@ -33,8 +33,17 @@
 
 enum {
 	ROUNDS = 5, /* looks at threads that change between running and sleeping */
+	/* and at those that want to run and are never seen to: the machine has others to run */
+	WAITING_ROUNDS = 50,
 	SAMPLE_HZ = 2000,
 	SAMPLE_MS = 20, /* for running threads, each round */
+};
+
+/* What is kept of a thread. */
+struct look {
+	struct pv_event_sample *sample; /* owned; NULL = none */
+	bool settled;                   /* another look would find no better one */
+	bool runs;                      /* at the last look: on a CPU, or waiting for one */
 };
 
 struct snapper {
@@ -49,7 +58,7 @@ struct snapper {
 	struct pv_perfmap *perfmap;
 	struct pv_merged merged;
 	struct pv_snapshot *out;
-	struct pv_vec samples; /* struct pv_event_sample *, owned, by thread of out; NULL = none */
+	struct pv_vec looks; /* struct look, by thread of out */
 };
 
 static struct pv_snapshot_thread *find_thread(struct snapper *s, uint32_t tid)
@@ -96,27 +105,34 @@ static const char *task_state_text(unsigned int state)
 }
 
 /*
- * Keeps the first complete sample of each thread, or the first at all: one that was caught
- * in the middle of a call is seen a moment later.
+ * Keeps the first sample of each thread, but for one that was caught in the middle of a call:
+ * it is seen a moment later.  One that has no end is no such thing, and stays: code without
+ * unwind information has none as often as one looks, and to look until the thread is elsewhere
+ * would show where it hardly ever is.
  */
 static struct pv_err *on_sample(struct snapper *s, const struct pv_event_sample *sample)
 {
 	struct pv_snapshot_thread *thread = find_thread(s, sample->tid);
-	struct pv_event_sample **slot, *copy;
+	struct pv_event_sample *copy;
 	struct pv_err *err;
+	struct look *look;
 
-	if (!thread || thread->complete || sample->flags & PV_SAMPLE_RUNNING)
+	if (!thread)
+		return NULL;
+	look = pv_vec_at(&s->looks, thread - s->out->threads);
+	look->runs |= !!(sample->flags & PV_SAMPLE_RUNNING);
+	if (look->settled || sample->flags & PV_SAMPLE_RUNNING)
 		return NULL;
 	err = pv_merge(sample, sample->hdr.size, &s->image.merge, &s->merged);
-	if (err || (thread->consistent && !s->merged.complete))
+	if (err || (look->sample && s->merged.marked))
 		return err;
 	copy = malloc(sample->hdr.size);
 	if (!copy)
 		return &pv_enomem;
 	memcpy(copy, sample, sample->hdr.size);
-	slot = pv_vec_at(&s->samples, thread - s->out->threads);
-	free(*slot);
-	*slot = copy;
+	free(look->sample);
+	look->sample = copy;
+	look->settled = !s->merged.marked;
 	thread->consistent = true;
 	thread->complete = s->merged.complete;
 	/* the state that belongs to this very stack */
@@ -149,15 +165,31 @@ static struct pv_err *on_side(void *ctx, const struct pv_side_event *event)
 	return NULL;
 }
 
-static bool all_complete(const struct snapper *s)
+/* Is there anything that one more look could find? */
+static bool is_enough(const struct snapper *s, int round)
 {
 	size_t i;
 
-	for (i = 0; i < s->out->n_threads; i++) {
-		if (!s->out->threads[i].complete)
+	for (i = 0; i < s->looks.n; i++) {
+		const struct look *look = pv_vec_at(&s->looks, i);
+
+		if (!look->settled &&
+		    (round < ROUNDS || (look->runs && !look->sample && round < WAITING_ROUNDS)))
 			return false;
 	}
 	return true;
+}
+
+static struct pv_err *look_at_all(struct snapper *s, struct pv_collect *iterator,
+				  const struct pv_collect_handlers *handlers)
+{
+	struct pv_err *err;
+	size_t i;
+
+	for (i = 0; i < s->looks.n; i++)
+		((struct look *)pv_vec_at(&s->looks, i))->runs = false;
+	err = pv_collect_snapshot(iterator);
+	return err ? err : pv_collect_drain(iterator, 0, handlers);
 }
 
 static struct pv_err *create_engine(struct snapper *s, bool iterator, struct pv_collect **ret)
@@ -194,11 +226,10 @@ static struct pv_err *take(struct snapper *s)
 	int round;
 
 	err = create_engine(s, true, &iterator);
-	for (round = 0; !err && round < ROUNDS; round++) {
-		err = pv_collect_snapshot(iterator);
-		if (!err)
-			err = pv_collect_drain(iterator, 0, &handlers);
-		if (err || all_complete(s))
+	for (round = 1; !err; round++) {
+		err = look_at_all(s, iterator, &handlers);
+		/* all of them sleep: there is nothing to sample */
+		if (err || is_enough(s, 0))
 			break;
 		if (!sampler) {
 			err = create_engine(s, false, &sampler);
@@ -210,7 +241,7 @@ static struct pv_err *take(struct snapper *s)
 		}
 		if (!err)
 			err = sample_running(sampler, &handlers);
-		if (all_complete(s))
+		if (is_enough(s, round))
 			break;
 	}
 	pv_collect_destroy(sampler);
@@ -226,8 +257,8 @@ static struct pv_err *symbolise(struct snapper *s)
 
 	pv_symboliser_use_image(s->symboliser, &s->image, s->perfmap);
 	for (i = 0; !err && i < s->out->n_threads; i++) {
-		struct pv_event_sample *sample =
-			*(struct pv_event_sample **)pv_vec_at(&s->samples, i);
+		const struct look *look = pv_vec_at(&s->looks, i);
+		const struct pv_event_sample *sample = look->sample;
 		struct pv_snapshot_thread *thread = &s->out->threads[i];
 		uint32_t missing;
 
@@ -258,7 +289,7 @@ static struct pv_err *list_threads(struct snapper *s)
 		thread->state = state_text(s->process.threads[i].state);
 	}
 	s->out->n_threads = s->process.n_threads;
-	return pv_vec_append(&s->samples, NULL, s->out->n_threads, NULL);
+	return pv_vec_append(&s->looks, NULL, s->out->n_threads, NULL);
 }
 
 static struct pv_err *prepare(struct snapper *s)
@@ -333,9 +364,9 @@ static void snapper_deinit(struct snapper *s)
 {
 	size_t i;
 
-	for (i = 0; i < s->samples.n; i++)
-		free(*(struct pv_event_sample **)pv_vec_at(&s->samples, i));
-	pv_vec_deinit(&s->samples);
+	for (i = 0; i < s->looks.n; i++)
+		free(((struct look *)pv_vec_at(&s->looks, i))->sample);
+	pv_vec_deinit(&s->looks);
 	pv_vec_deinit(&s->merged.frames);
 	pv_image_deinit(&s->image);
 	pv_symboliser_destroy(s->symboliser);
@@ -353,7 +384,7 @@ struct pv_err *pv_session_snapshot(pid_t pid, bool tasks, struct pv_snapshot *re
 	struct pv_err *err;
 
 	s.merged.frames = (struct pv_vec)PV_VEC(struct pv_frame_ref);
-	s.samples = (struct pv_vec)PV_VEC(struct pv_event_sample *);
+	s.looks = (struct pv_vec)PV_VEC(struct look);
 	err = pv_process_read(pid, &s.process);
 	if (err)
 		return err;

@@ -53,8 +53,8 @@ def area_of(victim):
 	return [int(word, 16) for word in victim.ready.split()[1:]]
 
 
-def start(spawn, made, **kw):
-	victim = spawn(made, ready=False, **kw)
+def start(spawn, made, arguments=(), **kw):
+	victim = spawn(made, *arguments, ready=False, **kw)
 	victim.ready = victim.wait_line(b"READY")
 	return victim
 
@@ -81,8 +81,22 @@ def test_jit_named(spawn, made, perf_map):
 	name = b"odd;name \xff ([JIT])".decode("utf-8", "surrogateescape")
 	assert seen.get(name, 0) >= 0.95 * summary["samples"], seen
 	assert "names from its perf map" in facts(victim.pid)[("unwinding", "code made at run time")]["value"]
+	assert look(victim)[0] == name[:-len(" ([JIT])")]
+
+
+def look(victim):
+	"""The functions of the one thread, as `stack` says, leaf first, without the kernel's."""
 	answer = live.loads(live.pitviper("stack", "--json", victim.pid).out)
-	assert answer["threads"][0]["frames"][0]["function"] == name[:-len(" ([JIT])")], answer
+	return [f["function"] for f in answer["threads"][0]["frames"] if f["kind"] != "kernel"]
+
+
+def test_look_does_not_wait_for_a_better_one(spawn, made):
+	"""The thread is seen where it is, not where its stack happens to have an end."""
+	victim = start(spawn, made, arguments=["30"])
+	stacks, summary, _ = live.record("-p", victim.pid, seconds=0.6, hz=499)
+	assert leaves(stacks)["[JIT]"] > 0.8 * summary["samples"] and summary["complete"] > 0, summary
+	seen = [look(victim)[0] for _ in range(10)]
+	assert seen.count("[JIT]") >= 3, seen
 
 
 @pytest.mark.parametrize("lie", ["foreign", "link", "fifo"])
