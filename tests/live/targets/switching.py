@@ -11,6 +11,8 @@ import time
 sys.path.insert(0, sys.argv[1])
 import _greenlet  # noqa: E402
 
+OWN = []
+
 
 def pause(ms, then=None):
     if then:
@@ -30,8 +32,10 @@ def inner():
 
 
 def fails(k, ms):
+    start = time.perf_counter()
     pause(ms if k % 3 == 0 else 4 * ms)
     inner()
+    OWN.append(int((time.perf_counter() - start) * 1e6))
     if k % 3 == 0:
         raise ValueError(k)
 
@@ -70,5 +74,5 @@ for line in sys.stdin:
         assert results == ["ValueError" if k % 3 == 0 else None for k in range(n)], results
     else:
         _greenlet.run(n * [functools.partial(sleeps, ms)])
-    print("DONE")
+    print("DONE", *OWN)
     sys.stdout.flush()
