@@ -290,12 +290,13 @@ def test_bursts_alone(interp, alone):
 @pytest.mark.minor(*TOLD[2:])
 def test_all_alone(interp, alone):
 	"""Every allocation from its one time's beginning to its end, and every free."""
-	found, between = alone("held", "all", 4)
+	found, between = alone("held", "all", 8)
 	assert len(found["bursts"]) == 1 and not found["bursts"][0]["lost"], found["bursts"]
 	made, kept = windows(found, between)
 	seen, left = kept_records(found)
-	assert made > 1000 and abs(seen - made) <= 2 + LATE and abs(left - kept) <= 4, (seen, made, left, kept)
-	assert found["verdict"]["kind"] == "growing" and guilty(found["verdict"]), found["verdict"]
+	assert made > 200 and abs(seen - made) <= 2 + LATE and abs(left - kept) <= 4, (seen, made, left, kept)
+	# its rate is the machine's: the time is long enough for one that stands still for a second
+	assert found["verdict"]["kind"] == "growing" and guilty(found["verdict"]), (found["verdict"], found["looks"], found["census"][:4])
 
 
 def test_holders_of_a_type(newest, target):
