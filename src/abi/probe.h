@@ -10,13 +10,13 @@
 
 /* What the program does at a site; the cookie of the site's probe. */
 enum pv_probe_kind {
-	PV_PROBE_ENTER = 1, /* 3.11+: a handler of RESUME: the frame register's frame begins */
-	PV_PROBE_LEAVE = 2, /* 3.11: the handler of RETURN_VALUE: it ends */
-	PV_PROBE_CLEAR = 3, /* 3.11+: the function that takes a frame down; argument: the frame */
-	PV_PROBE_THROW = 4, /* 3.11+: eval's entry; it begins if throwflag is set */
-	PV_PROBE_EVAL = 5,  /* <= 3.10: eval's entry; argument: the frame, it begins */
-	PV_PROBE_RESULT =
-		6, /* <= 3.10: _Py_CheckFunctionResult; the callee of tstate's frame ends */
+	PV_PROBE_ENTER = 1,  /* 3.11+: a handler of RESUME: the frame register's frame begins */
+	PV_PROBE_LEAVE = 2,  /* 3.11: the handler of RETURN_VALUE: it ends */
+	PV_PROBE_CLEAR = 3,  /* 3.11+: the function that takes a frame down; argument: the frame */
+	PV_PROBE_THROW = 4,  /* 3.11+: eval's entry; it begins if throwflag is set */
+	PV_PROBE_EVAL = 5,   /* <= 3.10: eval's entry; argument: the frame, it begins */
+	PV_PROBE_RESULT = 6, /* <= 3.10: _Py_CheckFunctionResult, or eval's call of it: the callee
+				of tstate's frame ends, or what the cookie says */
 	PV_PROBE_FAILED =
 		7, /* 3.11: after a call of eval: the callee of tstate's frame ends if 0 came */
 	PV_PROBE_RETURNED = 8,      /* <= 3.10: after a call of eval: the same as RESULT */
@@ -31,13 +31,17 @@ enum pv_probe_kind {
 	PV_PROBE_ALLOC_ENTER = 16, /* a C function that allocates or frees */
 	PV_PROBE_ALLOC_LEAVE = 17, /* its end: the result is in rax */
 	PV_PROBE_ALLOC_JUMP = 18,  /* the same, by a jump to memset(), whose first argument it is */
-	PV_PROBE_KINDS = 19,
+	PV_PROBE_CODE_GONE = 19,   /* <= 3.11: code_dealloc(); a code object is taken down: rdi */
+	PV_PROBE_KINDS = 20,
 };
 enum {
 	PV_PROBE_KIND_MASK = 0xff,
 	PV_PROBE_STEPPED = 0x100, /* in the cookie: the kernel must single-step the instruction */
 	PV_PROBE_EPOCH_SHIFT = 9, /* in the cookie: which link of several in turn it is of */
 	PV_PROBE_EPOCH_MASK = 0x7f,
+	/* in the cookie of RESULT and RETURNED, if `ended_known`: the register with the frame */
+	PV_PROBE_ENDED_SHIFT = 16,
+	PV_PROBE_ENDED_MASK = 0xf,
 };
 
 /* Registers by their number in instructions: 0 rax, 3 rbx, 6 rsi, 7 rdi, 8 r8 ... */
@@ -55,6 +59,9 @@ struct pv_probe_python {
 	__u16 fr_suspended;      /* of PyFrameObject: tells where eval returns whether it yields */
 	__u8 suspended_by_state; /* 3.10: by a byte that is -1 then; before: by not being NULL */
 	__u8 tstate_argument;    /* CLEAR has the thread state in rdi */
+	__u8 ended_known;        /* <= 3.10: RESULT or RETURNED have the frame that ends */
+	__u8 ended_register;     /* all of them in this one; 0: see the cookie */
+	__u8 pad[6];
 };
 
 /* Parts of struct pv_pylayout, and what is derived from it. */
@@ -62,8 +69,10 @@ struct pv_probe_layout {
 	__u16 fr_code, fr_previous, fr_instr, fr_owner;
 	__u16 co_filename, co_name, ts_frame;
 	__u16 co_version; /* 3.12+; 0: there is none */
+	__u16 co_flags;   /* 0: it is not known */
 	__u8 owner_boundary, code_tag_mask, owner_generator;
-	__u32 keyed_by_caller;    /* <= 3.10 */
+	__u8 frame_objects;       /* <= 3.10 */
+	__u8 keyed_by_caller;     /* <= 3.10: where a call ends its frame is not known */
 	__u16 cf_current_frame;   /* 3.11: ts_frame is of the _PyCFrame */
 	__u16 ts_frame_by_cframe; /* 3.11, 3.12: the same; 0: it is the frame's */
 	__u16 cf_frame;           /* of that _PyCFrame */
@@ -92,6 +101,9 @@ struct pv_probe_state {
 	__u32 epoch;                 /* of the link that counts, while one takes another's place */
 	__u64 passed[2];             /* hits that do not count, as hits: while links come and go */
 	__u64 debt_limit_ns; /* set by user space: above that before we say so; 0: debt_max_ns */
+	__u64 switches;      /* how often threads of the target have left a CPU or come to one */
+	__u32 codes_watched; /* set by user space: CODE_GONE is attached */
+	__u32 pad;
 };
 
 enum { PV_PROBE_THREADS_MAX = 16384 };

@@ -57,7 +57,7 @@ enum pv_trace_wait {
 struct pv_trace_code {
 	__u64 key;
 	__u32 version;
-	__u32 pad;
+	__u32 plain; /* its calls do not yield */
 };
 
 /* A frame whose call is being recorded. */
@@ -66,10 +66,10 @@ struct pv_trace_inside {
 	__u64 previous; /* the frame that it was called by, as its own frame says */
 	__u64 callee;   /* up to 3.11: the last one that it was `previous` and `caller` of */
 	__u64 sp;       /* the stack pointer when it began; 0: not known */
-	__u32 number;   /* of the execution */
+	__u32 number;   /* of the execution; 0: the call has ended */
 	__u32 run;      /* index into runs */
 	__u32 depth;
-	__u32 pad;
+	__u32 plain; /* its code is known to be no generator's */
 };
 
 /* An execution that is being recorded. */
@@ -85,10 +85,12 @@ struct pv_trace_run {
 	__u64 code;     /* of the function; if late */
 	/* begun before all was probed, and not met since: it may have ended unseen */
 	__u32 late;
-	__u32 tries; /* to meet it */
-	__u32 sent;  /* events that reached the ring */
-	__u32 again; /* late: since then a watchpoint was hit by another call in its frame's place
-		      */
+	__u32 tries;  /* to meet it */
+	__u32 sent;   /* events that reached the ring */
+	__u32 again;  /* late: since then a watchpoint was hit by another call in its frame's place
+		       */
+	__u64 off_ns; /* that its thread had not been on a CPU ... */
+	__u64 switches; /* ... after so many switches */
 };
 
 /* In memory that both sides have. */
@@ -116,6 +118,8 @@ struct pv_trace_state {
 	__u64 decided_ns;    /* spent on these two */
 	__u64 elsewhere;     /* native calls on another stack of the thread (abi/within.h) */
 	__u64 beyond;        /* executions that began when as many as are wanted had */
+	__u32 n_inside;      /* calls in the map of these, those that have ended included */
+	__u32 measured;      /* hits until the next one whose cost is measured */
 	struct pv_trace_run runs[PV_TRACE_RUNS_MAX];
 };
 

@@ -200,7 +200,7 @@ static inline __u64 line_key(void)
 	code = read_u64(at + probe.layout.fr_code) & ~(__u64)probe.layout.code_tag_mask;
 	instr = read_u64(at + probe.layout.fr_instr);
 	/* up to 3.10 an int, f_lasti */
-	if (probe.layout.keyed_by_caller)
+	if (probe.layout.frame_objects)
 		instr = (__u32)instr;
 	bpf_probe_read_user(
 		&other, 4,

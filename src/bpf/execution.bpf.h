@@ -54,7 +54,10 @@ struct {
 	__type(value, __u64);
 } callees SEC(".maps");
 
-/* From 3.12 on: the keys of code objects that were met, by their address. */
+/*
+ * The keys of code objects that were met, by their address: from 3.12 on, and before that while
+ * the places are probed where code objects go.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, PV_TRACE_CODES_MAX);
@@ -74,7 +77,7 @@ struct {
 struct call {
 	__u64 frame, code, previous;
 	__u64 sp;
-	__u64 start_ns; /* of the hit */
+	__u64 start_ns; /* of the hit; 0: what it costs is not measured */
 	__u64 tstate;   /* at an end: of the thread, if it tells whether by an exception */
 	__u64 object;   /* at an end up to 3.10: what it returns */
 	__u32 tid, flags;
@@ -122,7 +125,49 @@ static inline struct pv_trace_inside *find_inside(__u64 frame, __u32 tid)
 	struct pv_trace_inside *found = bpf_map_lookup_elem(&inside, &frame);
 	struct pv_trace_run *run = found ? run_at(found->run) : NULL;
 
-	return run && run->number == found->number && run->tid == tid ? found : NULL;
+	return run && found->number && run->number == found->number && run->tid == tid ? found
+										       : NULL;
+}
+
+/*
+ * A call has ended.  What was its place is kept, since the next one is often at the same address,
+ * and making one takes as long as three lookups; not of more than half of all.
+ */
+static inline void leave_inside(__u64 frame, struct pv_trace_inside *call)
+{
+	if (trace_state.n_inside <= PV_TRACE_INSIDE_MAX / 2)
+		call->number = 0;
+	else if (!bpf_map_delete_elem(&inside, &frame))
+		__sync_fetch_and_add(&trace_state.n_inside, -1);
+}
+
+/*
+ * If there is one in a frame, it has: we did not see its end.  Global, as those below: the verifier
+ * looks at each once, not once for each way to it.
+ */
+__noinline int forget_inside(__u64 frame)
+{
+	struct pv_trace_inside *call = bpf_map_lookup_elem(&inside, &frame);
+
+	if (call && call->number)
+		leave_inside(frame, call);
+	return 0;
+}
+
+/* As a joining says.  False: there is no room. */
+__noinline int put_inside(__u64 frame, __u32 index)
+{
+	struct pv_trace_inside *call = bpf_map_lookup_elem(&inside, &frame);
+	struct pv_trace_inside *as = &joining_at(index)->as;
+
+	if (call) {
+		*call = *as;
+		return true;
+	}
+	if (bpf_map_update_elem(&inside, &frame, as, BPF_ANY))
+		return false;
+	__sync_fetch_and_add(&trace_state.n_inside, 1);
+	return true;
 }
 
 /* All that is needed for a code object alone. */
@@ -134,10 +179,7 @@ static inline void begin_key(struct pv_ctx *c)
 	c->w->sample.generation = PV_GENERATION_FIRST;
 }
 
-/*
- * The key of a code object, whose names are copied at its first sight; 0: not now.  Global, as
- * those below: the verifier looks at each once, not once for each way to it.
- */
+/* The key of a code object, whose names are copied at its first sight; 0: not now. */
 __noinline __u64 key_of(__u64 code)
 {
 	struct pv_walk_code *known;
@@ -175,6 +217,18 @@ __noinline int send_stack(__u32 tid)
 	return 0;
 }
 
+/* Asked of the map of all threads if any has left its CPU since. */
+static inline __u64 run_off_cpu(struct pv_trace_run *run)
+{
+	__u64 switches = *(volatile __u64 *)&probe_state.switches;
+
+	if (run->switches != switches) {
+		run->off_ns = off_cpu(run->tid);
+		run->switches = switches;
+	}
+	return run->off_ns;
+}
+
 /*
  * now_ns 0: the time when all else is done, so that our own is not the function's.  The time
  * that was sent is returned, 0: none was.
@@ -196,7 +250,7 @@ static inline __u64 send(struct pv_trace_run *run, __u32 index, __u64 caller, __
 	event->hdr.reserved = 0;
 	event->hdr.size = sizeof(*event);
 	event->time_ns = now_ns;
-	event->off_ns = off_cpu(run->tid);
+	event->off_ns = run_off_cpu(run);
 	event->frame = frame;
 	event->caller = caller;
 	event->key = key;
@@ -216,10 +270,24 @@ static inline __u64 send(struct pv_trace_run *run, __u32 index, __u64 caller, __
 }
 
 /* What a hit cost that is more than one that is not wanted does. */
-static inline void spend(struct pv_trace_run *run, __u64 start_ns, __u64 end_ns)
+static inline void spend(struct pv_trace_run *run, __u64 ns)
 {
-	run->spent_ns += end_ns - start_ns;
-	probe_state.debt_ns += end_ns - start_ns;
+	run->spent_ns += ns;
+	probe_state.debt_ns += ns;
+}
+
+/*
+ * Of every seventh hit the cost is measured, and taken for that of seven: it wants the time of
+ * day.  An odd number, since beginnings and ends take turns.
+ */
+enum { MEASURED = 7 };
+
+static inline bool is_measured(void)
+{
+	__u32 n = trace_state.measured + 1;
+
+	trace_state.measured = n < MEASURED ? n : 0;
+	return n >= MEASURED;
 }
 
 /* The condition does not hold of a call, or cannot be decided. */
@@ -232,22 +300,37 @@ static inline void spend_deciding(__u64 start_ns, int truth)
 	count(truth == PV_FALSE ? &trace_state.unmet : &trace_state.undecided);
 }
 
-/* The key of a code object whose serial number was met at that address before. */
-static inline __u64 find_key(__u64 code)
+/*
+ * The key of the code object that a joining is for, and whether it is plain.  If it was met at that
+ * address before its serial number tells that it is the same, or that it would have been seen to
+ * go.
+ */
+__noinline __u64 find_key(__u64 code, __u32 index)
 {
-	struct pv_trace_code *known, met = {};
+	struct pv_trace_code *known = bpf_map_lookup_elem(&keys, &code), met = {};
 
-	if (!probe.layout.co_version)
-		return key_of(code);
-	bpf_probe_read_user(&met.version, 4, (const void *)(code + probe.layout.co_version));
-	known = bpf_map_lookup_elem(&keys, &code);
-	/* 0: there were too many to have numbers */
-	if (known && known->version == met.version && met.version)
+	if (probe.layout.co_version)
+		bpf_probe_read_user(&met.version, 4,
+				    (const void *)(code + probe.layout.co_version));
+	else
+		met.version = probe_state.codes_watched;
+	/* 0: there were too many to have numbers, or nobody watches */
+	if (known && known->version == met.version && met.version) {
+		joining_at(index)->as.plain = known->plain;
 		return known->key;
+	}
 	met.key = key_of(code);
-	if (met.key)
+	met.plain = is_plain(code);
+	joining_at(index)->as.plain = met.plain;
+	if (met.key && met.version)
 		bpf_map_update_elem(&keys, &code, &met, BPF_ANY);
 	return met.key;
+}
+
+/* A code object is about to be taken down. */
+static inline void forget_code(__u64 code)
+{
+	bpf_map_delete_elem(&keys, &code);
 }
 
 /* The way from a call up to the nearest frame that is inside. */
@@ -265,6 +348,25 @@ static inline bool is_missed(__u64 frame)
 	       !is_yielding(frame);
 }
 
+enum { CLIMB_MISSED_SHIFT = 56 }; /* above all addresses */
+
+/* The frame that climb() finds if it is not the first, with the number of those missed; 0: none. */
+__noinline __u64 climb_on(__u64 frame, __u32 tid)
+{
+	__u64 n_missed = 0;
+	int i;
+
+	if (!bpf_map_lookup_elem(&busy, &tid))
+		return 0;
+	for (i = 0; i < PV_TRACE_CLIMB && frame; i++) {
+		n_missed += is_missed(frame);
+		frame = read_u64(frame + probe.layout.fr_previous);
+		if (find_inside(frame, tid))
+			return frame | n_missed << CLIMB_MISSED_SHIFT;
+	}
+	return 0;
+}
+
 /*
  * The nearest of a frame and those above it that is inside.  Between are such as run no
  * function, and functions whose beginning was not seen: these are missed.
@@ -272,19 +374,17 @@ static inline bool is_missed(__u64 frame)
 static inline struct pv_trace_inside *climb(__u64 frame, __u32 tid, struct climb *ret)
 {
 	struct pv_trace_inside *found = find_inside(frame, tid);
-	int i;
 
 	ret->n_missed = 0;
 	ret->top = frame;
-	if (found || !frame || !bpf_map_lookup_elem(&busy, &tid))
+	if (found)
 		return found;
-	for (i = 0; i < PV_TRACE_CLIMB && !found && frame; i++) {
-		ret->n_missed += is_missed(frame);
-		frame = read_u64(frame + probe.layout.fr_previous);
-		found = find_inside(frame, tid);
-	}
-	ret->top = frame;
-	return found;
+	frame = climb_on(frame, tid);
+	if (!frame)
+		return NULL;
+	ret->n_missed = frame >> CLIMB_MISSED_SHIFT;
+	ret->top = frame & ((1ULL << CLIMB_MISSED_SHIFT) - 1);
+	return find_inside(ret->top, tid);
 }
 
 /* The frame that was missed and has so many missed ones below it; 0: there is none. */
@@ -337,6 +437,7 @@ static inline void begin_run_as(struct pv_trace_run *run, __u64 root, __u32 numb
 	run->late = run->again = 0;
 	run->tries = 0;
 	run->spent_ns = 0;
+	run->switches = ~0ULL;
 	run->last = number;
 }
 
@@ -390,32 +491,39 @@ static inline bool is_apart(const struct pv_trace_inside *call)
 enum { JOIN_FAILED, JOIN_TOO_DEEP, JOIN_TELL };
 
 /* A call joins an execution, as the joining says, if there is room for it. */
-static __noinline int join(__u32 index, const struct call *call)
+__noinline int join(__u32 index, __u64 frame)
 {
 	struct pv_trace_inside *as = &joining_at(index)->as;
 	struct pv_trace_run *run = run_at(index);
-	__u64 key = pv_caller_key(as->previous, call->tid);
+	__u64 key = pv_caller_key(as->previous, run->tid);
 
 	as->callee = 0;
-	if (bpf_map_update_elem(&inside, &call->frame, as, BPF_ANY) ||
-	    (is_apart(as) && bpf_map_update_elem(&callees, &key, &call->frame, BPF_ANY))) {
+	if (!put_inside(frame, index) ||
+	    (is_apart(as) && bpf_map_update_elem(&callees, &key, &frame, BPF_ANY))) {
 		/* a number that does not come is an event that is lost */
 		run->sequence++;
 		return JOIN_FAILED;
 	}
-	run->begun = call->frame;
+	run->begun = frame;
 	return depth_max && as->depth > depth_max ? JOIN_TOO_DEEP : JOIN_TELL;
 }
 
 /* Tells that it has; key: of its code object. */
-static __noinline int tell_joined(__u32 index, const struct call *call, __u64 key)
+__noinline int tell_joined(__u32 index, const struct call *call, __u64 key)
 {
 	struct pv_trace_run *run = run_at(index);
-	__u64 end_ns = send(run, index, joining_at(index)->as.caller, call->frame, call->code, key,
-			    call->flags, 0);
+	__u64 end_ns;
 
-	if (end_ns)
-		spend(run, call->start_ns, end_ns);
+	if (!call)
+		return 0;
+	end_ns = send(run, index, joining_at(index)->as.caller, call->frame, call->code, key,
+		      call->flags, 0);
+	if (!end_ns || !call->start_ns)
+		return 0;
+	if (call->flags & (PV_CALL_EVENT_ROOT | PV_CALL_EVENT_UNBEGUN))
+		spend(run, end_ns - call->start_ns);
+	else
+		spend(run, MEASURED * (end_ns - call->start_ns));
 	return 0;
 }
 

@@ -16,6 +16,25 @@ static inline __u64 code_of(__u64 frame)
 	return read_u64(frame + probe.layout.fr_code) & ~(__u64)probe.layout.code_tag_mask;
 }
 
+enum { FRAME_LINK_WORDS = 4 }; /* power of two */
+
+/* The same, and the frame that it was called by: in one read, where they are near. */
+static inline __u64 read_link(__u64 frame, __u64 *previous_ret)
+{
+	__u32 code = probe.layout.fr_code, previous = probe.layout.fr_previous;
+	__u32 start = code < previous ? code : previous;
+	__u32 n = (code < previous ? previous : code) + 8 - start;
+	__u64 words[FRAME_LINK_WORDS];
+
+	if (n > sizeof(words) || bpf_probe_read_user(words, n, (const void *)(frame + start))) {
+		*previous_ret = read_u64(frame + previous);
+		return code_of(frame);
+	}
+	*previous_ret = words[(previous - start) / 8 & (FRAME_LINK_WORDS - 1)];
+	return words[(code - start) / 8 & (FRAME_LINK_WORDS - 1)] &
+	       ~(__u64)probe.layout.code_tag_mask;
+}
+
 static inline bool is_boundary(__u64 frame)
 {
 	__u8 owner = 0;
@@ -47,6 +66,19 @@ static inline bool is_yield(__u8 opcode)
 	return opcode && (opcode == probe.python.yield[0] || opcode == probe.python.yield[1]);
 }
 
+/* CO_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR: Include/code.h */
+enum { GENERATOR_FLAGS = 0x20 | 0x80 | 0x100 | 0x200 };
+
+/* Is it known that calls of a code object do not yield? */
+static inline bool is_plain(__u64 code)
+{
+	__u32 flags = 0;
+
+	return probe.layout.co_flags &&
+	       !bpf_probe_read_user(&flags, 4, (const void *)(code + probe.layout.co_flags)) &&
+	       !(flags & GENERATOR_FLAGS);
+}
+
 /* The instruction that a generator's frame stands at, and the next one; false: it is none's. */
 static inline bool read_units(__u64 frame, __u8 units[4])
 {
@@ -62,12 +94,12 @@ static inline bool read_units(__u64 frame, __u8 units[4])
  * PV_CALL_EVENT_RESUMED if a frame goes on that had yielded.  From 3.11 on the RESUME says so
  * that is executed, or at a throw() would be; the frame may still have the instruction before.
  */
-static inline __u32 resumed(__u64 frame)
+__noinline __u32 resumed(__u64 frame)
 {
 	__u8 units[4] = {};
 	__s32 lasti = -1;
 
-	if (probe.layout.keyed_by_caller) {
+	if (probe.layout.frame_objects) {
 		bpf_probe_read_user(&lasti, 4, (const void *)(frame + probe.layout.fr_instr));
 		return lasti >= 0 ? PV_CALL_EVENT_RESUMED : 0;
 	}

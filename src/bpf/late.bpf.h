@@ -72,7 +72,7 @@ __noinline int late_gone(__u32 index)
 	root = bpf_map_lookup_elem(&inside, &frame);
 	if (root && root->number == run->number) {
 		key = pv_caller_key(root->previous, tid);
-		bpf_map_delete_elem(&inside, &frame);
+		leave_inside(frame, root);
 		if (with_callees())
 			bpf_map_delete_elem(&callees, &key);
 	}
@@ -195,6 +195,7 @@ static long late_join_one(__u32 i, __u32 *at)
 	struct pv_trace_chain *chain = bpf_map_lookup_elem(&late_chains, &index);
 	struct pv_trace_inside *as = &joining_at(index)->as, *caller;
 	struct call *call = &joining_at(index)->missed;
+	__u64 key;
 
 	if (!chain || i >= n)
 		return 1;
@@ -208,8 +209,9 @@ static long late_join_one(__u32 i, __u32 *at)
 	caller = with_callees() ? bpf_map_lookup_elem(&inside, &as->caller) : NULL;
 	if (caller && as->caller == as->previous)
 		caller->callee = call->frame;
-	if (join(index, call) == JOIN_TELL)
-		tell_joined(index, call, find_key(call->code));
+	key = find_key(call->code, index);
+	if (join(index, call->frame) == JOIN_TELL)
+		tell_joined(index, call, key);
 	as->caller = call->frame;
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include "bpf/own.bpf.h"
 #include "walk/walk.h"
 
+#include "bpf/frames.bpf.h"
 #include "bpf/here.bpf.h"
 #include "bpf/home.bpf.h"
 #include "bpf/native.bpf.h"
@@ -79,8 +80,7 @@ struct {
 
 static inline bool is_wanted(__u64 code, const struct pv_latency_code *wanted)
 {
-	if (read_u64(code + probe.layout.co_filename) == wanted->file_at &&
-	    read_u64(code + probe.layout.co_name) == wanted->name_at)
+	if (is_named(code, wanted->file_at, wanted->name_at))
 		return true;
 	count(&counts.replaced);
 	return false;
@@ -101,18 +101,16 @@ static inline __u64 callee_key(__u64 previous, __u32 tid)
 
 static inline void enter(__u64 frame, __u32 tid)
 {
-	__u64 code = read_u64(frame + probe.layout.fr_code) & ~(__u64)probe.layout.code_tag_mask;
+	__u64 previous, code = read_link(frame, &previous), key, waits;
 	struct pv_latency_code *wanted = bpf_map_lookup_elem(&wanted_codes, &code);
 	struct pv_latency_open call = {}, *before;
-	__u64 previous, key, waits;
 
 	if (!wanted || !is_wanted(code, wanted))
 		return;
-	previous = read_u64(frame + probe.layout.fr_previous);
 	key = pv_open_key(frame, previous);
 	before = bpf_map_lookup_elem(&open, &key);
 	/* RESUME is executed again where it has just been changed into another kind of it */
-	if (before && before->tid == tid && !probe.layout.keyed_by_caller)
+	if (before && before->tid == tid && !probe.layout.frame_objects)
 		return;
 	if (before)
 		count(&counts.unended);
@@ -384,11 +382,16 @@ static inline void leave_root(struct pt_regs *ctx, __u32 tid, struct native_ends
 		leave(*last, tid, ends);
 }
 
-/* eval returns: the frame that is current now is the caller's. */
-static inline void leave_by_caller(struct pt_regs *ctx, __u32 tid, struct native_ends *ends)
+/* eval returns: where its frame is not known, the one that is current now is the caller's. */
+static inline void leave_eval(struct pt_regs *ctx, __u32 tid, struct native_ends *ends)
 {
-	__u64 tstate = read_u64(probe.layout.tstate_current), caller;
+	__u64 tstate, caller;
 
+	if (probe.python.ended_known) {
+		leave(ended_frame(ctx), tid, ends);
+		return;
+	}
+	tstate = read_u64(probe.layout.tstate_current);
 	if (!tstate)
 		return;
 	caller = read_u64(tstate + probe.layout.ts_frame);
@@ -450,10 +453,10 @@ static __always_inline __u32 take_hit(struct pt_regs *ctx, struct native_ends *e
 	case PV_PROBE_RESULT:
 		/* with a callable it is of a function in C */
 		if (!get_register(ctx, probe.python.result_register))
-			leave_by_caller(ctx, tid, ends);
+			leave_eval(ctx, tid, ends);
 		break;
 	case PV_PROBE_RETURNED:
-		leave_by_caller(ctx, tid, ends);
+		leave_eval(ctx, tid, ends);
 		break;
 	case PV_PROBE_FAILED:
 		leave_failed(ctx, tid, ends);

@@ -122,6 +122,21 @@ static inline __u64 read_u64(__u64 addr)
 	return value;
 }
 
+/* Does a code object have these co_filename and co_name?  Side by side they are one read. */
+static inline bool is_named(__u64 code, __u64 file_at, __u64 name_at)
+{
+	__u64 words[2] = {};
+
+	if (probe.layout.co_name == probe.layout.co_filename + 8) {
+		bpf_probe_read_user(words, sizeof(words),
+				    (const void *)(code + probe.layout.co_filename));
+	} else {
+		words[0] = read_u64(code + probe.layout.co_filename);
+		words[1] = read_u64(code + probe.layout.co_name);
+	}
+	return words[0] == file_at && words[1] == name_at;
+}
+
 /* As bpf_get_current_pid_tgid(), but as pitviper's PID namespace has them; 0: not in there. */
 static inline __u64 pv_current_ids(void)
 {
@@ -185,7 +200,7 @@ static inline __u64 caller_of(__u64 frame)
 }
 
 /*
- * Up to 3.10 the frame is not to be had where a call ends, but its caller's, which
+ * Where the frame is not to be had where a call ends its caller's is, which
  * calls no other meanwhile.  The outermost of a thread or greenlet has none: see PRESERVED_FRAME.
  */
 static inline __u64 pv_open_key(__u64 frame, __u64 previous)
@@ -193,6 +208,15 @@ static inline __u64 pv_open_key(__u64 frame, __u64 previous)
 	if (!probe.layout.keyed_by_caller)
 		return frame;
 	return previous ? previous : frame | 1;
+}
+
+/* The frame that ends at a RESULT or RETURNED, if `ended_known`. */
+static inline __u64 ended_frame(struct pt_regs *ctx)
+{
+	if (probe.python.ended_register)
+		return get_register(ctx, probe.python.ended_register);
+	return get_register(ctx, bpf_get_attach_cookie(ctx) >> PV_PROBE_ENDED_SHIFT &
+					 PV_PROBE_ENDED_MASK);
 }
 
 /* The RESUME that a generator expression has before it is even made (3.15). */
@@ -235,6 +259,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *before, struct task_st
 	__u32 tid;
 
 	if (pv_tgid(before) == probe.tgid) {
+		count(&probe_state.switches);
 		tid = pv_tid(before);
 		thread = tid ? bpf_map_lookup_elem(&threads, &tid) : NULL;
 		if (thread && thread->since_ns)
@@ -249,6 +274,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *before, struct task_st
 		}
 	}
 	if (pv_tgid(next) == probe.tgid) {
+		count(&probe_state.switches);
 		tid = pv_tid(next);
 		thread = bpf_map_lookup_elem(&threads, &tid);
 		if (thread && thread->since_ns) {

@@ -36,6 +36,7 @@ static __noinline int join_missed(__u32 index, const struct call *begun)
 {
 	struct joining *joining = joining_at(index);
 	struct call *call = &joining->missed;
+	__u64 key;
 	__u32 i;
 
 	call->tid = begun->tid;
@@ -47,8 +48,9 @@ static __noinline int join_missed(__u32 index, const struct call *begun)
 			break;
 		call->code = code_of(call->frame);
 		joining->as.previous = read_u64(call->frame + probe.layout.fr_previous);
-		if (join(index, call) == JOIN_TELL)
-			tell_joined(index, call, find_key(call->code));
+		key = find_key(call->code, index);
+		if (join(index, call->frame) == JOIN_TELL)
+			tell_joined(index, call, key);
 		joining->as.caller = call->frame;
 		joining->as.depth++;
 	}
@@ -60,7 +62,7 @@ static inline bool is_begun(__u64 frame, __u32 tid)
 {
 	struct pv_trace_inside *call = find_inside(frame, tid);
 
-	return call && !probe.layout.keyed_by_caller && run_at(call->run)->begun == frame;
+	return call && !probe.layout.frame_objects && run_at(call->run)->begun == frame;
 }
 
 /* Index + 1 of the execution that a call joins, 0: none. */
@@ -73,7 +75,7 @@ static inline __u32 prepare_inside(struct pv_trace_inside *caller, const struct 
 	struct pv_trace_run *run = run_at(index);
 
 	/* RESUME is executed again where it has just been changed into another kind of it */
-	if (run->begun == call->frame && !probe.layout.keyed_by_caller)
+	if (run->begun == call->frame && !probe.layout.frame_objects)
 		return 0;
 	*as = *caller;
 	if (!within_join(index, call->sp, path->top, as->sp))
@@ -126,8 +128,7 @@ static inline bool is_trigger(__u64 code)
 
 	if (!trigger || !trace_state.armed)
 		return false;
-	if (read_u64(code + probe.layout.co_filename) == trigger->file_at &&
-	    read_u64(code + probe.layout.co_name) == trigger->name_at)
+	if (is_named(code, trigger->file_at, trigger->name_at))
 		return true;
 	count(&trace_state.replaced);
 	return false;
@@ -145,36 +146,32 @@ static inline bool is_met(const struct call *call)
 }
 
 /* A call begins: index + 1 of the execution that it joins, 0: none. */
-static __noinline __u32 enter(struct call *call)
+__noinline int enter(struct call *call)
 {
 	struct pv_trace_inside *caller = NULL;
 	struct climb path;
-	bool trigger;
+	__u64 previous;
 
-	call->code = code_of(call->frame);
-	trigger = is_trigger(call->code);
-	if (!trigger && (!trace_state.open || trace_state.waiting))
+	if (!call)
+		return 0;
+	call->code = read_link(call->frame, &previous);
+	if (!call->previous)
+		call->previous = previous;
+	if (trace_state.open && !trace_state.waiting) {
+		if (is_measured())
+			call->start_ns = bpf_ktime_get_ns();
+		caller = climb(call->previous, call->tid, &path);
+		if (caller)
+			return prepare_inside(caller, &path, call);
+		/* what is left of an earlier one */
+		if (!is_begun(call->frame, call->tid))
+			forget_inside(call->frame);
+	}
+	if (!is_trigger(call->code) || is_begun(call->frame, call->tid))
 		return 0;
 	call->start_ns = bpf_ktime_get_ns();
-	if (!call->previous)
-		call->previous = read_u64(call->frame + probe.layout.fr_previous);
-	if (trace_state.waiting) {
-		if (!late_begins(call->tid, call->frame, call->previous))
-			return 0;
-	} else if (trace_state.open) {
-		caller = climb(call->previous, call->tid, &path);
-	}
-	if (caller) {
-		call->flags |= resumed(call->frame);
-		return prepare_inside(caller, &path, call);
-	}
-	if (trigger && is_begun(call->frame, call->tid))
+	if (trace_state.waiting && !late_begins(call->tid, call->frame, call->previous))
 		return 0;
-	/* what is left of an earlier one */
-	bpf_map_delete_elem(&inside, &call->frame);
-	if (!trigger)
-		return 0;
-	call->flags |= resumed(call->frame);
 	return is_met(call) ? prepare_run(call) : 0;
 }
 
@@ -185,17 +182,21 @@ static __noinline __u32 enter(struct call *call)
 static inline void begin_call(struct call *call, __u32 index)
 {
 	struct joining *joining = joining_at(index);
-	__u64 key;
+	__u64 key = 0;
 	int joined;
 
 	if (call->flags & PV_CALL_EVENT_ROOT)
 		send_stack(call->tid);
 	if (joining->n_missed)
 		join_missed(index, call);
+	joining->as.plain = 0;
+	if (!depth_max || joining->as.depth <= depth_max)
+		key = find_key(call->code, index);
+	if (!joining->as.plain && !(call->flags & PV_CALL_EVENT_UNBEGUN))
+		call->flags |= resumed(call->frame);
 	joining->as.previous = call->previous;
-	joined = join(index, call);
+	joined = join(index, call->frame);
 	if (joined == JOIN_TELL) {
-		key = find_key(call->code);
 		if (with_values)
 			tell_arguments(index, call, key);
 		tell_joined(index, call, key);
@@ -211,16 +212,29 @@ static inline void begin_call(struct call *call, __u32 index)
 	}
 }
 
-/* A call ends.  False: it is not inside. */
-static __noinline bool leave(const struct call *end)
+/* Up to 3.10: did eval return for a yield? */
+static inline bool is_suspended(__u64 frame)
 {
-	struct pv_trace_inside *call = find_inside(end->frame, end->tid);
-	__u32 flags = end->flags | PV_CALL_EVENT_END, index;
+	__s8 state = 0;
+
+	if (!probe.python.suspended_by_state)
+		return read_u64(frame + probe.python.fr_suspended);
+	bpf_probe_read_user(&state, 1, (const void *)(frame + probe.python.fr_suspended));
+	return state == -1; /* FRAME_SUSPENDED: CPython 3.10 Include/cpython/frameobject.h */
+}
+
+/* A call ends.  False: it is not inside. */
+__noinline int leave(const struct call *end)
+{
+	struct pv_trace_inside *call;
 	struct pv_trace_run *run;
 	__u64 key, start_ns;
+	__u32 flags, index;
 
+	call = end ? find_inside(end->frame, end->tid) : NULL;
 	if (!call)
 		return false;
+	flags = end->flags | PV_CALL_EVENT_END;
 	start_ns = bpf_ktime_get_ns();
 	index = call->run;
 	run = run_at(index);
@@ -232,12 +246,15 @@ static __noinline bool leave(const struct call *end)
 	run->begun = 0;
 	if (run->root == end->frame)
 		flags |= PV_CALL_EVENT_ROOT;
+	if (probe.layout.frame_objects && !call->plain && !(flags & PV_CALL_EVENT_RAISED) &&
+	    is_suspended(end->frame))
+		flags |= PV_CALL_EVENT_YIELDED;
 	if (end->tstate && read_u64(end->tstate + probe.python.ts_exception))
 		flags |= PV_CALL_EVENT_RAISED;
 	if (!depth_max || call->depth <= depth_max) {
 		if (with_values && !(flags & (PV_CALL_EVENT_RAISED | PV_CALL_EVENT_YIELDED))) {
 			send_result(end->frame,
-				    probe.layout.keyed_by_caller ? end->object : end->tstate,
+				    probe.layout.frame_objects ? end->object : end->tstate,
 				    run->number, run->sequence);
 			flags |= PV_CALL_EVENT_VALUES;
 		}
@@ -247,9 +264,10 @@ static __noinline bool leave(const struct call *end)
 		key = pv_caller_key(call->previous, end->tid);
 		bpf_map_delete_elem(&callees, &key);
 	}
-	bpf_map_delete_elem(&inside, &end->frame);
+	leave_inside(end->frame, call);
 	within_forget(run, index, end->frame);
-	spend(run, start_ns, bpf_ktime_get_ns());
+	if (is_measured())
+		spend(run, MEASURED * (bpf_ktime_get_ns() - start_ns));
 	if (flags & PV_CALL_EVENT_ROOT)
 		end_run(run, end->tid);
 	return true;
@@ -259,13 +277,15 @@ static __noinline bool leave(const struct call *end)
  * 3.12 and later: a frame that ends and was not seen to begin, in code of the JIT compiler.  As
  * enter(), given its end, of which it makes its beginning.
  */
-static __noinline __u32 enter_unbegun(struct call *call)
+__noinline int enter_unbegun(struct call *call)
 {
 	struct pv_trace_inside *caller;
 	struct pv_proc *proc;
 	struct climb path;
 	__u64 start;
 
+	if (!call)
+		return 0;
 	call->previous = read_u64(call->frame + probe.layout.fr_previous);
 	caller = climb(call->previous, call->tid, &path);
 	proc = caller ? find_target() : NULL;
@@ -279,17 +299,6 @@ static __noinline __u32 enter_unbegun(struct call *call)
 	call->flags = PV_CALL_EVENT_UNBEGUN;
 	call->start_ns = bpf_ktime_get_ns();
 	return prepare_inside(caller, &path, call);
-}
-
-/* Up to 3.10: did eval return for a yield? */
-static inline bool is_suspended(__u64 frame)
-{
-	__s8 state = 0;
-
-	if (!probe.python.suspended_by_state)
-		return read_u64(frame + probe.python.fr_suspended);
-	bpf_probe_read_user(&state, 1, (const void *)(frame + probe.python.fr_suspended));
-	return state == -1; /* FRAME_SUSPENDED: CPython 3.10 Include/cpython/frameobject.h */
 }
 
 /*
@@ -314,13 +323,13 @@ __noinline int is_inside_root(__u64 frame)
 {
 	struct pv_trace_inside *call = bpf_map_lookup_elem(&inside, &frame);
 
-	return call && !call->previous;
+	return call && call->number && !call->previous;
 }
 
-/* Finds the frame that ends, where eval returns an object or NULL. */
-static __noinline int end_current(struct pt_regs *ctx, struct call *end)
+/* The frame of a call that ends where eval returns an object or NULL. */
+static __noinline __u64 find_ending(struct pt_regs *ctx, const struct call *end)
 {
-	__u64 tstate = read_u64(probe.layout.tstate_current), current;
+	__u64 tstate = read_u64(probe.layout.tstate_current), current, frame = 0;
 	bool old = probe.layout.keyed_by_caller;
 
 	if (!tstate)
@@ -328,17 +337,20 @@ static __noinline int end_current(struct pt_regs *ctx, struct call *end)
 	current = current_frame(tstate);
 	/* all greenlets of a thread begin with frames that none called */
 	if (!current && (old || end->flags & PV_CALL_EVENT_RAISED))
-		end->frame = PRESERVED_FRAME(ctx, is_inside_root);
+		frame = PRESERVED_FRAME(ctx, is_inside_root);
 	/* where no register has it, it is the thread's last, unless there are greenlets */
-	if (current || (!end->frame && old && !chains_move))
-		end->frame = end_by_caller(current, end->tid);
+	if (current || (!frame && old && !chains_move))
+		frame = end_by_caller(current, end->tid);
+	return frame;
+}
+
+static inline void end_current(struct pt_regs *ctx, struct call *end)
+{
+	end->frame = probe.python.ended_known ? ended_frame(ctx) : find_ending(ctx, end);
 	if (!end->frame)
-		return 0;
+		return;
 	if (!end->object)
 		end->flags = PV_CALL_EVENT_RAISED;
-	else if (old && is_suspended(end->frame))
-		end->flags = PV_CALL_EVENT_YIELDED;
-	return 0;
 }
 
 /* What begins at a hit; frame 0: nothing. */
@@ -419,6 +431,8 @@ static inline __u64 living(struct pt_regs *ctx, __u32 kind, const struct call *c
 		return call->previous ? call->previous
 				      : read_u64(call->frame + probe.layout.fr_previous);
 	}
+	if (probe.python.ended_known)
+		return ended_frame(ctx);
 	tstate = read_u64(probe.layout.tstate_current);
 	return tstate ? current_frame(tstate) : 0;
 }
@@ -439,6 +453,10 @@ static inline void python_hit(struct pt_regs *ctx, __u32 kind, struct call *call
 {
 	__u32 joins = 0;
 
+	if (kind == PV_PROBE_CODE_GONE) {
+		forget_code(get_register(ctx, 7));
+		return;
+	}
 	if (kind == PV_PROBE_ENTER || kind == PV_PROBE_THROW || kind == PV_PROBE_EVAL) {
 		/* what is watched is told at once, and not here, too */
 		if (trace_state.waiting == PV_TRACE_WAIT_WATCH)

@@ -128,7 +128,7 @@ static inline void end_native_run(struct pv_trace_run *run)
 {
 	__u64 frame = run->root;
 
-	bpf_map_delete_elem(&inside, &frame);
+	forget_inside(frame);
 	end_run(run, run->tid);
 }
 
@@ -240,7 +240,7 @@ static __noinline int within_push(__u32 index, const struct native_hit *hit)
 		return 0;
 	end_ns = send(run, index, hit->caller, hit->sp, hit->function, 0, flags, 0);
 	if (end_ns)
-		spend(run, hit->start_ns, end_ns);
+		spend(run, end_ns - hit->start_ns);
 	return 0;
 }
 
@@ -264,7 +264,7 @@ static inline __u32 prepare_native_run(struct native_hit *hit)
 		as->number = number;
 		as->run = index;
 		as->sp = hit->sp;
-		if (bpf_map_update_elem(&inside, &hit->frame, as, BPF_ANY))
+		if (!put_inside(hit->frame, index))
 			list = NULL;
 	}
 	if (!list) {
@@ -412,7 +412,7 @@ static __noinline int leave_native(struct native_hit *hit)
 			flags |= PV_CALL_EVENT_VALUES;
 		send(run, index, 0, hit->sp, 0, 0, flags, start_ns);
 	}
-	spend(run, start_ns, bpf_ktime_get_ns());
+	spend(run, bpf_ktime_get_ns() - start_ns);
 	if (flags & PV_CALL_EVENT_ROOT)
 		end_native_run(run);
 	return 0;

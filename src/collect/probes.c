@@ -62,6 +62,8 @@ struct pv_probes {
 	struct pv_vec returns; /* uint64_t: addresses that calls of native functions return to */
 	struct pv_probes_news news;
 	bool attached, forked;
+	bool watches_codes;   /* CODE_GONE is among the places */
+	uint32_t codes_watch; /* how often that began */
 	uint64_t renewed_ns;
 };
 
@@ -71,7 +73,7 @@ struct pv_err *pv_probes_check(struct pv_prices *ret)
 	return pv_price_measure(ret);
 }
 
-static struct pv_probe_layout layout_of(const struct pv_proc *proc)
+static struct pv_probe_layout layout_of(const struct pv_proc *proc, bool ended_known)
 {
 	const struct pv_pylayout *py = &proc->py;
 	uint64_t current = py->rt_tstate_current;
@@ -84,6 +86,7 @@ static struct pv_probe_layout layout_of(const struct pv_proc *proc)
 		.co_filename = py->co_filename,
 		.co_name = py->co_name,
 		.co_version = py->co_version == PV_OFF_NONE ? 0 : py->co_version,
+		.co_flags = py->co_flags == PV_OFF_NONE ? 0 : py->co_flags,
 		.ts_frame = py->ts_frame,
 		.owner_boundary = py->fr_owner == PV_OFF_NONE ? 0xff : py->owner_boundary,
 		.code_tag_mask = py->code_tag_mask,
@@ -93,7 +96,8 @@ static struct pv_probe_layout layout_of(const struct pv_proc *proc)
 			py->frame_kind == PV_FRAME_INTERP && py->ts_root_cframe != PV_OFF_NONE,
 		.cf_frame = py->cf_current_frame,
 		.tell_unbegun = py->anchor_kind == PV_ANCHOR_SHIM,
-		.keyed_by_caller = py->frame_kind == PV_FRAME_OBJECT,
+		.frame_objects = py->frame_kind == PV_FRAME_OBJECT,
+		.keyed_by_caller = py->frame_kind == PV_FRAME_OBJECT && !ended_known,
 		.tstate_current = current ? proc->runtime + current : 0,
 	};
 }
@@ -109,7 +113,7 @@ struct pv_probe_constants pv_probes_constants(const struct pv_probes_options *op
 	if (options->sites)
 		constants.python = options->sites->python;
 	if (options->python)
-		constants.layout = layout_of(&options->python->proc);
+		constants.layout = layout_of(&options->python->proc, constants.python.ended_known);
 	return constants;
 }
 
@@ -254,11 +258,14 @@ struct pv_err *pv_probes_add(struct pv_probes *probes, int file_fd, const uint64
 /* Where generators are not wanted their places are left out: calls from C pay for one. */
 static bool is_of(const struct pv_python_site *site, enum pv_probes_part part)
 {
-	bool entry = site->kind == PV_PROBE_ENTER || site->kind == PV_PROBE_EVAL;
+	bool gone = site->kind == PV_PROBE_CODE_GONE;
+	bool entry = gone || site->kind == PV_PROBE_ENTER || site->kind == PV_PROBE_EVAL;
 
 	switch (part) {
+	case PV_PROBES_CALLS:
+		return !gone;
 	case PV_PROBES_PLAIN:
-		return !site->generators;
+		return !gone && !site->generators;
 	case PV_PROBES_ENTRIES:
 		return entry;
 	case PV_PROBES_OTHERS:
@@ -284,7 +291,9 @@ struct pv_err *pv_probes_add_python(struct pv_probes *probes, int file_fd, const
 			return pv_err_create(PV_ERR_FAILED,
 					     "a place to probe lies outside its file");
 		}
-		cookies[n++] = site->kind | (site->emulated ? 0 : PV_PROBE_STEPPED);
+		cookies[n++] = site->kind | (site->emulated ? 0 : PV_PROBE_STEPPED) |
+			       (uint64_t)site->ended << PV_PROBE_ENDED_SHIFT;
+		probes->watches_codes |= site->kind == PV_PROBE_CODE_GONE;
 	}
 	return pv_probes_add(probes, file_fd, offsets, cookies, n);
 }
@@ -349,6 +358,15 @@ static struct pv_err *renew(struct pv_probes *probes, uint32_t epoch)
 	return NULL;
 }
 
+/* What is known of a code object holds from now on until it is seen to go. */
+static struct pv_err *watch_codes(struct pv_probes *probes, struct pv_err *err)
+{
+	if (!err && probes->watches_codes && !probes->state->codes_watched)
+		__atomic_store_n(&probes->state->codes_watched, ++probes->codes_watch,
+				 __ATOMIC_SEQ_CST);
+	return err;
+}
+
 struct pv_err *pv_probes_attach(struct pv_probes *probes)
 {
 	for (int i = 0; i < TRACEPOINTS; i++) {
@@ -364,7 +382,7 @@ struct pv_err *pv_probes_attach(struct pv_probes *probes)
 	}
 	probes->attached = true;
 	/* where they come one by one, none counts before the last */
-	return renew(probes, next_epoch(probes));
+	return watch_codes(probes, renew(probes, next_epoch(probes)));
 }
 
 static bool same_file(int a, int b)
@@ -437,9 +455,9 @@ struct pv_err *pv_probes_attach_more(struct pv_probes *probes)
 		if (!places->link)
 			err = link_places(probes, places, probes->state->epoch, &places->link);
 	}
-	if (err || probes->places.n <= LINKS_MAX || !pv_link_stays(probes->way))
-		return err;
-	return merge(probes);
+	if (!err && probes->places.n > LINKS_MAX && pv_link_stays(probes->way))
+		err = merge(probes);
+	return watch_codes(probes, err);
 }
 
 struct pv_err *pv_probes_returns(struct pv_probes *probes, struct pv_vec *addresses)
@@ -460,6 +478,7 @@ void pv_probes_grow(struct pv_probes *probes, bool grows)
 
 void pv_probes_detach(struct pv_probes *probes)
 {
+	__atomic_store_n(&probes->state->codes_watched, 0, __ATOMIC_SEQ_CST);
 	/* and none after the first: an end without its beginning is no call */
 	__atomic_store_n(&probes->state->epoch, next_epoch(probes), __ATOMIC_SEQ_CST);
 	/* those that came last go first, as who adds the dear ones last expects */

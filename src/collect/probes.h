@@ -59,8 +59,9 @@ struct pv_err *pv_probes_add(struct pv_probes *probes, int file_fd, const uint64
 
 enum pv_probes_part {
 	PV_PROBES_ALL,
-	PV_PROBES_PLAIN,   /* without those for calls that can be left and entered again */
-	PV_PROBES_ENTRIES, /* where functions are entered, but by throw() */
+	PV_PROBES_CALLS,   /* without that where code objects go */
+	PV_PROBES_PLAIN,   /* and without those for calls that can be left and entered again */
+	PV_PROBES_ENTRIES, /* where functions are entered, but by throw(), and where code goes */
 	PV_PROBES_OTHERS,  /* all but these */
 };
 

@@ -368,7 +368,7 @@ bool pv_insn_inlined_windows(const uint8_t *prologue, size_t n_prologue, const u
 	return true;
 }
 
-enum branch { JUMPS, CALLS, SLOT_CALLS };
+enum branch { JUMPS, CALLS };
 
 /* Is it one of those that a caller wants, and what does it lead to? */
 static bool is_wanted_branch(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *op,
@@ -379,19 +379,8 @@ static bool is_wanted_branch(const ZydisDecodedInstruction *insn, const ZydisDec
 
 	if (wanted == JUMPS ? !jump : insn->meta.category != ZYDIS_CATEGORY_CALL)
 		return false;
-	if (wanted == SLOT_CALLS) {
-		*ret = (uint64_t)op->mem.disp.value;
-		return op->type == ZYDIS_OPERAND_TYPE_MEMORY && is_gpr64(op->mem.base) &&
-		       op->mem.index == ZYDIS_REGISTER_NONE;
-	}
 	return op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
 	       ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(insn, op, vaddr, ret));
-}
-
-static bool may_branch(const ZydisDecodedInstruction *insn, enum branch wanted)
-{
-	return is_branch(insn) &&
-	       (wanted == SLOT_CALLS || insn->attributes & ZYDIS_ATTRIB_IS_RELATIVE);
 }
 
 static void each_branch(const uint8_t *code, size_t n, uint64_t vaddr, enum branch wanted,
@@ -411,7 +400,7 @@ static void each_branch(const uint8_t *code, size_t n, uint64_t vaddr, enum bran
 			i++;
 			continue;
 		}
-		if (may_branch(&insn, wanted) &&
+		if (is_branch(&insn) && insn.attributes & ZYDIS_ATTRIB_IS_RELATIVE &&
 		    ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&decoder, &context, &insn, ops,
 							    insn.operand_count)) &&
 		    is_wanted_branch(&insn, &ops[0], wanted, vaddr + i, &to) &&
@@ -431,12 +420,6 @@ void pv_insn_each_call(const uint8_t *code, size_t n, uint64_t vaddr,
 		       bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx)
 {
 	each_branch(code, n, vaddr, CALLS, fn, ctx);
-}
-
-void pv_insn_each_slot_call(const uint8_t *code, size_t n, uint64_t vaddr,
-			    bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx)
-{
-	each_branch(code, n, vaddr, SLOT_CALLS, fn, ctx);
 }
 
 size_t pv_insn_extent(const uint8_t *code, size_t n)

@@ -57,10 +57,6 @@ void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,
 void pv_insn_each_call(const uint8_t *code, size_t n, uint64_t vaddr,
 		       bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx);
 
-/* The same for every call of what a structure's member points to; to: the member's offset. */
-void pv_insn_each_slot_call(const uint8_t *code, size_t n, uint64_t vaddr,
-			    bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx);
-
 /*
  * Bytes of the function that code begins with: up to the instruction that leaves it and that no
  * conditional jump leads over.  Where it goes on behind that it is cut short.

@@ -20,25 +20,22 @@
 #include "elf/elf.h"
 #include "insn/insn.h"
 #include "insn/site.h"
-#include "python/internal.h"
+#include "python/sitefinder.h"
 #include "target/mem.h"
 
 enum {
-	TABLE = 256, /* entries */
 	DISTINCT_MIN = 100,
 	HANDLERS_MIN = 40, /* that store the instruction pointer */
-	HANDLER_BYTES = 256,
 	DATA_BYTES_MAX = 64 << 20,
 	OPCODES_MAX = 4,
-	INTERP_BYTES = 8192, /* of PyInterpreterState, as far as is looked */
-	RUN_MAX = 2 * TABLE, /* 3.15 has two tables; longer runs are other tables */
+	RUN_MAX = 2 * PV_OPCODES, /* 3.15 has two tables; longer runs are other tables */
 };
 
 /*
  * What differs from version to version: Include/opcode.h, from 3.13 on
  * Include/opcode_ids.h.  0 ends a list: it is CACHE, never executed.
  */
-struct version {
+struct pv_opcode_places {
 	uint32_t minor;                  /* upper half of PY_VERSION_HEX */
 	uint8_t resume[OPCODES_MAX + 1]; /* RESUME, RESUME_QUICK or _CHECK, INSTRUMENTED_RESUME */
 	uint8_t yield[OPCODES_MAX + 1];
@@ -57,7 +54,7 @@ struct version {
 				  (Include/internal/pycore_opcode_utils.h) */
 };
 
-static const struct version versions[] = {
+static const struct pv_opcode_places versions[] = {
 	{ 0x030b, { 151, 150 }, { 86 }, 83, "_PyFrame_Clear", PV_REG_RDI, true, 96, 0 },
 	{ 0x030c,
 	  { 151, 240 },
@@ -97,48 +94,11 @@ static const struct version versions[] = {
 	  4 },
 };
 
-static const struct version *find_version(uint32_t version_hex)
+static const struct pv_opcode_places *find_version(uint32_t version_hex)
 {
 	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
 		if (versions[i].minor == version_hex >> 16)
 			return &versions[i];
-	}
-	return NULL;
-}
-
-struct finder {
-	const struct pv_python_module *module;
-	const struct pv_python *python;
-	const struct version *version;
-	uint64_t handlers[TABLE]; /* ELF virtual addresses */
-	uint64_t table;           /* address in the process */
-	size_t n_tables;          /* different ones that look right */
-	unsigned int frame_register, agree, stores;
-	struct pv_python_sites *ret;
-};
-
-static bool is_code(const struct pv_elf *elf, uint64_t vaddr)
-{
-	for (size_t i = 0; i < pv_elf_n_loads(elf); i++) {
-		const struct pv_elf_load *load = pv_elf_load_at(elf, i);
-
-		if (load->executable && vaddr >= load->vaddr &&
-		    vaddr - load->vaddr < load->file_size)
-			return true;
-	}
-	return false;
-}
-
-/* Up to max bytes of code at vaddr; fewer at the end of the file's part. */
-static const uint8_t *code_at(const struct pv_elf *elf, uint64_t vaddr, size_t max, size_t *n_ret)
-{
-	for (size_t n = max; n >= 16; n /= 2) {
-		const uint8_t *code = pv_elf_data(elf, vaddr, n);
-
-		if (code) {
-			*n_ret = n;
-			return code;
-		}
 	}
 	return NULL;
 }
@@ -153,12 +113,12 @@ static int compare_u64(const void *a, const void *b)
 /* Are they as many as handlers are?  Cold ones may lie at the other end of the code. */
 static bool looks_like_table(const uint64_t *handlers)
 {
-	uint64_t sorted[TABLE];
+	uint64_t sorted[PV_OPCODES];
 	size_t distinct = 1;
 
 	memcpy(sorted, handlers, sizeof(sorted));
-	qsort(sorted, TABLE, sizeof(sorted[0]), compare_u64);
-	for (size_t i = 1; i < TABLE; i++)
+	qsort(sorted, PV_OPCODES, sizeof(sorted[0]), compare_u64);
+	for (size_t i = 1; i < PV_OPCODES; i++)
 		distinct += sorted[i] != sorted[i - 1];
 	return distinct >= DISTINCT_MIN;
 }
@@ -173,20 +133,20 @@ static bool seen_before(const uint64_t *handlers, size_t i)
 }
 
 /* Which register do the handlers keep the frame in?  By how many, of how many that tell. */
-static void count_frame_register(struct finder *f, const uint64_t *handlers)
+static void count_frame_register(struct pv_site_finder *f, const uint64_t *handlers)
 {
 	const struct pv_pylayout *py = &f->python->proc.py;
 	unsigned int votes[PV_REGS][PV_REGS] = { 0 };
 
 	f->agree = f->stores = 0;
-	for (size_t i = 0; i < TABLE; i++) {
+	for (size_t i = 0; i < PV_OPCODES; i++) {
 		unsigned int base, value;
 		const uint8_t *code;
 		size_t n;
 
 		if (seen_before(handlers, i))
 			continue;
-		code = code_at(f->module->elf, handlers[i], HANDLER_BYTES, &n);
+		code = pv_site_code(f->module->elf, handlers[i], PV_HANDLER_BYTES, &n);
 		if (!code || !pv_insn_first_store(code, n, py->fr_instr, &base, &value))
 			continue;
 		f->stores++;
@@ -202,12 +162,12 @@ static bool is_own(const uint64_t *handlers, uint8_t opcode)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < TABLE; i++)
+	for (size_t i = 0; i < PV_OPCODES; i++)
 		n += handlers[i] == handlers[opcode];
 	return n == 1;
 }
 
-static bool all_own(const struct version *version, const uint64_t *handlers)
+static bool all_own(const struct pv_opcode_places *version, const uint64_t *handlers)
 {
 	for (const uint8_t *op = version->resume; *op; op++) {
 		if (!is_own(handlers, *op))
@@ -220,13 +180,13 @@ static bool all_own(const struct version *version, const uint64_t *handlers)
 	return is_own(handlers, version->return_value);
 }
 
-static void try_table(struct finder *f, const uint64_t *words, uint64_t address)
+static void try_table(struct pv_site_finder *f, const uint64_t *words, uint64_t address)
 {
-	struct finder trial = *f;
+	struct pv_site_finder trial = *f;
 
-	for (size_t i = 0; i < TABLE; i++)
+	for (size_t i = 0; i < PV_OPCODES; i++)
 		trial.handlers[i] = words[i] - f->module->bias;
-	if (!looks_like_table(trial.handlers) || !all_own(f->version, trial.handlers))
+	if (!looks_like_table(trial.handlers) || !all_own(f->places, trial.handlers))
 		return;
 	count_frame_register(&trial, trial.handlers);
 	/* more than three of four, and not by chance */
@@ -238,27 +198,28 @@ static void try_table(struct finder *f, const uint64_t *words, uint64_t address)
 }
 
 /* Every run of pointers into the code that is as long as a table, or two. */
-static void scan_words(struct finder *f, const uint64_t *words, size_t n, uint64_t address)
+static void scan_words(struct pv_site_finder *f, const uint64_t *words, size_t n, uint64_t address)
 {
 	for (size_t i = 0, end; i < n; i = end + 1) {
-		for (end = i; end < n && is_code(f->module->elf, words[end] - f->module->bias);)
+		for (end = i;
+		     end < n && pv_site_is_code(f->module->elf, words[end] - f->module->bias);)
 			end++;
 		/* 3.15: the one that records traces for the JIT comes first */
 		if (end - i == RUN_MAX)
-			try_table(f, words + i + TABLE, address + 8 * (i + TABLE));
-		else if (end - i >= TABLE && end - i < RUN_MAX)
+			try_table(f, words + i + PV_OPCODES, address + 8 * (i + PV_OPCODES));
+		else if (end - i >= PV_OPCODES && end - i < RUN_MAX)
 			try_table(f, words + i, address + 8 * i);
 	}
 }
 
-static struct pv_err *scan_load(struct finder *f, struct pv_mem *mem,
+static struct pv_err *scan_load(struct pv_site_finder *f, struct pv_mem *mem,
 				const struct pv_elf_load *load)
 {
 	uint64_t start = (f->module->bias + load->vaddr + 7) & ~7ULL;
 	uint64_t bytes = load->file_size & ~7ULL;
 	_pv_free_ uint64_t *words = NULL;
 
-	if (bytes < TABLE * 8 || bytes > DATA_BYTES_MAX)
+	if (bytes < PV_OPCODES * 8 || bytes > DATA_BYTES_MAX)
 		return NULL;
 	words = malloc(bytes);
 	if (!words)
@@ -273,13 +234,7 @@ static struct pv_err *scan_load(struct finder *f, struct pv_mem *mem,
 	return NULL;
 }
 
-static struct pv_err *refuse(const struct finder *f, const char *why)
-{
-	return pv_err_create(PV_ERR_NOPROC, "cannot see the calls of the CPython %s in %s: %s",
-			     f->python->version, f->module->path, why);
-}
-
-static struct pv_err *find_table(struct finder *f, struct pv_mem *mem)
+static struct pv_err *find_table(struct pv_site_finder *f, struct pv_mem *mem)
 {
 	struct pv_err *err = NULL;
 
@@ -292,76 +247,15 @@ static struct pv_err *find_table(struct finder *f, struct pv_mem *mem)
 	if (err)
 		return err;
 	if (f->n_tables != 1)
-		return refuse(f, f->n_tables ? "several tables look like its opcodes' handlers"
-					     : "its table of opcode handlers was not found");
+		return pv_site_refuse(f, f->n_tables
+						 ? "several tables look like its opcodes' handlers"
+						 : "its table of opcode handlers was not found");
 	snprintf(f->ret->table, sizeof(f->ret->table), "at 0x%llx, %u of %u handlers agree",
 		 (unsigned long long)f->table, f->agree, f->stores);
 	return NULL;
 }
 
-struct jumps {
-	uint64_t after, last; /* a jump into (after, last] is one into the middle */
-	bool found;
-};
-
-static bool on_jump(void *ctx, uint64_t from, uint64_t to)
-{
-	struct jumps *jumps = ctx;
-
-	(void)from;
-	jumps->found = to > jumps->after && to <= jumps->last;
-	return !jumps->found;
-}
-
-/* Does anything of the range go on between the start of a place and its site? */
-static bool jumped_into(const struct pv_elf *elf, struct pv_range range, uint64_t start,
-			uint64_t site)
-{
-	struct jumps jumps = { start, site, false };
-	uint64_t n = range.end - range.start;
-	const uint8_t *code = pv_elf_data(elf, range.start, n);
-
-	if (!code)
-		return true;
-	pv_insn_each_jump(code, n, range.start, on_jump, &jumps);
-	return jumps.found;
-}
-
-/* The same in all of eval's parts, and of the handlers that begin there. */
-static bool eval_jumps_into(const struct finder *f, uint64_t start, uint64_t site)
-{
-	const struct pv_proc *proc = &f->python->proc;
-
-	for (size_t i = 0; i < TABLE; i++) {
-		if (f->handlers[i] > start && f->handlers[i] <= site)
-			return true;
-	}
-	for (size_t i = 0; i < PV_EVAL_RANGES_MAX; i++) {
-		struct pv_range range = proc->eval[i];
-
-		range.start -= f->module->bias;
-		range.end -= f->module->bias;
-		if (proc->eval[i].end && jumped_into(f->module->elf, range, start, site))
-			return true;
-	}
-	return false;
-}
-
-static struct pv_err *add_site(struct finder *f, enum pv_probe_kind kind, uint64_t start,
-			       struct pv_insn_site site, uint8_t opcode)
-{
-	if (f->ret->n == PV_PYTHON_SITES_MAX)
-		return refuse(f, "it has more places than there is room for");
-	f->ret->list[f->ret->n++] = (struct pv_python_site){
-		.kind = kind,
-		.vaddr = start + site.offset,
-		.emulated = site.emulated,
-		.opcode = opcode,
-	};
-	return NULL;
-}
-
-static struct pv_err *add_handlers(struct finder *f, const uint8_t *opcodes,
+static struct pv_err *add_handlers(struct pv_site_finder *f, const uint8_t *opcodes,
 				   enum pv_probe_kind kind)
 {
 	struct pv_err *err = NULL;
@@ -372,139 +266,142 @@ static struct pv_err *add_handlers(struct finder *f, const uint8_t *opcodes,
 		const uint8_t *code;
 		size_t n;
 
-		code = code_at(f->module->elf, start, HANDLER_BYTES, &n);
+		code = pv_site_code(f->module->elf, start, PV_HANDLER_BYTES, &n);
 		if (!code)
-			return refuse(f, "a handler lies outside its file");
+			return pv_site_refuse(f, "a handler lies outside its file");
 		site = pv_insn_cheap_site(code, n, 1U << f->frame_register);
-		if (site.offset && eval_jumps_into(f, start, start + site.offset))
+		if (site.offset && pv_site_jumped_into(f, start, start + site.offset))
 			site = (struct pv_insn_site){ .emulated = pv_insn_emulated(code, n) };
-		err = add_site(f, kind, start, site, *opcodes);
+		err = pv_site_add(f, kind, start, site, *opcodes);
 	}
 	return err;
 }
 
-/*
- * A function's entry, or where a call returns to (size 0); keep: the registers that hold its
- * arguments or result.
- */
-static struct pv_err *add_function(struct finder *f, enum pv_probe_kind kind, uint64_t start,
-				   uint64_t size, unsigned int keep)
+/* What RETURN_VALUE calls first with its frame. */
+static bool call_of_return(const struct pv_site_finder *f, uint64_t *ret)
 {
-	struct pv_range range = { start, start + size };
-	struct pv_insn_site site;
+	uint64_t start = f->handlers[f->places->return_value];
 	const uint8_t *code;
 	size_t n;
 
-	code = code_at(f->module->elf, start, HANDLER_BYTES, &n);
-	if (!code)
-		return refuse(f, "a function lies outside its file");
-	site = pv_insn_cheap_site(code, n, keep);
-	if (site.offset && size && jumped_into(f->module->elf, range, start, start + site.offset))
-		site = (struct pv_insn_site){ .emulated = pv_insn_emulated(code, n) };
-	return add_site(f, kind, start, site, 0);
+	code = pv_site_code(f->module->elf, start, PV_HANDLER_BYTES, &n);
+	return code &&
+	       pv_insn_call_with(code, n, start, f->places->clear_register, f->frame_register, ret);
+}
+
+/* The function that takes a frame down, with or without an exception. */
+static struct pv_err *find_clear(const struct pv_site_finder *f, struct pv_elf_symbol *ret)
+{
+	*ret = (struct pv_elf_symbol){ 0 };
+	if (!pv_elf_find_symbol(f->module->elf, f->places->clear, ret) &&
+	    (!call_of_return(f, &ret->vaddr) || !pv_site_is_code(f->module->elf, ret->vaddr)))
+		return pv_site_refuse(f, "the function that takes down its frames was not found");
+	return NULL;
+}
+
+static struct pv_err *add_clear(struct pv_site_finder *f, uint64_t vaddr, uint64_t size,
+				unsigned int frame)
+{
+	f->ret->python.clear_register = frame;
+	f->ret->python.tstate_argument = frame != PV_REG_RDI;
+	return pv_site_add_function(f, PV_PROBE_CLEAR, vaddr, size, 1U << frame | 1U << PV_REG_RDI);
 }
 
 /*
- * The function that takes a frame down, with or without an exception.  Without a
- * symbol: what RETURN_VALUE calls first with its frame.
+ * Without a serial number only its end tells a code object from the next one at its address.  That
+ * is a function that nothing but the type knows, tp_dealloc (Objects/codeobject.c, code_dealloc).
+ * Where it is not found each call must have a look at its code object.
  */
-static struct pv_err *add_clear(struct finder *f)
+static struct pv_err *add_code_gone(struct pv_site_finder *f, struct pv_mem *mem)
 {
-	const struct version *version = f->version;
-	uint64_t start = f->handlers[version->return_value];
-	struct pv_elf_symbol symbol = { 0 };
-	const uint8_t *code;
-	size_t n;
+	const struct pv_proc *proc = &f->python->proc;
+	struct pv_fde_range range;
+	uint64_t dealloc;
 
-	if (!pv_elf_find_symbol(f->module->elf, version->clear, &symbol)) {
-		code = code_at(f->module->elf, start, HANDLER_BYTES, &n);
-		if (!code ||
-		    !pv_insn_call_with(code, n, start, version->clear_register, f->frame_register,
-				       &symbol.vaddr) ||
-		    !is_code(f->module->elf, symbol.vaddr))
-			return refuse(f, "the function that takes down its frames was not found");
-	}
-	return add_function(f, PV_PROBE_CLEAR, symbol.vaddr, symbol.size,
-			    1U << version->clear_register | 1U << PV_REG_RDI);
+	/* PyTypeObject: after ob_size tp_name, tp_basicsize, tp_itemsize (Include/object.h) */
+	if (proc->py.co_version != PV_OFF_NONE || !proc->code_type ||
+	    pv_mem_read_u64(mem, proc->code_type + proc->py.var_size + 32, &dealloc) ||
+	    !pv_site_range(f, dealloc - f->module->bias, &range))
+		return NULL;
+	return pv_site_add_function(f, PV_PROBE_CODE_GONE, range.start, range.end - range.start,
+				    1U << PV_REG_RDI);
 }
 
-/* Where the calls of something return to. */
-struct calls {
-	uint64_t target; /* an address, or the offset of a pointer to it in a structure */
-	bool by_slot;
-	uint64_t returns[PV_PYTHON_SITES_MAX];
-	size_t n;
+/* Eval's calls of what takes down a frame, where RETURN_VALUE has its own. */
+struct unwinding {
+	const struct pv_site_finder *f;
+	uint64_t clear;  /* _PyFrame_Clear(frame) */
+	size_t n_clear;  /* calls of it */
+	uint64_t target; /* _PyEvalFrameClearAndPop(tstate, frame), which calls it; 0: not found */
+	bool doubt;      /* several */
 };
 
-static bool on_call(void *ctx, uint64_t from, uint64_t to)
+static bool on_eval_call(void *ctx, uint64_t from, uint64_t to)
 {
-	struct calls *calls = ctx;
+	struct unwinding *u = ctx;
+	const uint8_t *code;
+	uint64_t callee;
+	size_t n;
 
-	if (to == calls->target && calls->n < PV_PYTHON_SITES_MAX)
-		calls->returns[calls->n++] = from;
+	(void)from;
+	u->n_clear += to == u->clear;
+	if (to == u->clear || to == u->target)
+		return true;
+	code = pv_site_code(u->f->module->elf, to, PV_HANDLER_BYTES, &n);
+	if (!code || !pv_insn_call_with(code, n, to, PV_REG_RDI, PV_REG_RSI, &callee) ||
+	    callee != u->clear)
+		return true;
+	u->doubt |= u->target != 0;
+	u->target = to;
 	return true;
 }
 
-/* May there be such a call in the bytes?  Quick; where there may be, they are decoded. */
-static bool may_call(const struct calls *calls, const uint8_t *code, size_t n, uint64_t vaddr)
-{
-	/* call rel32; call *disp32(register) */
-	size_t opcode = calls->by_slot ? 2 : 1;
-
-	for (size_t i = 0; i + opcode + 4 <= n; i++) {
-		int32_t value;
-
-		memcpy(&value, code + i + opcode, sizeof(value));
-		if (calls->by_slot ? code[i] == 0xff && (code[i + 1] & 0xf8) == 0x90 &&
-					     (uint64_t)(int64_t)value == calls->target
-				   : code[i] == 0xe8 && vaddr + i + 5 + (uint64_t)(int64_t)value ==
-								calls->target)
-			return true;
-	}
-	return false;
-}
-
-static void find_calls_in(const struct finder *f, struct pv_range range, struct calls *calls)
-{
-	uint64_t n = range.end - range.start;
-	const uint8_t *code = pv_elf_data(f->module->elf, range.start, n);
-
-	if (!code || !may_call(calls, code, n, range.start))
-		return;
-	if (calls->by_slot)
-		pv_insn_each_slot_call(code, n, range.start, on_call, calls);
-	else
-		pv_insn_each_call(code, n, range.start, on_call, calls);
-}
-
-/* In all functions: decoded from their start, since a probe within an instruction would break it.
+/*
+ * Where RETURN_VALUE itself takes its frame down and calls fail by way of another function, that
+ * one is the place, so that calls that return do not hit two.
  */
-static struct pv_err *find_calls(const struct finder *f, struct calls *calls)
+static bool find_unwinding(const struct pv_site_finder *f, uint64_t clear, struct pv_fde_range *ret)
 {
-	_pv_free_ struct pv_fde_range *fdes = NULL;
-	size_t n_fdes;
-	struct pv_err *err = pv_elf_fde_ranges(f->module->elf, &fdes, &n_fdes);
+	struct unwinding u = { .f = f, .clear = clear };
+	uint64_t returning, vaddr;
+	const uint8_t *code;
+	size_t n;
 
-	for (size_t i = 0; !err && i < n_fdes; i++)
-		find_calls_in(f, (struct pv_range){ fdes[i].start, fdes[i].end }, calls);
-	return err;
+	if (!call_of_return(f, &returning) || returning != clear)
+		return false;
+	for (size_t i = 0; (code = pv_site_eval(f, i, &vaddr, &n)); i++)
+		pv_insn_each_call(code, n, vaddr, on_eval_call, &u);
+	return u.n_clear == 1 && u.target && !u.doubt && pv_site_range(f, u.target, ret);
 }
 
-static struct pv_err *add_ends_in_callers(struct finder *f)
+/* Where calls end: what takes down their frames, for 3.11 more. */
+static struct pv_err *add_ends(struct pv_site_finder *f)
 {
-	const uint8_t opcodes[] = { f->version->return_value, 0 };
-	struct calls calls = { .target = f->python->proc.eval[0].start - f->module->bias };
-	struct pv_err *err = find_calls(f, &calls);
+	const uint8_t opcodes[] = { f->places->return_value, 0 };
+	struct pv_site_calls calls = { .target = f->python->proc.eval[0].start - f->module->bias };
+	struct pv_elf_symbol clear;
+	struct pv_fde_range unwinding;
+	struct pv_err *err = find_clear(f, &clear);
 
+	if (!err && f->places->ends_in_callers)
+		err = pv_site_calls(f, &calls);
+	if (err)
+		return err;
 	/* a shared library calls it by its linkage table, and then inlines nothing of this */
-	if (!err && calls.n)
+	if (!calls.n)
+		return add_clear(f, clear.vaddr, clear.size, f->places->clear_register);
+	err = find_unwinding(f, clear.vaddr, &unwinding)
+		      ? add_clear(f, unwinding.start, unwinding.end - unwinding.start, PV_REG_RSI)
+		      : add_clear(f, clear.vaddr, clear.size, f->places->clear_register);
+	if (!err)
 		err = add_handlers(f, opcodes, PV_PROBE_LEAVE);
 	for (size_t i = 0; !err && i < calls.n; i++)
-		err = add_function(f, PV_PROBE_FAILED, calls.returns[i], 0, 1U << PV_REG_RAX);
+		err = pv_site_add_function(f, PV_PROBE_FAILED, calls.returns[i], 0,
+					   1U << PV_REG_RAX);
 	return err;
 }
 
-static struct pv_err *sites_of_handlers(struct finder *f, struct pv_mem *mem)
+static struct pv_err *sites_of_handlers(struct pv_site_finder *f, struct pv_mem *mem)
 {
 	struct pv_probe_python *python = &f->ret->python;
 	struct pv_err *err = find_table(f, mem);
@@ -512,152 +409,55 @@ static struct pv_err *sites_of_handlers(struct finder *f, struct pv_mem *mem)
 	size_t n_always;
 
 	if (!err)
-		err = add_handlers(f, f->version->resume, PV_PROBE_ENTER);
+		err = add_handlers(f, f->places->resume, PV_PROBE_ENTER);
 	if (!err)
-		err = add_clear(f);
-	if (!err && f->version->ends_in_callers)
-		err = add_ends_in_callers(f);
+		err = add_ends(f);
 	n_always = f->ret->n;
 	/* _PyEval_EvalFrameDefault(tstate, frame, throwflag) */
 	if (!err)
-		err = add_function(f, PV_PROBE_THROW, eval.start - f->module->bias,
-				   eval.end - eval.start,
-				   1U << PV_REG_RDI | 1U << PV_REG_RSI | 1U << PV_REG_RDX);
+		err = pv_site_add_function(f, PV_PROBE_THROW, eval.start - f->module->bias,
+					   eval.end - eval.start,
+					   1U << PV_REG_RDI | 1U << PV_REG_RSI | 1U << PV_REG_RDX);
 	if (!err)
-		err = add_handlers(f, f->version->yield, PV_PROBE_YIELD);
+		err = add_handlers(f, f->places->yield, PV_PROBE_YIELD);
 	for (size_t i = n_always; !err && i < f->ret->n; i++)
 		f->ret->list[i].generators = true;
 	if (err)
 		return err;
 	python->frame_register = f->frame_register;
-	python->clear_register = f->version->clear_register;
 	python->eval_register = PV_REG_RSI;
-	python->skip_oparg = f->version->skip_oparg;
-	memcpy(python->resume, f->version->resume, sizeof(python->resume));
-	memcpy(python->yield, f->version->yield, sizeof(python->yield));
-	python->ts_exception = f->version->ts_exception;
-	python->tstate_argument = f->version->clear_register != PV_REG_RDI;
+	python->skip_oparg = f->places->skip_oparg;
+	memcpy(python->resume, f->places->resume, sizeof(python->resume));
+	memcpy(python->yield, f->places->yield, sizeof(python->yield));
+	python->ts_exception = f->places->ts_exception;
 	return NULL;
-}
-
-/*
- * Does eval call _Py_CheckFunctionResult() when it ends?  A shared library calls it by
- * its linkage table, all others directly, unless eval has it inlined.
- */
-static struct pv_err *is_result_called(const struct finder *f, uint64_t result, bool *ret)
-{
-	const struct pv_range *eval = f->python->proc.eval;
-	struct calls all = { .target = result }, within = { .target = result };
-	struct pv_err *err = find_calls(f, &all);
-
-	for (size_t i = 0; i < PV_EVAL_RANGES_MAX && eval[i].end; i++)
-		find_calls_in(f,
-			      (struct pv_range){ eval[i].start - f->module->bias,
-						 eval[i].end - f->module->bias },
-			      &within);
-	*ret = within.n || !all.n;
-	return err;
-}
-
-/* The offset in PyInterpreterState of the pointer to eval, by which it is called (PEP 523). */
-static bool eval_slot(const struct finder *f, struct pv_mem *mem, uint64_t *ret)
-{
-	const struct pv_proc *proc = &f->python->proc;
-	uint64_t words[INTERP_BYTES / 8], interp;
-
-	if (pv_mem_read_u64(mem, proc->runtime + proc->py.rt_interpreters_head, &interp))
-		return false;
-	for (size_t at = 0; at < sizeof(words); at += 256) {
-		if (pv_mem_read(mem, (char *)words + at, 256, interp + at))
-			memset((char *)words + at, 0, 256);
-	}
-	for (size_t i = 0; i < INTERP_BYTES / 8; i++) {
-		if (words[i] == proc->eval[0].start) {
-			*ret = 8 * i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static struct pv_err *add_results(struct finder *f, struct pv_mem *mem, unsigned int argument,
-				  unsigned int value)
-{
-	struct calls calls = { .by_slot = true };
-	struct pv_elf_symbol result;
-	struct pv_err *err;
-	bool called;
-
-	if (!pv_elf_find_symbol(f->module->elf, "_Py_CheckFunctionResult", &result))
-		return refuse(f, "it has no symbol _Py_CheckFunctionResult");
-	err = is_result_called(f, result.vaddr, &called);
-	if (err)
-		return err;
-	if (called)
-		return add_function(f, PV_PROBE_RESULT, result.vaddr, result.size,
-				    1U << argument | 1U << value);
-	if (!eval_slot(f, mem, &calls.target))
-		return refuse(f, "its interpreter has no pointer to its eval function");
-	err = find_calls(f, &calls);
-	if (!err && !calls.n)
-		return refuse(f, "no call of its eval function was found");
-	for (size_t i = 0; !err && i < calls.n; i++)
-		err = add_function(f, PV_PROBE_RETURNED, calls.returns[i], 0, 1U << PV_REG_RAX);
-	return err;
-}
-
-/*
- * Up to 3.10 every Python function is a call of eval, and tstate->frame is the
- * caller's again before it returns (Python/ceval.c, exit_eval_frame).  3.9 put
- * tstate before the arguments of it and of _Py_CheckFunctionResult().
- */
-static struct pv_err *sites_of_functions(struct finder *f, struct pv_mem *mem)
-{
-	struct pv_range eval = f->python->proc.eval[0];
-	bool tstate_first = f->python->proc.py.version_hex >= 0x03090000;
-	unsigned int argument = tstate_first ? PV_REG_RSI : PV_REG_RDI;
-	unsigned int value = tstate_first ? PV_REG_RDX : PV_REG_RSI;
-	struct pv_probe_python *python = &f->ret->python;
-	struct pv_err *err;
-
-	if (f->python->proc.py.version_hex < 0x03060000)
-		return refuse(f, "2.7 is not supported by this command");
-	err = add_function(f, PV_PROBE_EVAL, eval.start - f->module->bias, eval.end - eval.start,
-			   1U << argument);
-	if (!err)
-		err = add_results(f, mem, argument, value);
-	python->eval_register = argument;
-	python->result_register = argument;
-	python->value_register = value;
-	/* PyFrameObject.f_stacktop, 3.10: f_state; debug builds have two pointers before ob_refcnt
-	 */
-	python->suspended_by_state = f->python->proc.py.version_hex >= 0x030a0000;
-	python->fr_suspended =
-		(uint16_t)((python->suspended_by_state ? 108 : 72) + f->python->proc.py.ob_refcnt);
-	return err;
 }
 
 struct pv_err *pv_python_sites(struct pv_mem *mem, const struct pv_python_module *module,
 			       const struct pv_python *python, struct pv_python_sites *ret)
 {
 	struct pv_python_sites sites = { .n = 0 };
-	struct finder finder = { .module = module, .python = python, .ret = &sites };
+	struct pv_site_finder finder = { .module = module, .python = python, .ret = &sites };
 	const struct pv_pylayout *py = &python->proc.py;
 	struct pv_err *err;
 
 	/* from 3.14 on each thread has its own copy of a function's instructions; none was at hand
 	 */
 	if (py->free_threaded && py->version_hex >= 0x030e0000)
-		return refuse(&finder, "free-threaded builds of 3.14 and later are not supported");
+		return pv_site_refuse(&finder,
+				      "free-threaded builds of 3.14 and later are not supported");
 	if (python->tail_calls)
-		return refuse(&finder, "its eval loop is many functions (a tail-calling build)");
+		return pv_site_refuse(&finder,
+				      "its eval loop is many functions (a tail-calling build)");
 	if (py->frame_kind == PV_FRAME_OBJECT) {
-		err = sites_of_functions(&finder, mem);
+		err = pv_sites_of_eval(&finder, mem);
 	} else {
-		finder.version = find_version(py->version_hex);
-		err = finder.version ? sites_of_handlers(&finder, mem)
-				     : refuse(&finder, "its opcodes are not known");
+		finder.places = find_version(py->version_hex);
+		err = finder.places ? sites_of_handlers(&finder, mem)
+				    : pv_site_refuse(&finder, "its opcodes are not known");
 	}
+	if (!err)
+		err = add_code_gone(&finder, mem);
 	if (!err)
 		*ret = sites;
 	return err;

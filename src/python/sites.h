@@ -24,6 +24,7 @@ struct pv_python_site {
 	bool emulated;   /* the cheap kind, see insn/site.h */
 	bool generators; /* needed only for functions that can be left and entered again */
 	uint8_t opcode;  /* of a handler, 0: none */
+	uint8_t ended;   /* RESULT, RETURNED: the register that has the frame, 0: it is not known */
 };
 
 enum { PV_PYTHON_SITES_MAX = 64 };

@@ -187,7 +187,7 @@ static struct pv_err *attach(struct pv_latency *latency)
 		err = want_python(latency);
 	if (!err && python)
 		err = pv_probed_add(&latency->probed, latency->probes,
-				    latency->wanted.generators ? PV_PROBES_ALL : PV_PROBES_PLAIN);
+				    latency->wanted.generators ? PV_PROBES_CALLS : PV_PROBES_PLAIN);
 	if (!err)
 		err = add_entries(latency);
 	if (!err)

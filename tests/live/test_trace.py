@@ -325,6 +325,17 @@ def test_function_of_later(interp, target):
 	assert [c[1] for c in calls].count("quick") == 2
 
 
+@pytest.mark.few
+@pytest.mark.minor(*SUPPORTED)
+def test_functions_in_turn(interp, target):
+	"""Each is where the one before was, which is gone, and differs from it in its name alone."""
+	victim = target(interp, "inside.py")
+	proc = start("-p", victim.pid, "-n", 1, "--budget", 100, "--skip", "<module>", "runs_in_turn")
+	say(victim, "turn 300")
+	(execution,), _, _ = finish(proc, stop=False)
+	assert execution.names() == ["runs_in_turn"] + ["turn_%04d" % i for i in range(300)]
+
+
 def test_stop(victim):
 	"""Ctrl-C in the middle: what is under way is kept as far as it came, and marked."""
 	proc = start("-p", victim.pid, "sleeps")

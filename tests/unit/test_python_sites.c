@@ -398,6 +398,148 @@ START_TEST(refused)
 }
 END_TEST
 
+/* ---- up to 3.10: eval's end, as it stands in 3.8's */
+
+enum {
+	RESULT = CLEAR,
+	OTHER_CALL = EVAL + 0x40,
+	ENDING = EVAL + 0x80,
+	ENDING_CALL = ENDING + 25,
+	SECOND_ENDING = EVAL + 0xc0,
+	STUB = OUTSIDE,
+	SLOT = DATA + 0x100,
+};
+
+static void put_call(struct interpreter *i, uint64_t at, uint64_t target)
+{
+	put(i, at, 0xe8, 1);
+	put(i, at + 1, target - (at + 5), 4);
+}
+
+/*
+ * mov 0x18(%rbx),%rax; movb $0,0x74(%rbx); mov %r15,%rsi; xor %edi,%edi; lea (%rip),%rdx;
+ * mov %rax,0x18(%r12); call
+ */
+static const char ending[] = "488b4318c64374004c89fe31ff488d15000000004989442418";
+
+static struct interpreter *make_3_8(uint64_t target)
+{
+	struct interpreter *i = calloc(1, sizeof(*i));
+	char source[96];
+
+	i->mem.read = read_image;
+	memset(i->image + TEXT, 0xc3, DATA - TEXT); /* ret */
+	put_hex(i, EVAL, "41574156");               /* push %r15; push %r14 */
+	/* of a vectorcall: mov %r15,%rdi; mov %rax,%rsi; call */
+	put_hex(i, OTHER_CALL, "4c89ff4889c6");
+	put_call(i, OTHER_CALL + 6, target);
+	put_hex(i, ENDING, ending);
+	put_call(i, ENDING_CALL, target);
+	put_hex(i, RESULT, "4154");
+	put_hex(i, STUB, "ff25");
+	put(i, STUB + 2, SLOT - (STUB + 6), 4);
+	put(i, SLOT, BIAS + RESULT, 8);
+	put_symbol(i, "_Py_CheckFunctionResult", RESULT);
+	ck_assert(!pv_pylayout_find(0x030812f0, NULL, 0, &i->python.proc.py, NULL, source,
+				    sizeof(source)));
+	strcpy(i->python.version, "3.8.18");
+	i->python.proc.eval[0] = (struct pv_range){ BIAS + EVAL, BIAS + EVAL_END };
+	return i;
+}
+
+static struct pv_python_sites sites_of(struct interpreter *i)
+{
+	struct pv_python_sites sites;
+	struct pv_err *err;
+
+	open_elf(i);
+	err = pv_python_sites(&i->mem, &i->module, &i->python, &sites);
+	ck_assert_msg(!err, "%s", err ? err->message : "");
+	destroy(i);
+	return sites;
+}
+
+static void check_ending(struct interpreter *i)
+{
+	struct pv_python_sites sites = sites_of(i);
+	const struct pv_python_site *site = site_of(&sites, PV_PROBE_RESULT, 0);
+
+	ck_assert_uint_eq(site->vaddr, ENDING_CALL);
+	ck_assert(site->emulated);
+	ck_assert_uint_eq(site->ended, PV_REG_RBX);
+	ck_assert(sites.python.ended_known);
+	ck_assert_uint_eq(sites.python.ended_register, PV_REG_RBX);
+	ck_assert_uint_eq(sites.n, 2);
+	ck_assert_uint_eq(site_of(&sites, PV_PROBE_EVAL, 0)->vaddr, EVAL);
+}
+
+START_TEST(end_of_eval)
+{
+	check_ending(make_3_8(RESULT));
+	check_ending(make_3_8(STUB));
+}
+END_TEST
+
+/* Where it is in doubt all results are looked at. */
+static void check_doubt(struct interpreter *i)
+{
+	struct pv_python_sites sites = sites_of(i);
+	const struct pv_python_site *site = site_of(&sites, PV_PROBE_RESULT, 0);
+
+	ck_assert_uint_eq(site->vaddr, RESULT);
+	ck_assert_uint_eq(site->ended, 0);
+	ck_assert(!sites.python.ended_known);
+}
+
+START_TEST(end_of_eval_in_doubt)
+{
+	struct interpreter *i = make_3_8(RESULT);
+
+	/* another call may have no callable: pop %rdi */
+	put_hex(i, OTHER_CALL, "90905f4889c6");
+	check_doubt(i);
+	/* it is jumped into: jmp to the xor */
+	i = make_3_8(RESULT);
+	put_hex(i, EVAL + 0x20, "e9");
+	put(i, EVAL + 0x21, ENDING + 11 - (EVAL + 0x25), 4);
+	check_doubt(i);
+	/* what it calls is another function, by the linkage table */
+	i = make_3_8(STUB);
+	put(i, SLOT, BIAS + RESULT + 0x10, 8);
+	check_doubt(i);
+	/* two, of different functions */
+	i = make_3_8(RESULT);
+	put_hex(i, SECOND_ENDING, ending);
+	put_call(i, SECOND_ENDING + 25, RESULT + 0x10);
+	check_doubt(i);
+	/* the frame is in no register any more: mov 0x18(%rbx),%rbx; mov %rbx,0x18(%r12) */
+	i = make_3_8(RESULT);
+	put_hex(i, ENDING, "90488b5b1890904c89fe31ff488d150000000049895c2418");
+	put_hex(i, ENDING + 24, "90");
+	check_doubt(i);
+}
+END_TEST
+
+/* Each of two ends has a register of its own. */
+START_TEST(two_ends_of_eval)
+{
+	struct interpreter *i = make_3_8(RESULT);
+	struct pv_python_sites sites;
+
+	/* mov 0x18(%rbp),%rax; movb $0,0x74(%rbp) */
+	put_hex(i, SECOND_ENDING, ending);
+	put_hex(i, SECOND_ENDING, "488b4518c6457400");
+	put_call(i, SECOND_ENDING + 25, RESULT);
+	sites = sites_of(i);
+	ck_assert_uint_eq(sites.n, 3);
+	ck_assert(sites.python.ended_known);
+	ck_assert_uint_eq(sites.python.ended_register, 0);
+	ck_assert_uint_eq(sites.list[1].ended, PV_REG_RBX);
+	ck_assert_uint_eq(sites.list[2].ended, 5);
+	ck_assert_uint_eq(sites.list[2].vaddr, SECOND_ENDING + 25);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("python_sites");
@@ -410,6 +552,9 @@ int main(void)
 	tcase_add_test(tcase, handlers_3_15);
 	tcase_add_test(tcase, jumped_into);
 	tcase_add_test(tcase, refused);
+	tcase_add_test(tcase, end_of_eval);
+	tcase_add_test(tcase, end_of_eval_in_doubt);
+	tcase_add_test(tcase, two_ends_of_eval);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -138,6 +138,15 @@ def runs_late():
     space.pop("late")(2)
 
 
+def runs_in_turn(n):
+    # functions that differ in nothing but their name, each at the place of the one before
+    for i in range(n):
+        name = "turn_%04d" % i
+        space = {}
+        exec(compile("def %s():\n    return 1\n" % name, "turn.py", "exec"), space)
+        space.pop(name)()
+
+
 def do_fork():
     pid = os.fork()
     if not pid:
@@ -211,6 +220,8 @@ def main():
             do_daemon()
         elif word == "late":
             runs_late()
+        elif word == "turn":
+            runs_in_turn(int(args[0]))
         elif word == "fork":
             told = str(do_fork())
         elif word == "exec":
