@@ -23,6 +23,7 @@
 #include "elf/elf.h"
 #include "python/detect.h"
 #include "python/sites.h"
+#include "target/memcg.h"
 #include "target/place.h"
 
 enum {
@@ -358,6 +359,33 @@ static struct pv_err *renew(struct pv_probes *probes, uint32_t epoch)
 	return NULL;
 }
 
+bool pv_probes_have_room(pid_t pid)
+{
+	return pv_memcg_room(pid) >= PV_PROBES_ROOM_MB << 20;
+}
+
+/* Before breakpoints come: those that are there have their pages. */
+static struct pv_err *check_room(const struct pv_probes *probes)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < probes->places.n; i++) {
+		const struct places *places = pv_vec_at(&probes->places, i);
+
+		more |= places->n && !places->link;
+	}
+	return more && !pv_probes_have_room(probes->pid) ? pv_probes_no_room() : NULL;
+}
+
+struct pv_err *pv_probes_no_room(void)
+{
+	return pv_err_create(
+		PV_ERR_NOPROC,
+		"its control group has less than %d MB left: breakpoints take pages of "
+		"it, and the kernel might kill it for that",
+		PV_PROBES_ROOM_MB);
+}
+
 /* What is known of a code object holds from now on until it is seen to go. */
 static struct pv_err *watch_codes(struct pv_probes *probes, struct pv_err *err)
 {
@@ -369,6 +397,10 @@ static struct pv_err *watch_codes(struct pv_probes *probes, struct pv_err *err)
 
 struct pv_err *pv_probes_attach(struct pv_probes *probes)
 {
+	struct pv_err *err = check_room(probes);
+
+	if (err)
+		return err;
 	for (int i = 0; i < TRACEPOINTS; i++) {
 		struct bpf_program *program =
 			bpf_object__find_program_by_name(probes->object, tracepoints[i][0]);
@@ -447,7 +479,7 @@ static struct pv_err *merge(struct pv_probes *probes)
 
 struct pv_err *pv_probes_attach_more(struct pv_probes *probes)
 {
-	struct pv_err *err = NULL;
+	struct pv_err *err = check_room(probes);
 
 	for (size_t i = 0; !err && i < probes->places.n; i++) {
 		struct places *places = pv_vec_at(&probes->places, i);

@@ -72,7 +72,16 @@ struct pv_err *pv_probes_add_python(struct pv_probes *probes, int file_fd, const
 /* Forgets all places; none may be attached. */
 void pv_probes_clear(struct pv_probes *probes);
 
-/* Attaches all that was added. */
+/*
+ * A breakpoint gives the target a page of its own where it shared a file's, and a table of pages
+ * now and then: where its control group has less left, none is placed.
+ */
+enum { PV_PROBES_ROOM_MB = 4 };
+
+bool pv_probes_have_room(pid_t pid);
+struct pv_err *pv_probes_no_room(void);
+
+/* Attaches all that was added; pv_probes_no_room() where that is so, as the next one. */
 struct pv_err *pv_probes_attach(struct pv_probes *probes);
 
 /* Attaches what was added since, beside what is attached. */

@@ -29,7 +29,6 @@
 #include "session/probed.h"
 #include "session/surveysites.h"
 #include "session/survivors.h"
-#include "target/memcg.h"
 #include "target/process.h"
 
 enum {
@@ -45,7 +44,6 @@ enum {
 	AIMED_NS = 50000000,      /* that an aimed time may cost the target at least */
 	NICE_HURRIED = -15,
 	ROOM_NS = 1000000000,     /* between looks at how much memory the target may still have */
-	TARGET_ROOM = 4 << 20,    /* so much at least */
 	MAPPED_LEAST = 128 << 10, /* glibc malloc/malloc.c: DEFAULT_MMAP_THRESHOLD */
 	PAGE_BYTES = 4096,
 };
@@ -218,20 +216,9 @@ static void hurry(struct pv_survey *survey, bool now)
 	}
 }
 
-/* Each place takes a page, and a table of pages now and then. */
 static bool has_target_room(const struct pv_survey *survey)
 {
-	return pv_memcg_room(survey->options.probed->pid) >= TARGET_ROOM;
-}
-
-static struct pv_err *check_room(const struct pv_survey *survey)
-{
-	if (has_target_room(survey))
-		return NULL;
-	return pv_err_create(PV_ERR_NOPROC,
-			     "its control group has less than %d MB left: what watches allocations "
-			     "takes pages of it, and the kernel might kill it for that",
-			     TARGET_ROOM >> 20);
+	return pv_probes_have_room(survey->options.probed->pid);
 }
 
 struct pv_err *pv_survey_create(const struct pv_survey_options *options, struct pv_survey **ret)
@@ -246,9 +233,7 @@ struct pv_err *pv_survey_create(const struct pv_survey_options *options, struct 
 	survey->created_ns = survey->next_ns = pv_now_ns();
 	survey->look_gap_ns = LOOK_NS;
 	survey->created_cpu_ns = target_cpu_ns(survey);
-	err = check_room(survey);
-	if (!err)
-		err = prepare(survey);
+	err = has_target_room(survey) ? prepare(survey) : pv_probes_no_room();
 	if (err) {
 		pv_survey_destroy(survey);
 		return err;
@@ -739,7 +724,7 @@ static struct pv_err *tell(struct pv_survey *survey)
 		return pv_memory_rung_is(memory, which, PV_RUNG_PARTLY,
 					 "while its control group had less than %d MB left nothing "
 					 "was watched",
-					 TARGET_ROOM >> 20);
+					 PV_PROBES_ROOM_MB);
 	if (survey->n_full)
 		return pv_memory_rung_is(
 			memory, which, PV_RUNG_PARTLY,

@@ -192,3 +192,18 @@ def test_it_dies_meanwhile(newest, spawn, rung):
 		assert done.status == 0, (seconds, done)
 		# who holds it may have been found before
 		assert b"ended" in done.err or "--holders" in rung, (seconds, done)
+
+
+@pytest.mark.parametrize("room, fits", [(1 << 18, False), (16 << 20, True)])
+@pytest.mark.parametrize("command", [
+	["trace", "--arm-now", "-n", "1", "serve"], ["trace", "-n", "1", "serve"], ["latency", "-d", "1", "serve"],
+	["refs", "-d", "2", "--alloc", "<string>:7"], ["refs", "-d", "2", "--lines", "PyDict_New", "--name", "__main__.KEPT"],
+], ids=["armed", "trace", "latency", "alloc", "lines"])
+def test_no_memory_left_for_breakpoints(newest, group, command, room, fits):
+	"""All others that place some, too: none is placed, and it is said why."""
+	with live.Target(newest.prefix() + [newest.path, "-c", GROUP, *group, str(room)]) as one:
+		run = live.pitviper(command[0], "-p", one.pid, "--budget", 100, *command[1:], timeout=90)
+		assert one.alive() and traps(one.pid) == 0
+		assert (b"control group has less than 4 MB left" in run.err) != fits, run.err
+		assert (run.status != 0) != fits, (run.status, run.err)
+	time.sleep(0.1)
