@@ -44,7 +44,8 @@ bool pv_python_resume(struct pv_mem *mem, const struct pv_pylayout *layout,
 		ret->at = start + UNIT * i;
 		ret->begun_at = ret->at + UNIT * past;
 		ret->opcode = units[i][0];
-		ret->twice = past ? opcodes->resume[0] : 0;
+		/* without the GIL it is not changed (3.13 Python/bytecodes.c, RESUME) */
+		ret->twice = past && !layout->free_threaded ? opcodes->resume[0] : 0;
 		return true;
 	}
 	return false;
