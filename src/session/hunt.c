@@ -136,6 +136,7 @@ static struct pv_err *launch(struct pv_hunt *hunt)
 	return err;
 }
 
+/* Of the program that the process runs now. */
 static struct pv_err *begin(struct pv_hunt *hunt)
 {
 	struct pv_trend_options options = {
@@ -143,15 +144,9 @@ static struct pv_err *begin(struct pv_hunt *hunt)
 		.memory = hunt->memory,
 		.stacks = true,
 	};
-	struct pv_err *err = NULL;
+	struct pv_err *err;
 	uint32_t process;
 
-	if (hunt->options.argv)
-		err = launch(hunt);
-	if (!err)
-		err = pv_probed_open(hunt->options.pid, &hunt->probed);
-	if (err)
-		return err;
 	if (!pv_process_stack_start(hunt->options.pid, &hunt->stack_start))
 		hunt->stack_start = 0;
 	hunt->start_ns = pv_now_ns();
@@ -168,7 +163,7 @@ static struct pv_err *begin(struct pv_hunt *hunt)
 	if (!err && may_climb(hunt, PV_RUNG_TREND))
 		err = pv_trend_create(&options, &hunt->trend);
 	/* who may not load programs may not do what follows either, and must be told */
-	if (!err && hunt->launched) {
+	if (!err && hunt->held) {
 		err = pv_launch_release(hunt->launched);
 		hunt->held = err != NULL;
 	}
@@ -188,6 +183,10 @@ struct pv_err *pv_hunt_create(const struct pv_hunt_options *options, struct pv_h
 	hunt->options = *options;
 	hunt->probed.pid_fd = -1;
 	err = pv_memory_create(&hunt->memory);
+	if (!err && hunt->options.argv)
+		err = launch(hunt);
+	if (!err)
+		err = pv_probed_open(hunt->options.pid, &hunt->probed);
 	if (!err)
 		err = begin(hunt);
 	if (err) {
@@ -198,21 +197,58 @@ struct pv_err *pv_hunt_create(const struct pv_hunt_options *options, struct pv_h
 	return NULL;
 }
 
+/* All that begin() and what follows it have made. */
+static void end(struct pv_hunt *hunt)
+{
+	pv_survey_destroy(pv_steal(hunt->growth.survey));
+	pv_survey_destroy(pv_steal(hunt->bursts.survey));
+	pv_survey_destroy(pv_steal(hunt->all.survey));
+	pv_trend_destroy(pv_steal(hunt->trend));
+	pv_looks_destroy(pv_steal(hunt->looks));
+	pv_sources_destroy(pv_steal(hunt->sources));
+	pv_memory_destroy(pv_steal(hunt->memory));
+	pv_probed_deinit(&hunt->probed);
+	hunt->probed = (struct pv_probed){ .pid_fd = -1 };
+}
+
 void pv_hunt_destroy(struct pv_hunt *hunt)
 {
 	if (!hunt)
 		return;
-	pv_survey_destroy(hunt->growth.survey);
-	pv_survey_destroy(hunt->bursts.survey);
-	pv_survey_destroy(hunt->all.survey);
-	pv_trend_destroy(hunt->trend);
-	pv_looks_destroy(hunt->looks);
-	pv_sources_destroy(hunt->sources);
 	if (hunt->held)
 		pv_err_destroy(pv_launch_release(hunt->launched));
-	pv_memory_destroy(hunt->memory);
-	pv_probed_deinit(&hunt->probed);
+	end(hunt);
 	free(hunt);
+}
+
+/*
+ * What we started, and what was no Python that could be looked at, executes another program (env, a
+ * shell): that is the one that is meant, and the hunt begins anew.
+ */
+static bool may_follow(const struct pv_hunt *hunt)
+{
+	return hunt->launched && !hunt->look.n;
+}
+
+static struct pv_err *follow(struct pv_hunt *hunt)
+{
+	struct pv_probed probed;
+	struct pv_err *err = pv_probed_open(hunt->options.pid, &probed);
+
+	if (err) {
+		pv_probed_deinit(&probed);
+		return err;
+	}
+	end(hunt);
+	hunt->probed = probed;
+	hunt->growth = hunt->bursts = hunt->all = (struct climb){ 0 };
+	hunt->replaced = hunt->no_looks = hunt->suspected = false;
+	err = pv_memory_create(&hunt->memory);
+	if (!err)
+		err = begin(hunt);
+	return err ? err
+		   : pv_memory_blind(hunt->memory, "what ran until the program executed this one "
+						   "is not in the answer");
 }
 
 struct pv_hunt_facts pv_hunt_facts(const struct pv_hunt *hunt)
@@ -591,7 +627,9 @@ struct pv_err *pv_hunt_step(struct pv_hunt *hunt, int timeout_ms, int fd, bool *
 		return pv_err_errno(errno, "cannot wait");
 	hunt->gone |= fds[0].revents != 0;
 	hunt->replaced |= !hunt->gone && was_replaced(hunt);
-	if (!hunt->gone && !hunt->replaced)
+	if (!hunt->gone && hunt->replaced && may_follow(hunt))
+		err = pv_probed_unless_ended(&hunt->probed, follow(hunt), &hunt->gone);
+	else if (!hunt->gone && !hunt->replaced)
 		err = pv_probed_unless_ended(&hunt->probed, climb(hunt), &hunt->gone);
 	if (!err)
 		*ended_ret = hunt->gone || hunt->replaced || hunt->over_budget ||

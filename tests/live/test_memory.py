@@ -395,6 +395,18 @@ def test_program(newest, status):
 	assert b"refs -p" not in run.err, run
 
 
+def test_program_that_executes_another(newest):
+	"""What `env` becomes is what is meant; once a Python has been looked at, another program is its end."""
+	run = live.pitviper("memory", "-d", 4, "--json", "--", "env", "NAME=1", *newest.command(SCRIPT, "held", "8"), timeout=90)
+	found = live.last_json(run.out)
+	assert run.status == 0 and found["target"]["interpreter"].startswith("CPython"), run
+	assert rungs(found)["census"] in ("climbed", "partly"), found["rungs"]
+	assert any("until the program executed" in line for line in found["blind"]), found["blind"]
+	become = "import os, time; keep = [bytearray(2000) for i in range(9999)]; time.sleep(3); os.execvp('sleep', ['sleep', '1'])"
+	run = live.pitviper("memory", "-d", 30, "--", *newest.command("-c", become), timeout=90)
+	assert run.status == 0 and b"executes another program" in run.err, run
+
+
 def test_it_ends(newest, target):
 	one = target(newest, "memory.py", "flat", "2")
 	begin = time.monotonic()
