@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "heap/copy.h"
 #include "heap/graph.h"
 #include "heap/names.h"
 #include "heap/object.h"
+#include "target/maps.h"
 #include "target/mem.h"
 
 enum { BASES_MAX = 64 };
@@ -22,6 +24,7 @@ struct wanted {
 	size_t n;
 	uint64_t owner_type; /* whose fields have names */
 	uint64_t found, namespace;
+	uint64_t until_ns;
 };
 
 static bool is_text(struct pv_heap *heap, uint64_t object, const char *name, size_t n)
@@ -59,7 +62,7 @@ static struct pv_err *look_in(struct wanted *w, uint64_t object, bool namespace)
 	const struct pv_heap_type *type = pv_graph_type(w->heap, object);
 
 	w->owner_type = type ? type->address : 0;
-	return type ? pv_graph_edges(w->heap, object, type, namespace, 0, on_edge, w) : NULL;
+	return type ? pv_graph_edges(w->heap, object, type, namespace, w->until_ns, on_edge, w) : NULL;
 }
 
 /* Its own, then those of its dict, then its class's; a class's: also its bases'. */
@@ -104,12 +107,24 @@ static struct pv_err *on_module(void *ctx, const struct pv_edge *edge)
 	return NULL;
 }
 
-static struct pv_err *resolve(struct pv_heap *heap, const char *name, uint64_t *ret)
+/* What was not found in time may be there all the same. */
+static struct pv_err *check_time(const char *name, uint64_t until_ns)
+{
+	return pv_now_ns() > until_ns
+		       ? pv_err_create(PV_ERR_FAILED, "%s of the process was not found in %d s",
+				       name, (int)(PV_NAMES_LIMIT_NS / 1000000000))
+		       : NULL;
+}
+
+static struct pv_err *resolve(struct pv_heap *heap, const char *name, uint64_t until_ns,
+			      uint64_t *ret)
 {
 	struct module_wanted module = { .heap = heap, .name = name };
-	struct pv_err *err = pv_graph_modules(heap, on_module, &module);
+	struct pv_err *err = pv_graph_modules(heap, until_ns, on_module, &module);
 	const char *at;
 
+	if (!err && !module.found)
+		err = check_time(name, until_ns);
 	if (err)
 		return err;
 	if (!module.found)
@@ -120,10 +135,12 @@ static struct pv_err *resolve(struct pv_heap *heap, const char *name, uint64_t *
 	at = name + module.longest;
 	*ret = module.found;
 	while (!err && *at == '.') {
-		struct wanted w = { .heap = heap, .name = at + 1 };
+		struct wanted w = { .heap = heap, .name = at + 1, .until_ns = until_ns };
 
 		w.n = strcspn(w.name, ".");
 		err = find_attribute(&w, *ret);
+		if (!err && !w.found)
+			err = check_time(name, until_ns);
 		if (!err && !w.found)
 			err = pv_err_create(PV_ERR_USAGE, "%.*s of the process has no %.*s",
 					    (int)(at - name), name, (int)w.n, w.name);
@@ -133,16 +150,20 @@ static struct pv_err *resolve(struct pv_heap *heap, const char *name, uint64_t *
 	return err;
 }
 
-struct pv_err *pv_names_resolve(struct pv_heap *heap, const char *name, uint64_t *ret)
+struct pv_err *pv_names_resolve(struct pv_heap *heap, pid_t pid, const char *name, uint64_t *ret)
 {
+	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
 	struct pv_mem *live = pv_heap_mem(heap), *copy;
 	uint64_t found = 0;
-	struct pv_err *err = pv_copy_create(live, COPY_MAX, &copy);
+	struct pv_err *err = pid ? pv_maps_read(pid, &maps) : NULL;
 
+	if (!err)
+		err = pid ? pv_copy_create_touched(live, COPY_MAX, pid, &maps, &copy)
+			  : pv_copy_create(live, COPY_MAX, &copy);
 	if (err)
 		return err;
 	pv_heap_forget(heap, copy);
-	err = resolve(heap, name, &found);
+	err = resolve(heap, name, pv_now_ns() + PV_NAMES_LIMIT_NS, &found);
 	pv_heap_forget(heap, live);
 	pv_mem_destroy(copy);
 	if (!err)

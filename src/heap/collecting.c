@@ -67,7 +67,7 @@ static bool state_of(struct pv_heap *heap, uint64_t *ret)
 }
 
 /* By what gc.isenabled() reads; who disables the collector has imported gc. */
-static bool old_switch(struct pv_heap *heap, uint64_t *ret)
+static bool old_switch(struct pv_heap *heap, pid_t pid, uint64_t *ret)
 {
 	static const uint8_t entry[ENTRY] = { 0xf3, 0x0f, 0x1e, 0xfa };
 	static const uint8_t load[3] = { 0x48, 0x63, 0x3d };
@@ -76,7 +76,7 @@ static bool old_switch(struct pv_heap *heap, uint64_t *ret)
 	uint8_t code[CODE];
 	size_t begin;
 	int32_t far;
-	struct pv_err *err = pv_names_resolve(heap, "gc.isenabled", &function);
+	struct pv_err *err = pv_names_resolve(heap, pid, "gc.isenabled", &function);
 
 	if (err) {
 		pv_err_destroy(err);
@@ -93,7 +93,7 @@ static bool old_switch(struct pv_heap *heap, uint64_t *ret)
 	return true;
 }
 
-bool pv_heap_gc_disabled(struct pv_heap *heap)
+bool pv_heap_gc_disabled(struct pv_heap *heap, pid_t pid)
 {
 	const struct pv_pylayout *py = &pv_heap_python(heap)->proc.py;
 	int offset = switch_at(pv_heap_layout(heap));
@@ -104,7 +104,7 @@ bool pv_heap_gc_disabled(struct pv_heap *heap)
 		if (offset < 0 || !state_of(heap, &at))
 			return false;
 		at += (uint64_t)offset;
-	} else if (!old_switch(heap, &at)) {
+	} else if (!old_switch(heap, pid, &at)) {
 		return false;
 	}
 	return !pv_mem_read_u32(pv_heap_mem(heap), at, &enabled) && !enabled;

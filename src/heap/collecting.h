@@ -7,10 +7,11 @@
 #define PV_HEAP_COLLECTING_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct pv_heap;
 
 /* Of the process, its main interpreter; false also where it cannot be told. */
-bool pv_heap_gc_disabled(struct pv_heap *heap);
+bool pv_heap_gc_disabled(struct pv_heap *heap, pid_t pid);
 
 #endif

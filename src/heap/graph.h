@@ -64,8 +64,9 @@ const struct pv_heap_type *pv_graph_type(struct pv_heap *heap, uint64_t object);
 /* Has it no references to others that are worth following? */
 bool pv_graph_is_leaf(const struct pv_heap_type *type);
 
-/* Modules of all interpreters: kind MODULE, the target is the module. */
-struct pv_err *pv_graph_modules(struct pv_heap *heap, pv_edge_each *each, void *ctx);
+/* Modules of all interpreters: kind MODULE, the target is the module; until_ns: as above. */
+struct pv_err *pv_graph_modules(struct pv_heap *heap, uint64_t until_ns, pv_edge_each *each,
+				void *ctx);
 
 /* Frames of all threads: kind FRAME, at: the frame, target: where its values end. */
 struct pv_err *pv_graph_frames(struct pv_heap *heap, pv_edge_each *each, void *ctx);

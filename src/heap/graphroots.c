@@ -172,6 +172,7 @@ struct pv_err *pv_graph_frames(struct pv_heap *heap, pv_edge_each *each, void *c
 }
 
 struct modules {
+	uint64_t until_ns;
 	pv_edge_each *each;
 	void *ctx;
 };
@@ -202,18 +203,21 @@ static uint32_t modules_offset(struct pv_heap *heap)
 static struct pv_err *interpreter_modules(struct pv_heap *heap, uint64_t interp, pv_edge_each *each,
 					  void *ctx)
 {
-	struct modules modules = { each, ctx };
+	const struct modules *modules = ctx;
 	uint64_t dict = word_at(pv_heap_mem(heap), interp + modules_offset(heap));
 	const struct pv_heap_type *type = pv_graph_type(heap, dict);
 
 	return type && type->kind == PV_HEAP_DICT
-		       ? pv_graph_edges(heap, dict, type, true, 0, on_module, &modules)
+		       ? pv_graph_edges(heap, dict, type, true, modules->until_ns, each, ctx)
 		       : NULL;
 }
 
-struct pv_err *pv_graph_modules(struct pv_heap *heap, pv_edge_each *each, void *ctx)
+struct pv_err *pv_graph_modules(struct pv_heap *heap, uint64_t until_ns, pv_edge_each *each,
+				void *ctx)
 {
-	return each_interpreter(heap, each, ctx, interpreter_modules, NULL);
+	struct modules modules = { until_ns, each, ctx };
+
+	return each_interpreter(heap, on_module, &modules, interpreter_modules, NULL);
 }
 
 static struct pv_err *append_utf8(struct pv_str *str, uint32_t c)

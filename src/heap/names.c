@@ -174,7 +174,7 @@ static bool is_main(struct namer *z, uint64_t name)
 /* The program's own module first: of equal paths its own is the one that is told. */
 static struct pv_err *add_roots(struct namer *z)
 {
-	struct pv_err *err = pv_graph_modules(z->heap, on_module, z);
+	struct pv_err *err = pv_graph_modules(z->heap, z->until_ns, on_module, z);
 
 	for (int main = 1; !err && main >= 0; main--) {
 		for (size_t i = 0; !err && i < z->modules.n; i++) {

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/vec.h"
@@ -62,8 +63,9 @@ void pv_names_deinit(struct pv_names *names);
 /*
  * The object that a name means: MODULE, then attributes, of modules, classes and objects, all
  * joined by dots ("app.config.Cache.entries").  PV_ERR_USAGE: there is none, and how far the
- * name led.
+ * name led; PV_ERR_FAILED: it took longer than PV_NAMES_LIMIT_NS, since something lies.  pid: whose
+ * memory that is: what of it was never touched is not read; 0: no process, all of it is.
  */
-struct pv_err *pv_names_resolve(struct pv_heap *heap, const char *name, uint64_t *ret);
+struct pv_err *pv_names_resolve(struct pv_heap *heap, pid_t pid, const char *name, uint64_t *ret);
 
 #endif

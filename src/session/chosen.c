@@ -323,11 +323,11 @@ static struct pv_err *choose_type(struct pv_probed *probed, struct pv_heap *heap
 
 /* ---- the others */
 
-static struct pv_err *choose_name(struct pv_heap *heap, const struct pv_choice *choice,
+static struct pv_err *choose_name(struct pv_heap *heap, pid_t pid, const struct pv_choice *choice,
 				  struct pv_heap_object *ret)
 {
 	uint64_t object;
-	struct pv_err *err = pv_names_resolve(heap, choice->text, &object);
+	struct pv_err *err = pv_names_resolve(heap, pid, choice->text, &object);
 
 	return err ? err : choose_address(heap, object, ret);
 }
@@ -455,7 +455,7 @@ static struct pv_err *choose(struct pv_probed *probed, struct pv_heap *heap,
 	case PV_CHOICE_TYPE:
 		return choose_type(probed, heap, choice, ret);
 	case PV_CHOICE_NAME:
-		return choose_name(heap, choice, ret);
+		return choose_name(heap, probed->pid, choice, ret);
 	case PV_CHOICE_LOST:
 		return choose_lost(probed, heap, choice, ret, &chosen->note);
 	case PV_CHOICE_NEXT:

@@ -269,8 +269,9 @@ static uint64_t counted_type(const struct pv_memory *memory, const char *text)
 }
 
 /* One of the interpreter's own, of which no list knows: static types are in no heap. */
-static uint64_t builtin_type(struct pv_heap *heap, const char *text)
+static uint64_t builtin_type(struct pv_holding *holding, const char *text)
 {
+	struct pv_heap *heap = pv_holding_heap(holding);
 	static const char *const modules[] = { "builtins", "__builtin__" };
 
 	for (size_t i = 0; i < sizeof(modules) / sizeof(*modules); i++) {
@@ -279,7 +280,7 @@ static uint64_t builtin_type(struct pv_heap *heap, const char *text)
 		char name[256];
 
 		snprintf(name, sizeof(name), "%s.%s", modules[i], text);
-		err = pv_names_resolve(heap, name, &at);
+		err = pv_holding_resolve(holding, name, &at);
 		if (!err && pv_heap_type(heap, at))
 			return at;
 	}
@@ -292,12 +293,12 @@ static struct pv_err *any_type(struct pv_holding *holding, const char *text, uin
 	struct pv_heap *heap = pv_holding_heap(holding);
 	struct pv_vec types = PV_VEC(uint64_t);
 	uint64_t type = 0, of;
-	struct pv_err *err = pv_names_resolve(heap, "builtins.type", &type);
+	struct pv_err *err = pv_holding_resolve(holding, "builtins.type", &type);
 
 	if (err) {
 		/* 2.7 */
 		pv_err_destroy(err);
-		err = pv_names_resolve(heap, "__builtin__.type", &type);
+		err = pv_holding_resolve(holding, "__builtin__.type", &type);
 	}
 	if (!err)
 		err = pv_holding_instances(holding, type, TYPES_MAX, &types, &of);
@@ -326,12 +327,12 @@ static struct pv_err *find_subject(struct pv_holding *holding, const struct pv_m
 	if (*text && !*end)
 		return NULL;
 	snprintf(name, sizeof(name), "%s%s", strchr(text, '.') ? "" : "__main__.", text);
-	no_name = pv_names_resolve(pv_holding_heap(holding), name, ret);
+	no_name = pv_holding_resolve(holding, name, ret);
 	if (!no_name)
 		return NULL;
 	*ret = counted_type(memory, text);
 	if (!*ret)
-		*ret = builtin_type(pv_holding_heap(holding), text);
+		*ret = builtin_type(holding, text);
 	err = *ret ? NULL : any_type(holding, text, ret);
 	if (err || *ret)
 		return err;

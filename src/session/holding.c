@@ -135,6 +135,11 @@ struct pv_err *pv_holding_find(struct pv_holding *holding, const uint64_t *addre
 		   : pv_holders_find(holding->heap, holding->search, addresses, n, options, ret);
 }
 
+struct pv_err *pv_holding_resolve(struct pv_holding *holding, const char *name, uint64_t *ret)
+{
+	return pv_names_resolve(holding->heap, holding->pid, name, ret);
+}
+
 struct pv_err *pv_holding_name(struct pv_holding *holding, const struct pv_holders *holders,
 			       const struct pv_names_options *options, struct pv_names *ret)
 {

@@ -59,6 +59,9 @@ struct pv_err *pv_holding_fill(struct pv_holding *holding, const char *text,
 struct pv_err *pv_holding_subject(struct pv_holding *holding, const char *text, size_t max,
 				  bool lost, struct pv_memory *memory);
 
+/* The object that a dotted name means: heap/names.h. */
+struct pv_err *pv_holding_resolve(struct pv_holding *holding, const char *name, uint64_t *ret);
+
 /*
  * The rung of a hunt: who holds what the user asked for (text), or, NULL, what grows by the
  * looks so far; with lost references.  start_ns: CLOCK_MONOTONIC, the hunt's start; until_ns:

@@ -82,7 +82,7 @@ struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret)
 		err = pv_census_fill(&census, begun_ns - looks->start_ns, looks->memory, &index);
 	if (err)
 		return err;
-	looks->memory->gc_disabled = pv_heap_gc_disabled(looks->heap);
+	looks->memory->gc_disabled = pv_heap_gc_disabled(looks->heap, looks->probed->pid);
 	look = pv_vec_at(&looks->memory->looks, index);
 	if (!looks->n++)
 		looks->first_ns = begun_ns;

@@ -131,6 +131,11 @@ def test_what_was_never_touched(interp, target):
 	subject, _, _ = holders(victim, hex(ids["hidden"]))
 	assert page_tables_kb(victim.pid) - before < 100, (before, page_tables_kb(victim.pid), subject)
 	assert subject["found"] and not subject["partial"] and subject["took_ns"] < 4e9, subject
+	# nor are they for a name that is asked for
+	done = subprocess.run([TOOL, str(victim.pid), "subject", "__main__.liar.none"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+			      timeout=60)
+	assert done.returncode and b"no type" in done.stderr, done
+	assert page_tables_kb(victim.pid) - before < 100, (before, page_tables_kb(victim.pid))
 
 
 @pytest.mark.gil
