@@ -80,7 +80,10 @@ enum {
 	PV_ALLOC_ALL_MAX = 2000000,
 	PV_ALLOC_THRASH = 4, /* a pool that is taken so often in one window only goes to and fro */
 	PV_ALLOC_SHIFT_MAX = 24,
-	PV_ALLOC_SIZES_MAX = 4,
+	PV_ALLOC_SIZES_MAX = 8,
+	PV_ALLOC_CLASS_BYTES = 8, /* of a class of sizes of pools' blocks; there are 64 */
+	PV_ALLOC_TAKES_MAX = 2048,
+	PV_ALLOC_BACKS_MAX = 4096,
 };
 
 enum pv_alloc_armed {
@@ -95,14 +98,28 @@ struct pv_alloc_sizes {
 	__u64 least, most;
 };
 
+/* What a place has taken of pools so far; a place is the address of its instruction. */
+struct pv_alloc_take {
+	__u64 count;
+	__u64 classes; /* a bit for each class of its blocks' sizes: pv_alloc_class() */
+};
+
+/* What calls of C functions that return to an address were given so far. */
+struct pv_alloc_back {
+	__u64 count;
+	__u64 least, most; /* bytes that were asked for */
+};
+
 /* What runs: read and written by both sides. */
 struct pv_alloc_state {
 	__u32 armed;   /* enum pv_alloc_armed */
 	__u32 shift;   /* of addresses only those are kept whose hash ends in so many zeros */
 	__u32 thinned; /* by user space: to what shift blocks were taken out */
-	/* of blocks of the C allocator only those of these sizes count; 0: all */
-	__u32 n_sizes;
+	__u32 aimed;   /* only blocks of some sizes count: */
+	__u64 classes; /* of pools, of these classes: pv_alloc_class() */
+	/* of the C allocator, of these sizes */
 	struct pv_alloc_sizes sizes[PV_ALLOC_SIZES_MAX];
+	__u64 n_sizes;
 	/* when it has: allocations and thrash, CLOCK_MONOTONIC; 0: never */
 	__u64 n_max, until_ns;
 	__u64 end_ns;               /* when it had; 0: not yet */
@@ -120,6 +137,14 @@ struct pv_alloc_state {
 	__u64 added_ns; /* of the target's time, for what was done about allocations beyond the hits
 			 */
 };
+
+/* The bit of a class of blocks of pools, which have 512 bytes at most; 0: it is larger. */
+static inline __u64 pv_alloc_class(__u64 bytes)
+{
+	__u64 class = (bytes - 1) / PV_ALLOC_CLASS_BYTES;
+
+	return bytes && class < 64 ? 1ULL << class : 0;
+}
 
 /* Of blocks by that shift of struct pv_alloc_state, the same on both sides: is this one kept? */
 static inline int pv_alloc_is_kept(__u64 address, __u32 shift)

@@ -31,8 +31,9 @@ enum pv_probe_kind {
 	PV_PROBE_ALLOC_ENTER = 16, /* a C function that allocates or frees */
 	PV_PROBE_ALLOC_LEAVE = 17, /* its end: the result is in rax */
 	PV_PROBE_ALLOC_JUMP = 18,  /* the same, by a jump to memset(), whose first argument it is */
-	PV_PROBE_CODE_GONE = 19,   /* <= 3.11: code_dealloc(); a code object is taken down: rdi */
-	PV_PROBE_KINDS = 20,
+	PV_PROBE_ALLOC_BACK = 19,  /* where a call of one returns to */
+	PV_PROBE_CODE_GONE = 20,   /* <= 3.11: code_dealloc(); a code object is taken down: rdi */
+	PV_PROBE_KINDS = 21,
 };
 enum {
 	PV_PROBE_KIND_MASK = 0xff,

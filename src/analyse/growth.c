@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyse/sites.h"
 #include "base/cleanup.h"
 
 enum {
@@ -31,6 +32,7 @@ static const double FLAT_MOST = 0.25;       /* of what the heaps grow by */
 static const double EXPLAINED_LEAST = 0.3;  /* of what is in use more, by what surely grows */
 static const double PART_LEAST = 0.1;       /* of that, for one that most likely grows */
 static const double NEXT_TO_NOTHING = 0.05; /* of what grows */
+static const double RARE_PER_S = 30;        /* of no type more: bursts see one of 25 or so */
 
 static int compare(const void *a, const void *b)
 {
@@ -371,31 +373,32 @@ struct pv_err *pv_growth_of(const struct pv_memory *memory, struct pv_growth *re
 	return NULL;
 }
 
-/* By bytes a second; those of next to nothing of all, sum, are left out. */
-static size_t list_blocks(const struct pv_memory *memory, const struct pv_vec *types, double sum,
-			  uint64_t *sizes_ret, size_t max)
+/*
+ * Texts and numbers are made anywhere, and what is reused has the place of its first use: of those
+ * that grow with something else there is little to learn, and much to pay.
+ */
+static bool is_telling(const struct pv_memory *memory, uint32_t type)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < types->n && n < max; i++) {
-		const struct pv_growth_type *one = pv_vec_at(types, i);
-		const struct pv_memory_type *type = pv_vec_at(&memory->types, one->type);
-
-		if (type->kind == PV_TYPE_HEAP_BLOCK && one->bytes_per_s >= NEXT_TO_NOTHING * sum)
-			sizes_ret[n++] = type->size;
-	}
-	return n;
+	return !pv_type_is_alone(memory, type) && !pv_type_is_reused(memory, type);
 }
 
-struct pv_err *pv_growth_blocks(const struct pv_memory *memory, uint64_t *sizes_ret, size_t max,
-				size_t *n_ret)
+static bool tells(const struct pv_memory *memory, const struct pv_vec *types)
+{
+	for (size_t i = 0; i < types->n; i++) {
+		if (is_telling(memory, ((const struct pv_growth_type *)pv_vec_at(types, i))->type))
+			return true;
+	}
+	return false;
+}
+
+struct pv_err *pv_growth_sought(const struct pv_memory *memory, struct pv_vec *types_ret)
 {
 	struct pv_growth growth;
 	const struct pv_vec *types;
-	double sum = 0, others = 0;
+	double sum = 0, others = 0, per_s = 0;
 	struct pv_err *err = pv_growth_of(memory, &growth);
+	bool blocks, telling;
 
-	*n_ret = 0;
 	if (err)
 		return err;
 	/* what surely grows tells; before anything does, what rises */
@@ -403,15 +406,25 @@ struct pv_err *pv_growth_blocks(const struct pv_memory *memory, uint64_t *sizes_
 	for (size_t i = 0; i < types->n; i++) {
 		const struct pv_growth_type *one = pv_vec_at(types, i);
 		const struct pv_memory_type *type = pv_vec_at(&memory->types, one->type);
-		double per_s = one->bytes_per_s > 0 ? one->bytes_per_s : 0;
+		double bytes_per_s = one->bytes_per_s > 0 ? one->bytes_per_s : 0;
 
-		sum += per_s;
-		others += type->kind == PV_TYPE_HEAP_BLOCK ? 0 : per_s;
+		sum += bytes_per_s;
+		others += type->kind == PV_TYPE_HEAP_BLOCK ? 0 : bytes_per_s;
+		per_s = one->count.per_s > per_s ? one->count.per_s : per_s;
 	}
-	if (sum > 0 && others <= NEXT_TO_NOTHING * sum)
-		*n_ret = list_blocks(memory, types, sum, sizes_ret, max);
+	blocks = sum > 0 && others <= NEXT_TO_NOTHING * sum;
+	telling = tells(memory, types);
+	for (size_t i = 0; i < types->n && !err && (blocks || per_s <= RARE_PER_S); i++) {
+		const struct pv_growth_type *one = pv_vec_at(types, i);
+
+		if (telling && !is_telling(memory, one->type))
+			continue;
+		/* of much, what is next to nothing of it is left out */
+		if (per_s <= RARE_PER_S || one->bytes_per_s >= NEXT_TO_NOTHING * sum)
+			err = pv_vec_append(types_ret, &one->type, 1, NULL);
+	}
 	pv_growth_deinit(&growth);
-	return NULL;
+	return err;
 }
 
 struct pv_err *pv_growth_suspected(const struct pv_memory *memory, bool *ret)

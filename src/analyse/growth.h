@@ -73,11 +73,11 @@ struct pv_err *pv_growth_of(const struct pv_memory *memory, struct pv_growth *re
 void pv_growth_deinit(struct pv_growth *growth);
 
 /*
- * Amid a hunt: if what grows so far is blocks of the C library, and next to nothing else does, the
- * classes of their sizes, by bytes a second; max of them at most; 0: there are others.
+ * Amid a hunt: indices (uint32_t) of the types that it is worth to look for alone, by bytes a
+ * second: what grows so far, if that is so rare that bursts of everything would meet few of it, or
+ * if next to nothing but blocks of the C library does.  types_ret: empty before; none: all.
  */
-struct pv_err *pv_growth_blocks(const struct pv_memory *memory, uint64_t *sizes_ret, size_t max,
-				size_t *n_ret);
+struct pv_err *pv_growth_sought(const struct pv_memory *memory, struct pv_vec *types_ret);
 
 /*
  * Amid a hunt: does anything rise so far, however few the looks are?  Not for a verdict, but to

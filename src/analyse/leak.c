@@ -230,7 +230,7 @@ static bool is_evidence(const struct pv_memory *memory, const struct pv_leak *le
 	if (!types && one->source == PV_SITE_MAPPED && one->found >= SURE_LEAST &&
 	    one->bytes_per_s >= MAPPED_LEAST * leak->bytes_per_s)
 		return true;
-	if (one->survival < STAYS_LEAST)
+	if (one->survival < STAYS_LEAST && !one->accounts)
 		return false;
 	return !types || one->source != PV_SITE_BURST ||
 	       (met(memory, &leak->growth, one) >= MET_LEAST &&
@@ -353,14 +353,16 @@ static bool is_sure(const struct pv_leak *leak)
  */
 static double seen_after(const struct pv_memory *memory, const struct pv_growth_type *one)
 {
-	bool object = is_object(memory, one->type);
+	bool pools = ((const struct pv_memory_type *)pv_vec_at(&memory->types, one->type))->kind !=
+		     PV_TYPE_HEAP_BLOCK;
 	double weight = 0;
 
+	/* those of the sizes that were watched for the longest time */
 	for (size_t i = 0; i < memory->sites.n; i++) {
 		const struct pv_memory_site *site = pv_vec_at(&memory->sites, i);
 
-		if (site->source == PV_SITE_BURST && site->weight > weight &&
-		    (site->domain == PV_DOMAIN_OBJECT) == object)
+		if (site->source == PV_SITE_BURST && (!weight || site->weight < weight) &&
+		    (site->domain == PV_DOMAIN_OBJECT) == pools)
 			weight = site->weight;
 	}
 	return one->count.per_s > 0 ? SURE_LEAST * weight / one->count.per_s / WATCHED_LEAST : 0;

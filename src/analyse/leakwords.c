@@ -45,7 +45,7 @@ bool pv_leak_accuses(const struct pv_leak *leak, const struct pv_suspect *one)
 
 	return leak->kind >= PV_LEAK_GROWING && one->left_count && one->score > 0 &&
 	       one->score >= ACCUSED_LEAST * first->score &&
-	       (double)one->left_count >= LEFT_LEAST * (double)one->seen_count;
+	       (one->accounts || (double)one->left_count >= LEFT_LEAST * (double)one->seen_count);
 }
 
 const char *pv_leak_name(enum pv_leak_kind kind)

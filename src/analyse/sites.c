@@ -19,7 +19,10 @@
 static const double UNTYPED = 0.3, REUSED = 0.3;
 static const double OTHER_HEAP = 0.1, OTHER_SIZE = 0.3; /* than of the blocks that grow */
 
+static const double ACCOUNT_PART = 0.5, ACCOUNT_MOST = 2; /* of what is expected to be found */
+
 enum {
+	ACCOUNT_LEAST = 5, /* blocks */
 	ROOM = 3, /* what stays of a site may be so many times what grows: bursts are short */
 	OBJECT_HEAD = 16,
 };
@@ -442,10 +445,94 @@ enum pv_site_source pv_suspects_source(const struct pv_memory *memory)
 					     : PV_SITE_MAPPED;
 }
 
+/* Of a site, what was found of it. */
+struct part {
+	uint32_t suspect; /* index */
+	uint32_t type;
+	uint64_t found;
+	double weight;
+};
+
+static struct pv_err *add_part(struct pv_vec *parts, const struct pv_suspect *suspect,
+			       const struct pv_suspect *first, const struct pv_memory_site *site,
+			       uint64_t found)
+{
+	const struct part part = { (uint32_t)(suspect - first), site->type, found, site->weight };
+
+	return found && site->type != PV_MEMORY_NONE ? pv_vec_append(parts, &part, 1, NULL) : NULL;
+}
+
+/* So much of what a suspect's type grows by was allocated while its sites were watched. */
+static double expected_of(const struct pv_memory *memory, const struct pv_growth_type *type,
+			  const struct pv_suspect *one)
+{
+	return type->count.per_s * watched_s(memory, one->source) / one->type_weight;
+}
+
+/* The most that was found of a type at any other place. */
+static uint64_t others_found(const struct pv_vec *suspects, const struct pv_suspect *one)
+{
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < suspects->n; i++) {
+		const struct pv_suspect *other = pv_vec_at(suspects, i);
+
+		if (other != one && other->type == one->type && other->type_found > most)
+			most = other->type_found;
+	}
+	return most;
+}
+
+static void find_account(const struct pv_memory *memory, const struct pv_growth_type *type,
+			 const struct pv_vec *suspects, struct pv_suspect *one)
+{
+	double found = (double)one->type_found, expected, score;
+
+	if (one->type_found < ACCOUNT_LEAST || pv_type_is_reused(memory, one->type))
+		return;
+	expected = expected_of(memory, type, one);
+	one->accounts = found >= ACCOUNT_PART * expected &&
+			found <= ACCOUNT_MOST * expected + ACCOUNT_LEAST &&
+			(double)others_found(suspects, one) <= ACCOUNT_PART * found;
+	score = ACCOUNT_PART * type->bytes_per_s;
+	if (one->accounts && score > one->score)
+		one->score = score;
+}
+
+/*
+ * One bad request of a thousand leaves next to nothing of what its line allocates.  But it leaves
+ * as much as grows.
+ */
+static void find_accounts(const struct pv_memory *memory, const struct pv_growth *growth,
+			  const struct pv_vec *parts, struct pv_vec *suspects)
+{
+	for (size_t i = 0; i < parts->n; i++) {
+		const struct part *part = pv_vec_at(parts, i);
+		struct pv_suspect *one = pv_vec_at(suspects, part->suspect);
+
+		if (one->source != PV_SITE_BURST || part->type != one->type)
+			continue;
+		one->type_found += part->found;
+		if (!one->type_weight || part->weight < one->type_weight)
+			one->type_weight = part->weight;
+	}
+	for (size_t i = 0; i < suspects->n; i++) {
+		struct pv_suspect *one = pv_vec_at(suspects, i);
+
+		for (size_t k = 0; k < growth->types.n && one->type_found; k++) {
+			const struct pv_growth_type *type = pv_vec_at(&growth->types, k);
+
+			if (type->type == one->type)
+				find_account(memory, type, suspects, one);
+		}
+	}
+}
+
 struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_growth *growth,
 			      enum pv_site_source source, struct pv_vec *ret)
 {
 	PV_CLEANUP(pv_vec_deinit) struct pv_vec suspects = PV_VEC(struct pv_suspect);
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec parts = PV_VEC(struct part);
 	PV_CLEANUP(pv_map_deinit) struct pv_map index = { 0 };
 	struct pv_err *err = NULL;
 
@@ -468,14 +555,19 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 			left = pv_memory_site_at(memory, look, i);
 		one.spot = pv_spot_of(memory, site->node);
 		err = find(&suspects, &index, &one, &suspect);
+		if (!err)
+			err = add_part(&parts, suspect, suspects.data, site, left.count);
 		if (err)
 			break;
 		suspect->seen_count += weighed(site->seen_count, site->weight);
 		suspect->seen_bytes += weighed(site->seen_bytes, site->weight);
 		suspect->left_count += weighed(left.count, site->weight);
 		suspect->left_bytes += weighed(left.bytes, site->weight);
-		if (site->weight > suspect->weight)
+		if (!suspect->weight || left.count > suspect->most_found ||
+		    (left.count == suspect->most_found && site->weight > suspect->weight)) {
 			suspect->weight = site->weight;
+			suspect->most_found = left.count;
+		}
 		suspect->found += left.count;
 		if (is_sound(memory, growth, site))
 			suspect->sound += left.count;
@@ -502,6 +594,7 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 		if (one->seen_count)
 			one->survival = (double)one->left_count / (double)one->seen_count;
 	}
+	find_accounts(memory, growth, &parts, &suspects);
 	if (suspects.n)
 		qsort(suspects.data, suspects.n, sizeof(struct pv_suspect), compare);
 	*ret = suspects;

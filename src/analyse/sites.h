@@ -9,6 +9,7 @@
 #ifndef PV_ANALYSE_SITES_H
 #define PV_ANALYSE_SITES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,7 +54,8 @@ struct pv_suspect {
 	/* by what was seen, of all the time: times its weight */
 	uint64_t seen_count, seen_bytes;
 	uint64_t left_count, left_bytes; /* of these at the last look */
-	double weight;                   /* the largest of its sites' */
+	double weight;                   /* of the site of which most was found to be left */
+	uint64_t most_found;             /* of that */
 	uint64_t found;                  /* blocks that were really found to be left */
 	/* of these, of a type that grows, whose blocks are not reused, and that may have others */
 	uint64_t sound;
@@ -61,6 +63,14 @@ struct pv_suspect {
 	double bytes_per_s; /* that would stay, by what was seen; 0: not known */
 	double score;
 	double most, most_typed; /* of that score, of one site */
+	/*
+	 * Of its type, if that grows, so much was found, at sites that were watched for a share of
+	 * the time of 1 / weight: about as much as grows, and of no other place half as much.  Then
+	 * it is the place, however much else was allocated there and freed.
+	 */
+	uint64_t type_found;
+	double type_weight;
+	bool accounts;
 };
 
 /*

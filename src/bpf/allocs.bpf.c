@@ -27,8 +27,10 @@ enum {
 	EEXIST = 17,
 };
 
-#define ERRNO_MAX 4095ULL
-#define NO_PYTHON 1ULL /* key of all that no Python function has led to (PV_ALLOC_LINE) */
+#define ERRNO_MAX   4095ULL
+#define CHUNK_BITS  7ULL
+#define CHUNK_LEAST 32ULL
+#define NO_PYTHON   1ULL /* key of all that no Python function has led to (PV_ALLOC_LINE) */
 
 const volatile __u32 stack_kind;                 /* enum pv_alloc_stacks */
 const volatile __u32 pool_bytes;                 /* a power of two */
@@ -55,6 +57,22 @@ struct {
 	__type(key, __u64);
 	__type(value, struct pv_alloc_totals);
 } totals SEC(".maps");
+
+/* By place: what it takes, if only some of them are wanted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_ALLOC_TAKES_MAX);
+	__type(key, __u64); /* address of the instruction */
+	__type(value, struct pv_alloc_take);
+} takes SEC(".maps");
+
+/* Where calls of C functions return to that are given blocks. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_ALLOC_BACKS_MAX);
+	__type(key, __u64); /* address */
+	__type(value, struct pv_alloc_back);
+} backs SEC(".maps");
 
 /* How often a pool was taken in this window. */
 struct {
@@ -294,8 +312,10 @@ static inline bool is_wanted(const struct hit *hit)
 {
 	__u32 i;
 
-	if (!alloc_state.n_sizes || hit->domain != PV_ALLOC_C)
+	if (!alloc_state.aimed || hit->domain == PV_ALLOC_MAPPING)
 		return true;
+	if (hit->domain == PV_ALLOC_OBJECT)
+		return alloc_state.classes & pv_alloc_class(hit->size);
 	for (i = 0; i < PV_ALLOC_SIZES_MAX && i < alloc_state.n_sizes; i++) {
 		if (hit->size >= alloc_state.sizes[i].least &&
 		    hit->size <= alloc_state.sizes[i].most)
@@ -309,8 +329,14 @@ static __always_inline void add(const struct hit *hit)
 	struct pv_alloc block = { .size = hit->size, .domain = hit->domain, .tid = hit->tid };
 	__u64 n, start_ns;
 
-	if (alloc_state.armed != PV_ALLOC_ON || !is_wanted(hit))
+	if (!is_wanted(hit))
 		return;
+	if (alloc_state.armed != PV_ALLOC_ON) {
+		/* what was there is gone, if nobody saw it go */
+		if (alloc_state.aimed)
+			drop(hit->address);
+		return;
+	}
 	n = __sync_fetch_and_add(&alloc_state.allocs, 1) + 1;
 	__sync_fetch_and_add(&alloc_state.bytes, block.size);
 	if (stack_kind == PV_ALLOC_COUNT)
@@ -339,8 +365,22 @@ static inline bool is_block(const struct pool *pool, __u64 at, __u64 block)
 	       pool->last_offset < pool_bytes;
 }
 
+/* Two that come at once may lose a count or, for a while, a class: the next one brings it. */
+static __noinline void note_take(__u64 place, __u64 bytes)
+{
+	struct pv_alloc_take first = { 1, pv_alloc_class(bytes) };
+	struct pv_alloc_take *known = bpf_map_lookup_elem(&takes, &place);
+
+	if (known) {
+		known->count++;
+		known->classes |= first.classes;
+	} else {
+		bpf_map_update_elem(&takes, &place, &first, BPF_NOEXIST);
+	}
+}
+
 /* Before a block is taken of a pool, if there is one; else new_pool() will see it. */
-static __noinline void take(__u64 at, struct hit *hit)
+static __noinline void take(__u64 at, __u64 place, struct hit *hit)
 {
 	struct pool pool;
 
@@ -357,6 +397,7 @@ static __noinline void take(__u64 at, struct hit *hit)
 	hit->address = pool.freeblock;
 	hit->size = pool_bytes - pool.last_offset;
 	hit->domain = PV_ALLOC_OBJECT;
+	note_take(place, hit->size);
 }
 
 /* How often this pool was taken in this window; false: so often that it only goes to and fro. */
@@ -415,6 +456,41 @@ static inline void slow_pool(struct hit *hit)
 	hit->address = ~n;
 	hit->size = pool_bytes;
 	hit->domain = PV_ALLOC_POOL;
+}
+
+static __noinline void note_back(__u64 sp, __u64 bytes)
+{
+	struct pv_alloc_back first = { 1, bytes, bytes }, *known;
+	__u64 back = read_u64(sp);
+
+	known = bpf_map_lookup_elem(&backs, &back);
+	if (known) {
+		known->count++;
+		if (bytes < known->least)
+			known->least = bytes;
+		if (bytes > known->most)
+			known->most = bytes;
+	} else if (back) {
+		bpf_map_update_elem(&backs, &back, &first, BPF_NOEXIST);
+	}
+}
+
+/*
+ * A call of a C function has returned there.  How much was asked for is not known any more, but how
+ * large the chunk is stands before it (glibc malloc/malloc.c: mchunk_size).
+ */
+static __noinline void come_back(__u64 block, struct hit *hit)
+{
+	__u64 chunk;
+
+	if (!block || block % 16 || bpf_probe_read_user(&chunk, 8, (const void *)(block - 8)))
+		return;
+	chunk &= ~CHUNK_BITS;
+	if (chunk < CHUNK_LEAST)
+		return;
+	hit->address = block;
+	hit->size = chunk - 8;
+	hit->domain = PV_ALLOC_C;
 }
 
 static inline void give(__u64 at)
@@ -497,6 +573,8 @@ static inline void leave_c(__u64 sp, __u64 result, struct hit *hit)
 	hit->address = result;
 	if (!result)
 		count(&alloc_state.failed);
+	else
+		note_back(sp, hit->size);
 }
 
 SEC("kprobe")
@@ -510,7 +588,7 @@ int on_site(struct pt_regs *ctx)
 		return 0;
 	switch (kind) {
 	case PV_PROBE_POOL_TAKE:
-		take(get_register(ctx, cookie >> PV_ALLOC_WHAT_SHIFT & 15), &hit);
+		take(get_register(ctx, cookie >> PV_ALLOC_WHAT_SHIFT & 15), ctx->ip, &hit);
 		break;
 	case PV_PROBE_POOL_GIVE:
 		give(get_register(ctx, cookie >> PV_ALLOC_WHAT_SHIFT & 15));
@@ -529,6 +607,9 @@ int on_site(struct pt_regs *ctx)
 		break;
 	case PV_PROBE_ALLOC_JUMP:
 		leave_c(ctx->sp, ctx->di, &hit);
+		break;
+	case PV_PROBE_ALLOC_BACK:
+		come_back(ctx->ax, &hit);
 		break;
 	}
 	if (hit.address)

@@ -176,13 +176,24 @@ struct pv_err *pv_allocs_arm(struct pv_allocs *allocs, uint64_t n, uint64_t ns)
 	return NULL;
 }
 
-void pv_allocs_aim(struct pv_allocs *allocs, const struct pv_alloc_sizes *sizes, size_t n)
+void pv_allocs_aim(struct pv_allocs *allocs, const struct pv_allocs_aim *aim)
 {
 	struct pv_alloc_state *state = &allocs->bpf->bss->alloc_state;
+	static const struct pv_allocs_aim none;
+	size_t n;
 
-	for (size_t i = 0; i < n && i < PV_ALLOC_SIZES_MAX; i++)
-		state->sizes[i] = sizes[i];
-	state->n_sizes = (uint32_t)(n < PV_ALLOC_SIZES_MAX ? n : PV_ALLOC_SIZES_MAX);
+	state->aimed = aim != NULL;
+	aim = aim ? aim : &none;
+	n = aim->n < PV_ALLOC_SIZES_MAX ? aim->n : PV_ALLOC_SIZES_MAX;
+	for (size_t i = 0; i < n; i++)
+		state->sizes[i] = aim->sizes[i];
+	state->n_sizes = n;
+	state->classes = aim->classes;
+}
+
+bool pv_allocs_take_at(const struct pv_allocs *allocs, uint64_t address, struct pv_alloc_take *ret)
+{
+	return !bpf_map_lookup_elem(bpf_map__fd(allocs->bpf->maps.takes), &address, ret);
 }
 
 void pv_allocs_enough(struct pv_allocs *allocs)
@@ -282,6 +293,33 @@ struct pv_err *pv_allocs_each(struct pv_allocs *allocs,
 
 	return each_batch(bpf_map__fd(allocs->bpf->maps.live), sizeof(struct pv_alloc), false,
 			  each_block, &each);
+}
+
+struct each_back {
+	struct pv_err *(*fn)(void *ctx, uint64_t address, const struct pv_alloc_back *back);
+	void *ctx;
+};
+
+static struct pv_err *each_back(void *ctx, const uint64_t *keys, const void *values, size_t n)
+{
+	const struct pv_alloc_back *backs = values;
+	struct each_back *each = ctx;
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < n; i++)
+		err = each->fn(each->ctx, keys[i], &backs[i]);
+	return err;
+}
+
+struct pv_err *pv_allocs_backs(struct pv_allocs *allocs,
+			       struct pv_err *(*fn)(void *ctx, uint64_t address,
+						    const struct pv_alloc_back *back),
+			       void *ctx)
+{
+	struct each_back each = { fn, ctx };
+
+	return each_batch(bpf_map__fd(allocs->bpf->maps.backs), sizeof(struct pv_alloc_back), false,
+			  each_back, &each);
 }
 
 struct each_total {

@@ -52,11 +52,24 @@ struct pv_err *pv_allocs_put(struct pv_allocs *allocs, const struct pv_image *im
  */
 struct pv_err *pv_allocs_arm(struct pv_allocs *allocs, uint64_t n, uint64_t ns);
 
-/*
- * From the next time on, of the C allocator's blocks only those of one of n sizes,
- * PV_ALLOC_SIZES_MAX at most; 0: all.
- */
-void pv_allocs_aim(struct pv_allocs *allocs, const struct pv_alloc_sizes *sizes, size_t n);
+/* Blocks of some sizes. */
+struct pv_allocs_aim {
+	uint64_t classes; /* of pools: pv_alloc_class() */
+	struct pv_alloc_sizes sizes[PV_ALLOC_SIZES_MAX];
+	size_t n; /* of sizes, which are of the C allocator's blocks */
+};
+
+/* From the next time on, blocks of these sizes only; NULL: all. */
+void pv_allocs_aim(struct pv_allocs *allocs, const struct pv_allocs_aim *aim);
+
+/* What the place at an address was seen to take of pools, at any time; false: nothing. */
+bool pv_allocs_take_at(const struct pv_allocs *allocs, uint64_t address, struct pv_alloc_take *ret);
+
+/* Calls fn for each address that calls of C functions were seen to return to with a block. */
+struct pv_err *pv_allocs_backs(struct pv_allocs *allocs,
+			       struct pv_err *(*fn)(void *ctx, uint64_t address,
+						    const struct pv_alloc_back *back),
+			       void *ctx);
 
 /* None is added any more; those that are freed are still taken out. */
 void pv_allocs_enough(struct pv_allocs *allocs);

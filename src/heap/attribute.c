@@ -62,7 +62,8 @@ static struct pv_err *look_in(struct wanted *w, uint64_t object, bool namespace)
 	const struct pv_heap_type *type = pv_graph_type(w->heap, object);
 
 	w->owner_type = type ? type->address : 0;
-	return type ? pv_graph_edges(w->heap, object, type, namespace, w->until_ns, on_edge, w) : NULL;
+	return type ? pv_graph_edges(w->heap, object, type, namespace, w->until_ns, on_edge, w)
+		    : NULL;
 }
 
 /* Its own, then those of its dict, then its class's; a class's: also its bases'. */

@@ -63,12 +63,23 @@ struct taker {
 	const struct pv_mem *copy;
 };
 
+/* One that was asked for is there. */
+static void note_asked(struct taker *t, uint64_t memory)
+{
+	uint64_t value;
+
+	/* it is there: to replace it takes no memory */
+	if (t->options->asked && pv_map_get(t->options->asked, memory, &value))
+		pv_err_destroy(pv_map_set(t->options->asked, memory, PV_CENSUS_CHUNK));
+}
+
 static struct pv_err *on_chunk(void *ctx, uint64_t memory, uint64_t bytes, const void *content,
 			       size_t n_content)
 {
 	struct taker *t = ctx;
 	struct pv_err *err = NULL;
 
+	note_asked(t, memory);
 	if (pv_glibc_is_cache_size(bytes))
 		err = pv_vec_append(&t->caches, &memory, 1, NULL);
 	return err ? err
@@ -163,6 +174,7 @@ static struct pv_err *take_mapped(struct taker *t, uint64_t address, uint64_t by
 	const void *content = pv_window_at(&t->window, address + PV_CHUNK_HEAD_BYTES, 512);
 	struct pv_err *err = add_range(t, address, address + bytes);
 
+	note_asked(t, address + PV_CHUNK_HEAD_BYTES);
 	t->census->n_mapped++;
 	t->census->mapped_bytes += bytes;
 	/* its head is one word larger than that of others, which prev_size is no part of */
@@ -459,6 +471,18 @@ static bool was_walked(struct taker *t, uint64_t address)
 	return low < t->tally.ranges.n / 2 && address >= ranges[2 * low];
 }
 
+/* The others are none, where all chunks were met. */
+static void tell_asked(struct taker *t)
+{
+	struct pv_map *asked = t->options->asked;
+
+	for (size_t i = 0; asked && !t->chunks.n_breaks && i < asked->capacity; i++) {
+		if (asked->used[i] && asked->slots[i].value == PV_CENSUS_ASKED &&
+		    was_walked(t, asked->slots[i].key))
+			asked->slots[i].value = PV_CENSUS_NO_CHUNK;
+	}
+}
+
 /* Chunks that looked used and are not. */
 static struct pv_err *take_caches(struct taker *t)
 {
@@ -535,26 +559,6 @@ static int compare_types(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-/* What C made has its module in its name; a class has it in its dict. */
-static void name_type(struct taker *t, const struct pv_heap_type *type, struct pv_census_type *ret)
-{
-	const char *dot = type->flags & PV_TPFLAGS_HEAPTYPE ? NULL : strrchr(type->name, '.');
-	size_t n;
-
-	if (!dot && pv_heap_type_module(t->heap, type, ret->module, sizeof(ret->module))) {
-		n = strlen(ret->module);
-		/* PyType_FromSpec() gives it both */
-		if (strncmp(type->name, ret->module, n) == 0 && type->name[n] == '.')
-			dot = type->name + n;
-	} else if (dot) {
-		n = (size_t)(dot - type->name);
-		memcpy(ret->module, type->name, n);
-	}
-	if (strcmp(ret->module, "builtins") == 0 || strcmp(ret->module, "__builtin__") == 0)
-		ret->module[0] = '\0';
-	strcpy(ret->name, dot ? dot + 1 : type->name);
-}
-
 static struct pv_err *give_types(struct taker *t)
 {
 	struct pv_census *census = t->census;
@@ -573,7 +577,7 @@ static struct pv_err *give_types(struct taker *t)
 
 		if (!sum->n)
 			continue;
-		name_type(t, type, &line);
+		pv_heap_type_names(t->heap, type, line.module, line.name);
 		err = pv_vec_append(&census->types, &line, 1, NULL);
 	}
 	if (census->types.n)
@@ -591,6 +595,38 @@ static struct pv_err *give_types(struct taker *t)
 			census->raw_bytes += raw->bytes;
 			err = pv_vec_append(&census->raw, &line, 1, NULL);
 		}
+	}
+	return err;
+}
+
+static struct pv_err *give_size(struct taker *t, uint32_t number, uint32_t size, uint64_t n)
+{
+	const struct pv_census_size line = {
+		.type = pv_heap_type_at(t->heap, number)->address,
+		.bytes_max = pv_tally_class_bytes(size % PV_TALLY_CLASSES),
+		.pymalloc = size / PV_TALLY_CLASSES == PV_TALLY_PYMALLOC,
+		.n = n,
+	};
+
+	return pv_vec_append(&t->census->sizes, &line, 1, NULL);
+}
+
+static struct pv_err *give_sizes(struct taker *t)
+{
+	const struct pv_map *sizes = &t->tally.sizes;
+	struct pv_err *err = NULL;
+
+	for (uint32_t i = 0; !err && i < t->tally.types.n; i++) {
+		const struct pv_tally_type *sum = pv_vec_at(&t->tally.types, i);
+
+		if (sum->n_first)
+			err = give_size(t, i, sum->first_size, sum->n_first);
+	}
+	for (size_t i = 0; !err && i < sizes->capacity; i++) {
+		if (sizes->used[i])
+			err = give_size(t, (uint32_t)sizes->slots[i].key,
+					(uint32_t)(sizes->slots[i].key >> 32),
+					sizes->slots[i].value);
 	}
 	return err;
 }
@@ -647,6 +683,8 @@ static struct pv_err *take_all(struct taker *t)
 	if (!err && t->glibc)
 		err = take_caches(t);
 	if (!err)
+		tell_asked(t);
+	if (!err)
 		err = pv_tally_settle(&t->tally, &t->window);
 	if (!err && !t->options->no_lists && !t->free_threaded &&
 	    (t->census->others[0] || t->resident_bytes <= copy_bytes_max)) {
@@ -660,8 +698,13 @@ static struct pv_err *take_all(struct taker *t)
 	if (!err)
 		err = give_types(t);
 	if (!err)
+		err = give_sizes(t);
+	if (!err)
 		err = give_pools(t);
 	give_sums(t);
+	t->census->caches = t->caches;
+	t->census->states = t->states;
+	t->caches = t->states = (struct pv_vec)PV_VEC(uint64_t);
 	return err;
 }
 
@@ -691,6 +734,7 @@ struct pv_err *pv_census_take(struct pv_heap *heap, const struct pv_census_optio
 		.start_ns = pv_clock_ns(CLOCK_MONOTONIC),
 		.types = PV_VEC(struct pv_census_type),
 		.raw = PV_VEC(struct pv_census_raw),
+		.sizes = PV_VEC(struct pv_census_size),
 		.pools = PV_VEC(struct pv_census_range),
 	};
 	struct taker t = {
@@ -733,6 +777,9 @@ void pv_census_deinit(struct pv_census *census)
 {
 	pv_vec_deinit(&census->types);
 	pv_vec_deinit(&census->raw);
+	pv_vec_deinit(&census->sizes);
+	pv_vec_deinit(&census->caches);
+	pv_vec_deinit(&census->states);
 	pv_vec_deinit(&census->pools);
 	*census = (struct pv_census){ 0 };
 }

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/map.h"
 #include "base/vec.h"
 #include "heap/gclist.h"
 #include "heap/object.h"
@@ -35,6 +36,14 @@ struct pv_census_type {
 	uint64_t n_tracked;  /* by the garbage collector */
 };
 
+/* Objects of a type, by the size of the block that each has. */
+struct pv_census_size {
+	uint64_t type;      /* its address */
+	uint64_t bytes_max; /* as of blocks that are no objects */
+	bool pymalloc;
+	uint64_t n;
+};
+
 /* Blocks that are no objects, by size. */
 struct pv_census_raw {
 	uint64_t bytes_max; /* the largest of the class; up to 512 they go by 8, then double */
@@ -51,6 +60,7 @@ struct pv_census {
 	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC: when it was looked at */
 	struct pv_vec types;       /* struct pv_census_type, most bytes first */
 	struct pv_vec raw;         /* struct pv_census_raw */
+	struct pv_vec sizes;       /* struct pv_census_size */
 	uint64_t n_objects, object_bytes;
 	uint64_t n_raw, raw_bytes;
 	/* dead objects that CPython keeps for reuse: each has a block, none is counted above */
@@ -60,6 +70,8 @@ struct pv_census {
 	uint64_t n_arenas; /* as far as pools in use tell */
 	uint64_t n_pools, pool_bytes, pool_free_bytes;
 	struct pv_vec pools; /* struct pv_census_range: where they are, in order */
+	/* uint64_t: where malloc() keeps what is free beside: threads' caches, states of arenas */
+	struct pv_vec caches, states;
 	uint64_t n_segments; /* of mimalloc */
 	/* malloc() */
 	uint64_t chunk_bytes, chunk_free_bytes, chunk_top_bytes;
@@ -84,6 +96,18 @@ struct pv_census_options {
 	const struct pv_maps *maps; /* of the process, fresh */
 	pid_t pid;                  /* 0: no process, all pages count as there (fixtures) */
 	bool no_lists;              /* leaves out the collector's lists */
+	/*
+	 * Addresses of blocks that malloc() gave, PV_CENSUS_ASKED each: which of them are chunks in
+	 * use is told in their values.  What was freed and joined to another free one still looks
+	 * like one by itself, until somebody writes over it.  NULL: none is asked for.
+	 */
+	struct pv_map *asked;
+};
+
+enum pv_census_asked {
+	PV_CENSUS_ASKED, /* not known */
+	PV_CENSUS_CHUNK,
+	PV_CENSUS_NO_CHUNK,
 };
 
 /*

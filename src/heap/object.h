@@ -129,6 +129,13 @@ const struct pv_heap_type *pv_heap_known_type(const struct pv_heap *heap, uint64
 bool pv_heap_type_module(struct pv_heap *heap, const struct pv_heap_type *type, char *ret,
 			 size_t size);
 
+/*
+ * As a census has them: its module, "" for builtins, and its name without that; both have
+ * PV_HEAP_NAME_BYTES and are empty before.
+ */
+void pv_heap_type_names(struct pv_heap *heap, const struct pv_heap_type *type, char *module_ret,
+			char *name_ret);
+
 /* Those that were met so far, by number. */
 size_t pv_heap_n_types(const struct pv_heap *heap);
 const struct pv_heap_type *pv_heap_type_at(const struct pv_heap *heap, uint32_t number);

@@ -110,6 +110,7 @@ struct pv_err *pv_tally_init(struct pv_tally *tally, struct pv_heap *heap,
 void pv_tally_deinit(struct pv_tally *tally)
 {
 	pv_vec_deinit(&tally->types);
+	pv_map_deinit(&tally->sizes);
 	pv_vec_deinit(&tally->parts);
 	pv_vec_deinit(&tally->pools);
 	pv_vec_deinit(&tally->ranges);
@@ -156,6 +157,24 @@ struct pv_err *pv_tally_stray(struct pv_tally *tally, const struct pv_heap_type 
 	tally->n_objects++;
 	tally->object_bytes += bytes;
 	return NULL;
+}
+
+/* Most types have one size alone. */
+static struct pv_err *note_size(struct pv_tally *tally, const struct pv_heap_type *type,
+				enum pv_tally_source source, uint64_t bytes)
+{
+	uint32_t size = pv_tally_size(source, class_of(bytes));
+	struct pv_tally_type *sum = pv_vec_at(&tally->types, type->number);
+	uint64_t key = (uint64_t)size << 32 | type->number, n = 0;
+
+	if (!sum->n_first)
+		sum->first_size = size;
+	if (sum->first_size == size) {
+		sum->n_first++;
+		return NULL;
+	}
+	(void)pv_map_get(&tally->sizes, key, &n);
+	return pv_map_set(&tally->sizes, key, n + 1);
 }
 
 static struct pv_err *add_part(struct pv_tally *tally, const struct pv_heap_type *type,
@@ -404,6 +423,8 @@ struct pv_err *pv_tally_block(struct pv_tally *tally, enum pv_tally_source sourc
 			  : FOUND_NONE;
 	if (found == FOUND_OBJECT) {
 		err = pv_tally_stray(tally, type, all, is_tracked(tally, type, start, offset));
+		if (!err)
+			err = note_size(tally, type, source, all);
 		return err ? err : add_parts(tally, type, memory, start, n_content, offset);
 	}
 	if (found == FOUND_KEPT) {

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/map.h"
 #include "base/vec.h"
 
 struct pv_heap;
@@ -41,6 +42,9 @@ struct pv_tally_type {
 	uint64_t bytes;      /* of its blocks, as large as the allocator made them, and of parts */
 	uint64_t part_bytes; /* of them: items, tables, values */
 	uint64_t n_tracked;  /* by the garbage collector */
+	/* of those in blocks: the size of the first, pv_tally_size(), and how many have it */
+	uint32_t first_size;
+	uint64_t n_first;
 };
 
 struct pv_tally_raw {
@@ -62,6 +66,8 @@ struct pv_tally {
 	struct pv_heap *heap;
 	const struct pv_maps *maps;
 	struct pv_vec types; /* struct pv_tally_type, by the type's number */
+	/* of other sizes than a type's first: pv_tally_size() << 32 | its number -> how many */
+	struct pv_map sizes;
 	struct pv_tally_raw raw[PV_TALLY_SOURCES][PV_TALLY_CLASSES];
 	uint64_t n_objects, object_bytes;
 	/* dead objects that CPython keeps for later use: they have a type, and no reference */
@@ -95,6 +101,12 @@ struct pv_err *pv_tally_stray(struct pv_tally *tally, const struct pv_heap_type 
 
 /* A raw block of malloc() that is free after all. */
 void pv_tally_unused(struct pv_tally *tally, uint64_t bytes, uint64_t overhead);
+
+/* The size of a block that is of a class by its number. */
+static inline uint32_t pv_tally_size(enum pv_tally_source source, unsigned int number)
+{
+	return (uint32_t)source * PV_TALLY_CLASSES + number;
+}
 
 /* Gives parts to their owners.  window: to read the heads of chunks with. */
 struct pv_err *pv_tally_settle(struct pv_tally *tally, struct pv_window *window);

@@ -120,3 +120,24 @@ bool pv_heap_type_module(struct pv_heap *heap, const struct pv_heap_type *type, 
 	}
 	return false;
 }
+
+/* What C made has its module in its name; a class has it in its dict. */
+void pv_heap_type_names(struct pv_heap *heap, const struct pv_heap_type *type, char *module_ret,
+			char *name_ret)
+{
+	const char *dot = type->flags & PV_TPFLAGS_HEAPTYPE ? NULL : strrchr(type->name, '.');
+	size_t n;
+
+	if (!dot && pv_heap_type_module(heap, type, module_ret, PV_HEAP_NAME_BYTES)) {
+		n = strlen(module_ret);
+		/* PyType_FromSpec() gives it both */
+		if (strncmp(type->name, module_ret, n) == 0 && type->name[n] == '.')
+			dot = type->name + n;
+	} else if (dot) {
+		n = (size_t)(dot - type->name);
+		memcpy(module_ret, type->name, n);
+	}
+	if (strcmp(module_ret, "builtins") == 0 || strcmp(module_ret, "__builtin__") == 0)
+		module_ret[0] = '\0';
+	strcpy(name_ret, dot ? dot + 1 : type->name);
+}

@@ -228,3 +228,25 @@ struct pv_err *pv_alloc_python_places(const struct pv_native_code *code,
 		err = add_sites(code->elf, &allocators->gives, PV_PROBE_POOL_GIVE, places);
 	return err;
 }
+
+struct pv_err *pv_alloc_python_takes(const struct pv_native_code *code,
+				     const struct pv_allocators *allocators,
+				     bool (*wants)(void *ctx, uint64_t vaddr), void *ctx,
+				     struct pv_vec *places)
+{
+	struct pv_vec takes = PV_VEC(struct pv_pool_site);
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < allocators->takes.n; i++) {
+		const struct pv_pool_site *site = pv_vec_at(&allocators->takes, i);
+
+		if (wants(ctx, site->vaddr))
+			err = pv_vec_append(&takes, site, 1, NULL);
+	}
+	if (!err && allocators->new_pool)
+		err = add_new_pool(code, allocators->new_pool, places);
+	if (!err)
+		err = add_sites(code->elf, &takes, PV_PROBE_POOL_TAKE, places);
+	pv_vec_deinit(&takes);
+	return err;
+}

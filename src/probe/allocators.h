@@ -43,4 +43,10 @@ struct pv_err *pv_alloc_python_places(const struct pv_native_code *code,
 				      const struct pv_allocators *allocators, bool pools,
 				      struct pv_vec *places);
 
+/* The same of those places alone where blocks are taken that wants() says yes to. */
+struct pv_err *pv_alloc_python_takes(const struct pv_native_code *code,
+				     const struct pv_allocators *allocators,
+				     bool (*wants)(void *ctx, uint64_t vaddr), void *ctx,
+				     struct pv_vec *places);
+
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/probe.h"
 #include "base/cleanup.h"
 #include "collect/probes.h"
 #include "model/memory.h"
@@ -133,10 +134,24 @@ static struct pv_err *add_all(const struct pv_alloc_places *places,
 	return err ? err : pv_probes_add(probes, fd, offsets, cookies, list->n);
 }
 
+struct wants {
+	const struct pv_alloc_choice *choice;
+	uint64_t bias;
+};
+
+static bool wants_place(void *ctx, uint64_t vaddr)
+{
+	const struct wants *wants = ctx;
+
+	return wants->choice->wants(wants->choice->ctx, wants->bias + vaddr);
+}
+
+/* choice: NULL, all that are wanted. */
 static struct pv_err *add_python(const struct pv_alloc_places *places,
 				 const struct pv_probed *probed, struct pv_probes *probes,
-				 enum pv_alloc_wanted wanted)
+				 enum pv_alloc_wanted wanted, const struct pv_alloc_choice *choice)
 {
+	struct wants wants = { choice, places->bias };
 	const struct pv_allocators *allocators = &places->allocators;
 	struct pv_vec list = PV_VEC(struct pv_alloc_place);
 	struct pv_native_module *module;
@@ -152,7 +167,9 @@ static struct pv_err *add_python(const struct pv_alloc_places *places,
 		return pv_err_create(PV_ERR_NOPROC, "%s is not mapped any more",
 				     probed->module.path);
 	err = pv_natives_code(module, &code);
-	if (!err)
+	if (!err && choice)
+		err = pv_alloc_python_takes(code, allocators, wants_place, &wants, &list);
+	else if (!err)
 		err = pv_alloc_python_places(code, allocators, wanted == PV_ALLOC_WANT_POOLS,
 					     &list);
 	if (!err)
@@ -161,20 +178,86 @@ static struct pv_err *add_python(const struct pv_alloc_places *places,
 	return err;
 }
 
+/* The ends of C functions are single-stepped, dear: they come last and go first. */
+static struct pv_err *add_c(const struct pv_alloc_places *places, struct pv_probes *probes)
+{
+	return add_all(places, pv_natives_module(places->natives, places->c_object),
+		       &places->c_places, probes);
+}
+
+/* Of one file, from the first on. */
+static struct pv_err *add_backs_at(const struct pv_alloc_places *places,
+				   const struct pv_native_module *module,
+				   const struct pv_vec *backs, struct pv_probes *probes)
+{
+	struct pv_vec list = PV_VEC(struct pv_alloc_place);
+	const struct pv_native_code *code;
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < backs->n; i++) {
+		uint64_t address = *(const uint64_t *)pv_vec_at(backs, i);
+		struct pv_native_module *at = pv_natives_at(places->natives, address);
+		struct pv_alloc_place place = { 0 };
+		struct pv_native_site site;
+		const char *why;
+
+		if (at != module)
+			continue;
+		err = pv_natives_code(at, &code);
+		if (err || !pv_native_return(code, address - at->bias,
+					     PV_NATIVE_SAVED | PV_NATIVE_RESULT, &site, &why))
+			continue;
+		place.offset = site.offset;
+		place.cookie = PV_PROBE_ALLOC_BACK | (site.emulated ? 0 : PV_PROBE_STEPPED);
+		err = pv_vec_append(&list, &place, 1, NULL);
+	}
+	if (!err)
+		err = add_all(places, module, &list, probes);
+	pv_vec_deinit(&list);
+	return err;
+}
+
+static struct pv_err *add_backs(const struct pv_alloc_places *places, const struct pv_vec *backs,
+				struct pv_probes *probes)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < backs->n; i++) {
+		struct pv_native_module *module =
+			pv_natives_at(places->natives, *(const uint64_t *)pv_vec_at(backs, i));
+		bool seen = !module;
+
+		for (size_t k = 0; !seen && k < i; k++)
+			seen = pv_natives_at(places->natives,
+					     *(const uint64_t *)pv_vec_at(backs, k)) == module;
+		if (!seen)
+			err = add_backs_at(places, module, backs, probes);
+	}
+	return err;
+}
+
+struct pv_err *pv_alloc_places_choose(const struct pv_alloc_places *places,
+				      const struct pv_probed *probed, struct pv_probes *probes,
+				      const struct pv_alloc_choice *choice)
+{
+	struct pv_err *err = NULL;
+
+	if (choice->python)
+		err = add_python(places, probed, probes, PV_ALLOC_WANT_BLOCKS, choice);
+	if (err || !choice->c)
+		return err;
+	return choice->backs ? add_backs(places, choice->backs, probes) : add_c(places, probes);
+}
+
 struct pv_err *pv_alloc_places_add(const struct pv_alloc_places *places,
 				   const struct pv_probed *probed, struct pv_probes *probes,
 				   enum pv_alloc_wanted wanted)
 {
-	struct pv_err *err = NULL;
+	struct pv_err *err = add_python(places, probed, probes, wanted, NULL);
 	size_t n, stepped;
 
-	if (wanted != PV_ALLOC_WANT_C)
-		err = add_python(places, probed, probes, wanted);
-
-	/* the ends of C functions are single-stepped, dear: they come last and go first */
 	if (!err && wanted != PV_ALLOC_WANT_POOLS)
-		err = add_all(places, pv_natives_module(places->natives, places->c_object),
-			      &places->c_places, probes);
+		err = add_c(places, probes);
 	if (err)
 		return err;
 	pv_probes_count(probes, &n, &stepped);

@@ -38,7 +38,6 @@ void pv_alloc_places_deinit(struct pv_alloc_places *places);
 
 enum pv_alloc_wanted {
 	PV_ALLOC_WANT_BLOCKS, /* each block that is allocated or freed */
-	PV_ALLOC_WANT_C,      /* of those, the C allocator's alone */
 	PV_ALLOC_WANT_POOLS,  /* pools that are taken */
 };
 
@@ -46,6 +45,25 @@ enum pv_alloc_wanted {
 struct pv_err *pv_alloc_places_add(const struct pv_alloc_places *places,
 				   const struct pv_probed *probed, struct pv_probes *probes,
 				   enum pv_alloc_wanted wanted);
+
+/* Some of them: see pv_alloc_places_choose(). */
+struct pv_alloc_choice {
+	bool c, python; /* blocks of the C allocator; that are taken of pools */
+	/* of the latter the places, addresses in the process, that it says yes to */
+	bool (*wants)(void *ctx, uint64_t address);
+	void *ctx;
+	/* of the former (glibc's) those calls alone that return to these addresses (uint64_t);
+	 * their frees are not seen, either; NULL: all */
+	const struct pv_vec *backs;
+};
+
+/*
+ * Adds where such blocks are allocated, and where the C allocator's are freed.  That one of a pool
+ * is given back is not seen: it is when the next one takes it.
+ */
+struct pv_err *pv_alloc_places_choose(const struct pv_alloc_places *places,
+				      const struct pv_probed *probed, struct pv_probes *probes,
+				      const struct pv_alloc_choice *choice);
 
 /* What is not seen here, as sentences. */
 struct pv_err *pv_alloc_places_blind(const struct pv_alloc_places *places,

@@ -21,6 +21,8 @@ static struct pv_err *create(const struct pv_bursts_options *options,
 	survey.probed = options->probed;
 	survey.memory = options->memory;
 	survey.heap = options->heap;
+	survey.caches = options->caches;
+	survey.states = options->states;
 	survey.start_ns = options->start_ns;
 	return pv_survey_create(&survey, ret);
 }

@@ -14,13 +14,15 @@ struct pv_heap;
 struct pv_memory;
 struct pv_probed;
 struct pv_survey;
+struct pv_vec;
 
 struct pv_bursts_options {
 	/* none is owned; all must outlive the survey */
 	struct pv_probed *probed;
 	struct pv_memory *memory;
-	struct pv_heap *heap; /* NULL: objects are not recognised */
-	uint64_t start_ns;    /* CLOCK_MONOTONIC: the hunt's start */
+	struct pv_heap *heap;                 /* NULL: objects are not recognised */
+	const struct pv_vec *caches, *states; /* session/survey.h */
+	uint64_t start_ns;                    /* CLOCK_MONOTONIC: the hunt's start */
 };
 
 /*

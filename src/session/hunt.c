@@ -19,6 +19,7 @@
 #include "heap/census.h"
 #include "model/profile.h"
 #include "model/strings.h"
+#include "session/aim.h"
 #include "session/bursts.h"
 #include "session/growth.h"
 #include "session/holding.h"
@@ -67,8 +68,6 @@ struct pv_hunt {
 	bool gone, replaced, over_budget, finished;
 	bool no_looks;  /* it was tried in vain */
 	bool suspected; /* something rises */
-	bool aimed;     /* bursts watch some sizes of the C library's blocks alone */
-	bool wide;      /* what grows is not, or no more, but blocks of the C library */
 	uint64_t start_ns, plan_ns, stack_start;
 	struct pv_look_plan look; /* when one is due, and how many were made */
 	uint64_t started_ns;      /* when it was last looked for an interpreter */
@@ -336,40 +335,35 @@ static struct pv_err *begin_looks(struct pv_hunt *hunt)
 }
 
 /*
- * Places of Python's own allocator trap a great deal while they come and go.  Where blocks of the C
- * library alone grow they are left out, and of those only such sizes are watched: for the same
- * price bursts are many times as long.  When anything else grows, too, they are as before, for
- * good.
+ * Of what grows slowly bursts of everything meet next to nothing.  Its types and sizes are known:
+ * so bursts watch blocks of such sizes alone, and leave out the places that never take them; for
+ * the same price they are many times as long.  Each look tells anew.
  */
 static struct pv_err *aim(struct pv_hunt *hunt)
 {
-	uint64_t classes[PV_SURVEY_CLASSES_MAX];
-	size_t n = 0;
+	struct pv_allocs_aim sizes;
+	bool any = false;
 	struct pv_err *err;
 
 	/* of what is over nothing changes any more, nor is to be said */
-	if (!hunt->bursts.survey || hunt->bursts.closed || hunt->wide)
+	if (!hunt->bursts.survey || hunt->bursts.closed || !hunt->looks)
 		return NULL;
-	err = pv_growth_blocks(hunt->memory, classes, PV_SURVEY_CLASSES_MAX, &n);
+	err = pv_aim_of(pv_looks_sizes(hunt->looks), hunt->memory, &sizes, &any);
 	if (err)
 		return err;
-	hunt->wide = !n && hunt->aimed;
-	hunt->aimed = n > 0;
-	err = pv_survey_aim(hunt->bursts.survey, classes, n);
-	if (!err && n)
-		err = pv_memory_blind(hunt->memory,
-				      "since only blocks of the C library were seen to grow, "
-				      "bursts watched these sizes alone: how much else was "
-				      "allocated is told by what was seen before");
+	err = pv_survey_aim(hunt->bursts.survey, any ? &sizes : NULL);
 	return err ? refuse(hunt, PV_RUNG_BURSTS, err) : NULL;
 }
 
 static struct pv_err *take_look(struct pv_hunt *hunt)
 {
+	PV_CLEANUP(pv_map_deinit) struct pv_map asked = { 0 };
 	uint64_t began_ns = pv_now_ns(), took_ns = 0;
-	struct pv_err *why;
+	struct pv_err *why =
+		hunt->bursts.survey ? pv_survey_ask(hunt->bursts.survey, &asked) : NULL;
 
-	why = pv_looks_take(hunt->looks, &took_ns);
+	if (!why)
+		why = pv_looks_take(hunt->looks, &asked, &took_ns);
 	if (why) {
 		/* one that is tried again at once would be so all the time */
 		pv_look_plan_failed(&hunt->look, began_ns, pv_now_ns() - began_ns);
@@ -381,6 +375,8 @@ static struct pv_err *take_look(struct pv_hunt *hunt)
 		return refuse(hunt, PV_RUNG_CENSUS, why);
 	}
 	pv_look_plan_made(&hunt->look, began_ns, took_ns);
+	if (hunt->bursts.survey)
+		pv_survey_answer(hunt->bursts.survey, &asked);
 	if (hunt->trend)
 		why = pv_trend_pools(hunt->trend, pv_looks_pools(hunt->looks));
 	if (!why && hunt->look.n >= PV_LOOKS_FEW && !hunt->suspected)
@@ -421,10 +417,16 @@ static struct pv_heap *heap_of(const struct pv_hunt *hunt)
 
 static struct pv_err *create_survey(struct pv_hunt *hunt, enum pv_rung rung, struct pv_survey **ret)
 {
+	const struct pv_vec *caches = NULL, *states = NULL;
+
+	if (hunt->looks)
+		pv_looks_caches(hunt->looks, &caches, &states);
 	const struct pv_bursts_options bursts = {
 		.probed = &hunt->probed,
 		.memory = hunt->memory,
 		.heap = heap_of(hunt),
+		.caches = caches,
+		.states = states,
 		.start_ns = hunt->start_ns,
 	};
 	const struct pv_growth_options growth = {

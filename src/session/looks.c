@@ -14,6 +14,7 @@
 #include "heap/object.h"
 #include "model/memory.h"
 #include "model/profile.h"
+#include "session/aim.h"
 #include "session/probed.h"
 #include "target/maps.h"
 
@@ -24,7 +25,9 @@ struct pv_looks {
 	uint64_t start_ns;          /* the hunt's */
 	uint64_t first_ns, last_ns; /* of the first look, the end of the last */
 	size_t n, n_partial;
-	struct pv_vec pools; /* struct pv_census_range, of the last one */
+	struct pv_vec pools;          /* struct pv_census_range, of the last one */
+	struct pv_vec caches, states; /* uint64_t, of the last one */
+	struct pv_aim_sizes sizes;
 };
 
 struct pv_err *pv_looks_create(struct pv_probed *probed, struct pv_memory *memory,
@@ -53,6 +56,9 @@ void pv_looks_destroy(struct pv_looks *looks)
 		return;
 	pv_heap_destroy(looks->heap);
 	pv_vec_deinit(&looks->pools);
+	pv_vec_deinit(&looks->caches);
+	pv_vec_deinit(&looks->states);
+	pv_aim_deinit(&looks->sizes);
 	free(looks);
 }
 
@@ -61,16 +67,23 @@ struct pv_heap *pv_looks_heap(struct pv_looks *looks)
 	return looks->heap;
 }
 
+const struct pv_aim_sizes *pv_looks_sizes(const struct pv_looks *looks)
+{
+	return &looks->sizes;
+}
+
 static void cleanup_census(struct pv_census *census)
 {
 	pv_census_deinit(census);
 }
 
-struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret)
+struct pv_err *pv_looks_take(struct pv_looks *looks, struct pv_map *asked, uint64_t *took_ns_ret)
 {
 	PV_CLEANUP(cleanup_census) struct pv_census census = { 0 };
 	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
-	const struct pv_census_options options = { .maps = &maps, .pid = looks->probed->pid };
+	const struct pv_census_options options = { .maps = &maps,
+						   .pid = looks->probed->pid,
+						   .asked = asked };
 	const struct pv_memory_look *look;
 	struct pv_err *err = pv_maps_read(looks->probed->pid, &maps);
 	uint64_t begun_ns = pv_now_ns();
@@ -80,6 +93,8 @@ struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret)
 		err = pv_census_take(looks->heap, &options, &census);
 	if (!err)
 		err = pv_census_fill(&census, begun_ns - looks->start_ns, looks->memory, &index);
+	if (!err)
+		err = pv_aim_note(&looks->sizes, &census);
 	if (err)
 		return err;
 	looks->memory->gc_disabled = pv_heap_gc_disabled(looks->heap, looks->probed->pid);
@@ -90,6 +105,11 @@ struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret)
 	pv_vec_deinit(&looks->pools);
 	looks->pools = census.pools;
 	census.pools = (struct pv_vec)PV_VEC(struct pv_census_range);
+	pv_vec_deinit(&looks->caches);
+	pv_vec_deinit(&looks->states);
+	looks->caches = census.caches;
+	looks->states = census.states;
+	census.caches = census.states = (struct pv_vec)PV_VEC(uint64_t);
 	looks->last_ns = pv_now_ns();
 	*took_ns_ret = looks->last_ns - begun_ns;
 	return NULL;
@@ -98,6 +118,13 @@ struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret)
 const struct pv_vec *pv_looks_pools(const struct pv_looks *looks)
 {
 	return &looks->pools;
+}
+
+void pv_looks_caches(const struct pv_looks *looks, const struct pv_vec **caches_ret,
+		     const struct pv_vec **states_ret)
+{
+	*caches_ret = &looks->caches;
+	*states_ret = &looks->states;
 }
 
 struct pv_err *pv_looks_tell(struct pv_looks *looks)

@@ -11,8 +11,10 @@
 
 #include "base/err.h"
 
+struct pv_aim_sizes;
 struct pv_heap;
 struct pv_looks;
+struct pv_map;
 struct pv_memory;
 struct pv_probed;
 struct pv_vec;
@@ -28,12 +30,22 @@ void pv_looks_destroy(struct pv_looks *looks);
 /* Its types and objects, for the other rungs. */
 struct pv_heap *pv_looks_heap(struct pv_looks *looks);
 
-/* One more census, which takes about a second for a million objects; *took_ns_ret: how long. */
-struct pv_err *pv_looks_take(struct pv_looks *looks, uint64_t *took_ns_ret);
+/* The sizes of its objects' blocks. */
+const struct pv_aim_sizes *pv_looks_sizes(const struct pv_looks *looks);
+
+/*
+ * One more census, which takes about a second for a million objects; *took_ns_ret: how long. asked:
+ * struct pv_census_options; NULL.
+ */
+struct pv_err *pv_looks_take(struct pv_looks *looks, struct pv_map *asked, uint64_t *took_ns_ret);
 
 /* Where Python's own allocator has its memory, by the last look: struct pv_census_range, in order.
  */
 const struct pv_vec *pv_looks_pools(const struct pv_looks *looks);
+
+/* Where malloc() keeps free chunks beside, by the last look: see struct pv_census. */
+void pv_looks_caches(const struct pv_looks *looks, const struct pv_vec **caches_ret,
+		     const struct pv_vec **states_ret);
 
 /* What became of the rung; if its state says that a look failed, it is climbed in part. */
 struct pv_err *pv_looks_tell(struct pv_looks *looks);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 
 #include "abi/allocs.h"
 #include "abi/event.h"
@@ -19,12 +18,14 @@
 #include "base/vec.h"
 #include "collect/allocs.h"
 #include "collect/probes.h"
+#include "heap/census.h"
 #include "heap/glibc.h"
-#include "heap/tally.h"
 #include "model/memory.h"
 #include "model/profile.h"
 #include "python/path.h"
+#include "session/aiming.h"
 #include "session/allocplaces.h"
+#include "session/hurry.h"
 #include "session/leads.h"
 #include "session/probed.h"
 #include "session/surveysites.h"
@@ -41,11 +42,9 @@ enum {
 	WINDOW_CPU_MS = 5,        /* the same, while a time is open */
 	CPU_FACTOR = 10,          /* a time whose places were dear is so many times as long */
 	WALL_FACTOR = 20,         /* and one that has no CPU */
-	AIMED_NS = 50000000,      /* that an aimed time may cost the target at least */
-	NICE_HURRIED = -15,
+	AIMED_NS = 20000000,      /* that an aimed time may cost the target at least */
+	AIMED_WALL_FACTOR = 50,   /* and if it costs less it is so long */
 	ROOM_NS = 1000000000,     /* between looks at how much memory the target may still have */
-	MAPPED_LEAST = 128 << 10, /* glibc malloc/malloc.c: DEFAULT_MMAP_THRESHOLD */
-	PAGE_BYTES = 4096,
 };
 
 struct pv_survey {
@@ -59,8 +58,7 @@ struct pv_survey {
 	int epoll_fd;
 	bool open, closed; /* a time is open; none will be any more */
 	bool finished, over_budget;
-	bool hurries; /* we have another priority than our own, nice */
-	int nice;
+	struct pv_hurry hurry;
 	uint64_t opened_ns, armed_ns; /* of the one that is open */
 	uint64_t opened_cpu_ns;       /* the target's CPU time when it was opened */
 	uint64_t armed_cpu_ns;        /* and when its places were there */
@@ -73,9 +71,8 @@ struct pv_survey {
 	size_t n_windows;
 	size_t n_waited; /* times that were put off: the target had no memory for them */
 	size_t n_full;   /* or as many blocks as are looked at had stayed */
-	uint64_t created_ns, created_cpu_ns, watched_ns;
-	uint64_t watched_objects_ns; /* of that, with the places of Python's allocator */
-	bool aimed;                  /* these are left out */
+	uint64_t created_ns, created_cpu_ns;
+	struct pv_aiming aiming;
 };
 
 static enum pv_site_source source_of(const struct pv_survey *survey)
@@ -191,29 +188,18 @@ static struct pv_err *prepare(struct pv_survey *survey)
 	err = pv_alloc_places_find(options->probed, &survey->places);
 	if (!err)
 		err = prepare_kernel(survey);
+	survey->aiming = (struct pv_aiming){ .allocs = survey->allocs,
+					     .places = &survey->places,
+					     .probed = options->probed };
 	if (!err)
 		err = pv_survey_sites_create(options->memory, source_of(survey), options->heap,
 					     &survey->sites);
 	if (!err)
 		err = pv_survivors_create(options->probed, survey->places.allocators.pool_bytes,
 					  survey->places.glibc, options->heap, &survey->survivors);
+	if (!err)
+		pv_survivors_caches(survey->survivors, options->caches, options->states);
 	return err ? err : pv_alloc_places_blind(&survey->places, options->probed, options->memory);
-}
-
-/*
- * While places come and go the target traps and nothing is learnt: on a busy machine it would be
- * held up by our waiting for a CPU.  Who may not do so goes on as before.
- */
-static void hurry(struct pv_survey *survey, bool now)
-{
-	if (now) {
-		errno = 0;
-		survey->nice = getpriority(PRIO_PROCESS, 0);
-		survey->hurries = !errno && !setpriority(PRIO_PROCESS, 0, NICE_HURRIED);
-	} else if (survey->hurries) {
-		survey->hurries = false;
-		(void)setpriority(PRIO_PROCESS, 0, survey->nice);
-	}
 }
 
 static bool has_target_room(const struct pv_survey *survey)
@@ -246,12 +232,13 @@ void pv_survey_destroy(struct pv_survey *survey)
 {
 	if (!survey)
 		return;
-	hurry(survey, false);
+	pv_hurry_end(&survey->hurry);
 	pv_leads_destroy(survey->leads);
 	pv_allocs_destroy(survey->allocs);
 	pv_survivors_destroy(survey->survivors);
 	pv_survey_sites_destroy(survey->sites);
 	pv_alloc_places_deinit(&survey->places);
+	pv_aiming_deinit(&survey->aiming);
 	if (survey->epoll_fd >= 0)
 		close(survey->epoll_fd);
 	free(survey);
@@ -259,12 +246,20 @@ void pv_survey_destroy(struct pv_survey *survey)
 
 /* ---- a time */
 
+/* A time is over after so many times of what it should take, however little came of it. */
+static uint64_t wall_factor(const struct pv_survey *survey)
+{
+	return survey->aiming.aimed ? AIMED_WALL_FACTOR : WALL_FACTOR;
+}
+
 static struct pv_err *open_window(struct pv_survey *survey)
 {
-	struct pv_err *err;
+	struct pv_err *err = pv_aiming_choose(&survey->aiming);
 
+	if (err)
+		return err;
 	if (survey->options.kind != PV_SURVEY_ALL)
-		hurry(survey, true);
+		pv_hurry_begin(&survey->hurry);
 	survey->opened_ns = pv_now_ns();
 	survey->opened_cpu_ns = target_cpu_ns(survey);
 	survey->spent_before_ns = pv_allocs_spent_ns(survey->allocs);
@@ -272,7 +267,7 @@ static struct pv_err *open_window(struct pv_survey *survey)
 	err = pv_probes_attach(survey->probes);
 	if (!err)
 		err = pv_allocs_arm(survey->allocs, survey->options.window_n,
-				    survey->options.window_ns * WALL_FACTOR);
+				    survey->options.window_ns * wall_factor(survey));
 	survey->armed_ns = pv_now_ns();
 	survey->armed_cpu_ns = target_cpu_ns(survey);
 	survey->armed_spent_ns = pv_allocs_spent_ns(survey->allocs);
@@ -281,7 +276,7 @@ static struct pv_err *open_window(struct pv_survey *survey)
 		pv_probes_detach(survey->probes);
 	/* a time of pools is long, cheap, and beside others, who have a priority of their own */
 	if (err || survey->options.kind == PV_SURVEY_GROWTH)
-		hurry(survey, false);
+		pv_hurry_end(&survey->hurry);
 	return err;
 }
 
@@ -368,6 +363,7 @@ static struct pv_err *take_blocks(struct pv_survey *survey)
 
 static struct pv_err *note_window(struct pv_survey *survey)
 {
+	struct pv_err *err;
 	struct pv_alloc_state state = pv_allocs_state(survey->allocs);
 	uint64_t end_ns = state.end_ns ? state.end_ns : pv_now_ns();
 	struct pv_memory_burst burst = {
@@ -379,11 +375,11 @@ static struct pv_err *note_window(struct pv_survey *survey)
 		.sampled = state.shift > 0,
 	};
 
-	survey->watched_ns += end_ns - survey->armed_ns;
-	if (!survey->aimed)
-		survey->watched_objects_ns += end_ns - survey->armed_ns;
-	return survey->options.kind == PV_SURVEY_GROWTH
-		       ? NULL
+	err = pv_aim_times_note(&survey->aiming.times,
+				survey->aiming.aimed ? &survey->aiming.aim : NULL,
+				end_ns - survey->armed_ns);
+	return err || survey->options.kind == PV_SURVEY_GROWTH
+		       ? err
 		       : pv_vec_append(&survey->options.memory->bursts, &burst, 1, NULL);
 }
 
@@ -396,6 +392,7 @@ static void plan_next(struct pv_survey *survey)
 {
 	uint64_t spent = pv_allocs_spent_ns(survey->allocs) - survey->spent_before_ns;
 
+	pv_aiming_spent(&survey->aiming, spent);
 	survey->next_ns = pv_now_ns() + survey->options.gap_ns;
 	survey->due_cpu_ns =
 		survey->opened_cpu_ns + (uint64_t)((double)spent / survey->options.share);
@@ -420,13 +417,13 @@ static struct pv_err *close_window(struct pv_survey *survey)
 
 	survey->open = false;
 	if (survey->options.kind == PV_SURVEY_GROWTH)
-		hurry(survey, true);
+		pv_hurry_begin(&survey->hurry);
 	pv_allocs_enough(survey->allocs);
 	if (survey->options.kind != PV_SURVEY_ALL)
 		err = take_blocks(survey);
 	pv_allocs_disarm(survey->allocs);
 	pv_probes_detach(survey->probes);
-	hurry(survey, false);
+	pv_hurry_end(&survey->hurry);
 	plan_next(survey);
 	if (!err)
 		err = pv_allocs_totals(survey->allocs, seen_stack, survey);
@@ -504,34 +501,36 @@ static struct pv_err *look(struct pv_survey *survey)
 	return err;
 }
 
-/* ---- the aim */
-
-/*
- * What was asked for, of chunks of a class: they have a head, and are made a multiple of 16 bytes,
- * of pages where they are mapped.
- */
-static struct pv_alloc_sizes sizes_of(uint64_t class_bytes)
+struct pv_err *pv_survey_aim(struct pv_survey *survey, const struct pv_allocs_aim *aim)
 {
-	uint64_t below = pv_tally_class_below(class_bytes);
-	uint64_t more = PV_CHUNK_HEAD_BYTES + (class_bytes < MAPPED_LEAST ? 15 : PAGE_BYTES);
-
-	return (struct pv_alloc_sizes){ .least = below > more ? below - more : 0,
-					.most = class_bytes };
+	return survey->n_windows ? pv_aiming_set(&survey->aiming, aim) : NULL;
 }
 
-struct pv_err *pv_survey_aim(struct pv_survey *survey, const uint64_t *classes, size_t n)
+struct pv_err *pv_survey_ask(const struct pv_survey *survey, struct pv_map *asked)
 {
-	struct pv_alloc_sizes sizes[PV_SURVEY_CLASSES_MAX];
+	const struct pv_vec *blocks = pv_survivors_blocks(survey->survivors);
+	struct pv_err *err = NULL;
 
-	for (size_t i = 0; i < n; i++)
-		sizes[i] = sizes_of(classes[i]);
-	pv_allocs_aim(survey->allocs, sizes, n);
-	if (survey->aimed == (n > 0))
-		return NULL;
-	survey->aimed = n > 0;
-	pv_probes_clear(survey->probes);
-	return pv_alloc_places_add(&survey->places, survey->options.probed, survey->probes,
-				   n ? PV_ALLOC_WANT_C : PV_ALLOC_WANT_BLOCKS);
+	for (size_t i = 0; !err && i < blocks->n; i++) {
+		const struct pv_block *block = pv_vec_at(blocks, i);
+
+		if (block->domain == PV_ALLOC_C)
+			err = pv_map_set(asked, block->address, PV_CENSUS_ASKED);
+	}
+	return err;
+}
+
+static bool is_chunk(void *ctx, const struct pv_block *block)
+{
+	uint64_t value;
+
+	return block->domain != PV_ALLOC_C || !pv_map_get(ctx, block->address, &value) ||
+	       value != PV_CENSUS_NO_CHUNK;
+}
+
+void pv_survey_answer(struct pv_survey *survey, const struct pv_map *asked)
+{
+	pv_survivors_filter(survey->survivors, is_chunk, (void *)asked);
 }
 
 /* ---- the flow */
@@ -579,18 +578,17 @@ static bool is_window_over(const struct pv_survey *survey, uint64_t now)
 	uint64_t most_ns = survey->options.window_ns, cpu_ns;
 	uint64_t places_ns = 2 * (survey->armed_spent_ns - survey->spent_before_ns);
 
-	/* its places cost next to nothing, and few allocations are those that one wants to know */
-	if (survey->aimed && places_ns < AIMED_NS)
+	/* few allocations are those that one wants to know: as long as it is cheap */
+	if (survey->aiming.aimed && places_ns < AIMED_NS)
 		places_ns = AIMED_NS;
-
 	if (pv_allocs_state(survey->allocs).end_ns)
 		return true;
 	if (!most_ns || now < survey->armed_ns + most_ns)
 		return false;
-	if (now >= survey->armed_ns + most_ns * WALL_FACTOR)
+	if (now >= survey->armed_ns + most_ns * wall_factor(survey))
 		return true;
 	cpu_ns = target_cpu_ns(survey) - survey->armed_cpu_ns;
-	return cpu_ns >= most_ns * CPU_FACTOR ||
+	return (cpu_ns >= most_ns * CPU_FACTOR && !survey->aiming.aimed) ||
 	       (cpu_ns >= most_ns &&
 		pv_allocs_spent_ns(survey->allocs) - survey->armed_spent_ns >= places_ns);
 }
@@ -701,6 +699,8 @@ static struct pv_err *tell(struct pv_survey *survey)
 			"the kernel's memory for blocks was full: one in %u of them "
 			"was kept, and all that is told of them is multiplied by that",
 			1U << state.shift);
+	if (!err)
+		err = pv_aim_times_tell(&survey->aiming.times, memory);
 	if (!err && state.thrash)
 		err = pv_memory_blind(
 			memory,
@@ -734,15 +734,23 @@ static struct pv_err *tell(struct pv_survey *survey)
 	return pv_memory_rung_is(memory, which, PV_RUNG_CLIMBED, NULL);
 }
 
-static double weight(uint64_t took_ns, uint64_t watched_ns)
+struct weighing {
+	const struct pv_survey *survey;
+	uint64_t took_ns;
+};
+
+static double weight(void *ctx, enum pv_memory_domain domain, uint64_t bytes)
 {
-	return watched_ns ? (double)took_ns / (double)watched_ns : 1;
+	const struct weighing *weighing = ctx;
+	uint64_t ns = pv_aim_times_of(&weighing->survey->aiming.times, domain, bytes);
+
+	return ns ? (double)weighing->took_ns / (double)ns : 1;
 }
 
 struct pv_err *pv_survey_finish(struct pv_survey *survey)
 {
+	struct weighing weighing = { .survey = survey };
 	struct pv_err *err;
-	uint64_t took_ns;
 
 	if (survey->finished)
 		return NULL;
@@ -755,9 +763,8 @@ struct pv_err *pv_survey_finish(struct pv_survey *survey)
 		pv_err_destroy(err);
 		err = NULL;
 	}
-	took_ns = pv_now_ns() - survey->created_ns;
-	pv_survey_sites_weigh(survey->sites, weight(took_ns, survey->watched_objects_ns),
-			      weight(took_ns, survey->watched_ns));
+	weighing.took_ns = pv_now_ns() - survey->created_ns;
+	pv_survey_sites_weigh(survey->sites, weight, &weighing);
 	if (!err)
 		err = pv_allocs_losses(survey->allocs,
 				       survey->options.memory->profile->losses.count);

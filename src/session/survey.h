@@ -14,10 +14,13 @@
 
 #include "base/err.h"
 
+struct pv_allocs_aim;
 struct pv_heap;
+struct pv_map;
 struct pv_memory;
 struct pv_probed;
 struct pv_survey;
+struct pv_vec;
 
 enum pv_survey_kind {
 	PV_SURVEY_GROWTH, /* pools that are taken */
@@ -30,7 +33,9 @@ struct pv_survey_options {
 	struct pv_probed *probed;
 	struct pv_memory *memory;
 	struct pv_heap *heap; /* NULL: objects are not recognised */
-	uint64_t start_ns;    /* CLOCK_MONOTONIC: the hunt's start */
+	/* where malloc() keeps free chunks beside: session/survivors.h; NULL: not known */
+	const struct pv_vec *caches, *states;
+	uint64_t start_ns; /* CLOCK_MONOTONIC: the hunt's start */
 	enum pv_survey_kind kind;
 	/*
 	 * What the target may lose, a share of its time: of growth and bursts on the mean, of ALL
@@ -52,12 +57,17 @@ struct pv_err *pv_survey_create(const struct pv_survey_options *options, struct 
 void pv_survey_destroy(struct pv_survey *survey);
 
 /*
- * From the next time on only blocks of the C allocator are watched, of n classes of their sizes
- * (model/memory.h, struct pv_memory_type.size), PV_SURVEY_CLASSES_MAX at most; n 0: all of
- * all allocators, as from the start.  No time may be open.
+ * From the next time on only blocks of these sizes are watched; NULL: all, as from the start.  No
+ * time may be open.  Until there was one of all blocks it waits.
  */
-enum { PV_SURVEY_CLASSES_MAX = 4 };
-struct pv_err *pv_survey_aim(struct pv_survey *survey, const uint64_t *classes, size_t n);
+struct pv_err *pv_survey_aim(struct pv_survey *survey, const struct pv_allocs_aim *aim);
+
+/*
+ * Around a census: the blocks of malloc() that are still there by themselves, for struct
+ * pv_census_options.asked; then what it tells of them.
+ */
+struct pv_err *pv_survey_ask(const struct pv_survey *survey, struct pv_map *asked);
+void pv_survey_answer(struct pv_survey *survey, const struct pv_map *asked);
 
 /* Readable: there is something for pv_survey_step() to do. */
 int pv_survey_fd(const struct pv_survey *survey);

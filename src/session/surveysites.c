@@ -318,13 +318,19 @@ struct pv_err *pv_survey_sites_look(struct pv_survey_sites *sites,
 	return err;
 }
 
-void pv_survey_sites_weigh(struct pv_survey_sites *sites, double objects, double others)
+void pv_survey_sites_weigh(struct pv_survey_sites *sites,
+			   double (*weight)(void *ctx, enum pv_memory_domain domain,
+					    uint64_t bytes),
+			   void *ctx)
 {
 	for (size_t i = 0; i < sites->stacks.n; i++) {
 		const struct stack *stack = pv_vec_at(&sites->stacks, i);
 
 		struct pv_memory_site *site = site_at(sites, stack->site);
 
-		site->weight = site->domain == PV_DOMAIN_OBJECT ? objects : others;
+		site->weight = weight(ctx, site->domain,
+				      site->seen_count ? (site->seen_bytes + site->seen_count / 2) /
+								 site->seen_count
+						       : 0);
 	}
 }

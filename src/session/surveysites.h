@@ -44,7 +44,13 @@ struct pv_err *pv_survey_sites_look(struct pv_survey_sites *sites,
 				    const struct pv_memory_look *look, const struct pv_vec *blocks,
 				    uint64_t before_ns, uint64_t times);
 
-/* Of all sites: of Python's objects, and of what is none of its allocator's. */
-void pv_survey_sites_weigh(struct pv_survey_sites *sites, double objects, double others);
+/*
+ * Of all sites: the weight, given whose its blocks are and how large, bytes on the mean; 0: none
+ * was seen.
+ */
+void pv_survey_sites_weigh(struct pv_survey_sites *sites,
+			   double (*weight)(void *ctx, enum pv_memory_domain domain,
+					    uint64_t bytes),
+			   void *ctx);
 
 #endif

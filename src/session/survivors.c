@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "abi/allocs.h"
+#include "base/cleanup.h"
 #include "base/map.h"
+#include "heap/glibc.h"
 #include "heap/object.h"
 #include "heap/pymalloc.h"
 #include "python/detect.h"
@@ -37,6 +39,8 @@ struct pv_survivors {
 	bool pool_read, is_pool;
 	struct pv_pool pool;
 	uint8_t *pool_content, *content;
+	const struct pv_vec *caches, *states; /* NULL: not known */
+	struct pv_map cached;                 /* addresses, at this look */
 };
 
 struct pv_err *pv_survivors_create(const struct pv_probed *probed, uint32_t pool_bytes, bool glibc,
@@ -68,12 +72,38 @@ void pv_survivors_destroy(struct pv_survivors *survivors)
 	if (!survivors)
 		return;
 	pv_vec_deinit(&survivors->blocks);
+	pv_map_deinit(&survivors->cached);
 	free(survivors->pool_content);
 	free(survivors->content);
 	free(survivors);
 }
 
+void pv_survivors_caches(struct pv_survivors *survivors, const struct pv_vec *caches,
+			 const struct pv_vec *states)
+{
+	survivors->caches = caches;
+	survivors->states = states;
+}
+
 /* ---- is it in use? */
+
+/* What malloc() keeps now. */
+static struct pv_err *read_caches(struct pv_survivors *survivors)
+{
+	PV_CLEANUP(pv_vec_deinit) struct pv_vec cached = PV_VEC(struct pv_glibc_cached);
+	struct pv_err *err = NULL;
+
+	pv_map_deinit(&survivors->cached);
+	survivors->cached = (struct pv_map){ 0 };
+	if (survivors->glibc && survivors->caches)
+		err = pv_glibc_caches(survivors->mem, survivors->caches, survivors->states,
+				      &cached);
+	for (size_t i = 0; !err && i < cached.n; i++)
+		err = pv_map_set(&survivors->cached,
+				 ((const struct pv_glibc_cached *)pv_vec_at(&cached, i))->memory,
+				 1);
+	return err;
+}
 
 /* The pool of a block, as it is now, or was a moment ago; false: there is no such memory. */
 static bool read_pool(struct pv_survivors *survivors, uint64_t address)
@@ -107,11 +137,14 @@ static bool is_pool_block(struct pv_survivors *survivors, const struct pv_block 
 	       pv_pool_is_used(&survivors->pool, (uint32_t)index);
 }
 
-/* A chunk that the next one says is in use; blocks in its threads' caches look so, too. */
+/* A chunk that the next one says is in use; what malloc() keeps beside looks so, too. */
 static bool is_chunk(struct pv_survivors *survivors, const struct pv_block *block, bool *unread_ret)
 {
 	uint64_t size, next;
 
+	*unread_ret = false;
+	if (pv_map_get(&survivors->cached, block->address, &size))
+		return false;
 	*unread_ret = pv_mem_read_u64(survivors->mem, block->address - 8, &size) != 0;
 	if (*unread_ret)
 		return false;
@@ -343,7 +376,7 @@ static bool see_first(struct pv_survivors *survivors, struct pv_block *block)
 
 struct pv_err *pv_survivors_add(struct pv_survivors *survivors, struct pv_vec *blocks)
 {
-	struct pv_err *err = NULL;
+	struct pv_err *err = read_caches(survivors);
 
 	sort(survivors, blocks);
 	for (size_t i = 0; !err && i < blocks->n; i++) {
@@ -372,8 +405,11 @@ struct pv_err *pv_survivors_look(struct pv_survivors *survivors, struct pv_survi
 {
 	struct pv_survivors_look look = { 0 };
 	struct pv_block *blocks = survivors->blocks.data;
+	struct pv_err *err = read_caches(survivors);
 	size_t used = 0;
 
+	if (err)
+		return err;
 	/* types may have been freed and others made in their place */
 	if (survivors->heap)
 		pv_heap_forget(survivors->heap, survivors->mem);

@@ -54,6 +54,13 @@ struct pv_err *pv_survivors_create(const struct pv_probed *probed, uint32_t pool
 void pv_survivors_destroy(struct pv_survivors *survivors);
 
 /*
+ * Where malloc() keeps free chunks beside (uint64_t, struct pv_census): they look used, and are not
+ * from here on.  Neither is owned, both are read at each look.
+ */
+void pv_survivors_caches(struct pv_survivors *survivors, const struct pv_vec *caches,
+			 const struct pv_vec *states);
+
+/*
  * Adds blocks (struct pv_block, which are sorted), whose address, size, domain, site and group are
  * set, with a first look at them.  One that is not in use any more is not added.
  */

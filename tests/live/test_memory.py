@@ -96,6 +96,18 @@ def test_held(interp, target):
 
 @pytest.mark.gil
 @pytest.mark.one
+@pytest.mark.minor(*TOLD[1:])
+def test_rare(interp, target):
+	"""Few are made, of which half are kept: bursts of everything meet next to none, aimed ones do."""
+	found = hunt(target(interp, "memory.py", "rare").pid, seconds=30)
+	verdict = found["verdict"]
+	assert verdict["kind"] == "held" and "KEPT" in verdict["holder"]["text"], verdict
+	assert any("blocks of the sizes that grow alone" in line for line in found["blind"]), found["blind"]
+	assert guilty(verdict), (verdict, found["sites"][:3])
+
+
+@pytest.mark.gil
+@pytest.mark.one
 @pytest.mark.minor(*TOLD)
 def test_lost(interp, target):
 	verdict = hunt(target(interp, "memory.py", "lost").pid)["verdict"]

@@ -381,6 +381,44 @@ START_TEST(test_grown_thread_heap)
 }
 END_TEST
 
+static uint64_t told(const struct pv_map *asked, uint64_t address)
+{
+	uint64_t value;
+
+	ck_assert(pv_map_get(asked, address, &value));
+	return value;
+}
+
+/* What was freed and joined to what is free before it has its old head still. */
+START_TEST(test_asked_chunks)
+{
+	const uint64_t used = BRK + 16, joined = BRK + 128 + 64 + 16, far = BRK - 0x100000;
+	struct pv_map asked = { 0 };
+	const struct pv_census_options options = { .maps = &made.maps,
+						   .no_lists = true,
+						   .asked = &asked };
+	struct pv_census census;
+	uint64_t at;
+
+	at = made_chunk(&made, BRK, 128, 1);
+	made_chunk(&made, at + 64, 64, 0);
+	at = made_chunk(&made, at, 128, 1);
+	at = made_chunk(&made, at, 64, 0);
+	made_put(&made, at - 64, 128);
+	made_chunk(&made, at, BRK + BRK_BYTES - at, 1);
+	ck_assert_ptr_null(pv_map_set(&asked, used, PV_CENSUS_ASKED));
+	ck_assert_ptr_null(pv_map_set(&asked, joined, PV_CENSUS_ASKED));
+	ck_assert_ptr_null(pv_map_set(&asked, far, PV_CENSUS_ASKED));
+	ck_assert_ptr_null(pv_census_take(made.heap, &options, &census));
+	ck_assert_uint_eq(told(&asked, used), PV_CENSUS_CHUNK);
+	ck_assert_uint_eq(told(&asked, joined), PV_CENSUS_NO_CHUNK);
+	/* where nothing was looked at */
+	ck_assert_uint_eq(told(&asked, far), PV_CENSUS_ASKED);
+	pv_census_deinit(&census);
+	pv_map_deinit(&asked);
+}
+END_TEST
+
 /* A thread's cache: glibc 2.36's, with one list of two and protected links. */
 START_TEST(test_cached_chunks)
 {
@@ -649,6 +687,7 @@ int main(void)
 	tcase_add_test(cases, test_mapped_chunks);
 	tcase_add_test(cases, test_thread_heap);
 	tcase_add_test(cases, test_grown_thread_heap);
+	tcase_add_test(cases, test_asked_chunks);
 	tcase_add_test(cases, test_cached_chunks);
 	tcase_add_test(cases, test_liar);
 	tcase_add_test(cases, test_refused);

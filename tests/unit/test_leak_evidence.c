@@ -531,41 +531,133 @@ START_TEST(a_gap_in_time_is_no_gulp)
 }
 END_TEST
 
-/* Bursts are aimed at blocks of the C library only while nothing else of any size grows. */
+/*
+ * One bad request of a thousand: of what its line allocates next to nothing stays, but as much as
+ * grows.  Twelve a second, of which half a second was watched: six.
+ */
+START_TEST(a_line_that_leaks_one_of_a_thousand)
+{
+	uint32_t blocks = counted(PV_TYPE_HEAP_BLOCK, NULL, NULL, 2000, 12, 1408);
+
+	memory->rungs[PV_RUNG_BURSTS].state = PV_RUNG_CLIMBED;
+	site(PV_DOMAIN_LIBC, HOME, blocks, 6000, 6, 1400);
+	((struct pv_memory_site *)pv_vec_at(&memory->sites, 0))->weight = 2;
+	judge();
+	says("allocated at app.py:41");
+	ck_assert(pv_leak_accuses(&leak, pv_vec_at(&leak.suspects, 0)));
+	/* so much is of something else: a cache that is turned over */
+	site(PV_DOMAIN_LIBC, HOME, blocks, 6000, 40, 1400);
+	judge();
+	ck_assert(!leak.has_site);
+	ck_assert(!pv_leak_accuses(&leak, pv_vec_at(&leak.suspects, 0)));
+}
+END_TEST
+
+/* Half of it is found elsewhere: it may be either, or none. */
+START_TEST(two_lines_that_may_leak)
+{
+	uint32_t blocks = counted(PV_TYPE_HEAP_BLOCK, NULL, NULL, 2000, 24, 1408);
+
+	memory->rungs[PV_RUNG_BURSTS].state = PV_RUNG_CLIMBED;
+	site(PV_DOMAIN_LIBC, HOME, blocks, 9000, 9, 1400);
+	site(PV_DOMAIN_LIBC, HOME + 1, blocks, 9000, 6, 1400);
+	for (size_t i = 0; i < 2; i++)
+		((struct pv_memory_site *)pv_vec_at(&memory->sites, i))->weight = 2;
+	judge();
+	ck_assert(!leak.has_site);
+	says("was not seen: look longer");
+}
+END_TEST
+
+/* Much less is found than grows: it is not that, or not that alone. */
+START_TEST(less_than_grows_is_no_account)
+{
+	uint32_t blocks = counted(PV_TYPE_HEAP_BLOCK, NULL, NULL, 2000, 24, 1408);
+
+	memory->rungs[PV_RUNG_BURSTS].state = PV_RUNG_CLIMBED;
+	site(PV_DOMAIN_LIBC, HOME, blocks, 9000, 5, 1400);
+	judge();
+	ck_assert(!leak.has_site);
+	((struct pv_memory_site *)pv_vec_at(&memory->sites, 0))->weight = 3;
+	judge();
+	ck_assert(leak.has_site);
+}
+END_TEST
+
+/* What bursts are aimed at: the types that grow, in the order of sought(). */
+static struct pv_vec sought_types = PV_VEC(uint32_t);
+
+static size_t sought(void)
+{
+	pv_vec_deinit(&sought_types);
+	sought_types = (struct pv_vec)PV_VEC(uint32_t);
+	ok(pv_growth_sought(memory, &sought_types));
+	return sought_types.n;
+}
+
+static uint64_t sought_size(size_t i)
+{
+	uint32_t type = *(uint32_t *)pv_vec_at(&sought_types, i);
+
+	return ((const struct pv_memory_type *)pv_vec_at(&memory->types, type))->size;
+}
+
+/* At blocks of the C library only while nothing else of any size grows. */
 START_TEST(blocks_alone_grow)
 {
-	uint64_t sizes[4];
-	size_t n;
-
 	counted(PV_TYPE_OBJECT, "str", NULL, 20000, 0, 60);
 	counted(PV_TYPE_HEAP_BLOCK, NULL, NULL, 2000, 100, 80);
 	counted(PV_TYPE_HEAP_BLOCK, NULL, NULL, 2000, 100, 1280);
-	ok(pv_growth_blocks(memory, sizes, 4, &n));
-	ck_assert_uint_eq(n, 2);
-	ck_assert_uint_eq(sizes[0], 1280);
-	ck_assert_uint_eq(sizes[1], 80);
-	ok(pv_growth_blocks(memory, sizes, 1, &n));
-	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(sought(), 2);
+	ck_assert_uint_eq(sought_size(0), 1280);
+	ck_assert_uint_eq(sought_size(1), 80);
 	/* one of the blocks that is next to nothing, and so few objects */
 	counted(PV_TYPE_HEAP_BLOCK, NULL, NULL, 2000, 20, 32);
 	counted(PV_TYPE_OBJECT, "Line", "app", 1000, 2, 100);
-	ok(pv_growth_blocks(memory, sizes, 4, &n));
-	ck_assert_uint_eq(n, 2);
+	ck_assert_uint_eq(sought(), 2);
 	counted(PV_TYPE_OBJECT, "Job", "app", 1000, 80, 100);
-	ok(pv_growth_blocks(memory, sizes, 4, &n));
-	ck_assert_uint_eq(n, 0);
+	ck_assert_uint_eq(sought(), 0);
+	pv_vec_deinit(&sought_types);
+}
+END_TEST
+
+/* At anything that is rare: bursts of all would meet none of it. */
+START_TEST(what_is_rare_is_sought)
+{
+	uint32_t line;
+
+	counted(PV_TYPE_OBJECT, "str", NULL, 20000, 0, 60);
+	line = counted(PV_TYPE_OBJECT, "Line", "app", 1000, 4, 100);
+	counted(PV_TYPE_POOL_BLOCK, NULL, NULL, 1000, 2, 48);
+	ck_assert_uint_eq(sought(), 2);
+	ck_assert_uint_eq(*(uint32_t *)pv_vec_at(&sought_types, 0), line);
+	ck_assert_uint_eq(sought_size(1), 48);
+	/* what hangs on them tells less */
+	counted(PV_TYPE_OBJECT, "bytes", NULL, 2000, 4, 60);
+	counted(PV_TYPE_OBJECT, "dict", NULL, 2000, 4, 60);
+	ck_assert_uint_eq(sought(), 2);
+	counted(PV_TYPE_OBJECT, "Job", "app", 1000, 200, 100);
+	ck_assert_uint_eq(sought(), 0);
+	pv_vec_deinit(&sought_types);
+}
+END_TEST
+
+/* Where nothing else grows it must do. */
+START_TEST(what_tells_little_is_sought_alone)
+{
+	counted(PV_TYPE_OBJECT, "bytes", NULL, 2000, 4, 60);
+	counted(PV_TYPE_OBJECT, "dict", NULL, 2000, 4, 60);
+	ck_assert_uint_eq(sought(), 2);
+	pv_vec_deinit(&sought_types);
 }
 END_TEST
 
 START_TEST(nothing_grows_that_could_be_aimed_at)
 {
-	uint64_t sizes[4];
-	size_t n = 1;
-
 	counted(PV_TYPE_OBJECT, "str", NULL, 20000, 0, 60);
 	counted(PV_TYPE_HEAP_BLOCK, NULL, NULL, 2000, 0, 1280);
-	ok(pv_growth_blocks(memory, sizes, 4, &n));
-	ck_assert_uint_eq(n, 0);
+	ck_assert_uint_eq(sought(), 0);
+	pv_vec_deinit(&sought_types);
 }
 END_TEST
 
@@ -596,7 +688,12 @@ int main(void)
 	tcase_add_test(tcase, the_owners_place_counts_however_little);
 	tcase_add_test(tcase, what_is_mapped_may_be_seldom);
 	tcase_add_test(tcase, a_gap_in_time_is_no_gulp);
+	tcase_add_test(tcase, a_line_that_leaks_one_of_a_thousand);
+	tcase_add_test(tcase, two_lines_that_may_leak);
+	tcase_add_test(tcase, less_than_grows_is_no_account);
 	tcase_add_test(tcase, blocks_alone_grow);
+	tcase_add_test(tcase, what_is_rare_is_sought);
+	tcase_add_test(tcase, what_tells_little_is_sought_alone);
 	tcase_add_test(tcase, nothing_grows_that_could_be_aimed_at);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

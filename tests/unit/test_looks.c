@@ -110,7 +110,7 @@ START_TEST(some_failed)
 	const struct pv_memory_rung *rung = &memory->rungs[PV_RUNG_CENSUS];
 	uint64_t took_ns;
 
-	ck_assert_ptr_null(pv_looks_take(looks, &took_ns));
+	ck_assert_ptr_null(pv_looks_take(looks, NULL, &took_ns));
 	(void)tell();
 	ck_assert_int_ne(rung->state, PV_RUNG_FAILED);
 	set_failed();

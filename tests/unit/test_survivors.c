@@ -172,6 +172,31 @@ START_TEST(chunks)
 }
 END_TEST
 
+/* What malloc() keeps in a thread's cache looks used: glibc 2.36's, with a list of one. */
+START_TEST(cached_chunks)
+{
+	const uint64_t cache = CHUNK + 0x1000;
+	struct pv_vec caches = PV_VEC(uint64_t), states = PV_VEC(uint64_t);
+	uint64_t first = CHUNK + 16;
+
+	made_chunk(&made, made_chunk(&made, CHUNK, 128, 1), 64, 1);
+	made_chunk(&made, cache - 16, 0x290, 1);
+	ck_assert_ptr_null(pv_vec_append(&caches, &cache, 1, NULL));
+	pv_survivors_caches(survivors, &caches, &states);
+	ck_assert_uint_eq(add(first, 100, PV_ALLOC_C), 1);
+	ck_assert_uint_eq(look().same, 1);
+	/* a chunk of 128 is in the seventh bin; its link is protected: to nothing */
+	made_put(&made, cache + 8, 1ULL << 32);
+	made_put(&made, cache + 128 + 6 * 8, first);
+	made_put(&made, first, first >> 12);
+	ck_assert_uint_eq(look().gone, 1);
+	/* and it is none from the first look on */
+	ck_assert_uint_eq(add(first, 100, PV_ALLOC_C), 0);
+	pv_vec_deinit(&caches);
+	pv_vec_deinit(&states);
+}
+END_TEST
+
 START_TEST(memory_is_gone)
 {
 	struct pv_survivors_look seen;
@@ -231,6 +256,7 @@ int main(void)
 	tcase_add_test(tcase, content);
 	tcase_add_test(tcase, objects);
 	tcase_add_test(tcase, chunks);
+	tcase_add_test(tcase, cached_chunks);
 	tcase_add_test(tcase, memory_is_gone);
 	tcase_add_test(tcase, pools);
 	tcase_add_test(tcase, lies);

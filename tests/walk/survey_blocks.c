@@ -290,7 +290,10 @@ int main(int argc, char **argv)
 			},
 			&survey));
 	} else {
-		ok(pv_bursts_create(&(struct pv_bursts_options){ &probed, memory, heap, start_ns },
+		ok(pv_bursts_create(&(struct pv_bursts_options){ .probed = &probed,
+								 .memory = memory,
+								 .heap = heap,
+								 .start_ns = start_ns },
 				    &survey));
 	}
 	say("READY", 0);

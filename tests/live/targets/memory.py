@@ -2,7 +2,7 @@
 """A program that serves, and keeps what it should not, for tests/live/test_memory.py; also for Python 2.7.
 
 Input: argv[1]: held (a list of the module that grows), lost (a reference too many of some), mapped (mappings that are kept),
-flat (nothing stays), filled (a cache that is as large as it may be), texts (nothing but texts of TEXT bytes, kept); argv[2]: seconds,
+rare (the same as held, of few that are made, while it computes), flat (nothing stays), filled (a cache that is as large as it may be), texts (nothing but texts of TEXT bytes, kept); argv[2]: seconds,
 0 for ever; argv[3]: its exit status; argv[4]: a file for what it does.
 Output: READY; in the file a line for each (of texts each 20th): time.time(), how many it made up to then, how many of them it keeps.
 """
@@ -15,6 +15,7 @@ INCREF = ctypes.pythonapi.Py_IncRef
 INCREF.argtypes = [ctypes.py_object]
 INCREF.restype = None
 KEPT, CACHE = [], {}
+ONES = [1] * 20000	# to compute something without an allocation
 TEXT = 398	# so large, without its head, that each is of a size of its own
 
 
@@ -33,11 +34,18 @@ def serve(kind, number):
 	if kind == "texts":
 		KEPT.append("%*d" % (TEXT, number))  # TEXTS
 		return
+	if kind == "rare":
+		sum(ONES)
+		if number % 150:
+			return
 	record = make(number)
 	if kind == "flat":
 		return
 	if kind == "filled":
 		CACHE[number % 500] = record
+	elif kind == "rare":
+		if number % 300 == 0:
+			KEPT.append(record)
 	elif number % 10 == 0:
 		if kind == "held":
 			KEPT.append(record)
