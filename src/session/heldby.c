@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "analyse/growth.h"
+#include "analyse/sites.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "heap/object.h"
@@ -425,9 +426,32 @@ static uint32_t growing_holder(const struct pv_memory *memory, const struct pv_g
 	return PV_MEMORY_NONE;
 }
 
+/* Of the types that grow those that are texts and numbers, or the others, the most bytes first. */
+static struct pv_err *growing_some(struct pv_holding *holding, struct pv_memory *memory,
+				   const struct pv_growth *growth, bool alone, uint64_t until_ns,
+				   size_t *n_ret, bool *all_ret)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < growth->types.n && *n_ret < GROWING; i++) {
+		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
+
+		if (pv_type_is_alone(memory, one->type) != alone)
+			continue;
+		if (*n_ret && pv_now_ns() > until_ns) {
+			*all_ret = false;
+			break;
+		}
+		err = fill_type(holding, memory, one->type, n_ret);
+	}
+	return err;
+}
+
 /*
  * The types that grow most, some of the objects of each; then those that hold them, if they grow,
  * too: an object's dict and tuples may take more than it does, but it is what is held or lost.
+ * Texts and numbers come last: where they are many they take most of the time, and what has them
+ * tells more.
  */
 static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memory,
 			      uint64_t until_ns, size_t *n_ret, bool *all_ret)
@@ -437,15 +461,8 @@ static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memo
 
 	*n_ret = 0;
 	*all_ret = true;
-	for (size_t i = 0; !err && i < growth.types.n && *n_ret < GROWING; i++) {
-		const struct pv_growth_type *one = pv_vec_at(&growth.types, i);
-
-		if (*n_ret && pv_now_ns() > until_ns) {
-			*all_ret = false;
-			break;
-		}
-		err = fill_type(holding, memory, one->type, n_ret);
-	}
+	for (int alone = 0; !err && alone <= 1; alone++)
+		err = growing_some(holding, memory, &growth, alone, until_ns, n_ret, all_ret);
 	for (uint32_t i = 0; !err && i < memory->subjects.n && memory->subjects.n < SUBJECTS; i++) {
 		uint32_t holder = growing_holder(memory, &growth, i);
 
