@@ -392,6 +392,37 @@ static struct pv_err *say_unseen(const struct pv_memory *memory, const struct pv
 			      pv_leak_longer(longer, leak->growth.seconds));
 }
 
+/*
+ * ", allocated at", of the guilty types that were seen to be: ", the `tuple` allocated at", or of
+ * what hangs on them: ", parts of it allocated at".
+ */
+static struct pv_err *say_allocated(const struct pv_memory *memory, const struct pv_leak *leak,
+				    struct pv_str *str)
+{
+	const struct pv_suspect *first = pv_vec_at(&leak->suspects, 0);
+	uint32_t n = 0, made = 0;
+	struct pv_err *err = NULL;
+
+	for (uint32_t i = 0; i < leak->n_types; i++) {
+		if (first->type != leak->types[i] &&
+		    !pv_suspect_found(memory, first, leak->types[i]))
+			continue;
+		made = leak->types[i];
+		n++;
+	}
+	if (!n && first->type != PV_MEMORY_NONE)
+		err = pv_str_appendf(str, ", parts of it");
+	else if (n && n < leak->n_types)
+		err = pv_str_appendf(str, ", the ");
+	if (!err && n && n < leak->n_types)
+		err = append_type(memory, made, str);
+	else if (!err && (n || first->type == PV_MEMORY_NONE))
+		err = pv_str_appendf(str, ",");
+	return err ? err
+		   : pv_str_appendf(str, is_sure(leak) ? " allocated at "
+						       : " most likely allocated at ");
+}
+
 /* "94 % of what grows is `tuple` and `str`, allocated at handler.py:41 under array_argsort." */
 static struct pv_err *say_guilty(const struct pv_memory *memory, const struct pv_leak *leak,
 				 struct pv_str *str)
@@ -406,8 +437,7 @@ static struct pv_err *say_guilty(const struct pv_memory *memory, const struct pv
 				err = append_type(memory, leak->types[i], str);
 		}
 		if (!err && leak->has_site)
-			err = pv_str_appendf(str, is_sure(leak) ? ", allocated at "
-								: ", most likely allocated at ");
+			err = say_allocated(memory, leak, str);
 	} else if (leak->has_site && is_heap(leak->mappings)) {
 		err = pv_str_appendf(str, "most likely allocated at ");
 	} else if (leak->has_site) {

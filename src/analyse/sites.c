@@ -159,23 +159,36 @@ struct pv_err *pv_spot_text(const struct pv_memory *memory, const struct pv_spot
 
 /* ---- suspects */
 
-static bool same(const struct pv_suspect *a, const struct pv_suspect *b)
+/* Of a C function the line may be known at some of its places. */
+static bool same_native(const struct pv_memory *memory, uint32_t a, uint32_t b)
 {
-	return a->spot.python == b->spot.python && a->spot.under == b->spot.under &&
-	       a->spot.native == b->spot.native;
+	if (a == b || a == PV_MEMORY_NONE || b == PV_MEMORY_NONE)
+		return a == b;
+	return loc_at(memory, a)->function == loc_at(memory, b)->function &&
+	       loc_at(memory, a)->module == loc_at(memory, b)->module;
 }
 
-static struct pv_err *find(struct pv_vec *suspects, struct pv_map *index,
-			   const struct pv_suspect *one, struct pv_suspect **ret)
+static bool same(const struct pv_memory *memory, const struct pv_suspect *a,
+		 const struct pv_suspect *b)
 {
-	uint64_t key =
-		pv_hash((uint64_t)one->spot.python << 32 | one->spot.native) ^ one->spot.under;
+	return a->spot.python == b->spot.python && a->spot.under == b->spot.under &&
+	       same_native(memory, a->spot.native, b->spot.native);
+}
+
+static struct pv_err *find(const struct pv_memory *memory, struct pv_vec *suspects,
+			   struct pv_map *index, const struct pv_suspect *one,
+			   struct pv_suspect **ret)
+{
+	uint32_t function = one->spot.native == PV_MEMORY_NONE
+				    ? PV_MEMORY_NONE
+				    : loc_at(memory, one->spot.native)->function;
+	uint64_t key = pv_hash((uint64_t)one->spot.python << 32 | function) ^ one->spot.under;
 	struct pv_err *err;
 	uint64_t at;
 
 	for (key = pv_hash(key); pv_map_get(index, key, &at); key = pv_hash(key + 1)) {
 		*ret = pv_vec_at(suspects, at);
-		if (same(*ret, one))
+		if (same(memory, *ret, one))
 			return NULL;
 	}
 	err = pv_map_set(index, key, suspects->n);
@@ -554,7 +567,7 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 		if (look != PV_MEMORY_NONE)
 			left = pv_memory_site_at(memory, look, i);
 		one.spot = pv_spot_of(memory, site->node);
-		err = find(&suspects, &index, &one, &suspect);
+		err = find(memory, &suspects, &index, &one, &suspect);
 		if (!err)
 			err = add_part(&parts, suspect, suspects.data, site, left.count);
 		if (err)
@@ -579,6 +592,7 @@ struct pv_err *pv_suspects_of(const struct pv_memory *memory, const struct pv_gr
 		if (score > suspect->most) {
 			suspect->most = score;
 			suspect->node = site->node;
+			suspect->spot = one.spot;
 		}
 		if (score > suspect->most_typed && site->type != PV_MEMORY_NONE) {
 			suspect->most_typed = score;
@@ -615,7 +629,7 @@ uint64_t pv_suspect_found(const struct pv_memory *memory, const struct pv_suspec
 		if (site->source != suspect->source || site->type != type)
 			continue;
 		one.spot = pv_spot_of(memory, site->node);
-		if (same(&one, suspect))
+		if (same(memory, &one, suspect))
 			n += pv_memory_site_at(memory, look, i).count;
 	}
 	return n;

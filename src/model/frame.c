@@ -172,6 +172,9 @@ static struct pv_err *module_place(const struct pv_profile *profile, const struc
 	const char *tag = memmem(name, n, ".cpython-", 9), *end = NULL;
 	struct pv_err *err;
 
+	/* known by debug information, it says more */
+	if (loc->kind == PV_LOC_NATIVE && loc->file && loc->line > 0)
+		return source_place(profile, loc, loc->line, loc->line, str);
 	if (tag)
 		end = memmem(tag, name + n - tag, ".so", 3);
 	err = pv_text_append(str, name, end ? (size_t)(tag - name) : n);

@@ -16,6 +16,7 @@
 #include "probe/allocators.h"
 #include "probe/native.h"
 #include "session/natives.h"
+#include "session/origins.h"
 #include "session/probed.h"
 #include "snap/objects.h"
 #include "target/mem.h"
@@ -187,6 +188,7 @@ static struct pv_err *add_c(const struct pv_alloc_places *places, struct pv_prob
 
 /* Of one file, from the first on. */
 static struct pv_err *add_backs_at(const struct pv_alloc_places *places,
+				   const struct pv_probed *probed,
 				   const struct pv_native_module *module,
 				   const struct pv_vec *backs, struct pv_probes *probes)
 {
@@ -210,6 +212,9 @@ static struct pv_err *add_backs_at(const struct pv_alloc_places *places,
 		place.offset = site.offset;
 		place.cookie = PV_PROBE_ALLOC_BACK | (site.emulated ? 0 : PV_PROBE_STEPPED);
 		err = pv_vec_append(&list, &place, 1, NULL);
+		if (!err && probed->origins)
+			err = pv_origins_returns(probed->origins, at->object->id, site.vaddr,
+						 address - at->bias - 1);
 	}
 	if (!err)
 		err = add_all(places, module, &list, probes);
@@ -217,7 +222,8 @@ static struct pv_err *add_backs_at(const struct pv_alloc_places *places,
 	return err;
 }
 
-static struct pv_err *add_backs(const struct pv_alloc_places *places, const struct pv_vec *backs,
+static struct pv_err *add_backs(const struct pv_alloc_places *places,
+				const struct pv_probed *probed, const struct pv_vec *backs,
 				struct pv_probes *probes)
 {
 	struct pv_err *err = NULL;
@@ -231,7 +237,7 @@ static struct pv_err *add_backs(const struct pv_alloc_places *places, const stru
 			seen = pv_natives_at(places->natives,
 					     *(const uint64_t *)pv_vec_at(backs, k)) == module;
 		if (!seen)
-			err = add_backs_at(places, module, backs, probes);
+			err = add_backs_at(places, probed, module, backs, probes);
 	}
 	return err;
 }
@@ -246,7 +252,8 @@ struct pv_err *pv_alloc_places_choose(const struct pv_alloc_places *places,
 		err = add_python(places, probed, probes, PV_ALLOC_WANT_BLOCKS, choice);
 	if (err || !choice->c)
 		return err;
-	return choice->backs ? add_backs(places, choice->backs, probes) : add_c(places, probes);
+	return choice->backs ? add_backs(places, probed, choice->backs, probes)
+			     : add_c(places, probes);
 }
 
 struct pv_err *pv_alloc_places_add(const struct pv_alloc_places *places,

@@ -27,6 +27,7 @@
 #include "session/lookplan.h"
 #include "session/looks.h"
 #include "session/losses.h"
+#include "session/origins.h"
 #include "session/probed.h"
 #include "session/sources.h"
 #include "session/survey.h"
@@ -60,6 +61,7 @@ struct pv_hunt {
 	struct pv_probed probed;
 	struct pv_memory *memory;
 	struct pv_sources *sources;
+	struct pv_origins origins; /* of the memory's nodes */
 	struct pv_trend *trend;
 	struct pv_looks *looks; /* NULL: no interpreter yet, or it cannot be read */
 	struct climb growth, bursts, all;
@@ -146,6 +148,7 @@ static struct pv_err *begin(struct pv_hunt *hunt)
 	struct pv_err *err;
 	uint32_t process;
 
+	hunt->probed.origins = &hunt->origins;
 	if (!pv_process_stack_start(hunt->options.pid, &hunt->stack_start))
 		hunt->stack_start = 0;
 	hunt->start_ns = pv_now_ns();
@@ -208,6 +211,7 @@ static void end(struct pv_hunt *hunt)
 	pv_memory_destroy(pv_steal(hunt->memory));
 	pv_probed_deinit(&hunt->probed);
 	hunt->probed = (struct pv_probed){ .pid_fd = -1 };
+	pv_origins_deinit(&hunt->origins);
 }
 
 void pv_hunt_destroy(struct pv_hunt *hunt)
@@ -729,6 +733,8 @@ static struct pv_err *finish(struct pv_hunt *hunt, bool stopped)
 		err = pv_trend_stop(hunt->trend);
 	if (!err)
 		err = tell_rest(hunt);
+	if (!err)
+		err = pv_origins_tell(&hunt->origins, hunt->probed.objects, hunt->memory);
 	return err ? err : fill_totals(hunt, stopped);
 }
 

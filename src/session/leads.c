@@ -63,6 +63,8 @@ struct pv_err *pv_leads_create(struct pv_probed *probed, const struct pv_leads_w
 		err = pv_symboliser_create(probed->objects, leads->codes, profile,
 					   &leads->symboliser);
 	if (!err)
+		pv_symboliser_note(leads->symboliser, probed->origins);
+	if (!err)
 		err = pv_perfmap_create(probed->pid, &leads->perfmap);
 	if (!err)
 		err = walkers->put(walkers->ctx, &probed->image, probed->objects);

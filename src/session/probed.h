@@ -36,7 +36,8 @@ struct pv_probed {
 	struct pv_python_module module; /* the interpreter's */
 	struct pv_python_sites sites;
 	struct pv_python_functions functions;
-	char interpreter[128]; /* "CPython 3.11.2" */
+	char interpreter[128];      /* "CPython 3.11.2" */
+	struct pv_origins *origins; /* session/origins.h: kept by all leads; not owned; NULL */
 };
 
 /* The process alone, whatever it runs.  ret is to be deinitialised in any case. */

@@ -503,7 +503,10 @@ static struct pv_err *look(struct pv_survey *survey)
 
 struct pv_err *pv_survey_aim(struct pv_survey *survey, const struct pv_allocs_aim *aim)
 {
-	return survey->n_windows ? pv_aiming_set(&survey->aiming, aim) : NULL;
+	/* of Python's allocator one time of everything tells first what else there is */
+	if (!survey->n_windows && aim && aim->classes)
+		return NULL;
+	return pv_aiming_set(&survey->aiming, aim);
 }
 
 struct pv_err *pv_survey_ask(const struct pv_survey *survey, struct pv_map *asked)

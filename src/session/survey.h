@@ -58,7 +58,7 @@ void pv_survey_destroy(struct pv_survey *survey);
 
 /*
  * From the next time on only blocks of these sizes are watched; NULL: all, as from the start.  No
- * time may be open.  Until there was one of all blocks it waits.
+ * time may be open.  At blocks of pools it waits until there was one of everything.
  */
 struct pv_err *pv_survey_aim(struct pv_survey *survey, const struct pv_allocs_aim *aim);
 

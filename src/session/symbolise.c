@@ -15,6 +15,7 @@
 #include "model/profile.h"
 #include "model/strings.h"
 #include "session/modules.h"
+#include "session/origins.h"
 #include "snap/image.h"
 #include "snap/merge.h"
 #include "snap/objects.h"
@@ -47,6 +48,7 @@ struct pv_symboliser {
 	struct pv_perfmap *perfmap;   /* or NULL */
 	bool with_python;             /* the stack at hand shows Python frames */
 	struct pv_map locs;           /* hash of the frame -> loc */
+	struct pv_origins *origins;   /* or NULL */
 };
 
 struct pv_err *pv_symboliser_create(struct pv_objects *objects, struct pv_codes *codes,
@@ -433,9 +435,25 @@ bool pv_symboliser_ready(struct pv_symboliser *s, const struct pv_merged *merged
 	return true;
 }
 
+void pv_symboliser_note(struct pv_symboliser *s, struct pv_origins *origins)
+{
+	s->origins = origins;
+}
+
+/* ref: the frame that called a node's, or is the leaf; NULL: none. */
+static struct pv_err *note_origin(struct pv_symboliser *s, const struct pv_frame_ref *ref,
+				  uint32_t node, bool leaf)
+{
+	if (!s->origins || !ref || ref->kind != PV_REF_NATIVE)
+		return NULL;
+	return pv_origins_note(s->origins, node, leaf, ref->detail,
+			       ref->exact ? ref->value : ref->value - 1);
+}
+
 struct pv_err *pv_symbolise(struct pv_symboliser *s, const struct pv_merged *merged,
 			    uint32_t parent, uint32_t *node_ret, uint32_t *missing_ret)
 {
+	const struct pv_frame_ref *caller = NULL;
 	uint32_t node = parent, missing = 0, loc;
 	struct pv_err *err = NULL;
 	size_t i;
@@ -447,8 +465,14 @@ struct pv_err *pv_symbolise(struct pv_symboliser *s, const struct pv_merged *mer
 		err = frame_loc(s, pv_vec_at(&merged->frames, i), &known, &loc);
 		if (!err && loc != LOC_NONE)
 			err = pv_profile_node(s->profile, node, loc, &node);
+		if (!err && loc != LOC_NONE) {
+			err = note_origin(s, caller, node, false);
+			caller = pv_vec_at(&merged->frames, i);
+		}
 		missing += !known;
 	}
+	if (!err)
+		err = note_origin(s, caller, node, true);
 	if (err)
 		return err;
 	*node_ret = node;

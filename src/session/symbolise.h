@@ -27,7 +27,11 @@ void pv_symboliser_destroy(struct pv_symboliser *symboliser);
 struct pv_err *pv_symboliser_begin_kernel(struct pv_symboliser *symboliser);
 
 struct pv_image;
+struct pv_origins;
 struct pv_perfmap;
+
+/* From here on it is noted of which instructions nodes are; not owned, NULL: no more. */
+void pv_symboliser_note(struct pv_symboliser *symboliser, struct pv_origins *origins);
 
 /*
  * Frames in a mapping that the walkers did not know yet are named by this image,

@@ -185,6 +185,10 @@ def test_no_python(spawn, allocates, kind, mappings):
 		return
 	assert verdict["kind"] == "growing" and verdict["mappings"] == mappings, verdict
 	assert 0.3 * 50 * 65536 < verdict["bytes_per_s"] < 1.2 * 50 * 65536, verdict
+	# by debug information
+	line = next(i for i, text in enumerate(C.split("\n"), 1) if "mmap(0" in text)
+	assert [(frame["function"], frame["line"]) for frame in verdict["site"]["frames"]] == [("main", line)], verdict["site"]
+	assert any("main (<stdin>:%d)" % line in text for text in verdict["text"]), verdict["text"]
 
 
 ALLOCATORS = {"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4"}

@@ -584,6 +584,34 @@ START_TEST(less_than_grows_is_no_account)
 }
 END_TEST
 
+/* A place is credited with what was seen to be made there, and with no other type that grows. */
+START_TEST(a_place_makes_what_was_seen_there)
+{
+	uint32_t job = counted(PV_TYPE_OBJECT, "Job", "app", 100, 50, 100);
+	uint32_t line = counted(PV_TYPE_OBJECT, "Line", "app", 100, 50, 90);
+
+	site(PV_DOMAIN_OBJECT, HOME, job, 40, 40, 100);
+	judge();
+	says("100 % of that is `app.Job` and `app.Line`, the `app.Job` allocated at app.py:41");
+	site(PV_DOMAIN_OBJECT, HOME, line, 40, 40, 90);
+	judge();
+	says("`app.Job` and `app.Line`, allocated at app.py:41");
+}
+END_TEST
+
+/* Blocks that hang on what grows. */
+START_TEST(a_place_makes_parts_of_it)
+{
+	uint32_t blocks;
+
+	counted(PV_TYPE_OBJECT, "Job", "app", 100, 50, 400);
+	ok(pv_memory_type_named(memory, PV_TYPE_POOL_BLOCK, NULL, NULL, 64, 0, &blocks));
+	site(PV_DOMAIN_OBJECT, HOME, blocks, 40, 40, 64);
+	judge();
+	says("100 % of that is `app.Job`, parts of it allocated at app.py:41");
+}
+END_TEST
+
 /* What bursts are aimed at: the types that grow, in the order of sought(). */
 static struct pv_vec sought_types = PV_VEC(uint32_t);
 
@@ -688,6 +716,8 @@ int main(void)
 	tcase_add_test(tcase, the_owners_place_counts_however_little);
 	tcase_add_test(tcase, what_is_mapped_may_be_seldom);
 	tcase_add_test(tcase, a_gap_in_time_is_no_gulp);
+	tcase_add_test(tcase, a_place_makes_what_was_seen_there);
+	tcase_add_test(tcase, a_place_makes_parts_of_it);
 	tcase_add_test(tcase, a_line_that_leaks_one_of_a_thousand);
 	tcase_add_test(tcase, two_lines_that_may_leak);
 	tcase_add_test(tcase, less_than_grows_is_no_account);
