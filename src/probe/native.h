@@ -39,12 +39,14 @@ struct pv_native_site {
 
 /*
  * Registers that a place must leave as they were (a mask of 1 << number): those that
- * a callee saves, by which a call and its return are known; those of arguments.
+ * a callee saves, by which a call and its return are known; those of arguments; of results, of
+ * one word, too.
  */
 enum {
 	PV_NATIVE_SAVED = 1 << 3 | 1 << 5 | 0xf << 12,
 	PV_NATIVE_ARGUMENTS = 1 << 7 | 1 << 6 | 1 << 2 | 1 << 1 | 3 << 8,
 	PV_NATIVE_RESULT = 1 << 0 | 1 << 2,
+	PV_NATIVE_WORD = 1 << 0,
 };
 
 /*

@@ -206,8 +206,8 @@ static struct pv_err *add_backs_at(const struct pv_alloc_places *places,
 		if (at != module)
 			continue;
 		err = pv_natives_code(at, &code);
-		if (err || !pv_native_return(code, address - at->bias,
-					     PV_NATIVE_SAVED | PV_NATIVE_RESULT, &site, &why))
+		/* the block is in rax; which registers else it changes is no matter there */
+		if (err || !pv_native_return(code, address - at->bias, PV_NATIVE_WORD, &site, &why))
 			continue;
 		place.offset = site.offset;
 		place.cookie = PV_PROBE_ALLOC_BACK | (site.emulated ? 0 : PV_PROBE_STEPPED);
