@@ -260,6 +260,11 @@ def test_threads_that_die_inside(victim):
 	assert report["losses"]["open"] == 0
 
 
+def state(pid):
+	with open("/proc/%d/stat" % pid) as stat:
+		return stat.read().rpartition(")")[2].split()[0]
+
+
 def test_fork(victim):
 	"""The child returns from the probed call, calls on, and is freed of the probes."""
 	proc = start("-p", victim.pid, "lib_call_back", "lib_work")
@@ -274,8 +279,7 @@ def test_fork(victim):
 		assert breakpoints(victim.pid, victim.library) > 0
 		victim.say("one 50")
 		(report,), _ = finish(proc)
-		with open("/proc/%d/stat" % child) as stat:
-			assert stat.read().rpartition(")")[2].split()[0] == "S"	# it waits, as it was told to
+		assert live.gone(lambda: state(child) == "S")	# it waits, as it was told to
 	finally:
 		os.kill(child, signal.SIGKILL)
 	back, work = report["functions"]

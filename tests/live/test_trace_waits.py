@@ -115,7 +115,11 @@ def test_nothing_was_seen_since(interp, target):
 	"""It has ended, and its thread does nothing any more: whether it has is not known."""
 	victim = target(interp, "awaited.py")
 	proc = start(victim, "shortly")
+	waiting = breakpoints(victim.pid, interpreter_of(victim.pid))
+	os.kill(proc.pid, signal.SIGSTOP)
 	say(victim, "shortly 1")
+	os.kill(proc.pid, signal.SIGCONT)
+	all_probed(proc, victim, waiting)
 	executions, end, err = finish(proc)
 	assert not executions and end["executions"]["gone"] == 1 and end["executions"]["seen"] == 1
 
