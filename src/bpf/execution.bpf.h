@@ -400,19 +400,18 @@ static inline __u64 missed_at(__u64 frame, __u64 top, __u32 below)
 	return 0;
 }
 
-static inline struct pv_trace_run *reserve_run(__u32 number, __u32 tid, __u32 *index_ret)
+/* Index + 1 of a run that was free; 0: none is. */
+__noinline int reserve_run(__u32 number)
 {
 	struct pv_trace_run *run;
 	__u32 i;
 
 	for (i = 0; i < PV_TRACE_RUNS_MAX; i++) {
 		run = &trace_state.runs[i];
-		if (!run->number && !__sync_val_compare_and_swap(&run->number, 0, number)) {
-			*index_ret = i;
-			return run;
-		}
+		if (!run->number && !__sync_val_compare_and_swap(&run->number, 0, number))
+			return i + 1;
 	}
-	return NULL;
+	return 0;
 }
 
 /* An execution begins; one that had to be skipped is none of the wanted: another takes its place.

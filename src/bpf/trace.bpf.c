@@ -95,19 +95,20 @@ static inline __u32 prepare_inside(struct pv_trace_inside *caller, const struct 
 /* The same of the execution that begins with a call, which has PV_CALL_EVENT_ROOT from then on. */
 static inline __u32 prepare_run(struct call *call)
 {
-	__u32 number = __sync_fetch_and_add(&trace_state.begun, 1) + 1, index = 0;
+	__u32 number = __sync_fetch_and_add(&trace_state.begun, 1) + 1, index;
 	struct pv_trace_run *run;
 	struct joining *joining;
 
 	call->flags |= late_flag();
 	if (!(call->flags & PV_CALL_EVENT_LATE) && !is_run_wanted(number))
 		return 0;
-	run = reserve_run(number, call->tid, &index);
-	if (!run) {
+	index = reserve_run(number);
+	if (!index) {
 		count(&trace_state.skipped);
 		return 0;
 	}
-	index = pv_masked(index, PV_TRACE_RUNS_MAX);
+	index = pv_masked(index - 1, PV_TRACE_RUNS_MAX);
+	run = run_at(index);
 	joining = joining_at(index);
 	joining->n_missed = 0;
 	joining->as.number = number;
@@ -586,23 +587,29 @@ int on_watch(struct bpf_perf_event_data *ctx)
 	return 0;
 }
 
+/* A run is cut off if its thread is the one that ends.  Global: verified once, not for each run. */
+__noinline int cut_run(__u32 index, __u32 tid)
+{
+	struct pv_trace_run *run = run_at(index);
+
+	if (!run->number || run->tid != tid)
+		return 0;
+	send(run, index, 0, run->root, 0, 0,
+	     PV_CALL_EVENT_ROOT | PV_CALL_EVENT_END | PV_CALL_EVENT_CUT, 0);
+	end_run(run, tid);
+	return 0;
+}
+
 /* A thread that ends inside takes its executions along. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
-	struct pv_trace_run *run;
 	__u32 tid = pv_tid(task), i;
 
 	if (pv_tgid(task) != probe.tgid || !bpf_map_lookup_elem(&busy, &tid))
 		return 0;
-	for (i = 0; i < PV_TRACE_RUNS_MAX; i++) {
-		run = &trace_state.runs[i];
-		if (!run->number || run->tid != tid)
-			continue;
-		send(run, i, 0, run->root, 0, 0,
-		     PV_CALL_EVENT_ROOT | PV_CALL_EVENT_END | PV_CALL_EVENT_CUT, 0);
-		end_run(run, tid);
-	}
+	for (i = 0; i < PV_TRACE_RUNS_MAX; i++)
+		cut_run(i, tid);
 	return 0;
 }
 

@@ -247,7 +247,7 @@ static __noinline int within_push(__u32 index, const struct native_hit *hit)
 /* Index + 1 of the execution that begins with a call, 0: none. */
 static inline __u32 prepare_native_run(struct native_hit *hit)
 {
-	__u32 number = __sync_fetch_and_add(&trace_state.begun, 1) + 1, index = 0;
+	__u32 number = __sync_fetch_and_add(&trace_state.begun, 1) + 1, index;
 	struct pv_trace_run *run;
 	struct pv_trace_inside *as;
 	struct pv_within *list;
@@ -255,8 +255,9 @@ static inline __u32 prepare_native_run(struct native_hit *hit)
 	hit->event_flags |= late_flag();
 	if (!(hit->event_flags & PV_CALL_EVENT_LATE) && !is_run_wanted(number))
 		return 0;
-	run = reserve_run(number, hit->tid, &index);
-	index = pv_masked(index, PV_TRACE_RUNS_MAX);
+	index = reserve_run(number);
+	run = index ? run_at(index - 1) : NULL;
+	index = pv_masked(index - 1, PV_TRACE_RUNS_MAX);
 	list = run ? within_of(run, index) : NULL;
 	if (list) {
 		as = &joining_at(index)->as;
