@@ -104,12 +104,14 @@ def table(rows):
 def main():
 	parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 	parser.add_argument("--quick", action="store_true", help="fewer calls and rounds")
+	parser.add_argument("--rounds", type=int, help="how often each is measured (5; --quick: 1)")
 	parser.add_argument("--interp", action="append", default=[], help="only those whose name contains this (may be repeated)")
 	parser.add_argument("--write", action="store_true", help="into docs/performance.md")
 	args = parser.parse_args()
 	if os.getuid() != 0:
 		sys.exit("%s: needs root" % sys.argv[0])
 	n, rounds = (10000, 1) if args.quick else (30000, 5)
+	rounds = args.rounds or rounds
 	found = [i for i in live.find_interpreters() if i.version >= (3, 6) and not i.free_threaded and
 		 (not args.interp or any(word in i.name for word in args.interp))]
 	if not found:
