@@ -106,12 +106,15 @@ static long late_walk_one(__u32 i, __u32 *at)
 	struct late_walk *walk = late_walk_at(index);
 	struct pv_trace_run *run = run_at(index);
 	struct pv_trace_chain *chain = bpf_map_lookup_elem(&late_chains, &index);
-	__u64 frame = walk->frame;
+	__u64 frame = walk->frame, code = 0, previous = 0;
 
-	if (!frame || !chain)
+	/* what cannot be read now is not the end of the chain: it is walked again at another hit */
+	if (!frame || !chain ||
+	    bpf_probe_read_user(&code, 8, (const void *)(frame + probe.layout.fr_code)) ||
+	    bpf_probe_read_user(&previous, 8, (const void *)(frame + probe.layout.fr_previous)))
 		return 1;
 	if (frame == run->root) {
-		walk->found = code_of(frame) == run->code;
+		walk->found = (code & ~(__u64)probe.layout.code_tag_mask) == run->code;
 		walk->frame = 0;
 		return 1;
 	}
@@ -121,7 +124,7 @@ static long late_walk_one(__u32 i, __u32 *at)
 		chain->frames[pv_masked(walk->n, PV_TRACE_CHAIN_MAX)] = frame;
 		walk->n++;
 	}
-	walk->frame = read_u64(frame + probe.layout.fr_previous);
+	walk->frame = previous;
 	return 0;
 }
 
