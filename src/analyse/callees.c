@@ -288,6 +288,8 @@ static struct pv_err *doubt_end(enum pv_trace_end end, struct pv_vec *doubts)
 		[PV_TRACE_REPLACED] = "It ended early: the process ran another program",
 		[PV_TRACE_BUDGET] = "It ended early: the probes cost more than the budget",
 		[PV_TRACE_ROOM] = "It ended early: there was no room for more calls",
+		[PV_TRACE_MEMORY] = "It ended early: the process's control group has too little "
+				    "memory left for more breakpoints",
 	};
 	struct pv_str *str;
 	struct pv_err *err;

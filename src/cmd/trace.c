@@ -125,6 +125,10 @@ static void say_end(const struct run *run, const struct pv_trace *trace)
 		fprintf(stderr, "pitviper: stopped early: the process executes another program\n");
 	else if (trace->end == PV_TRACE_ROOM)
 		fprintf(stderr, "pitviper: stopped early: there are as many calls as are kept\n");
+	else if (trace->end == PV_TRACE_MEMORY)
+		fprintf(stderr,
+			"pitviper: stopped early: the process's control group has too little "
+			"memory left for more breakpoints\n");
 	if (!trace->n_seen && !run->options.quiet) {
 		struct pv_tracer_facts facts = pv_tracer_facts(run->tracer);
 

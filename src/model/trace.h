@@ -66,6 +66,7 @@ enum pv_trace_end {
 	PV_TRACE_REPLACED, /* the target ran another program (exec) */
 	PV_TRACE_BUDGET,   /* hits cost more than the budget */
 	PV_TRACE_ROOM,     /* as many calls as are kept */
+	PV_TRACE_MEMORY,   /* the target's control group has none for more breakpoints */
 };
 
 /* How the first execution was waited for. */

@@ -58,6 +58,7 @@ static void put_target(struct summary *s)
 		[PV_TRACE_STOPPED] = "stopped",     [PV_TRACE_COUNT] = "count",
 		[PV_TRACE_TARGET_ENDED] = "target", [PV_TRACE_REPLACED] = "exec",
 		[PV_TRACE_BUDGET] = "budget",       [PV_TRACE_ROOM] = "room",
+		[PV_TRACE_MEMORY] = "memory",
 	};
 
 	pv_json_int(&s->json, "pid", profile->pid);

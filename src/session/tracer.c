@@ -681,7 +681,7 @@ static struct pv_err *drain(struct pv_tracer *tracer)
 }
 
 static bool is_over(const struct pv_tracer *tracer, const struct pv_probes_news *news, bool gone,
-		    enum pv_trace_end *end_ret)
+		    bool refused, enum pv_trace_end *end_ret)
 {
 	if (pv_executions_enough(tracer->executions))
 		*end_ret = PV_TRACE_COUNT;
@@ -693,6 +693,8 @@ static bool is_over(const struct pv_tracer *tracer, const struct pv_probes_news 
 		*end_ret = PV_TRACE_BUDGET;
 	else if (pv_executions_full(tracer->executions))
 		*end_ret = PV_TRACE_ROOM;
+	else if (refused)
+		*end_ret = PV_TRACE_MEMORY;
 	else
 		return false;
 	return true;
@@ -715,14 +717,22 @@ static struct pv_err *probe_more(struct pv_tracer *tracer)
 	return err ? err : pv_probes_attach_more(tracer->probes);
 }
 
-static struct pv_err *attach_more(struct pv_tracer *tracer, const struct pv_probes_news *news)
+/* *refused_ret: its control group has no room for that; what was recorded up to then is kept. */
+static struct pv_err *attach_more(struct pv_tracer *tracer, const struct pv_probes_news *news,
+				  bool *refused_ret)
 {
 	struct pv_err *err;
 
 	if (tracer->waits_for_library)
 		return look_for_library(tracer);
 	err = pv_arming_step(&tracer->arming, news->triggered);
-	return err ? err : probe_more(tracer);
+	if (!err)
+		err = probe_more(tracer);
+	if (!err || err->kind != PV_ERR_NOPROC || pv_probes_have_room(tracer->options.pid))
+		return err;
+	pv_err_destroy(err);
+	*refused_ret = true;
+	return NULL;
 }
 
 struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, bool *ended_ret)
@@ -735,7 +745,7 @@ struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, 
 	};
 	struct pv_probes_news news = { 0 };
 	struct pv_err *err;
-	bool gone;
+	bool gone, refused = false;
 
 	timeout_ms = timeout_ms < DRAIN_MS ? timeout_ms : DRAIN_MS;
 	if (tracer->set && !tracer->arming.waits && pv_native_set_grows(tracer->set) &&
@@ -752,9 +762,10 @@ struct pv_err *pv_tracer_step(struct pv_tracer *tracer, int timeout_ms, int fd, 
 		err = pv_probed_unless_ended(&tracer->probed, pv_probes_news(tracer->probes, &news),
 					     &gone);
 	if (!err && !gone && !news.over_budget && !news.replaced)
-		err = pv_probed_unless_ended(&tracer->probed, attach_more(tracer, &news), &gone);
+		err = pv_probed_unless_ended(&tracer->probed, attach_more(tracer, &news, &refused),
+					     &gone);
 	if (!err)
-		*ended_ret = is_over(tracer, &news, gone, &tracer->trace->end);
+		*ended_ret = is_over(tracer, &news, gone, refused, &tracer->trace->end);
 	return err;
 }
 

@@ -8,6 +8,8 @@ import time
 
 import live
 import pytest
+
+import test_trace_waits
 from test_survey import traps
 
 WORK = """
@@ -206,4 +208,33 @@ def test_no_memory_left_for_breakpoints(newest, group, command, room, fits):
 		assert one.alive() and traps(one.pid) == 0
 		assert (b"control group has less than 4 MB left" in run.err) != fits, run.err
 		assert (run.status != 0) != fits, (run.status, run.err)
+	time.sleep(0.1)
+
+
+ASKED = WORK + """
+import os, sys
+with open(sys.argv[1] + "/cgroup.procs", "w") as file:
+	file.write(str(os.getpid()))
+blocks = [b"x" * 100000 for _ in range(200)]
+print("READY", flush=True)
+for line in sys.stdin:
+	serve(10)
+	print("DONE", flush=True)
+"""
+
+
+def test_no_memory_left_when_more_is_to_be_probed(newest, group):
+	"""A trace that waits has looked before; it looks again when it is to attach the rest, and ends."""
+	path, used, most = group
+	with live.Target(newest.prefix() + [newest.path, "-c", ASKED, path]) as one:
+		proc = live.start_pitviper("trace", "--json", "-o", "/dev/null", "--format", "folded", "-n", 5, "-p", one.pid, "serve")
+		test_trace_waits.until(proc, lambda: test_trace_waits.waits(proc.pid))
+		with open(os.path.join(path, used)) as now, open(os.path.join(path, most), "w") as limit:
+			limit.write(str(int(now.read()) + (1 << 20)))
+		for _ in range(2):
+			one.say("go")
+			one.wait_line(b"DONE")
+		out, err = proc.communicate(timeout=60)
+		assert proc.returncode == 0 and json.loads(out)["ended"] == "memory", (proc.returncode, out, err)
+		assert b"too little memory left for more breakpoints" in err and traps(one.pid) == 0 and one.alive()
 	time.sleep(0.1)
