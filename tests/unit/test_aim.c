@@ -145,6 +145,33 @@ START_TEST(many_sizes)
 }
 END_TEST
 
+/* What was left out for a time was watched for the rest of it. */
+START_TEST(times)
+{
+	const struct pv_allocs_aim aim = { .classes = pv_alloc_class(64),
+					   .sizes = { { 1000, 1280 } },
+					   .n = 1 };
+	const struct pv_allocs_aim pools = { .classes = pv_alloc_class(80) };
+	struct pv_aim_times of = { 0 };
+
+	ok(pv_aim_times_tell(&of, memory));
+	ck_assert_uint_eq(memory->blind.n, 0);
+	ok(pv_aim_times_note(&of, NULL, 100));
+	ok(pv_aim_times_note(&of, &aim, 2000));
+	ok(pv_aim_times_note(&of, &pools, 30000));
+	ck_assert_uint_eq(pv_aim_times_of(&of, PV_DOMAIN_OBJECT, 64), 2100);
+	ck_assert_uint_eq(pv_aim_times_of(&of, PV_DOMAIN_OBJECT, 80), 30100);
+	ck_assert_uint_eq(pv_aim_times_of(&of, PV_DOMAIN_OBJECT, 32), 100);
+	ck_assert_uint_eq(pv_aim_times_of(&of, PV_DOMAIN_LIBC, 1280), 2100);
+	ck_assert_uint_eq(pv_aim_times_of(&of, PV_DOMAIN_LIBC, 64), 100);
+	/* pages are watched with the C allocator's blocks */
+	ck_assert_uint_eq(pv_aim_times_of(&of, PV_DOMAIN_MMAP, 1 << 20), 2100);
+	ok(pv_aim_times_tell(&of, memory));
+	ck_assert_uint_eq(memory->blind.n, 1);
+	pv_aim_times_deinit(&of);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("aim");
@@ -157,6 +184,7 @@ int main(void)
 	tcase_add_test(tcase, all_types_that_grow);
 	tcase_add_test(tcase, nothing_to_aim_at);
 	tcase_add_test(tcase, many_sizes);
+	tcase_add_test(tcase, times);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
