@@ -106,7 +106,7 @@ static const struct pv_usage trace_usage = {
 		"execution\n"
 		"the process pays next to nothing; from then on every Python call of it is slowed "
 		"by about\n"
-		"a microsecond, one inside by some three; see --budget.",
+		"a microsecond, one inside by some two; see --budget.",
 	.example = "  sudo pitviper trace -p 4127 app.handle\n"
 		   "  sudo pitviper trace -p 4127 -n 5 --duration-over 100ms Cursor.execute\n"
 		   "  sudo pitviper trace -p 4127 --native _mysql Cursor.execute\n",
