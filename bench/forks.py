@@ -58,16 +58,18 @@ def clean_ms(victim):
 	places = broken(victim.pid)
 	victim.say("fork")
 	_, child, began = victim.wait_line(b"CHILD").split()
-	with open("/proc/%d/mem" % int(child), "rb", buffering=0) as mem:
-		while left(mem, places):
-			if time.monotonic_ns() - int(began) > LIMIT_S * 1e9:
-				raise SystemExit("after %d s the child still has breakpoints" % LIMIT_S)
-		took = (time.monotonic_ns() - int(began)) / 1e6
-	with open("/proc/%d/mem" % victim.pid, "rb", buffering=0) as mem:
-		if left(mem, places) != len(places):
-			raise SystemExit("the parent has lost breakpoints")
-	victim.say("end")
-	victim.wait_line(b"ENDED")
+	try:
+		with open("/proc/%d/mem" % int(child), "rb", buffering=0) as mem:
+			while left(mem, places):
+				if time.monotonic_ns() - int(began) > LIMIT_S * 1e9:
+					raise SystemExit("after %d s the child still has breakpoints" % LIMIT_S)
+			took = (time.monotonic_ns() - int(began)) / 1e6
+		with open("/proc/%d/mem" % victim.pid, "rb", buffering=0) as mem:
+			if left(mem, places) != len(places):
+				raise SystemExit("the parent has lost breakpoints")
+	finally:
+		victim.say("end")
+		victim.wait_line(b"ENDED")
 	return took, len(places)
 
 
