@@ -461,6 +461,9 @@ static struct pv_err *attach(struct pv_tracer *tracer)
 	struct pv_err *err;
 
 	tracer->trace->wait = PV_TRACE_UNLOADED;
+	/* one that waits has none to place yet, but would end as soon as it had seen something */
+	if (!pv_probes_have_room(tracer->options.pid))
+		return pv_probes_no_room();
 	/* of a library that is not there only what becomes of the process is followed */
 	err = tracer->waits_for_library ? pv_probes_attach(tracer->probes) : arm(tracer);
 	if (err)
