@@ -487,12 +487,6 @@ static bool is_weak(const struct pv_heap_type *base)
 	       !strncmp(base->name, "weakcallableproxy", 17);
 }
 
-static bool is_generator(const char *name)
-{
-	return !strcmp(name, "generator") || !strcmp(name, "coroutine") ||
-	       !strcmp(name, "async_generator");
-}
-
 /* 2.7 and 3.x up to 3.10: PyFrameObject, all of which is fields. */
 static struct pv_err *old_frame_edges(const struct walk *w, uint64_t frame, uint64_t size)
 {
@@ -519,7 +513,7 @@ static struct pv_err *other_edges(const struct walk *w, uint64_t object,
 		return deque_edges(w, object);
 	if (comes_from(w->heap, type, "numpy.ndarray"))
 		return array_edges(w, object);
-	if (is_generator(type->name) && w->version >= 0x030b)
+	if (type->kind == PV_HEAP_GENERATOR && w->version >= 0x030b)
 		return pv_graph_frame(w->heap, object + python->tasks.coro_frame, 0, w->each,
 				      w->ctx);
 	if (!pv_heap_object(w->heap, object, &whole))

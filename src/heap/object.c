@@ -114,6 +114,9 @@ static enum pv_heap_kind kind_by_name(const struct pv_heap *heap, const struct p
 		{ "set", "set", PV_HEAP_SET },
 		{ "frozenset", "frozenset", PV_HEAP_SET },
 		{ "frame", "frame", PV_HEAP_FRAME },
+		{ "generator", "generator", PV_HEAP_GENERATOR },
+		{ "coroutine", "coroutine", PV_HEAP_GENERATOR },
+		{ "async_generator", "async_generator", PV_HEAP_GENERATOR },
 	};
 
 	/* static ones alone: everybody may call his own what he likes */
@@ -331,12 +334,13 @@ static uint64_t inline_values(struct pv_heap *heap, const struct pv_heap_type *t
 }
 
 /*
- * 3.11 Objects/frameobject.c: frames are allocated as variable-sized, but f_back lies where
- * ob_size does; what they have behind them is not known from them.
+ * 3.11 Objects/frameobject.c, genobject.c: frames and generators are allocated as variable-sized, but
+ * f_back or gi_code lies where ob_size does; what they have behind them is not known from them.
  */
-static bool is_late_frame(const struct pv_heap *heap, const struct pv_heap_type *type)
+static bool has_no_size(const struct pv_heap *heap, const struct pv_heap_type *type)
 {
-	return type->kind == PV_HEAP_FRAME && heap->python->proc.py.version_hex >= 0x030b0000;
+	return (type->kind == PV_HEAP_FRAME || type->kind == PV_HEAP_GENERATOR) &&
+	       heap->python->proc.py.version_hex >= 0x030b0000;
 }
 
 static bool object_size(struct pv_heap *heap, const struct pv_heap_type *type, uint64_t address,
@@ -358,7 +362,7 @@ static bool object_size(struct pv_heap *heap, const struct pv_heap_type *type, u
 		/* a subclass's objects are not compact, and have more behind them */
 		if (size < type->basicsize && type->flags & PV_TPFLAGS_HEAPTYPE)
 			size = type->basicsize;
-	} else if (type->itemsize && !is_late_frame(heap, type)) {
+	} else if (type->itemsize && !has_no_size(heap, type)) {
 		if (!read_items(heap, type, address, &items))
 			return false;
 		size += items * type->itemsize;

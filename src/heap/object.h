@@ -36,6 +36,7 @@ enum pv_heap_kind {
 	PV_HEAP_DICT,
 	PV_HEAP_SET, /* and frozenset */
 	PV_HEAP_FRAME,
+	PV_HEAP_GENERATOR, /* and coroutine, async_generator */
 };
 
 enum { PV_HEAP_NAME_BYTES = 128 }; /* of a type's name, with the NUL; longer ones are cut */

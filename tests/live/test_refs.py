@@ -455,6 +455,15 @@ def test_name(interp, victim):
 	assert "absent" in refused(one.pid, "--name", "__main__.absent", status=USAGE)
 
 
+@pytest.mark.minor((3, 8), (3, 11), (3, 12), (3, 13), (3, 14))
+@pytest.mark.gil
+def test_generator(interp, victim):
+	"""From 3.11 on a field stands where objects of variable size have theirs."""
+	one = victim(interp)
+	address = one.new("generator")
+	assert chosen(one.pid, "--type", "generator", "--newest")["object"] == hex(address)
+
+
 @pytest.mark.minor((3, 8), (3, 11), (3, 13))
 @pytest.mark.gil
 def test_lost(interp, victim, built):

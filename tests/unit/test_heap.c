@@ -194,6 +194,29 @@ START_TEST(test_objects)
 }
 END_TEST
 
+/* 3.11: allocated as of variable size, but what stands where ob_size does is another field. */
+START_TEST(test_generators)
+{
+	static const char *const names[] = { "generator", "coroutine", "async_generator" };
+	uint64_t object = made_type(&made, "object", made.type_type, 0, 16, 0, 0);
+	struct pv_heap_object got;
+
+	for (uint64_t i = 0; i < 3; i++) {
+		uint64_t type = made_type(&made, names[i], made.type_type, object, 152, 8,
+					  PV_TPFLAGS_HAVE_GC);
+		uint64_t at = HEAP + 0x100 + i * 0x200;
+
+		made_put(&made, at - 16, HEAP + 0x5000);
+		made_put(&made, at, 1);
+		made_put(&made, at + 8, type);
+		made_put(&made, at + 16, HEAP + 0x4000); /* gi_code */
+		ck_assert(pv_heap_object(made.heap, at, &got));
+		ck_assert_uint_eq(got.start, at - 16);
+		ck_assert_uint_eq(got.size, 16 + 152);
+	}
+}
+END_TEST
+
 /* A compact ASCII str. */
 static uint64_t put_str(uint64_t address, const char *text)
 {
@@ -559,6 +582,7 @@ int main(void)
 	tcase_add_test(cases, test_no_types);
 	tcase_add_test(cases, test_circles);
 	tcase_add_test(cases, test_objects);
+	tcase_add_test(cases, test_generators);
 	tcase_add_test(cases, test_modules);
 	tcase_add_test(cases, test_lists);
 	tcase_add_test(cases, test_broken_lists);

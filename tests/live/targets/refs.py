@@ -45,7 +45,7 @@ class Worker(threading.Thread):
 
 
 KINDS = {"none": lambda: None, "list": lambda: ["watched"], "thing": Thing, "tuple": lambda: tuple([str(os.getpid())]),
-	 "dict": dict, "slotted": Slotted}
+	 "dict": dict, "slotted": Slotted, "generator": lambda: (i for i in [1])}
 kept = []
 held = {}
 
