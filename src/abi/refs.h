@@ -70,6 +70,52 @@ struct pv_count_state {
 	__u64 unpaid_ns;  /* what writes cost and the budget does not know of yet */
 };
 
+/*
+ * Following from birth: a few addresses are watched, at which objects of count_object.type come and
+ * go.  A life begins with the store of 1 to the count of an object of that type, and ends when the
+ * count comes to 0.  Which lives are followed is decided by the way to their birth: the instruction
+ * that stored, and where the Python code stood.
+ */
+enum { PV_LIVES_SLOTS = 4, PV_LIVES_WAYS_MAX = 4096, PV_LIVES_COUNT_MAX = 1 << 24 };
+
+enum pv_life_state {
+	PV_LIFE_UNKNOWN = 0, /* nobody has written yet: user space may know more, and set it */
+	PV_LIFE_NONE,        /* no object of that type is there */
+	PV_LIFE_OTHER,       /* one is there that is none of those that are looked for */
+	PV_LIFE_FOLLOWED,
+};
+
+/* One address; all but the first two by the kernel's side. */
+struct pv_life_slot {
+	__u64 object; /* by user space: where its head is to be; 0: nothing is watched */
+	__u64 skip;   /* by user space: the life of that number need not be followed */
+	__u64 life;   /* number of the last one that was followed, from 1 */
+	__u64 state;  /* enum pv_life_state */
+	__s64 last;   /* the count after the last write */
+	__u64 birth_ip, birth_ns;
+	__u64 touched_ns; /* by the last write */
+	__u64 writes, births;
+	__u64 missed; /* writes while all was `over` */
+};
+
+/* What is known of births by one way. */
+struct pv_life_way {
+	__u32 wanted, others; /* births that were looked at */
+};
+
+struct pv_lives_state {
+	__u64 on;       /* by user space: addresses are watched, not one object */
+	__u64 hold;     /* by user space: no life begins to be followed */
+	__u64 limit_ns; /* by user space: so much all may cost; then `over` is set */
+	__u64 over;     /* nothing is looked at any more; user space sets it back */
+	__u64 cost_ns;  /* of the target's time, so far */
+	__u64 number;   /* lives that were followed */
+	__u64 births;   /* that were seen */
+	__u64 passed;   /* of these: by a way that never led to what is looked for */
+	__u64 unended;  /* lives whose end was not seen: another began at their place */
+	__u64 replaced; /* lives at whose place something else was met */
+};
+
 /* Calls of a probed function since it is. */
 struct pv_count_calls {
 	__u64 all;
@@ -115,12 +161,15 @@ struct pv_event_change {
 	__u32 flags;
 	__u64 numbers[PV_CHANGE_NUMBERS]; /* of the calls of the native frames from the leaf on */
 	__u16 n_python, n_native;
-	__u32 pad;
+	__u32 life;   /* number of the life that it is of; 0: none is told apart */
+	__u64 way;    /* PV_CHANGE_BIRTH: key in `ways`; 0: none */
+	__u64 object; /* of a life: where its head is */
 };
 enum {
 	PV_CHANGE_KERNEL = 1, /* written by the kernel for the thread: ip is where it will go on */
 	PV_CHANGE_NO_STACK = 2, /* no sample came before it */
 	PV_CHANGE_LINE = 4,     /* made since the row that begins at ip - 1 */
+	PV_CHANGE_BIRTH = 8,    /* the first of a life */
 };
 
 #endif

@@ -444,7 +444,9 @@ static struct pv_err *finish(struct build *b)
 	if (net->functions.n)
 		qsort_r(net->functions.data, net->functions.n, net->functions.element_size,
 			compare_functions, (void *)b->refs);
-	if (net->functions.n && rank(b->refs, pv_vec_at(&net->functions, 0)) <= INTERPRETER)
+	/* of one life nothing is told by how its calls differ: analyse/lifenet.h judges */
+	if (net->functions.n && !b->refs->lives.on &&
+	    rank(b->refs, pv_vec_at(&net->functions, 0)) <= INTERPRETER)
 		net->suspect = 0;
 	for (size_t i = 0; i < net->functions.n; i++) {
 		struct pv_refnet_function *function = pv_vec_at(&net->functions, i);

@@ -2,11 +2,13 @@
 /*
  * The verdict of a ledger in words.  Input: struct pv_refnet.  Output: one sentence.
  */
-#include "analyse/refnet.h"
+#include "analyse/refwords.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "analyse/lifenet.h"
+#include "analyse/refnet.h"
 #include "base/str.h"
 #include "base/text.h"
 #include "model/path.h"
@@ -60,8 +62,8 @@ static struct pv_err *append_id(const struct pv_refs *refs, uint32_t id, struct 
 }
 
 /* "`array_argsort` (multiarray.so)" */
-static struct pv_err *append_function(const struct pv_refs *refs, uint32_t function,
-				      struct pv_str *str)
+struct pv_err *pv_refwords_function(const struct pv_refs *refs, uint32_t function,
+				    struct pv_str *str)
 {
 	const struct pv_loc *loc = pv_vec_at(&refs->profile->locs, function);
 	struct pv_err *err = pv_str_append(str, "`", 1);
@@ -134,7 +136,7 @@ static struct pv_err *append_left(const struct pv_refs *refs, const struct pv_re
 	if (!err)
 		err = pv_str_appendf(str, " through ");
 	if (!err)
-		err = append_function(refs, site->function, str);
+		err = pv_refwords_function(refs, site->function, str);
 	if (!err && left->via == PV_REFS_NONE)
 		err = append_site(refs, left->site, str);
 	return err;
@@ -163,13 +165,13 @@ static struct pv_err *accuse_hand(const struct pv_refs *refs,
 				  const struct pv_refnet_function *function, struct pv_str *str)
 {
 	const struct pv_loc *loc = pv_vec_at(&refs->profile->locs, function->hand_loc);
-	struct pv_err *err = append_function(refs, function->function, str);
+	struct pv_err *err = pv_refwords_function(refs, function->function, str);
 
 	if (!err)
 		err = pv_str_appendf(str, " took %s references at line %d by hand, through ",
 				     pv_text_number(function->by_hand.n).text, (int)loc->line);
 	if (!err)
-		err = append_function(refs, function->hand_by, str);
+		err = pv_refwords_function(refs, function->hand_by, str);
 	return err ? err : pv_str_appendf(str, ", and no call gave them back");
 }
 
@@ -177,7 +179,7 @@ static struct pv_err *accuse(const struct pv_refs *refs, const struct pv_refnet 
 			     const struct pv_refnet_function *function, struct pv_str *str)
 {
 	int64_t growth = refs->last - refs->first;
-	struct pv_err *err = append_function(refs, function->function, str);
+	struct pv_err *err = pv_refwords_function(refs, function->function, str);
 
 	if (!err)
 		err = pv_str_appendf(str, "%s", verb_of(function));
@@ -214,7 +216,7 @@ static struct pv_err *accuse_undone(const struct pv_refs *refs, const struct pv_
 				    const struct pv_refnet_function *function, struct pv_str *str)
 {
 	bool gives = function->excess > 0;
-	struct pv_err *err = append_function(refs, function->function, str);
+	struct pv_err *err = pv_refwords_function(refs, function->function, str);
 
 	if (!err)
 		err = pv_str_appendf(str, " did not %s", gives ? "give back" : "take");
@@ -233,7 +235,7 @@ static struct pv_err *accuse_stays(const struct pv_refs *refs,
 				   const struct pv_refnet_function *function, struct pv_str *str)
 {
 	const struct pv_loc *loc = pv_vec_at(&refs->profile->locs, function->function);
-	struct pv_err *err = append_function(refs, function->function, str);
+	struct pv_err *err = pv_refwords_function(refs, function->function, str);
 
 	if (!err)
 		err = pv_str_appendf(str, " took %s references",
@@ -279,7 +281,7 @@ static struct pv_err *append_line(const struct pv_refs *refs, const struct pv_re
 	loc = pv_vec_at(&refs->profile->locs, best->key);
 	err = pv_str_appendf(str, "; most of it is of ");
 	if (!err)
-		err = append_function(refs, best->key, str);
+		err = pv_refwords_function(refs, best->key, str);
 	if (!err && loc->line > 0)
 		err = pv_str_appendf(str, " line %d", (int)loc->line);
 	return err ? err
@@ -307,7 +309,7 @@ static struct pv_err *say_freed(const struct pv_refs *refs, struct pv_str *str)
 	loc = pv_vec_at(&refs->profile->locs, frame->loc);
 	err = pv_str_appendf(str, " under ");
 	if (!err)
-		err = append_function(refs, frame->function, str);
+		err = pv_refwords_function(refs, frame->function, str);
 	return err || loc->line <= 0 ? err : pv_str_appendf(str, " line %d", (int)loc->line);
 }
 
@@ -332,12 +334,27 @@ static struct pv_err *say_even(const struct pv_refs *refs, struct pv_str *str)
 			      refs->last == 1 ? "it" : "them");
 }
 
+/* Of lives the verdict is another's. */
+static struct pv_err *say_lives(const struct pv_refs *refs, struct pv_str *str)
+{
+	struct pv_lifenet *lives;
+	struct pv_err *err = pv_lifenet_create(refs, &lives);
+
+	if (err)
+		return err;
+	err = pv_lifenet_sentence(refs, lives, str);
+	pv_lifenet_destroy(lives);
+	return err;
+}
+
 struct pv_err *pv_refnet_sentence(const struct pv_refs *refs, const struct pv_refnet *net,
 				  struct pv_str *str)
 {
 	int64_t growth = refs->last - refs->first;
 	struct pv_err *err;
 
+	if (refs->lives.on)
+		return say_lives(refs, str);
 	if (!refs->changes.n)
 		return pv_str_appendf(str, "nothing changed it");
 	if (net->suspect != PV_REFNET_NONE) {

@@ -18,6 +18,7 @@
 #include "abi/allocs.h"
 #include "abi/native.h"
 #include "bpf/here.bpf.h"
+#include "bpf/line.bpf.h"
 #include "bpf/probe.bpf.h"
 
 enum {
@@ -30,13 +31,11 @@ enum {
 #define ERRNO_MAX   4095ULL
 #define CHUNK_BITS  7ULL
 #define CHUNK_LEAST 32ULL
-#define NO_PYTHON   1ULL /* key of all that no Python function has led to (PV_ALLOC_LINE) */
 
-const volatile __u32 stack_kind;                 /* enum pv_alloc_stacks */
-const volatile __u32 pool_bytes;                 /* a power of two */
-const volatile bool with_pools;                  /* pools are wanted, and no blocks */
-const volatile bool keeps_all;                   /* and when there is no room, a share of them */
-const volatile struct pv_native_path frame_path; /* to the Python frame that is current */
+const volatile __u32 stack_kind; /* enum pv_alloc_stacks */
+const volatile __u32 pool_bytes; /* a power of two */
+const volatile bool with_pools;  /* pools are wanted, and no blocks */
+const volatile bool keeps_all;   /* and when there is no room, a share of them */
 
 struct pv_alloc_state alloc_state; /* in .bss, which user space has, too */
 
@@ -199,32 +198,6 @@ __noinline __u64 walk_stack(__u32 tid, __u32 domain, __u64 as)
 	}
 	release(index);
 	return sum;
-}
-
-/*
- * The place in Python code that runs: the frame's instruction, and the code object's version or
- * file, since another may be made in its place.  NO_PYTHON: none runs.
- */
-static inline __u64 line_key(void)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 at = task->thread.fsbase, code, instr;
-	__u32 i, other = 0;
-
-	for (i = 0; i < PV_NATIVE_PATH_MAX && i < frame_path.n && at; i++)
-		at = read_u64(at + frame_path.offsets[i]);
-	if (!at)
-		return NO_PYTHON;
-	code = read_u64(at + probe.layout.fr_code) & ~(__u64)probe.layout.code_tag_mask;
-	instr = read_u64(at + probe.layout.fr_instr);
-	/* up to 3.10 an int, f_lasti */
-	if (probe.layout.frame_objects)
-		instr = (__u32)instr;
-	bpf_probe_read_user(
-		&other, 4,
-		(const void *)(code + (probe.layout.co_version ? probe.layout.co_version
-							       : probe.layout.co_filename)));
-	return pv_mix(pv_mix(code, instr), other) >> 1 | 2;
 }
 
 static __noinline __u64 line_of(__u32 tid, __u32 domain)

@@ -18,12 +18,15 @@
 #include "abi/native.h"
 #include "abi/refs.h"
 #include "bpf/here.bpf.h"
+#include "bpf/line.bpf.h"
 
 const volatile struct pv_count_constants counted;
 
 struct pv_count_state count_state; /* in .bss, which user space has, too */
 struct pv_count_object count_object;
 struct pv_count_calls calls_of[PV_CHANGE_FUNCTIONS_MAX];
+struct pv_lives_state lives;
+struct pv_life_slot life_slots[PV_LIVES_SLOTS];
 
 /* The calls under way of the functions that are probed, by their CFA. */
 struct {
@@ -33,7 +36,19 @@ struct {
 	__type(value, __u64); /* as in pv_event_change.numbers */
 } calls SEC(".maps");
 
-enum { GIVEN_WORDS = 4 }; /* of an array of arguments */
+/* By user space: what came of births by a way. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PV_LIVES_WAYS_MAX);
+	__type(key, __u64);
+	__type(value, struct pv_life_way);
+} ways SEC(".maps");
+
+enum {
+	GIVEN_WORDS = 4,      /* of an array of arguments */
+	WAY_TRIES = 16,       /* births by a way before it is given up, none being wanted */
+	SAME_TRAP_NS = 100000 /* one write that two watchpoints of a thread tell of */
+};
 
 /* What the program must know of a hit. */
 struct hit {
@@ -42,6 +57,8 @@ struct hit {
 	__s64 before, after;
 	__u64 sequence;
 	__u32 tid, flags;
+	__u64 way, object; /* of a life */
+	__u32 life;
 };
 
 static inline void end(__u64 why)
@@ -169,7 +186,9 @@ static inline void send(struct pv_walk *w, const struct hit *hit, __u64 flags)
 	change->flags = hit->flags;
 	change->n_python = n_python;
 	change->n_native = n_native;
-	change->pad = 0;
+	change->life = hit->life;
+	change->way = hit->way;
+	change->object = hit->object;
 	barrier_var(size);
 	if (size > sizeof(w->change) + sizeof(w->places))
 		return;
@@ -197,6 +216,9 @@ static inline void send_bare(const struct hit *hit)
 	change->sp = hit->sp;
 	change->tid = hit->tid;
 	change->flags = hit->flags | PV_CHANGE_NO_STACK;
+	change->life = hit->life;
+	change->way = hit->way;
+	change->object = hit->object;
 	bpf_ringbuf_submit(change, BPF_RB_FORCE_WAKEUP);
 }
 
@@ -422,6 +444,179 @@ static __noinline int pay_write(__u64 number, __u64 took_ns)
 	return 0;
 }
 
+/* ---- lives */
+
+static inline struct pv_life_slot *slot_at(__u64 address)
+{
+	__u32 i;
+
+	for (i = 0; i < PV_LIVES_SLOTS; i++) {
+		if (life_slots[i].object && life_slots[i].object + counted.count_at == address)
+			return &life_slots[i];
+	}
+	return NULL;
+}
+
+/* The count there, if there is an object of the type; what is no count is below 0. */
+static inline bool read_life(const struct pv_life_slot *slot, __s64 *count_ret)
+{
+	const void *at = (const void *)(slot->object + counted.count_at);
+	__u64 type = 0;
+	__s64 whole = 0;
+	__s32 low = 0;
+	long error;
+
+	if (counted.format == PV_COUNT_LOW) {
+		error = bpf_probe_read_user(&low, 4, at);
+		whole = low;
+	} else {
+		error = bpf_probe_read_user(&whole, 8, at);
+	}
+	*count_ret = whole < PV_LIVES_COUNT_MAX ? whole : -1;
+	error |= bpf_probe_read_user(&type, 8, (const void *)(slot->object + counted.type_at));
+	return !error && type == count_object.type;
+}
+
+/* Is a life that begins by that way to be followed? */
+static inline bool is_wanted_way(struct hit *hit)
+{
+	const struct pv_life_way *way;
+
+	/* without a way to the Python frame the instruction alone says too little */
+	hit->way = frame_path.n ? pv_mix(line_key(), hit->ip) : 0;
+	way = hit->way ? bpf_map_lookup_elem(&ways, &hit->way) : NULL;
+	if (!way || way->wanted || way->others < WAY_TRIES)
+		return true;
+	count(&lives.passed);
+	return false;
+}
+
+static inline bool begin_life(struct pv_life_slot *slot, struct hit *hit, __u64 now_ns)
+{
+	slot->births++;
+	count(&lives.births);
+	slot->last = 1;
+	slot->birth_ip = hit->ip;
+	slot->birth_ns = now_ns;
+	slot->state = PV_LIFE_OTHER;
+	if (lives.hold || !is_wanted_way(hit))
+		return false;
+	slot->state = PV_LIFE_FOLLOWED;
+	slot->life = __sync_fetch_and_add(&lives.number, 1) + 1;
+	hit->life = slot->life;
+	hit->before = 0;
+	hit->after = 1;
+	hit->flags |= PV_CHANGE_BIRTH;
+	return true;
+}
+
+/* What a write does to a life: is it to be recorded? */
+static inline bool live_on(struct pv_life_slot *slot, struct hit *hit, __s64 now, __u64 now_ns)
+{
+	__s64 before = slot->last;
+
+	if (now == before) {
+		/* one that was moved away by realloc() leaves without a word */
+		if (now != 1 || hit->ip != slot->birth_ip || now_ns - slot->birth_ns < SAME_TRAP_NS)
+			return false;
+		if (slot->state == PV_LIFE_FOLLOWED)
+			count(&lives.unended);
+		return begin_life(slot, hit, now_ns);
+	}
+	slot->last = now;
+	hit->life = slot->life;
+	hit->before = before;
+	hit->after = now;
+	if (slot->state != PV_LIFE_FOLLOWED || slot->skip == slot->life) {
+		slot->state = now ? slot->state : PV_LIFE_NONE;
+		return false;
+	}
+	if (!now)
+		slot->state = PV_LIFE_NONE;
+	return true;
+}
+
+/* One write to a watched address: is it to be recorded?  Apart from the walk. */
+static __noinline bool take_write(__u64 address, struct hit *hit)
+{
+	struct pv_life_slot *slot = slot_at(address);
+	__u64 now_ns = bpf_ktime_get_ns();
+	__s64 now = 0;
+	bool same;
+
+	if (!slot)
+		return false;
+	if (lives.over) {
+		slot->missed++;
+		return false;
+	}
+	hit->object = slot->object;
+	slot->writes++;
+	slot->touched_ns = now_ns;
+	same = read_life(slot, &now) && now >= 0;
+	switch (slot->state) {
+	case PV_LIFE_UNKNOWN:
+		/* 1 may be one of more that was given back */
+		slot->state = same && now ? PV_LIFE_OTHER : PV_LIFE_NONE;
+		slot->last = now;
+		return false;
+	case PV_LIFE_NONE:
+		return same && now == 1 && begin_life(slot, hit, now_ns);
+	default:
+		if (same)
+			return live_on(slot, hit, now, now_ns);
+		if (slot->state == PV_LIFE_FOLLOWED)
+			count(&lives.replaced);
+		slot->state = PV_LIFE_NONE;
+		return false;
+	}
+}
+
+/* It is the target's time, all of it. */
+static __noinline int pay_life(__u64 took_ns)
+{
+	__u64 cost_ns = counted.bare_ns + took_ns;
+
+	cost_ns += __sync_fetch_and_add(&lives.cost_ns, cost_ns);
+	if (cost_ns > lives.limit_ns && !__sync_val_compare_and_swap(&lives.over, 0, 1))
+		tell(PV_PROBE_EVENT_ENOUGH, 0);
+	return 0;
+}
+
+/* Is it a change that is to be recorded?  Apart from the walk. */
+static __noinline bool take_life(__u64 address, struct hit *hit)
+{
+	if (!take_write(address, hit))
+		return false;
+	hit->sequence = __sync_fetch_and_add(&count_state.changes, 1);
+	return true;
+}
+
+/* The same of one object's word. */
+static __noinline bool take_change(__u64 number, struct hit *hit)
+{
+	if (count_state.end) {
+		count(&count_state.late);
+		return false;
+	}
+	if (!is_same()) {
+		end(PV_COUNT_REPLACED);
+		return false;
+	}
+	if (!read_word(hit)) {
+		count(&count_state.unread);
+		return false;
+	}
+	hit->before = __sync_lock_test_and_set(&count_state.last, hit->after);
+	if (!count_state.armed)
+		return false;
+	if (number == count_state.base_at)
+		hit->before = count_state.base;
+	if (!hit->after && counted.format != PV_COUNT_FIELD)
+		end(PV_COUNT_FREED);
+	return wanted(hit);
+}
+
 SEC("perf_event")
 int on_write(struct bpf_perf_event_data *ctx)
 {
@@ -432,34 +627,17 @@ int on_write(struct bpf_perf_event_data *ctx)
 	if (pid_tid >> 32 != probe.tgid)
 		return 0;
 	number = __sync_fetch_and_add(&count_state.writes, 1);
-	if (count_state.end) {
-		count(&count_state.late);
-		return 0;
-	}
 	start_ns = bpf_ktime_get_ns();
-	if (!is_same()) {
-		end(PV_COUNT_REPLACED);
-		return 0;
-	}
-	if (!read_word(&hit)) {
-		count(&count_state.unread);
-		return 0;
-	}
-	hit.before = __sync_lock_test_and_set(&count_state.last, hit.after);
-	if (!count_state.armed)
-		return 0;
-	if (number == count_state.base_at)
-		hit.before = count_state.base;
-	if (!hit.after && counted.format != PV_COUNT_FIELD)
-		end(PV_COUNT_FREED);
-	recorded = wanted(&hit);
-	if (recorded) {
-		read_registers(ctx, &hit);
+	read_registers(ctx, &hit);
+	recorded = lives.on ? take_life(ctx->addr, &hit) : take_change(number, &hit);
+	if (recorded)
 		record_at(&hit, hit.ip, hit.bp);
-	}
 	took_ns = bpf_ktime_get_ns() - start_ns;
 	__sync_fetch_and_add(&count_state.spent_ns, took_ns);
-	pay_write(number, recorded ? 0 : took_ns);
+	if (lives.on)
+		pay_life(took_ns);
+	else if (!count_state.end || recorded)
+		pay_write(number, recorded ? 0 : took_ns);
 	return 0;
 }
 

@@ -33,6 +33,7 @@
 enum { STEP_MS = 1000, CHANGES = 10000, CHANGES_LIMIT = 5000000 };
 
 static const uint64_t NEXT_WAIT_NS = 60000000000ULL; /* for an allocation at a place */
+static const uint64_t PATIENCE_NS = 30000000000ULL;  /* for a birth where one is watched for */
 
 struct refs_options {
 	const char *pid, *type, *name, *place, *field, *lines, *or_lines;
@@ -64,7 +65,7 @@ static const struct pv_option refs_option_table[] = {
 	{ 0, "lost", NULL, "in place of ADDRESS: an object with references that nobody holds",
 	  PV_OPTION_FLAG, offsetof(struct refs_options, lost) },
 	{ 0, "alloc", "PATTERN",
-	  "in place of ADDRESS: the next object that is allocated there and lives on: 'app.py:41'",
+	  "in place of ADDRESS: objects that are allocated there, each from its birth: 'app.py:41'",
 	  PV_OPTION_TEXT, offsetof(struct refs_options, place) },
 	{ 'd', "duration", "SEC", "end after this time (until Ctrl-C or the object's end)",
 	  PV_OPTION_SECONDS, offsetof(struct refs_options, duration) },
@@ -147,6 +148,14 @@ static struct pv_err *parse_field(const char *text, struct pv_ledger_options *op
 	return NULL;
 }
 
+/* No longer than -d, of which it is a part. */
+static uint64_t bounded(const struct refs_options *options, double part, uint64_t ns)
+{
+	double own_ns = options->duration * 1e9 / part;
+
+	return options->duration > 0 && own_ns < (double)ns ? (uint64_t)own_ns : ns;
+}
+
 static struct pv_err *choose(const struct refs_options *options, int operands, char **argv,
 			     struct pv_choice *ret)
 {
@@ -155,7 +164,7 @@ static struct pv_err *choose(const struct refs_options *options, int operands, c
 	ret->type = options->type;
 	ret->newest = options->newest;
 	ret->nth = options->nth;
-	ret->wait_ns = NEXT_WAIT_NS;
+	ret->wait_ns = bounded(options, 1, NEXT_WAIT_NS);
 	if ((options->newest || options->nth) && (!options->type || others))
 		return pv_err_create(PV_ERR_USAGE, "--newest and --nth are of a --type");
 	if (options->newest && options->nth)
@@ -214,10 +223,38 @@ static struct pv_err *check(struct run *run, int operands, char **argv,
 	ret->or_lines = options->or_lines;
 	ret->changes_max = options->changes;
 	ret->budget = options->budget;
+	/* what births cost is looked at while they come: lines and single changes are of one object
+	 */
+	ret->from_birth = options->place && !options->lines && !options->field && !options->on_free;
+	ret->patience_ns = bounded(options, 2, PATIENCE_NS);
 	return NULL;
 }
 
 /* ---- running */
+
+/* What is not done as it was asked for is no hint: it is said whatever is. */
+static void say_note(const struct run *run)
+{
+	const char *note = pv_ledger_note(run->ledger);
+
+	if (*note)
+		fprintf(stderr, "pitviper: %s\n", note);
+}
+
+static void say_births(const struct run *run, const struct pv_ledger_facts *facts)
+{
+	double share = run->options.budget < 1 ? run->options.budget : 1;
+
+	fprintf(stderr,
+		"pitviper: following what is born at `%s` in %s (%d), %s: a `%s` in a block of %u "
+		"bytes; %zu address%s where the next will be %s watched, each write there takes "
+		"%.1f us and a change that is kept some 20 more, on the mean %.3g %% of the "
+		"process's time at most (--budget); it ends with the first that nobody holds and "
+		"that stays, or by Ctrl-C\n",
+		run->options.place, facts->name, (int)run->pid, facts->interpreter, facts->type,
+		facts->block_bytes, facts->n_births, facts->n_births == 1 ? "" : "es",
+		facts->n_births == 1 ? "is" : "are", (double)facts->bare_ns / 1e3, 100 * share);
+}
 
 /* What it will cost at most, before it does. */
 static void say_start(const struct run *run)
@@ -233,6 +270,10 @@ static void say_start(const struct run *run)
 			facts.unusable, facts.lines);
 	if (run->options.quiet)
 		return;
+	if (facts.n_births) {
+		say_births(run, &facts);
+		return;
+	}
 	if (facts.lines) {
 		fprintf(stderr,
 			"pitviper: following a `%s` at 0x%" PRIx64
@@ -253,6 +294,12 @@ static void say_start(const struct run *run)
 		fprintf(stderr, "pitviper: %s\n", facts.note);
 }
 
+/* Of a type that is known no allocation need be waited for. */
+static bool is_known_type(const struct refs_options *options)
+{
+	return options->type && !options->lines && !options->field && !options->on_free;
+}
+
 /* The same of the wait for an allocation, which is over by say_start(). */
 static void say_wait(const struct run *run)
 {
@@ -261,10 +308,19 @@ static void say_wait(const struct run *run)
 	if (run->options.quiet || !run->options.place)
 		return;
 	fprintf(stderr,
-		"pitviper: waiting for an allocation at `%s`: all allocations of %d are watched, "
-		"for times of up to 0.25 s, which on the mean take %.3g %% of its time at most "
-		"(--budget), for %.0f s at most; Ctrl-C ends it\n",
-		run->options.place, (int)run->pid, 100 * share, (double)NEXT_WAIT_NS / 1e9);
+		is_known_type(&run->options)
+			? "pitviper: looking where the next that is born at `%s` will be; if none "
+			  "can be followed from its birth, all allocations of %d are watched, for "
+			  "times of up to 0.25 s, which on the mean take %.3g %% of its time at "
+			  "most "
+			  "(--budget), for %.3g s at most; Ctrl-C ends it\n"
+			: "pitviper: waiting for an allocation at `%s`: all allocations of %d are "
+			  "watched, "
+			  "for times of up to 0.25 s, which on the mean take %.3g %% of its time "
+			  "at most "
+			  "(--budget), for %.3g s at most; Ctrl-C ends it\n",
+		run->options.place, (int)run->pid, 100 * share,
+		(double)bounded(&run->options, 1, NEXT_WAIT_NS) / 1e9);
 }
 
 static struct pv_err *write_all(struct run *run, const struct pv_refs *refs)
@@ -294,7 +350,9 @@ static struct pv_err *write_all(struct run *run, const struct pv_refs *refs)
 
 static struct pv_err *watch(struct run *run)
 {
-	double end_s = pv_deadline(run->options.duration);
+	/* of --alloc the wait is a part of it */
+	double end_s = pv_deadline(run->options.duration) -
+		       (double)pv_ledger_facts(run->ledger).waited_ns / 1e9;
 	const struct pv_refs *refs;
 	struct pv_err *err = NULL;
 	bool ended = false;
@@ -306,6 +364,7 @@ static struct pv_err *watch(struct run *run)
 		if (!wait_ms)
 			break;
 		err = pv_ledger_step(run->ledger, wait_ms, pv_interrupt_fd(run->interrupt), &ended);
+		say_note(run);
 	}
 	if (!err)
 		err = pv_ledger_finish(run->ledger, &refs);
@@ -326,8 +385,10 @@ static struct pv_err *run_refs(struct run *run, struct pv_ledger_options *option
 		say_wait(run);
 		err = pv_ledger_create(options, &run->ledger);
 	}
-	if (!err)
+	if (!err) {
+		say_note(run);
 		say_start(run);
+	}
 	if (!err)
 		err = pv_ledger_attach(run->ledger);
 	if (!err && !run->options.quiet)

@@ -41,9 +41,10 @@ struct pv_watchpoint {
 	struct pv_probes *probes;
 	struct pv_walkers *walkers;
 	struct pv_watchpoint_options options;
-	struct pv_vec events; /* int */
-	struct pv_map tids;   /* that have events of their own */
-	uint64_t hits;        /* of events that are closed */
+	struct pv_vec events;                /* int */
+	struct pv_vec aimed[PV_LIVES_SLOTS]; /* int: those of each slot, of lives */
+	struct pv_map tids;                  /* that have events of their own */
+	uint64_t hits;                       /* of events that are closed */
 };
 
 /* ---- the processor's side */
@@ -158,6 +159,7 @@ static struct pv_err *load(struct pv_watchpoint *watch)
 	const struct pv_probes_options probes = {
 		.pid = watch->options.pid,
 		.budget = watch->options.budget,
+		.python = watch->options.python,
 	};
 	struct pv_err *err = pv_probes_check(&watch->prices);
 	uint32_t n_scratch = 0;
@@ -170,6 +172,7 @@ static struct pv_err *load(struct pv_watchpoint *watch)
 		return pv_err_errno(errno, "cannot open the BPF program");
 	watch->bpf->rodata->probe = pv_probes_constants(&probes);
 	watch->bpf->rodata->counted = watch->options.counted;
+	watch->bpf->rodata->frame_path = watch->options.frame_path;
 	/* time off the CPU is nothing to us */
 	bpf_program__set_autoload(watch->bpf->progs.on_switch, false);
 	err = pv_walkers_size(watch->bpf->obj, &n_scratch);
@@ -193,6 +196,8 @@ struct pv_err *pv_watchpoint_create(const struct pv_watchpoint_options *options,
 		return &pv_enomem;
 	watch->options = *options;
 	watch->events = (struct pv_vec)PV_VEC(int);
+	for (size_t i = 0; i < PV_LIVES_SLOTS; i++)
+		watch->aimed[i] = (struct pv_vec)PV_VEC(int);
 	err = load(watch);
 	if (!err)
 		err = pv_walkers_create(watch->bpf->obj, &watch->walkers);
@@ -216,6 +221,8 @@ void pv_watchpoint_destroy(struct pv_watchpoint *watch)
 	pv_walkers_destroy(watch->walkers);
 	watch_bpf__destroy(watch->bpf);
 	pv_vec_deinit(&watch->events);
+	for (size_t i = 0; i < PV_LIVES_SLOTS; i++)
+		pv_vec_deinit(&watch->aimed[i]);
 	pv_map_deinit(&watch->tids);
 	free(watch);
 }
@@ -258,6 +265,49 @@ static size_t words_of(const struct pv_count_constants *counted, uint64_t addres
 		size[0] = counted->format == PV_COUNT_LOW ? 4 : 8;
 		return 1;
 	}
+}
+
+/* As many of n as there are registers for, at an address where nothing is, for a moment. */
+static size_t count_registers(pid_t tid, uint32_t size, size_t n)
+{
+	int fds[PV_LIVES_SLOTS];
+	size_t n_open = 0, found;
+
+	while (n_open < n && n_open < PV_LIVES_SLOTS &&
+	       (fds[n_open] = open_event(tid, 0, size, true)) >= 0)
+		n_open++;
+	/* a thread that has ended needs none */
+	found = !n_open && errno == ESRCH ? n : n_open;
+	while (n_open)
+		close(fds[--n_open]);
+	return found;
+}
+
+struct pv_err *pv_watch_registers(pid_t pid, const struct pv_count_constants *counted,
+				  size_t *n_ret, size_t *threads_ret)
+{
+	uint64_t at[WORDS_MAX];
+	uint32_t size[WORDS_MAX];
+	char path[32];
+	DIR *dir;
+
+	words_of(counted, 0, at, size);
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	if (!dir)
+		return pv_err_create(PV_ERR_NOPROC, "process %d has ended", (int)pid);
+	*n_ret = PV_LIVES_SLOTS;
+	*threads_ret = 0;
+	for (struct dirent *entry; *n_ret && (entry = readdir(dir));) {
+		pid_t tid = atoi(entry->d_name);
+
+		if (tid <= 0)
+			continue;
+		*n_ret = count_registers(tid, size[0], *n_ret);
+		++*threads_ret;
+	}
+	closedir(dir);
+	return NULL;
 }
 
 /* As many as are needed, at an address where nothing is, all at once, for a moment. */
@@ -305,12 +355,12 @@ struct pv_err *pv_watch_room(pid_t pid, const struct pv_count_constants *counted
 }
 
 /* gone_ret: the thread has ended meanwhile. */
-static struct pv_err *watch_thread(struct pv_watchpoint *watch, pid_t tid, bool *gone_ret)
+static struct pv_err *watch_thread(struct pv_watchpoint *watch, uint64_t object, pid_t tid,
+				   struct pv_vec *events, bool *gone_ret)
 {
 	uint64_t at[WORDS_MAX];
 	uint32_t size[WORDS_MAX];
-	size_t n =
-		words_of(&watch->options.counted, watch->bpf->bss->count_object.address, at, size);
+	size_t n = words_of(&watch->options.counted, object, at, size);
 	int program = bpf_program__fd(watch->bpf->progs.on_write);
 
 	for (size_t i = 0; i < n; i++) {
@@ -322,7 +372,7 @@ static struct pv_err *watch_thread(struct pv_watchpoint *watch, pid_t tid, bool 
 			return NULL;
 		if (fd < 0)
 			return refused(errno, tid);
-		err = pv_vec_append(&watch->events, &fd, 1, NULL);
+		err = pv_vec_append(events, &fd, 1, NULL);
 		if (err) {
 			close(fd);
 			return err;
@@ -333,8 +383,9 @@ static struct pv_err *watch_thread(struct pv_watchpoint *watch, pid_t tid, bool 
 	return NULL;
 }
 
-/* Every thread that has none yet; n_ret: how many these were. */
-static struct pv_err *watch_threads(struct pv_watchpoint *watch, size_t *n_ret)
+/* Every thread that has none yet, of those in tids; n_ret: how many these were. */
+static struct pv_err *watch_threads(struct pv_watchpoint *watch, uint64_t object,
+				    struct pv_vec *events, struct pv_map *tids, size_t *n_ret)
 {
 	struct pv_err *err = NULL;
 	char path[32];
@@ -351,11 +402,11 @@ static struct pv_err *watch_threads(struct pv_watchpoint *watch, size_t *n_ret)
 		uint64_t known;
 		bool gone;
 
-		if (tid <= 0 || pv_map_get(&watch->tids, (uint64_t)tid, &known))
+		if (tid <= 0 || pv_map_get(tids, (uint64_t)tid, &known))
 			continue;
-		err = pv_map_set(&watch->tids, (uint64_t)tid, 1);
+		err = pv_map_set(tids, (uint64_t)tid, 1);
 		if (!err)
-			err = watch_thread(watch, tid, &gone);
+			err = watch_thread(watch, object, tid, events, &gone);
 		*n_ret += !err && !gone;
 	}
 	closedir(dir);
@@ -373,6 +424,8 @@ static struct pv_err *take_base(struct pv_watchpoint *watch,
 {
 	struct pv_count_state *state = &watch->bpf->bss->count_state;
 
+	/* of lives that were followed before */
+	state->changes = 0;
 	for (int i = 0; i < READS_MAX; i++) {
 		uint64_t before = __atomic_load_n(&state->writes, __ATOMIC_SEQ_CST);
 		struct pv_err *err = read_word(ctx, base_ret);
@@ -408,16 +461,81 @@ struct pv_err *pv_watchpoint_attach(struct pv_watchpoint *watch,
 	if (watch->options.counted.lines)
 		n = 0;
 	for (int i = 0; !err && n && i < PASSES_MAX; i++)
-		err = watch_threads(watch, &n);
+		err = watch_threads(watch, watch->bpf->bss->count_object.address, &watch->events,
+				    &watch->tids, &n);
 	return err ? err : take_base(watch, read_word, ctx, base_ret);
+}
+
+static uint64_t count_hits(const struct pv_vec *events)
+{
+	uint64_t sum = 0, hits;
+
+	for (size_t i = 0; i < events->n; i++) {
+		if (read(*(int *)pv_vec_at(events, i), &hits, sizeof(hits)) == sizeof(hits))
+			sum += hits;
+	}
+	return sum;
+}
+
+static void close_events(struct pv_watchpoint *watch, struct pv_vec *events)
+{
+	watch->hits += count_hits(events);
+	for (size_t i = 0; i < events->n; i++)
+		close(*(int *)pv_vec_at(events, i));
+	events->n = 0;
+}
+
+struct pv_err *pv_watchpoint_aim(struct pv_watchpoint *watch, size_t i, uint64_t object)
+{
+	PV_CLEANUP(pv_map_deinit) struct pv_map tids = { 0 };
+	struct pv_life_slot *slot = pv_watchpoint_slot(watch, i);
+	struct pv_err *err = NULL;
+	size_t n = object ? 1 : 0;
+
+	/* a program may be at it amid this: nobody writes to it any more then */
+	slot->object = 0;
+	close_events(watch, &watch->aimed[i]);
+	*slot = (struct pv_life_slot){ .object = object };
+	for (int pass = 0; !err && n && pass < PASSES_MAX; pass++)
+		err = watch_threads(watch, object, &watch->aimed[i], &tids, &n);
+	if (err) {
+		slot->object = 0;
+		close_events(watch, &watch->aimed[i]);
+	}
+	return err;
+}
+
+struct pv_lives_state *pv_watchpoint_lives(const struct pv_watchpoint *watch)
+{
+	return &watch->bpf->bss->lives;
+}
+
+struct pv_life_slot *pv_watchpoint_slot(const struct pv_watchpoint *watch, size_t i)
+{
+	return &watch->bpf->bss->life_slots[i];
+}
+
+struct pv_err *pv_watchpoint_way(const struct pv_watchpoint *watch, uint64_t way, bool wanted)
+{
+	int fd = bpf_map__fd(watch->bpf->maps.ways);
+	struct pv_life_way known = { 0 };
+
+	if (!way)
+		return NULL;
+	if (bpf_map_lookup_elem(fd, &way, &known) && errno != ENOENT)
+		return pv_err_errno(errno, "cannot read a BPF map");
+	known.wanted += wanted;
+	known.others += !wanted;
+	if (!bpf_map_update_elem(fd, &way, &known, BPF_ANY))
+		return NULL;
+	return pv_err_errno(errno, "cannot fill a BPF map");
 }
 
 void pv_watchpoint_detach(struct pv_watchpoint *watch)
 {
-	watch->hits = pv_watchpoint_hits(watch);
-	for (size_t i = 0; i < watch->events.n; i++)
-		close(*(int *)pv_vec_at(&watch->events, i));
-	watch->events.n = 0;
+	close_events(watch, &watch->events);
+	for (size_t i = 0; i < PV_LIVES_SLOTS; i++)
+		close_events(watch, &watch->aimed[i]);
 	if (watch->probes)
 		pv_probes_detach(watch->probes);
 }
@@ -489,12 +607,10 @@ struct pv_count_calls pv_watchpoint_calls(const struct pv_watchpoint *watch, siz
 /* Those of threads that have inherited a watchpoint are counted with it. */
 uint64_t pv_watchpoint_hits(const struct pv_watchpoint *watch)
 {
-	uint64_t sum = watch->hits, hits;
+	uint64_t sum = watch->hits + count_hits(&watch->events);
 
-	for (size_t i = 0; i < watch->events.n; i++) {
-		if (read(*(int *)pv_vec_at(&watch->events, i), &hits, sizeof(hits)) == sizeof(hits))
-			sum += hits;
-	}
+	for (size_t i = 0; i < PV_LIVES_SLOTS; i++)
+		sum += count_hits(&watch->aimed[i]);
 	return sum;
 }
 

@@ -23,6 +23,7 @@ struct pv_event;
 struct pv_image;
 struct pv_objects;
 struct pv_probes;
+struct pv_python;
 struct pv_watchpoint;
 
 /*
@@ -36,10 +37,19 @@ struct pv_err *pv_watch_measure(uint64_t *bare_ns_ret, struct pv_err **unusable_
 struct pv_err *pv_watch_room(pid_t pid, const struct pv_count_constants *counted,
 			     struct pv_err **unusable_ret);
 
+/*
+ * How many such words could be watched in each thread now, PV_LIVES_SLOTS at most; threads_ret: how
+ * many there are.
+ */
+struct pv_err *pv_watch_registers(pid_t pid, const struct pv_count_constants *counted,
+				  size_t *n_ret, size_t *threads_ret);
+
 struct pv_watchpoint_options {
 	pid_t pid;
 	struct pv_count_constants counted;
 	double budget; /* CPUs that probes at entries may take of the target's time */
+	const struct pv_python *python;   /* not owned, and for the load alone */
+	struct pv_native_path frame_path; /* to the Python frame that is current */
 };
 
 /* Loads the programs; nothing is watched yet. */
@@ -68,6 +78,21 @@ struct pv_err *pv_watchpoint_attach(struct pv_watchpoint *watch,
 
 /* Nothing is watched from here on; what is in the ring can still be drained. */
 void pv_watchpoint_detach(struct pv_watchpoint *watch);
+
+/*
+ * In place of pv_watchpoint_attach(): lives of objects, at a few addresses (abi/refs.h).  Slot i
+ * watches the count of what is at object from here on, in every thread, and nothing else any more;
+ * 0: nothing.  All that was known of the slot is forgotten.  A thread whose registers are taken is
+ * an error.
+ */
+struct pv_err *pv_watchpoint_aim(struct pv_watchpoint *watch, size_t i, uint64_t object);
+
+/* The same: both sides' state, as it is and as it is to be (abi/refs.h says who writes what). */
+struct pv_lives_state *pv_watchpoint_lives(const struct pv_watchpoint *watch);
+struct pv_life_slot *pv_watchpoint_slot(const struct pv_watchpoint *watch, size_t i);
+
+/* The same: a birth by that way was looked at, and was wanted or not. */
+struct pv_err *pv_watchpoint_way(const struct pv_watchpoint *watch, uint64_t way, bool wanted);
 
 /* Threads that were given a watchpoint of their own; others have inherited theirs. */
 size_t pv_watchpoint_threads(const struct pv_watchpoint *watch);

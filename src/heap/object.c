@@ -334,8 +334,8 @@ static uint64_t inline_values(struct pv_heap *heap, const struct pv_heap_type *t
 }
 
 /*
- * 3.11 Objects/frameobject.c, genobject.c: frames and generators are allocated as variable-sized, but
- * f_back or gi_code lies where ob_size does; what they have behind them is not known from them.
+ * 3.11 Objects/frameobject.c, genobject.c: frames and generators are allocated as variable-sized,
+ * but f_back or gi_code lies where ob_size does; what they have behind them is not known from them.
  */
 static bool has_no_size(const struct pv_heap *heap, const struct pv_heap_type *type)
 {
@@ -369,6 +369,13 @@ static bool object_size(struct pv_heap *heap, const struct pv_heap_type *type, u
 	}
 	*ret = size + inline_values(heap, type, address);
 	return true;
+}
+
+uint64_t pv_heap_size_of(struct pv_heap *heap, const struct pv_heap_type *type, uint64_t address)
+{
+	uint64_t size;
+
+	return object_size(heap, type, address, &size) ? size + type->before : 0;
 }
 
 /* Include/internal/pycore_gc.h; up to 3.7 Include/objimpl.h: -2 is _PyGC_REFS_UNTRACKED. */

@@ -145,6 +145,12 @@ const struct pv_heap_type *pv_heap_type_at(const struct pv_heap *heap, uint32_t 
 bool pv_heap_object(struct pv_heap *heap, uint64_t address, struct pv_heap_object *ret);
 
 /*
+ * Bytes from its start on of an object of that type which is, or was, at address; 0: that cannot be
+ * told, or is impossible.
+ */
+uint64_t pv_heap_size_of(struct pv_heap *heap, const struct pv_heap_type *type, uint64_t address);
+
+/*
  * For those who have its first words already: is this an ob_refcnt (free-threaded: are these
  * the first 24 bytes) of an object that is alive?
  */

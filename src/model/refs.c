@@ -24,6 +24,8 @@ struct pv_err *pv_refs_create(struct pv_refs **ret)
 	refs->frames = (struct pv_vec)PV_VEC(struct pv_ref_frame);
 	refs->sites = (struct pv_vec)PV_VEC(struct pv_ref_site);
 	refs->functions = (struct pv_vec)PV_VEC(struct pv_ref_function);
+	refs->ended = (struct pv_vec)PV_VEC(struct pv_life);
+	refs->others = (struct pv_vec)PV_VEC(struct pv_change);
 	err = pv_profile_create(&refs->profile);
 	if (err) {
 		pv_refs_destroy(refs);
@@ -42,6 +44,8 @@ void pv_refs_destroy(struct pv_refs *refs)
 	pv_vec_deinit(&refs->frames);
 	pv_vec_deinit(&refs->sites);
 	pv_vec_deinit(&refs->functions);
+	pv_vec_deinit(&refs->ended);
+	pv_vec_deinit(&refs->others);
 	free(refs);
 }
 

@@ -75,6 +75,42 @@ struct pv_ref_function {
 	uint64_t since_ns;
 };
 
+/* One life of an object that was followed from its birth to its end. */
+struct pv_life {
+	uint64_t object;
+	uint64_t start_ns, end_ns;
+	size_t first, n; /* of `others` in struct pv_refs */
+};
+
+/* What is known of the life that `changes` tell of. */
+enum pv_life_fate {
+	PV_LIFE_ENDED = 0, /* its count came to 0 */
+	PV_LIFE_GOES_ON,   /* at the end it was there, and had not rested for clearly longer than
+			      others do */
+	PV_LIFE_HELD,      /* it rests, and there may be somebody who holds it */
+	PV_LIFE_LOST,      /* it rests, and has references that nobody holds */
+};
+
+/* Objects that are born at a place, each followed from its birth: refs --alloc. */
+struct pv_lives {
+	bool on;        /* this is what was done */
+	uint32_t place; /* string id: the pattern of their births' stacks */
+	enum pv_life_fate fate;
+	uint64_t lost;    /* of a LOST one: so many references */
+	uint64_t idle_ns; /* for how long it had not been touched at the end */
+	uint64_t rest_ns; /* the longest that one that ended later was not touched */
+	uint64_t life_ns; /* the longest life that ended */
+	uint64_t n_ended, n_held;
+	uint64_t n_broken; /* lives with changes that did not reach us, or too many */
+	uint64_t n_gone;   /* whose end was not seen, but something else at their place */
+	uint64_t n_births; /* of the type, at all addresses that were watched */
+	uint64_t n_passed; /* of these: by a way that never led to the place */
+	uint64_t n_other;  /* the same, looked at one by one */
+	uint64_t n_aims;   /* addresses that were watched */
+	uint64_t n_pauses; /* times without a watch, so as to keep to the budget */
+	size_t n_slots;    /* addresses at a time */
+};
+
 enum pv_refs_end {
 	PV_REFS_STOPPED = 0, /* by the user or by --duration */
 	PV_REFS_ENOUGH,      /* so many changes as were asked for */
@@ -84,6 +120,7 @@ enum pv_refs_end {
 	PV_REFS_TARGET_ENDED,
 	PV_REFS_EXEC,   /* the target runs another program */
 	PV_REFS_BUDGET, /* what writes and probes cost is too much */
+	PV_REFS_FOUND,  /* of lives: one has references that nobody holds */
 };
 
 struct pv_refs {
@@ -92,18 +129,21 @@ struct pv_refs {
 	struct pv_vec frames;       /* struct pv_ref_frame */
 	struct pv_vec sites;        /* struct pv_ref_site */
 	struct pv_vec functions;    /* struct pv_ref_function */
-	uint64_t address;           /* of the object; of a field: of the word */
-	uint64_t object;            /* of the object */
-	uint32_t type;              /* string id: of its type, "" of a word that is no object's */
-	uint32_t field_size;        /* bytes of a field; 0: it is a reference count */
-	uint32_t field_at;          /* its offset in the object */
-	bool on_free;               /* the change to 0 alone was wanted */
-	bool by_lines;              /* of one function, as its lines show it, no watchpoint */
-	uint32_t unusable;          /* string id: why no watchpoint could be; 0: none was wanted */
-	size_t n_rows;              /* places where its lines begin */
-	bool split;                 /* free-threaded: two words make the count */
-	bool borrows;               /* 3.14+: the interpreter borrows references */
-	int64_t first, last;        /* before the first change, at the end */
+	struct pv_lives lives;
+	struct pv_vec ended;  /* struct pv_life: some of those that have ended */
+	struct pv_vec others; /* struct pv_change: theirs, of each life together */
+	uint64_t address;     /* of the object; of a field: of the word */
+	uint64_t object;      /* of the object */
+	uint32_t type;        /* string id: of its type, "" of a word that is no object's */
+	uint32_t field_size;  /* bytes of a field; 0: it is a reference count */
+	uint32_t field_at;    /* its offset in the object */
+	bool on_free;         /* the change to 0 alone was wanted */
+	bool by_lines;        /* of one function, as its lines show it, no watchpoint */
+	uint32_t unusable;    /* string id: why no watchpoint could be; 0: none was wanted */
+	size_t n_rows;        /* places where its lines begin */
+	bool split;           /* free-threaded: two words make the count */
+	bool borrows;         /* 3.14+: the interpreter borrows references */
+	int64_t first, last;  /* before the first change, at the end */
 	enum pv_refs_end end;
 	uint64_t unchanged; /* writes that left it as it was */
 	uint64_t lost;      /* changes that did not reach us */

@@ -3,6 +3,7 @@
 #ifndef PV_OUT_REFS_H
 #define PV_OUT_REFS_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -24,6 +25,10 @@ struct pv_err *pv_refs_text_summary(const struct pv_refs *refs, const struct pv_
 
 /* For machines: one JSON object and a line end, all changes among it. */
 struct pv_err *pv_refs_json(const struct pv_refs *refs, FILE *file);
+
+/* What functions did in the life that is shown, and in those that ended; accused_ret: one is. */
+struct pv_err *pv_refs_lives_put(const struct pv_refs *refs, const struct pv_term *term, bool all,
+				 bool *accused_ret);
 
 /* What is missing or in doubt: sentences in one line each; appended, nothing if all is well. */
 struct pv_err *pv_refs_doubts(const struct pv_refs *refs, struct pv_str *str);

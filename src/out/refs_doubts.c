@@ -25,6 +25,40 @@ static uint64_t count_flag(const struct pv_refs *refs, uint32_t flag)
 	return n;
 }
 
+static struct pv_err *doubt_lives(const struct pv_refs *refs, struct pv_str *str)
+{
+	const struct pv_lives *lives = &refs->lives;
+	struct pv_err *err;
+
+	err = pv_str_appendf(str, "%s birth%s of such objects seen at %s addresses, %zu at a time",
+			     pv_text_number(lives->n_births).text, lives->n_births == 1 ? "" : "s",
+			     pv_text_number(lives->n_aims).text, lives->n_slots);
+	if (!err && lives->n_other + lives->n_passed)
+		err = pv_str_appendf(str, "; %s of them elsewhere",
+				     pv_text_number(lives->n_other + lives->n_passed).text);
+	if (!err && lives->n_passed)
+		err = pv_str_appendf(str,
+				     ", as far as the Python line tells that had led there before "
+				     "in %s",
+				     pv_text_number(lives->n_passed).text);
+	if (!err)
+		err = pv_str_append(str, "\n", 1);
+	if (!err)
+		err = say(str, lives->n_broken, "life is not judged: changes of it are missing",
+			  "lives are not judged: changes of them are missing");
+	if (!err)
+		err = say(str, lives->n_gone,
+			  "life is not judged: its end was not seen, and something else is there",
+			  "lives are not judged: their ends were not seen, and something else is "
+			  "there");
+	if (!err)
+		err = say(str, lives->n_held, "object stays, and may be held by somebody",
+			  "objects stay, and may be held by somebody");
+	return err ? err
+		   : say(str, lives->n_pauses, "time nothing was watched, to keep to --budget",
+			 "times nothing was watched, to keep to --budget");
+}
+
 struct pv_err *pv_refs_doubts(const struct pv_refs *refs, struct pv_str *str)
 {
 	struct pv_err *err;
@@ -41,6 +75,8 @@ struct pv_err *pv_refs_doubts(const struct pv_refs *refs, struct pv_str *str)
 		err = say(str, count_flag(refs, PV_REF_PARTIAL),
 			  "stack is not whole: the calls under way then are not judged",
 			  "stacks are not whole: the calls under way then are not judged");
+	if (!err && refs->lives.on)
+		err = doubt_lives(refs, str);
 	if (!err && refs->unusable)
 		err = pv_str_appendf(str, "%s: so no watchpoint was used, but --or-lines\n",
 				     pv_strings_get(refs->profile->strings, refs->unusable));

@@ -5,6 +5,7 @@
  * Input: a struct pv_refs.
  * Output: one JSON object; docs/formats.md describes it.
  */
+#include "analyse/lifenet.h"
 #include "analyse/refnet.h"
 #include "base/cleanup.h"
 #include "base/json.h"
@@ -98,6 +99,7 @@ static const char *end_name(enum pv_refs_end end)
 		[PV_REFS_FREED] = "freed",       [PV_REFS_IMMORTAL] = "immortal",
 		[PV_REFS_REPLACED] = "replaced", [PV_REFS_TARGET_ENDED] = "target",
 		[PV_REFS_EXEC] = "exec",         [PV_REFS_BUDGET] = "budget",
+		[PV_REFS_FOUND] = "lost",
 	};
 
 	return ends[end];
@@ -329,6 +331,160 @@ static struct pv_err *put_verdict(struct object *o)
 	return err;
 }
 
+/* ---- lives */
+
+static struct pv_err *put_place(struct object *o, const char *key, const struct pv_lifenet *lives,
+				uint32_t index)
+{
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
+	const struct pv_lifenet_place *place;
+	const struct pv_lifenet_owner *owner;
+	struct pv_err *err;
+
+	if (index == PV_LIFENET_NONE)
+		return NULL;
+	place = pv_vec_at(&lives->places, index);
+	owner = pv_vec_at(&lives->owners, place->owner);
+	err = pv_lifenet_place_text(o->refs, place, &text);
+	if (err)
+		return err;
+	pv_json_begin(&o->json, key, '{');
+	pv_json_bytes(&o->json, "text", pv_str_text(&text), text.n);
+	pv_json_begin(&o->json, "owner", '{');
+	put_loc(o, owner->function);
+	pv_json_end(&o->json, '}');
+	pv_json_int(&o->json, "delta", place->sign);
+	pv_json_int(&o->json, "times", (int64_t)place->n);
+	pv_json_int(&o->json, "times_ended", (int64_t)place->n_ended);
+	pv_json_int(&o->json, "lives_ended", (int64_t)place->lives);
+	err = put_site(o, "site", place->site);
+	if (!err && place->site == PV_REFS_NONE) {
+		const struct pv_loc *loc = pv_vec_at(&o->profile->locs, place->loc);
+
+		if (loc->line > 0)
+			pv_json_int(&o->json, "line", loc->line);
+	}
+	pv_json_end(&o->json, '}');
+	return err;
+}
+
+static void put_owner(struct object *o, const struct pv_lifenet_owner *owner)
+{
+	struct pv_json *json = &o->json;
+
+	pv_json_begin(json, NULL, '{');
+	put_loc(o, owner->function);
+	pv_json_bool(json, "python_itself", owner->interpreter);
+	pv_json_bool(json, "touched", owner->shown);
+	pv_json_int(json, "net", owner->net);
+	pv_json_int(json, "lives_ended", (int64_t)owner->lives);
+	pv_json_int(json, "less", (int64_t)owner->less);
+	pv_json_int(json, "same", (int64_t)owner->same);
+	pv_json_int(json, "more", (int64_t)owner->more);
+	pv_json_end(json, '}');
+}
+
+static const char *fate_name(enum pv_life_fate fate)
+{
+	static const char *const names[] = {
+		[PV_LIFE_ENDED] = "ended",
+		[PV_LIFE_GOES_ON] = "goes on",
+		[PV_LIFE_HELD] = "held",
+		[PV_LIFE_LOST] = "lost",
+	};
+
+	return names[fate];
+}
+
+static const char *why_life(enum pv_lifenet_why why)
+{
+	static const char *const names[] = {
+		[PV_LIFENET_NOTHING] = "nothing",      [PV_LIFENET_NOT_GIVEN] = "not_given_back",
+		[PV_LIFENET_TAKEN] = "taken",          [PV_LIFENET_NOT_HANDED] = "not_handed_on",
+		[PV_LIFENET_ALONE] = "none_has_ended",
+	};
+
+	return names[why];
+}
+
+static struct pv_err *put_lives(struct object *o, const struct pv_lifenet *net)
+{
+	const struct pv_lives *lives = &o->refs->lives;
+	struct pv_json *json = &o->json;
+	struct pv_err *err = NULL;
+
+	pv_json_begin(json, "lives", '{');
+	put_string(o, "place", lives->place);
+	pv_json_string(json, "fate", fate_name(lives->fate));
+	pv_json_int(json, "lost", (int64_t)lives->lost);
+	pv_json_thousandths(json, "idle_s", lives->idle_ns / 1000000);
+	pv_json_int(json, "ended", (int64_t)lives->n_ended);
+	pv_json_int(json, "compared", (int64_t)net->n_ended);
+	pv_json_thousandths(json, "longest_s", lives->life_ns / 1000000);
+	pv_json_thousandths(json, "longest_rest_s", lives->rest_ns / 1000000);
+	pv_json_int(json, "held", (int64_t)lives->n_held);
+	pv_json_int(json, "broken", (int64_t)lives->n_broken);
+	pv_json_int(json, "end_not_seen", (int64_t)lives->n_gone);
+	pv_json_int(json, "births", (int64_t)lives->n_births);
+	pv_json_int(json, "births_elsewhere", (int64_t)lives->n_other);
+	pv_json_int(json, "births_passed", (int64_t)lives->n_passed);
+	pv_json_int(json, "addresses", (int64_t)lives->n_aims);
+	pv_json_int(json, "addresses_at_once", (int64_t)lives->n_slots);
+	pv_json_int(json, "pauses", (int64_t)lives->n_pauses);
+	pv_json_begin(json, "owners", '[');
+	for (size_t i = 0; i < net->owners.n; i++)
+		put_owner(o, pv_vec_at(&net->owners, i));
+	pv_json_end(json, ']');
+	pv_json_begin(json, "places", '[');
+	for (uint32_t i = 0; !err && i < net->places.n; i++)
+		err = put_place(o, NULL, net, i);
+	pv_json_end(json, ']');
+	pv_json_end(json, '}');
+	return err;
+}
+
+static struct pv_err *put_life_verdict(struct object *o, const struct pv_lifenet *net)
+{
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
+	struct pv_json *json = &o->json;
+	struct pv_err *err = pv_lifenet_sentence(o->refs, net, &text);
+
+	if (err)
+		return err;
+	pv_json_begin(json, "verdict", '{');
+	pv_json_bytes(json, "text", pv_str_text(&text), text.n);
+	pv_json_bool(json, "suspect", net->accused != PV_LIFENET_NONE);
+	pv_json_string(json, "why", why_life(net->why));
+	if (net->accused != PV_LIFENET_NONE) {
+		const struct pv_lifenet_owner *owner = pv_vec_at(&net->owners, net->accused);
+
+		put_loc(o, owner->function);
+		if (net->taken != PV_LIFENET_NONE)
+			err = put_site(
+				o, "site",
+				((struct pv_lifenet_place *)pv_vec_at(&net->places, net->taken))
+					->site);
+		if (!err)
+			err = put_place(o, "given", net, net->given);
+	}
+	pv_json_end(json, '}');
+	return err;
+}
+
+static struct pv_err *put_all_lives(struct object *o)
+{
+	struct pv_lifenet *net;
+	struct pv_err *err = pv_lifenet_create(o->refs, &net);
+
+	if (err)
+		return err;
+	err = put_life_verdict(o, net);
+	if (!err)
+		err = put_lives(o, net);
+	pv_lifenet_destroy(net);
+	return err;
+}
+
 static struct pv_err *put_quality(struct object *o)
 {
 	PV_CLEANUP(pv_str_deinit) struct pv_str doubts = { 0 };
@@ -371,7 +527,7 @@ struct pv_err *pv_refs_json(const struct pv_refs *refs, FILE *file)
 	o.net = net;
 	pv_json_begin(&o.json, NULL, '{');
 	put_target(&o);
-	err = put_verdict(&o);
+	err = refs->lives.on ? put_all_lives(&o) : put_verdict(&o);
 	if (!err)
 		err = put_nets(&o);
 	if (!err)

@@ -34,7 +34,8 @@ struct page {
 	const struct pv_profile *profile;
 	const struct pv_refnet *net;
 	const struct pv_term *term;
-	bool all; /* changes and rows */
+	bool all;     /* changes and rows */
+	bool accused; /* of lives: a function is */
 };
 
 static void cleanup_net(struct pv_refnet **net)
@@ -407,9 +408,16 @@ static struct pv_err *put_title(struct page *page)
 		err = pv_str_appendf(&prose.text, " (%u), ", page->profile->pid);
 	if (!err)
 		err = append_id(page, page->profile->interpreter, &prose.text);
+	if (!err && refs->lives.on) {
+		err = pv_str_appendf(&prose.text, ", one of what is born at `");
+		if (!err)
+			err = append_id(page, refs->lives.place, &prose.text);
+		if (!err)
+			err = pv_str_append(&prose.text, "`", 1);
+	}
 	if (!err && !refs->field_size)
-		err = pv_str_appendf(&prose.text, ": count %" PRId64 " -> %" PRId64, refs->first,
-				     refs->last);
+		err = pv_str_appendf(&prose.text, ": count %" PRId64 " -> %" PRId64,
+				     refs->lives.on ? 0 : refs->first, refs->last);
 	if (!err)
 		err = pv_str_appendf(&prose.text, " in %s change%s, %.1f s\n",
 				     pv_text_number(refs->changes.n).text,
@@ -435,6 +443,8 @@ static const char *end_text(enum pv_refs_end end)
 		return "The process has ended.";
 	case PV_REFS_EXEC:
 		return "The process runs another program.";
+	case PV_REFS_FOUND:
+		return "Ended: one is lost.";
 	case PV_REFS_BUDGET:
 		return "Ended early: what was watched cost the process more than --budget.";
 	default:
@@ -453,7 +463,7 @@ static struct pv_err *put_end(struct page *page)
 	pv_prose_init(&prose);
 	if (!refs->field_size && !refs->on_free) {
 		err = pv_refnet_sentence(refs, page->net, &prose.text);
-		if (!err && page->net->suspect != PV_REFNET_NONE)
+		if (!err && (page->net->suspect != PV_REFNET_NONE || page->accused))
 			err = pv_prose_ink(&prose, 0, PV_COLOUR_WARN, true);
 		if (!err)
 			err = pv_str_appendf(&prose.text, ".\n");
@@ -488,6 +498,11 @@ static struct pv_err *put_page(struct page *page, bool changes)
 
 	if (!err && changes)
 		err = put_changes(page);
+	if (!err && page->refs->lives.on)
+		err = pv_refs_lives_put(page->refs, page->term, page->all, &page->accused);
+	/* of one life the calls tell nothing: what others did is in the table above */
+	if (!err && page->refs->lives.on)
+		return put_end(page);
 	if (!err && !page->refs->field_size)
 		err = put_left(page);
 	if (!err && !page->refs->field_size)

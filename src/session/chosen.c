@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "base/vec.h"
@@ -16,8 +18,8 @@
 #include "heap/holders.h"
 #include "heap/names.h"
 #include "heap/object.h"
+#include "heap/pools.h"
 #include "heap/pymalloc.h"
-#include "heap/window.h"
 #include "session/holding.h"
 #include "session/nextalloc.h"
 #include "session/probed.h"
@@ -154,11 +156,12 @@ static bool is_leftover(const struct pv_heap_object *object)
 }
 
 /* The blocks of one pool: what the collector does not know is there, too. */
-static struct pv_err *look_into_pool(struct candidates *candidates, const struct pv_pool *pool,
+static struct pv_err *look_into_pool(void *ctx, const struct pv_pool *pool,
 				     const unsigned char *bytes)
 {
 	/* in front of an object: nothing, the collector's head, and from 3.11 on two words more */
 	static const uint32_t before[] = { 0, 16, 32 };
+	struct candidates *candidates = ctx;
 	uint32_t type_at = pv_heap_python(candidates->heap)->proc.py.ob_type;
 	struct pv_err *err = NULL;
 
@@ -182,37 +185,6 @@ static struct pv_err *look_into_pool(struct candidates *candidates, const struct
 			    found.start != pool->address + at || is_leftover(&found))
 				continue;
 			err = add_candidate(candidates, &candidates->others, found.address);
-		}
-	}
-	return err;
-}
-
-/* All pools of the process: they lie at multiples of their size in memory of no file. */
-static struct pv_err *look_into_pools(struct candidates *candidates, const struct pv_probed *probed)
-{
-	PV_CLEANUP(pv_window_deinit) struct pv_window window = { 0 };
-	uint32_t pool_bytes = pv_pool_bytes(probed->image.python.proc.py.version_hex);
-	struct pv_err *err = pv_window_init(&window, pv_heap_mem(candidates->heap), probed->pid);
-	uint64_t at, start, end;
-
-	for (size_t i = 0; !err && i < probed->maps.n; i++) {
-		const struct pv_map_entry *entry = &probed->maps.entries[i];
-
-		if (!entry->writable || entry->inode)
-			continue;
-		pv_window_limit(&window, entry->end);
-		for (at = entry->start;
-		     !err && pv_window_run(&window, at, entry->end, &start, &end); at = end) {
-			start = (start + pool_bytes - 1) & ~(uint64_t)(pool_bytes - 1);
-			for (; !err && start < end && entry->end - start >= pool_bytes;
-			     start += pool_bytes) {
-				const void *bytes = pv_window_at(&window, start, pool_bytes);
-				struct pv_pool pool;
-
-				if (bytes && pv_pool_check(bytes, start, pool_bytes) &&
-				    pv_pool_read(bytes, start, pool_bytes, &pool))
-					err = look_into_pool(candidates, &pool, bytes);
-			}
 		}
 	}
 	return err;
@@ -276,7 +248,9 @@ static struct pv_err *pick(const struct candidates *candidates, const struct pv_
 	if (nth > n)
 		return pv_err_create(PV_ERR_USAGE, "there are only %zu objects of the type `%s`", n,
 				     candidates->name);
-	if (pv_heap_object(candidates->heap, nth_of(candidates, nth - 1), ret))
+	/* another may have been born there meanwhile */
+	if (pv_heap_object(candidates->heap, nth_of(candidates, nth - 1), ret) &&
+	    pv_heap_is_called(ret->type, candidates->name))
 		return NULL;
 	return pv_err_create(PV_ERR_FAILED,
 			     "the `%s` that was chosen is gone already: objects of this type come "
@@ -308,7 +282,10 @@ static struct pv_err *find_candidates(struct pv_probed *probed, struct candidate
 	candidates->others = (struct pv_vec)PV_VEC(uint64_t);
 	err = pv_gclist_walk(candidates->heap, pv_heap_mem(candidates->heap), on_listed, candidates,
 			     &counts);
-	return err ? err : look_into_pools(candidates, probed);
+	return err ? err
+		   : pv_pools_each(pv_heap_mem(candidates->heap), &probed->maps, probed->pid,
+				   pv_pool_bytes(probed->image.python.proc.py.version_hex),
+				   look_into_pool, candidates);
 }
 
 static struct pv_err *choose_type(struct pv_probed *probed, struct pv_heap *heap,
@@ -319,6 +296,184 @@ static struct pv_err *choose_type(struct pv_probed *probed, struct pv_heap *heap
 	struct pv_err *err = find_candidates(probed, &candidates);
 
 	return err ? err : pick(&candidates, choice, ret);
+}
+
+/* ---- of each size one */
+
+enum {
+	LIKE_LOOKS = 200000, /* objects, the youngest */
+	LIKE_TRIES = 10,
+	LIKE_WAIT_NS = 20000000,
+	GROWTH_MIN = 8,
+	BLOCK_SLACK = 16, /* sizes of blocks are multiples of that, or of less */
+	SIZES_MAX = PV_BLOCK_BYTES_MAX / 8 + 1,
+};
+
+struct size {
+	uint64_t object, type, n;
+	int64_t growth;
+};
+
+static int by_growth(const void *a, const void *b)
+{
+	const struct size *x = a, *y = b;
+
+	if (x->growth != y->growth)
+		return x->growth > y->growth ? -1 : 1;
+	return x->n > y->n ? -1 : x->n < y->n;
+}
+
+/* What is left of objects that were freed: the block's first word alone is another's. */
+struct traces {
+	struct candidates *candidates;
+	struct size *sizes;
+};
+
+static struct pv_err *look_for_traces(void *ctx, const struct pv_pool *pool,
+				      const unsigned char *bytes)
+{
+	static const uint32_t before[] = { 16, 32 };
+	struct traces *traces = ctx;
+	struct pv_heap *heap = traces->candidates->heap;
+	uint32_t type_at = pv_heap_python(heap)->proc.py.ob_type;
+	struct pv_err *err = NULL;
+
+	for (uint32_t i = 0; !err && i < pool->n_carved; i++) {
+		for (size_t k = 0; !err && k < 2; k++) {
+			const struct pv_heap_type *known;
+			uint32_t at = pv_pool_offset(pool, i) + before[k];
+			bool wanted = false;
+			uint64_t type, bytes_of;
+
+			if (before[k] + type_at + 8 > pool->block_bytes)
+				continue;
+			memcpy(&type, bytes + at + type_at, 8);
+			if (!type || type % 8)
+				continue;
+			err = is_wanted(traces->candidates, type, &wanted);
+			known = wanted ? pv_heap_type(heap, type) : NULL;
+			if (!known || known->before != before[k])
+				continue;
+			/* where a tuple has its first item such an object would have its type */
+			bytes_of = pv_heap_size_of(heap, known, pool->address + at);
+			if (bytes_of > pool->block_bytes ||
+			    bytes_of + BLOCK_SLACK <= pool->block_bytes)
+				continue;
+			traces->sizes[pool->block_bytes / 8] =
+				(struct size){ .object = pool->address + at, .type = type, .n = 1 };
+		}
+	}
+	return err;
+}
+
+/* How many of the type there are in blocks of each size, and one of them, the youngest. */
+static struct pv_err *count_sizes(struct pv_probed *probed, struct pv_heap *heap, const char *type,
+				  struct size sizes[SIZES_MAX])
+{
+	uint32_t pool_bytes = pv_pool_bytes(probed->image.python.proc.py.version_hex);
+	struct candidates candidates = { .heap = heap, .name = type };
+	struct pv_err *err = find_candidates(probed, &candidates);
+	size_t n = err ? 0 : count(&candidates);
+	struct pv_heap_object object;
+
+	for (size_t i = n < LIKE_LOOKS ? n : LIKE_LOOKS; i; i--) {
+		uint32_t bytes = 0;
+		struct size *size;
+
+		/* another may have been born there meanwhile */
+		if (pv_heap_object(heap, nth_of(&candidates, i - 1), &object) &&
+		    pv_heap_is_called(object.type, type))
+			bytes = pv_pool_size_at(probed->mem, object.start, pool_bytes);
+		if (!bytes)
+			continue;
+		size = &sizes[bytes / 8];
+		size->n++;
+		size->object = object.address;
+		size->type = object.type->address;
+	}
+	/* of what is short-lived there may be none at any look */
+	if (!err && !n) {
+		struct traces traces = { .candidates = &candidates, .sizes = sizes };
+
+		err = pv_pools_each(probed->mem, &probed->maps, probed->pid, pool_bytes,
+				    look_for_traces, &traces);
+	}
+	candidates_deinit(&candidates);
+	return err;
+}
+
+static size_t n_sizes(const struct size sizes[SIZES_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < SIZES_MAX; i++)
+		n += sizes[i].n != 0;
+	return n;
+}
+
+/* Amid a collection the collector's lists are torn; of what is short-lived there may be none. */
+static struct pv_err *look_at_sizes(struct pv_probed *probed, struct pv_heap *heap,
+				    const char *type, struct size sizes[SIZES_MAX])
+{
+	const struct timespec moment = { .tv_nsec = LIKE_WAIT_NS };
+	struct pv_err *err = NULL;
+
+	for (int i = 0; i < LIKE_TRIES; i++) {
+		memset(sizes, 0, SIZES_MAX * sizeof(*sizes));
+		pv_err_destroy(err);
+		err = count_sizes(probed, heap, type, sizes);
+		if (err == &pv_enomem || (!err && n_sizes(sizes)))
+			break;
+		nanosleep(&moment, NULL);
+	}
+	return err;
+}
+
+/* Those first of which there are more and more: what leaks is among them. */
+static struct pv_err *choose_like(struct pv_probed *probed, struct pv_heap *heap,
+				  const struct pv_choice *choice, struct pv_heap_object *ret,
+				  struct pv_chosen *chosen)
+{
+	const struct timespec between = { .tv_sec = 1 };
+	struct size before[SIZES_MAX], sizes[SIZES_MAX];
+	struct pv_err *err = look_at_sizes(probed, heap, choice->type, sizes);
+	const struct size *first = NULL;
+	int64_t most = 0;
+
+	if (!err && n_sizes(sizes) > 1) {
+		memcpy(before, sizes, sizeof(before));
+		nanosleep(&between, NULL);
+		err = look_at_sizes(probed, heap, choice->type, sizes);
+		for (size_t i = 0; !err && i < SIZES_MAX; i++)
+			sizes[i].growth = (int64_t)(sizes[i].n - before[i].n);
+	}
+	if (err)
+		return err;
+	qsort(sizes, SIZES_MAX, sizeof(*sizes), by_growth);
+	most = sizes[0].growth;
+	for (size_t i = 0; chosen->n_like < PV_CHOSEN_SIZES && i < SIZES_MAX; i++) {
+		/* what comes and goes is some more or less */
+		if (!sizes[i].n || (most >= GROWTH_MIN && sizes[i].growth * 4 < most))
+			continue;
+		first = first ? first : &sizes[i];
+		if (sizes[i].type == first->type)
+			chosen->like[chosen->n_like++] = sizes[i].object;
+	}
+	if (!chosen->n_like)
+		return pv_err_create(
+			PV_ERR_FAILED,
+			"there is no object of the type `%s` in a block of Python's "
+			"own allocator (up to 512 bytes), nor was there one, as far as that shows",
+			choice->type);
+	/* it may be gone again: its size is what counts */
+	*ret = (struct pv_heap_object){
+		.type = pv_heap_type(heap, first->type),
+		.address = chosen->like[0],
+		.refcount = 1,
+	};
+	return ret->type
+		       ? NULL
+		       : pv_err_create(PV_ERR_FAILED, "the type `%s` is gone again", choice->type);
 }
 
 /* ---- the others */
@@ -432,7 +587,7 @@ static struct pv_err *choose_lost(struct pv_probed *probed, struct pv_heap *heap
 
 static struct pv_err *choose_next(struct pv_probed *probed, struct pv_heap *heap,
 				  const struct pv_choice *choice, struct pv_heap_object *ret,
-				  struct pv_next **next_ret)
+				  struct pv_chosen *chosen)
 {
 	const struct pv_next_options options = {
 		.probed = probed,
@@ -442,9 +597,13 @@ static struct pv_err *choose_next(struct pv_probed *probed, struct pv_heap *heap
 		.stop_fd = choice->stop_fd,
 		.budget = choice->budget,
 	};
-	struct pv_err *err = pv_next_create(&options, next_ret);
+	struct pv_err *err = pv_next_create(&options, &chosen->next);
+	uint64_t start_ns = pv_now_ns();
 
-	return err ? err : pv_next_wait(*next_ret, heap, ret);
+	if (!err)
+		err = pv_next_wait(chosen->next, heap, ret);
+	chosen->waited_ns = pv_now_ns() - start_ns;
+	return err;
 }
 
 static struct pv_err *choose(struct pv_probed *probed, struct pv_heap *heap,
@@ -458,8 +617,10 @@ static struct pv_err *choose(struct pv_probed *probed, struct pv_heap *heap,
 		return choose_name(heap, probed->pid, choice, ret);
 	case PV_CHOICE_LOST:
 		return choose_lost(probed, heap, choice, ret, &chosen->note);
+	case PV_CHOICE_LIKE:
+		return choose_like(probed, heap, choice, ret, chosen);
 	case PV_CHOICE_NEXT:
-		return choose_next(probed, heap, choice, ret, &chosen->next);
+		return choose_next(probed, heap, choice, ret, chosen);
 	default:
 		return choose_address(heap, choice->address, ret);
 	}

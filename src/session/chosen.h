@@ -20,6 +20,8 @@ enum pv_choice_kind {
 	PV_CHOICE_TYPE, /* an instance of it */
 	PV_CHOICE_NAME, /* text: "module.attr" */
 	PV_CHOICE_LOST, /* one that has references that nobody holds */
+	/* any of the type, be it gone: of each size of theirs one, PV_CHOSEN_SIZES at most */
+	PV_CHOICE_LIKE,
 	PV_CHOICE_NEXT, /* text: the next one that is allocated at such a place, and lives on */
 };
 
@@ -35,12 +37,18 @@ struct pv_choice {
 	size_t nth;       /* TYPE: from 1 on; 0: not said */
 };
 
+enum { PV_CHOSEN_SIZES = 4 };
+
 struct pv_chosen {
 	uint64_t address;
+	/* LIKE: in the order of how many of the youngest have such blocks; the first is address */
+	uint64_t like[PV_CHOSEN_SIZES];
+	size_t n_like;
 	uint64_t type; /* its ob_type */
 	int64_t count;
 	char *type_name;      /* owned */
 	char *note;           /* what is to be known of it, "" or a sentence; owned */
+	uint64_t waited_ns;   /* NEXT: for it */
 	struct pv_next *next; /* NEXT: what has seen it, which takes a while to go */
 };
 

@@ -23,16 +23,22 @@
 #include "collect/watch.h"
 #include "model/profile.h"
 #include "model/strings.h"
+#include "python/path.h"
 #include "session/leads.h"
+#include "session/lifetimes.h"
 #include "session/losses.h"
 #include "session/probed.h"
 #include "session/refplaces.h"
+#include "session/refword.h"
 #include "session/returns.h"
 #include "snap/merge.h"
-#include "target/mem.h"
 #include "target/process.h"
 
-enum { DRAIN_MS = 50 };
+enum {
+	DRAIN_MS = 50,
+	THREADS_OF_MANY = 256,
+	WAIT_MIN_NS = 1000000000,
+};
 
 struct pv_ledger {
 	struct pv_ledger_options options;
@@ -47,98 +53,26 @@ struct pv_ledger {
 	struct pv_leads *leads;
 	struct pv_refplaces *places;
 	struct pv_refs *refs;
+	struct pv_lifetimes *lifetimes;            /* from_birth, as far as that can be */
+	size_t n_slots;                            /* the same: addresses at a time */
+	struct pv_str note, told;                  /* what was not told yet, and what was */
 	struct pv_vec frames;                      /* struct pv_lead_frame, of the change at hand */
+	struct pv_vec own;                         /* struct pv_ref_frame: the same, of a life */
 	uint32_t process;                          /* in the profile */
 	struct pv_returns *returns;                /* --lines */
 	const struct pv_native_function *function; /* the same: of places */
 	struct pv_err *unusable; /* why debug registers are not used though they were wanted */
 	bool attached, finished;
+	bool fell_back; /* from births to one object */
 	uint64_t start_ns;
 };
-
-/* ---- the word */
-
-static struct pv_count_constants count_of(const struct pv_ledger *ledger)
-{
-	const struct pv_ledger_options *options = &ledger->options;
-	const struct pv_pylayout *py = &ledger->probed.image.python.proc.py;
-	struct pv_count_constants counted = {
-		.changes_max = options->changes_max,
-		.count_at = py->ob_refcnt,
-		.type_at = py->ob_type,
-		.local_at = py->ob_ref_local,
-		.shared_at = py->ob_ref_shared,
-		.tuple_items = py->tuple_items,
-		.zero_only = options->on_free,
-		.lines = options->lines != NULL,
-	};
-
-	if (options->field) {
-		counted.format = PV_COUNT_FIELD;
-		counted.size = options->field_size;
-	} else if (py->free_threaded) {
-		counted.format = PV_COUNT_SPLIT;
-	} else {
-		counted.format = py->version_hex >= 0x030c0000 ? PV_COUNT_LOW : PV_COUNT_WHOLE;
-	}
-	return counted;
-}
-
-static struct pv_err *unreadable(const struct pv_ledger *ledger)
-{
-	return pv_err_create(PV_ERR_NOPROC, "cannot read the word at 0x%llx of process %d",
-			     (unsigned long long)ledger->object.address, (int)ledger->options.pid);
-}
 
 /* The word as it is now. */
 static struct pv_err *read_word(void *ctx, int64_t *ret)
 {
 	const struct pv_ledger *ledger = ctx;
-	const struct pv_count_constants *counted = &ledger->counted;
-	struct pv_mem *mem = ledger->probed.mem;
-	uint32_t low = 0;
-	uint64_t word = 0;
 
-	switch (counted->format) {
-	case PV_COUNT_LOW:
-		if (pv_mem_read_u32(mem, ledger->object.address + counted->count_at, &low))
-			return unreadable(ledger);
-		*ret = low;
-		return NULL;
-	case PV_COUNT_SPLIT:
-		if (pv_mem_read_u32(mem, ledger->object.address + counted->local_at, &low) ||
-		    pv_mem_read_u64(mem, ledger->object.address + counted->shared_at, &word))
-			return unreadable(ledger);
-		*ret = ((int64_t)word >> 2) + ((word & 3) == PV_COUNT_MERGED ? 0 : low);
-		return NULL;
-	case PV_COUNT_FIELD:
-		if (pv_mem_read(mem, &word, counted->size, ledger->object.address))
-			return unreadable(ledger);
-		*ret = (int64_t)word;
-		return NULL;
-	default:
-		if (pv_mem_read_u64(mem, ledger->object.address + counted->count_at, &word))
-			return unreadable(ledger);
-		*ret = (int64_t)word;
-		return NULL;
-	}
-}
-
-/* A debug register watches 1, 2, 4 or 8 bytes, aligned. */
-static struct pv_err *check_field(const struct pv_ledger *ledger)
-{
-	uint32_t size = ledger->options.field_size;
-	/* of an object that is at a multiple of 8 */
-	uint64_t at = ledger->options.field_at;
-
-	if (!ledger->options.field)
-		return NULL;
-	if ((size == 1 || size == 2 || size == 4 || size == 8) && !(at % size))
-		return NULL;
-	return pv_err_create(PV_ERR_USAGE,
-			     "--field wants an offset and a size of 1, 2, 4 or 8 bytes, and an "
-			     "address that is a multiple of the size: that is what debug registers "
-			     "can watch");
+	return pv_refword_read(&ledger->probed, &ledger->counted, ledger->object.address, ret);
 }
 
 /* ---- preparing */
@@ -165,12 +99,19 @@ static struct pv_err *put_image(void *ctx, const struct pv_image *image,
 static struct pv_err *load(struct pv_ledger *ledger)
 {
 	const struct pv_leads_walkers walkers = { .ctx = ledger, .put = put_image };
-	const struct pv_watchpoint_options options = {
+	struct pv_watchpoint_options options = {
 		.pid = ledger->options.pid,
 		.counted = ledger->counted,
 		.budget = ledger->options.budget,
+		.python = &ledger->probed.image.python,
 	};
-	struct pv_err *err = pv_watchpoint_create(&options, &ledger->watch);
+	int64_t path[PV_NATIVE_PATH_MAX] = { 0 };
+	struct pv_err *err;
+
+	options.frame_path.n =
+		pv_python_frame_path(ledger->probed.mem, &options.python->proc, path);
+	memcpy(options.frame_path.offsets, path, sizeof(path));
+	err = pv_watchpoint_create(&options, &ledger->watch);
 
 	if (err)
 		return err;
@@ -217,22 +158,106 @@ static struct pv_err *find_python(struct pv_ledger *ledger)
 				     (int)options->pid);
 	snprintf(ledger->probed.interpreter, sizeof(ledger->probed.interpreter), "CPython %s",
 		 python->version);
-	ledger->counted = count_of(ledger);
+	ledger->counted = pv_refword_count(&python->proc.py, options);
 	ledger->refs->field_size = ledger->counted.size;
 	ledger->refs->field_at = options->field_at;
 	ledger->refs->on_free = options->on_free;
 	ledger->refs->by_lines = options->lines != NULL;
 	ledger->refs->split = ledger->counted.format == PV_COUNT_SPLIT;
 	ledger->refs->borrows = python->proc.py.version_hex >= 0x030e0000;
-	return check_field(ledger);
+	return pv_refword_check(options);
+}
+
+/* Why it is not followed from its birth, whatever was asked for. */
+static struct pv_err *note_late(struct pv_ledger *ledger, const char *why)
+{
+	return pv_str_appendf(&ledger->note,
+			      "NOT FROM ITS BIRTH: %s; one that was born at `%s` is followed from "
+			      "when it was seen instead: its first changes are over",
+			      why, ledger->options.choice.text);
+}
+
+/* Objects of the kind of the one that was chosen, each from its birth. */
+static struct pv_err *prepare_births(struct pv_ledger *ledger)
+{
+	struct pv_lifetimes_options options = {
+		.probed = &ledger->probed,
+		.watch = ledger->watch,
+		.refs = ledger->refs,
+		.pattern = ledger->options.choice.text,
+		.type = ledger->chosen.type,
+		.like = ledger->chosen.n_like ? ledger->chosen.like : &ledger->chosen.address,
+		.n_like = ledger->chosen.n_like ? ledger->chosen.n_like : 1,
+		.changes_max = ledger->options.changes_max,
+		.budget = ledger->options.budget,
+		.patience_ns = ledger->options.patience_ns,
+	};
+	size_t threads;
+	const char *why = NULL;
+	struct pv_err *err = NULL;
+
+	if (ledger->counted.format == PV_COUNT_SPLIT)
+		why = "a build without the GIL counts in two words, and has another allocator";
+	else
+		err = pv_watch_registers(ledger->options.pid, &ledger->counted, &options.n_slots,
+					 &threads);
+	if (!err && !why && !options.n_slots)
+		why = "no debug register is free in all threads";
+	/* each takes a descriptor a thread, and to move it takes time */
+	if (!err && !why && threads > THREADS_OF_MANY)
+		options.n_slots = 1;
+	ledger->n_slots = options.n_slots;
+	if (!err && !why)
+		err = pv_lifetimes_create(&options, &ledger->lifetimes, &why);
+	return err || !why ? err : note_late(ledger, why);
+}
+
+/* Not where there are no debug registers for it (--or-lines), nor after it came to nothing. */
+static bool is_from_birth(const struct pv_ledger *ledger)
+{
+	return ledger->options.from_birth && !ledger->options.lines && !ledger->fell_back;
+}
+
+static void chosen_reset(struct pv_ledger *ledger)
+{
+	pv_chosen_deinit(&ledger->chosen);
+	ledger->chosen = (struct pv_chosen){ 0 };
+}
+
+static struct pv_err *find_object(struct pv_ledger *ledger);
+
+static struct pv_err *choose_anew(struct pv_ledger *ledger)
+{
+	chosen_reset(ledger);
+	pv_str_clear(&ledger->type);
+	return find_object(ledger);
 }
 
 static struct pv_err *find_object(struct pv_ledger *ledger)
 {
 	const struct pv_ledger_options *options = &ledger->options;
+	struct pv_choice choice = options->choice;
 	struct pv_err *err;
 
-	err = pv_choose(&ledger->probed, &options->choice, options->field, &ledger->chosen);
+	/* of a type that is known no allocation need be waited for */
+	if (is_from_birth(ledger) && options->choice.type &&
+	    ledger->counted.format != PV_COUNT_SPLIT)
+		choice.kind = PV_CHOICE_LIKE;
+	err = pv_choose(&ledger->probed, &choice, options->field, &ledger->chosen);
+	if (err && err != &pv_enomem && choice.kind == PV_CHOICE_LIKE) {
+		struct pv_err *why = err;
+
+		err = note_late(ledger, why->message);
+		pv_err_destroy(why);
+		chosen_reset(ledger);
+		ledger->fell_back = true;
+		if (!err)
+			err = pv_choose(&ledger->probed, &options->choice, options->field,
+					&ledger->chosen);
+		/* nobody will ask for the note of a ledger that does not come to be */
+		if (err)
+			err = pv_err_wrap(err, "%s", pv_str_text(&ledger->note));
+	}
 	if (!err)
 		err = pv_text_append(&ledger->type, ledger->chosen.type_name,
 				     strlen(ledger->chosen.type_name));
@@ -246,7 +271,14 @@ static struct pv_err *find_object(struct pv_ledger *ledger)
 	ledger->refs->address = ledger->object.address;
 	ledger->refs->object = ledger->chosen.address;
 	pv_watchpoint_object(ledger->watch, &ledger->object);
-	return NULL;
+	if (!is_from_birth(ledger) || ledger->lifetimes)
+		return NULL;
+	err = prepare_births(ledger);
+	if (err || ledger->lifetimes)
+		return err;
+	ledger->fell_back = true;
+	/* any of the type is not one of the place */
+	return choice.kind == PV_CHOICE_LIKE ? choose_anew(ledger) : NULL;
 }
 
 static struct pv_err *use_lines(struct pv_ledger *ledger)
@@ -318,6 +350,7 @@ struct pv_err *pv_ledger_create(const struct pv_ledger_options *options, struct 
 	ledger->options = *options;
 	ledger->probed.pid_fd = -1;
 	ledger->frames = (struct pv_vec)PV_VEC(struct pv_lead_frame);
+	ledger->own = (struct pv_vec)PV_VEC(struct pv_ref_frame);
 	err = prepare(ledger);
 	if (err) {
 		pv_ledger_destroy(ledger);
@@ -331,6 +364,7 @@ void pv_ledger_destroy(struct pv_ledger *ledger)
 {
 	if (!ledger)
 		return;
+	pv_lifetimes_destroy(ledger->lifetimes);
 	pv_returns_destroy(ledger->returns);
 	pv_refplaces_destroy(ledger->places);
 	pv_leads_destroy(ledger->leads);
@@ -340,7 +374,10 @@ void pv_ledger_destroy(struct pv_ledger *ledger)
 	pv_probed_deinit(&ledger->probed);
 	pv_err_destroy(ledger->unusable);
 	pv_vec_deinit(&ledger->frames);
+	pv_vec_deinit(&ledger->own);
 	pv_str_deinit(&ledger->type);
+	pv_str_deinit(&ledger->note);
+	pv_str_deinit(&ledger->told);
 	free(ledger);
 }
 
@@ -357,7 +394,19 @@ struct pv_ledger_facts pv_ledger_facts(const struct pv_ledger *ledger)
 		.note = ledger->chosen.note,
 		.lines = ledger->options.lines,
 		.unusable = ledger->unusable ? ledger->unusable->message : "",
+		.waited_ns = ledger->chosen.waited_ns,
+		.n_births = ledger->lifetimes ? ledger->n_slots : 0,
+		.block_bytes = ledger->lifetimes ? pv_lifetimes_block_bytes(ledger->lifetimes) : 0,
 	};
+}
+
+const char *pv_ledger_note(struct pv_ledger *ledger)
+{
+	pv_str_clear(&ledger->told);
+	if (ledger->note.n && pv_str_append(&ledger->told, ledger->note.data, ledger->note.n))
+		return "";
+	pv_str_clear(&ledger->note);
+	return pv_str_text(&ledger->told);
 }
 
 static struct pv_err *tell(void *ctx, uint64_t address, enum pv_native_return place)
@@ -396,7 +445,13 @@ struct pv_err *pv_ledger_attach(struct pv_ledger *ledger)
 	ledger->attached = true;
 	ledger->start_ns = pv_now_ns();
 	ledger->refs->profile->start_unix_ns = pv_clock_ns(CLOCK_REALTIME);
-	err = pv_watchpoint_attach(ledger->watch, read_word, ledger, &ledger->refs->first);
+	if (ledger->lifetimes) {
+		err = pv_probes_attach(ledger->probes);
+		if (!err)
+			err = pv_lifetimes_begin(ledger->lifetimes, ledger->start_ns);
+	} else {
+		err = pv_watchpoint_attach(ledger->watch, read_word, ledger, &ledger->refs->first);
+	}
 	if (!err && ledger->options.lines)
 		err = probe_more(ledger);
 	ledger->refs->last = ledger->refs->first;
@@ -425,12 +480,12 @@ static struct pv_err *add_thread(struct pv_ledger *ledger, uint32_t tid, uint32_
 
 /* The frames of a change; the functions between Python and the leaf are those to be told apart. */
 static struct pv_err *add_frames(struct pv_ledger *ledger, const struct pv_event_change *event,
-				 struct pv_change *change)
+				 struct pv_vec *to, struct pv_change *change)
 {
 	struct pv_vec *frames = &ledger->frames;
 	struct pv_err *err = NULL;
 
-	change->first = ledger->refs->frames.n;
+	change->first = to->n;
 	change->n = frames->n;
 	change->python = PV_REFS_NONE;
 	for (size_t i = 0; !err && i < frames->n; i++) {
@@ -438,11 +493,14 @@ static struct pv_err *add_frames(struct pv_ledger *ledger, const struct pv_event
 		struct pv_ref_frame frame;
 
 		if (lead->kind == PV_REF_PYTHON)
-			change->python = (uint32_t)ledger->refs->frames.n;
+			change->python = (uint32_t)to->n;
 		err = pv_refplaces_frame(ledger->places, lead, event, &frame);
 		if (!err)
-			err = pv_vec_append(&ledger->refs->frames, &frame, 1, NULL);
+			err = pv_vec_append(to, &frame, 1, NULL);
 	}
+	/* lives are told apart by themselves: no entry is probed for that */
+	if (ledger->lifetimes)
+		return err;
 	for (size_t i = frames->n; !err && i; i--) {
 		struct pv_lead_frame *lead = pv_vec_at(frames, i - 1);
 
@@ -464,22 +522,28 @@ static struct pv_err *take_change(struct pv_ledger *ledger, const struct pv_even
 		.site = PV_REFS_NONE,
 		.flags = event->flags & PV_CHANGE_KERNEL ? PV_REF_BY_KERNEL : 0,
 	};
+	struct pv_vec *to = ledger->lifetimes ? &ledger->own : &ledger->refs->frames;
 	bool found = false, whole = false;
 	struct pv_err *err = add_thread(ledger, event->tid, &change.thread);
 
-	ledger->frames.n = 0;
+	ledger->frames.n = ledger->own.n = 0;
 	if (!err && !(event->flags & PV_CHANGE_NO_STACK))
 		err = pv_leads_frames(ledger->leads, event->tid, event->time_ns, &ledger->frames,
 				      &change.node, &found, &whole);
 	if (!err && !(event->flags & PV_CHANGE_KERNEL))
 		err = pv_refplaces_site(ledger->places, event->ip, &ledger->frames, &change.site);
 	if (!err)
-		err = add_frames(ledger, event, &change);
+		err = add_frames(ledger, event, to, &change);
 	if (!found)
 		change.flags |= PV_REF_NO_STACK;
 	else if (!whole)
 		change.flags |= PV_REF_PARTIAL;
-	return err ? err : pv_vec_append(&ledger->refs->changes, &change, 1, NULL);
+	if (!err && ledger->lifetimes)
+		return pv_lifetimes_take(ledger->lifetimes, event, &change, &ledger->own);
+	/* of births, after it was fallen back */
+	if (err || (event->life && !ledger->lifetimes))
+		return err;
+	return pv_vec_append(&ledger->refs->changes, &change, 1, NULL);
 }
 
 static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)
@@ -522,6 +586,53 @@ static bool is_over(const struct pv_count_state *state, const struct pv_probes_n
 	return true;
 }
 
+/* No birth came to where it was looked for: one object, from when it is seen, as a last resort. */
+static struct pv_err *fall_back(struct pv_ledger *ledger)
+{
+	uint64_t *wait_ns = &ledger->options.choice.wait_ns, waited_ns;
+	char seen[128], why[256];
+	struct pv_err *err;
+
+	pv_lifetimes_say(ledger->lifetimes, seen, sizeof(seen));
+	snprintf(why, sizeof(why), "%s in %.0f s", seen, (double)ledger->options.patience_ns / 1e9);
+	pv_watchpoint_lives(ledger->watch)->on = 0;
+	for (size_t i = 0; i < ledger->n_slots; i++) {
+		err = pv_watchpoint_aim(ledger->watch, i, 0);
+		if (err)
+			return err;
+	}
+	/* it is attached anew with what is watched then */
+	pv_probes_detach(ledger->probes);
+	err = drain(ledger);
+	pv_lifetimes_destroy(ledger->lifetimes);
+	ledger->lifetimes = NULL;
+	ledger->fell_back = true;
+	ledger->refs->lives = (struct pv_lives){ 0 };
+	if (!err)
+		err = note_late(ledger, why);
+	/* the wait is a part of what was waited already */
+	waited_ns = pv_now_ns() - ledger->start_ns;
+	*wait_ns = *wait_ns > waited_ns + WAIT_MIN_NS ? *wait_ns - waited_ns : WAIT_MIN_NS;
+	if (!err)
+		err = choose_anew(ledger);
+	if (!err)
+		err = describe(ledger);
+	if (!err)
+		err = pv_watchpoint_attach(ledger->watch, read_word, ledger, &ledger->refs->first);
+	ledger->refs->last = ledger->refs->first;
+	pv_chosen_settle(&ledger->chosen);
+	return err;
+}
+
+static struct pv_err *step_lives(struct pv_ledger *ledger, bool *found_ret)
+{
+	enum pv_lifetimes_news news;
+	struct pv_err *err = pv_lifetimes_step(ledger->lifetimes, &news);
+
+	*found_ret = !err && news == PV_LIFETIMES_FOUND;
+	return err || news != PV_LIFETIMES_NONE ? err : fall_back(ledger);
+}
+
 struct pv_err *pv_ledger_step(struct pv_ledger *ledger, int timeout_ms, int fd, bool *ended_ret)
 {
 	struct pollfd fds[] = {
@@ -533,7 +644,7 @@ struct pv_err *pv_ledger_step(struct pv_ledger *ledger, int timeout_ms, int fd, 
 	struct pv_probes_news news = { 0 };
 	struct pv_count_state state;
 	struct pv_err *err;
-	bool gone;
+	bool gone, found = false;
 
 	timeout_ms = timeout_ms < DRAIN_MS ? timeout_ms : DRAIN_MS;
 	timeout_ms = pv_probes_patience(ledger->probes, timeout_ms);
@@ -547,8 +658,14 @@ struct pv_err *pv_ledger_step(struct pv_ledger *ledger, int timeout_ms, int fd, 
 					     &gone);
 	if (!err && !gone && !state.end && !news.over_budget && !news.replaced)
 		err = pv_probed_unless_ended(&ledger->probed, probe_more(ledger), &gone);
+	if (!err && ledger->lifetimes && !gone && !news.replaced)
+		err = pv_probed_unless_ended(&ledger->probed, step_lives(ledger, &found), &gone);
 	if (!err)
 		*ended_ret = is_over(&state, &news, gone, &ledger->refs->end);
+	if (!err && found) {
+		ledger->refs->end = PV_REFS_FOUND;
+		*ended_ret = true;
+	}
 	return err;
 }
 
@@ -580,7 +697,7 @@ static struct pv_err *fill_totals(struct pv_ledger *ledger, uint64_t end_ns)
 	}
 	if (refs->changes.n)
 		qsort(refs->changes.data, refs->changes.n, sizeof(struct pv_change), by_sequence);
-	if (state.writes > state.late && refs->changes.n)
+	if (state.writes > state.late && refs->changes.n && !refs->lives.on)
 		refs->last =
 			((struct pv_change *)pv_vec_at(&refs->changes, refs->changes.n - 1))->after;
 	/* what others have changed is not seen */
@@ -588,7 +705,10 @@ static struct pv_err *fill_totals(struct pv_ledger *ledger, uint64_t end_ns)
 		pv_err_destroy(read_word(ledger, &refs->last));
 	refs->unchanged = state.unchanged;
 	refs->lost = state.changes > refs->changes.n ? state.changes - refs->changes.n : 0;
-	if (state.changes > ledger->options.changes_max && refs->lost)
+	/* a life of which anything is missing is not shown, and counted */
+	if (refs->lives.on)
+		refs->lost = 0;
+	else if (state.changes > ledger->options.changes_max && refs->lost)
 		refs->lost -= state.changes - ledger->options.changes_max;
 	refs->unseen = hits > state.writes ? hits - state.writes : 0;
 	refs->no_stack = state.no_scratch;
@@ -619,6 +739,8 @@ struct pv_err *pv_ledger_finish(struct pv_ledger *ledger, const struct pv_refs *
 		pv_watchpoint_detach(ledger->watch);
 		end_ns = pv_now_ns();
 		err = drain(ledger);
+		if (!err && ledger->lifetimes)
+			err = pv_lifetimes_end(ledger->lifetimes);
 		if (!err)
 			err = fill_totals(ledger, end_ns);
 	}

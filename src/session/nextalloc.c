@@ -107,23 +107,31 @@ static struct pv_err *append_stack(const struct pv_profile *profile, uint32_t no
 	return err;
 }
 
+struct pv_err *pv_next_matches_node(const struct pv_profile *profile, uint32_t node,
+				    const char *pattern, bool *ret, bool *inner_ret)
+{
+	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
+	size_t inner = 0;
+	struct pv_err *err = append_stack(profile, node, &text, &inner);
+
+	if (err)
+		return err;
+	*ret = pv_next_matches(pv_str_text(&text), pattern);
+	*inner_ret = *ret && pv_next_matches(pv_str_text(&text) + inner, pattern);
+	return NULL;
+}
+
 static struct pv_err *take_stack(struct pv_next *next, const struct pv_event_alloc_stack *event)
 {
 	const struct pv_leads_end end = { .tid = event->tid, .time_ns = event->time_ns };
-	PV_CLEANUP(pv_str_deinit) struct pv_str text = { 0 };
-	const char *pattern = next->options.pattern;
-	size_t inner = 0;
 	uint32_t node;
-	bool found;
+	bool found, matches = false, inner = false;
 	struct pv_err *err = pv_leads_ended(next->leads, &end, &found, &node);
 
-	if (err || !found)
-		return err;
-	err = append_stack(next->profile, node, &text, &inner);
-	if (err || !pv_next_matches(pv_str_text(&text), pattern))
-		return err;
-	return pv_map_set(&next->stacks, event->key,
-			  pv_next_matches(pv_str_text(&text) + inner, pattern) ? 2 : 1);
+	if (!err && found)
+		err = pv_next_matches_node(next->profile, node, next->options.pattern, &matches,
+					   &inner);
+	return err || !matches ? err : pv_map_set(&next->stacks, event->key, inner ? 2 : 1);
 }
 
 static struct pv_err *on_event(void *ctx, const struct pv_event *event, size_t size)

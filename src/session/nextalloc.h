@@ -50,7 +50,12 @@ struct pv_err *pv_next_wait(struct pv_next *next, struct pv_heap *heap, struct p
  */
 uint64_t pv_next_due(uint64_t from_ns, uint64_t spent_ns, double budget);
 
-/* Does a folded stack have the pattern in it?  For tests. */
+/* Does a folded stack have the pattern in it? */
 bool pv_next_matches(const char *stack, const char *pattern);
+
+/* The same of a stack of a profile; inner_ret: from its innermost Python frame on. */
+struct pv_profile;
+struct pv_err *pv_next_matches_node(const struct pv_profile *profile, uint32_t node,
+				    const char *pattern, bool *ret, bool *inner_ret);
 
 #endif

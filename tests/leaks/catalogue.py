@@ -121,6 +121,8 @@ CASES = [
 	# references that nobody holds
 	Case("missing_success", LOST, "a DECREF missing on success", ("blocks", 3), ["dict", "list", "str"], refs=True),
 	Case("missing_error", LOST, "a DECREF missing on the error path", ("objects", 1), ["list"], refs=True),
+	Case("made_success", LOST, "what a call makes for itself, on success", ("blocks", 2), ["tuple", "str"]),
+	Case("made_error", LOST, "what a call makes for itself, on the error path", ("blocks", 2), ["tuple", "str"]),
 	Case("double_incref", LOST, "INCREF twice", ("Invoice", 1), ["Invoice", "dict", "tuple"], refs=True),
 	Case("build_value", LOST, 'Py_BuildValue("O") of a new reference', ("blocks", 1), ["str"], refs=True),
 	Case("stolen_list", LOST, "INCREF before PyList_SetItem, which steals", ("blocks", 1), ["bytes"], refs=True),

@@ -485,7 +485,7 @@ def test_alloc(interp, victim):
 	one = victim(interp)
 	one.new("list")
 	one.target.say("born 400")
-	found = json.loads(live.pitviper("refs", "--json", "-q", "-p", one.pid, "-d", 2, "--alloc", "give_birth",
+	found = json.loads(live.pitviper("refs", "--json", "-q", "-p", one.pid, "-d", 20, "--alloc", "give_birth",
 					 "--type", "Thing", timeout=120).out)
 	assert found["type"] == "Thing" and found["changes"]
 	assert any("grow_up" in frame["function"] for change in found["changes"] for frame in change["stack"])
@@ -499,7 +499,7 @@ def test_alloc_of_a_module(interp, victim, name):
 	one = victim(interp)
 	one.new("list")
 	one.target.say("queues 3000")
-	found = json.loads(live.pitviper("refs", "--json", "-q", "-p", one.pid, "-d", 0.1, "--alloc", "new_queue", "--type", name,
+	found = json.loads(live.pitviper("refs", "--json", "-q", "-p", one.pid, "-d", 6, "--alloc", "new_queue", "--type", name,
 					 timeout=120).out)
 	assert found["type"] == "collections.deque"
 	assert chosen(one.pid, "--type", name, "--newest")["type"] == "collections.deque"
@@ -511,6 +511,15 @@ def test_alloc_nowhere(victim):
 	proc.send_signal(signal.SIGINT)
 	_, err = proc.communicate(timeout=30)
 	assert proc.returncode == 1 and b"stopped before an object was allocated" in err
+
+
+def test_alloc_in_time(victim):
+	"""The wait is a part of -d, and what was seen is told."""
+	start = time.monotonic()
+	run = live.pitviper("refs", "-p", victim(newest()).pid, "-d", 2, "--alloc", "absent.py:1", timeout=60)
+	assert run.status == 1 and "nothing was seen to be allocated at `absent.py:1` in 2 s" in run.text(), run
+	assert "for 2 s at most" in run.text()
+	assert time.monotonic() - start < 40
 
 
 def test_alloc_exec(victim):

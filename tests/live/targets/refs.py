@@ -121,6 +121,56 @@ def born(n):
 	thread.start()
 
 
+class Other(object):
+	def __init__(self):
+		self.other = None
+
+
+def make_thing():
+	return Thing()
+
+
+def make_other():
+	return Other()
+
+
+def turns():
+	"""Two types as large as each other take turns, until standard input ends."""
+	def run():
+		while True:
+			for make in (make_thing, make_other):
+				one = make()
+				two = [one]
+				time.sleep(0.0005)
+				del one, two
+
+	thread = threading.Thread(target=run)
+	thread.daemon = True
+	thread.start()
+	print("TURNS")
+	sys.stdout.flush()
+
+
+Large = type("Large", (object,), {"__slots__": ["slot%d" % i for i in range(80)]})
+
+
+def make_large():
+	return Large()
+
+
+def larges():
+	"""Objects that malloc() is asked for, and that stay, until standard input ends."""
+	def run():
+		while True:
+			kept.append(make_large())
+			time.sleep(0.01)
+			kept[-1].slot0 = [kept[-1]]
+
+	thread = threading.Thread(target=run)
+	thread.daemon = True
+	thread.start()
+
+
 def new_queue():
 	return collections.deque()
 
@@ -283,6 +333,9 @@ def main():
 			continue
 		if words[0] == "busy":
 			busy()
+			continue
+		if words[0] in ("turns", "larges"):
+			(turns if words[0] == "turns" else larges)()
 			continue
 		if words[0] == "exec":
 			os.execv(sys.executable, [sys.executable] + sys.argv)
