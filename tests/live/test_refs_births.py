@@ -49,9 +49,7 @@ def staged():
 
 def place(case):
 	"""The Python line that memory names: of the call that makes it, or that makes it itself."""
-	sites = case.sites()
-	site = next((site for site in sites if site.mark == "call"), None)
-	return site or [site for site in sites if site.mark == "alloc" and site.file.endswith(".py")][-1]
+	return [site for site in case.sites() if site.mark == "alloc" and site.file.endswith(".py")][-1]
 
 
 def follow(pid, case, *args):

@@ -11,6 +11,6 @@ class Service:
 
 	def handle(self, request):
 		try:
-			self.native.count("%08d/%d" % (request.id, request.user), request.user, 2 if request.bad else 3)  # HERE: call
+			self.native.count("%08d/%d" % (request.id, request.user), request.user, 2 if request.bad else 3)  # HERE: alloc
 		except ValueError:
 			self.world.lost(TUPLE)

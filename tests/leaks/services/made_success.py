@@ -10,6 +10,6 @@ class Service:
 		self.world, self.native = world, world.native("made_success")
 
 	def handle(self, request):
-		self.native.pick("%08d/%d" % (request.id, request.user), request.user, request.bad)  # HERE: call
+		self.native.pick("%08d/%d" % (request.id, request.user), request.user, request.bad)  # HERE: alloc
 		if request.bad:
 			self.world.lost(TUPLE)
