@@ -143,6 +143,7 @@ def turns():
 				two = [one]
 				time.sleep(0.0005)
 				del one, two
+				time.sleep(0.0005)
 
 	thread = threading.Thread(target=run)
 	thread.daemon = True
