@@ -21,7 +21,7 @@
 #include "model/profile.h"
 #include "model/refs.h"
 #include "model/strings.h"
-#include "session/aims.h"
+#include "session/birthplaces.h"
 #include "session/holding.h"
 #include "session/nextalloc.h"
 #include "session/probed.h"
@@ -61,7 +61,7 @@ struct slot {
 struct pv_lifetimes {
 	struct pv_lifetimes_options options;
 	struct pv_heap *heap;
-	struct pv_aims *aims[PV_LIVES_SLOTS]; /* one for each size of block */
+	struct pv_birthplaces *aims[PV_LIVES_SLOTS]; /* one for each size of block */
 	size_t n_aims, turn;
 	uint64_t n_right[PV_LIVES_SLOTS]; /* of each: births of the wanted */
 	struct pv_holding *holding;       /* from the first search on */
@@ -104,8 +104,8 @@ struct pv_err *pv_lifetimes_create(const struct pv_lifetimes_options *options,
 	if (!err && !type)
 		*why_ret = "its type is gone again already";
 	for (size_t i = 0; type && !err && i < options->n_like && i < PV_LIVES_SLOTS; i++) {
-		err = pv_aims_create(options->probed, options->like[i], type, &l->aims[l->n_aims],
-				     why_ret);
+		err = pv_birthplaces_create(options->probed, options->like[i], type,
+					    &l->aims[l->n_aims], why_ret);
 		l->n_aims += !err && !*why_ret;
 	}
 	if (l->n_aims)
@@ -131,14 +131,14 @@ void pv_lifetimes_destroy(struct pv_lifetimes *l)
 	pv_map_deinit(&l->ways);
 	pv_holding_close(l->holding);
 	for (size_t i = 0; i < PV_LIVES_SLOTS; i++)
-		pv_aims_destroy(l->aims[i]);
+		pv_birthplaces_destroy(l->aims[i]);
 	pv_heap_destroy(l->heap);
 	free(l);
 }
 
 uint32_t pv_lifetimes_block_bytes(const struct pv_lifetimes *l)
 {
-	return pv_aims_block_bytes(l->aims[0]);
+	return pv_birthplaces_block_bytes(l->aims[0]);
 }
 
 /* ---- addresses */
@@ -181,7 +181,7 @@ static struct pv_err *look(struct pv_lifetimes *l, uint64_t now_ns)
 	struct pv_err *err = NULL;
 
 	for (size_t i = 0; !err && i < l->n_aims; i++)
-		err = pv_aims_look(l->aims[i], now_ns);
+		err = pv_birthplaces_look(l->aims[i], now_ns);
 	return err;
 }
 
@@ -193,7 +193,7 @@ static struct pv_err *aim(struct pv_lifetimes *l, size_t i, uint64_t now_ns)
 
 	for (size_t k = 0; k < l->options.n_slots; k++)
 		others[k] = slot_at(l, k)->object;
-	object = pv_aims_choose(l->aims[size], others, l->options.n_slots, now_ns);
+	object = pv_birthplaces_choose(l->aims[size], others, l->options.n_slots, now_ns);
 	l->slots[i] = (struct slot){ .aimed_ns = now_ns, .wanted_ns = now_ns, .size = size };
 	totals(l)->n_aims += object != 0;
 	err = pv_watchpoint_aim(l->options.watch, i, object);
@@ -394,7 +394,7 @@ static struct pv_err *begin_life(struct pv_lifetimes *l, const struct pv_event_c
 	if (slot && ended_by(l, life.way) < WAY_ENDED) {
 		slot->wanted_ns = pv_now_ns();
 		l->n_right[slot->size]++;
-		pv_aims_was_right(l->aims[slot->size], event->object);
+		pv_birthplaces_was_right(l->aims[slot->size], event->object);
 	}
 	return pv_vec_append(&l->lives, &life, 1, NULL);
 }
@@ -582,14 +582,15 @@ static struct pv_err *is_stale(struct pv_lifetimes *l, size_t i, uint64_t now_ns
 	if (slot->state == PV_LIFE_OTHER && now_ns > slot->touched_ns + TAKEN_NS &&
 	    now_ns > own->aimed_ns + TAKEN_NS) {
 		*ret = true;
-		return pv_aims_give_up(l->aims[own->size], slot->object, now_ns);
+		return pv_birthplaces_give_up(l->aims[own->size], slot->object, now_ns);
 	}
 	/* some wait where the next one will be for as long as it takes, the others look around */
-	if (now_ns < since_ns + STAY_NS || (2 * i + 1 < l->options.n_slots && !slot->writes &&
-					    pv_aims_is_near(l->aims[own->size], slot->object)))
+	if (now_ns < since_ns + STAY_NS ||
+	    (2 * i + 1 < l->options.n_slots && !slot->writes &&
+	     pv_birthplaces_is_near(l->aims[own->size], slot->object)))
 		return NULL;
 	*ret = true;
-	return pv_aims_give_up(l->aims[own->size], slot->object, now_ns);
+	return pv_birthplaces_give_up(l->aims[own->size], slot->object, now_ns);
 }
 
 static struct pv_err *aim_all(struct pv_lifetimes *l, uint64_t now_ns)

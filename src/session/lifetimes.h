@@ -4,8 +4,8 @@
  * end and that nobody holds.  Input: an object that was born there, changes as the kernel's side
  * tells them.  Output: lives in a struct pv_refs: the one that was lost, and others, which ended.
  *
- * The debug registers watch addresses at which the next ones will be born (session/aims.h).  A life
- * of which anything is missing is none.
+ * The debug registers watch addresses at which the next ones will be born (session/birthplaces.h).
+ * A life of which anything is missing is none.
  */
 #ifndef PV_SESSION_LIFETIMES_H
 #define PV_SESSION_LIFETIMES_H

@@ -2,7 +2,7 @@
 /*
  * Addresses of the next objects.  Input: heap/pools.h.  Output: see aims.h.
  */
-#include "session/aims.h"
+#include "session/birthplaces.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ enum {
 #define KEPT_REST_NS  500000000ULL
 #define TIRED_REST_NS 3000000000ULL
 
-struct pv_aims {
+struct pv_birthplaces {
 	struct pv_probed *probed;
 	uint64_t ring;            /* of pools; 0: it is to be found */
 	uint64_t type;            /* of the objects */
@@ -52,7 +52,7 @@ struct pv_aims {
 
 static struct pv_err *on_pool(void *ctx, const struct pv_pool *pool, const unsigned char *bytes)
 {
-	struct pv_aims *aims = ctx;
+	struct pv_birthplaces *aims = ctx;
 
 	(void)bytes;
 	if (!aims->ring && pool->block_bytes == aims->block_bytes)
@@ -61,18 +61,18 @@ static struct pv_err *on_pool(void *ctx, const struct pv_pool *pool, const unsig
 }
 
 /* One of a pool that has room leads to it. */
-static struct pv_err *find_ring(struct pv_aims *aims)
+static struct pv_err *find_ring(struct pv_birthplaces *aims)
 {
 	return pv_pools_each(aims->probed->mem, &aims->probed->maps, aims->probed->pid,
 			     aims->pool_bytes, on_pool, aims);
 }
 
-struct pv_err *pv_aims_create(struct pv_probed *probed, uint64_t like,
-			      const struct pv_heap_type *type, struct pv_aims **ret,
-			      const char **why_ret)
+struct pv_err *pv_birthplaces_create(struct pv_probed *probed, uint64_t like,
+				     const struct pv_heap_type *type, struct pv_birthplaces **ret,
+				     const char **why_ret)
 {
 	uint32_t pool_bytes = pv_pool_bytes(probed->image.python.proc.py.version_hex);
-	struct pv_aims *aims;
+	struct pv_birthplaces *aims;
 	struct pv_pool pool;
 	struct pv_err *err;
 
@@ -105,16 +105,16 @@ struct pv_err *pv_aims_create(struct pv_probed *probed, uint64_t like,
 		*why_ret = "no pool of its size has room, so that it does not show where the next "
 			   "one will be";
 	if (err || *why_ret) {
-		pv_aims_destroy(aims);
+		pv_birthplaces_destroy(aims);
 		return err;
 	}
 	/* one that is there at any look shares its block with others that no look finds free */
-	pv_aims_was_right(aims, like);
+	pv_birthplaces_was_right(aims, like);
 	*ret = aims;
 	return NULL;
 }
 
-void pv_aims_destroy(struct pv_aims *aims)
+void pv_birthplaces_destroy(struct pv_birthplaces *aims)
 {
 	if (!aims)
 		return;
@@ -122,12 +122,12 @@ void pv_aims_destroy(struct pv_aims *aims)
 	free(aims);
 }
 
-uint32_t pv_aims_block_bytes(const struct pv_aims *aims)
+uint32_t pv_birthplaces_block_bytes(const struct pv_birthplaces *aims)
 {
 	return aims->block_bytes;
 }
 
-static void add(struct pv_aims *aims, uint64_t object)
+static void add(struct pv_birthplaces *aims, uint64_t object)
 {
 	for (size_t i = 0; i < aims->n_list; i++) {
 		if (aims->list[i] == object)
@@ -137,7 +137,7 @@ static void add(struct pv_aims *aims, uint64_t object)
 		aims->list[aims->n_list++] = object;
 }
 
-static struct pv_err *look_at_kept(struct pv_aims *aims, uint64_t now_ns)
+static struct pv_err *look_at_kept(struct pv_birthplaces *aims, uint64_t now_ns)
 {
 	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
 	struct pv_probed *probed = aims->probed;
@@ -158,7 +158,7 @@ static struct pv_err *look_at_kept(struct pv_aims *aims, uint64_t now_ns)
  * Objects of the type that came since the last look, beside one that was: what is there at most
  * times shares its block with others, and is never found free.
  */
-static size_t find_alive(struct pv_aims *aims, uint64_t ret[ALIVE_MAX])
+static size_t find_alive(struct pv_birthplaces *aims, uint64_t ret[ALIVE_MAX])
 {
 	const struct pv_pylayout *py = &aims->probed->image.python.proc.py;
 	struct pv_mem *mem = aims->probed->mem;
@@ -184,7 +184,7 @@ static size_t find_alive(struct pv_aims *aims, uint64_t ret[ALIVE_MAX])
 	return n;
 }
 
-struct pv_err *pv_aims_look(struct pv_aims *aims, uint64_t now_ns)
+struct pv_err *pv_birthplaces_look(struct pv_birthplaces *aims, uint64_t now_ns)
 {
 	uint64_t coming[COMING_MAX];
 	size_t n = pv_pools_coming(aims->probed->mem, aims->ring, aims->pool_bytes,
@@ -208,7 +208,7 @@ struct pv_err *pv_aims_look(struct pv_aims *aims, uint64_t now_ns)
 	return err;
 }
 
-bool pv_aims_is_near(const struct pv_aims *aims, uint64_t object)
+bool pv_birthplaces_is_near(const struct pv_birthplaces *aims, uint64_t object)
 {
 	for (size_t i = 0; i < NEAR && i < aims->n_list; i++) {
 		if (aims->list[i] == object)
@@ -226,7 +226,8 @@ static bool is_among(const uint64_t *others, size_t n, uint64_t object)
 	return false;
 }
 
-uint64_t pv_aims_choose(struct pv_aims *aims, const uint64_t *others, size_t n, uint64_t now_ns)
+uint64_t pv_birthplaces_choose(struct pv_birthplaces *aims, const uint64_t *others, size_t n,
+			       uint64_t now_ns)
 {
 	uint64_t first = 0, until;
 
@@ -245,7 +246,7 @@ uint64_t pv_aims_choose(struct pv_aims *aims, const uint64_t *others, size_t n, 
 	return first;
 }
 
-struct pv_err *pv_aims_give_up(struct pv_aims *aims, uint64_t object, uint64_t now_ns)
+struct pv_err *pv_birthplaces_give_up(struct pv_birthplaces *aims, uint64_t object, uint64_t now_ns)
 {
 	for (size_t i = 0; i < aims->n_right; i++) {
 		if (aims->right[i] == object)
@@ -254,7 +255,7 @@ struct pv_err *pv_aims_give_up(struct pv_aims *aims, uint64_t object, uint64_t n
 	return pv_map_set(&aims->tired, object, now_ns + TIRED_REST_NS);
 }
 
-void pv_aims_was_right(struct pv_aims *aims, uint64_t object)
+void pv_birthplaces_was_right(struct pv_birthplaces *aims, uint64_t object)
 {
 	if (is_among(aims->right, aims->n_right, object))
 		return;
