@@ -621,8 +621,10 @@ def test_field_written(interp, victim, kind):
 	found = follow.end()
 	assert found["ended"] == "stopped", found["ended"]
 	assert len(wrote) == 20
-	assert [change["count"] for change in found["changes"]] == wrote
-	for change in found["changes"]:
+	# a neighbour's store of a whole vector with a mask (memset by AVX-512) is told by the processor, too
+	changes = [change for change in found["changes"] if change["delta"]]
+	assert [change["count"] for change in changes] == wrote
+	for change in changes:
 		line = next(frame for frame in change["stack"] if frame["kind"] == "python")
 		assert line["function"].endswith("write") and line["line"], line
 
