@@ -91,6 +91,7 @@ struct pv_trace_run {
 		       */
 	__u64 off_ns; /* that its thread had not been on a CPU ... */
 	__u64 switches; /* ... after so many switches */
+	__u64 current;  /* the frame of the innermost call that was seen to begin and not to end */
 };
 
 /* In memory that both sides have. */

@@ -428,7 +428,7 @@ static inline bool is_run_wanted(__u32 number)
 /* What a reserved run is at its beginning. */
 static inline void begin_run_as(struct pv_trace_run *run, __u64 root, __u32 number, __u32 tid)
 {
-	run->root = root;
+	run->root = run->current = root;
 	run->begun = 0;
 	run->tid = tid;
 	run->sequence = 0;
@@ -503,7 +503,7 @@ __noinline int join(__u32 index, __u64 frame)
 		run->sequence++;
 		return JOIN_FAILED;
 	}
-	run->begun = frame;
+	run->begun = run->current = frame;
 	return depth_max && as->depth > depth_max ? JOIN_TOO_DEEP : JOIN_TELL;
 }
 

@@ -146,6 +146,44 @@ static inline bool is_met(const struct call *call)
 	return false;
 }
 
+/* Up to 3.10: did eval return for a yield? */
+static inline bool is_suspended(__u64 frame)
+{
+	__s8 state = 0;
+
+	if (!probe.python.suspended_by_state)
+		return read_u64(frame + probe.python.fr_suspended);
+	bpf_probe_read_user(&state, 1, (const void *)(frame + probe.python.fr_suspended));
+	return state == -1; /* FRAME_SUSPENDED: CPython 3.10 Include/cpython/frameobject.h */
+}
+
+/*
+ * A generator that waits for another one (`yield from`) does not run while an exception is thrown
+ * into that, but 3.9 makes its frame the current one (CPython 3.9 Objects/genobject.c,
+ * _gen_throw): as it waits it has no caller, and who threw is the innermost of the thread.
+ * 0: it is no such frame, or executions of several greenlets are under way in the thread: then
+ * one is missing of each.
+ */
+__noinline __u64 thrower_of(__u64 waits, __u32 tid)
+{
+	__u32 *runs = bpf_map_lookup_elem(&busy, &tid), i;
+	struct pv_trace_run *run;
+	bool only;
+
+	if (!runs || !is_suspended(waits) || read_u64(waits + probe.layout.fr_previous))
+		return 0;
+	only = *runs == 1;
+	for (i = 0; i < PV_TRACE_RUNS_MAX; i++) {
+		run = &trace_state.runs[i];
+		if (!run->number || run->tid != tid)
+			continue;
+		if (only)
+			return run->current;
+		run->sequence++;
+	}
+	return 0;
+}
+
 /* A call begins: index + 1 of the execution that it joins, 0: none. */
 __noinline int enter(struct call *call)
 {
@@ -162,6 +200,10 @@ __noinline int enter(struct call *call)
 		if (is_measured())
 			call->start_ns = bpf_ktime_get_ns();
 		caller = climb(call->previous, call->tid, &path);
+		if (!caller && probe.layout.frame_objects && call->previous) {
+			path.top = thrower_of(call->previous, call->tid);
+			caller = path.top ? find_inside(path.top, call->tid) : NULL;
+		}
 		if (caller)
 			return prepare_inside(caller, &path, call);
 		/* what is left of an earlier one */
@@ -213,17 +255,6 @@ static inline void begin_call(struct call *call, __u32 index)
 	}
 }
 
-/* Up to 3.10: did eval return for a yield? */
-static inline bool is_suspended(__u64 frame)
-{
-	__s8 state = 0;
-
-	if (!probe.python.suspended_by_state)
-		return read_u64(frame + probe.python.fr_suspended);
-	bpf_probe_read_user(&state, 1, (const void *)(frame + probe.python.fr_suspended));
-	return state == -1; /* FRAME_SUSPENDED: CPython 3.10 Include/cpython/frameobject.h */
-}
-
 /* A call ends.  False: it is not inside. */
 __noinline int leave(const struct call *end)
 {
@@ -239,8 +270,8 @@ __noinline int leave(const struct call *end)
 	start_ns = bpf_ktime_get_ns();
 	index = call->run;
 	run = run_at(index);
-	/* another one's frame is where it was */
-	if (run->late && code_of(end->frame) != run->code) {
+	/* another one's frame is where it was, or it ends while others are being probed */
+	if (run->late && (trace_state.waiting || code_of(end->frame) != run->code)) {
 		late_gone(index);
 		return false;
 	}
@@ -265,6 +296,7 @@ __noinline int leave(const struct call *end)
 		key = pv_caller_key(call->previous, end->tid);
 		bpf_map_delete_elem(&callees, &key);
 	}
+	run->current = call->caller;
 	leave_inside(end->frame, call);
 	within_forget(run, index, end->frame);
 	if (is_measured())
@@ -594,6 +626,11 @@ __noinline int cut_run(__u32 index, __u32 tid)
 
 	if (!run->number || run->tid != tid)
 		return 0;
+	/* it may have ended before all was probed, and the thread has done nothing since */
+	if (run->late) {
+		late_gone(index);
+		return 0;
+	}
 	send(run, index, 0, run->root, 0, 0,
 	     PV_CALL_EVENT_ROOT | PV_CALL_EVENT_END | PV_CALL_EVENT_CUT, 0);
 	end_run(run, tid);

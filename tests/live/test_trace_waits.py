@@ -125,6 +125,31 @@ def test_nothing_was_seen_since(interp, target):
 
 
 @pytest.mark.minor(*SUPPORTED)
+def test_its_thread_has_ended(interp, target):
+	"""It has ended, and its thread, too: how long it lasted is not known."""
+	victim = target(interp, "awaited.py")
+	proc = start(victim, "shortly")
+	waiting = breakpoints(victim.pid, interpreter_of(victim.pid))
+	os.kill(proc.pid, signal.SIGSTOP)
+	say(victim, "ends 1")
+	os.kill(proc.pid, signal.SIGCONT)
+	all_probed(proc, victim, waiting)
+	executions, end, err = finish(proc)
+	assert not executions and end["executions"]["gone"] == 1 and end["executions"]["seen"] == 1, end["executions"]
+
+
+@pytest.mark.minor(*SUPPORTED)
+def test_they_go_on_meanwhile(interp, target):
+	"""While places are probed, one after the other, executions end; the one that is under way then is partial."""
+	victim = target(interp, "awaited.py")
+	proc = start(victim, "-n", 20, "shortly")
+	victim.say("shortly 50000")
+	executions, end, _ = finish(proc, stop=False)
+	assert len(executions) >= 20 and sum(e.partial for e in executions) <= 1, [e.partial for e in executions]
+	assert victim.alive()
+
+
+@pytest.mark.minor(*SUPPORTED)
 def test_recursion(interp, target):
 	"""What the function leads to itself is no execution of its own, also while it waits."""
 	victim = target(interp, "awaited.py")

@@ -9,6 +9,7 @@ cells N     the same of a function whose first instructions are of its cells
 steps       a generator: three stays
 deep N      recurses(N), whose innermost says INSIDE and waits
 thread N    stays N in a new thread
+ends N      shortly N in a new thread, which ends then
 fork        a child that calls shortly() 1000 times, and ends
 unrelated   a hundred calls of others
 parent N    N calls of libc's getppid()
@@ -94,6 +95,13 @@ def main():
             thread = threading.Thread(target=stays, args=args)
             thread.start()
             thread.join()
+        elif word == "ends":
+            thread = threading.Thread(target=shortly, args=args)
+            thread.start()
+            thread.join()
+            # it has left Python then, and a moment later the kernel
+            while len(os.listdir("/proc/self/task")) > 1:
+                pass
         elif word in ("shortly", "cells"):
             for i in range(args[0]):
                 (shortly if word == "shortly" else cells)(i)

@@ -79,6 +79,14 @@ def endless():
             plain(3)
 
 
+def delegates():
+    yield from endless()
+
+
+def delegates_twice():
+    yield from delegates()
+
+
 def fails_midway():
     yield 1
     raises()
@@ -106,6 +114,19 @@ class Ready(object):
 async def waits():
     await leaf()
     return await Ready()
+
+
+async def is_cancelled():
+    try:
+        await Ready()
+    except KeyError:
+        plain(4)
+        await leaf()
+
+
+async def awaits():
+    await is_cancelled()
+    plain(5)
 
 
 async def produces(n):
@@ -191,6 +212,13 @@ def generators():
     next(one)
     one.throw(KeyError())
     one.close()
+    for make in (delegates, delegates_twice):
+        one = make()
+        next(one)
+        one.throw(KeyError())
+        one.send(None)
+        one.throw(KeyError())
+        one.close()
     try:
         list(fails_midway())
     except ValueError:
@@ -219,6 +247,16 @@ def coroutines():
                 coroutine.send(None)
         except StopIteration:
             pass
+
+
+    # 3.11 puts a frame that goes on behind its RESUME, and tells a profile function of no call
+    # (CPython 3.11 Objects/genobject.c, _gen_throw: prev_instr += jump)
+    cancelled = awaits() if sys.version_info[:2] != (3, 11) else is_cancelled()
+    cancelled.send(None)
+    try:
+        cancelled.throw(KeyError())
+    except StopIteration:
+        pass
 
 
 def objects():
