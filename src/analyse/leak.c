@@ -488,6 +488,18 @@ static struct pv_err *say_lost(const struct pv_memory *memory, const struct pv_l
 			      pv_text_number(one->lost_references).text);
 }
 
+/*
+ * A cycle that nobody has any more looks so until the collector comes to it, and where a process
+ * has many old objects it is long until it looks at the old ones.
+ */
+static struct pv_err *say_uncollected(const struct pv_leak *leak, struct pv_str *str)
+{
+	return pv_str_appendf(str,
+			      "cycles that the garbage collector has not come to yet are held so, "
+			      "too: look longer, -d %u.\n",
+			      pv_leak_longer(0, leak->growth.seconds));
+}
+
 static struct pv_err *say_holder(const struct pv_memory *memory, const struct pv_leak *leak,
 				 struct pv_str *str)
 {
@@ -511,7 +523,11 @@ static struct pv_err *say_holder(const struct pv_memory *memory, const struct pv
 				     pv_strings_length(strings, holder->text));
 	if (!err && holder->kind != PV_HOLDER_NAMED)
 		err = pv_str_appendf(str, ", to which no name leads");
-	return err ? err : pv_str_appendf(str, ".\n");
+	if (!err)
+		err = pv_str_appendf(str, ".\n");
+	return err || holder->kind != PV_HOLDER_BLOCK || memory->gc_disabled
+		       ? err
+		       : say_uncollected(leak, str);
 }
 
 static struct pv_err *say_little(const struct pv_memory *memory, const struct pv_growth *growth,
