@@ -473,7 +473,8 @@ static struct pv_err *say_lost(const struct pv_memory *memory, const struct pv_l
 			pv_text_number(one->objects).text);
 	if (leak->holder != PV_MEMORY_NONE)
 		return pv_str_appendf(str, "they are held by each other alone, and the garbage "
-					   "collector is disabled: cycles, never freed.\n");
+					   "collector is disabled: cycles, which nothing frees but "
+					   "gc.collect(), if it is called.\n");
 	err = pv_str_appendf(str, "%s of these ", pv_text_number(one->lost_objects).text);
 	if (!err)
 		err = append_type(memory, one->type, str);

@@ -240,7 +240,7 @@ struct pv_memory {
 	uint32_t allocator;    /* string id: "glibc 2.36", "jemalloc", "" if it is not known */
 	bool other_allocator;  /* one that is not read: the C heap is known by its size alone */
 	bool free_threaded;    /* build of the interpreter */
-	bool gc_disabled;      /* gc.disable() was called: cycles are never freed */
+	bool gc_disabled;      /* gc.disable() was called: gc.collect() alone frees cycles */
 	uint64_t kernel_bytes; /* the most that the kernel's maps of the hunt took */
 	double cost_cpus;      /* hits times prices in the time of the whole hunt */
 

@@ -283,6 +283,9 @@ START_TEST(cycles_through_dicts_and_values)
 	ck_assert_int_eq(leak.kind, PV_LEAK_LOST);
 	says("held by each other alone, and the garbage collector is disabled");
 	says_no("not come to yet");
+	/* some programs collect by hand */
+	says("cycles, which nothing frees but gc.collect(), if it is called.");
+	says_no("never freed");
 	/* a name leads to many of them */
 	holder(of, PV_HOLDER_NAMED, "module app -> _all", PV_MEMORY_NONE, 100);
 	judge();
