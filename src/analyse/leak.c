@@ -423,6 +423,26 @@ static struct pv_err *say_allocated(const struct pv_memory *memory, const struct
 						       : " most likely allocated at ");
 }
 
+/*
+ * A place that makes an object and lets it go, just before another one makes such an object and
+ * keeps it, has allocated the block of each that stays: the other one has it from the free list.
+ */
+static struct pv_err *say_first_use(const struct pv_memory *memory, const struct pv_leak *leak,
+				    struct pv_str *str)
+{
+	const struct pv_suspect *first = pv_vec_at(&leak->suspects, 0);
+	struct pv_err *err;
+
+	if (!first->reused || first->sound >= NAMED_LEAST)
+		return NULL;
+	err = pv_str_appendf(str, "blocks of ");
+	if (!err)
+		err = append_type(memory, first->type, str);
+	return err ? err
+		   : pv_str_appendf(str, " are used again: it may be another place that runs after "
+					 "that one.\n");
+}
+
 /* "94 % of what grows is `tuple` and `str`, allocated at handler.py:41 under array_argsort." */
 static struct pv_err *say_guilty(const struct pv_memory *memory, const struct pv_leak *leak,
 				 struct pv_str *str)
@@ -452,6 +472,8 @@ static struct pv_err *say_guilty(const struct pv_memory *memory, const struct pv
 			str);
 	if (!err)
 		err = pv_str_appendf(str, ".\n");
+	if (!err && leak->has_site && leak->where == PV_LEAK_TYPES)
+		return say_first_use(memory, leak, str);
 	return err || leak->has_site || leak->where != PV_LEAK_TYPES
 		       ? err
 		       : say_unseen(memory, leak, str);

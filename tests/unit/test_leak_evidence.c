@@ -376,6 +376,7 @@ START_TEST(what_is_reused_is_no_proof_for_another_type)
 	site(PV_DOMAIN_OBJECT, HOME + 1, dict, 40, 20, 64);
 	judge();
 	says("allocated at app.py:42");
+	says_no("are used again");
 	/* nor for its own: of 200 that grow while bursts watch it had 15 */
 	one->lost_objects = one->lost_references = 0;
 	one = pv_vec_at(&memory->subjects, subject(dict, 7000));
@@ -392,6 +393,8 @@ START_TEST(what_is_reused_is_no_proof_for_another_type)
 	site(PV_DOMAIN_OBJECT, HOME + 2, dict, 200, 190, 64);
 	judge();
 	says("allocated at app.py:43");
+	/* a dict that is let go there leaves its block to the next place that wants one */
+	says("blocks of `dict` are used again: it may be another place that runs after that one.");
 }
 END_TEST
 
