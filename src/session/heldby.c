@@ -447,6 +447,19 @@ static struct pv_err *growing_some(struct pv_holding *holding, struct pv_memory 
 	return err;
 }
 
+/* Something grows, and none of it is objects. */
+static bool blocks_alone(const struct pv_memory *memory, const struct pv_growth *growth)
+{
+	for (size_t i = 0; i < growth->types.n; i++) {
+		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
+
+		if (((const struct pv_memory_type *)pv_vec_at(&memory->types, one->type))->kind ==
+		    PV_TYPE_OBJECT)
+			return false;
+	}
+	return growth->types.n > 0;
+}
+
 /*
  * The types that grow most, some of the objects of each; then those that hold them, if they grow,
  * too: an object's dict and tuples may take more than it does, but it is what is held or lost.
@@ -454,7 +467,7 @@ static struct pv_err *growing_some(struct pv_holding *holding, struct pv_memory 
  * tells more.
  */
 static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memory,
-			      uint64_t until_ns, size_t *n_ret, bool *all_ret)
+			      uint64_t until_ns, size_t *n_ret, bool *all_ret, bool *blocks_ret)
 {
 	struct pv_growth growth = { 0 };
 	struct pv_err *err = pv_growth_of(memory, &growth);
@@ -472,6 +485,7 @@ static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memo
 		if (*all_ret)
 			err = fill_type(holding, memory, holder, n_ret);
 	}
+	*blocks_ret = !err && blocks_alone(memory, &growth);
 	pv_growth_deinit(&growth);
 	return err;
 }
@@ -493,7 +507,7 @@ struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns, u
 	struct pv_holding *holding;
 	struct pv_err *err = pv_holding_open(pid, &holding);
 	size_t n = 1;
-	bool all = true;
+	bool all = true, blocks = false;
 
 	if (err)
 		return err;
@@ -502,7 +516,7 @@ struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns, u
 	if (text)
 		err = pv_holding_subject(holding, text, PV_HOLDERS_OBJECTS_MAX, true, memory);
 	else
-		err = growing(holding, memory, until_ns, &n, &all);
+		err = growing(holding, memory, until_ns, &n, &all, &blocks);
 	pv_holding_close(holding);
 	if (err)
 		return err;
@@ -515,6 +529,10 @@ struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns, u
 	if (!all || is_late(memory, until_ns))
 		return pv_memory_rung_is(memory, PV_RUNG_HOLDERS, PV_RUNG_PARTLY,
 					 "it took so long that not all types were looked at");
+	if (!n && blocks)
+		return pv_memory_rung_is(memory, PV_RUNG_HOLDERS, PV_RUNG_REFUSED,
+					 "what grows are blocks: holders are looked for of objects "
+					 "alone");
 	return pv_memory_rung_is(memory, PV_RUNG_HOLDERS, n ? PV_RUNG_CLIMBED : PV_RUNG_NOT_NEEDED,
 				 NULL);
 }

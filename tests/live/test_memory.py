@@ -156,6 +156,30 @@ def test_cycles(interp, spawn):
 	assert hunt(spawn(*interp.prefix(), interp.path, "-c", CYCLES % False).pid, "--census", seconds=2)["target"]["gc_disabled"] is False
 
 
+BLOCKS = """
+import ctypes, time
+malloc = ctypes.CDLL(None).malloc
+malloc.restype = ctypes.c_void_p
+malloc(3000)
+print("READY")
+__import__("sys").stdout.flush()
+while True:
+	malloc(3000)
+	time.sleep(0.002)
+"""
+
+
+def test_blocks_alone(newest, spawn):
+	"""What holds blocks of the C library is not looked for, and that is no "not needed"."""
+	found = hunt(spawn(*newest.prefix(), newest.path, "-c", BLOCKS).pid)
+	assert found["verdict"]["kind"] == "growing" and found["verdict"]["python_share"] < 0.05, found["verdict"]
+	rung = next(one for one in found["rungs"] if one["name"] == "holders")
+	# a few of its objects may grow beside them
+	if not [one for one in found["types"] if "blocks" not in one["name"].lower()]:
+		assert rung["state"] == "refused" and "blocks" in rung["why"], rung
+	assert rung["state"] != "not needed", rung
+
+
 def test_mapped(newest, target, tmp_path):
 	log = tmp_path / "log"
 	verdict = hunt(target(newest, "memory.py", "mapped", 0, 0, log).pid)["verdict"]
