@@ -107,6 +107,7 @@ static struct pv_slope slope_of(const double *at_s, const double *values, size_t
 		return slope;
 	early = pairs_of(at_s, values, n / 2 + 1).slope;
 	late = pairs_of(at_s + n / 2, values + n / 2, n - n / 2).slope;
+	slope.at_end = late > 0 ? values[n - 1] - values[n - 1 - n / 4] : 0;
 	great = slope.gained >= GREAT * least;
 	rises = (double)all.falls <=
 			(n >= MANY && great ? INVERSIONS_MANY : INVERSIONS_MOST) * (double)all.n &&

@@ -31,6 +31,7 @@ struct pv_slope {
 	bool rises;     /* it may grow: worth a closer look */
 	double per_s;   /* the median of all slopes between two values */
 	double gained;  /* from the first to the last value */
+	double at_end;  /* gained in the last quarter of them, if the second half rises */
 };
 
 /* Values at times, in time.  least: what must be gained to count as growth. */

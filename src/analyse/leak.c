@@ -24,8 +24,9 @@ static const double REUSED_LEAST = 0.5;  /* of what was seen, where types are re
 static const double STAYS_LEAST = 0.01;  /* of what was seen of a place that is named */
 
 enum {
-	SURE_LEAST = 5,  /* blocks that were found to be left */
-	NAMED_LEAST = 2, /* one is no proof of anything: it may be the arena, or a cache's table */
+	SURE_LEAST = 5,   /* blocks that were found to be left */
+	STILL_LEAST = 10, /* objects more in the last quarter of a hunt: it is not over */
+	NAMED_LEAST = 2,  /* one is no proof of anything: it may be the arena, or a cache's table */
 };
 
 /* ---- where it grows */
@@ -568,6 +569,31 @@ static struct pv_err *say_little(const struct pv_memory *memory, const struct pv
 				    pv_leak_longer(pv_growth_enough_s(growth), growth->seconds));
 }
 
+/*
+ * What filled most.  It may be a warm-up that is not over, or one and a leak that was less than it:
+ * then it still rises.
+ */
+static struct pv_err *say_filled(const struct pv_memory *memory, const struct pv_growth *growth,
+				 struct pv_str *str)
+{
+	const struct pv_growth_type *one = pv_vec_at(&growth->filled, 0);
+	bool still = one->count.at_end >= STILL_LEAST;
+	struct pv_err *err = pv_str_appendf(str, "what filled%s: ", still ? "" : " and stayed");
+
+	if (!err)
+		err = append_type(memory, one->type, str);
+	if (!err)
+		err = pv_str_appendf(str, ", %s more than at the start.\n",
+				     pv_text_number((uint64_t)one->count.gained).text);
+	if (err || !still)
+		return err;
+	return pv_str_appendf(str,
+			      "it still rose in the last quarter of the time, by %s, more slowly "
+			      "than at first: look again, -d %u.\n",
+			      pv_text_number((uint64_t)one->count.at_end).text,
+			      pv_leak_longer(growth->seconds, 0));
+}
+
 /* Why it is clean: what was seen to grow, and is none. */
 static struct pv_err *say_clean(const struct pv_memory *memory, const struct pv_leak *leak,
 				struct pv_str *str)
@@ -598,19 +624,7 @@ static struct pv_err *say_clean(const struct pv_memory *memory, const struct pv_
 		err = pv_str_appendf(str, "slow growth would not show in so few looks.\n");
 	if (!err && growth->types.n)
 		err = say_little(memory, growth, str);
-	if (err || !growth->filled.n)
-		return err;
-	err = pv_str_appendf(str, "what filled and stayed: ");
-	if (!err)
-		err = append_type(
-			memory,
-			((const struct pv_growth_type *)pv_vec_at(&growth->filled, 0))->type, str);
-	return err ? err
-		   : pv_str_appendf(str, ", %s more than at the start.\n",
-				    pv_text_number((uint64_t)((const struct pv_growth_type *)
-								      pv_vec_at(&growth->filled, 0))
-							   ->count.gained)
-					    .text);
+	return err || !growth->filled.n ? err : say_filled(memory, growth, str);
 }
 
 /* Who holds it is in tables; that nobody does is an answer. */

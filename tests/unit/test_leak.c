@@ -390,6 +390,24 @@ START_TEST(warm_up_is_clean)
 	judge();
 	ck_assert_int_eq(leak.kind, PV_LEAK_CLEAN);
 	says("what filled and stayed: `code`");
+	ck_assert(!strstr(pv_str_text(&leak.text), "still rose"));
+}
+END_TEST
+
+/* A warm-up, and a leak that is a fifth as fast. */
+static uint64_t warming_and_leaking(uint32_t i)
+{
+	return warming(i) + 30 * i;
+}
+
+START_TEST(warm_up_that_goes_on)
+{
+	counted("code", warming_and_leaking);
+	points(PV_MEMORY_HEAP, 30, constant);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_CLEAN);
+	says("what filled: `code`, ");
+	says("it still rose in the last quarter of the time, by 6");
 }
 END_TEST
 
@@ -724,6 +742,7 @@ int main(void)
 	tcase_add_test(tcase, a_growing_cache_is_held);
 	tcase_add_test(tcase, a_full_cache_is_clean);
 	tcase_add_test(tcase, warm_up_is_clean);
+	tcase_add_test(tcase, warm_up_that_goes_on);
 	tcase_add_test(tcase, fragmentation_is_clean);
 	tcase_add_test(tcase, a_heap_in_use_is_no_fragmentation);
 	tcase_add_test(tcase, few_looks_at_a_fragmented_heap_accuse_nobody);
