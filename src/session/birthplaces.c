@@ -63,8 +63,12 @@ static struct pv_err *on_pool(void *ctx, const struct pv_pool *pool, const unsig
 /* One of a pool that has room leads to it. */
 static struct pv_err *find_ring(struct pv_birthplaces *aims)
 {
-	return pv_pools_each(aims->probed->mem, &aims->probed->maps, aims->probed->pid,
-			     aims->pool_bytes, on_pool, aims);
+	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
+	struct pv_err *err = pv_maps_read(aims->probed->pid, &maps);
+
+	return err ? err
+		   : pv_pools_each(aims->probed->mem, &maps, aims->probed->pid, aims->pool_bytes,
+				   on_pool, aims);
 }
 
 struct pv_err *pv_birthplaces_create(struct pv_probed *probed, uint64_t like,

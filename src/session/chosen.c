@@ -23,6 +23,7 @@
 #include "session/holding.h"
 #include "session/nextalloc.h"
 #include "session/probed.h"
+#include "target/maps.h"
 #include "target/mem.h"
 
 void pv_chosen_deinit(struct pv_chosen *chosen)
@@ -270,6 +271,7 @@ static void candidates_deinit(struct candidates *candidates)
 /* name NULL: of all types. */
 static struct pv_err *find_candidates(struct pv_probed *probed, struct candidates *candidates)
 {
+	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
 	struct pv_gclist_counts counts;
 	struct pv_err *err;
 
@@ -282,8 +284,11 @@ static struct pv_err *find_candidates(struct pv_probed *probed, struct candidate
 	candidates->others = (struct pv_vec)PV_VEC(uint64_t);
 	err = pv_gclist_walk(candidates->heap, pv_heap_mem(candidates->heap), on_listed, candidates,
 			     &counts);
+	/* of now: the youngest are in arenas that came since the process was opened */
+	if (!err)
+		err = pv_maps_read(probed->pid, &maps);
 	return err ? err
-		   : pv_pools_each(pv_heap_mem(candidates->heap), &probed->maps, probed->pid,
+		   : pv_pools_each(pv_heap_mem(candidates->heap), &maps, probed->pid,
 				   pv_pool_bytes(probed->image.python.proc.py.version_hex),
 				   look_into_pool, candidates);
 }
@@ -393,10 +398,13 @@ static struct pv_err *count_sizes(struct pv_probed *probed, struct pv_heap *heap
 	}
 	/* of what is short-lived there may be none at any look */
 	if (!err && !n) {
+		PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
 		struct traces traces = { .candidates = &candidates, .sizes = sizes };
 
-		err = pv_pools_each(probed->mem, &probed->maps, probed->pid, pool_bytes,
-				    look_for_traces, &traces);
+		err = pv_maps_read(probed->pid, &maps);
+		if (!err)
+			err = pv_pools_each(probed->mem, &maps, probed->pid, pool_bytes,
+					    look_for_traces, &traces);
 	}
 	candidates_deinit(&candidates);
 	return err;

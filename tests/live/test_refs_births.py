@@ -146,6 +146,19 @@ def test_held(interp, victim):
 
 
 @pytest.mark.few
+@pytest.mark.gil
+def test_new_arenas(victim):
+	"""What grows is found where it grows: in memory that came after the process was opened."""
+	one = victim(newest())
+	one.new("list")
+	one.target.say("flood")
+	one.target.wait_line(b"FLOOD")
+	found, text = births(one, "-d", 6, "--alloc", "make_text", "--type", "str")
+	assert "NOT FROM ITS BIRTH" not in text, text
+	assert found["lives"]["births"], found["lives"]
+
+
+@pytest.mark.few
 def test_never_born(victim):
 	"""None is born where it is looked for: that is said, and one that was seen is waited for as ever."""
 	interp = newest()

@@ -172,6 +172,29 @@ def larges():
 	thread.start()
 
 
+def make_text(number):
+	return ("%d" % number).rjust(380)
+
+
+def flood():
+	"""Objects that fill an arena of Python's own allocator in less than a second, and stay, beside many of other sizes."""
+	kept.extend(str(i).rjust(length) for length in (50, 90, 120, 150, 180) for i in range(30000))
+
+	def run():
+		number = 0
+		while True:
+			for _ in range(40):
+				number += 1
+				kept.append(make_text(number))
+			time.sleep(0.002)
+
+	thread = threading.Thread(target=run)
+	thread.daemon = True
+	thread.start()
+	print("FLOOD")
+	sys.stdout.flush()
+
+
 def new_queue():
 	return collections.deque()
 
@@ -335,8 +358,8 @@ def main():
 		if words[0] == "busy":
 			busy()
 			continue
-		if words[0] in ("turns", "larges"):
-			(turns if words[0] == "turns" else larges)()
+		if words[0] in ("turns", "larges", "flood"):
+			{"turns": turns, "larges": larges, "flood": flood}[words[0]]()
 			continue
 		if words[0] == "exec":
 			os.execv(sys.executable, [sys.executable] + sys.argv)
