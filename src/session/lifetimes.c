@@ -513,6 +513,12 @@ static struct pv_err *look_at(struct pv_lifetimes *l, struct life *life, uint64_
 	if (now_ns < l->start_ns + life->touched_ns || idle_ns < REST_MIN_NS || idle_ns < rest_ns ||
 	    now_ns < life->again_ns)
 		return NULL;
+	/* nothing could be said of it; its place is needed for others */
+	if (life->broken) {
+		totals(l)->n_broken++;
+		drop(l, life);
+		return NULL;
+	}
 	err = ask(l, life, &gone);
 	if (err)
 		return err;
@@ -539,6 +545,9 @@ static struct pv_err *rest(struct pv_lifetimes *l, uint64_t now_ns)
 	uint64_t cost_ns = state->cost_ns - l->window_cost_ns;
 	struct pv_err *err = NULL;
 
+	/* first: what would be missed amid what follows would not be known of */
+	state->limit_ns = state->cost_ns + BURST_NS;
+	__atomic_store_n(&state->over, 0, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; !err && i < l->options.n_slots; i++) {
 		struct pv_life_slot *slot = slot_at(l, i);
 		struct life *life = slot->object ? life_at(l, slot->object) : NULL;
@@ -553,8 +562,6 @@ static struct pv_err *rest(struct pv_lifetimes *l, uint64_t now_ns)
 	totals(l)->n_pauses++;
 	l->resume_ns = pv_next_due(l->window_ns, cost_ns, l->options.budget);
 	l->resume_ns = l->resume_ns > now_ns ? l->resume_ns : now_ns;
-	state->limit_ns = state->cost_ns + BURST_NS;
-	state->over = 0;
 	return err;
 }
 

@@ -102,6 +102,18 @@ def test_clean_twin(pair):
 	assert after["served"] and not after["errors"]
 
 
+@pytest.mark.few
+def test_too_many_changes(pytestconfig):
+	"""A life with more changes than -n is not judged, not even if it is lost: it is counted, and others are waited for."""
+	python, case = next(pair for pair in pairs(pytestconfig.getoption("--full")) if pair[1].name == "double_incref")
+	with lab.Victim(python, case, "leaking") as one:
+		one.go(RATE)
+		found = follow(one.served_by, case, "-d", 8, "-n", 1)
+		assert one.truth()["lost_objects"]
+	assert found["ended"] == "stopped", found["verdict"]
+	assert found["lives"]["broken"] and not found["verdict"]["suspect"], (found["lives"], found["verdict"])
+
+
 # ---- one address, many objects
 
 def births(one, *args):
