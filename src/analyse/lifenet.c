@@ -168,9 +168,29 @@ static uint32_t birth_of(const struct pv_refs *refs, const struct pv_change *cha
 	return owner->kind == PV_LOC_PYTHON ? owner->loc : owner->function;
 }
 
+/* Of what Python code makes: the innermost native function, not Python's own, on its stack. */
+static uint32_t caller_of(const struct pv_refs *refs, const struct pv_change *change)
+{
+	const struct pv_ref_frame *frames =
+		change->n ? pv_vec_at(&refs->frames, change->first) : NULL;
+	uint32_t site;
+	const struct pv_ref_frame *owner = owner_of(refs, change, &site);
+
+	if (!owner || owner->kind != PV_LOC_PYTHON)
+		return PV_LIFENET_NONE;
+	for (size_t i = change->n; i; i--) {
+		const struct pv_ref_frame *frame = &frames[i - 1];
+
+		if (frame->kind == PV_LOC_NATIVE && !frame->interpreter)
+			return frame->function;
+	}
+	return PV_LIFENET_NONE;
+}
+
 /*
- * At one line several objects may be made, as the tuple of a call's arguments and what it returns:
- * only with those of its kind a life is compared.
+ * At one line several objects may be made, as the tuple of a call's arguments and what it returns,
+ * and a function may be called by Python and by native code: only with those of its kind a life is
+ * compared.
  */
 static bool is_alike(const struct pv_refs *refs, const struct pv_life *life)
 {
@@ -179,7 +199,9 @@ static bool is_alike(const struct pv_refs *refs, const struct pv_life *life)
 	if (refs->lives.fate == PV_LIFE_ENDED || !refs->changes.n || !life->n)
 		return true;
 	owner = birth_of(refs, pv_vec_at(&refs->changes, 0), &site);
-	return owner == birth_of(refs, pv_vec_at(&refs->others, life->first), &other) &&
+	return caller_of(refs, pv_vec_at(&refs->changes, 0)) ==
+		       caller_of(refs, pv_vec_at(&refs->others, life->first)) &&
+	       owner == birth_of(refs, pv_vec_at(&refs->others, life->first), &other) &&
 	       pv_refcalls_same_place(refs, site, other);
 }
 
@@ -290,7 +312,27 @@ static uint32_t find_taken(const struct pv_lifenet *net, uint32_t owner)
 	return found;
 }
 
-static void accuse(struct pv_lifenet *net)
+/* Python code made it for a native function: that lets it go in the others, and not this one. */
+static void accuse_caller(const struct pv_refs *refs, struct pv_lifenet *net)
+{
+	uint32_t caller =
+		refs->changes.n ? caller_of(refs, pv_vec_at(&refs->changes, 0)) : PV_LIFENET_NONE;
+	uint32_t given = find_odd(net, PV_LIFENET_NONE, true, -1, true);
+	const struct pv_lifenet_place *place;
+	const struct pv_lifenet_owner *owner;
+
+	if (caller == PV_LIFENET_NONE || given == PV_LIFENET_NONE)
+		return;
+	place = pv_vec_at(&net->places, given);
+	owner = pv_vec_at(&net->owners, place->owner);
+	if (owner->python || owner->function != caller)
+		return;
+	net->accused = place->owner;
+	net->given = given;
+	net->why = PV_LIFENET_NOT_LET_GO;
+}
+
+static void accuse(const struct pv_refs *refs, struct pv_lifenet *net)
 {
 	uint32_t best = PV_LIFENET_NONE;
 	const struct pv_lifenet_owner *owners = net->owners.data;
@@ -302,8 +344,10 @@ static void accuse(struct pv_lifenet *net)
 		    (owners[i].less == owners[best].less && owners[i].net > owners[best].net))
 			best = i;
 	}
-	if (best == PV_LIFENET_NONE)
+	if (best == PV_LIFENET_NONE) {
+		accuse_caller(refs, net);
 		return;
+	}
 	net->accused = best;
 	net->taken = find_taken(net, best);
 	if (!net->n_ended) {
@@ -367,7 +411,7 @@ struct pv_err *pv_lifenet_create(const struct pv_refs *refs, struct pv_lifenet *
 		return err;
 	}
 	if (refs->lives.fate == PV_LIFE_LOST)
-		accuse(c.net);
+		accuse(refs, c.net);
 	*ret = c.net;
 	return NULL;
 }

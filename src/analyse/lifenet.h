@@ -49,6 +49,7 @@ enum pv_lifenet_why {
 	PV_LIFENET_NOT_GIVEN,  /* in the others it gives back at `given` what it took */
 	PV_LIFENET_TAKEN,      /* it took at `taken`, which it does not in most others */
 	PV_LIFENET_NOT_HANDED, /* it took as in the others, in which another gives it back */
+	PV_LIFENET_NOT_LET_GO, /* Python code made it for that, which gives the others back */
 	PV_LIFENET_ALONE,      /* there are no others: it took, and nobody gave back */
 };
 

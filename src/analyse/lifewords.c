@@ -135,6 +135,12 @@ static struct pv_err *accuse(const struct pv_refs *refs, const struct pv_lifenet
 {
 	struct pv_err *err = append_owner(refs, net, net->accused, str);
 
+	if (!err && net->why == PV_LIFENET_NOT_LET_GO) {
+		err = pv_str_appendf(str, " called the Python code that made it");
+		if (!err)
+			err = accuse_not_given(refs, net, str);
+		return err ? err : append_lost(refs, str);
+	}
 	if (!err)
 		err = pv_str_appendf(str, " took a reference");
 	if (!err)

@@ -399,9 +399,9 @@ static const char *fate_name(enum pv_life_fate fate)
 static const char *why_life(enum pv_lifenet_why why)
 {
 	static const char *const names[] = {
-		[PV_LIFENET_NOTHING] = "nothing",      [PV_LIFENET_NOT_GIVEN] = "not_given_back",
-		[PV_LIFENET_TAKEN] = "taken",          [PV_LIFENET_NOT_HANDED] = "not_handed_on",
-		[PV_LIFENET_ALONE] = "none_has_ended",
+		[PV_LIFENET_NOTHING] = "nothing",       [PV_LIFENET_NOT_GIVEN] = "not_given_back",
+		[PV_LIFENET_TAKEN] = "taken",           [PV_LIFENET_NOT_HANDED] = "not_handed_on",
+		[PV_LIFENET_NOT_LET_GO] = "not_let_go", [PV_LIFENET_ALONE] = "none_has_ended",
 	};
 
 	return names[why];
