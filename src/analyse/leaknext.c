@@ -47,14 +47,27 @@ static bool is_lost(const struct pv_memory *memory, uint32_t type)
 	return false;
 }
 
+/*
+ * What is lost nobody has, so that nothing will change it any more: the next ones are followed from
+ * their births, wherever these are, since blocks that are used again have hidden the place.
+ */
+static struct pv_err *append_births(const struct pv_memory *memory, const char *type,
+				    struct pv_str *str)
+{
+	return pv_str_appendf(str, "sudo pitviper refs -p %u --alloc '*' --type %s",
+			      memory->profile->pid, type);
+}
+
 struct pv_err *pv_leak_refs_type(const struct pv_memory *memory, uint32_t type, struct pv_str *str)
 {
 	const char *name = plain_type(memory, type);
 
 	if (!name)
 		return NULL;
-	return pv_str_appendf(str, "sudo pitviper refs -p %u --type %s --%s", memory->profile->pid,
-			      name, is_lost(memory, type) ? "lost" : "newest");
+	if (is_lost(memory, type))
+		return append_births(memory, name, str);
+	return pv_str_appendf(str, "sudo pitviper refs -p %u --type %s --newest",
+			      memory->profile->pid, name);
 }
 
 struct pv_err *pv_leak_refs_place(const struct pv_memory *memory, const struct pv_suspect *one,
@@ -109,7 +122,6 @@ struct pv_err *pv_leak_next(const struct pv_memory *memory, const struct pv_leak
 		type = leak->types[0];
 	if (!plain_type(memory, type) || leak->holder != PV_MEMORY_NONE)
 		return NULL;
-	err = pv_str_appendf(str, "sudo pitviper refs -p %u --type %s --lost", memory->profile->pid,
-			     plain_type(memory, type));
+	err = append_births(memory, plain_type(memory, type), str);
 	return err ? err : append_lines(memory, leak, str);
 }

@@ -116,7 +116,7 @@ def test_lost(interp, target):
 	# texts are most of it, and hang on what is lost: they come last, if there is time for them
 	assert found["subjects"][0]["text"] not in ("str", "int"), found["subjects"]
 	assert verdict["types"][0].endswith("Record"), verdict
-	assert "refs -p" in verdict["next"] and "--lost" in verdict["next"]
+	assert "refs -p" in verdict["next"] and "--alloc '*' --type" in verdict["next"]
 	assert guilty(verdict), verdict
 
 

@@ -303,7 +303,8 @@ START_TEST(a_lost_reference_is_the_guilty_type)
 	ck_assert_uint_eq(leak.types[0], tuple);
 	says("11 of these `tuple` have one reference more than anyone holds: a lost reference, not "
 	     "a cache.");
-	ck_assert_str_eq(pv_str_text(&leak.next), "sudo pitviper refs -p 42 --type tuple --lost");
+	ck_assert_str_eq(pv_str_text(&leak.next),
+			 "sudo pitviper refs -p 42 --alloc '*' --type tuple");
 }
 END_TEST
 
@@ -317,8 +318,9 @@ START_TEST(the_next_step_has_the_c_function_that_allocates)
 	site("leak", 41, tuple, 20, 20);
 	judge();
 	ck_assert_int_eq(leak.kind, PV_LEAK_LOST);
-	ck_assert_str_eq(pv_str_text(&leak.next), "sudo pitviper refs -p 42 --type tuple --lost "
-						  "--or-lines _ext-x.so:parse_row");
+	ck_assert_str_eq(pv_str_text(&leak.next),
+			 "sudo pitviper refs -p 42 --alloc '*' --type tuple "
+			 "--or-lines _ext-x.so:parse_row");
 }
 END_TEST
 
@@ -332,7 +334,8 @@ START_TEST(the_next_step_has_no_c_function_that_needs_quotes)
 	site("leak", 41, tuple, 20, 20);
 	judge();
 	ck_assert_int_eq(leak.kind, PV_LEAK_LOST);
-	ck_assert_str_eq(pv_str_text(&leak.next), "sudo pitviper refs -p 42 --type tuple --lost");
+	ck_assert_str_eq(pv_str_text(&leak.next),
+			 "sudo pitviper refs -p 42 --alloc '*' --type tuple");
 }
 END_TEST
 

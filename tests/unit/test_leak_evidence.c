@@ -313,7 +313,8 @@ START_TEST(growth_that_nobody_asked_for)
 	judge();
 	ck_assert_str_eq(pv_leak_name(leak.kind), "not asked");
 	says("390 of these `app.Job` have one reference more than anyone holds");
-	ck_assert_str_eq(pv_str_text(&leak.next), "sudo pitviper refs -p 42 --type Job --lost");
+	ck_assert_str_eq(pv_str_text(&leak.next),
+			 "sudo pitviper refs -p 42 --alloc '*' --type Job");
 	/* it was asked for: that is too little */
 	memory->rungs[PV_RUNG_TREND].state = PV_RUNG_CLIMBED;
 	judge();
