@@ -155,7 +155,7 @@ static struct pv_life_slot *slot_at(const struct pv_lifetimes *l, size_t i)
 static void tell_state(const struct pv_lifetimes *l, size_t i)
 {
 	struct pv_life_slot *slot = slot_at(l, i);
-	uint64_t unknown = PV_LIFE_UNKNOWN;
+	__u64 unknown = PV_LIFE_UNKNOWN;
 	struct pv_heap_object found;
 	bool alive = pv_heap_object(l->heap, slot->object, &found) &&
 		     found.type->address == l->options.type && found.refcount;
