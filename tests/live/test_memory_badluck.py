@@ -102,7 +102,7 @@ with open(group + "/" + sys.argv[2]) as usage:
 print("READY", flush=True)
 while True:
 	serve(50)
-	del KEPT[:]
+	del KEPT[:-300]
 	time.sleep(0.005)
 """
 
