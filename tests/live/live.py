@@ -512,6 +512,12 @@ def gone(check, timeout=10):
 	return True
 
 
+def in_poll(pid):
+	"""Does a pitviper wait for what comes next?  It has done all that it had to, then."""
+	with open("/proc/%d/syscall" % pid) as file:
+		return file.read().startswith("7 ")
+
+
 def recorded(path):
 	"""Samples in a recording that may still grow."""
 	try:

@@ -277,6 +277,8 @@ def test_library_that_comes(victim):
 	# where calls return to: in the function itself, and in what ctypes calls by
 	victim.say("unloads 1")
 	assert live.gone(lambda: breakpoints(victim.pid, victim.copy) > len(NAMES) and breakpoints(victim.pid, mapped(victim, "libffi")))
+	# and it waits again: until then executions are partial
+	assert live.gone(lambda: live.in_poll(proc.pid))
 	victim.say("unloads 50")
 	executions, whole, summary = end(proc)
 	assert victim.target.alive()

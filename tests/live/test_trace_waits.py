@@ -45,8 +45,7 @@ def all_probed(proc, victim, n=0):
 	def check():
 		if breakpoints(victim.pid, path) <= n or live.perf_fds(proc.pid):
 			return False
-		with open("/proc/%d/syscall" % proc.pid) as file:
-			return file.read().startswith("7 ")	# poll
+		return live.in_poll(proc.pid)
 	until(proc, check)
 
 
