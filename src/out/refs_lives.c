@@ -35,11 +35,11 @@ static struct pv_err *add_place(const struct pv_refs *refs, const struct pv_life
 	if (err)
 		return err;
 	if (refs->lives.fate == PV_LIFE_ENDED)
-		snprintf(row->numbers, sizeof(row->numbers), "  %+10" PRId64 " in %-8s  ",
+		snprintf(row->numbers, sizeof(row->numbers), "  %+11" PRId64 " in %-8s  ",
 			 place->sign * (int64_t)place->n_ended, pv_text_number(place->lives).text);
 	else
 		snprintf(row->numbers, sizeof(row->numbers),
-			 "  %+6" PRId64 "  %+10" PRId64 " in %-8s  ",
+			 "  %+6" PRId64 "  %+11" PRId64 " in %-8s  ",
 			 place->sign * (int64_t)place->n, place->sign * (int64_t)place->n_ended,
 			 pv_text_number(place->lives).text);
 	row->colour = owner->python ? PV_COLOUR_PYTHON : PV_COLOUR_NATIVE;
@@ -53,6 +53,9 @@ struct pv_err *pv_refs_lives_put(const struct pv_refs *refs, const struct pv_ter
 {
 	PV_CLEANUP(cleanup_net) struct pv_lifenet *net = NULL;
 	struct pv_err *err = pv_lifenet_create(refs, &net);
+	const char *head = refs->lives.fate == PV_LIFE_ENDED
+				   ? "      in lives that ended  who did it"
+				   : "  in this one, in lives that ended  who did it";
 	struct pv_rows rows;
 	size_t i;
 
@@ -62,11 +65,7 @@ struct pv_err *pv_refs_lives_put(const struct pv_refs *refs, const struct pv_ter
 	if (!net->places.n)
 		return NULL;
 	fputc('\n', term->file);
-	pv_term_put(term,
-		    refs->lives.fate == PV_LIFE_ENDED
-			    ? "      in lives that ended  who did it"
-			    : "  in this one, in lives that ended  who did it",
-		    refs->lives.fate == PV_LIFE_ENDED ? 32 : 43, PV_COLOUR_NONE, true);
+	pv_term_put(term, head, strlen(head), PV_COLOUR_NONE, true);
 	fputc('\n', term->file);
 	pv_rows_init(&rows);
 	for (i = 0; !err && i < net->places.n && (all || i < ROWS); i++)
