@@ -126,6 +126,7 @@ def births(one, *args):
 @pytest.mark.few
 @pytest.mark.gil
 @pytest.mark.minor((2, 7), (3, 6), (3, 8), (3, 11), (3, 12), (3, 13), (3, 14))
+@pytest.mark.one
 def test_one_address(interp, victim):
 	"""Objects of two types at the same addresses in turn: each life is one object's, and of the type asked for."""
 	one = victim(interp)
