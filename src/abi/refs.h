@@ -112,8 +112,6 @@ struct pv_lives_state {
 	__u64 number;   /* lives that were followed */
 	__u64 births;   /* that were seen */
 	__u64 passed;   /* of these: by a way that never led to what is looked for */
-	__u64 unended;  /* lives whose end was not seen: another began at their place */
-	__u64 replaced; /* lives at whose place something else was met */
 };
 
 /* Calls of a probed function since it is. */

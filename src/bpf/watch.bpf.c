@@ -519,8 +519,6 @@ static inline bool live_on(struct pv_life_slot *slot, struct hit *hit, __s64 now
 		/* one that was moved away by realloc() leaves without a word */
 		if (now != 1 || hit->ip != slot->birth_ip || now_ns - slot->birth_ns < SAME_TRAP_NS)
 			return false;
-		if (slot->state == PV_LIFE_FOLLOWED)
-			count(&lives.unended);
 		return begin_life(slot, hit, now_ns);
 	}
 	slot->last = now;
@@ -565,8 +563,6 @@ static __noinline bool take_write(__u64 address, struct hit *hit)
 	default:
 		if (same)
 			return live_on(slot, hit, now, now_ns);
-		if (slot->state == PV_LIFE_FOLLOWED)
-			count(&lives.replaced);
 		slot->state = PV_LIFE_NONE;
 		return false;
 	}

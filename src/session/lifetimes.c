@@ -714,6 +714,9 @@ struct pv_err *pv_lifetimes_end(struct pv_lifetimes *l)
 	uint64_t now_ns = pv_now_ns() - l->start_ns;
 	struct pv_err *err;
 
+	/* births that the kernel's side follows and that did not reach us */
+	if (state->number > l->n_wanted + lives->n_other)
+		lives->n_broken += state->number - l->n_wanted - lives->n_other;
 	lives->n_births = state->births;
 	lives->n_passed = state->passed;
 	refs->first = refs->last = 0;
