@@ -39,7 +39,7 @@ static struct pv_err *add_place(const struct pv_refs *refs, const struct pv_life
 			 place->sign * (int64_t)place->n_ended, pv_text_number(place->lives).text);
 	else
 		snprintf(row->numbers, sizeof(row->numbers),
-			 "  %+6" PRId64 "  %+11" PRId64 " in %-8s  ",
+			 "  %+6" PRId64 "  %+12" PRId64 " in %-8s  ",
 			 place->sign * (int64_t)place->n, place->sign * (int64_t)place->n_ended,
 			 pv_text_number(place->lives).text);
 	row->colour = owner->python ? PV_COLOUR_PYTHON : PV_COLOUR_NATIVE;

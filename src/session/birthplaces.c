@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Addresses of the next objects.  Input: heap/pools.h.  Output: see aims.h.
+ * Addresses of the next objects.  Input: heap/pools.h.  Output: see birthplaces.h.
  */
 #include "session/birthplaces.h"
 
@@ -52,23 +52,23 @@ struct pv_birthplaces {
 
 static struct pv_err *on_pool(void *ctx, const struct pv_pool *pool, const unsigned char *bytes)
 {
-	struct pv_birthplaces *aims = ctx;
+	struct pv_birthplaces *places = ctx;
 
 	(void)bytes;
-	if (!aims->ring && pool->block_bytes == aims->block_bytes)
-		aims->ring = pv_pools_ring(aims->probed->mem, pool);
+	if (!places->ring && pool->block_bytes == places->block_bytes)
+		places->ring = pv_pools_ring(places->probed->mem, pool);
 	return NULL;
 }
 
 /* One of a pool that has room leads to it. */
-static struct pv_err *find_ring(struct pv_birthplaces *aims)
+static struct pv_err *find_ring(struct pv_birthplaces *places)
 {
 	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
-	struct pv_err *err = pv_maps_read(aims->probed->pid, &maps);
+	struct pv_err *err = pv_maps_read(places->probed->pid, &maps);
 
 	return err ? err
-		   : pv_pools_each(aims->probed->mem, &maps, aims->probed->pid, aims->pool_bytes,
-				   on_pool, aims);
+		   : pv_pools_each(places->probed->mem, &maps, places->probed->pid,
+				   places->pool_bytes, on_pool, places);
 }
 
 struct pv_err *pv_birthplaces_create(struct pv_probed *probed, uint64_t like,
@@ -76,7 +76,7 @@ struct pv_err *pv_birthplaces_create(struct pv_probed *probed, uint64_t like,
 				     const char **why_ret)
 {
 	uint32_t pool_bytes = pv_pool_bytes(probed->image.python.proc.py.version_hex);
-	struct pv_birthplaces *aims;
+	struct pv_birthplaces *places;
 	struct pv_pool pool;
 	struct pv_err *err;
 
@@ -86,75 +86,75 @@ struct pv_err *pv_birthplaces_create(struct pv_probed *probed, uint64_t like,
 			   "bytes, and what malloc() gives next is not foretold";
 		return NULL;
 	}
-	aims = calloc(1, sizeof(*aims));
-	if (!aims)
+	places = calloc(1, sizeof(*places));
+	if (!places)
 		return &pv_enomem;
-	aims->probed = probed;
-	aims->type = type->address;
-	aims->like = like;
-	aims->before = type->before;
-	aims->block_bytes = pool.block_bytes;
-	aims->pool_bytes = pool_bytes;
-	aims->keeper = (struct pv_kept){
+	places->probed = probed;
+	places->type = type->address;
+	places->like = like;
+	places->before = type->before;
+	places->block_bytes = pool.block_bytes;
+	places->pool_bytes = pool_bytes;
+	places->keeper = (struct pv_kept){
 		.mem = probed->mem,
 		.pid = probed->pid,
 		.py = &probed->image.python.proc.py,
-		.type = aims->type,
-		.before = aims->before,
-		.block_bytes = aims->block_bytes,
+		.type = places->type,
+		.before = places->before,
+		.block_bytes = places->block_bytes,
 	};
-	aims->ring = pv_pools_ring(probed->mem, &pool);
-	err = aims->ring ? NULL : find_ring(aims);
-	if (!err && !aims->ring)
+	places->ring = pv_pools_ring(probed->mem, &pool);
+	err = places->ring ? NULL : find_ring(places);
+	if (!err && !places->ring)
 		*why_ret = "no pool of its size has room, so that it does not show where the next "
 			   "one will be";
 	if (err || *why_ret) {
-		pv_birthplaces_destroy(aims);
+		pv_birthplaces_destroy(places);
 		return err;
 	}
 	/* one that is there at any look shares its block with others that no look finds free */
-	pv_birthplaces_was_right(aims, like);
-	*ret = aims;
+	pv_birthplaces_was_right(places, like);
+	*ret = places;
 	return NULL;
 }
 
-void pv_birthplaces_destroy(struct pv_birthplaces *aims)
+void pv_birthplaces_destroy(struct pv_birthplaces *places)
 {
-	if (!aims)
+	if (!places)
 		return;
-	pv_map_deinit(&aims->tired);
-	free(aims);
+	pv_map_deinit(&places->tired);
+	free(places);
 }
 
-uint32_t pv_birthplaces_block_bytes(const struct pv_birthplaces *aims)
+uint32_t pv_birthplaces_block_bytes(const struct pv_birthplaces *places)
 {
-	return aims->block_bytes;
+	return places->block_bytes;
 }
 
-static void add(struct pv_birthplaces *aims, uint64_t object)
+static void add(struct pv_birthplaces *places, uint64_t object)
 {
-	for (size_t i = 0; i < aims->n_list; i++) {
-		if (aims->list[i] == object)
+	for (size_t i = 0; i < places->n_list; i++) {
+		if (places->list[i] == object)
 			return;
 	}
-	if (aims->n_list < LIST_MAX)
-		aims->list[aims->n_list++] = object;
+	if (places->n_list < LIST_MAX)
+		places->list[places->n_list++] = object;
 }
 
-static struct pv_err *look_at_kept(struct pv_birthplaces *aims, uint64_t now_ns)
+static struct pv_err *look_at_kept(struct pv_birthplaces *places, uint64_t now_ns)
 {
 	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
-	struct pv_probed *probed = aims->probed;
+	struct pv_probed *probed = places->probed;
 	uint64_t start_ns = pv_now_ns();
 	struct pv_err *err;
 
 	/* an array that is known costs nothing */
-	if (now_ns < aims->kept_due_ns && !aims->keeper.array)
+	if (now_ns < places->kept_due_ns && !places->keeper.array)
 		return NULL;
 	err = pv_maps_read(probed->pid, &maps);
 	if (!err)
-		err = pv_kept_read(&aims->keeper, &maps, aims->kept, KEPT_MAX, &aims->n_kept);
-	aims->kept_due_ns = now_ns + KEPT_REST_NS + KEPT_REST * (pv_now_ns() - start_ns);
+		err = pv_kept_read(&places->keeper, &maps, places->kept, KEPT_MAX, &places->n_kept);
+	places->kept_due_ns = now_ns + KEPT_REST_NS + KEPT_REST * (pv_now_ns() - start_ns);
 	return err;
 }
 
@@ -162,60 +162,60 @@ static struct pv_err *look_at_kept(struct pv_birthplaces *aims, uint64_t now_ns)
  * Objects of the type that came since the last look, beside one that was: what is there at most
  * times shares its block with others, and is never found free.
  */
-static size_t find_alive(struct pv_birthplaces *aims, uint64_t ret[ALIVE_MAX])
+static size_t find_alive(struct pv_birthplaces *places, uint64_t ret[ALIVE_MAX])
 {
-	const struct pv_pylayout *py = &aims->probed->image.python.proc.py;
-	struct pv_mem *mem = aims->probed->mem;
+	const struct pv_pylayout *py = &places->probed->image.python.proc.py;
+	struct pv_mem *mem = places->probed->mem;
 	struct pv_pool pool;
 	uint64_t type;
 	size_t n = 0;
 
-	if (!pv_pool_of(mem, aims->like - aims->before, aims->pool_bytes, &pool))
+	if (!pv_pool_of(mem, places->like - places->before, places->pool_bytes, &pool))
 		return 0;
 	for (uint32_t i = 0; i < pool.n_carved && n < ALIVE_MAX; i++) {
-		uint64_t object = pool.address + pv_pool_offset(&pool, i) + aims->before;
+		uint64_t object = pool.address + pv_pool_offset(&pool, i) + places->before;
 
 		if (!pv_pool_is_used(&pool, i))
 			continue;
-		if (aims->like_pool.address == pool.address &&
-		    pv_pool_is_used(&aims->like_pool, i) && aims->n_looks % 8)
+		if (places->like_pool.address == pool.address &&
+		    pv_pool_is_used(&places->like_pool, i) && places->n_looks % 8)
 			continue;
-		if (!pv_mem_read_u64(mem, object + py->ob_type, &type) && type == aims->type)
+		if (!pv_mem_read_u64(mem, object + py->ob_type, &type) && type == places->type)
 			ret[n++] = object;
 	}
-	aims->like_pool = pool;
-	aims->n_looks++;
+	places->like_pool = pool;
+	places->n_looks++;
 	return n;
 }
 
-struct pv_err *pv_birthplaces_look(struct pv_birthplaces *aims, uint64_t now_ns)
+struct pv_err *pv_birthplaces_look(struct pv_birthplaces *places, uint64_t now_ns)
 {
 	uint64_t coming[COMING_MAX];
-	size_t n = pv_pools_coming(aims->probed->mem, aims->ring, aims->pool_bytes,
-				   aims->block_bytes, coming, COMING_MAX);
+	size_t n = pv_pools_coming(places->probed->mem, places->ring, places->pool_bytes,
+				   places->block_bytes, coming, COMING_MAX);
 	uint64_t alive[ALIVE_MAX];
-	size_t n_alive = find_alive(aims, alive);
-	struct pv_err *err = look_at_kept(aims, now_ns);
+	size_t n_alive = find_alive(places, alive);
+	struct pv_err *err = look_at_kept(places, now_ns);
 
-	aims->n_list = 0;
-	for (size_t i = 0; i < aims->n_right; i++)
-		add(aims, aims->right[i]);
+	places->n_list = 0;
+	for (size_t i = 0; i < places->n_right; i++)
+		add(places, places->right[i]);
 	/* a type takes what it keeps first; where nothing is kept a pool gives more */
-	for (size_t i = 0; i < aims->n_kept; i++)
-		add(aims, aims->kept[i]);
+	for (size_t i = 0; i < places->n_kept; i++)
+		add(places, places->kept[i]);
 	for (size_t i = 0; i < n || i < n_alive; i++) {
 		if (i < n)
-			add(aims, coming[i] + aims->before);
+			add(places, coming[i] + places->before);
 		if (i < n_alive)
-			add(aims, alive[i]);
+			add(places, alive[i]);
 	}
 	return err;
 }
 
-bool pv_birthplaces_is_near(const struct pv_birthplaces *aims, uint64_t object)
+bool pv_birthplaces_is_near(const struct pv_birthplaces *places, uint64_t object)
 {
-	for (size_t i = 0; i < NEAR && i < aims->n_list; i++) {
-		if (aims->list[i] == object)
+	for (size_t i = 0; i < NEAR && i < places->n_list; i++) {
+		if (places->list[i] == object)
 			return true;
 	}
 	return false;
@@ -230,40 +230,42 @@ static bool is_among(const uint64_t *others, size_t n, uint64_t object)
 	return false;
 }
 
-uint64_t pv_birthplaces_choose(struct pv_birthplaces *aims, const uint64_t *others, size_t n,
+uint64_t pv_birthplaces_choose(struct pv_birthplaces *places, const uint64_t *others, size_t n,
 			       uint64_t now_ns)
 {
 	uint64_t first = 0, until;
 
-	for (size_t i = 0; i < aims->n_list; i++) {
-		uint64_t object = aims->list[i];
+	for (size_t i = 0; i < places->n_list; i++) {
+		uint64_t object = places->list[i];
 
 		if (is_among(others, n, object))
 			continue;
-		if (!pv_map_get(&aims->tired, object, &until) || until < now_ns)
+		if (!pv_map_get(&places->tired, object, &until) || until < now_ns)
 			return object;
 		first = first ? first : object;
 	}
 	/* all were tried: begin again */
-	pv_map_deinit(&aims->tired);
-	aims->tired = (struct pv_map){ 0 };
+	pv_map_deinit(&places->tired);
+	places->tired = (struct pv_map){ 0 };
 	return first;
 }
 
-struct pv_err *pv_birthplaces_give_up(struct pv_birthplaces *aims, uint64_t object, uint64_t now_ns)
+struct pv_err *pv_birthplaces_give_up(struct pv_birthplaces *places, uint64_t object,
+				      uint64_t now_ns)
 {
-	for (size_t i = 0; i < aims->n_right; i++) {
-		if (aims->right[i] == object)
-			aims->right[i] = aims->right[--aims->n_right];
+	for (size_t i = 0; i < places->n_right; i++) {
+		if (places->right[i] == object)
+			places->right[i] = places->right[--places->n_right];
 	}
-	return pv_map_set(&aims->tired, object, now_ns + TIRED_REST_NS);
+	return pv_map_set(&places->tired, object, now_ns + TIRED_REST_NS);
 }
 
-void pv_birthplaces_was_right(struct pv_birthplaces *aims, uint64_t object)
+void pv_birthplaces_was_right(struct pv_birthplaces *places, uint64_t object)
 {
-	if (is_among(aims->right, aims->n_right, object))
+	if (is_among(places->right, places->n_right, object))
 		return;
-	if (aims->n_right == RIGHT_MAX)
-		memmove(aims->right, aims->right + 1, --aims->n_right * sizeof(*aims->right));
-	aims->right[aims->n_right++] = object;
+	if (places->n_right == RIGHT_MAX)
+		memmove(places->right, places->right + 1,
+			--places->n_right * sizeof(*places->right));
+	places->right[places->n_right++] = object;
 }

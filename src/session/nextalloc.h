@@ -15,6 +15,7 @@
 #include "heap/object.h"
 
 struct pv_probed;
+struct pv_profile;
 
 struct pv_next_options {
 	struct pv_probed *probed; /* its image is renewed */
@@ -54,7 +55,6 @@ uint64_t pv_next_due(uint64_t from_ns, uint64_t spent_ns, double budget);
 bool pv_next_matches(const char *stack, const char *pattern);
 
 /* The same of a stack of a profile; inner_ret: from its innermost Python frame on. */
-struct pv_profile;
 struct pv_err *pv_next_matches_node(const struct pv_profile *profile, uint32_t node,
 				    const char *pattern, bool *ret, bool *inner_ret);
 

@@ -247,8 +247,6 @@ def coroutines():
                 coroutine.send(None)
         except StopIteration:
             pass
-
-
     # 3.11 puts a frame that goes on behind its RESUME, and tells a profile function of no call
     # (CPython 3.11 Objects/genobject.c, _gen_throw: prev_instr += jump)
     cancelled = awaits() if sys.version_info[:2] != (3, 11) else is_cancelled()
