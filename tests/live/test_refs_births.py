@@ -153,7 +153,7 @@ def test_held(interp, victim):
 	one = victim(interp)
 	one.new("list")
 	one.target.say("queues 3000")
-	found, _ = births(one, "-q", "-d", 12, "--alloc", "new_queue", "--type", "deque")
+	found, _ = births(one, "-q", "-d", 20, "--alloc", "new_queue", "--type", "deque")
 	assert not found["verdict"]["suspect"] and found["lives"]["fate"] in ("goes on", "held"), found["verdict"]
 	assert found["lives"]["lost"] == 0
 	is_one_life(found)
