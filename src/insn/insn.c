@@ -416,6 +416,29 @@ void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,
 	each_branch(code, n, vaddr, JUMPS, fn, ctx);
 }
 
+struct jumps {
+	uint64_t after, last;
+	bool found;
+};
+
+static bool on_jump(void *ctx, uint64_t from, uint64_t to)
+{
+	struct jumps *jumps = ctx;
+
+	(void)from;
+	jumps->found = to > jumps->after && to <= jumps->last;
+	return !jumps->found;
+}
+
+bool pv_insn_jumps_into(const uint8_t *code, size_t n, uint64_t vaddr, uint64_t after,
+			uint64_t last)
+{
+	struct jumps jumps = { after, last, false };
+
+	pv_insn_each_jump(code, n, vaddr, on_jump, &jumps);
+	return jumps.found;
+}
+
 void pv_insn_each_call(const uint8_t *code, size_t n, uint64_t vaddr,
 		       bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx)
 {

@@ -60,26 +60,9 @@ bool pv_native_function(const struct pv_native_code *code, uint64_t vaddr, uint6
 	return true;
 }
 
-struct jumps {
-	uint64_t after, last; /* a jump into (after, last] is one past the start */
-	bool found;
-};
-
-static bool on_jump(void *ctx, uint64_t from, uint64_t to)
-{
-	struct jumps *jumps = ctx;
-
-	(void)from;
-	jumps->found = to > jumps->after && to <= jumps->last;
-	return !jumps->found;
-}
-
 static bool jumped_into(const struct body *body, uint64_t start, uint64_t site)
 {
-	struct jumps jumps = { start, site, false };
-
-	pv_insn_each_jump(body->code, body->n, body->start, on_jump, &jumps);
-	return jumps.found;
+	return pv_insn_jumps_into(body->code, body->n, body->start, start, site);
 }
 
 /* The cheapest place, as far as what is on the stack can be told by words. */

@@ -55,32 +55,14 @@ const uint8_t *pv_site_eval(const struct pv_site_finder *f, size_t i, uint64_t *
 	return pv_elf_data(f->module->elf, *vaddr_ret, *n_ret);
 }
 
-struct jumps {
-	uint64_t after, last; /* a jump into (after, last] is one into the middle */
-	bool found;
-};
-
-static bool on_jump(void *ctx, uint64_t from, uint64_t to)
-{
-	struct jumps *jumps = ctx;
-
-	(void)from;
-	jumps->found = to > jumps->after && to <= jumps->last;
-	return !jumps->found;
-}
-
 /* Does anything of the range go on between the start of a place and its site? */
 static bool jumped_into(const struct pv_elf *elf, struct pv_range range, uint64_t start,
 			uint64_t site)
 {
-	struct jumps jumps = { start, site, false };
 	uint64_t n = range.end - range.start;
 	const uint8_t *code = pv_elf_data(elf, range.start, n);
 
-	if (!code)
-		return true;
-	pv_insn_each_jump(code, n, range.start, on_jump, &jumps);
-	return jumps.found;
+	return !code || pv_insn_jumps_into(code, n, range.start, start, site);
 }
 
 /* The same in all of eval's parts, and of the handlers that begin there. */
