@@ -310,17 +310,13 @@ static void say_wait(const struct run *run)
 	fprintf(stderr,
 		is_known_type(&run->options)
 			? "pitviper: looking where the next that is born at `%s` will be; if none "
-			  "can be followed from its birth, all allocations of %d are watched, for "
-			  "times of up to 0.25 s, which on the mean take %.3g %% of its time at "
-			  "most "
-			  "(--budget), for %.3g s at most; Ctrl-C ends it\n"
-			: "pitviper: waiting for an allocation at `%s`: all allocations of %d are "
-			  "watched, "
-			  "for times of up to 0.25 s, which on the mean take %.3g %% of its time "
-			  "at most "
-			  "(--budget), for %.3g s at most; Ctrl-C ends it\n",
-		run->options.place, (int)run->pid, 100 * share,
-		(double)bounded(&run->options, 1, NEXT_WAIT_NS) / 1e9);
+			  "can be followed from its birth, "
+			: "pitviper: waiting for an allocation at `%s`: ",
+		run->options.place);
+	fprintf(stderr,
+		"all allocations of %d are watched, for times of up to 0.25 s, which on the mean "
+		"take %.3g %% of its time at most (--budget), for %.3g s at most; Ctrl-C ends it\n",
+		(int)run->pid, 100 * share, (double)bounded(&run->options, 1, NEXT_WAIT_NS) / 1e9);
 }
 
 static struct pv_err *write_all(struct run *run, const struct pv_refs *refs)
