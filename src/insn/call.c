@@ -10,8 +10,7 @@
 
 #include "insn/site.h"
 
-/* Those that a call preserves: rbx, rsp, rbp, r12 to r15 (psABI 1.0, 3.2.1). */
-enum { PRESERVED = 1 << 3 | 1 << 4 | 1 << 5 | 0xf << 12 };
+enum { PRESERVED = PV_REGS_PRESERVED | 1 << PV_REG_RSP };
 
 struct pointer {
 	int element; /* it is the element's `next` */

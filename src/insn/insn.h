@@ -58,7 +58,7 @@ void pv_insn_each_jump(const uint8_t *code, size_t n, uint64_t vaddr,
 bool pv_insn_jumps_into(const uint8_t *code, size_t n, uint64_t vaddr, uint64_t after,
 			uint64_t last);
 
-/* The same for every direct call; from: where it returns to. */
+/* As pv_insn_each_jump(), for every direct call; from: where it returns to. */
 void pv_insn_each_call(const uint8_t *code, size_t n, uint64_t vaddr,
 		       bool (*fn)(void *ctx, uint64_t from, uint64_t to), void *ctx);
 

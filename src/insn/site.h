@@ -22,6 +22,9 @@ enum {
 	PV_REGS = 16,
 };
 
+/* Those that a call preserves, rsp left out (psABI 1.0, 3.2.1): a mask of 1 << number. */
+enum { PV_REGS_PRESERVED = 1 << PV_REG_RBX | 1 << 5 | 0xf << 12 };
+
 struct pv_insn_site {
 	unsigned int offset; /* of the instruction, bytes from the start of the code */
 	unsigned int pushed; /* bytes that rsp is lower there than at the start */

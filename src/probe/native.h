@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "elf/elf.h"
+#include "insn/site.h"
 
 /* An object and the ranges of its functions, which its unwind information gives. */
 struct pv_native_code {
@@ -43,7 +44,7 @@ struct pv_native_site {
  * one word, too.
  */
 enum {
-	PV_NATIVE_SAVED = 1 << 3 | 1 << 5 | 0xf << 12,
+	PV_NATIVE_SAVED = PV_REGS_PRESERVED,
 	PV_NATIVE_ARGUMENTS = 1 << 7 | 1 << 6 | 1 << 2 | 1 << 1 | 3 << 8,
 	PV_NATIVE_RESULT = 1 << 0 | 1 << 2,
 	PV_NATIVE_WORD = 1 << 0,

@@ -185,10 +185,8 @@ struct returns {
 
 static bool on_return(void *ctx, const struct pv_insn_call *call)
 {
-	/* rbx, rbp, r12 to r15: what calls preserve (psABI 1.0, 3.2.1) */
-	const unsigned int preserved = 1U << 3 | 1U << 5 | 0xfU << 12;
 	struct returns *all = ctx;
-	bool known = call->copied_from > 0 && preserved & 1U << call->copied_from;
+	bool known = call->copied_from > 0 && PV_REGS_PRESERVED & 1U << call->copied_from;
 
 	if (!call->by_slot || call->target != all->slot || all->n == PV_PYTHON_SITES_MAX)
 		return true;
