@@ -10,23 +10,17 @@
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
-#include <gelf.h>
-#include <libelf.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "elf/debug.h"
 #include "elf/elf.h"
-#include "elf/internal.h"
 
 enum {
 	DEPTH_MAX = 128,
 	REFERENCES_MAX = 4, /* from an inlined place over a clone's to the declaration */
 	CLOCK_EVERY = 256,
 };
-
-/* Of libpython's 30 MiB; what is more takes longer to inflate than anybody waits. */
-static const uint64_t bytes_max = 256 << 20;
 
 struct walk {
 	uint64_t deadline;
@@ -50,17 +44,10 @@ bool pv_elf_has_debug_info(const struct pv_elf *elf)
 
 static bool is_elsewhere(struct walk *walk, Dwarf_Attribute *attr)
 {
-	switch (dwarf_whatform(attr)) {
-	case DW_FORM_GNU_ref_alt:
-	case DW_FORM_GNU_strp_alt:
-	case DW_FORM_ref_sup4:
-	case DW_FORM_ref_sup8:
-	case DW_FORM_strp_sup:
-		walk->part = true;
-		return true;
-	default:
-		return false;
-	}
+	bool elsewhere = pv_elf_debug_elsewhere(attr);
+
+	walk->part |= elsewhere;
+	return elsewhere;
 }
 
 static const char *text_of(struct walk *walk, Dwarf_Die *die, unsigned name)
@@ -201,56 +188,26 @@ static void walk_units(struct walk *walk, Dwarf *dwarf)
 	walk->part |= result < 0;
 }
 
-/* How large it is once it is inflated. */
-static uint64_t inflated(Elf *e)
-{
-	uint64_t n = 0;
-
-	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(e, scn));) {
-		GElf_Shdr shdr;
-		GElf_Chdr chdr;
-		uint64_t size = 0;
-
-		if (!gelf_getshdr(scn, &shdr) || shdr.sh_type == SHT_NOBITS)
-			continue;
-		if (shdr.sh_flags & SHF_COMPRESSED)
-			size = gelf_getchdr(scn, &chdr) ? chdr.ch_size : 0;
-		if (__builtin_add_overflow(n, size, &n))
-			return UINT64_MAX;
-	}
-	return n;
-}
-
 struct pv_err *pv_elf_each_inlined(const struct pv_elf *elf, uint64_t deadline,
 				   bool (*fn)(void *ctx, const struct pv_elf_inlined *place),
 				   void *ctx, enum pv_inlined_state *ret)
 {
 	struct walk walk = { .deadline = deadline, .fn = fn, .ctx = ctx };
-	Dwarf *dwarf = NULL;
-	char *copy;
-	Elf *e;
+	struct pv_elf_debug debug;
+	struct pv_err *err;
 
 	if (!pv_elf_has_debug_info(elf)) {
 		*ret = PV_INLINED_NONE;
 		return NULL;
 	}
 	*ret = PV_INLINED_PART;
-	if (elf->n > bytes_max)
-		return NULL;
-	/* elf_compress() writes to the headers of sections that it inflates. */
-	copy = malloc(elf->n);
-	if (!copy)
-		return &pv_enomem;
-	memcpy(copy, elf->image, elf->n);
-	e = elf_memory(copy, elf->n);
-	if (e && inflated(e) <= bytes_max)
-		dwarf = dwarf_begin_elf(e, DWARF_C_READ, NULL);
-	walk.part = !dwarf;
-	if (dwarf)
-		walk_units(&walk, dwarf);
-	dwarf_end(dwarf);
-	elf_end(e);
-	free(copy);
+	err = pv_elf_debug_open(elf, &debug);
+	if (err)
+		return err;
+	walk.part = !debug.dwarf;
+	if (debug.dwarf)
+		walk_units(&walk, debug.dwarf);
+	pv_elf_debug_close(&debug);
 	if (!walk.part)
 		*ret = PV_INLINED_ALL;
 	return NULL;

@@ -10,14 +10,11 @@
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
-#include <gelf.h>
-#include <libelf.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "elf/debug.h"
 #include "elf/elf.h"
-#include "elf/inlined.h"
-#include "elf/internal.h"
 
 enum {
 	DEPTH_MAX = 64,
@@ -26,13 +23,8 @@ enum {
 	DIES_MAX = 1 << 22, /* looked at for one address */
 };
 
-/* As much as inlined.c reads. */
-static const uint64_t bytes_max = 256 << 20;
-
 struct pv_elf_lines {
-	char *copy; /* libelf writes to the headers of what it inflates */
-	Elf *elf;
-	Dwarf *dwarf;
+	struct pv_elf_debug debug;
 };
 
 /* Functions and inlined calls around an address, outermost first. */
@@ -43,79 +35,36 @@ struct chain {
 	unsigned n_looked;
 };
 
-static bool is_elsewhere(Dwarf_Attribute *attr)
-{
-	switch (dwarf_whatform(attr)) {
-	case DW_FORM_GNU_ref_alt:
-	case DW_FORM_GNU_strp_alt:
-	case DW_FORM_ref_sup4:
-	case DW_FORM_ref_sup8:
-	case DW_FORM_strp_sup:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static const char *name_of(Dwarf_Die die)
 {
 	for (int i = 0; i < REFERENCES_MAX; i++) {
 		Dwarf_Attribute attr;
 		Dwarf_Die next;
 
-		if (dwarf_attr(&die, DW_AT_name, &attr) && !is_elsewhere(&attr))
+		if (dwarf_attr(&die, DW_AT_name, &attr) && !pv_elf_debug_elsewhere(&attr))
 			return dwarf_formstring(&attr);
 		if (!dwarf_attr(&die, DW_AT_abstract_origin, &attr) &&
 		    !dwarf_attr(&die, DW_AT_specification, &attr))
 			return NULL;
-		if (is_elsewhere(&attr) || !dwarf_formref_die(&attr, &next))
+		if (pv_elf_debug_elsewhere(&attr) || !dwarf_formref_die(&attr, &next))
 			return NULL;
 		die = next;
 	}
 	return NULL;
 }
 
-static uint64_t inflated(Elf *e)
-{
-	uint64_t n = 0;
-
-	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(e, scn));) {
-		GElf_Shdr shdr;
-		GElf_Chdr chdr;
-		uint64_t size = 0;
-
-		if (!gelf_getshdr(scn, &shdr) || shdr.sh_type == SHT_NOBITS)
-			continue;
-		if (shdr.sh_flags & SHF_COMPRESSED)
-			size = gelf_getchdr(scn, &chdr) ? chdr.ch_size : 0;
-		if (__builtin_add_overflow(n, size, &n))
-			return UINT64_MAX;
-	}
-	return n;
-}
-
 struct pv_err *pv_elf_lines_open(const struct pv_elf *elf, struct pv_elf_lines **ret)
 {
-	struct pv_elf_lines *lines;
+	struct pv_elf_lines *lines = calloc(1, sizeof(*lines));
+	struct pv_err *err;
 
 	*ret = NULL;
-	if (!pv_elf_has_debug_info(elf) || elf->n > bytes_max)
-		return NULL;
-	lines = calloc(1, sizeof(*lines));
 	if (!lines)
 		return &pv_enomem;
-	lines->copy = malloc(elf->n);
-	if (!lines->copy) {
-		free(lines);
-		return &pv_enomem;
-	}
-	memcpy(lines->copy, elf->image, elf->n);
-	lines->elf = elf_memory(lines->copy, elf->n);
-	if (lines->elf && inflated(lines->elf) <= bytes_max)
-		lines->dwarf = dwarf_begin_elf(lines->elf, DWARF_C_READ, NULL);
-	if (!lines->dwarf) {
+	err = pv_elf_debug_open(elf, &lines->debug);
+	if (err || !lines->debug.dwarf) {
 		pv_elf_lines_close(lines);
-		return NULL;
+		return err;
 	}
 	*ret = lines;
 	return NULL;
@@ -125,9 +74,7 @@ void pv_elf_lines_close(struct pv_elf_lines *lines)
 {
 	if (!lines)
 		return;
-	dwarf_end(lines->dwarf);
-	elf_end(lines->elf);
-	free(lines->copy);
+	pv_elf_debug_close(&lines->debug);
 	free(lines);
 }
 
@@ -136,7 +83,7 @@ static bool find_unit(struct pv_elf_lines *lines, uint64_t vaddr, Dwarf_Die *ret
 	Dwarf_CU *unit = NULL;
 	Dwarf_Die die;
 
-	while (!dwarf_get_units(lines->dwarf, unit, &unit, NULL, NULL, &die, NULL)) {
+	while (!dwarf_get_units(lines->debug.dwarf, unit, &unit, NULL, NULL, &die, NULL)) {
 		if (dwarf_tag(&die) != DW_TAG_compile_unit || dwarf_haspc(&die, vaddr) <= 0)
 			continue;
 		*ret = die;
