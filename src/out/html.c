@@ -129,33 +129,17 @@ static void meta_limits(struct pv_json *json)
 	pv_json_end(json, '}');
 }
 
-/* What is small and has names of its own: JSON. */
-static struct pv_err *write_meta(struct html *html)
+static struct pv_err *fill_meta(void *ctx, struct pv_json *json)
 {
-	_pv_free_ char *text = NULL;
-	size_t n = 0;
-	_pv_fclose_ FILE *file = open_memstream(&text, &n);
-	struct pv_json json = { .file = file };
+	struct html *html = ctx;
 	struct pv_err *err;
 
-	if (!file)
-		return &pv_enomem;
-	pv_json_begin(&json, NULL, '{');
-	pv_json_string(&json, "view", "profile");
-	pv_json_string(&json, "pitviper", PV_VERSION);
-	meta_capture(&json, html->profile);
-	err = meta_quality(&json, html->profile);
+	meta_capture(json, html->profile);
+	err = meta_quality(json, html->profile);
 	if (!err)
-		err = pv_doubts_json(html->profile, &json);
-	if (err)
-		return err;
-	meta_limits(&json);
-	pv_sections_processes(&json, html->profile);
-	pv_sections_modules(&json, html->profile);
-	pv_json_end(&json, '}');
-	if (fflush(file) || ferror(file))
-		return &pv_enomem;
-	return pv_viewer_section(html->viewer, "META", text, n);
+		err = pv_doubts_json(html->profile, json);
+	meta_limits(json);
+	return err;
 }
 
 struct ordered_sample {
@@ -254,7 +238,7 @@ static struct pv_err *html_write(const struct pv_profile *profile, FILE *file)
 	struct pv_err *err = pv_viewer_create(&pv_viewer_profile, file, &html.viewer);
 
 	if (!err)
-		err = write_meta(&html);
+		err = pv_sections_meta(html.viewer, "profile", html.profile, fill_meta, &html);
 	if (!err)
 		err = pv_sections_strings(html.viewer, profile, &bytes);
 	if (!err)

@@ -50,30 +50,15 @@ static void meta_capture(struct pv_json *json, const struct pv_memory *memory)
 	pv_json_end(json, ']');
 }
 
-static struct pv_err *write_meta(struct html *html)
+static struct pv_err *fill_meta(void *ctx, struct pv_json *json)
 {
-	_pv_free_ char *text = NULL;
-	size_t n = 0;
-	_pv_fclose_ FILE *file = open_memstream(&text, &n);
-	struct pv_json json = { .file = file };
+	struct html *html = ctx;
 	struct pv_err *err;
 
-	if (!file)
-		return &pv_enomem;
-	pv_json_begin(&json, NULL, '{');
-	pv_json_string(&json, "view", "memory");
-	pv_json_string(&json, "pitviper", PV_VERSION);
-	meta_capture(&json, html->memory);
-	err = pv_memory_json_summary(html->memory, html->leak, &json);
-	if (err)
-		return err;
-	pv_sections_causes(&json, &html->profile->losses);
-	pv_sections_processes(&json, html->profile);
-	pv_sections_modules(&json, html->profile);
-	pv_json_end(&json, '}');
-	if (fflush(file) || ferror(file))
-		return &pv_enomem;
-	return pv_viewer_section(html->viewer, "META", text, n);
+	meta_capture(json, html->memory);
+	err = pv_memory_json_summary(html->memory, html->leak, json);
+	pv_sections_causes(json, &html->profile->losses);
+	return err;
 }
 
 static struct pv_err *flush(struct html *html, const char *tag)
@@ -182,7 +167,8 @@ static struct pv_err *write_events(struct html *html)
 static struct pv_err *write_sections(struct html *html)
 {
 	const struct pv_memory *memory = html->memory;
-	struct pv_err *err = write_meta(html);
+	struct pv_err *err =
+		pv_sections_meta(html->viewer, "memory", html->profile, fill_meta, html);
 
 	if (!err)
 		err = pv_sections_strings(html->viewer, html->profile, &html->bytes);

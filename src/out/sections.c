@@ -65,7 +65,7 @@ void pv_sections_causes(struct pv_json *json, const struct pv_losses *losses)
 	pv_json_end(json, '}');
 }
 
-void pv_sections_processes(struct pv_json *json, const struct pv_profile *profile)
+static void processes_and_threads(struct pv_json *json, const struct pv_profile *profile)
 {
 	pv_json_begin(json, "processes", '[');
 	for (size_t i = 0; i < profile->processes.n; i++) {
@@ -94,7 +94,7 @@ void pv_sections_processes(struct pv_json *json, const struct pv_profile *profil
 	pv_json_end(json, ']');
 }
 
-void pv_sections_modules(struct pv_json *json, const struct pv_profile *profile)
+static void modules(struct pv_json *json, const struct pv_profile *profile)
 {
 	pv_json_begin(json, "modules", '[');
 	for (size_t i = 0; i < profile->modules.n; i++) {
@@ -107,6 +107,32 @@ void pv_sections_modules(struct pv_json *json, const struct pv_profile *profile)
 		pv_json_end(json, '}');
 	}
 	pv_json_end(json, ']');
+}
+
+struct pv_err *pv_sections_meta(struct pv_viewer *viewer, const char *view,
+				const struct pv_profile *profile,
+				struct pv_err *(*fill)(void *ctx, struct pv_json *json), void *ctx)
+{
+	_pv_free_ char *text = NULL;
+	size_t n = 0;
+	_pv_fclose_ FILE *file = open_memstream(&text, &n);
+	struct pv_json json = { .file = file };
+	struct pv_err *err;
+
+	if (!file)
+		return &pv_enomem;
+	pv_json_begin(&json, NULL, '{');
+	pv_json_string(&json, "view", view);
+	pv_json_string(&json, "pitviper", PV_VERSION);
+	err = fill(ctx, &json);
+	if (err)
+		return err;
+	processes_and_threads(&json, profile);
+	modules(&json, profile);
+	pv_json_end(&json, '}');
+	if (fflush(file) || ferror(file))
+		return &pv_enomem;
+	return pv_viewer_section(viewer, "META", text, n);
 }
 
 /* Number of strings, their lengths, their bytes. */

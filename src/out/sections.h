@@ -24,11 +24,17 @@ struct pv_err *pv_sections_put(struct pv_vec *bytes, const uint64_t *numbers, si
 /* Writes the section and empties bytes. */
 struct pv_err *pv_sections_flush(struct pv_viewer *viewer, const char *tag, struct pv_vec *bytes);
 
-/* Into META: a string by its id; the lists "processes" and "threads"; the list "modules". */
+/*
+ * META: what is small and has names of its own, JSON: "view", what fill() adds, then the lists
+ * "processes", "threads" and "modules".
+ */
+struct pv_err *pv_sections_meta(struct pv_viewer *viewer, const char *view,
+				const struct pv_profile *profile,
+				struct pv_err *(*fill)(void *ctx, struct pv_json *json), void *ctx);
+
+/* Into META: a string by its id. */
 void pv_sections_string(struct pv_json *json, const struct pv_profile *profile, const char *key,
 			uint32_t id);
-void pv_sections_processes(struct pv_json *json, const struct pv_profile *profile);
-void pv_sections_modules(struct pv_json *json, const struct pv_profile *profile);
 
 /* Of "capture": what was looked at, and when. */
 void pv_sections_target(struct pv_json *json, const struct pv_profile *profile);

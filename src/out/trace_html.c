@@ -100,29 +100,12 @@ static struct pv_err *meta_doubts(struct pv_json *json, const struct pv_trace *t
 	return NULL;
 }
 
-static struct pv_err *write_meta(struct html *html)
+static struct pv_err *fill_meta(void *ctx, struct pv_json *json)
 {
-	_pv_free_ char *text = NULL;
-	size_t n = 0;
-	_pv_fclose_ FILE *file = open_memstream(&text, &n);
-	struct pv_json json = { .file = file };
-	struct pv_err *err;
+	struct html *html = ctx;
 
-	if (!file)
-		return &pv_enomem;
-	pv_json_begin(&json, NULL, '{');
-	pv_json_string(&json, "view", "trace");
-	pv_json_string(&json, "pitviper", PV_VERSION);
-	meta_capture(&json, html->trace);
-	err = meta_doubts(&json, html->trace);
-	if (err)
-		return err;
-	pv_sections_processes(&json, html->profile);
-	pv_sections_modules(&json, html->profile);
-	pv_json_end(&json, '}');
-	if (fflush(file) || ferror(file))
-		return &pv_enomem;
-	return pv_viewer_section(html->viewer, "META", text, n);
+	meta_capture(json, html->trace);
+	return meta_doubts(json, html->trace);
 }
 
 /* Thread, node, number, events lost with "partial" in bit 0, calls, start. */
@@ -228,7 +211,7 @@ static struct pv_err *html_write(const struct pv_trace *trace, FILE *file)
 	struct pv_err *err = pv_viewer_create(&pv_viewer_trace, file, &html.viewer);
 
 	if (!err)
-		err = write_meta(&html);
+		err = pv_sections_meta(html.viewer, "trace", html.profile, fill_meta, &html);
 	if (!err)
 		err = pv_sections_strings(html.viewer, html.profile, &bytes);
 	if (!err)
