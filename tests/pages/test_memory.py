@@ -6,6 +6,7 @@ The recipe is that of tests/golden; the numbers are recomputed here from its lin
 import collections
 import json
 import pathlib
+import re
 
 import pytest
 from conftest import make_memory
@@ -45,7 +46,10 @@ def open_page(page, recipe=TEXT, **state):
 def test_verdict(page):
     open_page(page)
     found = json.loads(make_memory(TEXT, "json"))
-    assert page.text("#sentence") == " ".join(found["verdict"]["text"])
+    text = " ".join(found["verdict"]["text"])
+    assert page.text("#sentence") == text.replace("`", "")
+    names = page.js("return [...document.querySelectorAll('#sentence code')].map(e => e.textContent)")
+    assert names and names == re.findall("`([^`]+)`", text)
     assert page.text(".next code") == found["verdict"]["next"]
     assert page.is_visible("#sentence .doubt")
 

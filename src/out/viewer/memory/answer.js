@@ -9,10 +9,13 @@ const Answer = (() => {
 
 	const innocent = meta => meta.verdict.kind === 'clean' ? 'no suspect: nothing grows, so what stays is in use' : 'no suspect: whether anything grows is not known';
 
+	// `name` as code, as in the text; a mark that has no second one stays.
+	const marked = line => line.split(/`([^`]+)`/).map((part, i) => i % 2 ? Dom.el('code', null, part) : part);
+
 	// Amber is what grows, green is clean.
 	function parts(meta) {
 		const [first, ...rest] = lines(meta), { kind } = meta.verdict;
-		return [Dom.el(kind === 'clean' ? 'b.well' : accuses(meta) ? 'b.doubt' : 'b', null, first || ''), rest.length ? ' ' + rest.join(' ') : '',
+		return [Dom.el(kind === 'clean' ? 'b.well' : accuses(meta) ? 'b.doubt' : 'b', null, marked(first || '')), rest.map(line => [' ', marked(line)]),
 			!accuses(meta) && meta.sites.length ? Dom.el('span.innocent', null, ' What is shown below stays, and is not accused.') : null].filter(part => part !== null);
 	}
 
