@@ -331,7 +331,6 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, recursion_counts_once);
 	tcase_add_test(tcase, guesses_are_not_measured);
 	tcase_add_test(tcase, percentiles_are_exact);

@@ -674,7 +674,6 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(cases, 120);
 	tcase_add_checked_fixture(cases, setup, teardown);
 	tcase_add_test(cases, test_pool);
 	tcase_add_test(cases, test_no_pool);

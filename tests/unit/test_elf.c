@@ -618,7 +618,6 @@ int main(void)
 	Suite *suite = suite_create("elf");
 	TCase *tcase = tcase_create("elf");
 
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, symbols_equal_readelf);
 	tcase_add_test(tcase, found_symbols);
 	tcase_add_test(tcase, build_id_equals_readelf);

@@ -148,7 +148,6 @@ int main(void)
 		return EXIT_SUCCESS;
 	}
 	/* nm is run for each label */
-	tcase_set_timeout(tcase, 120);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, ends);
 	suite_add_tcase(suite, tcase);

@@ -376,7 +376,6 @@ int main(void)
 	Suite *suite = suite_create("flow");
 	TCase *tcase = tcase_create("flow");
 
-	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, frame_pointer);
 	tcase_add_test(tcase, branches);
 	tcase_add_test(tcase, ways_that_disagree);

@@ -669,7 +669,6 @@ int main(void)
 	Suite *suite = suite_create("native");
 	TCase *tcase = tcase_create("native");
 
-	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, libc_like_nm);
 	tcase_add_test(tcase, libstdcxx_like_nm);
 	tcase_add_test(tcase, python_like_nm);

@@ -596,7 +596,6 @@ int main(void)
 		return EXIT_SUCCESS;
 	}
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, forms);
 	tcase_add_test(tcase, names);
 	tcase_add_test(tcase, mangled);

@@ -219,7 +219,6 @@ int main(void)
 	tcase_add_test(tcase, many_are_all_found);
 	tcase_add_test(tcase, nonsense_is_refused);
 	tcase_add_test(tcase, search_reads_all_that_was_written);
-	tcase_set_timeout(tcase, 60);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

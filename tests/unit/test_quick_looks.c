@@ -162,7 +162,6 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(cases, setup, teardown);
-	tcase_set_timeout(cases, 60);
 	tcase_add_test(cases, test_quick);
 	tcase_add_test(cases, test_lost);
 	tcase_add_test(cases, test_lost_but_late);

@@ -687,7 +687,6 @@ int main(void)
 	int failed;
 
 	suite_add_tcase(suite, tcase);
-	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, everything_is_read_back);
 	tcase_add_test(tcase, nothing_is_read_back);
 	tcase_add_test(tcase, a_capture_is_read_back);

@@ -321,7 +321,6 @@ int main(void)
 	int failed;
 
 	suite_add_tcase(suite, tcase);
-	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, not_recordings);
 	tcase_add_test(tcase, a_pipe_cannot_be_read);
 	tcase_add_test(tcase, unknown_chunks_are_skipped);

@@ -279,7 +279,6 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, those_that_live);
 	tcase_add_test(tcase, those_that_end);
 	tcase_add_test(tcase, zombies);

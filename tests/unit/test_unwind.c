@@ -520,7 +520,6 @@ int main(void)
 	Suite *suite = suite_create("unwind");
 	TCase *by_hand = tcase_create("by hand");
 
-	tcase_set_timeout(by_hand, 30); /* a table over 4 GiB has a million pages */
 	tcase_add_loop_test(by_hand, instruction_forms, 0, sizeof(forms) / sizeof(*forms));
 	tcase_add_loop_test(by_hand, function_layouts, 0, sizeof(layouts) / sizeof(*layouts));
 	tcase_add_loop_test(by_hand, pointer_encodings, 0, sizeof(encodings));

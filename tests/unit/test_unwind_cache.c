@@ -235,7 +235,6 @@ int main(void)
 	Suite *suite = suite_create("unwind cache");
 	TCase *tcase = tcase_create("cache");
 
-	tcase_set_timeout(tcase, 30);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, second_load_is_mapped);
 	tcase_add_test(tcase, no_cache_directory);

@@ -309,7 +309,6 @@ int main(void)
 	Suite *suite = suite_create("unwind truth");
 	TCase *tcase = tcase_create("truth");
 
-	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, truth_of_this_program);
 	tcase_add_test(tcase, truth_of_libc_and_loader);
 	tcase_add_test(tcase, truth_of_vdso);

@@ -148,7 +148,6 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_set_timeout(cases, 60);
 	tcase_add_test(cases, no_more_reads_than_things);
 	suite_add_tcase(suite, cases);
 	srunner_run_all(runner, CK_ENV);

@@ -200,7 +200,6 @@ int main(void)
 	names = fixture_names("-interp", &n_names);
 	if (!n_names)
 		return 1;
-	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, a_list_of_states_without_an_end, 0, n_names);
 	tcase_add_loop_test(tcase, a_list_of_interpreters_without_an_end, 0, n_names);
 	tcase_add_loop_test(tcase, a_half_that_is_not_found, 0, n_names);

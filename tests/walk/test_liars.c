@@ -546,7 +546,6 @@ int main(void)
 		fprintf(stderr, "no fixtures in $PV_FIXTURES/walk\n");
 		return 1;
 	}
-	tcase_set_timeout(tcase, 100);
 	tcase_add_loop_test(tcase, frames_in_a_cycle, 0, n_names);
 	tcase_add_loop_test(tcase, pointers_into_nothing, 0, n_names);
 	tcase_add_loop_test(tcase, thread_state_of_another_thread, 0, n_names);

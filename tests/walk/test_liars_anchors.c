@@ -246,7 +246,6 @@ int main(void)
 		fprintf(stderr, "no fixtures in $PV_FIXTURES/walk\n");
 		return 1;
 	}
-	tcase_set_timeout(tcase, 100);
 	tcase_add_loop_test(tcase, anchors_that_lie_elsewhere, 0, n_names);
 	tcase_add_loop_test(tcase, distances_that_differ, 0, n_names);
 	tcase_add_loop_test(tcase, bridges_lead_upwards, 0, 2);

@@ -533,7 +533,6 @@ int main(void)
 	names = fixture_names("-task", &n_names);
 	if (!n_names)
 		return 1;
-	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, the_dict_of_running_tasks_is_found, 0, n_names);
 	tcase_add_loop_test(tcase, the_dict_is_found_or_not_known, 0, n_names);
 	tcase_add_test(tcase, the_module_says_where_its_tasks_are);

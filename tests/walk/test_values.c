@@ -174,7 +174,6 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_arguments);
 	tcase_add_test(tc, test_failing_reads);
 	suite_add_tcase(suite, tc);

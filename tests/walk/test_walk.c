@@ -479,7 +479,6 @@ int main(void)
 	int failed;
 
 	names = fixture_names("", &n_names);
-	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, fixtures_of_all_interpreters_are_there);
 	tcase_add_test(tcase, every_byte_of_the_process_entry_has_a_name);
 	tcase_add_loop_test(tcase, fixture_gives_what_is_expected, 0, n_names);
