@@ -8,11 +8,16 @@
 #include <string.h>
 
 #include "abi/allocs.h"
+#include "base/cleanup.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "heap/object.h"
 #include "heap/tally.h"
 #include "session/survivors.h"
+
+enum {
+	SURE_LEAST = 5, /* blocks of a class */
+};
 
 /* What was seen of a key so far, and in the groups that do not count yet. */
 struct stack {
@@ -273,18 +278,54 @@ static struct pv_err *count_site(struct pv_survey_sites *sites, uint32_t look,
 					  bytes * times);
 }
 
+static bool counts(const struct pv_survey_sites *sites, const struct pv_block *block)
+{
+	return block->state == PV_BLOCK_SAME && block->group < sites->groups.n &&
+	       ((const struct group *)pv_vec_at(&sites->groups, block->group))->counts;
+}
+
+/* How many blocks of each class are surely those that were seen to be allocated. */
+static struct pv_err *count_sure(const struct pv_survey_sites *sites, const struct pv_vec *blocks,
+				 struct pv_map *ret)
+{
+	struct pv_err *err = NULL;
+
+	for (size_t i = 0; !err && i < blocks->n; i++) {
+		const struct pv_block *block = pv_vec_at(blocks, i);
+		uint64_t class = raw_class(block), n = 0;
+
+		if (!class || !counts(sites, block) || block->type || block->changed)
+			continue;
+		pv_map_get(ret, class, &n);
+		err = pv_map_set(ret, class, n + 1);
+	}
+	return err;
+}
+
+/*
+ * Of no known type, and rests after it has changed: it may be another's.  Where there are enough
+ * that are sure it counts for nobody.
+ */
+static bool is_anothers(const struct pv_map *sure, const struct pv_block *block)
+{
+	uint64_t n = 0;
+
+	return !block->type && block->changed && pv_map_get(sure, raw_class(block), &n) &&
+	       n >= SURE_LEAST;
+}
+
 static struct pv_err *gather(const struct pv_survey_sites *sites, const struct pv_vec *blocks,
 			     struct pv_vec *ones)
 {
-	struct pv_err *err = NULL;
+	PV_CLEANUP(pv_map_deinit) struct pv_map sure = { 0 };
+	struct pv_err *err = count_sure(sites, blocks, &sure);
 
 	for (size_t i = 0; !err && i < blocks->n; i++) {
 		const struct pv_block *block = pv_vec_at(blocks, i);
 		struct one one = { block->site, block->group,
 				   block->type ? block->type : raw_class(block), block->size };
 
-		if (block->state == PV_BLOCK_SAME && block->group < sites->groups.n &&
-		    ((const struct group *)pv_vec_at(&sites->groups, block->group))->counts)
+		if (counts(sites, block) && !is_anothers(&sure, block))
 			err = pv_vec_append(ones, &one, 1, NULL);
 	}
 	return err;

@@ -306,6 +306,7 @@ static enum pv_block_state look_at(struct pv_survivors *survivors, struct pv_blo
 		return PV_BLOCK_SAME;
 	block->head = now.head;
 	block->body = now.body;
+	block->changed = true;
 	return type && never_changes(type) ? PV_BLOCK_GONE : PV_BLOCK_DOUBT;
 }
 

@@ -15,6 +15,8 @@
  * an attribute) looks like another object of its type in the same place.  So it is in doubt:
  * neither counted as surviving nor given up; its new content is what the next look compares.
  * What changed its type, or is of a type whose objects never change, is gone.
+ * Where its like come and go all the time, the next one in its place may be another's, and one that
+ * stays would be counted for the place that took the first: that it once changed is kept.
  */
 #ifndef PV_SESSION_SURVIVORS_H
 #define PV_SESSION_SURVIVORS_H
@@ -46,6 +48,7 @@ struct pv_block {
 	uint8_t domain;         /* enum pv_alloc_domain */
 	uint8_t state;          /* enum pv_block_state */
 	bool cut;               /* too large: only its beginning and its end are compared */
+	bool changed;           /* at a look, see above */
 };
 
 /* heap: NULL: no objects are recognised.  None of the arguments is owned. */

@@ -120,6 +120,46 @@ START_TEST(groups)
 }
 END_TEST
 
+/* One of a class of the C library's blocks, which rests; it may have changed before. */
+static void rests(struct pv_vec *blocks, uint64_t key, uint64_t all, bool changed)
+{
+	struct pv_block *block;
+
+	found(blocks, key, 0, PV_BLOCK_SAME);
+	block = pv_vec_at(blocks, blocks->n - 1);
+	block->domain = PV_ALLOC_C;
+	block->all = all;
+	block->changed = changed;
+}
+
+/* Blocks come and go at one place, at another some stay: in the end these are in all of them. */
+START_TEST(others_blocks)
+{
+	struct pv_vec blocks = PV_VEC(struct pv_block);
+
+	start(PV_SITE_BURST);
+	seen(10, 0, 100, 0);
+	seen(20, 0, 100, 0);
+	ck_assert_ptr_null(pv_survey_sites_group(sites, 1000));
+	for (int i = 0; i < 9; i++)
+		rests(&blocks, 10, 64, true);
+	for (int i = 0; i < 4; i++)
+		rests(&blocks, 20, 64, false);
+	/* four may be chance */
+	ck_assert_uint_eq(look_at(&blocks, 1500, 10).count, 9);
+	rests(&blocks, 20, 64, false);
+	ck_assert_uint_eq(look_at(&blocks, 1600, 10).count, 0);
+	ck_assert_uint_eq(look_at(&blocks, 1700, 20).count, 5);
+	/* of another class nothing is known, nor of an object, which may change while it lives */
+	rests(&blocks, 10, 640, true);
+	rests(&blocks, 10, 64, true);
+	((struct pv_block *)pv_vec_at(&blocks, blocks.n - 1))->type = 0x1000;
+	ck_assert_uint_eq(look_at(&blocks, 1800, 10).count, 2);
+	pv_vec_deinit(&blocks);
+	end();
+}
+END_TEST
+
 /* By whose it is; what is large has another. */
 static double weight(void *ctx, enum pv_memory_domain domain, uint64_t bytes)
 {
@@ -199,6 +239,7 @@ int main(void)
 
 	tcase_add_test(tcase, keys);
 	tcase_add_test(tcase, groups);
+	tcase_add_test(tcase, others_blocks);
 	tcase_add_test(tcase, all);
 	tcase_add_test(tcase, blocks_that_are_no_objects);
 	suite_add_tcase(suite, tcase);

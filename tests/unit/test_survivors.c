@@ -153,9 +153,13 @@ START_TEST(chunks)
 	/* it cannot hold so much */
 	ck_assert_uint_eq(add(CHUNK + 16, 200, PV_ALLOC_C), 1);
 	ck_assert_uint_eq(look().same, 1);
-	/* a thread's cache writes into it */
+	ck_assert(
+		!((const struct pv_block *)pv_vec_at(pv_survivors_blocks(survivors), 0))->changed);
+	/* a thread's cache writes into it: it may be another's by now, also once it rests */
 	made_put(&made, CHUNK + 16, 0x1234);
 	ck_assert_uint_eq(look().doubts, 1);
+	ck_assert_uint_eq(look().same, 1);
+	ck_assert(((const struct pv_block *)pv_vec_at(pv_survivors_blocks(survivors), 0))->changed);
 	/* the next one says that it is free */
 	made_chunk(&made, next, 64, 0);
 	ck_assert_uint_eq(look().gone, 1);
