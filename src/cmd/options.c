@@ -77,6 +77,10 @@ static void print_help(const struct pv_usage *usage)
 			formats = pv_options_formats(option);
 	}
 	printf("  %-26s %s\n", "-h, --help", "show this text");
+	if (usage->program)
+		printf("\nPROGRAM runs on when the time is over: what was found is written, and "
+		       "pitviper "
+		       "ends\nwith the program, with its status.\n");
 	if (formats)
 		print_formats(formats);
 	printf("\nexample:\n%s\n", usage->example);

@@ -215,11 +215,11 @@ def children(pid):
 	return [int(p) for p in subprocess.run(["pgrep", "-P", str(pid)], stdout=subprocess.PIPE).stdout.split()]
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_signal_after_the_outputs(tmp_path, how):
+@pytest.mark.parametrize("command,how", [("record", signal.SIGTERM), ("record", signal.SIGINT), ("memory", signal.SIGTERM)])
+def test_signal_after_the_outputs(tmp_path, command, how):
 	"""The time is over, the outputs are written, the program runs on: a signal then ends the program, and by it us."""
 	output = tmp_path / "x.folded"
-	proc = live.start_pitviper("record", "-d", 1, "-o", output, "--", "/bin/sleep", "60")
+	proc = live.start_pitviper(command, "-d", 1, "-o", output, "--", "/bin/sleep", "60")
 	try:
 		assert live.gone(output.exists, timeout=20)
 		sleeper, = children(proc.pid)
