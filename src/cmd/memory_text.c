@@ -75,6 +75,12 @@ static void print_head(const struct page *page, const char *text)
 	fputc('\n', page->term->file);
 }
 
+/* By the verdict. */
+static bool is_named(const struct page *page, const struct pv_suspect *one)
+{
+	return one == page->leak->suspects.data && page->leak->has_site;
+}
+
 static struct pv_err *add_suspect(const struct page *page, const struct pv_suspect *one,
 				  struct pv_rows *rows)
 {
@@ -87,14 +93,14 @@ static struct pv_err *add_suspect(const struct page *page, const struct pv_suspe
 		 pv_text_bytes((double)one->left_bytes).text, pv_text_number(one->left_count).text,
 		 pv_text_number(one->seen_count).text,
 		 pv_text_percent(one->left_count, one->seen_count, 0).text);
-	row->bold = one == page->leak->suspects.data && page->leak->has_site;
+	row->bold = is_named(page, one);
 	err = pv_spot_text(page->memory, &one->spot, &row->name);
 	if (!err && one->type != PV_MEMORY_NONE)
 		err = pv_leak_type(page->memory, one->type, &row->place);
 	return err;
 }
 
-static struct pv_err *print_suspects(const struct page *page)
+static struct pv_err *print_places(const struct page *page, const char *title, bool suspect)
 {
 	const struct pv_vec *suspects = &page->leak->suspects;
 	PV_CLEANUP(pv_str_deinit) struct pv_str head = { 0 };
@@ -103,26 +109,35 @@ static struct pv_err *print_suspects(const struct page *page)
 	struct pv_err *err;
 
 	pv_rows_init(&rows);
-	/* what stays of what does not grow is a cache's, and no suspect; files have it */
-	if (page->leak->kind == PV_LEAK_CLEAN)
-		return NULL;
-	err = pv_str_appendf(
-		&head, "      left       count   allocated   stays  where, the most suspect first");
+	err = pv_str_appendf(&head, "      left       count   allocated   stays  %s", title);
 	for (size_t i = 0; i < suspects->n && i < SUSPECTS_MAX && !err; i++) {
 		const struct pv_suspect *one = pv_vec_at(suspects, i);
 
 		if (one->weight > weight)
 			weight = one->weight;
-		if (one->left_count)
+		if (one->left_count &&
+		    (is_named(page, one) || pv_leak_accuses(page->leak, one)) == suspect)
 			err = add_suspect(page, one, &rows);
 	}
-	if (!err && weight > 1)
+	if (!err && weight > 1 && suspect)
 		err = pv_str_appendf(&head, "; seen for %s of the time",
 				     pv_text_percent((uint64_t)(1e6 / weight), 1000000, 0).text);
 	if (err || !rows.list.n)
 		return err;
 	print_head(page, pv_str_text(&head));
 	return pv_rows_print(&rows, page->term);
+}
+
+static struct pv_err *print_suspects(const struct page *page)
+{
+	struct pv_err *err;
+
+	/* what stays of what does not grow is a cache's, and no suspect; files have it */
+	if (page->leak->kind == PV_LEAK_CLEAN)
+		return NULL;
+	err = print_places(page, "where, the most suspect first", true);
+	return err ? err
+		   : print_places(page, "no suspects: in flight, or of what does not grow", false);
 }
 
 static struct pv_err *add_type(const struct page *page, const struct pv_growth_type *one,
