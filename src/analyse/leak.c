@@ -524,10 +524,16 @@ static struct pv_err *say_uncollected(const struct pv_leak *leak, struct pv_str 
 			      pv_leak_longer(0, leak->growth.seconds));
 }
 
+static struct pv_err *append_string(const struct pv_memory *memory, uint32_t id, struct pv_str *str)
+{
+	const struct pv_strings *strings = memory->profile->strings;
+
+	return pv_text_append(str, pv_strings_get(strings, id), pv_strings_length(strings, id));
+}
+
 static struct pv_err *say_holder(const struct pv_memory *memory, const struct pv_leak *leak,
 				 struct pv_str *str)
 {
-	const struct pv_strings *strings = memory->profile->strings;
 	enum pv_rung_state state = memory->rungs[PV_RUNG_HOLDERS].state;
 	const struct pv_memory_holder *holder;
 	struct pv_err *err;
@@ -543,12 +549,21 @@ static struct pv_err *say_holder(const struct pv_memory *memory, const struct pv
 	holder = pv_leak_holder(memory, leak->holder);
 	err = pv_str_appendf(str, "held by ");
 	if (!err)
-		err = pv_text_append(str, pv_strings_get(strings, holder->text),
-				     pv_strings_length(strings, holder->text));
+		err = append_string(memory, holder->text, str);
 	if (!err && holder->kind != PV_HOLDER_NAMED)
 		err = pv_str_appendf(str, ", to which no name leads");
+	if (!err && leak->second != PV_MEMORY_NONE) {
+		err = pv_str_appendf(str, " and ");
+		if (!err)
+			err = append_string(memory, pv_leak_holder(memory, leak->second)->text,
+					    str);
+	}
 	if (!err)
 		err = pv_str_appendf(str, ".\n");
+	if (!err && holder->limit && !leak->fills)
+		err = pv_str_appendf(str, "that has a limit: %s of at most %s.\n",
+				     pv_text_number(holder->used).text,
+				     pv_text_number(holder->limit).text);
 	return err || holder->kind != PV_HOLDER_BLOCK || memory->gc_disabled
 		       ? err
 		       : say_uncollected(leak, str);
@@ -594,6 +609,39 @@ static struct pv_err *say_filled(const struct pv_memory *memory, const struct pv
 			      pv_leak_longer(growth->seconds, 0));
 }
 
+/* When something is full that takes so many more, as fast as it did. */
+static struct pv_err *append_full(const struct pv_memory_holder *one, struct pv_str *str)
+{
+	double s = (double)(one->limit - one->used) / (double)one->used_gained *
+		   (double)one->over_ns / 1e9;
+
+	if (one->used >= one->limit)
+		return pv_str_appendf(str, "and full now");
+	if (s < 120)
+		return pv_str_appendf(str, "full in about %.0f s at this rate", s);
+	return pv_str_appendf(str, "full in about %.0f %s at this rate",
+			      s < 7200 ? s / 60 : s / 3600, s < 7200 ? "min" : "h");
+}
+
+/* What grows has a limit, and did not come to it meanwhile. */
+static struct pv_err *say_fills(const struct pv_memory *memory, const struct pv_leak *leak,
+				struct pv_str *str)
+{
+	const struct pv_memory_holder *one = pv_leak_holder(memory, leak->holder);
+	struct pv_err *err =
+		pv_str_appendf(str,
+			       "does not leak: the %s/s that it grows fill what has a limit, "
+			       "%s of at most %s, ",
+			       pv_text_bytes(leak->growth.bytes_per_s).text,
+			       pv_text_number(one->used).text, pv_text_number(one->limit).text);
+
+	if (!err)
+		err = append_full(one, str);
+	if (!err)
+		err = pv_str_appendf(str, ".\n");
+	return err ? err : say_holder(memory, leak, str);
+}
+
 /* Why it is clean: what was seen to grow, and is none. */
 static struct pv_err *say_clean(const struct pv_memory *memory, const struct pv_leak *leak,
 				struct pv_str *str)
@@ -603,6 +651,8 @@ static struct pv_err *say_clean(const struct pv_memory *memory, const struct pv_
 	const struct pv_slope *arenas = &growth->resident[PV_MEMORY_ARENAS];
 	struct pv_err *err = NULL;
 
+	if (leak->fills)
+		return say_fills(memory, leak, str);
 	if (heap->grows || arenas->grows)
 		err = pv_str_appendf(
 			str,
@@ -672,6 +722,7 @@ struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret)
 	struct pv_leak leak = {
 		.subject = PV_MEMORY_NONE,
 		.holder = PV_MEMORY_NONE,
+		.second = PV_MEMORY_NONE,
 		.growth = { .types = PV_VEC(struct pv_growth_type),
 			    .rising = PV_VEC(struct pv_growth_type),
 			    .filled = PV_VEC(struct pv_growth_type) },

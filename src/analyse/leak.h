@@ -49,6 +49,8 @@ struct pv_leak {
 	double site_share; /* of what was seen to stay that is this suspect's */
 	uint32_t subject;  /* index into subjects: whose holders it was; PV_MEMORY_NONE */
 	uint32_t holder;   /* index into holders: the one that counts; PV_MEMORY_NONE */
+	uint32_t second;   /* another one, that has as many, or the rest of most; PV_MEMORY_NONE */
+	bool fills;        /* clean: what grows fills something of the holder's that has a limit */
 	struct pv_growth growth;
 	struct pv_vec suspects; /* struct pv_suspect */
 	struct pv_str text;     /* for people (base/text.h): sentences, a line each */

@@ -13,6 +13,16 @@ static const double LOST_LEAST = 0.1;   /* of what a type gained that must be lo
 static const double HELD_LEAST = 0.5;   /* of the objects that were looked at */
 static const double CLASS_LEAST = 0.1;  /* of the lost references of a type that has no module */
 static const double NOBODY_LEAST = 0.5; /* of blocks to which no pointer was found */
+static const double SHARED_LEAST = 0.2; /* that the second holder has, for both to be told */
+static const double EQUAL_LEAST = 0.8;  /* of the first one's objects, for a second to be one */
+static const double FILLED_MOST = 2;    /* objects a new entry of what fills, of the mean of all */
+
+enum { TAKEN_LEAST = 10 }; /* objects more at the second look of those that were looked at */
+
+/* What most of a subject's growth is held by. */
+struct named {
+	uint32_t first, second; /* PV_MEMORY_NONE: there is none */
+};
 
 /* Of what grows a part that is worth a name: of its bytes, or of its objects. */
 static bool is_part(const struct pv_growth *growth, uint32_t type)
@@ -105,24 +115,34 @@ bool pv_leak_is_growth(const struct pv_memory *memory, const struct pv_growth *g
 	return grows && (type->module || grows->count.gained >= HELD_LEAST * (double)one->of);
 }
 
-/* Holds it most of what a subject's type gained?  All others may hold what it does not. */
+/*
+ * Is it most of what a subject's type gained, if so many of its objects are held?  All others may
+ * hold what it does not.
+ */
+static bool is_most(const struct pv_memory *memory, const struct pv_growth *growth,
+		    uint32_t subject, uint64_t objects)
+{
+	const struct pv_memory_subject *one = pv_leak_subject(memory, subject);
+	const struct pv_growth_type *grows;
+	double held = (double)objects / (double)one->objects;
+
+	if (held < HELD_LEAST)
+		return false;
+	if (pv_leak_is_growth(memory, growth, subject))
+		return true;
+	grows = pv_leak_growing(growth, one->type);
+	return grows && (1 - held) * (double)one->of <= (1 - HELD_LEAST) * grows->count.gained;
+}
+
 static bool holds_growth(const struct pv_memory *memory, const struct pv_growth *growth,
 			 uint32_t holder)
 {
 	const struct pv_memory_holder *one;
-	const struct pv_memory_subject *subject;
-	const struct pv_growth_type *grows;
-	double held;
 
-	if (!covers(memory, holder, HELD_LEAST))
+	if (holder == PV_MEMORY_NONE)
 		return false;
 	one = pv_leak_holder(memory, holder);
-	subject = pv_leak_subject(memory, one->subject);
-	if (pv_leak_is_growth(memory, growth, one->subject))
-		return true;
-	grows = pv_leak_growing(growth, subject->type);
-	held = (double)one->objects / (double)subject->objects;
-	return grows && (1 - held) * (double)subject->of <= (1 - HELD_LEAST) * grows->count.gained;
+	return is_most(memory, growth, one->subject, one->objects);
 }
 
 /*
@@ -188,7 +208,160 @@ static bool leads_through(const struct pv_memory *memory, uint32_t a, uint32_t b
 	size_t n = pv_strings_length(strings, text);
 	const char *whole = pv_strings_get(strings, pv_leak_holder(memory, b)->text);
 
-	return n && !strncmp(whole, pv_strings_get(strings, text), n) && whole[n] == '[';
+	return n && !strncmp(whole, pv_strings_get(strings, text), n) &&
+	       (whole[n] == '[' || !strncmp(whole + n, " -> ", 4));
+}
+
+/* In the same thing, as a key of a dict and as what its values have, or one through the other? */
+static bool is_same_way(const struct pv_memory *memory, uint32_t a, uint32_t b)
+{
+	const struct pv_strings *strings = memory->profile->strings;
+	const char *way = pv_strings_get(strings, pv_leak_holder(memory, a)->text), *at = way;
+	const char *other = pv_strings_get(strings, pv_leak_holder(memory, b)->text);
+	size_t n = 0, depth = steps(memory, a);
+
+	if (leads_through(memory, a, b))
+		return true;
+	/* up to its last step; a module or a frame has many things */
+	for (size_t i = 0; i < depth; i++) {
+		n = (size_t)(strstr(at, " -> ") - way) + 4;
+		at = way + n;
+	}
+	return depth > 1 && !strncmp(way, other, n);
+}
+
+/* ---- what has taken more since an earlier look */
+
+/* Objects a second; 0: it was looked at once, or what it took may be chance. */
+static double taken_per_s(const struct pv_memory *memory, uint32_t holder)
+{
+	const struct pv_memory_holder *one = pv_leak_holder(memory, holder);
+	const struct pv_memory_subject *subject = pv_leak_subject(memory, one->subject);
+	double share = subject->of ? (double)subject->objects / (double)subject->of : 0;
+
+	if (!one->over_ns || one->kind != PV_HOLDER_NAMED ||
+	    share * (double)one->gained < TAKEN_LEAST)
+		return 0;
+	return (double)one->gained / ((double)one->over_ns / 1e9);
+}
+
+/* Of the others the one that took most; PV_MEMORY_NONE. */
+static uint32_t most_taken(const struct pv_memory *memory, uint32_t subject, uint32_t but)
+{
+	uint32_t best = PV_MEMORY_NONE;
+
+	for (uint32_t i = 0; i < memory->holders.n; i++) {
+		if (pv_leak_holder(memory, i)->subject == subject && i != but &&
+		    taken_per_s(memory, i) > 0 &&
+		    (best == PV_MEMORY_NONE || taken_per_s(memory, i) > taken_per_s(memory, best)))
+			best = i;
+	}
+	return best;
+}
+
+/* However many others of the type are held elsewhere: what took most of what came is the holder. */
+static bool find_takers(const struct pv_memory *memory, const struct pv_growth *growth,
+			uint32_t subject, struct named *ret)
+{
+	const struct pv_growth_type *grows =
+		pv_leak_growing(growth, pv_leak_subject(memory, subject)->type);
+	uint32_t first = most_taken(memory, subject, PV_MEMORY_NONE), second;
+	double taken, more;
+
+	if (!grows || first == PV_MEMORY_NONE)
+		return false;
+	taken = taken_per_s(memory, first);
+	second = most_taken(memory, subject, first);
+	more = second == PV_MEMORY_NONE ? 0 : taken_per_s(memory, second);
+	if (taken + more < HELD_LEAST * grows->count.per_s)
+		return false;
+	if (taken >= HELD_LEAST * grows->count.per_s ? more < EQUAL_LEAST * taken
+						     : more < SHARED_LEAST * taken)
+		second = PV_MEMORY_NONE;
+	*ret = (struct named){ first, second };
+	return second != PV_MEMORY_NONE || taken >= HELD_LEAST * grows->count.per_s;
+}
+
+/* ---- what has most */
+
+/* The named holder of most of those that no one before it has; or of as many as the first. */
+static uint32_t second_of(const struct pv_memory *memory, uint32_t first, bool own)
+{
+	const struct pv_memory_holder *most = pv_leak_holder(memory, first);
+	uint32_t best = PV_MEMORY_NONE;
+	uint64_t n, best_n = 0;
+
+	for (uint32_t i = 0; i < memory->holders.n; i++) {
+		const struct pv_memory_holder *one = pv_leak_holder(memory, i);
+
+		if (i == first || one->subject != most->subject || one->kind != PV_HOLDER_NAMED)
+			continue;
+		n = own ? one->own : one->objects;
+		if (n <= best_n)
+			continue;
+		best = i;
+		best_n = n;
+	}
+	return best;
+}
+
+static bool find_owners(const struct pv_memory *memory, const struct pv_growth *growth,
+			uint32_t subject, struct named *ret)
+{
+	uint32_t first = most_of(memory, subject, PV_HOLDER_NAMED), second;
+	uint64_t own, objects;
+
+	if (first == PV_MEMORY_NONE)
+		return false;
+	objects = pv_leak_holder(memory, first)->objects;
+	if (holds_growth(memory, growth, first)) {
+		second = second_of(memory, first, false);
+		if (second != PV_MEMORY_NONE &&
+		    (double)pv_leak_holder(memory, second)->objects < EQUAL_LEAST * (double)objects)
+			second = PV_MEMORY_NONE;
+		*ret = (struct named){ first, second };
+		return true;
+	}
+	second = second_of(memory, first, true);
+	own = second == PV_MEMORY_NONE ? 0 : pv_leak_holder(memory, second)->own;
+	*ret = (struct named){ first, second };
+	return (double)own >= SHARED_LEAST * (double)objects &&
+	       is_most(memory, growth, subject, objects + own);
+}
+
+/* One or two that have names; of two in the same thing the nearer one alone. */
+static bool find_named(const struct pv_memory *memory, const struct pv_growth *growth,
+		       uint32_t subject, struct named *ret)
+{
+	if (!find_takers(memory, growth, subject, ret) &&
+	    !find_owners(memory, growth, subject, ret))
+		return false;
+	if (ret->second == PV_MEMORY_NONE)
+		return true;
+	if (!is_same_way(memory, ret->first, ret->second) &&
+	    !is_same_way(memory, ret->second, ret->first))
+		return true;
+	if (steps(memory, ret->second) < steps(memory, ret->first))
+		ret->first = ret->second;
+	ret->second = PV_MEMORY_NONE;
+	return true;
+}
+
+/*
+ * Does it hold its objects in something that has a limit, and takes as many as it gets entries?  If
+ * the entries themselves grew, they would be more for each.
+ */
+static bool fills(const struct pv_memory *memory, uint32_t holder)
+{
+	const struct pv_memory_holder *one = pv_leak_holder(memory, holder);
+	const struct pv_memory_subject *subject = pv_leak_subject(memory, one->subject);
+	double all;
+
+	if (!one->limit || !one->used || !one->over_ns || one->used_gained <= 0)
+		return false;
+	all = (double)one->objects * (double)subject->of / (double)subject->objects;
+	return (double)one->gained <=
+	       FILLED_MOST * all / (double)one->used * (double)one->used_gained;
 }
 
 /*
@@ -207,31 +380,71 @@ static void prefer_nearer(const struct pv_memory *memory, struct pv_leak *leak)
 			continue;
 		leak->subject = i;
 		leak->holder = named;
+		leak->second = PV_MEMORY_NONE;
 	}
 }
 
-/* A name for most of a growing type's objects: the shortest one there is. */
+/* There was no time to compare it with before: then what has most of those that have a name. */
+static bool in_limited(const struct pv_memory *memory, uint32_t subject)
+{
+	uint32_t named = most_of(memory, subject, PV_HOLDER_NAMED);
+	const struct pv_memory_holder *one;
+
+	if (named == PV_MEMORY_NONE)
+		return false;
+	one = pv_leak_holder(memory, named);
+	return one->limit && !one->over_ns;
+}
+
+/*
+ * A name for most of a growing type's objects: the shortest one there is.  What only fills is none,
+ * but an answer if most of what grows does.
+ */
 static bool find_name(const struct pv_memory *memory, struct pv_leak *leak)
 {
+	uint32_t filled = PV_MEMORY_NONE;
 	size_t least = SIZE_MAX;
+	double filling = 0;
 
 	for (uint32_t i = 0; i < memory->subjects.n; i++) {
 		const struct pv_memory_subject *one = pv_leak_subject(memory, i);
-		uint32_t named;
+		struct named named;
 
 		if (!one->objects || !is_part(&leak->growth, one->type))
 			continue;
-		named = most_of(memory, i, PV_HOLDER_NAMED);
-		if (!holds_growth(memory, &leak->growth, named) || steps(memory, named) >= least)
+		if (!find_named(memory, &leak->growth, i, &named)) {
+			filling += in_limited(memory, i)
+					   ? pv_leak_growing(&leak->growth, one->type)->bytes_per_s
+					   : 0;
 			continue;
-		least = steps(memory, named);
+		}
+		if (named.second == PV_MEMORY_NONE && fills(memory, named.first)) {
+			filling += pv_leak_growing(&leak->growth, one->type)->bytes_per_s;
+			if (filled == PV_MEMORY_NONE ||
+			    steps(memory, named.first) < steps(memory, filled))
+				filled = named.first;
+			continue;
+		}
+		if (steps(memory, named.first) >= least)
+			continue;
+		least = steps(memory, named.first);
 		leak->kind = PV_LEAK_HELD;
 		leak->subject = i;
-		leak->holder = named;
+		leak->holder = named.first;
+		leak->second = named.second;
 	}
-	if (least != SIZE_MAX)
+	if (least != SIZE_MAX) {
 		prefer_nearer(memory, leak);
-	return least != SIZE_MAX;
+		return true;
+	}
+	if (filled == PV_MEMORY_NONE || filling < HELD_LEAST * leak->growth.bytes_per_s)
+		return false;
+	leak->kind = PV_LEAK_CLEAN;
+	leak->bytes_per_s = 0;
+	leak->fills = true;
+	leak->holder = filled;
+	leak->subject = pv_leak_holder(memory, filled)->subject;
+	return true;
 }
 
 /* Less than a name, but more than nothing: what holds most of a subject's growth. */

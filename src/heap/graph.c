@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "heap/bounded.h"
 #include "heap/object.h"
 #include "python/detect.h"
 #include "target/mem.h"
@@ -487,6 +488,41 @@ static bool is_weak(const struct pv_heap_type *base)
 	       !strncmp(base->name, "weakcallableproxy", 17);
 }
 
+/* lru_list_elem: prev, next, hash, key, result; its neighbours are no references. */
+static struct pv_err *lru_item_edges(const struct walk *w, uint64_t item)
+{
+	struct pv_err *err = tell_text(w, item + w->at->object_size + 24, "key");
+
+	return err ? err : tell_text(w, item + w->at->object_size + 32, "result");
+}
+
+/*
+ * lru_cache_object: what is before its cache is the beginning of a ring of its items, if it has a
+ * limit.  Up to 3.9 their type is not made ready, and none that is known.
+ */
+static struct pv_err *lru_edges(const struct walk *w, uint64_t object,
+				const struct pv_heap_type *type)
+{
+	uint64_t cache = pv_bounded_cache(w->heap, object, type), n, limit;
+	struct pv_err *err = NULL;
+
+	if (pv_bounded_read(w->heap, object, type, &n, &limit)) {
+		uint64_t item = object;
+
+		for (uint64_t i = 0; !err && i < n && !is_late(w); i++) {
+			if (pv_mem_read_u64(w->mem, item + w->at->object_size + 8, &item) ||
+			    item == object)
+				break;
+			err = lru_item_edges(w, item);
+		}
+	}
+	if (!err && cache)
+		err = tell_text(w, object + cache, "cache");
+	return err ? err
+		   : field_edges(w, object, cache ? cache + 8 : w->at->object_size,
+				 type->basicsize);
+}
+
 /* 2.7 and 3.x up to 3.10: PyFrameObject, all of which is fields. */
 static struct pv_err *old_frame_edges(const struct walk *w, uint64_t frame, uint64_t size)
 {
@@ -513,6 +549,10 @@ static struct pv_err *other_edges(const struct walk *w, uint64_t object,
 		return deque_edges(w, object);
 	if (comes_from(w->heap, type, "numpy.ndarray"))
 		return array_edges(w, object);
+	if (!strcmp(type->name, "functools._lru_cache_wrapper"))
+		return lru_edges(w, object, type);
+	if (!strcmp(type->name, "functools._lru_list_elem"))
+		return lru_item_edges(w, object);
 	if (type->kind == PV_HEAP_GENERATOR && w->version >= 0x030b)
 		return pv_graph_frame(w->heap, object + python->tasks.coro_frame, 0, w->each,
 				      w->ctx);

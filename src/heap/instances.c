@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/map.h"
 #include "heap/alive.h"
 #include "heap/object.h"
 #include "heap/search.h"
@@ -63,6 +64,12 @@ static struct pv_err *drop_free(struct finder *f, struct pv_heap_search *search)
 	return err;
 }
 
+/* By its address: those that are there at two looks are chosen in both, or in none. */
+static bool is_chosen(uint64_t address, size_t n, size_t max)
+{
+	return n <= max || (pv_hash(address) >> 32) * n >> 32 < max;
+}
+
 struct pv_err *pv_instances_find(struct pv_heap *heap, struct pv_heap_search *search, uint64_t type,
 				 size_t max, struct pv_vec *ret, uint64_t *of_ret)
 {
@@ -83,8 +90,14 @@ struct pv_err *pv_instances_find(struct pv_heap *heap, struct pv_heap_search *se
 	pv_needles_destroy(needles);
 	if (!err)
 		err = drop_free(&f, search);
-	for (size_t i = 0, n = f.found.n; !err && i < n && i < max; i++)
-		err = pv_vec_append(ret, pv_vec_at(&f.found, n <= max ? i : i * n / max), 1, NULL);
+	for (size_t i = 0, chosen = 0; !err && i < f.found.n && chosen < max; i++) {
+		uint64_t *one = pv_vec_at(&f.found, i);
+
+		if (!is_chosen(*one, f.found.n, max))
+			continue;
+		chosen++;
+		err = pv_vec_append(ret, one, 1, NULL);
+	}
 	if (!err)
 		*of_ret = f.found.n;
 	pv_vec_deinit(&f.found);

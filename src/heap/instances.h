@@ -16,8 +16,9 @@ struct pv_heap;
 struct pv_heap_search;
 
 /*
- * Appends up to max addresses (uint64_t, ascending) to ret: if there are more, evenly out of
- * all of them, *of_ret.  type: its address; of its subclasses none.
+ * Appends up to max addresses (uint64_t, ascending) to ret: if there are more, about so many out
+ * of all of them, *of_ret; the same ones at another time, as far as they are still there.  type:
+ * its address; of its subclasses none.
  */
 struct pv_err *pv_instances_find(struct pv_heap *heap, struct pv_heap_search *search, uint64_t type,
 				 size_t max, struct pv_vec *ret, uint64_t *of_ret);

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "heap/bounded.h"
 #include "heap/copy.h"
 #include "heap/graph.h"
 #include "heap/object.h"
@@ -36,6 +37,7 @@ struct node {
 	uint32_t parent;
 	uint8_t kind; /* of that edge */
 	bool namespace, done;
+	bool bounded; /* heap/bounded.h */
 };
 
 /* Where a place was met. */
@@ -49,6 +51,8 @@ struct met {
 struct alike {
 	size_t first;  /* one of the places */
 	uint64_t same; /* a bit each, from the root; 0: of no path */
+	/* the node of the bounded container that is next to them; NO_PARENT: none, or several */
+	uint32_t bounded;
 };
 
 struct namer {
@@ -91,7 +95,7 @@ static struct node *node_at(const struct namer *z, uint32_t i)
 }
 
 static struct pv_err *add_node(struct namer *z, const struct pv_edge *edge, uint64_t address,
-			       uint32_t parent)
+			       uint32_t parent, bool bounded)
 {
 	struct node node = {
 		.address = address,
@@ -100,6 +104,7 @@ static struct pv_err *add_node(struct namer *z, const struct pv_edge *edge, uint
 		.parent = parent,
 		.kind = edge->kind,
 		.namespace = edge->namespace,
+		.bounded = bounded,
 	};
 	struct pv_err *err;
 	uint64_t seen;
@@ -136,7 +141,7 @@ static struct pv_err *on_edge(void *ctx, const struct pv_edge *edge)
 {
 	struct namer *z = ctx;
 	const struct pv_heap_type *type;
-	uint64_t seen;
+	uint64_t seen, used, limit;
 
 	if ((edge->kind == PV_EDGE_STACK) != z->values && node_at(z, z->at)->kind == PV_EDGE_FRAME)
 		return NULL;
@@ -148,7 +153,8 @@ static struct pv_err *on_edge(void *ctx, const struct pv_edge *edge)
 		return NULL;
 	if (edge->kind == PV_EDGE_PART && z->inner == NO_PARENT)
 		z->inner = (uint32_t)z->nodes.n;
-	return add_node(z, edge, edge->target, z->at);
+	return add_node(z, edge, edge->target, z->at,
+			pv_bounded_read(z->heap, edge->target, type, &used, &limit));
 }
 
 static struct pv_err *on_module(void *ctx, const struct pv_edge *edge)
@@ -158,7 +164,7 @@ static struct pv_err *on_module(void *ctx, const struct pv_edge *edge)
 
 static struct pv_err *on_frame(void *ctx, const struct pv_edge *edge)
 {
-	return add_node(ctx, edge, edge->at, NO_PARENT);
+	return add_node(ctx, edge, edge->at, NO_PARENT, false);
 }
 
 static bool is_main(struct namer *z, uint64_t name)
@@ -181,7 +187,7 @@ static struct pv_err *add_roots(struct namer *z)
 			const struct pv_edge *edge = pv_vec_at(&z->modules, i);
 
 			if (is_main(z, edge->label) == main)
-				err = add_node(z, edge, edge->target, NO_PARENT);
+				err = add_node(z, edge, edge->target, NO_PARENT, false);
 		}
 	}
 	if (!err)
@@ -375,8 +381,10 @@ static uint64_t same_steps(const struct namer *z, const struct met *a, const str
 static struct pv_err *put_group(struct namer *z, struct pv_map *index, struct pv_str *text,
 				enum pv_holder_kind kind, uint64_t type, uint32_t *ret)
 {
-	struct pv_names_group group = { .kind = (uint8_t)kind, .type = type, .n = 1 };
 	uint64_t key = pv_hash_bytes(pv_str_text(text), text->n), at;
+	struct pv_names_group group = {
+		.kind = (uint8_t)kind, .type = type, .n = 1, .path = pv_hash(key ^ (uint64_t)kind)
+	};
 	struct pv_err *err;
 
 	while (pv_map_get(index, key, &at)) {
@@ -401,17 +409,47 @@ static struct pv_err *put_group(struct namer *z, struct pv_map *index, struct pv
 	return pv_map_set(index, key, *ret);
 }
 
+static uint32_t bounded_above(const struct namer *z, size_t place)
+{
+	uint32_t i = z->met[place].node ? z->met[place].node - 1 : NO_PARENT;
+
+	for (int n = 0; i != NO_PARENT && !node_at(z, i)->bounded; n++)
+		i = n < DEPTH_MAX ? node_at(z, i)->parent : NO_PARENT;
+	return i;
+}
+
 static struct pv_err *note_alike(struct namer *z, size_t place)
 {
-	struct alike one = { .first = place, .same = z->met[place].node ? ALL_STEPS >> 1 : 0 };
+	struct alike one = {
+		.first = place,
+		.same = z->met[place].node ? ALL_STEPS >> 1 : 0,
+		.bounded = bounded_above(z, place),
+	};
 	struct alike *there;
 
 	if (z->out.group[place] == z->alike.n)
 		return pv_vec_append(&z->alike, &one, 1, NULL);
 	there = pv_vec_at(&z->alike, z->out.group[place]);
+	if (there->bounded != one.bounded)
+		there->bounded = NO_PARENT;
 	if (there->same)
 		there->same &= same_steps(z, &z->met[there->first], &z->met[place]);
 	return NULL;
+}
+
+static void tell_limit(struct namer *z, const struct alike *alike, struct pv_names_group *group)
+{
+	const struct pv_heap_type *type;
+	uint64_t object, used, limit;
+
+	if (alike->bounded == NO_PARENT)
+		return;
+	object = node_at(z, alike->bounded)->address;
+	type = pv_graph_type(z->heap, object);
+	if (!type || !pv_bounded_read(z->heap, object, type, &used, &limit))
+		return;
+	group->used = used;
+	group->limit = limit;
 }
 
 /* Many objects in one of a program's dicts: which one it is tells the most. */
@@ -425,6 +463,7 @@ static struct pv_err *tell_alike(struct namer *z)
 		struct pv_str text PV_CLEANUP(pv_str_deinit) = {};
 		char *copy;
 
+		tell_limit(z, alike, group);
 		if (!alike->same || group->n < 2)
 			continue;
 		err = say_path(z, &z->met[alike->first], alike->same, &text);

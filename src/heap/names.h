@@ -30,10 +30,12 @@ struct pv_heap_search;
  * have in common are told.
  */
 struct pv_names_group {
-	char *text;    /* owned; UTF-8, or any byte of the target's */
-	uint8_t kind;  /* enum pv_holder_kind */
-	uint64_t type; /* of a BLOCK: address of its type, 0: it is no object */
-	uint64_t n;    /* places */
+	char *text;           /* owned; UTF-8, or any byte of the target's */
+	uint8_t kind;         /* enum pv_holder_kind */
+	uint64_t type;        /* of a BLOCK: address of its type, 0: it is no object */
+	uint64_t n;           /* places */
+	uint64_t path;        /* of its text without keys, and its kind: the same at another look */
+	uint64_t used, limit; /* of the one that all lead through (heap/bounded.h); limit 0: none */
 };
 
 #define PV_NAMES_LIMIT_NS 5000000000ULL

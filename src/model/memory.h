@@ -210,6 +210,16 @@ struct pv_memory_holder {
 	uint32_t type; /* of a block, index into types; PV_MEMORY_NONE */
 	uint64_t references;
 	uint64_t objects; /* of the subject that it holds */
+	uint64_t own;     /* of these, that no named holder before it holds; of a named one */
+	/*
+	 * Of all objects of the subject's type, as far as those that were looked at tell, it holds
+	 * so many more than over_ns before; 0: it was looked for once.
+	 */
+	int64_t gained;
+	uint64_t over_ns;
+	/* of the one bounded cache or queue that its path leads through; limit 0: there is none */
+	uint64_t used, limit;
+	int64_t used_gained; /* since over_ns before */
 };
 
 /* Why a hunt ended. */

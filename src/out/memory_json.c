@@ -165,6 +165,14 @@ static void put_holder(const struct writer *w, const char *key, uint32_t index)
 	put_string(w, "text", holder->text);
 	pv_json_int(w->json, "references", (int64_t)holder->references);
 	pv_json_int(w->json, "objects", (int64_t)holder->objects);
+	if (holder->over_ns) {
+		pv_json_int(w->json, "gained", holder->gained);
+		put_seconds(w, "gained_in_s", holder->over_ns);
+	}
+	if (holder->limit) {
+		pv_json_int(w->json, "used", (int64_t)holder->used);
+		pv_json_int(w->json, "limit", (int64_t)holder->limit);
+	}
 	pv_json_end(w->json, '}');
 }
 
@@ -189,9 +197,13 @@ static struct pv_err *put_verdict(const struct writer *w)
 		put_double(w, "types_share", leak->share);
 		if (!err && leak->has_site)
 			err = put_suspect(w, "site", pv_vec_at(&leak->suspects, 0));
-		if (leak->holder != PV_MEMORY_NONE)
-			put_holder(w, "holder", leak->holder);
 	}
+	if (leak->fills)
+		pv_json_bool(w->json, "fills", true);
+	if (leak->holder != PV_MEMORY_NONE)
+		put_holder(w, "holder", leak->holder);
+	if (leak->second != PV_MEMORY_NONE)
+		put_holder(w, "second_holder", leak->second);
 	pv_json_end(w->json, '}');
 	return err;
 }

@@ -51,6 +51,7 @@ enum pv_rec_type {
 	PV_REC_SUBJECTS = 106,
 	PV_REC_HOLDERS = 107,
 	PV_REC_BLIND = 108,
+	PV_REC_HOLDS = 109,
 	PV_REC_END = 127,
 };
 

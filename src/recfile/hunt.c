@@ -181,6 +181,17 @@ static struct pv_err *put_holder(struct hunt *hunt, size_t i)
 		   index_or_none(holder->type), holder->references, holder->objects);
 }
 
+/* What is known of few. */
+static struct pv_err *put_holds(struct hunt *hunt, size_t i)
+{
+	const struct pv_memory_holder *one = pv_vec_at(&hunt->memory->holders, i);
+
+	if (!one->own && !one->over_ns && !one->limit)
+		return NULL;
+	return PUT(&hunt->bytes, i, one->own, pv_zigzag((uint64_t)one->gained), one->over_ns,
+		   one->used, one->limit, pv_zigzag((uint64_t)one->used_gained));
+}
+
 static struct pv_err *put_blind(struct hunt *hunt, size_t i)
 {
 	return PUT(&hunt->bytes, *(const uint32_t *)pv_vec_at(&hunt->memory->blind, i));
@@ -211,6 +222,8 @@ static struct pv_err *put_memory(struct hunt *hunt)
 		err = put_all(hunt, PV_REC_SUBJECTS, memory->subjects.n, put_subject);
 	if (!err)
 		err = put_all(hunt, PV_REC_HOLDERS, memory->holders.n, put_holder);
+	if (!err)
+		err = put_all(hunt, PV_REC_HOLDS, memory->holders.n, put_holds);
 	return err ? err : put_all(hunt, PV_REC_BLIND, memory->blind.n, put_blind);
 }
 

@@ -359,6 +359,29 @@ static struct pv_err *read_holder(struct pv_rec_reader *r, struct pv_cursor *cur
 	return pv_vec_append(&r->memory->holders, &holder, 1, NULL);
 }
 
+static struct pv_err *read_holds(struct pv_rec_reader *r, struct pv_cursor *cursor)
+{
+	uint64_t index, own, gained, over_ns, used, limit, used_gained;
+	struct pv_memory_holder *holder;
+
+	if (!r->memory->holders.n) {
+		pv_rec_malformed(r, "what a holder has names one that is not there");
+		return NULL;
+	}
+	/* the numbers after zigzag are twice as large */
+	if (!take_number(r, cursor, r->memory->holders.n - 1, &index) ||
+	    !TAKE(r, cursor, &own, &gained, &over_ns, &used, &limit, &used_gained))
+		return NULL;
+	holder = pv_vec_at(&r->memory->holders, index);
+	holder->own = own;
+	holder->gained = (int64_t)pv_unzigzag(gained);
+	holder->over_ns = over_ns;
+	holder->used = used;
+	holder->limit = limit;
+	holder->used_gained = (int64_t)pv_unzigzag(used_gained);
+	return NULL;
+}
+
 static struct pv_err *read_blind(struct pv_rec_reader *r, struct pv_cursor *cursor)
 {
 	uint32_t text;
@@ -395,6 +418,8 @@ static read_one *reader_of(unsigned int type)
 		return read_subject;
 	case PV_REC_HOLDERS:
 		return read_holder;
+	case PV_REC_HOLDS:
+		return read_holds;
 	case PV_REC_BLIND:
 		return read_blind;
 	default:

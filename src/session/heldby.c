@@ -14,6 +14,7 @@
 #include "heap/object.h"
 #include "model/profile.h"
 #include "model/strings.h"
+#include "session/heldbefore.h"
 #include "session/holding.h"
 
 enum {
@@ -21,7 +22,6 @@ enum {
 	TYPES_MAX = 1 << 20,
 	GROWING = 3,  /* types whose holders are looked for unasked */
 	SUBJECTS = 6, /* with those that hold them */
-	SOME = 20000, /* objects of each */
 	EXACT = 64,   /* places of one object that get their whole path */
 };
 
@@ -31,7 +31,9 @@ struct filler {
 	struct pv_memory *memory;
 	struct pv_holders found;
 	struct pv_names names;
+	const struct pv_held_before *before;
 	struct pv_memory_subject subject;
+	uint64_t type; /* address of the objects' */
 	uint32_t subject_i;
 };
 
@@ -112,6 +114,7 @@ static struct pv_err *name_subject(struct filler *f, const char *text)
 	if (!first)
 		return pv_err_create(PV_ERR_USAGE,
 				     "cannot tell who holds %s: there is no such object now", text);
+	f->type = first->type;
 	err = type_of(f, first->type, &f->subject.type);
 	if (err)
 		return err;
@@ -125,20 +128,15 @@ static struct pv_err *name_subject(struct filler *f, const char *text)
 	return intern(f, name, &f->subject.text);
 }
 
-static struct pv_err *add_holder(struct filler *f, enum pv_holder_kind kind, const char *text,
-				 uint64_t type, uint64_t references, uint64_t objects)
+static struct pv_err *add_holder(struct filler *f, struct pv_memory_holder *holder,
+				 const char *text, uint64_t type)
 {
-	struct pv_memory_holder holder = {
-		.subject = f->subject_i,
-		.kind = kind,
-		.references = references,
-		.objects = objects,
-	};
-	struct pv_err *err = intern(f, text, &holder.text);
+	struct pv_err *err = intern(f, text, &holder->text);
 
+	holder->subject = f->subject_i;
 	if (!err)
-		err = type_of(f, type, &holder.type);
-	return err ? err : pv_vec_append(&f->memory->holders, &holder, 1, NULL);
+		err = type_of(f, type, &holder->type);
+	return err ? err : pv_vec_append(&f->memory->holders, holder, 1, NULL);
 }
 
 /* One object: each place by itself, with keys and indices. */
@@ -148,36 +146,95 @@ static struct pv_err *add_places(struct filler *f)
 
 	for (size_t i = 0; !err && i < f->names.n; i++) {
 		const struct pv_names_group *group = pv_vec_at(&f->names.groups, f->names.group[i]);
+		struct pv_memory_holder holder = {
+			.kind = (enum pv_holder_kind)group->kind,
+			.references = 1,
+			.objects = 1,
+			.used = group->used,
+			.limit = group->limit,
+		};
 
-		err = add_holder(f, group->kind,
-				 f->names.exact[i] ? f->names.exact[i] : group->text, group->type,
-				 1, 1);
+		err = add_holder(f, &holder, f->names.exact[i] ? f->names.exact[i] : group->text,
+				 group->type);
 	}
 	return err;
 }
 
-/* Many: by holder; the places of an object stand together. */
-static struct pv_err *add_groups(struct filler *f)
+/* Compared with the look before; only what changes is to be told of it. */
+static void compare_before(struct filler *f, const struct pv_names_group *group,
+			   struct pv_memory_holder *holder)
 {
-	size_t n = f->names.groups.n;
-	_pv_free_ uint32_t *last = calloc(n + 1, sizeof(*last)); /* object + 1 that was counted */
-	_pv_free_ uint64_t *objects = calloc(n + 1, sizeof(*objects));
-	struct pv_err *err = NULL;
+	double scale = (double)f->subject.of / (double)f->found.n_objects;
+	struct pv_held_path path;
+	uint64_t at_ns;
 
-	if (!last || !objects)
+	if (!f->before || group->kind != PV_HOLDER_NAMED ||
+	    !pv_held_before_get(f->before, f->type, group->path, &path, &at_ns))
+		return;
+	holder->over_ns = pv_now_ns() - at_ns;
+	holder->gained = (int64_t)(scale * (double)holder->objects - path.objects);
+	holder->used_gained = (int64_t)(group->used - path.used);
+}
+
+/* Those that hold most come first. */
+static int compare_groups(const struct filler *f, const uint64_t *objects, uint32_t a, uint32_t b)
+{
+	const struct pv_names_group *x = pv_vec_at(&f->names.groups, a);
+	const struct pv_names_group *y = pv_vec_at(&f->names.groups, b);
+
+	if (objects[a] != objects[b])
+		return objects[a] > objects[b] ? -1 : 1;
+	if (x->n != y->n)
+		return x->n > y->n ? -1 : 1;
+	return a < b ? -1 : a > b;
+}
+
+/* An object counts for the first of the named groups that hold it. */
+static struct pv_err *count_own(struct filler *f, const uint64_t *objects, uint64_t **ret)
+{
+	uint64_t *own = calloc(f->names.groups.n + 1, sizeof(*own));
+	uint32_t best = UINT32_MAX;
+
+	if (!own)
 		return &pv_enomem;
 	for (size_t i = 0; i < f->names.n; i++) {
 		uint32_t group = f->names.group[i], object = f->found.places[i].object;
+		const struct pv_names_group *of = pv_vec_at(&f->names.groups, group);
 
-		if (last[group] == object + 1)
+		if (of->kind == PV_HOLDER_NAMED &&
+		    (best == UINT32_MAX || compare_groups(f, objects, group, best) < 0))
+			best = group;
+		if (i + 1 < f->names.n && f->found.places[i + 1].object == object)
 			continue;
-		last[group] = object + 1;
-		objects[group]++;
+		if (best != UINT32_MAX)
+			own[best]++;
+		best = UINT32_MAX;
 	}
-	for (size_t i = 0; !err && i < n; i++) {
-		const struct pv_names_group *group = pv_vec_at(&f->names.groups, i);
+	*ret = own;
+	return NULL;
+}
 
-		err = add_holder(f, group->kind, group->text, group->type, group->n, objects[i]);
+/* Many: by holder. */
+static struct pv_err *add_groups(struct filler *f)
+{
+	_pv_free_ uint64_t *objects = NULL, *own = NULL;
+	struct pv_err *err = pv_held_count(&f->found, &f->names, &objects);
+
+	if (!err)
+		err = count_own(f, objects, &own);
+	for (size_t i = 0; !err && i < f->names.groups.n; i++) {
+		const struct pv_names_group *group = pv_vec_at(&f->names.groups, i);
+		struct pv_memory_holder holder = {
+			.kind = (enum pv_holder_kind)group->kind,
+			.references = group->n,
+			.objects = objects[i],
+			.own = own[i],
+			.used = group->used,
+			.limit = group->limit,
+		};
+
+		compare_before(f, group, &holder);
+		err = add_holder(f, &holder, group->text, group->type);
 	}
 	return err;
 }
@@ -185,17 +242,15 @@ static struct pv_err *add_groups(struct filler *f)
 /* References that are lost: looked for again and again. */
 static struct pv_err *add_nobody(struct filler *f)
 {
-	uint64_t references = 0, objects = 0;
+	struct pv_memory_holder nobody = { .kind = PV_HOLDER_NONE };
 
 	for (size_t i = 0; i < f->found.n_objects; i++) {
 		const struct pv_held *held = &f->found.objects[i];
 
-		references += held->lost;
-		objects += held->lost != 0;
+		nobody.references += held->lost;
+		nobody.objects += held->lost != 0;
 	}
-	return objects ? add_holder(f, PV_HOLDER_NONE, "nobody that was found", 0, references,
-				    objects)
-		       : NULL;
+	return nobody.objects ? add_holder(f, &nobody, "nobody that was found", 0) : NULL;
 }
 
 static int compare_holders(const void *a, const void *b)
@@ -246,9 +301,11 @@ static struct pv_err *fill(struct filler *f, const char *text, const uint64_t *a
 
 struct pv_err *pv_holding_fill(struct pv_holding *holding, const char *text,
 			       const uint64_t *addresses, size_t n, uint64_t of, bool lost,
-			       struct pv_memory *memory)
+			       const struct pv_held_before *before, struct pv_memory *memory)
 {
-	struct filler f = { .holding = holding, .memory = memory, .subject.of = of };
+	struct filler f = {
+		.holding = holding, .memory = memory, .before = before, .subject.of = of
+	};
 	struct pv_err *err = fill(&f, text, addresses, n, lost);
 
 	pv_names_deinit(&f.names);
@@ -362,14 +419,15 @@ struct pv_err *pv_holding_subject(struct pv_holding *holding, const char *text, 
 	else
 		err = pv_vec_append(&addresses, &subject, 1, NULL);
 	if (!err)
-		err = pv_holding_fill(holding, text, addresses.data, addresses.n, of, lost, memory);
+		err = pv_holding_fill(holding, text, addresses.data, addresses.n, of, lost, NULL,
+				      memory);
 	pv_vec_deinit(&addresses);
 	return err;
 }
 
 /* Some of the objects of a type, if there are any left. */
 static struct pv_err *fill_type(struct pv_holding *holding, struct pv_memory *memory,
-				uint32_t index, size_t *n_ret)
+				const struct pv_held_before *before, uint32_t index, size_t *n_ret)
 {
 	const struct pv_memory_type *type = pv_vec_at(&memory->types, index);
 	struct pv_vec addresses = PV_VEC(uint64_t);
@@ -378,11 +436,12 @@ static struct pv_err *fill_type(struct pv_holding *holding, struct pv_memory *me
 
 	if (type->kind != PV_TYPE_OBJECT || !type->address)
 		return NULL;
-	err = pv_holding_instances(holding, type->address, SOME, &addresses, &of);
+	err = pv_holding_instances(holding, type->address, PV_HOLDING_SOME, &addresses, &of);
 	/* they may be gone meanwhile */
 	if (!err && addresses.n) {
 		++*n_ret;
-		err = pv_holding_fill(holding, "", addresses.data, addresses.n, of, true, memory);
+		err = pv_holding_fill(holding, "", addresses.data, addresses.n, of, true, before,
+				      memory);
 	}
 	pv_vec_deinit(&addresses);
 	return err;
@@ -428,6 +487,7 @@ static uint32_t growing_holder(const struct pv_memory *memory, const struct pv_g
 
 /* Of the types that grow those that are texts and numbers, or the others, the most bytes first. */
 static struct pv_err *growing_some(struct pv_holding *holding, struct pv_memory *memory,
+				   const struct pv_held_before *before,
 				   const struct pv_growth *growth, bool alone, uint64_t until_ns,
 				   size_t *n_ret, bool *all_ret)
 {
@@ -442,7 +502,7 @@ static struct pv_err *growing_some(struct pv_holding *holding, struct pv_memory 
 			*all_ret = false;
 			break;
 		}
-		err = fill_type(holding, memory, one->type, n_ret);
+		err = fill_type(holding, memory, before, one->type, n_ret);
 	}
 	return err;
 }
@@ -467,7 +527,8 @@ static bool blocks_alone(const struct pv_memory *memory, const struct pv_growth 
  * tells more.
  */
 static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memory,
-			      uint64_t until_ns, size_t *n_ret, bool *all_ret, bool *blocks_ret)
+			      const struct pv_held_before *before, uint64_t until_ns, size_t *n_ret,
+			      bool *all_ret, bool *blocks_ret)
 {
 	struct pv_growth growth = { 0 };
 	struct pv_err *err = pv_growth_of(memory, &growth);
@@ -475,7 +536,8 @@ static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memo
 	*n_ret = 0;
 	*all_ret = true;
 	for (int alone = 0; !err && alone <= 1; alone++)
-		err = growing_some(holding, memory, &growth, alone, until_ns, n_ret, all_ret);
+		err = growing_some(holding, memory, before, &growth, alone, until_ns, n_ret,
+				   all_ret);
 	for (uint32_t i = 0; !err && i < memory->subjects.n && memory->subjects.n < SUBJECTS; i++) {
 		uint32_t holder = growing_holder(memory, &growth, i);
 
@@ -483,7 +545,7 @@ static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memo
 			continue;
 		*all_ret &= pv_now_ns() <= until_ns;
 		if (*all_ret)
-			err = fill_type(holding, memory, holder, n_ret);
+			err = fill_type(holding, memory, before, holder, n_ret);
 	}
 	*blocks_ret = !err && blocks_alone(memory, &growth);
 	pv_growth_deinit(&growth);
@@ -499,8 +561,8 @@ static bool is_late(const struct pv_memory *memory, uint64_t until_ns)
 	return last && last->partial && pv_now_ns() > until_ns;
 }
 
-struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns, uint64_t until_ns,
-			       struct pv_memory *memory)
+struct pv_err *pv_holding_rung(pid_t pid, const char *text, const struct pv_held_before *before,
+			       uint64_t start_ns, uint64_t until_ns, struct pv_memory *memory)
 {
 	struct pv_memory_rung *rung = &memory->rungs[PV_RUNG_HOLDERS];
 	uint64_t begin_ns = pv_now_ns();
@@ -516,7 +578,7 @@ struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns, u
 	if (text)
 		err = pv_holding_subject(holding, text, PV_HOLDERS_OBJECTS_MAX, true, memory);
 	else
-		err = growing(holding, memory, until_ns, &n, &all, &blocks);
+		err = growing(holding, memory, before, until_ns, &n, &all, &blocks);
 	pv_holding_close(holding);
 	if (err)
 		return err;

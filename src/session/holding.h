@@ -14,7 +14,10 @@
 #include "heap/names.h"
 
 struct pv_heap;
+struct pv_held_before;
 struct pv_holding;
+
+enum { PV_HOLDING_SOME = 20000 }; /* objects of a type, where it is not the user's own */
 
 /* A process without CPython is PV_ERR_NOPROC. */
 struct pv_err *pv_holding_open(pid_t pid, struct pv_holding **ret);
@@ -46,11 +49,12 @@ struct pv_err *pv_holding_instances(struct pv_holding *holding, uint64_t type, s
 
 /*
  * Adds a subject with its holders to *memory: these objects, of `of` that there are.  text:
- * what the user called them.  lost: looks for lost references, too, which takes longer.
+ * what the user called them.  lost: looks for lost references, too, which takes longer.  before:
+ * an earlier look, or NULL.
  */
 struct pv_err *pv_holding_fill(struct pv_holding *holding, const char *text,
 			       const uint64_t *addresses, size_t n, uint64_t of, bool lost,
-			       struct pv_memory *memory);
+			       const struct pv_held_before *before, struct pv_memory *memory);
 
 /*
  * The same for what a user may write: an address, a type (up to max of its objects), a name
@@ -64,12 +68,13 @@ struct pv_err *pv_holding_resolve(struct pv_holding *holding, const char *name, 
 
 /*
  * The rung of a hunt: who holds what the user asked for (text), or, NULL, what grows by the
- * looks so far; with lost references.  start_ns: CLOCK_MONOTONIC, the hunt's start; until_ns:
- * what the user asked for is searched no longer; of what grows no other type is begun after it,
- * and the last one is broken off after as long again.  Either is said.  The rung's state is set but
- * for errors: PV_ERR_USAGE is the user's, others say why it is not possible.
+ * looks so far, and how much more than at a look before; with lost references.  start_ns:
+ * CLOCK_MONOTONIC, the hunt's start; until_ns: what the user asked for is searched no longer; of
+ * what grows no other type is begun after it, and the last one is broken off after as long again.
+ * Either is said.  The rung's state is set but for errors: PV_ERR_USAGE is the user's, others say
+ * why it is not possible.
  */
-struct pv_err *pv_holding_rung(pid_t pid, const char *text, uint64_t start_ns, uint64_t until_ns,
-			       struct pv_memory *memory);
+struct pv_err *pv_holding_rung(pid_t pid, const char *text, const struct pv_held_before *before,
+			       uint64_t start_ns, uint64_t until_ns, struct pv_memory *memory);
 
 #endif

@@ -22,6 +22,7 @@
 #include "session/aim.h"
 #include "session/bursts.h"
 #include "session/growth.h"
+#include "session/heldbefore.h"
 #include "session/holding.h"
 #include "session/launch.h"
 #include "session/lookplan.h"
@@ -65,6 +66,7 @@ struct pv_hunt {
 	struct pv_trend *trend;
 	struct pv_looks *looks; /* NULL: no interpreter yet, or it cannot be read */
 	struct climb growth, bursts, all;
+	struct pv_held_before held_before;
 	pid_t launched; /* by us; 0: none */
 	bool held;      /* not released yet */
 	bool gone, replaced, over_budget, finished;
@@ -212,6 +214,7 @@ static void end(struct pv_hunt *hunt)
 	pv_probed_deinit(&hunt->probed);
 	hunt->probed = (struct pv_probed){ .pid_fd = -1 };
 	pv_origins_deinit(&hunt->origins);
+	pv_held_before_deinit(&hunt->held_before);
 }
 
 void pv_hunt_destroy(struct pv_hunt *hunt)
@@ -245,6 +248,7 @@ static struct pv_err *follow(struct pv_hunt *hunt)
 	end(hunt);
 	hunt->probed = probed;
 	hunt->growth = hunt->bursts = hunt->all = (struct climb){ 0 };
+	hunt->held_before = (struct pv_held_before){ 0 };
 	hunt->replaced = hunt->no_looks = hunt->suspected = false;
 	err = pv_memory_create(&hunt->memory);
 	if (!err)
@@ -395,6 +399,22 @@ static bool wants_looks(const struct pv_hunt *hunt)
 	       hunt->options.rungs & ~(1u << PV_RUNG_TREND | 1u << PV_RUNG_HOLDERS);
 }
 
+/* A type that rises later is not in it.  What fails is left to the end, where it is said. */
+static struct pv_err *look_before(struct pv_hunt *hunt)
+{
+	struct pv_err *err;
+
+	if (!hunt->suspected || hunt->options.holders || !may_climb(hunt, PV_RUNG_HOLDERS))
+		return NULL;
+	err = pv_held_before_look(hunt->options.pid, hunt->start_ns, hunt->plan_ns, hunt->memory,
+				  &hunt->held_before);
+	err = pv_probed_unless_ended(&hunt->probed, err, &hunt->gone);
+	if (!err || err == &pv_enomem)
+		return err;
+	pv_err_destroy(err);
+	return NULL;
+}
+
 static struct pv_err *step_looks(struct pv_hunt *hunt)
 {
 	struct pv_err *err = wants_looks(hunt) ? begin_looks(hunt) : NULL;
@@ -405,6 +425,8 @@ static struct pv_err *step_looks(struct pv_hunt *hunt)
 			hunt->look.next_ns = UINT64_MAX;
 		else
 			err = take_look(hunt);
+		if (!err && hunt->looks)
+			err = look_before(hunt);
 	}
 	/* without looks the mappings alone tell */
 	if (!err && !hunt->looks && !hunt->suspected && hunt->memory->points.n > PV_LOOKS_FEW)
@@ -701,7 +723,7 @@ static struct pv_err *look_for_holders(struct pv_hunt *hunt)
 	    !may_climb(hunt, PV_RUNG_HOLDERS) || (!text && !hunt->suspected))
 		return NULL;
 	why = pv_holding_rung(
-		hunt->options.pid, text, hunt->start_ns,
+		hunt->options.pid, text, &hunt->held_before, hunt->start_ns,
 		pv_now_ns() + (uint64_t)(HOLDERS_MORE * (double)hunt->plan_ns + HOLDERS_S * 1e9),
 		hunt->memory);
 	/* a name that the user has to correct */

@@ -225,6 +225,19 @@ static void add_holder(char *save)
 	must(pv_vec_append(&memory->holders, &holder, 1, NULL));
 }
 
+static void add_holds(char *save)
+{
+	const uint64_t *n = numbers(&save, 7);
+	struct pv_memory_holder *holder = pv_vec_at(&memory->holders, n[0]);
+
+	holder->own = n[1];
+	holder->gained = (int64_t)n[2];
+	holder->over_ns = n[3];
+	holder->used = n[4];
+	holder->limit = n[5];
+	holder->used_gained = (int64_t)n[6];
+}
+
 static void add_event(char *save)
 {
 	char *frames, *head = strtok_r(save, "|", &frames), *rest;
@@ -268,6 +281,7 @@ static void add_line(char *line)
 		{ "burst ", add_burst },
 		{ "subject ", add_subject },
 		{ "holder ", add_holder },
+		{ "holds ", add_holds },
 		{ "event ", add_event },
 		{ "blind ", add_blind },
 	};

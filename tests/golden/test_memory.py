@@ -58,7 +58,7 @@ class Hunt:
 
     def __init__(self, text):
         self.points, self.looks, self.types, self.sites, self.counts = [], [], [], [], collections.Counter()
-        self.subjects, self.holders, self.events, self.lines = [], [], [], text.splitlines()
+        self.subjects, self.holders, self.holds, self.events, self.lines = [], [], [], [], text.splitlines()
         for line in self.lines:
             head, *frames = line.split("|")
             word, *rest = head.split() or ["#"]
@@ -78,6 +78,8 @@ class Hunt:
                 self.subjects.append((golden.field(rest[1]), *map(int, rest[2:])))
             elif word == "holder":
                 self.holders.append((golden.field(rest[1]), *map(int, rest[2:])))
+            elif word == "holds":
+                self.holds.append(numbers)
             elif word == "event":
                 self.events.append((*map(int, rest), frames))
 
@@ -175,6 +177,8 @@ def check_summary(data, hunt, that, whole=False):
         that("what is lost", [(s["lost_objects"], s["lost_references"]) for s in root["subjects"]] == [(s[8], s[9]) for s in hunt.subjects])
         that("holders", sorted((h["text"], h["subject"], h["references"], h["objects"]) for h in root["holders"]) ==
              sorted((t.decode("utf-8", "surrogateescape"), s, r, o) for t, s, _, r, o in hunt.holders))
+        that("what they gained", [(h["gained"], h["gained_in_s"], h["used"], h["limit"]) for h in root["holders"] if "gained" in h] ==
+             [(gained, over / 1e9, used, limit) for _, _, gained, over, used, limit, _ in hunt.holds])
     if whole:
         that("points", [(p["rss_bytes"], *p["resident_bytes"], *p["mapped_bytes"]) for p in root["points"]] == [tuple(p[1:]) for p in hunt.points])
         that("censuses", [t["counts"] for t in root["census"]] == [[n for n, _ in series[i]] for i in range(len(hunt.types))])
@@ -228,6 +232,8 @@ def check_pvr(data, hunt, that):
     that("counts", counts == dict(hunt.counts))
     that("sites", [row[4:7] for row in grouped(parts[102], 10)] == [tuple(site[3:6]) for site in hunt.sites])
     that("holders", [row[4:] for row in grouped(parts[107], 6)] == [holder[3:] for holder in hunt.holders])
+    that("what they gained", [(i, own, gained // 2, over, used, limit, more // 2) for i, own, gained, over, used, limit, more
+                              in grouped(parts[109], 7)] == [tuple(holds) for holds in hunt.holds])
     that("ends", parts[127] == [0])
 
 

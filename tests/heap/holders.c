@@ -81,8 +81,9 @@ static void print_subject(pid_t pid, const char *text, uint64_t until_ns)
 
 		printf("{\"kind\": \"%s\", \"text\": ", pv_holder_kind_name(one->kind));
 		print_text(pv_strings_get(strings, one->text));
-		printf(", \"references\": %" PRIu64 ", \"objects\": %" PRIu64 "}\n",
-		       one->references, one->objects);
+		printf(", \"references\": %" PRIu64 ", \"objects\": %" PRIu64 ", \"used\": %" PRIu64
+		       ", \"limit\": %" PRIu64 "}\n",
+		       one->references, one->objects, one->used, one->limit);
 	}
 	pv_holding_close(holding);
 	pv_memory_destroy(memory);

@@ -83,13 +83,14 @@ class Case:
 	forked    a child serves, and has the bug; the process that forked it has not
 	requests  so many are enough to see it, at one bad request of ten
 	noise     by so much the measure goes up and down in the twin
+	fills     the twin grows, too, in something that has a limit: it is clean all the same
 	"""
 
 	def __init__(self, name, kind, what, proof, types=(), functions=(), holder=None, refs=False, only=None, leaks_on=None,
-		     forked=False, requests=3000, noise=0):
+		     forked=False, requests=3000, noise=0, fills=False):
 		self.name, self.kind, self.what, self.proof, self.types = name, kind, what, proof, tuple(types)
 		self.functions, self.holder, self.refs, self.only, self.leaks_on = tuple(functions), holder, refs, only, leaks_on
-		self.forked, self.requests, self.noise = forked, requests, noise
+		self.forked, self.requests, self.noise, self.fills = forked, requests, noise, fills
 
 	@property
 	def variants(self):
@@ -147,6 +148,8 @@ CASES = [
 	Case("closure", HELD, "a closure's list that grows", ("blocks", 2), ["Order", "str"], holder="listeners"),
 	Case("local_cache", HELD, "a thread's own cache that grows", ("Page", 1), ["Page", "dict", "str"], holder="pinned"),
 	Case("frame_local", HELD, "a local list of a function that never ends", ("blocks", 2), ["Event", "str"], holder="backlog"),
+	Case("filling_cache", HELD, "an lru_cache without a limit; the twin's has one, and fills", ("blocks", 2), ["Page", "str"],
+	     holder="remembered", fills=True),
 	Case("cycles", CYCLES, "cycles, the collector being off", ("Node", 4), ["Node", "list", "dict", "str"]),
 	# stock Python's own
 	Case("ssl_session", NATIVE, "reading SSLSocket.session", ("malloc", 4000), functions=["PySSL_get_session", "_ssl_session_dup"],

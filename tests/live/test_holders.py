@@ -77,6 +77,22 @@ def test_names(interp, target):
 
 
 @pytest.mark.gil
+def test_limits(interp, target):
+	"""What takes no more than so many: how many it has, and its limit; of another nothing is said."""
+	victim, ids = start(target, interp, "names")
+	limits = {"recent": (20, 300), "remember": (7, 1000), "forever": None, "deque": None, "dict": None}
+	for name, limit in limits.items():
+		if name not in ids:
+			continue
+		_, texts, rows = holders(victim, hex(ids[name]))
+		found = [(row["used"], row["limit"]) for row in rows if row["limit"]]
+		assert found == ([limit] if limit and interp.version >= (3, 8) else []), (name, rows)
+		if name in ("remember", "forever") and interp.version >= (3, 8):
+			path = "module __main__ -> %s -> %s" % (name, "result" if name == "remember" else "cache -> dict[5]")
+			assert path in texts, texts
+
+
+@pytest.mark.gil
 def test_stacks(interp, target):
 	"""C code that sorts has the arguments of the call of key() on its stack; 2.7 has them in a tuple."""
 	victim, ids = start(target, interp, "names")

@@ -89,9 +89,12 @@ def test_case(pair, full):
 			grew, bad, objects, size = growth(python, case, variant, requests, rate=rate, seed=seed)
 			what = "%s, 1 of %d, seed %d: %s grew by %d in %d bad requests" % (variant, rate, seed, case.proof[0], grew, bad)
 			assert bad > requests / rate / 3, what
-			if case.leaks(variant, python.version):
+			if case.leaks(variant, python.version) or case.fills:
 				assert grew >= 0.8 * bad * least - noise, what
+			if case.leaks(variant, python.version):
 				assert objects >= bad and size > 0, what
+			elif case.fills:
+				assert grew <= 3 * bad * least, what
 			else:
 				assert grew <= 0.2 * bad * least + noise, what
 			if variant == "clean":

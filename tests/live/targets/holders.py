@@ -89,13 +89,18 @@ def names():
 	scope["pair"] = (1, Thing())
 	scope["group"] = {Thing()}
 	scope["part"] = functools.partial(print, Thing())
+	scope["recent"] = collections.deque((Thing() for _ in range(20)), maxlen=300)
+	if hasattr(functools, "lru_cache"):
+		scope["remember"] = functools.lru_cache(maxsize=1000)(lambda key: Thing())
+		scope["forever"] = functools.lru_cache(maxsize=None)(lambda key: Thing())
+		IDS["remember"], IDS["forever"] = [[id(scope[name](key)) for key in range(7)][5] for name in ("remember", "forever")]
 	scope["gen"] = generator()
 	next(scope["gen"])
 	scope["many"] = [Holder() for _ in range(1000)]
 	IDS.update({
 		"attr": id(scope["attr"]), "dict": id(scope["cache"]["k3"]), "nested": id(scope["nested"]["a"]["b"][1]),
 		"instance": id(scope["holder"].data["x"]), "direct": id(scope["holder"].direct), "klass": id(Holder.klass),
-		"slot": id(scope["slots"].two), "deque": id(scope["queue"][150]), "tuple": id(scope["pair"][1]),
+		"slot": id(scope["slots"].two), "deque": id(scope["queue"][150]), "recent": id(scope["recent"][3]), "tuple": id(scope["pair"][1]),
 		"set": id(list(scope["group"])[0]), "partial": id(scope["part"].args[0]),
 		"default": id(default.__defaults__[0])})
 	ready, scope["end"] = threading.Event(), threading.Event()
