@@ -395,7 +395,8 @@ static struct pv_err *say_unseen(const struct pv_memory *memory, const struct pv
 
 /*
  * ", allocated at", of the guilty types that were seen to be: ", the `tuple` allocated at", or of
- * what hangs on them: ", parts of it allocated at".
+ * what hangs on them: ", parts of it allocated at".  Where blocks are used again nothing more is
+ * said than is known: ", in blocks first used at".
  */
 static struct pv_err *say_allocated(const struct pv_memory *memory, const struct pv_leak *leak,
 				    struct pv_str *str)
@@ -420,21 +421,23 @@ static struct pv_err *say_allocated(const struct pv_memory *memory, const struct
 	else if (!err && (n || first->type == PV_MEMORY_NONE))
 		err = pv_str_appendf(str, ",");
 	return err ? err
-		   : pv_str_appendf(str, is_sure(leak) ? " allocated at "
-						       : " most likely allocated at ");
+		   : pv_str_appendf(str, "%s %s at ", is_sure(leak) ? "" : " most likely",
+				    pv_leak_is_first_use(first) ? "in blocks first used"
+								: "allocated");
 }
 
-/*
- * A place that makes an object and lets it go, just before another one makes such an object and
- * keeps it, has allocated the block of each that stays: the other one has it from the free list.
- */
+bool pv_leak_is_first_use(const struct pv_suspect *one)
+{
+	return one->reused && one->sound < NAMED_LEAST;
+}
+
 static struct pv_err *say_first_use(const struct pv_memory *memory, const struct pv_leak *leak,
 				    struct pv_str *str)
 {
 	const struct pv_suspect *first = pv_vec_at(&leak->suspects, 0);
 	struct pv_err *err;
 
-	if (!first->reused || first->sound >= NAMED_LEAST)
+	if (!pv_leak_is_first_use(first))
 		return NULL;
 	err = pv_str_appendf(str, "blocks of ");
 	if (!err)

@@ -63,6 +63,13 @@ void pv_leak_deinit(struct pv_leak *leak);
 /* Is this place held to be a part of what grows?  What stays where nothing grows is in use. */
 bool pv_leak_accuses(const struct pv_leak *leak, const struct pv_suspect *one);
 
+/*
+ * Is nothing known of it but the first use of its blocks?  A place that makes an object and lets it
+ * go, just before another one makes such an object and keeps it, has allocated the block of each
+ * that stays: the other one has it from the free list.
+ */
+bool pv_leak_is_first_use(const struct pv_suspect *one);
+
 /* "clean", "held" ...: for machines. */
 const char *pv_leak_name(enum pv_leak_kind kind);
 

@@ -136,6 +136,7 @@ static struct pv_err *put_suspect(const struct writer *w, const char *key,
 	put_double(w, "score", one->score);
 	/* places are listed whatever the verdict is */
 	pv_json_bool(w->json, "accused", pv_leak_accuses(w->leak, one));
+	pv_json_bool(w->json, "first_use", pv_leak_is_first_use(one));
 	put_next(w, &next);
 	pv_json_end(w->json, '}');
 	return err;

@@ -393,7 +393,8 @@ START_TEST(what_is_reused_is_no_proof_for_another_type)
 	says_no("app.py:44");
 	site(PV_DOMAIN_OBJECT, HOME + 2, dict, 200, 190, 64);
 	judge();
-	says("allocated at app.py:43");
+	says("in blocks first used at app.py:43");
+	says_no("allocated at");
 	/* a dict that is let go there leaves its block to the next place that wants one */
 	says("blocks of `dict` are used again: it may be another place that runs after that one.");
 }
