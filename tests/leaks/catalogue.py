@@ -151,6 +151,9 @@ CASES = [
 	Case("filling_cache", HELD, "an lru_cache without a limit; the twin's has one, and fills", ("blocks", 2), ["Page", "str"],
 	     holder="remembered", fills=True),
 	Case("cycles", CYCLES, "cycles, the collector being off", ("Node", 4), ["Node", "list", "dict", "str"]),
+	# garbage that only waits, beside what is kept; of the twins it is all there is
+	Case("late_cycles", HELD, "kept, beside cycles that wait for a full collection", ("Visit", 1), ["Visit", "Page", "str"], holder="_kept"),
+	Case("own_collect", HELD, "kept, beside cycles that the program collects itself", ("Whole", 1), ["Whole", "Part", "str"], holder="_kept"),
 	# stock Python's own
 	Case("ssl_session", NATIVE, "reading SSLSocket.session", ("malloc", 4000), functions=["PySSL_get_session", "_ssl_session_dup"],
 	     leaks_on=lambda version: (3, 10) <= version <= (3, 13, 0)),
