@@ -7,7 +7,7 @@ import collections
 import gc
 import sys
 
-OLD, RECENT, EACH = 240000, 8000, 8
+OLD, RECENT, EACH = 160000, 8000, 8
 _kept = []
 
 
