@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The switch of the garbage collector.  Input: a pv_heap, memory.  Output: whether it is off.
+ * The state of the garbage collector.
+ * Input: a pv_heap, memory.  Output: whether it is off, counts.
  *
  * Sources: struct _gc_runtime_state of CPython 3.7 to 3.15 (Include/internal/pycore_gc.h,
- * pycore_interp_structs.h); gc_isenabled() of 2.7 and 3.6 (Modules/gcmodule.c), whose switch is a
- * static variable.
+ * pycore_interp_structs.h; struct gc_stats of 3.15); gc_isenabled() of 2.7 and 3.6
+ * (Modules/gcmodule.c), whose switch is a static variable, as are their counts (3.6), which are not
+ * read.
  */
 #include "heap/collecting.h"
 
@@ -15,6 +17,7 @@
 #include "heap/gclist.h"
 #include "heap/names.h"
 #include "heap/object.h"
+#include "model/memory.h"
 #include "python/detect.h"
 #include "python/layout.h"
 #include "target/mem.h"
@@ -28,9 +31,15 @@ enum {
 	LOAD = 7,     /* bytes of movslq enabled(%rip),%rdi */
 	ENTRY = 4,    /* of endbr64 */
 	CODE = ENTRY + LOAD,
+	/* struct gc_generation_stats: up to 3.14 collections, collected, uncollectable */
+	COLLECTED = 8,
+	STATS_BYTES = 64, /* 3.15: two times, collections, collected ... */
+	STATS_COLLECTIONS = 16,
+	STATS_N = 3,
+	COUNT_BITS = 40,
 };
 
-/* Its offset in the collector's state; < 0: not known. */
+/* The switch's offset in the collector's state; < 0: not known. */
 static int switch_at(const struct pv_heaplayout *at)
 {
 	unsigned int lists = at->gc_generation0 != PV_OFF_NONE
@@ -40,30 +49,18 @@ static int switch_at(const struct pv_heaplayout *at)
 	return lists >= BEFORE ? ENABLED : lists == NEITHER ? 0 : -1;
 }
 
-static bool state_of(struct pv_heap *heap, uint64_t *ret)
+/* struct gc_generation: its list, then the threshold.  0: nothing is ever collected by itself. */
+static bool is_without_threshold(struct pv_heap *heap, uint64_t state)
 {
-	const struct pv_proc *proc = &pv_heap_python(heap)->proc;
-	uint64_t interp;
+	const struct pv_heaplayout *at = pv_heap_layout(heap);
+	struct pv_mem *mem = pv_heap_mem(heap);
+	uint64_t first = state + at->gc_generations;
+	uint32_t threshold;
 
-	if (proc->py.rt_gc) {
-		*ret = proc->runtime + proc->py.rt_gc;
-		return true;
-	}
-	if (proc->py.is_gc == PV_OFF_NONE ||
-	    pv_mem_read_u64(pv_heap_mem(heap), proc->runtime + proc->py.rt_interpreters_head,
-			    &interp) ||
-	    !interp)
+	if (at->gc_generation0 != PV_OFF_NONE &&
+	    pv_mem_read_u64(mem, state + at->gc_generation0, &first))
 		return false;
-	/* the newest comes first, and the main one is the last */
-	for (int i = 0; i < PV_INTERPRETERS_MAX; i++) {
-		uint64_t next;
-
-		*ret = interp + proc->py.is_gc;
-		if (pv_mem_read_u64(pv_heap_mem(heap), interp + proc->py.is_next, &next) || !next)
-			return true;
-		interp = next;
-	}
-	return true;
+	return !pv_mem_read_u32(mem, first + at->gc_head, &threshold) && !threshold;
 }
 
 /* By what gc.isenabled() reads; who disables the collector has imported gc. */
@@ -93,19 +90,95 @@ static bool old_switch(struct pv_heap *heap, pid_t pid, uint64_t *ret)
 	return true;
 }
 
-bool pv_heap_gc_disabled(struct pv_heap *heap, pid_t pid)
+/* Adds two numbers that lie one behind the other, if they can be counts. */
+static bool add_two(struct pv_mem *mem, uint64_t at, uint64_t *first, uint64_t *second)
 {
-	const struct pv_pylayout *py = &pv_heap_python(heap)->proc.py;
+	uint64_t words[2];
+
+	if (pv_mem_read(mem, words, sizeof(words), at) || words[0] >> COUNT_BITS ||
+	    words[1] >> COUNT_BITS)
+		return false;
+	*first += words[0];
+	*second += words[1];
+	return true;
+}
+
+static bool add_counts(struct pv_heap *heap, uint64_t state, struct pv_memory_collector *ret)
+{
+	const struct pv_heaplayout *at = pv_heap_layout(heap);
+	struct pv_mem *mem = pv_heap_mem(heap);
+	uint64_t stats = 0;
+	int8_t index = 0;
+
+	if (at->gc_full == PV_OFF_NONE)
+		return false;
+	if (at->gc_stats == PV_OFF_NONE)
+		return add_two(mem, state + at->gc_full, &ret->full, &ret->collected);
+	if (pv_mem_read_u64(mem, state + at->gc_stats, &stats) || !stats)
+		return false;
+	stats += at->gc_full;
+	if (pv_mem_read(mem, &index, 1, stats + at->gc_stats_index) || index < 0 ||
+	    index >= STATS_N)
+		return false;
+	return add_two(mem, stats + (uint64_t)index * STATS_BYTES + STATS_COLLECTIONS, &ret->full,
+		       &ret->collected);
+}
+
+static bool is_off(struct pv_heap *heap, uint64_t state)
+{
 	int offset = switch_at(pv_heap_layout(heap));
+	uint32_t enabled;
+
+	if (offset < 0)
+		return false;
+	return (!pv_mem_read_u32(pv_heap_mem(heap), state + (uint64_t)offset, &enabled) &&
+		!enabled) ||
+	       is_without_threshold(heap, state);
+}
+
+static void add_state(struct pv_heap *heap, uint64_t state, struct pv_memory_collector *ret)
+{
+	const struct pv_heaplayout *at = pv_heap_layout(heap);
+
+	ret->disabled = is_off(heap, state);
+	ret->counted &= add_counts(heap, state, ret);
+	ret->aged &=
+		at->gc_long_lived != PV_OFF_NONE &&
+		add_two(pv_heap_mem(heap), state + at->gc_long_lived, &ret->old, &ret->pending);
+}
+
+/* The newest interpreter comes first, and the main one is the last. */
+static bool add_interpreters(struct pv_heap *heap, struct pv_memory_collector *ret)
+{
+	const struct pv_proc *proc = &pv_heap_python(heap)->proc;
+	struct pv_mem *mem = pv_heap_mem(heap);
+	uint64_t interp;
+
+	if (pv_mem_read_u64(mem, proc->runtime + proc->py.rt_interpreters_head, &interp) || !interp)
+		return false;
+	for (int i = 0; interp && i < PV_INTERPRETERS_MAX; i++) {
+		add_state(heap, interp + proc->py.is_gc, ret);
+		if (pv_mem_read_u64(mem, interp + proc->py.is_next, &interp))
+			break;
+	}
+	return true;
+}
+
+void pv_heap_collector_read(struct pv_heap *heap, pid_t pid, struct pv_memory_collector *ret)
+{
+	const struct pv_proc *proc = &pv_heap_python(heap)->proc;
+	struct pv_memory_collector one = { .counted = true, .aged = true };
 	uint32_t enabled;
 	uint64_t at;
 
-	if (py->rt_gc || py->is_gc != PV_OFF_NONE) {
-		if (offset < 0 || !state_of(heap, &at))
-			return false;
-		at += (uint64_t)offset;
-	} else if (!old_switch(heap, pid, &at)) {
-		return false;
+	*ret = (struct pv_memory_collector){ 0 };
+	if (proc->py.rt_gc) {
+		add_state(heap, proc->runtime + proc->py.rt_gc, &one);
+		*ret = one;
+	} else if (proc->py.is_gc != PV_OFF_NONE) {
+		if (add_interpreters(heap, &one))
+			*ret = one;
+	} else if (old_switch(heap, pid, &at)) {
+		ret->disabled = !pv_mem_read_u32(pv_heap_mem(heap), at, &enabled) && !enabled;
 	}
-	return !pv_mem_read_u32(pv_heap_mem(heap), at, &enabled) && !enabled;
 }

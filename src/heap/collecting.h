@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Does the cyclic garbage collector run by itself?  Input: a struct pv_heap, its memory
- * (untrusted).  Output: whether gc.disable() was called.
+ * What the cyclic garbage collector says of itself.  Input: a struct pv_heap, its memory
+ * (untrusted).  Output: whether it runs by itself, and what it has done so far.
  */
 #ifndef PV_HEAP_COLLECTING_H
 #define PV_HEAP_COLLECTING_H
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 struct pv_heap;
+struct pv_memory_collector;
 
-/* Of the process, its main interpreter; false also where it cannot be told. */
-bool pv_heap_gc_disabled(struct pv_heap *heap, pid_t pid);
+/*
+ * The switch is the main interpreter's, numbers are of all.  What cannot be told is said so there,
+ * and is not disabled.
+ */
+void pv_heap_collector_read(struct pv_heap *heap, pid_t pid, struct pv_memory_collector *ret);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A census as a look of a hunt.
- * Input: struct pv_census.  Output: a look of struct pv_memory, its types and counts.
+ * Input: struct pv_census, struct pv_garbage.  Output: a look of struct pv_memory, its types and
+ * counts.
  */
 #include "heap/fill.h"
 
@@ -10,6 +11,8 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "heap/census.h"
+#include "heap/garbage.h"
+#include "heap/object.h"
 #include "model/memory.h"
 #include "model/profile.h"
 #include "model/strings.h"
@@ -91,5 +94,41 @@ struct pv_err *pv_census_fill(const struct pv_census *census, uint64_t at_ns,
 	}
 	if (!err)
 		*ret = index;
+	return err;
+}
+
+/* As many as there would have been at the census. */
+static uint64_t garbage_then(const struct pv_garbage_type *one, const struct pv_vec *types)
+{
+	for (size_t i = 0; one->n_tracked && i < types->n; i++) {
+		const struct pv_census_type *type = pv_vec_at(types, i);
+		uint64_t used = one->n_tracked > one->n ? one->n_tracked - one->n : 0;
+
+		if (type->type == one->type && type->n_tracked)
+			return type->n_tracked > used ? type->n_tracked - used : 0;
+	}
+	return one->n;
+}
+
+struct pv_err *pv_garbage_fill(const struct pv_garbage *garbage, struct pv_heap *heap,
+			       const struct pv_vec *types, struct pv_memory *memory, uint32_t look)
+{
+	struct pv_err *err = NULL;
+
+	((struct pv_memory_look *)pv_vec_at(&memory->looks, look))->has_garbage = true;
+	for (size_t i = 0; !err && i < garbage->types.n; i++) {
+		const struct pv_garbage_type *one = pv_vec_at(&garbage->types, i);
+		const struct pv_heap_type *type = pv_heap_type(heap, one->type);
+		char module[PV_HEAP_NAME_BYTES] = "", name[PV_HEAP_NAME_BYTES] = "";
+		uint32_t index;
+
+		if (!type)
+			continue;
+		pv_heap_type_names(heap, type, module, name);
+		err = pv_memory_type_named(memory, PV_TYPE_OBJECT, name, module, 0, type->address,
+					   &index);
+		if (!err)
+			pv_memory_count_garbage(memory, look, index, garbage_then(one, types));
+	}
 	return err;
 }

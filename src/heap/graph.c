@@ -27,7 +27,8 @@ enum {
 	DEQUE_BLOCKS_MAX = 1 << 20,
 	NPY_OBJECT = 17,
 	KEYS_HEAD = 64,
-	SPLIT = 2, /* dk_kind: DICT_KEYS_SPLIT */
+	SPLIT = 2,               /* dk_kind: DICT_KEYS_SPLIT */
+	TP_WEAKLISTOFFSET = 208, /* of all versions with a GIL */
 };
 
 struct walk {
@@ -39,6 +40,7 @@ struct walk {
 	pv_edge_each *each;
 	void *ctx;
 	uint64_t until_ns; /* 0: any time */
+	uint64_t weak; /* where the list of its weak references begins: not counted; 0: is told */
 };
 
 static struct walk walk_of(struct pv_heap *heap, uint64_t until_ns, pv_edge_each *each, void *ctx)
@@ -345,7 +347,8 @@ static struct pv_err *field_edges(const struct walk *w, uint64_t object, uint64_
 		if (pv_mem_read(w->mem, words, 8 * n, object + i))
 			break;
 		for (uint64_t k = 0; !err && k < n; k++) {
-			if (words[k] > 4096 && pv_graph_type(w->heap, words[k]))
+			if (words[k] > 4096 && object + i + 8 * k != w->weak &&
+			    pv_graph_type(w->heap, words[k]))
 				err = tell(w, PV_EDGE_FIELD, object + i + 8 * k, words[k],
 					   i + 8 * k, false);
 		}
@@ -611,4 +614,127 @@ struct pv_err *pv_graph_edges(struct pv_heap *heap, uint64_t object,
 	if (!err && type != base && type->kind != PV_HEAP_TYPE && !type->itemsize)
 		err = field_edges(&w, object, base->basicsize, type->basicsize);
 	return err;
+}
+
+/* From 3.11 on: a frame that a generator or a frame object has in it, with its values. */
+static struct pv_err *inner_frame_references(const struct walk *w, uint64_t frame)
+{
+	const struct pv_tasklayout *tasks = &pv_heap_python(w->heap)->tasks;
+	uint64_t values = frame + w->py->fr_locals, end = 0;
+	int32_t n;
+
+	/* stackpointer; up to 3.13 int stacktop, how many values there are */
+	if (w->version >= 0x030e)
+		(void)pv_mem_read_u64(w->mem, frame + tasks->frame_stackpointer, &end);
+	else if (!pv_mem_read(w->mem, &n, sizeof(n), values - 8) && n > 0)
+		end = values + 8 * (uint64_t)n;
+	return pv_graph_frame(w->heap, frame, end, w->each, w->ctx);
+}
+
+/*
+ * Up to 3.10: f_back to f_locals, then f_valuestack; up to 3.9 f_stacktop, NULL while it runs and
+ * when it has ended, and f_trace (up to 3.6 f_exc_type, f_exc_value, f_exc_traceback); 3.10 f_trace
+ * and int f_stackdepth.  What lies beyond the top of the stack are values of before, f_gen is not
+ * counted.
+ */
+static struct pv_err *old_frame_references(const struct walk *w, uint64_t frame)
+{
+	uint64_t stack = w->at->object_size + 48, at = frame + stack, end = 0, top;
+	uint64_t trace = w->version == 0x030a ? stack + 8 : stack + 16;
+	struct pv_err *err = field_edges(w, frame, w->at->object_size + 8, stack);
+	int32_t depth;
+
+	if (!err)
+		err = field_edges(w, frame, trace, trace + (w->version <= 0x0306 ? 32 : 8));
+	if (err || pv_mem_read_u64(w->mem, at, &end))
+		return err;
+	if (w->version == 0x030a) {
+		if (!pv_mem_read(w->mem, &depth, sizeof(depth), at + 16) && depth > 0)
+			end += 8 * (uint64_t)depth;
+	} else if (!pv_mem_read_u64(w->mem, at + 8, &top) && top) {
+		end = top;
+	}
+	return pv_graph_frame(w->heap, frame, end, w->each, w->ctx);
+}
+
+static struct pv_err *frame_references(const struct walk *w, uint64_t object,
+				       const struct pv_heap_type *type)
+{
+	/* PyFrame_Type.tp_basicsize is as far as the values: f_back, f_frame ... _f_frame_data */
+	uint64_t data = object + type->basicsize - w->py->fr_locals, frame = 0;
+	struct pv_err *err = field_edges(w, object, w->at->object_size, data - object);
+
+	/* that of a call which still runs is not the object's */
+	if (err || pv_mem_read_u64(w->mem, object + w->at->object_size + 8, &frame) ||
+	    frame != data)
+		return err;
+	err = field_edges(w, object, data - object, data - object + w->py->fr_locals);
+	return err ? err : inner_frame_references(w, frame);
+}
+
+static struct pv_err *generator_references(const struct walk *w, uint64_t object)
+{
+	uint64_t frame = pv_heap_python(w->heap)->tasks.coro_frame;
+	struct pv_err *err = field_edges(w, object, w->at->object_size, frame + w->py->fr_locals);
+
+	return err ? err : inner_frame_references(w, object + frame);
+}
+
+/* All words of an object, but for what lies behind it: values, which its attributes tell. */
+static struct pv_err *word_references(const struct walk *w, uint64_t object,
+				      const struct pv_heap_type *type)
+{
+	uint64_t size = pv_heap_size_of(w->heap, type, object);
+
+	if (type->kind == PV_HEAP_FRAME)
+		return w->version < 0x030b ? old_frame_references(w, object)
+					   : frame_references(w, object, type);
+	if (w->version >= 0x030b && type->kind == PV_HEAP_GENERATOR)
+		return generator_references(w, object);
+	if (w->version >= 0x030d && type->flags & PV_TPFLAGS_INLINE_VALUES)
+		size = type->basicsize + type->before;
+	return size > type->before ? field_edges(w, object, w->at->object_size, size - type->before)
+				   : NULL;
+}
+
+/* Of what has references elsewhere, or words that are none. */
+static bool is_special(const struct walk *w, const struct pv_heap_type *type,
+		       const struct pv_heap_type *base)
+{
+	switch (type->kind) {
+	case PV_HEAP_OTHER:
+		return is_weak(base) || comes_from(w->heap, type, "collections.deque") ||
+		       comes_from(w->heap, type, "numpy.ndarray");
+	case PV_HEAP_TYPE:
+	case PV_HEAP_FRAME:
+	case PV_HEAP_GENERATOR:
+		return false;
+	default:
+		return true;
+	}
+}
+
+struct pv_err *pv_graph_references(struct pv_heap *heap, uint64_t object,
+				   const struct pv_heap_type *type, uint64_t until_ns,
+				   pv_edge_each *each, void *ctx)
+{
+	struct walk w = walk_of(heap, until_ns, each, ctx);
+	const struct pv_heap_type *base = static_base(heap, type);
+	bool managed = w.version >= 0x030b && type->flags & PV_TPFLAGS_MANAGED_DICT;
+	struct pv_err *err = NULL;
+	int64_t weak;
+
+	if (!base)
+		return NULL;
+	if (!pv_mem_read(w.mem, &weak, sizeof(weak), type->address + TP_WEAKLISTOFFSET) && weak > 0)
+		w.weak = object + (uint64_t)weak;
+	if (!is_special(&w, type, base)) {
+		err = word_references(&w, object, type);
+	} else {
+		err = content_edges(&w, object, type, base, false);
+		if (!err && type != base && !type->itemsize)
+			err = field_edges(&w, object, base->basicsize, type->basicsize);
+	}
+	/* any other __dict__ is one of the words */
+	return !err && (managed || type->dictoffset < 0) ? attribute_edges(&w, object, type) : err;
 }

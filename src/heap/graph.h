@@ -54,6 +54,14 @@ struct pv_err *pv_graph_edges(struct pv_heap *heap, uint64_t object,
 			      const struct pv_heap_type *type, bool namespace, uint64_t until_ns,
 			      pv_edge_each *each, void *ctx);
 
+/*
+ * Each counted reference that an object has, once, for those who count: what the garbage collector
+ * would visit, as far as it is known.  label: nothing; until_ns: as above.
+ */
+struct pv_err *pv_graph_references(struct pv_heap *heap, uint64_t object,
+				   const struct pv_heap_type *type, uint64_t until_ns,
+				   pv_edge_each *each, void *ctx);
+
 /* Of a frame of code that runs, or the one inside a generator; end: of its values, 0: unknown. */
 struct pv_err *pv_graph_frame(struct pv_heap *heap, uint64_t frame, uint64_t end,
 			      pv_edge_each *each, void *ctx);

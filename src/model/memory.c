@@ -214,6 +214,19 @@ struct pv_err *pv_memory_count_type(struct pv_memory *memory, uint32_t look, uin
 	return err;
 }
 
+void pv_memory_count_garbage(struct pv_memory *memory, uint32_t look, uint32_t type,
+			     uint64_t garbage)
+{
+	struct pv_memory_count *one;
+	uint64_t at;
+
+	if (!pv_map_get(&memory->type_count_index, (uint64_t)look << 32 | type, &at))
+		return;
+	one = pv_vec_at(&memory->type_counts, at);
+	garbage += one->garbage;
+	one->garbage = garbage < one->count ? garbage : one->count;
+}
+
 struct pv_err *pv_memory_count_site(struct pv_memory *memory, uint32_t look, uint32_t site,
 				    uint64_t n, uint64_t bytes)
 {
@@ -231,7 +244,7 @@ static struct pv_memory_count at(const struct pv_vec *counts, const struct pv_ma
 	uint64_t found;
 
 	if (!pv_map_get(index, (uint64_t)look << 32 | what, &found))
-		return (struct pv_memory_count){ 0, 0 };
+		return (struct pv_memory_count){ 0 };
 	return *(const struct pv_memory_count *)pv_vec_at(counts, found);
 }
 

@@ -109,6 +109,15 @@ enum pv_look_kind {
 	PV_LOOK_SITES,  /* covers the survivors of all sites of one source that there were */
 };
 
+/* What the garbage collector says of itself; numbers are of all interpreters. */
+struct pv_memory_collector {
+	bool disabled;            /* it does not run by itself: gc.collect() alone frees cycles */
+	bool counted;             /* known are: */
+	uint64_t full, collected; /* full collections so far, objects that these freed */
+	bool aged;                /* known are: */
+	uint64_t old, pending;    /* long_lived_total, long_lived_pending */
+};
+
 struct pv_memory_look {
 	enum pv_look_kind kind;
 	enum pv_site_source source; /* of PV_LOOK_SITES */
@@ -121,6 +130,8 @@ struct pv_memory_look {
 	uint64_t unread;  /* blocks, pools or chunks that could not be read */
 	bool partial;     /* it did not reach all of the heap */
 	uint32_t why;     /* string id: why it is partial; "" */
+	bool has_garbage; /* census: it is known what of it is garbage */
+	struct pv_memory_collector collector; /* census */
 };
 
 enum pv_memory_type_kind {
@@ -141,6 +152,7 @@ struct pv_memory_type {
 /* How many of a type, or of a site's allocations, there were at a look. */
 struct pv_memory_count {
 	uint64_t count, bytes;
+	uint64_t garbage; /* of count: nobody has them but they each other; the collector's */
 };
 
 enum pv_memory_domain {
@@ -250,7 +262,7 @@ struct pv_memory {
 	uint32_t allocator;    /* string id: "glibc 2.36", "jemalloc", "" if it is not known */
 	bool other_allocator;  /* one that is not read: the C heap is known by its size alone */
 	bool free_threaded;    /* build of the interpreter */
-	bool gc_disabled;      /* gc.disable() was called: gc.collect() alone frees cycles */
+	bool gc_disabled;      /* at the last look: see pv_memory_collector */
 	uint64_t kernel_bytes; /* the most that the kernel's maps of the hunt took */
 	double cost_cpus;      /* hits times prices in the time of the whole hunt */
 
@@ -284,6 +296,9 @@ struct pv_err *pv_memory_site(struct pv_memory *memory, const struct pv_memory_s
 /* Adds to what a type, or a site, has at a look, and to the look's own sums. */
 struct pv_err *pv_memory_count_type(struct pv_memory *memory, uint32_t look, uint32_t type,
 				    uint64_t count, uint64_t bytes);
+/* So many more of what a type has at a look are garbage; no more than there are. */
+void pv_memory_count_garbage(struct pv_memory *memory, uint32_t look, uint32_t type,
+			     uint64_t garbage);
 struct pv_err *pv_memory_count_site(struct pv_memory *memory, uint32_t look, uint32_t site,
 				    uint64_t count, uint64_t bytes);
 

@@ -28,7 +28,14 @@ struct pv_heaplayout {
 	uint16_t gc_generation0; /* 3.7 to 3.13: pointer to the first generation */
 	uint16_t gc_generations; /* 3.14+: the first generation itself */
 	uint16_t gc_permanent;   /* 3.7+: what gc.freeze() put aside */
-	uint16_t object_size;    /* PyObject */
+	/*
+	 * Of the oldest generation: up to 3.14 how many collections there were, and behind it how
+	 * many objects these freed.  From 3.15 on its entries in what gc_stats points to, of which
+	 * the int8_t at gc_stats_index behind the first is the last one.
+	 */
+	uint16_t gc_full, gc_stats, gc_stats_index;
+	uint16_t gc_long_lived; /* long_lived_total, then long_lived_pending; not 3.14 */
+	uint16_t object_size;   /* PyObject */
 	uint16_t type_size, type_name, type_basicsize, type_itemsize, type_dealloc, type_flags;
 	uint16_t type_base, type_dict, type_dictoffset;
 	uint16_t heaptype_keys; /* PyHeapTypeObject.ht_cached_keys */

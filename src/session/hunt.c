@@ -37,7 +37,8 @@
 #include "target/process.h"
 
 enum {
-	OPEN_S = 30,          /* the plan's length where there is no end */
+	OPEN_S = 30,       /* the plan's length where there is no end */
+	GARBAGE_APART = 2, /* so many times as long as it took, until the next look that tells it */
 	START_NS = 200000000, /* between looks for an interpreter that has not started */
 };
 
@@ -74,6 +75,7 @@ struct pv_hunt {
 	bool suspected; /* something rises */
 	uint64_t start_ns, plan_ns, stack_start;
 	struct pv_look_plan look; /* when one is due, and how many were made */
+	uint64_t garbage_ns;      /* not before it is garbage told apart at a look again */
 	uint64_t started_ns;      /* when it was last looked for an interpreter */
 };
 
@@ -363,6 +365,25 @@ static struct pv_err *aim(struct pv_hunt *hunt)
 	return err ? refuse(hunt, PV_RUNG_BURSTS, err) : NULL;
 }
 
+/*
+ * What rises may be what the collector has not come to yet.  Where there are many objects that
+ * takes longer than the look itself, of which there must be enough: then it is told only when
+ * something rises, and not at each look, but at the last.
+ */
+static struct pv_err *look_for_garbage(struct pv_hunt *hunt)
+{
+	uint64_t began_ns = pv_now_ns();
+	struct pv_err *err;
+
+	if (!hunt->suspected && !pv_looks_may_wait(hunt->looks))
+		return NULL;
+	if (began_ns < hunt->garbage_ns && !hunt->finished)
+		return NULL;
+	err = pv_looks_garbage(hunt->looks);
+	hunt->garbage_ns = pv_now_ns() + (pv_now_ns() - began_ns) * GARBAGE_APART;
+	return err;
+}
+
 static struct pv_err *take_look(struct pv_hunt *hunt)
 {
 	PV_CLEANUP(pv_map_deinit) struct pv_map asked = { 0 };
@@ -389,6 +410,8 @@ static struct pv_err *take_look(struct pv_hunt *hunt)
 		why = pv_trend_pools(hunt->trend, pv_looks_pools(hunt->looks));
 	if (!why && hunt->look.n >= PV_LOOKS_FEW && !hunt->suspected)
 		why = pv_growth_suspected(hunt->memory, &hunt->suspected);
+	if (!why)
+		why = look_for_garbage(hunt);
 	return why ? why : aim(hunt);
 }
 

@@ -11,12 +11,18 @@
 #include "heap/census.h"
 #include "heap/collecting.h"
 #include "heap/fill.h"
+#include "heap/garbage.h"
 #include "heap/object.h"
 #include "model/memory.h"
 #include "model/profile.h"
 #include "session/aim.h"
 #include "session/probed.h"
 #include "target/maps.h"
+
+enum {
+	FEW_OBJECTS = 150000, /* to tell garbage among so many takes some tenth of a second */
+	MORE_PART = 256,      /* such a part more is more than what comes and goes */
+};
 
 struct pv_looks {
 	struct pv_probed *probed;
@@ -25,6 +31,9 @@ struct pv_looks {
 	uint64_t start_ns;          /* the hunt's */
 	uint64_t first_ns, last_ns; /* of the first look, the end of the last */
 	size_t n, n_partial;
+	uint32_t last;                /* the last one's index */
+	uint64_t tracked, first;      /* in the collector's lists, at the last one and the first */
+	struct pv_vec types;          /* struct pv_census_type, of the last one */
 	struct pv_vec pools;          /* struct pv_census_range, of the last one */
 	struct pv_vec caches, states; /* uint64_t, of the last one */
 	struct pv_aim_sizes sizes;
@@ -55,6 +64,7 @@ void pv_looks_destroy(struct pv_looks *looks)
 	if (!looks)
 		return;
 	pv_heap_destroy(looks->heap);
+	pv_vec_deinit(&looks->types);
 	pv_vec_deinit(&looks->pools);
 	pv_vec_deinit(&looks->caches);
 	pv_vec_deinit(&looks->states);
@@ -84,7 +94,7 @@ struct pv_err *pv_looks_take(struct pv_looks *looks, struct pv_map *asked, uint6
 	const struct pv_census_options options = { .maps = &maps,
 						   .pid = looks->probed->pid,
 						   .asked = asked };
-	const struct pv_memory_look *look;
+	struct pv_memory_look *look;
 	struct pv_err *err = pv_maps_read(looks->probed->pid, &maps);
 	uint64_t begun_ns = pv_now_ns();
 	uint32_t index;
@@ -97,11 +107,21 @@ struct pv_err *pv_looks_take(struct pv_looks *looks, struct pv_map *asked, uint6
 		err = pv_aim_note(&looks->sizes, &census);
 	if (err)
 		return err;
-	looks->memory->gc_disabled = pv_heap_gc_disabled(looks->heap, looks->probed->pid);
 	look = pv_vec_at(&looks->memory->looks, index);
-	if (!looks->n++)
+	pv_heap_collector_read(looks->heap, looks->probed->pid, &look->collector);
+	looks->memory->gc_disabled = look->collector.disabled;
+	looks->last = index;
+	looks->tracked = 0;
+	for (int i = 0; i < PV_GC_LISTS; i++)
+		looks->tracked += census.lists.n[i];
+	if (!looks->n++) {
 		looks->first_ns = begun_ns;
+		looks->first = looks->tracked;
+	}
 	looks->n_partial += look->partial;
+	pv_vec_deinit(&looks->types);
+	looks->types = census.types;
+	census.types = (struct pv_vec)PV_VEC(struct pv_census_type);
 	pv_vec_deinit(&looks->pools);
 	looks->pools = census.pools;
 	census.pools = (struct pv_vec)PV_VEC(struct pv_census_range);
@@ -112,6 +132,35 @@ struct pv_err *pv_looks_take(struct pv_looks *looks, struct pv_map *asked, uint6
 	census.caches = census.states = (struct pv_vec)PV_VEC(uint64_t);
 	looks->last_ns = pv_now_ns();
 	*took_ns_ret = looks->last_ns - begun_ns;
+	return NULL;
+}
+
+bool pv_looks_may_wait(const struct pv_looks *looks)
+{
+	return looks->tracked <= FEW_OBJECTS ||
+	       looks->tracked > looks->first + looks->first / MORE_PART;
+}
+
+static struct pv_err *find_garbage(struct pv_looks *looks)
+{
+	PV_CLEANUP(pv_garbage_deinit) struct pv_garbage garbage = { 0 };
+	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
+	struct pv_err *err = pv_maps_read(looks->probed->pid, &maps);
+
+	if (!err)
+		err = pv_garbage_find(looks->heap, looks->probed->pid, &maps, &garbage);
+	return err ? err
+		   : pv_garbage_fill(&garbage, looks->heap, &looks->types, looks->memory,
+				     looks->last);
+}
+
+struct pv_err *pv_looks_garbage(struct pv_looks *looks)
+{
+	struct pv_err *err = find_garbage(looks);
+
+	if (!err || err == &pv_enomem)
+		return err;
+	pv_err_destroy(err);
 	return NULL;
 }
 

@@ -39,6 +39,18 @@ const struct pv_aim_sizes *pv_looks_sizes(const struct pv_looks *looks);
  */
 struct pv_err *pv_looks_take(struct pv_looks *looks, struct pv_map *asked, uint64_t *took_ns_ret);
 
+/*
+ * Is it worth to ask what is garbage, though nothing is known to rise?  If there are few objects,
+ * or the collector looks after more than at the first look.
+ */
+bool pv_looks_may_wait(const struct pv_looks *looks);
+
+/*
+ * What of the last look is garbage that waits for the collector, which takes some times as long; it
+ * is not known where it cannot be told.
+ */
+struct pv_err *pv_looks_garbage(struct pv_looks *looks);
+
 /* Where Python's own allocator has its memory, by the last look: struct pv_census_range, in order.
  */
 const struct pv_vec *pv_looks_pools(const struct pv_looks *looks);

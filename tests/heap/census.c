@@ -2,6 +2,8 @@
 /*
  * heap_census PID object ADDRESS...	each object as a line of JSON, or null
  * heap_census PID census [N]	a census, N times (1), each as a line of JSON
+ * heap_census PID garbage	how many objects of each type are garbage, and what the collector
+ * says
  *
  * What src/heap sees of a process, for tests/live/test_census.py and bench/census.py.
  */
@@ -13,7 +15,10 @@
 
 #include "base/clock.h"
 #include "heap/census.h"
+#include "heap/collecting.h"
+#include "heap/garbage.h"
 #include "heap/object.h"
+#include "model/memory.h"
 #include "snap/image.h"
 #include "snap/objects.h"
 #include "target/maps.h"
@@ -137,6 +142,35 @@ static void take(struct pv_heap *heap, pid_t pid, int n)
 	}
 }
 
+static void print_garbage(struct pv_heap *heap, pid_t pid)
+{
+	struct pv_memory_collector says;
+	struct pv_garbage garbage;
+	struct pv_maps maps;
+	uint64_t start_ns = pv_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+
+	ok(pv_maps_read(pid, &maps));
+	ok(pv_garbage_find(heap, pid, &maps, &garbage));
+	pv_heap_collector_read(heap, pid, &says);
+	printf("{\"cpu_ms\": %.3f, \"types\": {",
+	       (double)(pv_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - start_ns) / 1e6);
+	for (size_t i = 0; i < garbage.types.n; i++) {
+		const struct pv_garbage_type *one = pv_vec_at(&garbage.types, i);
+		const struct pv_heap_type *type = pv_heap_type(heap, one->type);
+
+		printf("%s", i ? ", " : "");
+		print_text(type ? type->name : "?");
+		printf(": %" PRIu64, one->n);
+	}
+	printf("}, \"disabled\": %s, \"counted\": %s, \"full\": %" PRIu64
+	       ", \"collected\": %" PRIu64 ", \"aged\": %s, \"old\": %" PRIu64
+	       ", \"pending\": %" PRIu64 "}\n",
+	       says.disabled ? "true" : "false", says.counted ? "true" : "false", says.full,
+	       says.collected, says.aged ? "true" : "false", says.old, says.pending);
+	pv_garbage_deinit(&garbage);
+	pv_maps_deinit(&maps);
+}
+
 int main(int argc, char **argv)
 {
 	struct pv_objects *objects;
@@ -145,7 +179,7 @@ int main(int argc, char **argv)
 	struct pv_mem *mem;
 
 	if (argc < 3)
-		errx(2, "usage: heap_census PID object ADDRESS... | census [N]");
+		errx(2, "usage: heap_census PID object ADDRESS... | census [N] | garbage");
 
 	pid_t pid = (pid_t)atoi(argv[1]);
 
@@ -160,6 +194,8 @@ int main(int argc, char **argv)
 			print_object(heap, strtoull(argv[i], NULL, 0));
 	} else if (strcmp(argv[2], "census") == 0) {
 		take(heap, pid, argc > 3 ? atoi(argv[3]) : 1);
+	} else if (strcmp(argv[2], "garbage") == 0) {
+		print_garbage(heap, pid);
 	} else {
 		errx(2, "unknown word: %s", argv[2]);
 	}

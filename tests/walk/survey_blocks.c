@@ -76,7 +76,7 @@ static void write_site(struct pv_json *json, const struct pv_memory *memory, uin
 {
 	const struct pv_memory_site *site = pv_vec_at(&memory->sites, i);
 	uint32_t last = pv_memory_last_look(memory, PV_LOOK_SITES);
-	struct pv_memory_count count = { 0, 0 };
+	struct pv_memory_count count = { 0 };
 	const struct pv_memory_type *type;
 
 	if (last != PV_MEMORY_NONE)
