@@ -15,125 +15,14 @@ enum {
 	LEAST_OBJECTS = 10,
 	LEAST_BYTES = 256 << 10, /* of mappings: less is what a page here and there makes */
 	LITTLE_BYTES = 64 << 10, /* of objects: to settle in may take so many */
-	GREAT = 10,              /* so many times the least, where there are few values */
-	MANY = 12,               /* values among which a few may fall */
+	GREAT = 10,              /* so many times the least: not little */
 };
 
-static const double GREAT_SHARE = 0.25;     /* and such a part of what was there */
-static const double INVERSIONS_MOST = 0.08; /* of all pairs: chance has half of them */
-static const double INVERSIONS_MANY = 0.12; /* of great growth among many values */
-static const double SUSPECT_MOST = 0.2;     /* of those, for a closer look */
-static const double RISES_LEAST = 0.6;      /* equal pairs are neither */
-static const double STEPS_LEAST = 0.35;     /* of the steps between looks must rise */
-static const double GULP_MOST = 0.5;        /* of all that is gained, in one step, */
-static const double GULP_FASTER = 1.25;     /* faster than all of it by so much */
-static const double LATE_LEAST = 0.35;      /* of the first half's rate */
 static const double FLAT_MOST = 0.25;       /* of what the heaps grow by */
 static const double EXPLAINED_LEAST = 0.3;  /* of what is in use more, by what surely grows */
 static const double PART_LEAST = 0.1;       /* of that, for one that most likely grows */
 static const double NEXT_TO_NOTHING = 0.05; /* of what grows */
 static const double RARE_PER_S = 30;        /* of no type more: bursts see one of 25 or so */
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* Of n(n-1)/2 pairs: how many rise, how many fall, the median slope (Theil and Sen). */
-struct pairs {
-	size_t n, rises, falls;
-	double slope;
-};
-
-static struct pairs pairs_of(const double *at_s, const double *values, size_t n)
-{
-	static const struct pairs none;
-	double slopes[PV_SLOPE_MOST * (PV_SLOPE_MOST - 1) / 2];
-	struct pairs pairs = none;
-
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = i + 1; k < n; k++) {
-			double dt = at_s[k] - at_s[i];
-
-			if (dt <= 0)
-				continue;
-			pairs.rises += values[k] > values[i];
-			pairs.falls += values[k] < values[i];
-			slopes[pairs.n++] = (values[k] - values[i]) / dt;
-		}
-	}
-	if (!pairs.n)
-		return none;
-	qsort(slopes, pairs.n, sizeof(*slopes), compare);
-	pairs.slope = slopes[pairs.n / 2];
-	return pairs;
-}
-
-/*
- * What grows steadily does so at many looks, and no one of them has most of it: what is filled in a
- * few gulps (a table that doubles, a pool of something) does not.
- */
-static bool is_steady(const double *at_s, const double *values, size_t n, double gained)
-{
-	double seconds = at_s[n - 1] - at_s[0];
-	bool gulp = false;
-	size_t steps = 0;
-
-	for (size_t i = 1; i < n; i++) {
-		double step = values[i] - values[i - 1], dt = at_s[i] - at_s[i - 1];
-
-		steps += step > 0;
-		/* on a busy machine half of the time may be between two looks, and its gain with it
-		 */
-		gulp |= step > GULP_MOST * gained && step * seconds > GULP_FASTER * gained * dt;
-	}
-	return (double)steps >= STEPS_LEAST * (double)(n - 1) && !gulp;
-}
-
-static struct pv_slope slope_of(const double *at_s, const double *values, size_t n, double least)
-{
-	struct pv_slope slope = { .known = n >= PV_SLOPE_LEAST };
-	struct pairs all = pairs_of(at_s, values, n);
-	double early, late;
-	bool rises, great;
-
-	if (n < 2)
-		return slope;
-	slope.per_s = all.slope;
-	slope.gained = values[n - 1] - values[0];
-	if (!slope.known || slope.gained < least)
-		return slope;
-	early = pairs_of(at_s, values, n / 2 + 1).slope;
-	late = pairs_of(at_s + n / 2, values + n / 2, n - n / 2).slope;
-	slope.at_end = late > 0 ? values[n - 1] - values[n - 1 - n / 4] : 0;
-	great = slope.gained >= GREAT * least;
-	rises = (double)all.falls <=
-			(n >= MANY && great ? INVERSIONS_MANY : INVERSIONS_MOST) * (double)all.n &&
-		(double)all.rises >= RISES_LEAST * (double)all.n;
-	if (n < PV_SLOPE_SURE)
-		rises = !all.falls && great && slope.gained >= GREAT_SHARE * fabs(values[0]);
-	slope.flattened = late < LATE_LEAST * early || late <= 0;
-	slope.grows = rises && !slope.flattened && is_steady(at_s, values, n, slope.gained);
-	slope.rises = (double)all.falls <= SUSPECT_MOST * (double)all.n && late > 0;
-	return slope;
-}
-
-struct pv_slope pv_slope_of(const double *at_s, const double *values, size_t n, double least)
-{
-	double thin_s[PV_SLOPE_MOST], thin[PV_SLOPE_MOST];
-
-	if (n <= PV_SLOPE_MOST)
-		return slope_of(at_s, values, n, least);
-	for (size_t i = 0; i < PV_SLOPE_MOST; i++) {
-		size_t from = i * (n - 1) / (PV_SLOPE_MOST - 1);
-
-		thin_s[i] = at_s[from];
-		thin[i] = values[from];
-	}
-	return slope_of(thin_s, thin, PV_SLOPE_MOST, least);
-}
 
 /* ---- mappings */
 
@@ -212,7 +101,8 @@ static struct pv_err *add_type(const struct pv_memory *memory, const struct pv_v
 {
 	const uint32_t *at = looks->data;
 	struct pv_growth_type one = { .type = type };
-	struct pv_slope bytes;
+	struct pv_slope bytes, live;
+	enum pv_waits waits;
 
 	for (size_t i = 0; i < series->n; i++)
 		series->values[i] = (double)pv_memory_type_at(memory, at[i], type).bytes;
@@ -225,6 +115,16 @@ static struct pv_err *add_type(const struct pv_memory *memory, const struct pv_v
 	one.bytes_per_s = bytes.per_s;
 	one.gained_bytes = (int64_t)(one.last.bytes - one.first.bytes);
 	growth->suspected |= one.count.rises;
+	waits = pv_waits_of(memory, &growth->collections, looks, type, &one.count, LEAST_OBJECTS,
+			    &live);
+	growth->unclear |= waits == PV_WAITS_MAYBE;
+	if (waits == PV_WAITS || waits == PV_WAITS_MAYBE)
+		return pv_vec_append(&growth->waiting, &one, 1, NULL);
+	if (waits == PV_WAITS_LEAKS) {
+		one.count = live;
+		one.bytes_per_s = live.per_s * (double)one.last.bytes / (double)one.last.count;
+		one.gained_bytes = (int64_t)(one.bytes_per_s / live.per_s * live.gained);
+	}
 	if (one.count.grows)
 		return pv_vec_append(&growth->types, &one, 1, NULL);
 	if (one.count.flattened)
@@ -247,7 +147,8 @@ static double heaps_per_s(const struct pv_growth *growth)
 
 bool pv_growth_is_flat(const struct pv_growth *growth)
 {
-	return !growth->in_use.rises || growth->in_use.per_s <= FLAT_MOST * heaps_per_s(growth);
+	return !growth->in_use.rises ||
+	       growth->in_use.per_s - growth->waiting_per_s <= FLAT_MOST * heaps_per_s(growth);
 }
 
 double pv_growth_enough_s(const struct pv_growth *growth)
@@ -269,7 +170,7 @@ double pv_growth_enough_s(const struct pv_growth *growth)
  */
 static struct pv_err *add_likely(struct pv_growth *growth)
 {
-	double explained = 0;
+	double explained = growth->waiting_per_s;
 	struct pv_err *err = NULL;
 
 	for (size_t i = 0; i < growth->types.n; i++) {
@@ -286,6 +187,36 @@ static struct pv_err *add_likely(struct pv_growth *growth)
 		if (one->bytes_per_s >= PART_LEAST * growth->in_use.per_s)
 			err = pv_vec_append(&growth->types, one, 1, NULL);
 	}
+	return err;
+}
+
+/*
+ * Blocks that are no objects are parts of some, most likely: where all objects that grow are
+ * garbage, and there are as many of these.
+ */
+static struct pv_err *part_waiting(const struct pv_memory *memory, struct pv_growth *growth)
+{
+	struct pv_growth_type *types = growth->types.data;
+	struct pv_err *err = NULL;
+	double gained = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < growth->waiting.n; i++)
+		gained += ((const struct pv_growth_type *)pv_vec_at(&growth->waiting, i))
+				  ->count.gained;
+	for (size_t i = 0; i < growth->types.n; i++) {
+		const struct pv_memory_type *one = pv_vec_at(&memory->types, types[i].type);
+
+		if (one->kind == PV_TYPE_OBJECT)
+			return NULL;
+	}
+	for (size_t i = 0; !err && i < growth->types.n; i++) {
+		if (types[i].count.gained <= gained)
+			err = pv_vec_append(&growth->waiting, &types[i], 1, NULL);
+		else
+			types[n++] = types[i];
+	}
+	growth->types.n = n;
 	return err;
 }
 
@@ -330,8 +261,15 @@ static struct pv_err *grow_types(const struct pv_memory *memory, struct pv_growt
 		series.values[i] = (double)look->bytes;
 	}
 	growth->in_use = pv_slope_of(series.at_s, series.values, looks.n, LEAST_BYTES);
+	growth->collections = pv_collections_of(memory, &looks);
 	for (uint32_t i = 0; i < memory->types.n && !err; i++)
 		err = add_type(memory, &looks, &series, i, growth);
+	if (!err)
+		err = part_waiting(memory, growth);
+	for (size_t i = 0; i < growth->waiting.n; i++)
+		growth->waiting_per_s +=
+			((const struct pv_growth_type *)pv_vec_at(&growth->waiting, i))
+				->bytes_per_s;
 	if (!err)
 		err = add_likely(growth);
 	for (size_t i = 0; i < growth->types.n; i++) {
@@ -349,6 +287,9 @@ static struct pv_err *grow_types(const struct pv_memory *memory, struct pv_growt
 	if (growth->rising.n)
 		qsort(growth->rising.data, growth->rising.n, sizeof(struct pv_growth_type),
 		      compare_rate);
+	if (growth->waiting.n)
+		qsort(growth->waiting.data, growth->waiting.n, sizeof(struct pv_growth_type),
+		      compare_rate);
 	if (growth->filled.n)
 		qsort(growth->filled.data, growth->filled.n, sizeof(struct pv_growth_type),
 		      compare_gained);
@@ -361,6 +302,7 @@ struct pv_err *pv_growth_of(const struct pv_memory *memory, struct pv_growth *re
 		.types = PV_VEC(struct pv_growth_type),
 		.rising = PV_VEC(struct pv_growth_type),
 		.filled = PV_VEC(struct pv_growth_type),
+		.waiting = PV_VEC(struct pv_growth_type),
 	};
 	struct pv_err *err = grow_mappings(memory, &growth);
 
@@ -445,4 +387,5 @@ void pv_growth_deinit(struct pv_growth *growth)
 	pv_vec_deinit(&growth->types);
 	pv_vec_deinit(&growth->rising);
 	pv_vec_deinit(&growth->filled);
+	pv_vec_deinit(&growth->waiting);
 }

@@ -14,28 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analyse/collections.h"
+#include "analyse/slope.h"
 #include "base/err.h"
 #include "base/vec.h"
 #include "model/memory.h"
-
-enum {
-	PV_SLOPE_LEAST = 5, /* fewer values tell nothing */
-	PV_SLOPE_SURE = 8,  /* fewer tell of great growth alone: chance orders so many */
-	PV_SLOPE_MOST = 96, /* more are thinned out */
-};
-
-struct pv_slope {
-	bool known;     /* there are enough values to tell */
-	bool grows;     /* steadily, to the end */
-	bool flattened; /* it grew, and does no more, or much less */
-	bool rises;     /* it may grow: worth a closer look */
-	double per_s;   /* the median of all slopes between two values */
-	double gained;  /* from the first to the last value */
-	double at_end;  /* gained in the last quarter of them, if the second half rises */
-};
-
-/* Values at times, in time.  least: what must be gained to count as growth. */
-struct pv_slope pv_slope_of(const double *at_s, const double *values, size_t n, double least);
 
 /* A type whose number of objects grows, or flattened. */
 struct pv_growth_type {
@@ -59,8 +42,15 @@ struct pv_growth {
 	struct pv_vec types;    /* struct pv_growth_type: those that grow, by bytes a second */
 	struct pv_vec rising;   /* the same of those that may grow, with their bytes */
 	struct pv_vec filled;   /* the same of those that grew at first, by bytes gained */
-	double bytes_per_s;     /* of all types that grow */
-	int64_t gained_bytes;   /* of them */
+	/* the same of those that grow, but are garbage that is still to be freed:
+	 * analyse/collections.h
+	 */
+	struct pv_vec waiting;
+	bool unclear;                      /* whether more of them grows than garbage */
+	double waiting_per_s;              /* their bytes */
+	struct pv_collections collections; /* who frees them, and when */
+	double bytes_per_s;                /* of all types that grow */
+	int64_t gained_bytes;              /* of them */
 	uint64_t gained_count;
 };
 

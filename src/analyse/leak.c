@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "analyse/leakwaits.h"
 #include "analyse/leakwho.h"
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -82,6 +83,8 @@ static void find_growth(const struct pv_memory *memory, struct pv_leak *leak)
 	double per_s = 0, of_python = 0;
 	bool mapped = find_mappings(memory, growth, &mappings, &per_s);
 
+	/* of what is garbage blocks may be mapped by themselves */
+	mapped = mapped && per_s > MAPPINGS_MORE * growth->waiting_per_s;
 	leak->kind = PV_LEAK_CLEAN;
 	if (growth->types.n && !(mapped && per_s > MAPPINGS_MORE * growth->bytes_per_s)) {
 		leak->kind = PV_LEAK_GROWING;
@@ -102,6 +105,8 @@ static void find_growth(const struct pv_memory *memory, struct pv_leak *leak)
 		leak->python = mappings == PV_MEMORY_ARENAS;
 	} else if (!is_asked(memory)) {
 		leak->kind = PV_LEAK_NOT_ASKED;
+	} else if (growth->unclear) {
+		leak->kind = PV_LEAK_UNKNOWN;
 	} else if (!growth->sure &&
 		   (!growth->rss.known ||
 		    (growth->has_census && growth->rss.rises && !growth->rss.flattened))) {
@@ -567,7 +572,9 @@ static struct pv_err *say_holder(const struct pv_memory *memory, const struct pv
 		err = pv_str_appendf(str, "that has a limit: %s of at most %s.\n",
 				     pv_text_number(holder->used).text,
 				     pv_text_number(holder->limit).text);
-	return err || holder->kind != PV_HOLDER_BLOCK || memory->gc_disabled
+	/* where garbage is told apart this is none */
+	return err || holder->kind != PV_HOLDER_BLOCK || memory->gc_disabled ||
+			       leak->growth.collections.known
 		       ? err
 		       : say_uncollected(leak, str);
 }
@@ -656,7 +663,9 @@ static struct pv_err *say_clean(const struct pv_memory *memory, const struct pv_
 
 	if (leak->fills)
 		return say_fills(memory, leak, str);
-	if (heap->grows || arenas->grows)
+	if (growth->waiting.n)
+		err = pv_leak_say_waiting(memory, leak, str);
+	else if (heap->grows || arenas->grows)
 		err = pv_str_appendf(
 			str,
 			"does not leak: its heap takes %s/s more of memory, but what is in use of "
@@ -702,6 +711,8 @@ static struct pv_err *say(const struct pv_memory *memory, struct pv_leak *leak)
 	struct pv_str *str = &leak->text;
 	struct pv_err *err;
 
+	if (leak->kind == PV_LEAK_UNKNOWN && leak->growth.unclear)
+		return pv_leak_say_waiting(memory, leak, str);
 	if (leak->kind == PV_LEAK_UNKNOWN)
 		return pv_str_appendf(str,
 				      "whether it grows cannot be told: it was looked at for "
@@ -716,8 +727,9 @@ static struct pv_err *say(const struct pv_memory *memory, struct pv_leak *leak)
 		err = say_guilty(memory, leak, str);
 	if (err)
 		return err;
-	return leak->kind == PV_LEAK_LOST ? say_lost(memory, leak, str)
-					  : say_holder(memory, leak, str);
+	err = leak->kind == PV_LEAK_LOST ? say_lost(memory, leak, str)
+					 : say_holder(memory, leak, str);
+	return err || !leak->growth.waiting.n ? err : pv_leak_say_waiting(memory, leak, str);
 }
 
 struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret)
@@ -728,7 +740,8 @@ struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret)
 		.second = PV_MEMORY_NONE,
 		.growth = { .types = PV_VEC(struct pv_growth_type),
 			    .rising = PV_VEC(struct pv_growth_type),
-			    .filled = PV_VEC(struct pv_growth_type) },
+			    .filled = PV_VEC(struct pv_growth_type),
+			    .waiting = PV_VEC(struct pv_growth_type) },
 		.suspects = PV_VEC(struct pv_suspect),
 	};
 	struct pv_err *err = pv_growth_of(memory, &leak.growth);

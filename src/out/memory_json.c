@@ -350,17 +350,53 @@ static struct pv_err *put_types(const struct writer *w)
 	return err;
 }
 
-/* What grew at first, and no more. */
-static struct pv_err *put_filled(const struct writer *w)
+/* What grew at first, and no more; what is garbage. */
+static struct pv_err *put_others(const struct writer *w, const char *key,
+				 const struct pv_vec *types)
 {
-	const struct pv_vec *types = &w->leak->growth.filled;
 	struct pv_err *err = NULL;
 
-	pv_json_begin(w->json, "filled", '[');
+	pv_json_begin(w->json, key, '[');
 	for (size_t i = 0; i < types->n && !err && (w->whole || i < TYPES_SHORT); i++)
 		err = put_growing_type(w, pv_vec_at(types, i));
 	pv_json_end(w->json, ']');
 	return err;
+}
+
+/* When it was seen that there had been more full collections. */
+static void put_collections(const struct writer *w)
+{
+	const struct pv_memory_look *last = NULL;
+
+	pv_json_begin(w->json, "seen_s", '[');
+	for (size_t i = 0; i < w->memory->looks.n; i++) {
+		const struct pv_memory_look *look = pv_vec_at(&w->memory->looks, i);
+
+		if (look->kind != PV_LOOK_CENSUS || !look->collector.counted)
+			continue;
+		if (last && last->collector.full != look->collector.full)
+			put_seconds(w, NULL, look->at_ns);
+		last = look;
+	}
+	pv_json_end(w->json, ']');
+}
+
+static void put_collector(const struct writer *w)
+{
+	const struct pv_collections *one = &w->leak->growth.collections;
+
+	pv_json_begin(w->json, "collector", '{');
+	pv_json_bool(w->json, "disabled", one->disabled);
+	if (one->counted) {
+		pv_json_int(w->json, "full_collections", (int64_t)one->seen);
+		put_collections(w);
+		pv_json_int(w->json, "freed_before", (int64_t)one->freed_before);
+	}
+	if (one->known)
+		pv_json_int(w->json, "garbage", (int64_t)one->garbage);
+	if (one->next_s > 0)
+		put_double(w, "next_s", one->next_s);
+	pv_json_end(w->json, '}');
 }
 
 static struct pv_err *put_suspects(const struct writer *w)
@@ -475,6 +511,10 @@ static void put_looks(const struct writer *w)
 		pv_json_int(w->json, "unread", (int64_t)look->unread);
 		pv_json_bool(w->json, "partial", look->partial);
 		put_string(w, "why", look->why);
+		if (look->kind == PV_LOOK_CENSUS)
+			pv_json_bool(w->json, "tells_garbage", look->has_garbage);
+		if (look->collector.counted)
+			pv_json_int(w->json, "full_collections", (int64_t)look->collector.full);
 		pv_json_end(w->json, '}');
 	}
 	pv_json_end(w->json, ']');
@@ -483,20 +523,29 @@ static void put_looks(const struct writer *w)
 typedef struct pv_memory_count count_at(const struct pv_memory *memory, uint32_t look,
 					uint32_t what);
 
-/* "counts" and "bytes": one for each census, or each look at sites of that source. */
+static uint64_t part_of(struct pv_memory_count count, int part)
+{
+	return part == 0 ? count.count : part == 1 ? count.bytes : count.garbage;
+}
+
+/*
+ * "counts" and "bytes": one for each census, or each look at sites of that source; of a census
+ * "garbage", too, which is 0 where it was not told apart.
+ */
 static void put_series(const struct writer *w, const struct pv_memory_look *of, uint32_t what,
 		       count_at *at)
 {
-	for (int bytes = 0; bytes < 2; bytes++) {
-		pv_json_begin(w->json, bytes ? "bytes" : "counts", '[');
+	static const char *const names[] = { "counts", "bytes", "garbage" };
+
+	for (int part = 0; part < (of->kind == PV_LOOK_CENSUS ? 3 : 2); part++) {
+		pv_json_begin(w->json, names[part], '[');
 		for (uint32_t i = 0; i < w->memory->looks.n; i++) {
 			const struct pv_memory_look *look = pv_vec_at(&w->memory->looks, i);
 			struct pv_memory_count count = at(w->memory, i, what);
 
 			if (look->kind == of->kind &&
 			    (of->kind == PV_LOOK_CENSUS || look->source == of->source))
-				pv_json_int(w->json, NULL,
-					    (int64_t)(bytes ? count.bytes : count.count));
+				pv_json_int(w->json, NULL, (int64_t)part_of(count, part));
 		}
 		pv_json_end(w->json, ']');
 	}
@@ -615,7 +664,11 @@ static struct pv_err *put_summary(const struct writer *w)
 	if (!err)
 		err = put_types(w);
 	if (!err)
-		err = put_filled(w);
+		err = put_others(w, "filled", &w->leak->growth.filled);
+	if (!err)
+		err = put_others(w, "waiting", &w->leak->growth.waiting);
+	if (!err && w->leak->growth.has_census)
+		put_collector(w);
 	if (!err)
 		err = put_suspects(w);
 	return err ? err : put_subjects(w);

@@ -52,6 +52,8 @@ enum pv_rec_type {
 	PV_REC_HOLDERS = 107,
 	PV_REC_BLIND = 108,
 	PV_REC_HOLDS = 109,
+	PV_REC_COLLECTOR = 110,
+	PV_REC_GARBAGE = 111,
 	PV_REC_END = 127,
 };
 

@@ -97,6 +97,18 @@ static struct pv_err *put_look(struct hunt *hunt, size_t i)
 		   look->unread, look->partial, look->why);
 }
 
+/* What the collector says, of looks that asked it. */
+static struct pv_err *put_collector(struct hunt *hunt, size_t i)
+{
+	const struct pv_memory_look *look = pv_vec_at(&hunt->memory->looks, i);
+	const struct pv_memory_collector *one = &look->collector;
+
+	if (look->kind != PV_LOOK_CENSUS)
+		return NULL;
+	return PUT(&hunt->bytes, i, look->has_garbage, one->disabled, one->counted, one->full,
+		   one->collected, one->aged, one->old, one->pending);
+}
+
 static struct pv_err *put_type(struct hunt *hunt, size_t i)
 {
 	const struct pv_memory_type *type = pv_vec_at(&hunt->memory->types, i);
@@ -131,6 +143,13 @@ static struct pv_err *put_type_count(struct hunt *hunt, size_t i)
 	return put_count(hunt, i, pv_memory_type_at(hunt->memory, hunt->look, (uint32_t)i));
 }
 
+static struct pv_err *put_garbage(struct hunt *hunt, size_t i)
+{
+	uint64_t n = pv_memory_type_at(hunt->memory, hunt->look, (uint32_t)i).garbage;
+
+	return n ? PUT(&hunt->bytes, hunt->look, i, n) : NULL;
+}
+
 static struct pv_err *put_site_count(struct hunt *hunt, size_t i)
 {
 	return put_count(hunt, i, pv_memory_site_at(hunt->memory, hunt->look, (uint32_t)i));
@@ -147,6 +166,8 @@ static struct pv_err *put_counts(struct hunt *hunt)
 		err = look->kind == PV_LOOK_CENSUS
 			      ? put_all(hunt, PV_REC_TYPE_COUNTS, memory->types.n, put_type_count)
 			      : put_all(hunt, PV_REC_SITE_COUNTS, memory->sites.n, put_site_count);
+		if (!err && look->has_garbage)
+			err = put_all(hunt, PV_REC_GARBAGE, memory->types.n, put_garbage);
 	}
 	return err;
 }
@@ -210,6 +231,8 @@ static struct pv_err *put_memory(struct hunt *hunt)
 		err = put_all(hunt, PV_REC_EVENTS, memory->events.n, put_event);
 	if (!err)
 		err = put_all(hunt, PV_REC_LOOKS, memory->looks.n, put_look);
+	if (!err)
+		err = put_all(hunt, PV_REC_COLLECTOR, memory->looks.n, put_collector);
 	if (!err)
 		err = put_all(hunt, PV_REC_TYPES, memory->types.n, put_type);
 	if (!err)

@@ -286,6 +286,44 @@ static struct pv_err *read_site_count(struct pv_rec_reader *r, struct pv_cursor 
 	return pv_memory_count_site(r->memory, look, site, count.count, count.bytes);
 }
 
+static struct pv_err *read_collector(struct pv_rec_reader *r, struct pv_cursor *cursor)
+{
+	struct pv_memory_collector one = { 0 };
+	struct pv_memory_look *of;
+	bool has_garbage;
+	uint32_t look;
+
+	if (!take_look(r, cursor, PV_LOOK_CENSUS, &look) || !take_flag(r, cursor, &has_garbage) ||
+	    !take_flag(r, cursor, &one.disabled) || !take_flag(r, cursor, &one.counted) ||
+	    !TAKE(r, cursor, &one.full, &one.collected) || !take_flag(r, cursor, &one.aged) ||
+	    !TAKE(r, cursor, &one.old, &one.pending))
+		return NULL;
+	of = pv_vec_at(&r->memory->looks, look);
+	of->has_garbage = has_garbage;
+	of->collector = one;
+	return NULL;
+}
+
+/* Of what was counted before. */
+static struct pv_err *read_garbage(struct pv_rec_reader *r, struct pv_cursor *cursor)
+{
+	struct pv_memory_count there;
+	uint32_t look, type;
+	uint64_t n;
+
+	if (!take_look(r, cursor, PV_LOOK_CENSUS, &look) ||
+	    !pv_rec_take_id(r, cursor, &r->types, "a count names a type that is not there",
+			    &type) ||
+	    !TAKE(r, cursor, &n))
+		return NULL;
+	there = pv_memory_type_at(r->memory, look, type);
+	if (there.garbage || n > there.count)
+		pv_rec_malformed(r, "a count of a hunt is not possible");
+	else
+		pv_memory_count_garbage(r->memory, look, type, n);
+	return NULL;
+}
+
 static struct pv_err *read_burst(struct pv_rec_reader *r, struct pv_cursor *cursor)
 {
 	struct pv_memory_burst burst = { 0 };
@@ -422,6 +460,10 @@ static read_one *reader_of(unsigned int type)
 		return read_holds;
 	case PV_REC_BLIND:
 		return read_blind;
+	case PV_REC_COLLECTOR:
+		return read_collector;
+	case PV_REC_GARBAGE:
+		return read_garbage;
 	default:
 		return NULL;
 	}

@@ -113,6 +113,30 @@ static void add_look(char *save)
 	must(pv_memory_look(memory, &look, &id));
 }
 
+static void add_collector(char *save)
+{
+	const uint64_t *n = numbers(&save, 9);
+	struct pv_memory_look *look = pv_vec_at(&memory->looks, n[0]);
+
+	look->has_garbage = n[1];
+	look->collector = (struct pv_memory_collector){
+		.disabled = n[2],
+		.counted = n[3],
+		.full = n[4],
+		.collected = n[5],
+		.aged = n[6],
+		.old = n[7],
+		.pending = n[8],
+	};
+}
+
+static void add_garbage(char *save)
+{
+	const uint64_t *n = numbers(&save, 3);
+
+	pv_memory_count_garbage(memory, (uint32_t)n[0], (uint32_t)n[1], n[2]);
+}
+
 static void add_type(char *save)
 {
 	uint32_t name = text(&save), module = text(&save), id;
@@ -284,6 +308,8 @@ static void add_line(char *line)
 		{ "holds ", add_holds },
 		{ "event ", add_event },
 		{ "blind ", add_blind },
+		{ "collector ", add_collector },
+		{ "garbage ", add_garbage },
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {

@@ -59,6 +59,7 @@ class Hunt:
     def __init__(self, text):
         self.points, self.looks, self.types, self.sites, self.counts = [], [], [], [], collections.Counter()
         self.subjects, self.holders, self.holds, self.events, self.lines = [], [], [], [], text.splitlines()
+        self.collectors, self.garbage = {}, {}
         for line in self.lines:
             head, *frames = line.split("|")
             word, *rest = head.split() or ["#"]
@@ -74,6 +75,10 @@ class Hunt:
                 self.sites.append((None if rest[0] == "-" else int(rest[0]), *map(int, rest[1:]), frames))
             elif word in ("typecount", "sitecount"):
                 self.counts[word, numbers[0], numbers[1]] = (numbers[2], numbers[3])
+            elif word == "collector":
+                self.collectors[numbers[0]] = numbers[1:]
+            elif word == "garbage":
+                self.garbage[numbers[0], numbers[1]] = numbers[2]
             elif word == "subject":
                 self.subjects.append((golden.field(rest[1]), *map(int, rest[2:])))
             elif word == "holder":
@@ -181,6 +186,8 @@ def check_summary(data, hunt, that, whole=False):
              [(gained, over / 1e9, used, limit) for _, _, gained, over, used, limit, _ in hunt.holds])
     if whole:
         that("points", [(p["rss_bytes"], *p["resident_bytes"], *p["mapped_bytes"]) for p in root["points"]] == [tuple(p[1:]) for p in hunt.points])
+        that("garbage", [t["garbage"] for t in root["census"]] == [
+            [hunt.garbage.get((look, i), 0) for look in hunt.looks_of(CENSUS)] for i in range(len(hunt.types))])
         that("censuses", [t["counts"] for t in root["census"]] == [[n for n, _ in series[i]] for i in range(len(hunt.types))])
         that("allocations", [(a["seen_count"], (a["counts"] or [0])[-1]) for a in root["allocations"]] ==
              [(site[3], hunt.left(i)[0]) for i, site in enumerate(hunt.sites)])
@@ -230,6 +237,10 @@ def check_pvr(data, hunt, that):
     counts = {("typecount", *row[:2]): row[2:] for row in grouped(parts[103], 4)} | {
         ("sitecount", *row[:2]): row[2:] for row in grouped(parts[104], 4)}
     that("counts", counts == dict(hunt.counts))
+    # of each census, also where nothing is known of its collector
+    collectors = {row[0]: list(row[1:]) for row in grouped(parts[110], 9)}
+    that("collectors", collectors == {i: hunt.collectors.get(i, [0] * 8) for i in hunt.looks_of(CENSUS)}, parts[110])
+    that("garbage", {row[:2]: row[2] for row in grouped(parts[111], 3)} == hunt.garbage)
     that("sites", [row[4:7] for row in grouped(parts[102], 10)] == [tuple(site[3:6]) for site in hunt.sites])
     that("holders", [row[4:] for row in grouped(parts[107], 6)] == [holder[3:] for holder in hunt.holders])
     that("what they gained", [(i, own, gained // 2, over, used, limit, more // 2) for i, own, gained, over, used, limit, more

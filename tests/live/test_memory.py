@@ -159,6 +159,51 @@ def test_cycles(interp, spawn):
 	assert hunt(spawn(*interp.prefix(), interp.path, "-c", CYCLES % False).pid, "--census", seconds=2)["target"]["gc_disabled"] is False
 
 
+# Cycles that outlive two collections before they are let go, and so many old objects that no full one comes; or the collector is
+# off, and the program has collected more than it has garbage since.
+WAITING = """
+import collections, gc, time
+class Node(object):
+	def __init__(self):
+		self.me = self
+own = %r
+old = [[] for _ in range(80000 if not own else 0)]
+recent = collections.deque([Node() for _ in range(8000)], 8000)
+if own:
+	gc.disable()
+for _ in range(30000 if own else 0):
+	Node()
+gc.collect()
+print("READY")
+__import__("sys").stdout.flush()
+while True:
+	recent.append(Node())
+	time.sleep(0.001)
+"""
+
+
+@pytest.mark.gil
+@pytest.mark.one
+@pytest.mark.minor((3, 11), (3, 13))
+@pytest.mark.parametrize("own", [pytest.param(False, id="late"), pytest.param(True, id="own", marks=pytest.mark.long)])
+def test_garbage_that_waits(interp, spawn, tmp_path, own):
+	"""It rises as a leak does, and is none; a recording says the same."""
+	victim = spawn(*interp.prefix(), interp.path, "-c", WAITING % own)
+	found = hunt(victim.pid, "-o", tmp_path / "hunt.pvr", "-o", tmp_path / "hunt.json", seconds=6)
+	verdict, collector = found["verdict"], found["collector"]
+	# on a busy machine there may be so few looks that nothing is told
+	assert verdict["kind"] in ("clean", "unknown"), verdict
+	assert collector["disabled"] is own and collector["full_collections"] == 0 and collector["garbage"] > 100, collector
+	if len(found["waiting"]):
+		assert any(one["name"].endswith("Node") for one in found["waiting"]), found["waiting"]
+		assert any("garbage that waits for the garbage collector" in line for line in verdict["text"]), verdict
+		assert any(("is disabled" if own else "no full collection") in line for line in verdict["text"]), verdict
+	again = live.pitviper("report", tmp_path / "hunt.pvr", "-o", tmp_path / "again.json", timeout=60)
+	assert again.status == 0, again.err
+	one, other = (json.loads((tmp_path / name).read_text()) for name in ("hunt.json", "again.json"))
+	assert not [where for key in ("verdict", "collector", "waiting", "looks", "census") for where in unlike(one[key], other[key], key)]
+
+
 BLOCKS = """
 import ctypes, time
 malloc = ctypes.CDLL(None).malloc
