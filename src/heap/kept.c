@@ -46,7 +46,18 @@ static bool has_no_count(const struct pv_kept *kept, const unsigned char *object
 
 	if (kept->py->version_hex < 0x030c0000)
 		return !count;
-	return !(uint32_t)count || (kept->py->version_hex >= 0x030e0000 && count >> 32);
+	/* the highest 16 bits of one that is counted are flags: heap/object.c */
+	return !(uint32_t)count ||
+	       (kept->py->version_hex >= 0x030e0000 && (count >> 32 & 0xffff));
+}
+
+/*
+ * What stands behind it from 3.14 on (pycore_freelist.h) was the object's: a dead tuple's items may
+ * be dead tuples, and those would not seem to be the first any more.
+ */
+static size_t link_bytes(const struct pv_kept *kept)
+{
+	return kept->py->version_hex >= 0x030e0000 ? sizeof(uint64_t) : LINK_BYTES;
 }
 
 static struct pv_err *look_into(void *ctx, const struct pv_pool *pool, const unsigned char *bytes)
@@ -61,12 +72,12 @@ static struct pv_err *look_into(void *ctx, const struct pv_pool *pool, const uns
 		const unsigned char *object = bytes + pv_pool_offset(pool, i) + kept->before;
 		uint64_t address = pool->address + pv_pool_offset(pool, i) + kept->before;
 		uint64_t words[LINK_BYTES / 8] = { 0 };
-		size_t n = pool->block_bytes - kept->before;
+		size_t n = pool->block_bytes - kept->before, link = link_bytes(kept);
 
 		if (!pv_pool_is_used(pool, i) || n < 16 ||
 		    word_at(object, kept->py->ob_type) != kept->type || !has_no_count(kept, object))
 			continue;
-		memcpy(words, object, n < sizeof(words) ? n : sizeof(words));
+		memcpy(words, object, n < link ? n : link);
 		err = pv_map_set(&s->index, address, s->objects.n);
 		if (!err)
 			err = pv_vec_append(&s->objects, &address, 1, NULL);

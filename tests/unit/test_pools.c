@@ -135,6 +135,31 @@ START_TEST(what_a_type_keeps)
 }
 END_TEST
 
+/* From 3.14 on the first word tells of the next, and one that is immortal has flags there. */
+START_TEST(what_a_type_keeps_since_314)
+{
+	struct pv_map_entry heap = { .start = HEAP, .end = HEAP + 0x100000, .writable = true };
+	struct pv_maps maps = { .entries = &heap, .n = 1 };
+	uint64_t type = MADE_STATIC + 0x4000, a = HEAP + POOL, ret[8], last, first;
+	struct pv_kept kept = keeper(type);
+	size_t n;
+
+	made.python.proc.py.version_hex = 0x030e0000;
+	put_pool(a, 12, NULL, 0, RING);
+	last = put_kept(a, 3, type, 0);
+	/* what stands behind it was the object's: of a tuple its items */
+	first = put_kept(a, 5, type, last);
+	put_kept(a, 3, type, first);
+	made_put(&made, first, last);
+	for (uint64_t i = 6; i < 12; i++)
+		made_put(&made, put_kept(a, i, type, 0), 0x10000c0000000 + i % 2);
+	ck_assert_ptr_null(pv_kept_read(&kept, &maps, ret, 4, &n));
+	ck_assert_uint_eq(n, 2);
+	ck_assert_uint_eq(ret[0], first);
+	ck_assert_uint_eq(ret[1], last);
+}
+END_TEST
+
 START_TEST(an_array_of_them)
 {
 	struct pv_map_entry both[] = {
@@ -175,6 +200,7 @@ int main(void)
 	tcase_add_test(cases, blocks_that_come);
 	tcase_add_test(cases, a_full_pool_is_in_no_ring);
 	tcase_add_test(cases, what_a_type_keeps);
+	tcase_add_test(cases, what_a_type_keeps_since_314);
 	tcase_add_test(cases, an_array_of_them);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);
