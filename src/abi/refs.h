@@ -18,6 +18,12 @@ enum pv_count_format {
 	PV_COUNT_FIELD = 4, /* no count: any word of 1, 2, 4 or 8 bytes */
 };
 
+/*
+ * No count has any of these bits (from 3.14 on there are flags above them), but every address of
+ * what a mapping gave: what was an object is free, and tells of the next free block.
+ */
+#define PV_COUNT_NO_BITS 0x0000ffff00000000ULL
+
 /* Lowest bits of ob_ref_shared: the owner's part has been added to it (CPython 3.13 refcount.h). */
 enum { PV_COUNT_MERGED = 3 };
 
@@ -31,7 +37,7 @@ struct pv_count_constants {
 	__u8 zero_only;    /* the change to 0 alone is recorded */
 	__u8 lines;        /* no watchpoints, but probes on lines */
 	__u16 tuple_items; /* offset of the first item in a tuple */
-	__u32 pad2;
+	__u32 whole_head;  /* there is one word at count_at that counts */
 };
 
 /* What is followed; by user space, before anything is watched. */

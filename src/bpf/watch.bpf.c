@@ -110,21 +110,20 @@ static inline bool read_field(struct hit *hit)
 static inline bool read_word(struct hit *hit)
 {
 	const void *at = (const void *)(count_object.address + counted.count_at);
-	__s64 whole = 0;
-	__u32 low = 0;
+	__u64 word = 0;
 
 	switch (counted.format) {
 	case PV_COUNT_WHOLE:
-		if (bpf_probe_read_user(&whole, 8, at))
-			return false;
-		hit->after = whole;
-		return true;
 	case PV_COUNT_LOW:
-		if (bpf_probe_read_user(&low, 4, at))
+		if (bpf_probe_read_user(&word, 8, at))
 			return false;
-		if ((__s32)low < 0)
+		if (word & PV_COUNT_NO_BITS) {
+			end(PV_COUNT_REPLACED);
+			return false;
+		}
+		if (counted.format == PV_COUNT_LOW && (__s32)word < 0)
 			end(PV_COUNT_IMMORTAL);
-		hit->after = low;
+		hit->after = counted.format == PV_COUNT_LOW ? (__u32)word : word;
 		return true;
 	case PV_COUNT_SPLIT:
 		return read_split(hit);
@@ -143,6 +142,17 @@ static inline bool is_same(void)
 	return !bpf_probe_read_user(&type, 8,
 				    (const void *)(count_object.object + counted.type_at)) &&
 	       type == count_object.type;
+}
+
+/* Of a field: has its object no references any more, as far as its count can be read? */
+static inline bool is_dead(void)
+{
+	__u64 word = 0;
+
+	if (!counted.whole_head ||
+	    bpf_probe_read_user(&word, 8, (const void *)(count_object.object + counted.count_at)))
+		return false;
+	return !word || word & PV_COUNT_NO_BITS;
 }
 
 /* Which calls the native frames are of. */
@@ -600,16 +610,21 @@ static __noinline bool take_change(__u64 number, struct hit *hit)
 		return false;
 	}
 	if (!read_word(hit)) {
-		count(&count_state.unread);
+		if (!count_state.end)
+			count(&count_state.unread);
 		return false;
 	}
 	hit->before = __sync_lock_test_and_set(&count_state.last, hit->after);
+	/* also before it is armed: what is born there next is another */
+	if (counted.format == PV_COUNT_FIELD ? is_dead() : !hit->after)
+		end(PV_COUNT_FREED);
+	/* the write may be that one's already */
+	if (counted.format == PV_COUNT_FIELD && count_state.end)
+		return false;
 	if (!count_state.armed)
 		return false;
 	if (number == count_state.base_at)
 		hit->before = count_state.base;
-	if (!hit->after && counted.format != PV_COUNT_FIELD)
-		end(PV_COUNT_FREED);
 	return wanted(hit);
 }
 

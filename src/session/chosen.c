@@ -651,3 +651,41 @@ struct pv_err *pv_choose(struct pv_probed *probed, const struct pv_choice *choic
 	pv_heap_destroy(heap);
 	return err;
 }
+
+static struct pv_err *check_name(struct pv_probed *probed, const struct pv_choice *choice,
+				 const struct pv_chosen *chosen)
+{
+	uint64_t object = 0;
+	struct pv_heap *heap;
+	struct pv_err *err = pv_heap_create(probed->mem, &probed->image.python, &heap);
+
+	if (err)
+		return err;
+	err = pv_names_resolve(heap, probed->pid, choice->text, &object);
+	pv_heap_destroy(heap);
+	if (err || object == chosen->address)
+		return err;
+	return pv_err_create(PV_ERR_FAILED,
+			     "`%s` is another object already than the one that was to be watched: "
+			     "it comes and goes, so that there is not one to follow; --alloc "
+			     "follows such from their births",
+			     choice->text);
+}
+
+struct pv_err *pv_chosen_check(struct pv_probed *probed, const struct pv_choice *choice,
+			       const struct pv_chosen *chosen)
+{
+	bool there = true;
+	struct pv_err *err = NULL;
+
+	if (choice->kind == PV_CHOICE_NAME)
+		return check_name(probed, choice, chosen);
+	if (chosen->next)
+		err = pv_next_is_there(chosen->next, &there);
+	if (err || there)
+		return err;
+	return pv_err_create(PV_ERR_FAILED,
+			     "the object that was allocated at `%s` was freed before it could be "
+			     "watched; try again",
+			     choice->text);
+}

@@ -60,6 +60,13 @@ struct pv_err *pv_choose(struct pv_probed *probed, const struct pv_choice *choic
 			 struct pv_chosen *ret);
 void pv_chosen_deinit(struct pv_chosen *chosen);
 
+/*
+ * Once it is watched, and so every end of it is seen: is it what was chosen, and not another of
+ * the type that was born in its place before?  PV_ERR_FAILED says that it is not.
+ */
+struct pv_err *pv_chosen_check(struct pv_probed *probed, const struct pv_choice *choice,
+			       const struct pv_chosen *chosen);
+
 /* It is followed now: what was needed to find it goes. */
 void pv_chosen_settle(struct pv_chosen *chosen);
 

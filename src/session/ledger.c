@@ -438,6 +438,23 @@ static struct pv_err *probe_more(struct pv_ledger *ledger)
 	return err;
 }
 
+/* The one that was chosen, and no other that was born in its place before it is watched. */
+static struct pv_err *attach_object(struct pv_ledger *ledger)
+{
+	const struct pv_choice *choice = &ledger->options.choice;
+	struct pv_err *err = pv_watchpoint_attach(ledger->watch, read_word, ledger,
+						  &ledger->refs->first);
+
+	if (!err)
+		err = pv_refword_is_there(&ledger->probed, &ledger->counted, ledger->chosen.address,
+					  ledger->chosen.type);
+	if (!err)
+		err = pv_chosen_check(&ledger->probed, choice, &ledger->chosen);
+	ledger->refs->last = ledger->refs->first;
+	pv_chosen_settle(&ledger->chosen);
+	return err;
+}
+
 struct pv_err *pv_ledger_attach(struct pv_ledger *ledger)
 {
 	struct pv_err *err;
@@ -449,14 +466,13 @@ struct pv_err *pv_ledger_attach(struct pv_ledger *ledger)
 		err = pv_probes_attach(ledger->probes);
 		if (!err)
 			err = pv_lifetimes_begin(ledger->lifetimes, ledger->start_ns);
+		pv_chosen_settle(&ledger->chosen);
 	} else {
-		err = pv_watchpoint_attach(ledger->watch, read_word, ledger, &ledger->refs->first);
+		err = attach_object(ledger);
 	}
 	if (!err && ledger->options.lines)
 		err = probe_more(ledger);
-	ledger->refs->last = ledger->refs->first;
 	ledger->refs->n_threads = pv_watchpoint_threads(ledger->watch);
-	pv_chosen_settle(&ledger->chosen);
 	return err;
 }
 
@@ -617,11 +633,7 @@ static struct pv_err *fall_back(struct pv_ledger *ledger)
 		err = choose_anew(ledger);
 	if (!err)
 		err = describe(ledger);
-	if (!err)
-		err = pv_watchpoint_attach(ledger->watch, read_word, ledger, &ledger->refs->first);
-	ledger->refs->last = ledger->refs->first;
-	pv_chosen_settle(&ledger->chosen);
-	return err;
+	return err ? err : attach_object(ledger);
 }
 
 static struct pv_err *step_lives(struct pv_ledger *ledger, bool *found_ret)

@@ -37,6 +37,11 @@ enum {
 	AUXV_BYTES = 1024,
 };
 
+struct block {
+	uint64_t address, time_ns;
+	uint64_t rank;
+};
+
 struct pv_next {
 	struct pv_next_options options;
 	struct pv_heap *heap; /* of pv_next_wait() */
@@ -48,12 +53,9 @@ struct pv_next {
 	struct pv_map stacks;     /* key -> 1: it matches, 2: its innermost Python frame does */
 	struct pv_vec blocks;     /* struct block */
 	uint64_t n_seen;          /* blocks at the place */
+	struct block chosen;      /* the object's that was found */
+	bool is_there;            /* it was seen again */
 	uint8_t auxv[AUXV_BYTES]; /* of the program that was prepared for */
-};
-
-struct block {
-	uint64_t address, time_ns;
-	uint64_t rank;
 };
 
 bool pv_next_matches(const char *stack, const char *pattern)
@@ -280,9 +282,30 @@ static struct pv_err *watch(struct pv_next *next, struct pv_heap_object *ret, bo
 		err = pv_allocs_each(next->allocs, on_block, next);
 	if (next->blocks.n)
 		qsort(next->blocks.data, next->blocks.n, sizeof(struct block), by_rank);
-	for (size_t i = 0; !err && !*found_ret && i < next->blocks.n; i++)
-		*found_ret = find_object(
-			next, ((struct block *)pv_vec_at(&next->blocks, i))->address, ret);
+	for (size_t i = 0; !err && !*found_ret && i < next->blocks.n; i++) {
+		next->chosen = *(struct block *)pv_vec_at(&next->blocks, i);
+		*found_ret = find_object(next, next->chosen.address, ret);
+	}
+	return err;
+}
+
+static struct pv_err *on_chosen(void *ctx, uint64_t address, const struct pv_alloc *alloc)
+{
+	struct pv_next *next = ctx;
+
+	next->is_there |=
+		address == next->chosen.address && alloc->time_ns == next->chosen.time_ns;
+	return NULL;
+}
+
+struct pv_err *pv_next_is_there(struct pv_next *next, bool *ret)
+{
+	struct pv_err *err;
+
+	next->is_there = false;
+	err = pv_allocs_each(next->allocs, on_chosen, next);
+	if (!err)
+		*ret = next->is_there;
 	return err;
 }
 

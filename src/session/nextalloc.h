@@ -9,6 +9,7 @@
 #ifndef PV_SESSION_NEXTALLOC_H
 #define PV_SESSION_NEXTALLOC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -44,6 +45,9 @@ void pv_next_destroy(struct pv_next *next);
  * when this returns, so as to lose no time.
  */
 struct pv_err *pv_next_wait(struct pv_next *next, struct pv_heap *heap, struct pv_heap_object *ret);
+
+/* Is the block of the object that pv_next_wait() found still the same, not freed since? */
+struct pv_err *pv_next_is_there(struct pv_next *next, bool *ret);
 
 /*
  * When the next time of watching may begin at the earliest, by a clock or a CPU's time: from_ns as

@@ -21,6 +21,7 @@ struct pv_count_constants pv_refword_count(const struct pv_pylayout *py,
 		.tuple_items = py->tuple_items,
 		.zero_only = options->on_free,
 		.lines = options->lines != NULL,
+		.whole_head = !py->free_threaded,
 	};
 
 	if (options->field) {
@@ -71,6 +72,24 @@ struct pv_err *pv_refword_read(const struct pv_probed *probed,
 		*ret = (int64_t)word;
 		return NULL;
 	}
+}
+
+struct pv_err *pv_refword_is_there(const struct pv_probed *probed,
+				   const struct pv_count_constants *counted, uint64_t object,
+				   uint64_t type)
+{
+	uint64_t now, word = 1;
+
+	if (pv_mem_read_u64(probed->mem, object + counted->type_at, &now) ||
+	    (counted->whole_head &&
+	     pv_mem_read_u64(probed->mem, object + counted->count_at, &word)))
+		return unreadable(probed, object);
+	if (now == type && word && !(word & PV_COUNT_NO_BITS))
+		return NULL;
+	return pv_err_create(PV_ERR_FAILED,
+			     "the object at 0x%llx was freed before it could be watched; what is "
+			     "there now is another, or none",
+			     (unsigned long long)object);
 }
 
 /* A debug register watches 1, 2, 4 or 8 bytes, aligned. */

@@ -26,4 +26,9 @@ struct pv_err *pv_refword_read(const struct pv_probed *probed,
 			       const struct pv_count_constants *counted, uint64_t address,
 			       int64_t *ret);
 
+/* Is an object of that type still there, with a count?  PV_ERR_FAILED says that it is not. */
+struct pv_err *pv_refword_is_there(const struct pv_probed *probed,
+				   const struct pv_count_constants *counted, uint64_t object,
+				   uint64_t type);
+
 #endif

@@ -4,6 +4,7 @@
 The truth is what sys.getrefcount() in the program saw before and after, and which line of the extension forgets;
 that nothing is left behind is seen by taking all debug registers of the thread.
 """
+import fcntl
 import functools
 import json
 import os
@@ -260,6 +261,91 @@ def test_freed(interp, victim):
 	assert found["changes"][-1]["count"] == 0
 	assert any(f["function"] == "drop_it" for f in found["changes"][-1]["stack"])
 	assert one.target.alive()
+
+
+@pytest.mark.one
+@pytest.mark.minor((3, 8), (3, 11), (3, 13), (3, 14))
+@pytest.mark.gil
+@pytest.mark.parametrize("args", [[], ["--on-free"], ["--field", "16:8"]], ids=lambda args: args[0] if args else "count")
+def test_again(interp, victim, args):
+	"""Its memory is at once that of another of its type: no change of that one's is told."""
+	one = victim(interp)
+	follow = Follow(one.pid, *args, "-n", 1000000, hex(one.new("slotted")))
+	one.target.say("again slotted")
+	assert one.target.wait_line(b"AGAIN").split()[1] == "1"
+	found = follow.end(stop=False)
+	assert found["ended"] in (("freed", "replaced") if "--field" in args else ("freed",)), found
+	counts = [change["count"] for change in found["changes"]]
+	assert counts == [] if "--field" in args else counts[-1] == 0 and 0 not in counts[:-1], found["changes"]
+	assert one.target.alive()
+
+
+@pytest.mark.one
+@pytest.mark.minor((3, 8), (3, 11), (3, 13), (3, 14))
+@pytest.mark.gil
+def test_moved(interp, victim):
+	"""realloc() takes a text elsewhere without a word: what is then at its old place is no change of its count."""
+	one = victim(interp)
+	one.target.say("outgrow")
+	follow = Follow(one.pid, one.target.wait_line(b"ID").split()[1], "-n", 1000000)
+	one.target.say("")
+	one.target.wait_line(b"AGAIN")
+	found = follow.end(stop=False)
+	assert found["ended"] in ("replaced", "freed"), found["ended"]
+	assert all(0 <= change["count"] < 100 for change in found["changes"]), found["changes"]
+	assert one.target.alive()
+
+
+class Held:
+	"""A pitviper that has chosen its object and waits for its standard error to take what it says of it, before it watches."""
+
+	def __init__(self, pid, *args):
+		reads, writes = os.pipe()
+		room = fcntl.fcntl(writes, fcntl.F_SETPIPE_SZ, 4096)
+		os.write(writes, b" " * room)
+		self.proc = subprocess.Popen([live.PITVIPER, "refs", "--json", "-p", str(pid), *args], stdin=subprocess.DEVNULL,
+					     stdout=subprocess.PIPE, stderr=writes)
+		os.close(writes)
+		self.errors = os.fdopen(reads, "rb")
+
+		def writing():
+			with open("/proc/%d/syscall" % self.proc.pid) as call:
+				return call.read().startswith("1 0x2 ")	# write(), to descriptor 2
+		assert live.gone(writing, 60)
+
+	def end(self):
+		"""It goes on: its exit status, and what it said."""
+		said = self.errors.read()
+		self.proc.communicate(timeout=60)
+		return self.proc.returncode, said.decode()
+
+
+@pytest.mark.one
+@pytest.mark.minor((3, 8), (3, 11), (3, 13), (3, 14))
+@pytest.mark.parametrize("then", ["drop", "again other"])
+def test_gone_before(interp, victim, then):
+	"""Freed after it was chosen and before it is watched: that is said, and nothing of the next one is told."""
+	one = victim(interp)
+	address = one.new("thing")
+	held = Held(one.pid, hex(address))
+	one.target.say(then)
+	one.target.wait_line(b"DONE" if then == "drop" else b"AGAIN 1")
+	status, said = held.end()
+	assert status == FAILED and "was freed before it could be watched" in said, said
+	assert one.target.alive()
+
+
+@pytest.mark.one
+@pytest.mark.minor((3, 11), (3, 13))
+def test_name_gone_before(interp, victim):
+	"""What the name refers to is another object, at the same address: it is not told as the first one."""
+	one = victim(interp)
+	one.new("thing")
+	held = Held(one.pid, "--name", "__main__.named")
+	one.target.say("rename")
+	one.target.wait_line(b"DONE")
+	status, said = held.end()
+	assert status == FAILED and "is another object already" in said, said
 
 
 @pytest.mark.minor((3, 11), (3, 13))

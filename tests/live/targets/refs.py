@@ -45,9 +45,10 @@ class Worker(threading.Thread):
 
 
 KINDS = {"none": lambda: None, "list": lambda: ["watched"], "thing": Thing, "tuple": lambda: tuple([str(os.getpid())]),
-	 "dict": dict, "slotted": Slotted, "generator": lambda: (i for i in [1])}
+	 "dict": dict, "slotted": Slotted, "other": lambda: Other(), "generator": lambda: (i for i in [1])}
 kept = []
 held = {}
+named = []
 
 
 def keep(into, n):
@@ -302,6 +303,49 @@ def junk():
 	sys.stdout.flush()
 
 
+def again(kind):
+	"""Others of its kind until one is at its address, of which many references are taken; prints whether one came."""
+	address, others = id(held["object"]), []
+	drop_it()
+	while len(others) < 100000:
+		others.append(KINDS[kind]())
+		if id(others[-1]) == address:
+			break
+	kept.extend([others[-1]] * 1000)
+	kept.append(others)
+	held["object"] = others[-1]
+	print("AGAIN %d" % (id(others[-1]) == address))
+	sys.stdout.flush()
+
+
+def rename():
+	"""What the name referred to goes, one that it does not refer to comes in its place."""
+	global named
+	named = None
+	kept.append([])
+	named = []
+	print("DONE 0 0")
+	sys.stdout.flush()
+
+
+def outgrow():
+	"""A text of which there is one reference grows until it is elsewhere; prints how often it was there again."""
+	text = "%d" % os.getpid()
+	print("ID %d" % id(text))
+	sys.stdout.flush()
+	sys.stdin.readline()
+	address, n = id(text), 0
+	for _ in range(200):
+		text += "0123456789abcdef"
+	for i in range(20000):
+		kept.append("%d" % (1000000 + i))
+		if id(kept[-1]) == address:
+			kept.extend([kept[-1]] * 1000)
+			n += 1
+	print("AGAIN %d" % n)
+	sys.stdout.flush()
+
+
 def release():
 	kept[:] = []
 
@@ -355,8 +399,11 @@ def main():
 			print("DONE 0 0")
 			sys.stdout.flush()
 			continue
-		if words[0] == "busy":
-			busy()
+		if words[0] in ("busy", "outgrow", "rename"):
+			{"busy": busy, "outgrow": outgrow, "rename": rename}[words[0]]()
+			continue
+		if words[0] == "again":
+			again(words[1])
 			continue
 		if words[0] in ("turns", "larges", "flood"):
 			{"turns": turns, "larges": larges, "flood": flood}[words[0]]()
