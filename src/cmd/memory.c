@@ -211,7 +211,7 @@ static struct pv_err *end_program(struct run *run, int *status_ret)
 	return err ? err : pv_hunt_wait_program(run->hunt, status_ret, &number);
 }
 
-static struct pv_err *run_hunt(struct run *run, const struct pv_hunt_options *options,
+static struct pv_err *run_hunt(struct run *run, struct pv_hunt_options *options,
 			       int *status_ret)
 {
 	const struct pv_memory *memory;
@@ -222,8 +222,10 @@ static struct pv_err *run_hunt(struct run *run, const struct pv_hunt_options *op
 	err = pv_outputs_add_all(&run->outputs, &run->options.outputs, run->options.format);
 	if (!err)
 		err = pv_interrupt_create(&run->interrupt);
-	if (!err)
+	if (!err) {
+		options->stop_fd = pv_interrupt_fd(run->interrupt);
 		err = pv_hunt_create(options, &run->hunt);
+	}
 	if (err)
 		return err;
 	err = hunt(run, &memory);

@@ -437,7 +437,8 @@ static struct pv_err *look_again(struct finder *f, struct pv_needles **needles, 
 	struct pv_heap_search_result result;
 	struct pv_err *err = NULL;
 
-	for (int i = 0; !err && *left && i < 2; i++) {
+	/* of what could not be searched nothing is called lost */
+	for (int i = 0; !err && *left && !f->out.partial && i < 2; i++) {
 		wait_ns(apart);
 		err = pv_heap_search_pass(f->search, *needles, i == 1, true, on_wide, f, &result);
 		if (err)

@@ -24,6 +24,7 @@
 enum {
 	NODES_MAX = 4 << 20,
 	DEPTH_MAX = 48, /* steps of a path that are told */
+	ASK_EACH = 256, /* nodes, whether all is over: it takes a system call */
 };
 #define COPY_MAX  (512ULL << 20) /* bytes of the process's memory that are kept */
 #define NO_PARENT UINT32_MAX
@@ -66,6 +67,7 @@ struct namer {
 	struct met *met;
 	uint64_t enough; /* 0: all */
 	uint64_t until_ns;
+	const struct pv_heap_search *search;
 	uint32_t at; /* the node whose edges are told */
 	/*
 	 * Its __dict__, which is no step of its own and comes at once; and what frames have beside
@@ -226,7 +228,8 @@ static struct pv_err *go_on(struct namer *z, uint32_t *next)
 			err = expand(z, z->inner);
 		}
 		/* after each: one of them may have had more than there was time for */
-		if (z->left && pv_now_ns() > z->until_ns) {
+		if (z->left && (pv_now_ns() > z->until_ns ||
+				(i % ASK_EACH == 0 && pv_heap_search_is_over(z->search)))) {
 			z->full = true;
 			break;
 		}
@@ -561,6 +564,7 @@ static struct pv_err *find_all(struct namer *z, struct pv_heap_search *search,
 	uint64_t start_ns = pv_now_ns();
 	struct pv_err *err = prepare(z);
 
+	z->search = search;
 	z->enough = options->enough;
 	z->until_ns = start_ns + limit;
 

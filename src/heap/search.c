@@ -137,12 +137,19 @@ static struct pv_err *scan_piece(struct pass *pass, const struct pv_populated_ra
 	return scan_pages(pass, range, start, end);
 }
 
+bool pv_heap_search_is_over(const struct pv_heap_search *search)
+{
+	const struct pv_heap_search_source *source = &search->source;
+
+	return (source->until_ns && pv_now_ns() >= source->until_ns) ||
+	       (source->stopped && source->stopped(source->ctx));
+}
+
 static bool is_beyond(const struct pass *pass)
 {
-	const struct pv_heap_search_source *source = &pass->search->source;
+	uint64_t limit = pass->search->source.limit_bytes;
 
-	return (source->limit_bytes && pass->result.bytes >= source->limit_bytes) ||
-	       (source->until_ns && pv_now_ns() >= source->until_ns);
+	return (limit && pass->result.bytes >= limit) || pv_heap_search_is_over(pass->search);
 }
 
 static struct pv_err *scan_range(struct pass *pass, const struct pv_populated_range *range)

@@ -37,6 +37,8 @@ struct pv_heap_search_source {
 	void *ctx;
 	uint64_t limit_bytes; /* a pass reads no more than that; 0: no limit */
 	uint64_t until_ns;    /* CLOCK_MONOTONIC: nor later than then; 0: no limit */
+	/* nor any more once it says so, which it is asked all the time; NULL: never */
+	bool (*stopped)(void *ctx);
 };
 
 /* How a pass went. */
@@ -63,6 +65,9 @@ struct pv_heap_search {
 struct pv_err *pv_heap_search_create(const struct pv_heap_search_source *source,
 				     struct pv_heap_search **ret);
 void pv_heap_search_destroy(struct pv_heap_search *search);
+
+/* Is nothing to be searched any more, for the time or because the user does not want it? */
+bool pv_heap_search_is_over(const struct pv_heap_search *search);
 
 /*
  * One pass through everything.  sum: the pages' contents are compared with those of the

@@ -584,8 +584,13 @@ static struct pv_err *choose_lost(struct pv_probed *probed, struct pv_heap *heap
 				    addresses.n);
 	if (!err)
 		err = pv_holding_open(probed->pid, &holding);
-	if (!err)
+	if (!err) {
+		pv_holding_stop(holding, choice->stop_fd);
 		err = pv_holding_find(holding, addresses.data, addresses.n, &options, &found);
+	}
+	if (!err && pv_holding_is_stopped(holding))
+		err = pv_err_create(PV_ERR_FAILED, "stopped before all of memory was searched for "
+						   "references");
 	if (!err)
 		err = pick_lost(probed, &found, choice->type, heap, ret, note_ret);
 	pv_holders_deinit(&found);

@@ -31,7 +31,7 @@ struct pv_choice {
 	const char *text;
 	const char *type; /* of that type alone; NULL: of any, where it may be */
 	uint64_t wait_ns; /* NEXT: no longer than that */
-	int stop_fd;      /* NEXT: until that is readable */
+	int stop_fd;      /* NEXT, LOST: until that is readable */
 	double budget;    /* NEXT: CPUs that it may take of the target's time */
 	bool newest;      /* TYPE: the youngest of the collector's list */
 	size_t nth;       /* TYPE: from 1 on; 0: not said */

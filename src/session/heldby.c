@@ -498,7 +498,7 @@ static struct pv_err *growing_some(struct pv_holding *holding, struct pv_memory 
 
 		if (pv_type_is_alone(memory, one->type) != alone)
 			continue;
-		if (*n_ret && pv_now_ns() > until_ns) {
+		if (*n_ret && (pv_now_ns() > until_ns || pv_holding_is_stopped(holding))) {
 			*all_ret = false;
 			break;
 		}
@@ -543,7 +543,7 @@ static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memo
 
 		if (holder == PV_MEMORY_NONE)
 			continue;
-		*all_ret &= pv_now_ns() <= until_ns;
+		*all_ret &= pv_now_ns() <= until_ns && !pv_holding_is_stopped(holding);
 		if (*all_ret)
 			err = fill_type(holding, memory, before, holder, n_ret);
 	}
@@ -562,28 +562,39 @@ static bool is_late(const struct pv_memory *memory, uint64_t until_ns)
 }
 
 struct pv_err *pv_holding_rung(pid_t pid, const char *text, const struct pv_held_before *before,
-			       uint64_t start_ns, uint64_t until_ns, struct pv_memory *memory)
+			       uint64_t start_ns, uint64_t until_ns, int fd,
+			       struct pv_memory *memory)
 {
 	struct pv_memory_rung *rung = &memory->rungs[PV_RUNG_HOLDERS];
 	uint64_t begin_ns = pv_now_ns();
 	struct pv_holding *holding;
 	struct pv_err *err = pv_holding_open(pid, &holding);
 	size_t n = 1;
-	bool all = true, blocks = false;
+	bool all = true, blocks = false, stopped;
 
 	if (err)
 		return err;
 	pv_holding_until(holding,
 			 text || until_ns <= begin_ns ? until_ns : 2 * until_ns - begin_ns);
+	pv_holding_stop(holding, fd);
 	if (text)
 		err = pv_holding_subject(holding, text, PV_HOLDERS_OBJECTS_MAX, true, memory);
 	else
 		err = growing(holding, memory, before, until_ns, &n, &all, &blocks);
+	stopped = pv_holding_is_stopped(holding);
 	pv_holding_close(holding);
+	/* that there is none was not seen then */
+	if (stopped && err && err != &pv_enomem) {
+		pv_err_destroy(err);
+		err = NULL;
+	}
 	if (err)
 		return err;
 	rung->start_ns = begin_ns - start_ns;
 	rung->took_ns = pv_now_ns() - begin_ns;
+	if (stopped)
+		return pv_memory_rung_is(memory, PV_RUNG_HOLDERS, PV_RUNG_PARTLY,
+					 "it was stopped before all of its memory was searched");
 	if (text && is_late(memory, until_ns))
 		return pv_memory_rung_is(memory, PV_RUNG_HOLDERS, PV_RUNG_PARTLY,
 					 "after %.0f s not all of its memory was searched",

@@ -4,6 +4,7 @@
  */
 #include "session/holding.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -26,6 +27,7 @@ struct pv_holding {
 	struct pv_register_reader *registers;
 	struct pv_heap_search *search; /* the last one */
 	uint64_t until_ns;
+	int stop_fd;
 };
 
 static struct pv_err *read_registers(void *ctx, struct pv_vec *ret)
@@ -90,6 +92,7 @@ struct pv_err *pv_holding_open(pid_t pid, struct pv_holding **ret)
 	if (!holding)
 		return &pv_enomem;
 	holding->pid = pid;
+	holding->stop_fd = -1;
 	err = open_all(holding);
 	if (err) {
 		pv_holding_close(holding);
@@ -102,6 +105,23 @@ struct pv_err *pv_holding_open(pid_t pid, struct pv_holding **ret)
 void pv_holding_until(struct pv_holding *holding, uint64_t until_ns)
 {
 	holding->until_ns = until_ns;
+}
+
+void pv_holding_stop(struct pv_holding *holding, int fd)
+{
+	holding->stop_fd = fd;
+}
+
+bool pv_holding_is_stopped(const struct pv_holding *holding)
+{
+	struct pollfd stop = { .fd = holding->stop_fd, .events = POLLIN };
+
+	return poll(&stop, 1, 0) > 0;
+}
+
+static bool is_stopped(void *ctx)
+{
+	return pv_holding_is_stopped(ctx);
 }
 
 struct pv_heap *pv_holding_heap(const struct pv_holding *holding)
@@ -118,6 +138,7 @@ static struct pv_err *begin_search(struct pv_holding *holding)
 		.registers = read_registers,
 		.ctx = holding,
 		.until_ns = holding->until_ns,
+		.stopped = is_stopped,
 	};
 
 	pv_heap_search_destroy(pv_steal(holding->search));

@@ -6,6 +6,7 @@
 #ifndef PV_SESSION_HOLDING_H
 #define PV_SESSION_HOLDING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -28,6 +29,10 @@ void pv_holding_close(struct pv_holding *holding);
  * known, and nothing is called lost; names for what was found take no longer, either.  0: never.
  */
 void pv_holding_until(struct pv_holding *holding, uint64_t until_ns);
+
+/* Nor is anything once that is readable; -1, as at first: never. */
+void pv_holding_stop(struct pv_holding *holding, int fd);
+bool pv_holding_is_stopped(const struct pv_holding *holding);
 
 /* Its objects, as they are now. */
 struct pv_heap *pv_holding_heap(const struct pv_holding *holding);
@@ -70,11 +75,12 @@ struct pv_err *pv_holding_resolve(struct pv_holding *holding, const char *name, 
  * The rung of a hunt: who holds what the user asked for (text), or, NULL, what grows by the
  * looks so far, and how much more than at a look before; with lost references.  start_ns:
  * CLOCK_MONOTONIC, the hunt's start; until_ns: what the user asked for is searched no longer; of
- * what grows no other type is begun after it, and the last one is broken off after as long again.
- * Either is said.  The rung's state is set but for errors: PV_ERR_USAGE is the user's, others say
- * why it is not possible.
+ * what grows no other type is begun after it, and the last one is broken off after as long again;
+ * fd: as of pv_holding_stop().  Any is said.  The rung's state is set but for errors:
+ * PV_ERR_USAGE is the user's, others say why it is not possible.
  */
 struct pv_err *pv_holding_rung(pid_t pid, const char *text, const struct pv_held_before *before,
-			       uint64_t start_ns, uint64_t until_ns, struct pv_memory *memory);
+			       uint64_t start_ns, uint64_t until_ns, int fd,
+			       struct pv_memory *memory);
 
 #endif

@@ -748,7 +748,7 @@ static struct pv_err *look_for_holders(struct pv_hunt *hunt)
 	why = pv_holding_rung(
 		hunt->options.pid, text, &hunt->held_before, hunt->start_ns,
 		pv_now_ns() + (uint64_t)(HOLDERS_MORE * (double)hunt->plan_ns + HOLDERS_S * 1e9),
-		hunt->memory);
+		hunt->options.stop_fd, hunt->memory);
 	/* a name that the user has to correct */
 	if (why && why->kind == PV_ERR_USAGE)
 		return why;

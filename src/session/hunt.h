@@ -27,6 +27,7 @@ struct pv_hunt_options {
 	const char
 		*holders; /* whose: a type's name or an address; NULL: of what grows; not owned */
 	double budget;    /* CPUs that probes may take of the target's time */
+	int stop_fd;      /* readable: no search for holders goes on; -1: none */
 };
 
 /* What the start found. */

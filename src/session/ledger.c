@@ -190,6 +190,7 @@ static struct pv_err *prepare_births(struct pv_ledger *ledger)
 		.n_like = ledger->chosen.n_like ? ledger->chosen.n_like : 1,
 		.changes_max = ledger->options.changes_max,
 		.budget = ledger->options.budget,
+		.stop_fd = ledger->options.choice.stop_fd,
 		.patience_ns = ledger->options.patience_ns,
 	};
 	size_t threads;

@@ -459,13 +459,14 @@ static struct pv_err *find_holders(struct pv_lifetimes *l, struct life *life)
 		err = pv_holding_open(l->options.probed->pid, &l->holding);
 	if (!err) {
 		pv_holding_until(l->holding, pv_now_ns() + SEARCH_NS);
+		pv_holding_stop(l->holding, l->options.stop_fd);
 		err = pv_holding_find(l->holding, &life->object, 1, &options, &found);
 	}
 	if (!err && found.n_objects == 1 && found.objects[0].lost &&
 	    found.objects[0].refcount == (uint64_t)life->count) {
 		life->fate = PV_LIFE_LOST;
 		life->lost = found.objects[0].lost;
-	} else if (!err) {
+	} else if (!err && !pv_holding_is_stopped(l->holding)) {
 		life->fate = PV_LIFE_HELD;
 	}
 	pv_holders_deinit(&found);

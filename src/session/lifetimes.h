@@ -37,6 +37,7 @@ struct pv_lifetimes_options {
 	size_t n_slots;
 	size_t changes_max;   /* of one life, and of all those that are kept to compare it with */
 	double budget;        /* CPUs of the target's time */
+	int stop_fd;          /* readable: no search for holders goes on */
 	uint64_t patience_ns; /* without any birth at the place: then it is given up */
 };
 

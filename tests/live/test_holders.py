@@ -5,6 +5,7 @@ The program under test is build/tests/find_holders, which shows what src/heap/ho
 `memory --holders`."""
 import json
 import os
+import signal
 import subprocess
 
 import live
@@ -206,3 +207,21 @@ def test_command(interp, target):
 	assert done.status == 0 and b"module __main__ -> many -> list" in done.out, done
 	done = live.pitviper("memory", "-p", str(victim.pid), "-d", "1", "--holders", "NoSuchType")
 	assert done.status == 2 and b"has no type NoSuchType" in done.err, done
+
+
+@pytest.mark.gil
+@pytest.mark.one
+@pytest.mark.parametrize("command", [("refs", "--lost", "--type", "Thing"), ("memory", "--json", "--holders", "Thing")],
+			 ids=["refs", "memory"])
+def test_stopped(interp, target, command):
+	"""Ctrl-C ends a search that is under way, and what is not known then is said."""
+	victim, _ = start(target, interp, "lost")
+	pitviper = live.start_pitviper(*command, "-p", victim.pid)
+	# opened for the search; to find what is lost takes two more looks, half a second apart
+	assert live.gone(lambda: "iter" in live.bpf_links(pitviper.pid), 60)
+	pitviper.send_signal(signal.SIGINT)
+	out, err = pitviper.communicate(timeout=60)
+	if command[0] == "refs":
+		assert pitviper.returncode == 1 and b"stopped before all of memory was searched" in err, err
+	else:
+		assert pitviper.returncode == 0 and b"it was stopped before all of its memory was searched" in out, (out, err)
