@@ -3,6 +3,7 @@
  * The object that a dotted name means.
  * Input: a name, edges of heap/graph.h.  Output: an address.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -23,7 +24,9 @@ struct wanted {
 	const char *name;
 	size_t n;
 	uint64_t owner_type; /* whose fields have names */
+	uint64_t object; /* the one that is looked at */
 	uint64_t found, namespace;
+	bool made; /* by what was found, at each access */
 	uint64_t until_ns;
 };
 
@@ -52,7 +55,10 @@ static struct pv_err *on_edge(void *ctx, const struct pv_edge *edge)
 	if (edge->kind == PV_EDGE_PART && edge->namespace)
 		w->namespace = edge->target;
 	else if ((edge->kind == PV_EDGE_NAME && is_text(w->heap, edge->label, w->name, w->n)) ||
-		 (edge->kind == PV_EDGE_FIELD && is_field(w, edge->label)))
+		 (edge->kind == PV_EDGE_FIELD && is_field(w, edge->label)) ||
+		 /* of a structseq, as sys.flags is */
+		 (edge->kind == PV_EDGE_INDEX && edge->at > w->object &&
+		  is_field(w, edge->at - w->object)))
 		w->found = edge->target;
 	return NULL;
 }
@@ -61,15 +67,34 @@ static struct pv_err *look_in(struct wanted *w, uint64_t object, bool namespace)
 {
 	const struct pv_heap_type *type = pv_graph_type(w->heap, object);
 
+	w->object = object;
 	w->owner_type = type ? type->address : 0;
 	return type ? pv_graph_edges(w->heap, object, type, namespace, w->until_ns, on_edge, w)
 		    : NULL;
+}
+
+/*
+ * Has what stands in a class a tp_descr_get, which makes what the attribute then is?  Of the class
+ * itself a function, a property, a slot's member are what they are.
+ */
+static bool is_made(const struct wanted *w, bool of_class)
+{
+	const struct pv_heap_type *type = pv_graph_type(w->heap, w->found);
+	/* behind tp_dict, in all versions */
+	uint64_t at = type ? type->address + pv_heap_layout(w->heap)->type_dict + 8 : 0;
+	uint64_t descr_get = 0;
+
+	if (!type || pv_mem_read_u64(pv_heap_mem(w->heap), at, &descr_get) || !descr_get)
+		return false;
+	return !of_class || pv_heap_is_called(type, "classmethod") ||
+	       pv_heap_is_called(type, "staticmethod");
 }
 
 /* Its own, then those of its dict, then its class's; a class's: also its bases'. */
 static struct pv_err *find_attribute(struct wanted *w, uint64_t object)
 {
 	const struct pv_heap_type *type = pv_graph_type(w->heap, object);
+	bool of_class = pv_heap_type(w->heap, object) != NULL;
 	struct pv_err *err = NULL;
 
 	for (int i = 0; !err && type && object && !w->found && i < BASES_MAX; i++) {
@@ -79,6 +104,7 @@ static struct pv_err *find_attribute(struct wanted *w, uint64_t object)
 		err = look_in(w, object, false);
 		if (!err && !w->found && w->namespace)
 			err = look_in(w, w->namespace, true);
+		w->made = w->found && (i || of_class) && is_made(w, of_class);
 		object = self ? self->base : type->address;
 	}
 	return err;
@@ -117,6 +143,17 @@ static struct pv_err *check_time(const char *name, uint64_t until_ns)
 		       : NULL;
 }
 
+static struct pv_err *made(const struct wanted *w, ptrdiff_t n_before, const char *name)
+{
+	const struct pv_heap_type *type = pv_graph_type(w->heap, w->found);
+
+	return pv_err_create(PV_ERR_USAGE,
+			     "what %.*s has as %.*s is made at each access, by a %s of its class: there is "
+			     "no object of that name that stays",
+			     (int)n_before, name, (int)w->n, w->name,
+			     type ? type->name : "descriptor");
+}
+
 static struct pv_err *resolve(struct pv_heap *heap, const char *name, uint64_t until_ns,
 			      uint64_t *ret)
 {
@@ -145,6 +182,8 @@ static struct pv_err *resolve(struct pv_heap *heap, const char *name, uint64_t u
 		if (!err && !w.found)
 			err = pv_err_create(PV_ERR_USAGE, "%.*s of the process has no %.*s",
 					    (int)(at - name), name, (int)w.n, w.name);
+		if (!err && w.made)
+			err = made(&w, at - name, name);
 		*ret = w.found;
 		at = w.name + w.n;
 	}

@@ -541,6 +541,21 @@ def test_name(interp, victim):
 	assert "absent" in refused(one.pid, "--name", "__main__.absent", status=USAGE)
 
 
+@pytest.mark.minor((3, 8), (3, 11), (3, 13), (3, 14))
+@pytest.mark.one
+def test_name_of_what_is_made(interp, victim):
+	"""A class attribute, a slot, a field of a struct sequence are objects; what a descriptor makes is none."""
+	one = victim(interp)
+	assert chosen(one.pid, "--name", "__main__.sample.shared")["type"] == "list"
+	assert chosen(one.pid, "--name", "__main__.sample.slot")["type"] == "dict"
+	assert chosen(one.pid, "--name", "__main__.Slotted.slot")["type"] == "member_descriptor"
+	assert chosen(one.pid, "--name", "sys.float_info.max")["type"] == "float"
+	for name, kind in (("sample.made", "property"), ("sample.method", "function"), ("sample.unset", "member_descriptor"),
+			   ("Slotted.own", "classmethod"), ("Slotted.free", "staticmethod")):
+		text = refused(one.pid, "--name", "__main__." + name, status=USAGE)
+		assert "is made at each access, by a %s of its class" % kind in text, text
+
+
 @pytest.mark.minor((3, 8), (3, 11), (3, 12), (3, 13), (3, 14))
 @pytest.mark.gil
 def test_generator(interp, victim):

@@ -23,7 +23,23 @@ class Thing(object):
 
 
 class Slotted(object):
-	__slots__ = ("slot",)
+	__slots__ = ("slot", "unset")
+	shared = ["shared"]
+
+	@property
+	def made(self):
+		return [self]
+
+	def method(self):
+		return self
+
+	@classmethod
+	def own(cls):
+		return cls
+
+	@staticmethod
+	def free():
+		return None
 
 
 class Worker(threading.Thread):
@@ -49,6 +65,8 @@ KINDS = {"none": lambda: None, "list": lambda: ["watched"], "thing": Thing, "tup
 kept = []
 held = {}
 named = []
+sample = Slotted()
+sample.slot = {"slot": 1}
 
 
 def keep(into, n):
