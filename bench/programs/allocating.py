@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A program that allocates: `go N` makes N objects and says the CPU time of one, TOOK ns; `work FILE` goes on
-for ever and publishes units of work and its thread's CPU time in ns there, and reads no more.
+"""A program that allocates: `go N` makes N objects and says the CPU time of one, TOOK ns; `work FILE [KEEP [PACE]]` goes
+on for ever and publishes units of work and its thread's CPU time in ns there, and reads no more.  It keeps an object of each
+KEEP units, and does PACE units a second (0: none, as many as can be).
 """
 import itertools
 import json
@@ -29,15 +30,19 @@ def request(number):
     return len(json.loads(text)), [Thing(i) for i in range(5)]
 
 
-def work(path):
+def work(path, keep=0, pace=0):
     with open(path, "r+b") as file:
         page = mmap.mmap(file.fileno(), 24)
-    units = 0
+    units, kept = 0, []
     while True:
         for _ in range(50):
             request(units)
         units += 1
+        if keep and not units % keep:
+            kept.append(Thing(units))
         page[:16] = struct.pack("QQ", units, time.thread_time_ns())
+        if pace:
+            time.sleep(1 / pace)
 
 
 def main():
@@ -45,7 +50,7 @@ def main():
     for line in sys.stdin:
         words = line.split()
         if words[0] == "work":
-            work(words[1])
+            work(words[1], *(int(word) for word in words[2:]))
         print("TOOK %f" % make(int(words[1])), flush=True)
 
 

@@ -23,13 +23,16 @@ struct pv_bursts_options {
 	struct pv_heap *heap;                 /* NULL: objects are not recognised */
 	const struct pv_vec *caches, *states; /* session/survey.h */
 	uint64_t start_ns;                    /* CLOCK_MONOTONIC: the hunt's start */
+	uint64_t start_cpu_ns;                /* the target's CPU time then */
+	double share;           /* of its time that they may cost; 0: 8 %; for tests */
+	uint32_t survivors_max; /* session/survey.h; for tests */
 };
 
 /*
  * 5,000 allocations or 20 ms of its CPU time each (up to 200 ms of it where it took long to place
- * the probes, up to 400 ms by the clock), and so much time between them that what hits and places
- * are reckoned to cost is 6 % of the target's time on the mean: with what they do to caches it is
- * meant to lose 10 %.  While a burst is open most of its time may go into that.
+ * the probes, up to 400 ms by the clock), but no more than it has earned before: what hits and
+ * places may cost (session/allowance.h) is 8 % of the target's time since the hunt began, in each
+ * hunt.  While a burst is open most of its time may go into that.
  */
 struct pv_err *pv_bursts_create(const struct pv_bursts_options *options, struct pv_survey **ret);
 

@@ -22,15 +22,16 @@ struct pv_growth_options {
 	/* none is owned; all must outlive the survey */
 	struct pv_probed *probed;
 	struct pv_memory *memory;
-	struct pv_heap *heap; /* NULL: objects are not recognised */
-	uint64_t start_ns;    /* CLOCK_MONOTONIC: the hunt's start */
+	struct pv_heap *heap;  /* NULL: objects are not recognised */
+	uint64_t start_ns;     /* CLOCK_MONOTONIC: the hunt's start */
+	uint64_t start_cpu_ns; /* the target's CPU time then */
 };
 
 /*
  * 1,000 pools or 500 ms of its CPU time each (up to 5 s of it where it took long to place the
- * probe, up to 10 s by the clock), and so much time between them that what hits and places are
- * reckoned to cost is 2 % of the target's time on the mean: with what they do to caches it is meant
- * to lose 3 %.  A single time may cost more.  A process without pools: PV_ERR_NOPROC.
+ * probe, up to 10 s by the clock), but no more than it has earned before: what hits and places may
+ * cost (session/allowance.h) is 2 % of the target's time since the hunt began, in each hunt.  A
+ * process without pools: PV_ERR_NOPROC.
  */
 struct pv_err *pv_growth_create(const struct pv_growth_options *options, struct pv_survey **ret);
 

@@ -74,6 +74,7 @@ struct pv_hunt {
 	bool no_looks;  /* it was tried in vain */
 	bool suspected; /* something rises */
 	uint64_t start_ns, plan_ns, stack_start;
+	uint64_t start_cpu_ns;    /* the process's CPU time then */
 	struct pv_look_plan look; /* when one is due, and how many were made */
 	uint64_t garbage_ns;      /* not before it is garbage told apart at a look again */
 	uint64_t started_ns;      /* when it was last looked for an interpreter */
@@ -156,6 +157,7 @@ static struct pv_err *begin(struct pv_hunt *hunt)
 	if (!pv_process_stack_start(hunt->options.pid, &hunt->stack_start))
 		hunt->stack_start = 0;
 	hunt->start_ns = pv_now_ns();
+	(void)pv_process_cpu_ns(hunt->options.pid, &hunt->start_cpu_ns);
 	hunt->started_ns = hunt->start_ns;
 	hunt->memory->profile->start_unix_ns = pv_clock_ns(CLOCK_REALTIME);
 	err = pv_probed_describe(&hunt->probed, hunt->memory->profile, &process);
@@ -477,12 +479,14 @@ static struct pv_err *create_survey(struct pv_hunt *hunt, enum pv_rung rung, str
 		.caches = caches,
 		.states = states,
 		.start_ns = hunt->start_ns,
+		.start_cpu_ns = hunt->start_cpu_ns,
 	};
 	const struct pv_growth_options growth = {
 		.probed = &hunt->probed,
 		.memory = hunt->memory,
 		.heap = heap_of(hunt),
 		.start_ns = hunt->start_ns,
+		.start_cpu_ns = hunt->start_cpu_ns,
 	};
 
 	if (rung == PV_RUNG_GROWTH)

@@ -25,6 +25,7 @@
 #include "python/path.h"
 #include "session/aiming.h"
 #include "session/allocplaces.h"
+#include "session/allowance.h"
 #include "session/hurry.h"
 #include "session/leads.h"
 #include "session/probed.h"
@@ -59,19 +60,16 @@ struct pv_survey {
 	bool open, closed; /* a time is open; none will be any more */
 	bool finished, over_budget;
 	struct pv_hurry hurry;
-	uint64_t opened_ns, armed_ns; /* of the one that is open */
-	uint64_t opened_cpu_ns;       /* the target's CPU time when it was opened */
-	uint64_t armed_cpu_ns;        /* and when its places were there */
-	uint64_t armed_spent_ns;      /* what all until then has cost the target */
-	uint64_t due_cpu_ns;          /* and when the next one may be */
-	uint64_t spent_before_ns;     /* what all before it have cost the target */
+	uint64_t opened_ns, armed_ns;     /* of the one that is open */
+	struct pv_spending opened, armed; /* when it was opened, and when its places were there */
+	struct pv_allowance allowance;
 	struct pv_alloc_state before;
 	uint64_t next_ns; /* the next time */
 	uint64_t look_ns, look_gap_ns;
 	size_t n_windows;
 	size_t n_waited; /* times that were put off: the target had no memory for them */
 	size_t n_full;   /* or as many blocks as are looked at had stayed */
-	uint64_t created_ns, created_cpu_ns;
+	uint64_t created_ns;
 	struct pv_aiming aiming;
 };
 
@@ -100,6 +98,11 @@ static uint64_t target_cpu_ns(const struct pv_survey *survey)
 
 	(void)pv_process_cpu_ns(survey->options.probed->pid, &ns);
 	return ns;
+}
+
+static struct pv_spending spending(const struct pv_survey *survey)
+{
+	return (struct pv_spending){ pv_allocs_spent_ns(survey->allocs), target_cpu_ns(survey) };
 }
 
 /* ---- stacks */
@@ -218,7 +221,8 @@ struct pv_err *pv_survey_create(const struct pv_survey_options *options, struct 
 	survey->epoll_fd = -1;
 	survey->created_ns = survey->next_ns = pv_now_ns();
 	survey->look_gap_ns = LOOK_NS;
-	survey->created_cpu_ns = target_cpu_ns(survey);
+	pv_allowance_begin(&survey->allowance, options->share, options->first_ns,
+			   options->start_cpu_ns);
 	err = has_target_room(survey) ? prepare(survey) : pv_probes_no_room();
 	if (err) {
 		pv_survey_destroy(survey);
@@ -261,16 +265,14 @@ static struct pv_err *open_window(struct pv_survey *survey)
 	if (survey->options.kind != PV_SURVEY_ALL)
 		pv_hurry_begin(&survey->hurry);
 	survey->opened_ns = pv_now_ns();
-	survey->opened_cpu_ns = target_cpu_ns(survey);
-	survey->spent_before_ns = pv_allocs_spent_ns(survey->allocs);
+	survey->opened = spending(survey);
 	survey->before = pv_allocs_state(survey->allocs);
 	err = pv_probes_attach(survey->probes);
 	if (!err)
 		err = pv_allocs_arm(survey->allocs, survey->options.window_n,
 				    survey->options.window_ns * wall_factor(survey));
 	survey->armed_ns = pv_now_ns();
-	survey->armed_cpu_ns = target_cpu_ns(survey);
-	survey->armed_spent_ns = pv_allocs_spent_ns(survey->allocs);
+	survey->armed = spending(survey);
 	survey->open = !err;
 	if (err)
 		pv_probes_detach(survey->probes);
@@ -383,25 +385,30 @@ static struct pv_err *note_window(struct pv_survey *survey)
 		       : pv_vec_append(&survey->options.memory->bursts, &burst, 1, NULL);
 }
 
-/*
- * The next time is so far away that the target loses its share on the mean, what places take to
- * come and go included.  By its CPU time: on a busy machine it has less of that than time passes,
- * and one that waits most of the time has little to lose.
- */
-static void plan_next(struct pv_survey *survey)
+/* enough: when it was to end. */
+static void plan_next(struct pv_survey *survey, const struct pv_spending *enough)
 {
-	uint64_t spent = pv_allocs_spent_ns(survey->allocs) - survey->spent_before_ns;
+	struct pv_spending now = spending(survey);
+	uint64_t fixed_ns = pv_spending_between(&survey->opened, &survey->armed) +
+			    pv_spending_between(enough, &now);
 
-	pv_aiming_spent(&survey->aiming, spent);
+	pv_aiming_spent(&survey->aiming, now.hits_ns - survey->opened.hits_ns);
+	pv_allowance_spend(&survey->allowance,
+			   fixed_ns + pv_spending_between(&survey->armed, enough), fixed_ns);
 	survey->next_ns = pv_now_ns() + survey->options.gap_ns;
-	survey->due_cpu_ns =
-		survey->opened_cpu_ns + (uint64_t)((double)spent / survey->options.share);
 }
 
-static bool is_due(const struct pv_survey *survey, uint64_t now)
+/*
+ * The target loses its share on the mean, what places take to come and go included.  By its CPU
+ * time: on a busy machine it has less of that than time passes, and one that waits most of the time
+ * has little to lose.
+ */
+static bool is_due(struct pv_survey *survey, uint64_t now)
 {
-	return !survey->open && !survey->closed && now >= survey->next_ns &&
-	       target_cpu_ns(survey) >= survey->due_cpu_ns;
+	if (survey->open || survey->closed || now < survey->next_ns)
+		return false;
+	pv_allowance_earn(&survey->allowance, target_cpu_ns(survey));
+	return pv_allowance_is_enough(&survey->allowance);
 }
 
 static struct pv_err *seen_stack(void *ctx, uint64_t key, const struct pv_alloc_totals *totals)
@@ -413,6 +420,7 @@ static struct pv_err *seen_stack(void *ctx, uint64_t key, const struct pv_alloc_
 
 static struct pv_err *close_window(struct pv_survey *survey)
 {
+	struct pv_spending enough = spending(survey);
 	struct pv_err *err = NULL;
 
 	survey->open = false;
@@ -424,7 +432,7 @@ static struct pv_err *close_window(struct pv_survey *survey)
 	pv_allocs_disarm(survey->allocs);
 	pv_probes_detach(survey->probes);
 	pv_hurry_end(&survey->hurry);
-	plan_next(survey);
+	plan_next(survey, &enough);
 	if (!err)
 		err = pv_allocs_totals(survey->allocs, seen_stack, survey);
 	if (!err)
@@ -558,7 +566,9 @@ int pv_survey_patience(const struct pv_survey *survey)
 	uint64_t now = pv_now_ns();
 	int most = 1000, due;
 
-	if (survey->open && survey->options.window_ns)
+	if (pv_survey_is_urgent(survey))
+		most = WINDOW_CPU_MS;
+	else if (survey->open && survey->options.window_ns)
 		most = now < survey->armed_ns + survey->options.window_ns
 			       ? until(survey->armed_ns + survey->options.window_ns, now)
 			       : WINDOW_CPU_MS;
@@ -579,21 +589,23 @@ int pv_survey_patience(const struct pv_survey *survey)
 static bool is_window_over(const struct pv_survey *survey, uint64_t now)
 {
 	uint64_t most_ns = survey->options.window_ns, cpu_ns;
-	uint64_t places_ns = 2 * (survey->armed_spent_ns - survey->spent_before_ns);
+	uint64_t places_ns = 2 * (survey->armed.hits_ns - survey->opened.hits_ns);
+	struct pv_spending at = spending(survey);
 
 	/* few allocations are those that one wants to know: as long as it is cheap */
 	if (survey->aiming.aimed && places_ns < AIMED_NS)
 		places_ns = AIMED_NS;
-	if (pv_allocs_state(survey->allocs).end_ns)
+	if (pv_allocs_state(survey->allocs).end_ns ||
+	    (survey->options.kind != PV_SURVEY_ALL &&
+	     pv_allowance_is_used(&survey->allowance, pv_spending_between(&survey->opened, &at))))
 		return true;
 	if (!most_ns || now < survey->armed_ns + most_ns)
 		return false;
 	if (now >= survey->armed_ns + most_ns * wall_factor(survey))
 		return true;
-	cpu_ns = target_cpu_ns(survey) - survey->armed_cpu_ns;
+	cpu_ns = at.cpu_ns - survey->armed.cpu_ns;
 	return (cpu_ns >= most_ns * CPU_FACTOR && !survey->aiming.aimed) ||
-	       (cpu_ns >= most_ns &&
-		pv_allocs_spent_ns(survey->allocs) - survey->armed_spent_ns >= places_ns);
+	       (cpu_ns >= most_ns && at.hits_ns - survey->armed.hits_ns >= places_ns);
 }
 
 static uint32_t survivors_max(const struct pv_survey *survey)
@@ -692,7 +704,8 @@ static struct pv_err *tell(struct pv_survey *survey)
 	rung->lost = state.no_room + state.no_stack + state.unread;
 	cpu_ns = target_cpu_ns(survey);
 	/* one that is gone has no clock any more */
-	cpu_ns = cpu_ns > survey->created_cpu_ns ? cpu_ns - survey->created_cpu_ns : rung->took_ns;
+	cpu_ns = cpu_ns > survey->options.start_cpu_ns ? cpu_ns - survey->options.start_cpu_ns
+						       : rung->took_ns;
 	rung->slowdown = cpu_ns ? (double)rung->hits_ns / (double)cpu_ns : 0;
 	/* beside those of the other rungs, which are there at the same time */
 	memory->kernel_bytes += bytes;

@@ -35,13 +35,15 @@ struct pv_survey_options {
 	struct pv_heap *heap; /* NULL: objects are not recognised */
 	/* where malloc() keeps free chunks beside: session/survivors.h; NULL: not known */
 	const struct pv_vec *caches, *states;
-	uint64_t start_ns; /* CLOCK_MONOTONIC: the hunt's start */
+	uint64_t start_ns;     /* CLOCK_MONOTONIC: the hunt's start */
+	uint64_t start_cpu_ns; /* the target's CPU time then */
 	enum pv_survey_kind kind;
 	/*
-	 * What the target may lose, a share of its time: of growth and bursts on the mean, of ALL
-	 * at any time, else it ends.
+	 * What the target may lose, a share of its time: of growth and bursts on the mean of all
+	 * since the start, of ALL at any time, else it ends.
 	 */
 	double share;
+	uint64_t first_ns;   /* that the first time may cost it, though it was not earned yet */
 	uint64_t window_n;   /* allocations of a time; 0: any */
 	uint64_t window_ns;  /* how long it is at most */
 	uint64_t gap_ns;     /* between two at least */

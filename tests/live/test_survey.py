@@ -14,6 +14,7 @@ pytestmark = pytest.mark.few
 PROGRAM = os.environ.get("PV_SURVEY") or os.path.join(live.TOP, "build", "tests", "survey_blocks")
 SUPPORTED = [(3, minor) for minor in range(6, 16)]
 PYTHON = 0	# PV_LOC_PYTHON
+DEAR = 0.5	# of a program's time, for bursts: what they may cost else makes twenty of them last five times as long
 JEMALLOC = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
 
 
@@ -103,7 +104,7 @@ def check_leak(report, lines, what, domain):
 def test_full(interp, target, survey):
 	"""As many blocks stay as are looked at: nothing more is watched, and that is said."""
 	victim, _ = leaky(target, interp)
-	report = survey(victim.pid, "full", 6, 0.5, 3).finish()
+	report = survey(victim.pid, "bursts", 6, DEAR, 3).finish()
 	assert victim.alive()
 	assert report["state"] == "partly" and "3 blocks" in report["why"], report["why"]
 	assert [line for line in report["blind"] if "3 blocks that it had seen were still there" in line], report["blind"]
@@ -115,7 +116,7 @@ def test_full(interp, target, survey):
 @pytest.mark.minor(*SUPPORTED)
 def test_bursts(interp, target, survey):
 	victim, lines = leaky(target, interp)
-	report = survey(victim.pid, "bursts", 600).bursts(20)
+	report = survey(victim.pid, "bursts", 600, DEAR).bursts(20)
 	assert victim.alive()
 	assert report["state"] == "climbed" and report["lost"] == 0, report["why"]
 	check_leak(report, lines, "objects", "object")
@@ -161,6 +162,34 @@ def test_all_sampled(target, newest, survey):
 	seen, survived = by_line(report, "libc")[lines["raw"]]
 	# those that came while there was no room and none had been taken out yet are lost, and counted
 	assert 10000 < survived < 40000 and 10000 < seen + report["lost"], (seen, survived, report["lost"])
+
+
+def map_bytes(pid):
+	"""Of the BPF maps that a process holds, as the kernel accounts them."""
+	maps = {}
+	for fd in os.listdir("/proc/%d/fdinfo" % pid):
+		with open("/proc/%d/fdinfo/%s" % (pid, fd)) as info:
+			fields = dict(line.split(":", 1) for line in info.read().splitlines() if ":" in line)
+		if "map_id" in fields:
+			maps[fields["map_id"]] = int(fields["memlock"])
+	return sum(maps.values())
+
+
+@pytest.mark.long
+def test_all_in_bounds(target, newest, survey):
+	"""Of more blocks than 256 MB hold a share is kept, and told to be one; the kernel's own account of its memory agrees."""
+	victim, lines = leaky(target, newest)
+	one = survey(victim.pid, "all", 600, 100)
+	one.wait(b"OPEN")
+	victim.say("hold 2500000")
+	victim.wait_line(b"DONE", 500)
+	kept = map_bytes(one.proc.pid)
+	report = one.finish(stop=True)
+	assert victim.alive()
+	assert 150 << 20 < kept <= 256 << 20 and 150 << 20 < report["kernel_bytes"] <= 256 << 20, (kept, report["kernel_bytes"])
+	assert any("one in" in sentence for sentence in report["blind"]), report["blind"]
+	seen, survived = by_line(report, "libc")[lines["raw"]]
+	assert 2000000 < survived < 3000000, (seen, survived, report["lost"])
 
 
 def test_growth(target, newest, survey):
@@ -240,7 +269,7 @@ def test_threads(target, newest, survey):
 	victim, lines = leaky(target, newest)
 	victim.say("threads 300")
 	victim.wait_line(b"DONE")
-	report = survey(victim.pid, "bursts", 600).bursts(20)
+	report = survey(victim.pid, "bursts", 600, DEAR).bursts(20)
 	assert victim.alive() and report["state"] == "climbed"
 	seen, survived = by_line(report, "object")[lines["objects"]]
 	assert survived >= 0.8 * seen > 0
@@ -252,7 +281,7 @@ def test_other_allocator(target, newest, survey):
 	if not os.path.exists(library):
 		pytest.skip("libjemalloc2 is not installed")
 	victim, lines = leaky(target, newest, env={"LD_PRELOAD": library})
-	report = survey(victim.pid, "bursts", 600).bursts(20)
+	report = survey(victim.pid, "bursts", 600, DEAR).bursts(20)
 	assert victim.alive()
 	check_leak(report, lines, "objects", "object")
 	check_leak(report, lines, "raw", "libc")
@@ -262,7 +291,7 @@ def test_other_allocator(target, newest, survey):
 def test_objects_elsewhere(target, newest, survey):
 	"""PYTHONMALLOC=malloc: there are no pools, and C's allocator has all."""
 	victim, lines = leaky(target, newest, env={"PYTHONMALLOC": "malloc"})
-	report = survey(victim.pid, "bursts", 600).bursts(20)
+	report = survey(victim.pid, "bursts", 600, DEAR).bursts(20)
 	assert {site["domain"] for site in report["sites"]} <= {"libc", "mmap"}
 	sums = by_line(report, "libc")
 	seen, survived = sums[lines["objects"]]

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a survey of allocations finds in a process, without the command around it.
- * usage: survey_blocks PID growth|bursts|all SECONDS [BUDGET [BLOCKS]]
- *        survey_blocks PID full SECONDS SHARE BLOCKS
+ * usage: survey_blocks PID growth|bursts|all SECONDS [SHARE [BLOCKS]]
  *        survey_blocks PID bare|count|line|merged SECONDS
  * Output: "READY" when it is set up, "OPEN" when the first time is watched, "DONE N" after each of
  * N that are over; then one line of JSON: sites with their stacks (root first), the rung, what is
  * not seen.  At the end of standard input it stops early.
- * The second form is of bursts that look at no more than BLOCKS blocks that stay.
- * The third form is for bench/allocs.py: what a hit costs that does nothing, counts, or takes the
+ * SHARE: of its time that bursts may cost, or all; BLOCKS: that are looked at, or kept in the
+ * kernel.
+ * The second form is for bench/allocs.py: what a hit costs that does nothing, counts, or takes the
  * line or the whole stack; "OPEN" when it is attached, and one line of JSON of what was seen.
  */
 #include <err.h>
@@ -32,6 +32,7 @@
 #include "session/growth.h"
 #include "session/probed.h"
 #include "session/survey.h"
+#include "target/process.h"
 
 enum { DEPTH_MAX = 4096 };
 
@@ -243,11 +244,15 @@ int main(int argc, char **argv)
 	struct pv_survey *survey;
 	struct pv_heap *heap = NULL;
 	enum pv_rung rung = PV_RUNG_BURSTS;
-	uint64_t start_ns = pv_now_ns();
+	uint64_t start_ns = pv_now_ns(), cpu_ns = 0;
+	double share = argc > 4 ? atof(argv[4]) : 0;
+	uint32_t most = argc > 5 ? (uint32_t)atoi(argv[5]) : 0;
 
 	if (argc < 4)
-		errx(2, "usage: survey_blocks PID KIND SECONDS [BUDGET]");
+		errx(2, "usage: survey_blocks PID KIND SECONDS [SHARE [BLOCKS]]");
 	ok(pv_probed_open(atoi(argv[1]), &probed));
+	if (!pv_process_cpu_ns(probed.pid, &cpu_ns))
+		errx(1, "%s is gone", argv[1]);
 	if (!strcmp(argv[2], "bare") || !strcmp(argv[2], "count") || !strcmp(argv[2], "line") ||
 	    !strcmp(argv[2], "merged")) {
 		price(&probed, argv[2], atof(argv[3]));
@@ -258,7 +263,11 @@ int main(int argc, char **argv)
 	if (probed.image.python.found)
 		ok(pv_heap_create(probed.mem, &probed.image.python, &heap));
 	if (!strcmp(argv[2], "growth")) {
-		ok(pv_growth_create(&(struct pv_growth_options){ &probed, memory, heap, start_ns },
+		ok(pv_growth_create(&(struct pv_growth_options){ .probed = &probed,
+								 .memory = memory,
+								 .heap = heap,
+								 .start_ns = start_ns,
+								 .start_cpu_ns = cpu_ns },
 				    &survey));
 		rung = PV_RUNG_GROWTH;
 	} else if (!strcmp(argv[2], "all")) {
@@ -268,32 +277,21 @@ int main(int argc, char **argv)
 				.memory = memory,
 				.heap = heap,
 				.start_ns = start_ns,
+				.start_cpu_ns = cpu_ns,
 				.kind = PV_SURVEY_ALL,
-				.share = argc > 4 ? atof(argv[4]) : 1,
-				.blocks_max = argc > 5 ? (uint32_t)atoi(argv[5]) : 0,
+				.share = share > 0 ? share : 1,
+				.blocks_max = most,
 			},
 			&survey));
 		rung = PV_RUNG_ALL;
-	} else if (!strcmp(argv[2], "full") && argc > 5) {
-		ok(pv_survey_create(
-			&(struct pv_survey_options){
-				.probed = &probed,
-				.memory = memory,
-				.heap = heap,
-				.start_ns = start_ns,
-				.kind = PV_SURVEY_BURSTS,
-				.share = atof(argv[4]),
-				.window_n = 5000,
-				.window_ns = 20000000,
-				.gap_ns = 200000000,
-				.survivors_max = (uint32_t)atoi(argv[5]),
-			},
-			&survey));
 	} else {
 		ok(pv_bursts_create(&(struct pv_bursts_options){ .probed = &probed,
 								 .memory = memory,
 								 .heap = heap,
-								 .start_ns = start_ns },
+								 .start_ns = start_ns,
+								 .start_cpu_ns = cpu_ns,
+								 .share = share,
+								 .survivors_max = most },
 				    &survey));
 	}
 	say("READY", 0);
