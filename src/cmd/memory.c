@@ -211,8 +211,7 @@ static struct pv_err *end_program(struct run *run, int *status_ret)
 	return err ? err : pv_hunt_wait_program(run->hunt, status_ret, &number);
 }
 
-static struct pv_err *run_hunt(struct run *run, struct pv_hunt_options *options,
-			       int *status_ret)
+static struct pv_err *run_hunt(struct run *run, struct pv_hunt_options *options, int *status_ret)
 {
 	const struct pv_memory *memory;
 	struct pv_err *err, *program = NULL;

@@ -24,7 +24,7 @@ struct wanted {
 	const char *name;
 	size_t n;
 	uint64_t owner_type; /* whose fields have names */
-	uint64_t object; /* the one that is looked at */
+	uint64_t object;     /* the one that is looked at */
 	uint64_t found, namespace;
 	bool made; /* by what was found, at each access */
 	uint64_t until_ns;
@@ -147,11 +147,11 @@ static struct pv_err *made(const struct wanted *w, ptrdiff_t n_before, const cha
 {
 	const struct pv_heap_type *type = pv_graph_type(w->heap, w->found);
 
-	return pv_err_create(PV_ERR_USAGE,
-			     "what %.*s has as %.*s is made at each access, by a %s of its class: there is "
-			     "no object of that name that stays",
-			     (int)n_before, name, (int)w->n, w->name,
-			     type ? type->name : "descriptor");
+	return pv_err_create(
+		PV_ERR_USAGE,
+		"what %.*s has as %.*s is made at each access, by a %s of its class: there is "
+		"no object of that name that stays",
+		(int)n_before, name, (int)w->n, w->name, type ? type->name : "descriptor");
 }
 
 static struct pv_err *resolve(struct pv_heap *heap, const char *name, uint64_t until_ns,

@@ -47,8 +47,7 @@ static bool has_no_count(const struct pv_kept *kept, const unsigned char *object
 	if (kept->py->version_hex < 0x030c0000)
 		return !count;
 	/* the highest 16 bits of one that is counted are flags: heap/object.c */
-	return !(uint32_t)count ||
-	       (kept->py->version_hex >= 0x030e0000 && (count >> 32 & 0xffff));
+	return !(uint32_t)count || (kept->py->version_hex >= 0x030e0000 && (count >> 32 & 0xffff));
 }
 
 /*

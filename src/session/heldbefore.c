@@ -119,7 +119,7 @@ static struct pv_err *look_at_all(struct pv_holding *holding, const struct pv_me
 	return err;
 }
 
-struct pv_err *pv_held_before_look(pid_t pid, uint64_t start_ns, uint64_t plan_ns,
+struct pv_err *pv_held_before_look(pid_t pid, uint64_t start_ns, uint64_t plan_ns, int fd,
 				   const struct pv_memory *memory, struct pv_held_before *before)
 {
 	uint64_t now = pv_now_ns(), for_ns = (uint64_t)(MOST * (double)plan_ns);
@@ -139,6 +139,7 @@ struct pv_err *pv_held_before_look(pid_t pid, uint64_t start_ns, uint64_t plan_n
 	before->holders = (struct pv_vec)PV_VEC(struct pv_held_path);
 	err = pv_holding_open(pid, &holding);
 	if (!err) {
+		pv_holding_stop(holding, fd);
 		err = look_at_all(holding, memory, &growth,
 				  now + (for_ns > LEAST_NS ? for_ns : LEAST_NS), before);
 		pv_holding_close(holding);

@@ -431,8 +431,8 @@ static struct pv_err *look_before(struct pv_hunt *hunt)
 
 	if (!hunt->suspected || hunt->options.holders || !may_climb(hunt, PV_RUNG_HOLDERS))
 		return NULL;
-	err = pv_held_before_look(hunt->options.pid, hunt->start_ns, hunt->plan_ns, hunt->memory,
-				  &hunt->held_before);
+	err = pv_held_before_look(hunt->options.pid, hunt->start_ns, hunt->plan_ns,
+				  hunt->options.stop_fd, hunt->memory, &hunt->held_before);
 	err = pv_probed_unless_ended(&hunt->probed, err, &hunt->gone);
 	if (!err || err == &pv_enomem)
 		return err;

@@ -443,8 +443,8 @@ static struct pv_err *probe_more(struct pv_ledger *ledger)
 static struct pv_err *attach_object(struct pv_ledger *ledger)
 {
 	const struct pv_choice *choice = &ledger->options.choice;
-	struct pv_err *err = pv_watchpoint_attach(ledger->watch, read_word, ledger,
-						  &ledger->refs->first);
+	struct pv_err *err =
+		pv_watchpoint_attach(ledger->watch, read_word, ledger, &ledger->refs->first);
 
 	if (!err)
 		err = pv_refword_is_there(&ledger->probed, &ledger->counted, ledger->chosen.address,
