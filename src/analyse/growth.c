@@ -123,6 +123,8 @@ static struct pv_err *add_type(const struct pv_memory *memory, const struct pv_v
 	if (waits == PV_WAITS_LEAKS) {
 		one.count = live;
 		one.bytes_per_s = live.per_s * (double)one.last.bytes / (double)one.last.count;
+		if (bytes.per_s > one.bytes_per_s)
+			growth->waiting_per_s += bytes.per_s - one.bytes_per_s;
 		one.gained_bytes = (int64_t)(one.bytes_per_s / live.per_s * live.gained);
 	}
 	if (one.count.grows)

@@ -83,10 +83,10 @@ static void find_growth(const struct pv_memory *memory, struct pv_leak *leak)
 	double per_s = 0, of_python = 0;
 	bool mapped = find_mappings(memory, growth, &mappings, &per_s);
 
-	/* of what is garbage blocks may be mapped by themselves */
-	mapped = mapped && per_s > MAPPINGS_MORE * growth->waiting_per_s;
+	/* garbage takes room, too */
+	mapped = mapped && per_s > MAPPINGS_MORE * (growth->bytes_per_s + growth->waiting_per_s);
 	leak->kind = PV_LEAK_CLEAN;
-	if (growth->types.n && !(mapped && per_s > MAPPINGS_MORE * growth->bytes_per_s)) {
+	if (growth->types.n && !mapped) {
 		leak->kind = PV_LEAK_GROWING;
 		leak->where = PV_LEAK_TYPES;
 		leak->bytes_per_s = growth->bytes_per_s;

@@ -184,11 +184,6 @@ static uint64_t freed(uint32_t i)
 	return i < 5 ? 100 + 50 * i : 50 * (i - 5);
 }
 
-static uint64_t even_more(uint32_t i)
-{
-	return 100 + 60 * i;
-}
-
 START_TEST(waits)
 {
 	counted(PV_TYPE_OBJECT, "Node", flat, fifty);
@@ -386,24 +381,41 @@ START_TEST(more_blocks_than_garbage)
 }
 END_TEST
 
-/* What the heap takes for garbage is no mapping that grows, nor fragmentation. */
-START_TEST(heaps_grow_for_garbage)
+static void arenas(uint64_t more)
 {
-	counted(PV_TYPE_OBJECT, "Node", flat, fifty);
-	counted(PV_TYPE_OBJECT, "Big", flat, even_more);
-	for (uint32_t i = 0; i < LOOKS; i++) {
-		struct pv_memory_point point = { .at_ns = (uint64_t)i * 1000000000,
-						 .rss_bytes = ALL };
+	for (uint64_t i = 0; i < LOOKS; i++) {
+		struct pv_memory_point point = { .at_ns = i * 1000000000, .rss_bytes = ALL };
 
-		point.resident[PV_MEMORY_ARENAS] = point.mapped[PV_MEMORY_ARENAS] =
-			(uint64_t)ALL + 40000 * i;
-		point.resident[PV_MEMORY_ANON] = point.mapped[PV_MEMORY_ANON] = point.rss_bytes;
+		point.resident[PV_MEMORY_ARENAS] = point.mapped[PV_MEMORY_ARENAS] = ALL + more * i;
 		point.rss_bytes += point.resident[PV_MEMORY_ARENAS];
 		ok(pv_vec_append(&memory->points, &point, 1, NULL));
 	}
+}
+
+/* What the heap takes for garbage is no mapping that grows, nor fragmentation. */
+START_TEST(heaps_grow_for_garbage)
+{
+	for (uint32_t i = 0; i < 8; i++) {
+		char name[] = "Node0";
+
+		name[4] = (char)('0' + i);
+		counted(PV_TYPE_OBJECT, name, flat, fifty);
+	}
+	arenas(40000);
 	ck_assert_int_eq(judge(), PV_LEAK_CLEAN);
 	says("garbage that waits");
 	says_no("fragmentation");
+}
+END_TEST
+
+START_TEST(heaps_grow_for_garbage_and_more)
+{
+	counted(PV_TYPE_OBJECT, "Node", thirty, two_hundred);
+	counted(PV_TYPE_OBJECT, "Text", thirty, two_hundred);
+	arenas(46000);
+	ck_assert_int_eq(judge(), PV_LEAK_GROWING);
+	ck_assert_int_eq(leak.where, PV_LEAK_TYPES);
+	ck_assert_double_eq_tol(leak.bytes_per_s, 60 * BYTES, 1);
 }
 END_TEST
 
@@ -433,6 +445,7 @@ int main(void)
 	tcase_add_test(tcase, blocks_are_parts_of_garbage);
 	tcase_add_test(tcase, more_blocks_than_garbage);
 	tcase_add_test(tcase, heaps_grow_for_garbage);
+	tcase_add_test(tcase, heaps_grow_for_garbage_and_more);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

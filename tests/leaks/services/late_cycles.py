@@ -19,10 +19,9 @@ class Page:
 
 
 class Visit:
-	__slots__ = ("page", "number")
+	__slots__ = ("page",)
 
 	def __init__(self, number):
-		self.number = number
 		self.page = Page(self, number)  # HERE: alloc
 
 

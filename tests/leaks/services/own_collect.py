@@ -15,10 +15,9 @@ class Part:
 
 
 class Whole:
-	__slots__ = ("part", "number")
+	__slots__ = ("part",)
 
 	def __init__(self, number):
-		self.number = number
 		self.part = Part(self, number)  # HERE: alloc
 
 
