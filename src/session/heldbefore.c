@@ -95,13 +95,14 @@ static struct pv_err *look_at(struct pv_holding *holding, uint64_t type,
 }
 
 static struct pv_err *look_at_all(struct pv_holding *holding, const struct pv_memory *memory,
-				  const struct pv_growth *growth, uint64_t until_ns,
+				  const struct pv_growth *growth, uint64_t for_ns,
 				  struct pv_held_before *before)
 {
+	uint64_t begin_ns = pv_now_ns(), until_ns = begin_ns + for_ns;
 	struct pv_err *err = NULL;
 	size_t n = 0;
 
-	pv_holding_until(holding, until_ns);
+	pv_holding_until(holding, until_ns + for_ns);
 	for (int rising = 0; rising <= 1; rising++) {
 		const struct pv_vec *types = rising ? &growth->rising : &growth->types;
 
@@ -140,8 +141,8 @@ struct pv_err *pv_held_before_look(pid_t pid, uint64_t start_ns, uint64_t plan_n
 	err = pv_holding_open(pid, &holding);
 	if (!err) {
 		pv_holding_stop(holding, fd);
-		err = look_at_all(holding, memory, &growth,
-				  now + (for_ns > LEAST_NS ? for_ns : LEAST_NS), before);
+		err = look_at_all(holding, memory, &growth, for_ns > LEAST_NS ? for_ns : LEAST_NS,
+				  before);
 		pv_holding_close(holding);
 	}
 	pv_growth_deinit(&growth);

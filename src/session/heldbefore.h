@@ -33,9 +33,10 @@ struct pv_held_path {
 
 /*
  * Looks at the types that rise so far, once, when it is time for that in a hunt that began at
- * start_ns (CLOCK_MONOTONIC) and is to last for plan_ns.  It takes a small part of that, or two
- * seconds, and none once fd is readable (-1: none); what was not whole by then is forgotten.  No
- * lost references are looked for.
+ * start_ns (CLOCK_MONOTONIC) and is to last for plan_ns.  After a small part of that, or two
+ * seconds, no other type is begun, and after as long again the last one is broken off: what is not
+ * whole is forgotten.  Nor is any once fd is readable (-1: none).  No lost references are looked
+ * for.
  */
 struct pv_err *pv_held_before_look(pid_t pid, uint64_t start_ns, uint64_t plan_ns, int fd,
 				   const struct pv_memory *memory, struct pv_held_before *before);

@@ -204,6 +204,69 @@ def test_garbage_that_waits(interp, spawn, tmp_path, own):
 	assert not [where for key in ("verdict", "collector", "waiting", "looks", "census") for where in unlike(one[key], other[key], key)]
 
 
+FILLS = """
+import collections, functools, time
+class Page:
+	pass
+recent = collections.deque(maxlen=%d)
+@functools.lru_cache(maxsize=%r)
+def page(number):
+	return Page()
+print("READY")
+__import__("sys").stdout.flush()
+for number in range(1 << 40):
+	recent.append(Page()) if %r else page(number)
+	time.sleep(0.003)
+"""
+
+
+def says_held(found, *words):
+	verdict = found["verdict"]
+	assert verdict["kind"] == "held" and all(word in verdict["holder"]["text"] for word in words), (verdict, found["holders"][:5])
+
+
+@pytest.mark.gil
+@pytest.mark.one
+@pytest.mark.minor((3, 8), (3, 11), (3, 14))
+def test_fills(interp, spawn):
+	"""What has a limit and is on its way to it is clean; the limit and the entries are the program's own."""
+	found = hunt(spawn(*interp.prefix(), interp.path, "-c", FILLS % (300000, None, True)).pid)
+	verdict = found["verdict"]
+	assert verdict["kind"] == "clean" and verdict["fills"], (verdict, found["holders"][:5])
+	assert verdict["holder"]["limit"] == 300000 and verdict["holder"]["used"] >= verdict["holder"]["objects"] / 2, verdict
+	assert "module __main__ -> recent" in verdict["holder"]["text"] and "full in about" in " ".join(verdict["text"]), verdict
+
+
+@pytest.mark.gil
+@pytest.mark.long
+@pytest.mark.minor((3, 8), (3, 11), (3, 14))
+def test_fills_a_cache(interp, spawn):
+	"""The same of an lru_cache; one without a limit is a holder as any other."""
+	found = hunt(spawn(*interp.prefix(), interp.path, "-c", FILLS % (1, 200000, False)).pid)
+	assert found["verdict"]["kind"] == "clean" and found["verdict"]["holder"]["limit"] == 200000, (found["verdict"], found["holders"][:5])
+	says_held(hunt(spawn(*interp.prefix(), interp.path, "-c", FILLS % (1, None, False)).pid), "page -> cache")
+
+
+AMONG = """
+import time
+names = ["name %d" % i for i in range(8000)]
+refused = []
+print("READY")
+__import__("sys").stdout.flush()
+while True:
+	refused.append("refused %d" % len(refused))
+	time.sleep(0.01)
+"""
+
+
+@pytest.mark.gil
+@pytest.mark.long
+@pytest.mark.minor(*TOLD)
+def test_held_among_many(interp, spawn):
+	"""Many more of the type are held elsewhere, and do not grow."""
+	says_held(hunt(spawn(*interp.prefix(), interp.path, "-c", AMONG).pid, seconds=20), "module __main__ -> refused")
+
+
 BLOCKS = """
 import ctypes, time
 malloc = ctypes.CDLL(None).malloc
