@@ -43,6 +43,8 @@ def test_no_impossible_stack(interp, target, full):
 	assert victim.alive()
 
 
+# there are two ways to know a code object again (src/walk/code.h): the versions left out have that of a neighbour
+@pytest.mark.few
 @pytest.mark.parametrize("variant", ["own", "same"])
 def test_churn(interp, target, full, variant, tmp_path):
 	"""Modules compiled, run and freed in turn: no frame in a wrong file."""
