@@ -45,6 +45,11 @@ static struct pv_err *add_place(const struct pv_refs *refs, const struct pv_life
 	row->colour = owner->python ? PV_COLOUR_PYTHON : PV_COLOUR_NATIVE;
 	row->bold = net->accused == place->owner;
 	err = pv_frame_function(refs->profile, loc, &row->name);
+	/* two libraries may have a function of one name each */
+	if (!err && !owner->python)
+		err = pv_str_append(&row->name, " ", 1);
+	if (!err && !owner->python)
+		err = pv_frame_place(refs->profile, loc, 0, 0, &row->name);
 	return err ? err : pv_lifenet_place_text(refs, place, &row->place);
 }
 
