@@ -107,6 +107,7 @@ struct pv_life_slot {
 /* What is known of births by one way. */
 struct pv_life_way {
 	__u32 wanted, others; /* births that were looked at */
+	__u32 passed;         /* by the kernel's side: those that were not */
 };
 
 struct pv_lives_state {

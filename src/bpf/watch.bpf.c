@@ -46,7 +46,8 @@ struct {
 
 enum {
 	GIVEN_WORDS = 4,      /* of an array of arguments */
-	WAY_TRIES = 16,       /* births by a way before it is given up, none being wanted */
+	WAY_TRIES = 16,       /* births by a way that are looked at, none being wanted */
+	WAY_EACH = 16,        /* of those that come then: who calls the line may be another */
 	SAME_TRAP_NS = 100000 /* one write that two watchpoints of a thread tell of */
 };
 
@@ -490,12 +491,13 @@ static inline bool read_life(const struct pv_life_slot *slot, __s64 *count_ret)
 /* Is a life that begins by that way to be followed? */
 static inline bool is_wanted_way(struct hit *hit)
 {
-	const struct pv_life_way *way;
+	struct pv_life_way *way;
 
 	/* without a way to the Python frame the instruction alone says too little */
 	hit->way = frame_path.n ? pv_mix(line_key(), hit->ip) : 0;
 	way = hit->way ? bpf_map_lookup_elem(&ways, &hit->way) : NULL;
-	if (!way || way->wanted || way->others < WAY_TRIES)
+	if (!way || way->wanted || way->others < WAY_TRIES ||
+	    __sync_fetch_and_add(&way->passed, 1) % WAY_EACH == WAY_EACH - 1)
 		return true;
 	count(&lives.passed);
 	return false;

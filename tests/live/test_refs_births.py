@@ -6,12 +6,13 @@ clean twin nobody is.  In the short form the first cases on Debian's Python; --f
 """
 import json
 import os
+import re
 import sys
 import time
 
 import live
 import pytest
-from test_refs import FAILED, newest, victim  # noqa: F401
+from test_refs import FAILED, Follow, newest, victim  # noqa: F401
 
 sys.path.insert(0, os.path.join(os.path.dirname(live.HERE), "leaks"))
 import build  # noqa: E402
@@ -71,15 +72,17 @@ def is_one_life(found):
 	assert found["last"] == count
 
 
-def test_lost(pair):
+def test_lost(pair, tmp_path):
 	python, case = pair
 	with lab.Victim(python, case, "leaking") as one:
 		one.go(RATE)
-		found = follow(one.served_by, case, "-d", 60)
+		found = follow(one.served_by, case, "-d", 60, "-o", tmp_path / "lives.txt")
 		assert one.truth()["lost_objects"]
 	verdict, lives = found["verdict"], found["lives"]
 	assert (found["ended"], lives["fate"]) == ("lost", "lost"), (verdict, lives)
 	assert lives["lost"] == found["last"] == 1
+	# in the table, too, whose function it is
+	assert re.search(r"^ .* %s\.so  +\S" % case.name, (tmp_path / "lives.txt").read_text(), re.M)
 	assert found["type"].split(".")[-1] == case.types[0]
 	is_one_life(found)
 	surplus = [site for site in case.sites() if site.mark == "surplus"]
@@ -200,6 +203,25 @@ def test_falls_back(victim, kind):
 	assert "NOT FROM ITS BIRTH" in text and "lives" not in found, text
 	assert found["type"].split(".")[-1] == name and found["ended"] == "stopped"
 	assert found["elapsed_s"] < 15
+
+
+@pytest.mark.long
+@pytest.mark.gil
+def test_outer_frame(victim):
+	"""A function further out that a line is seldom called for: births by the line are not given up for the others."""
+	one = victim(newest())
+	one.new("list")
+	one.target.say("rarely")
+	follow = Follow(one.pid, "-d", 40, "--alloc", "seldom (", "--type", "Thing")
+	one.target.say("rarely")
+	# of 2000 that were born since it watches
+	one.target.wait_line(b"BORN")
+	one.target.wait_line(b"BORN")
+	one.target.say("seldom")
+	found = follow.end(stop=False)
+	assert found["lives"]["births_passed"] > 100 and found["lives"]["ended"], found["lives"]
+	is_one_life(found)
+	assert any(frame["function"] == "seldom" for frame in found["changes"][0]["stack"]), found["changes"][0]
 
 
 @pytest.mark.few

@@ -171,6 +171,34 @@ def turns():
 	sys.stdout.flush()
 
 
+def often():
+	one = make_thing()
+	time.sleep(0.0002)
+	del one
+
+
+def seldom():
+	often()
+
+
+def rarely():
+	"""One line makes all, after 2000 and a word that there may be others one in 61 for another function."""
+	def run():
+		for _ in range(2000):
+			often()
+		print("BORN")
+		sys.stdout.flush()
+		while True:
+			for _ in range(60):
+				often()
+			if held.get("seldom"):
+				seldom()
+
+	thread = threading.Thread(target=run)
+	thread.daemon = True
+	thread.start()
+
+
 Large = type("Large", (object,), {"__slots__": ["slot%d" % i for i in range(80)]})
 
 
@@ -420,11 +448,14 @@ def main():
 		if words[0] in ("busy", "outgrow", "rename"):
 			{"busy": busy, "outgrow": outgrow, "rename": rename}[words[0]]()
 			continue
+		if words[0] == "seldom":
+			held["seldom"] = True
+			continue
 		if words[0] == "again":
 			again(words[1])
 			continue
-		if words[0] in ("turns", "larges", "flood"):
-			{"turns": turns, "larges": larges, "flood": flood}[words[0]]()
+		if words[0] in ("turns", "larges", "flood", "rarely"):
+			{"turns": turns, "larges": larges, "flood": flood, "rarely": rarely}[words[0]]()
 			continue
 		if words[0] == "exec":
 			os.execv(sys.executable, [sys.executable] + sys.argv)
