@@ -293,8 +293,7 @@ static struct pv_err *on_chosen(void *ctx, uint64_t address, const struct pv_all
 {
 	struct pv_next *next = ctx;
 
-	next->is_there |=
-		address == next->chosen.address && alloc->time_ns == next->chosen.time_ns;
+	next->is_there |= address == next->chosen.address && alloc->time_ns == next->chosen.time_ns;
 	return NULL;
 }
 
