@@ -20,16 +20,11 @@
 #include "model/profile.h"
 #include "model/strings.h"
 #include "session/aim.h"
-#include "session/bursts.h"
-#include "session/growth.h"
-#include "session/heldbefore.h"
 #include "session/holding.h"
+#include "session/ladder.h"
 #include "session/launch.h"
-#include "session/lookplan.h"
 #include "session/looks.h"
 #include "session/losses.h"
-#include "session/origins.h"
-#include "session/probed.h"
 #include "session/sources.h"
 #include "session/survey.h"
 #include "session/trend.h"
@@ -42,45 +37,13 @@ enum {
 	START_NS = 200000000, /* between looks for an interpreter that has not started */
 };
 
-/* Of the plan: so long what extends the heap is watched alone; when all has been watched enough. */
-static const double GROWTH_ALONE = 0.08, BURSTS_UNTIL = 0.85;
-
 /*
  * Who holds it comes after the plan's time: no other type is begun after so much more of it, and
  * so many seconds, which three types take on a busy machine.
  */
 static const double HOLDERS_MORE = 0.2, HOLDERS_S = 8;
 
-/* A rung that watches allocations, while it is climbed. */
-struct climb {
-	struct pv_survey *survey; /* NULL: not begun, or over */
-	bool begun, closed;
-	uint64_t begun_ns, until_ns; /* until: when no time begins any more */
-};
-
-struct pv_hunt {
-	struct pv_hunt_options options;
-	struct pv_probed probed;
-	struct pv_memory *memory;
-	struct pv_sources *sources;
-	struct pv_origins origins; /* of the memory's nodes */
-	struct pv_trend *trend;
-	struct pv_looks *looks; /* NULL: no interpreter yet, or it cannot be read */
-	struct climb growth, bursts, all;
-	struct pv_held_before held_before;
-	pid_t launched; /* by us; 0: none */
-	bool held;      /* not released yet */
-	bool gone, replaced, over_budget, finished;
-	bool no_looks;  /* it was tried in vain */
-	bool suspected; /* something rises */
-	uint64_t start_ns, plan_ns, stack_start;
-	uint64_t start_cpu_ns;    /* the process's CPU time then */
-	struct pv_look_plan look; /* when one is due, and how many were made */
-	uint64_t garbage_ns;      /* not before it is garbage told apart at a look again */
-	uint64_t started_ns;      /* when it was last looked for an interpreter */
-};
-
-static bool is_asked(const struct pv_hunt *hunt, enum pv_rung rung)
+bool pv_hunt_is_asked(const struct pv_hunt *hunt, enum pv_rung rung)
 {
 	return hunt->options.rungs & 1u << rung;
 }
@@ -88,7 +51,7 @@ static bool is_asked(const struct pv_hunt *hunt, enum pv_rung rung)
 /* The ladder as needed, or this rung by name? */
 static bool may_climb(const struct pv_hunt *hunt, enum pv_rung rung)
 {
-	return !hunt->options.rungs || is_asked(hunt, rung);
+	return !hunt->options.rungs || pv_hunt_is_asked(hunt, rung);
 }
 
 /* ---- the start */
@@ -276,7 +239,7 @@ struct pv_hunt_facts pv_hunt_facts(const struct pv_hunt *hunt)
 	};
 }
 
-static uint64_t plan_at(const struct pv_hunt *hunt, double share)
+uint64_t pv_hunt_plan_at(const struct pv_hunt *hunt, double share)
 {
 	/* without an end they go on for as long as the user likes */
 	if (!hunt->options.duration_s)
@@ -312,11 +275,7 @@ static bool was_replaced(const struct pv_hunt *hunt)
 	       now != hunt->stack_start;
 }
 
-/*
- * What a rung cannot do here is no reason to end the hunt: it is said.  But for what the
- * process itself is at fault for, its end.
- */
-static struct pv_err *refuse(struct pv_hunt *hunt, enum pv_rung rung, struct pv_err *why)
+struct pv_err *pv_hunt_refuse(struct pv_hunt *hunt, enum pv_rung rung, struct pv_err *why)
 {
 	struct pv_err *err;
 	bool gone = false;
@@ -343,7 +302,7 @@ static struct pv_err *begin_looks(struct pv_hunt *hunt)
 		return NULL;
 	why = pv_looks_create(&hunt->probed, hunt->memory, hunt->start_ns, &hunt->looks);
 	hunt->no_looks = why != NULL;
-	return why ? refuse(hunt, PV_RUNG_CENSUS, why) : NULL;
+	return why ? pv_hunt_refuse(hunt, PV_RUNG_CENSUS, why) : NULL;
 }
 
 /*
@@ -351,7 +310,7 @@ static struct pv_err *begin_looks(struct pv_hunt *hunt)
  * so bursts watch blocks of such sizes alone, and leave out the places that never take them; for
  * the same price they are many times as long.  Each look tells anew.
  */
-static struct pv_err *aim(struct pv_hunt *hunt)
+struct pv_err *pv_hunt_aim(struct pv_hunt *hunt)
 {
 	struct pv_allocs_aim sizes;
 	bool any = false;
@@ -364,7 +323,7 @@ static struct pv_err *aim(struct pv_hunt *hunt)
 	if (err)
 		return err;
 	err = pv_survey_aim(hunt->bursts.survey, any ? &sizes : NULL);
-	return err ? refuse(hunt, PV_RUNG_BURSTS, err) : NULL;
+	return err ? pv_hunt_refuse(hunt, PV_RUNG_BURSTS, err) : NULL;
 }
 
 /*
@@ -403,7 +362,7 @@ static struct pv_err *take_look(struct pv_hunt *hunt)
 			pv_looks_destroy(hunt->looks);
 			hunt->looks = NULL;
 		}
-		return refuse(hunt, PV_RUNG_CENSUS, why);
+		return pv_hunt_refuse(hunt, PV_RUNG_CENSUS, why);
 	}
 	pv_look_plan_made(&hunt->look, began_ns, took_ns);
 	if (hunt->bursts.survey)
@@ -414,7 +373,7 @@ static struct pv_err *take_look(struct pv_hunt *hunt)
 		why = pv_growth_suspected(hunt->memory, &hunt->suspected);
 	if (!why)
 		why = look_for_garbage(hunt);
-	return why ? why : aim(hunt);
+	return why ? why : pv_hunt_aim(hunt);
 }
 
 /* Looks are for the other rungs, too, but for holders of a type that the user names. */
@@ -446,7 +405,7 @@ static struct pv_err *step_looks(struct pv_hunt *hunt)
 
 	if (!err && hunt->looks && pv_now_ns() >= hunt->look.next_ns) {
 		/* what would not end in time is left to the look at the end */
-		if (hunt->look.n && pv_now_ns() + hunt->look.took_ns > plan_at(hunt, 1))
+		if (hunt->look.n && pv_now_ns() + hunt->look.took_ns > pv_hunt_plan_at(hunt, 1))
 			hunt->look.next_ns = UINT64_MAX;
 		else
 			err = take_look(hunt);
@@ -457,148 +416,6 @@ static struct pv_err *step_looks(struct pv_hunt *hunt)
 	if (!err && !hunt->looks && !hunt->suspected && hunt->memory->points.n > PV_LOOKS_FEW)
 		err = pv_growth_suspected(hunt->memory, &hunt->suspected);
 	return err;
-}
-
-/* ---- what watches allocations */
-
-static struct pv_heap *heap_of(const struct pv_hunt *hunt)
-{
-	return hunt->looks ? pv_looks_heap(hunt->looks) : NULL;
-}
-
-static struct pv_err *create_survey(struct pv_hunt *hunt, enum pv_rung rung, struct pv_survey **ret)
-{
-	const struct pv_vec *caches = NULL, *states = NULL;
-
-	if (hunt->looks)
-		pv_looks_caches(hunt->looks, &caches, &states);
-	const struct pv_bursts_options bursts = {
-		.probed = &hunt->probed,
-		.memory = hunt->memory,
-		.heap = heap_of(hunt),
-		.caches = caches,
-		.states = states,
-		.start_ns = hunt->start_ns,
-		.start_cpu_ns = hunt->start_cpu_ns,
-	};
-	const struct pv_growth_options growth = {
-		.probed = &hunt->probed,
-		.memory = hunt->memory,
-		.heap = heap_of(hunt),
-		.start_ns = hunt->start_ns,
-		.start_cpu_ns = hunt->start_cpu_ns,
-	};
-
-	if (rung == PV_RUNG_GROWTH)
-		return pv_growth_create(&growth, ret);
-	if (rung == PV_RUNG_BURSTS)
-		return pv_bursts_create(&bursts, ret);
-	return pv_bursts_create_all(&bursts, hunt->options.budget, ret);
-}
-
-static struct pv_err *finish_climb(struct pv_hunt *hunt, struct climb *climb, enum pv_rung rung)
-{
-	struct pv_err *why;
-
-	if (!climb->survey)
-		return NULL;
-	why = pv_survey_finish(climb->survey);
-	pv_survey_destroy(climb->survey);
-	climb->survey = NULL;
-	return why ? refuse(hunt, rung, why) : NULL;
-}
-
-static struct pv_err *begin_climb(struct pv_hunt *hunt, struct climb *climb, enum pv_rung rung,
-				  uint64_t until_ns)
-{
-	struct pv_err *why;
-
-	climb->begun = true;
-	climb->begun_ns = pv_now_ns();
-	climb->until_ns = until_ns;
-	why = create_survey(hunt, rung, &climb->survey);
-	if (why)
-		return refuse(hunt, rung, why);
-	return rung == PV_RUNG_BURSTS ? aim(hunt) : NULL;
-}
-
-/* A rung that failed is over, the others go on.  Of a process that has ended it tells what it saw.
- */
-static struct pv_err *give_up(struct pv_hunt *hunt, struct climb *climb, enum pv_rung rung,
-			      struct pv_err *why)
-{
-	struct pv_err *err = refuse(hunt, rung, why);
-
-	if (hunt->gone)
-		return err;
-	pv_survey_destroy(climb->survey);
-	climb->survey = NULL;
-	return err;
-}
-
-/* Nothing of it is in the target any more; what it saw is looked at to the end. */
-static struct pv_err *close_climb(struct pv_hunt *hunt, struct climb *climb, enum pv_rung rung)
-{
-	struct pv_err *why;
-
-	if (!climb->survey || climb->closed)
-		return NULL;
-	climb->closed = true;
-	why = pv_survey_close(climb->survey);
-	return why ? give_up(hunt, climb, rung, why) : NULL;
-}
-
-static struct pv_err *step_climb(struct pv_hunt *hunt, struct climb *climb, enum pv_rung rung)
-{
-	enum pv_survey_end end = PV_SURVEY_RUNS;
-	struct pv_err *why = NULL;
-
-	if (pv_now_ns() >= climb->until_ns)
-		why = close_climb(hunt, climb, rung);
-	if (why || !climb->survey || hunt->gone)
-		return why;
-	why = pv_survey_step(climb->survey, &end);
-	if (why)
-		return give_up(hunt, climb, rung, why);
-	hunt->replaced |= end == PV_SURVEY_REPLACED;
-	hunt->over_budget |= end == PV_SURVEY_BUDGET;
-	return NULL;
-}
-
-/* Is it time for a rung?  Asked for by name at once; else when something rises. */
-static bool is_time(const struct pv_hunt *hunt, const struct climb *climb, enum pv_rung rung)
-{
-	bool readable = hunt->look.n || hunt->no_looks || !hunt->probed.image.python.found;
-
-	if (climb->begun || !readable)
-		return false;
-	return hunt->options.rungs ? is_asked(hunt, rung) : hunt->suspected;
-}
-
-static struct pv_err *step_climbs(struct pv_hunt *hunt)
-{
-	uint64_t alone_ns = (uint64_t)((double)hunt->plan_ns * GROWTH_ALONE);
-	struct pv_err *err = NULL;
-
-	/* by itself only on demand: it costs a great deal */
-	if (is_asked(hunt, PV_RUNG_ALL) && is_time(hunt, &hunt->all, PV_RUNG_ALL))
-		err = begin_climb(hunt, &hunt->all, PV_RUNG_ALL, UINT64_MAX);
-	if (!err && is_time(hunt, &hunt->growth, PV_RUNG_GROWTH))
-		err = begin_climb(hunt, &hunt->growth, PV_RUNG_GROWTH, plan_at(hunt, BURSTS_UNTIL));
-	/*
-	 * Pools are few, and the stacks of those that stay tell the most for the least: they are
-	 * looked at to the end.  Before the bursts for a while alone, so that what is dear is
-	 * begun when something is known.
-	 */
-	if (!err && is_time(hunt, &hunt->bursts, PV_RUNG_BURSTS) &&
-	    (hunt->options.rungs || !hunt->growth.survey ||
-	     pv_now_ns() >= hunt->growth.begun_ns + alone_ns))
-		err = begin_climb(hunt, &hunt->bursts, PV_RUNG_BURSTS, plan_at(hunt, BURSTS_UNTIL));
-	if (!err)
-		err = step_climb(hunt, &hunt->growth, PV_RUNG_GROWTH);
-	if (!err)
-		err = step_climb(hunt, &hunt->bursts, PV_RUNG_BURSTS);
-	return err ? err : step_climb(hunt, &hunt->all, PV_RUNG_ALL);
 }
 
 static bool is_urgent(const struct pv_hunt *hunt)
@@ -612,7 +429,7 @@ static struct pv_err *climb(struct pv_hunt *hunt)
 
 	/* a look may take a second, in which the target would trap all the time */
 	if (is_urgent(hunt))
-		return step_climb(hunt, &hunt->bursts, PV_RUNG_BURSTS);
+		return pv_climb_step(hunt, &hunt->bursts, PV_RUNG_BURSTS);
 	if (hunt->trend)
 		err = pv_trend_step(hunt->trend);
 	if (!err)
@@ -620,7 +437,7 @@ static struct pv_err *climb(struct pv_hunt *hunt)
 	if (!err)
 		err = step_looks(hunt);
 	if (!err)
-		err = step_climbs(hunt);
+		err = pv_climbs_step(hunt);
 	/* the text that runs now, of what stacks have come to name */
 	return err ? err : pv_sources_take(hunt->sources, hunt->options.pid);
 }
@@ -756,24 +573,24 @@ static struct pv_err *look_for_holders(struct pv_hunt *hunt)
 	/* a name that the user has to correct */
 	if (why && why->kind == PV_ERR_USAGE)
 		return why;
-	return why ? refuse(hunt, PV_RUNG_HOLDERS, why) : NULL;
+	return why ? pv_hunt_refuse(hunt, PV_RUNG_HOLDERS, why) : NULL;
 }
 
 static struct pv_err *finish(struct pv_hunt *hunt, bool stopped)
 {
 	/* a look may take a second, in which the target would trap all the time */
-	struct pv_err *err = close_climb(hunt, &hunt->bursts, PV_RUNG_BURSTS);
+	struct pv_err *err = pv_climb_close(hunt, &hunt->bursts, PV_RUNG_BURSTS);
 
 	/* one that has just ended is the last */
 	if (!err && hunt->looks && !hunt->gone && !hunt->replaced &&
 	    (!hunt->look.n || pv_now_ns() - hunt->look.ended_ns > hunt->look.gap_ns / 4))
 		err = take_look(hunt);
 	if (!err)
-		err = finish_climb(hunt, &hunt->growth, PV_RUNG_GROWTH);
+		err = pv_climb_finish(hunt, &hunt->growth, PV_RUNG_GROWTH);
 	if (!err)
-		err = finish_climb(hunt, &hunt->bursts, PV_RUNG_BURSTS);
+		err = pv_climb_finish(hunt, &hunt->bursts, PV_RUNG_BURSTS);
 	if (!err)
-		err = finish_climb(hunt, &hunt->all, PV_RUNG_ALL);
+		err = pv_climb_finish(hunt, &hunt->all, PV_RUNG_ALL);
 	if (!err)
 		err = look_for_holders(hunt);
 	if (!err && hunt->looks)
