@@ -164,34 +164,6 @@ def test_all_sampled(target, newest, survey):
 	assert 10000 < survived < 40000 and 10000 < seen + report["lost"], (seen, survived, report["lost"])
 
 
-def map_bytes(pid):
-	"""Of the BPF maps that a process holds, as the kernel accounts them."""
-	maps = {}
-	for fd in os.listdir("/proc/%d/fdinfo" % pid):
-		with open("/proc/%d/fdinfo/%s" % (pid, fd)) as info:
-			fields = dict(line.split(":", 1) for line in info.read().splitlines() if ":" in line)
-		if "map_id" in fields:
-			maps[fields["map_id"]] = int(fields["memlock"])
-	return sum(maps.values())
-
-
-@pytest.mark.long
-def test_all_in_bounds(target, newest, survey):
-	"""Of more blocks than 256 MB hold a share is kept, and told to be one; the kernel's own account of its memory agrees."""
-	victim, lines = leaky(target, newest)
-	one = survey(victim.pid, "all", 600, 100)
-	one.wait(b"OPEN")
-	victim.say("hold 2500000")
-	victim.wait_line(b"DONE", 500)
-	kept = map_bytes(one.proc.pid)
-	report = one.finish(stop=True)
-	assert victim.alive()
-	assert 150 << 20 < kept <= 256 << 20 and 150 << 20 < report["kernel_bytes"] <= 256 << 20, (kept, report["kernel_bytes"])
-	assert any("one in" in sentence for sentence in report["blind"]), report["blind"]
-	seen, survived = by_line(report, "libc")[lines["raw"]]
-	assert 2000000 < survived < 3000000, (seen, survived, report["lost"])
-
-
 def test_growth(target, newest, survey):
 	victim, _ = leaky(target, newest)
 	report = survey(victim.pid, "growth", 5).finish()
