@@ -4,22 +4,43 @@
  */
 #include "session/mappings.h"
 
+#include "base/err.h"
 #include "heap/census.h"
+#include "heap/glibc.h"
+#include "heap/window.h"
 #include "target/smaps.h"
 
-/* glibc malloc/arena.c: HEAP_MAX_SIZE, to which heaps of threads' arenas are aligned. */
-#define THREAD_HEAP (64ULL << 20)
+/* What is mapped one by one, and joined, may be as large, too, once it has filled a hole. */
+static bool begins_heap(const struct pv_mappings_hints *hints, const struct pv_smap *map)
+{
+	struct pv_window window;
+	struct pv_glibc_heap heap;
+	struct pv_err *err;
+	bool is;
+
+	if (!hints->mem)
+		return true;
+	err = pv_window_init(&window, hints->mem, hints->pid);
+	if (err) {
+		pv_err_destroy(err);
+		return false;
+	}
+	is = pv_glibc_heap(&window, map->start, map->end, &heap);
+	pv_window_deinit(&window);
+	return is;
+}
 
 /* A heap of a thread's arena: what is in use of it, then what is only reserved. */
-static bool is_thread_heap(const struct pv_smap *map, const struct pv_smap *next)
+static bool is_thread_heap(const struct pv_mappings_hints *hints, const struct pv_smap *map,
+			   const struct pv_smap *next)
 {
-	uint64_t heap = map->start & ~(THREAD_HEAP - 1);
+	uint64_t end = map->start + PV_GLIBC_HEAP_MAX;
 
-	if (map->start != heap || map->end - map->start > THREAD_HEAP)
+	if (map->start % PV_GLIBC_HEAP_MAX || map->end > end)
 		return false;
-	return map->end == heap + THREAD_HEAP ||
-	       (next && next->start == map->end && !next->accessible &&
-		next->end >= heap + THREAD_HEAP);
+	if (map->end == end)
+		return begins_heap(hints, map);
+	return next && next->start == map->end && !next->accessible && next->end >= end;
 }
 
 static bool has_stack(const struct pv_smap *map, const struct pv_vec *stacks)
@@ -96,7 +117,7 @@ void pv_mappings_count(const struct pv_vec *smaps, const struct pv_mappings_hint
 			add(point, PV_MEMORY_FILES, map);
 		else if (map->kind == PV_SMAP_STACK || has_stack(map, hints->stacks))
 			add(point, PV_MEMORY_STACKS, map);
-		else if (map->kind == PV_SMAP_HEAP || is_thread_heap(map, next))
+		else if (map->kind == PV_SMAP_HEAP || is_thread_heap(hints, map, next))
 			add(point, PV_MEMORY_HEAP, map);
 		else if (hints->pools)
 			add_parts(point, map, pool_bytes(map, hints->pools, &pool));

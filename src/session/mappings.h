@@ -8,9 +8,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/vec.h"
 #include "model/memory.h"
+
+struct pv_mem;
 
 struct pv_mappings_hints {
 	/* struct pv_census_range: where a census found pools, in order; NULL: there was none yet */
@@ -19,6 +22,9 @@ struct pv_mappings_hints {
 	 * 0: there are none */
 	uint64_t arena_bytes;
 	const struct pv_vec *stacks; /* uint64_t: addresses in stacks of threads */
+	/* of the process, to see whether a whole heap of a thread's arena is one; NULL: it is */
+	struct pv_mem *mem;
+	pid_t pid;
 };
 
 /* smaps: struct pv_smap.  Adds to resident and mapped of the point, by class. */

@@ -115,6 +115,8 @@ static struct pv_mappings_hints hints_of(const struct pv_trend *trend)
 		.pools = trend->pools,
 		.arena_bytes = arena_size(trend->options.probed),
 		.stacks = &trend->stacks,
+		.mem = trend->options.probed->mem,
+		.pid = trend->options.probed->pid,
 	};
 }
 

@@ -9,6 +9,7 @@
 
 #include "model/memory.h"
 #include "heap/census.h"
+#include "made_heap.h"
 #include "session/mappings.h"
 #include "target/smaps.h"
 
@@ -165,6 +166,38 @@ START_TEST(classes)
 }
 END_TEST
 
+/* Aligned and as large as a whole heap of a thread's arena: its head tells, where it can be read.
+ */
+START_TEST(whole_heaps)
+{
+	const uint64_t heap = 0x40000000, other = 0x50000000;
+	struct made_heap made;
+	const struct pv_mappings_hints unread = { .arena_bytes = MB };
+	const struct pv_mappings_hints hints = { .arena_bytes = MB, .mem = &made.mem };
+	struct pv_memory_point point;
+	uint64_t at = heap + 0x8d0;
+
+	made_start(&made);
+	made_region(&made, heap, 64 * MB, "");
+	made_region(&made, other, 64 * MB, "");
+	/* struct heap_info and chunks; the other has something else in it */
+	made_put(&made, heap, heap + 0x30);
+	made_put(&made, heap + 16, 64 * MB);
+	made_put(&made, heap + 24, 64 * MB);
+	at = made_chunk(&made, at, 0x290, 5);
+	at = made_chunk(&made, at, 0x400, 5);
+	made_chunk(&made, at, heap + 64 * MB - at, 5);
+	made_put(&made, other, 12345);
+	add(heap, 64 * MB, PV_SMAP_ANON, true, 1);
+	add(other, 64 * MB, PV_SMAP_ANON, true, 2);
+	point = count(&hints);
+	ck_assert_uint_eq(point.resident[PV_MEMORY_HEAP], 1);
+	ck_assert_uint_eq(point.resident[PV_MEMORY_ARENAS], 2);
+	ck_assert_uint_eq(count(&unread).resident[PV_MEMORY_HEAP], 3);
+	made_end(&made);
+}
+END_TEST
+
 /* The kernel joins arenas and what is mapped beside them: sizes tell nothing, pools do. */
 START_TEST(arenas_by_their_pools)
 {
@@ -212,6 +245,7 @@ int main(void)
 	tcase_add_test(tcase, wrong_text);
 	tcase_add_test(tcase, own);
 	tcase_add_test(tcase, classes);
+	tcase_add_test(tcase, whole_heaps);
 	tcase_add_test(tcase, arenas_by_their_pools);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
