@@ -418,7 +418,8 @@ static bool find_name(const struct pv_memory *memory, struct pv_leak *leak)
 					   : 0;
 			continue;
 		}
-		if (named.second == PV_MEMORY_NONE && fills(memory, named.first)) {
+		if (fills(memory, named.first) &&
+		    (named.second == PV_MEMORY_NONE || fills(memory, named.second))) {
 			filling += pv_leak_growing(&leak->growth, one->type)->bytes_per_s;
 			if (filled == PV_MEMORY_NONE ||
 			    steps(memory, named.first) < steps(memory, filled))

@@ -249,6 +249,25 @@ START_TEST(what_fills_is_clean)
 }
 END_TEST
 
+/* What is held as a key and by the value, and both fill: the cache alone has it. */
+START_TEST(what_fills_in_two_ways_is_clean)
+{
+	uint32_t of = subject("int", 1000, 1000);
+
+	holder(of, "module app -> page -> cache -> key of dict", 900, 900);
+	holder(of, "module app -> page -> result -> Page.number", 900, 0);
+	gained(0, 100);
+	gained(1, 100);
+	limited(0, 900, 2900, 100);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_HELD);
+	limited(1, 900, 2900, 100);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_CLEAN);
+	says("900 of at most 2,900");
+}
+END_TEST
+
 /* A third of what grows is known to fill; of what it has many others are held elsewhere. */
 START_TEST(what_was_not_compared_fills_with_it)
 {
@@ -329,6 +348,7 @@ int main(void)
 	tcase_add_test(tcase, two_ways_in_one_thing_are_one);
 	tcase_add_test(tcase, both_that_hold_all_are_named);
 	tcase_add_test(tcase, what_fills_is_clean);
+	tcase_add_test(tcase, what_fills_in_two_ways_is_clean);
 	tcase_add_test(tcase, what_was_not_compared_fills_with_it);
 	tcase_add_test(tcase, entries_that_grow_do_not_fill);
 	tcase_add_test(tcase, what_fills_excuses_nothing_else);
