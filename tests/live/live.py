@@ -518,6 +518,12 @@ def in_poll(pid):
 		return file.read().startswith("7 ")
 
 
+def in_sleep(pid):
+	"""Does a pitviper wait between two looks at all of memory?"""
+	with open("/proc/%d/syscall" % pid) as file:
+		return file.read().startswith("230 ")
+
+
 def recorded(path):
 	"""Samples in a recording that may still grow."""
 	try:
