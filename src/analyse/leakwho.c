@@ -396,14 +396,29 @@ static bool in_limited(const struct pv_memory *memory, uint32_t subject)
 	return one->limit && !one->over_ns;
 }
 
+/* Was it looked at, and does no way to it lead through what has a limit?  Then it fills nothing. */
+static bool is_apart(const struct pv_memory *memory, uint32_t subject)
+{
+	if (pv_leak_subject(memory, subject)->partial)
+		return false;
+	for (uint32_t i = 0; i < memory->holders.n; i++) {
+		const struct pv_memory_holder *one = pv_leak_holder(memory, i);
+
+		if (one->subject == subject && one->limit)
+			return false;
+	}
+	return true;
+}
+
 /*
  * A name for most of a growing type's objects: the shortest one there is.  What only fills is none,
- * but an answer if most of what grows does.
+ * but an answer if most of what grows does, and nothing of it is known to be elsewhere.
  */
 static bool find_name(const struct pv_memory *memory, struct pv_leak *leak)
 {
 	uint32_t filled = PV_MEMORY_NONE;
 	size_t least = SIZE_MAX;
+	bool apart = false;
 	double filling = 0;
 
 	for (uint32_t i = 0; i < memory->subjects.n; i++) {
@@ -413,6 +428,7 @@ static bool find_name(const struct pv_memory *memory, struct pv_leak *leak)
 		if (!one->objects || !is_part(&leak->growth, one->type))
 			continue;
 		if (!find_named(memory, &leak->growth, i, &named)) {
+			apart |= is_apart(memory, i);
 			filling += in_limited(memory, i)
 					   ? pv_leak_growing(&leak->growth, one->type)->bytes_per_s
 					   : 0;
@@ -438,7 +454,7 @@ static bool find_name(const struct pv_memory *memory, struct pv_leak *leak)
 		prefer_nearer(memory, leak);
 		return true;
 	}
-	if (filled == PV_MEMORY_NONE || filling < HELD_LEAST * leak->growth.bytes_per_s)
+	if (filled == PV_MEMORY_NONE || apart || filling < HELD_LEAST * leak->growth.bytes_per_s)
 		return false;
 	leak->kind = PV_LEAK_CLEAN;
 	leak->bytes_per_s = 0;

@@ -331,6 +331,24 @@ START_TEST(what_fills_excuses_nothing_else)
 }
 END_TEST
 
+/* What grows as much, and was not found to be in the cache, is no part of what fills it. */
+START_TEST(what_fills_excuses_nothing_that_nobody_holds)
+{
+	uint32_t of = subject("Page", 1000, 1000), other = subject("Job", 1000, 1000);
+
+	holder(of, "module app -> page -> cache -> dict[...] -> result", 900, 900);
+	gained(0, 100);
+	limited(0, 900, 2900, 100);
+	holder(other, "module app -> _jobs -> list", 100, 100);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+	/* not all of the memory was searched */
+	((struct pv_memory_subject *)pv_vec_at(&memory->subjects, other))->partial = true;
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_CLEAN);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("leak_holders");
@@ -352,6 +370,7 @@ int main(void)
 	tcase_add_test(tcase, what_was_not_compared_fills_with_it);
 	tcase_add_test(tcase, entries_that_grow_do_not_fill);
 	tcase_add_test(tcase, what_fills_excuses_nothing_else);
+	tcase_add_test(tcase, what_fills_excuses_nothing_that_nobody_holds);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
