@@ -22,6 +22,7 @@ static const double FLAT_MOST = 0.25;       /* of what the heaps grow by */
 static const double EXPLAINED_LEAST = 0.3;  /* of what is in use more, by what surely grows */
 static const double PART_LEAST = 0.1;       /* of that, for one that most likely grows */
 static const double NEXT_TO_NOTHING = 0.05; /* of what grows */
+static const double PARTS_MOST = 1;         /* of the bytes of garbage, for what is sure */
 static const double RARE_PER_S = 30;        /* of no type more: bursts see one of 25 or so */
 
 /* ---- mappings */
@@ -121,11 +122,14 @@ static struct pv_err *add_type(const struct pv_memory *memory, const struct pv_v
 	if (waits == PV_WAITS || waits == PV_WAITS_MAYBE)
 		return pv_vec_append(&growth->waiting, &one, 1, NULL);
 	if (waits == PV_WAITS_LEAKS) {
+		/* of a file, there may be none at the last look */
+		double each = one.last.count ? (double)one.last.bytes / (double)one.last.count : 0;
+
 		one.count = live;
-		one.bytes_per_s = live.per_s * (double)one.last.bytes / (double)one.last.count;
+		one.bytes_per_s = live.per_s * each;
 		if (bytes.per_s > one.bytes_per_s)
 			growth->waiting_per_s += bytes.per_s - one.bytes_per_s;
-		one.gained_bytes = (int64_t)(one.bytes_per_s / live.per_s * live.gained);
+		one.gained_bytes = (int64_t)(each * live.gained);
 	}
 	if (one.count.grows)
 		return pv_vec_append(&growth->types, &one, 1, NULL);
@@ -194,7 +198,8 @@ static struct pv_err *add_likely(struct pv_growth *growth)
 
 /*
  * Blocks that are no objects are parts of some, most likely: where all objects that grow are
- * garbage, and there are as many of these.
+ * garbage, and there are as many of these.  Whose they are is not known: blocks that take more than
+ * the objects may be a leak of their own.
  */
 static struct pv_err *part_waiting(const struct pv_memory *memory, struct pv_growth *growth)
 {
@@ -213,10 +218,12 @@ static struct pv_err *part_waiting(const struct pv_memory *memory, struct pv_gro
 			return NULL;
 	}
 	for (size_t i = 0; !err && i < growth->types.n; i++) {
-		if (types[i].count.gained <= gained)
-			err = pv_vec_append(&growth->waiting, &types[i], 1, NULL);
-		else
+		if (types[i].count.gained > gained) {
 			types[n++] = types[i];
+			continue;
+		}
+		err = pv_vec_append(&growth->waiting, &types[i], 1, NULL);
+		growth->parts_per_s += types[i].bytes_per_s;
 	}
 	growth->types.n = n;
 	return err;
@@ -272,6 +279,8 @@ static struct pv_err *grow_types(const struct pv_memory *memory, struct pv_growt
 		growth->waiting_per_s +=
 			((const struct pv_growth_type *)pv_vec_at(&growth->waiting, i))
 				->bytes_per_s;
+	growth->parts_unclear =
+		growth->parts_per_s > PARTS_MOST * (growth->waiting_per_s - growth->parts_per_s);
 	if (!err)
 		err = add_likely(growth);
 	for (size_t i = 0; i < growth->types.n; i++) {

@@ -105,7 +105,7 @@ static void find_growth(const struct pv_memory *memory, struct pv_leak *leak)
 		leak->python = mappings == PV_MEMORY_ARENAS;
 	} else if (!is_asked(memory)) {
 		leak->kind = PV_LEAK_NOT_ASKED;
-	} else if (growth->unclear) {
+	} else if (growth->unclear || growth->parts_unclear) {
 		leak->kind = PV_LEAK_UNKNOWN;
 	} else if (!growth->sure &&
 		   (!growth->rss.known ||
@@ -711,7 +711,7 @@ static struct pv_err *say(const struct pv_memory *memory, struct pv_leak *leak)
 	struct pv_str *str = &leak->text;
 	struct pv_err *err;
 
-	if (leak->kind == PV_LEAK_UNKNOWN && leak->growth.unclear)
+	if (leak->kind == PV_LEAK_UNKNOWN && (leak->growth.unclear || leak->growth.parts_unclear))
 		return pv_leak_say_waiting(memory, leak, str);
 	if (leak->kind == PV_LEAK_UNKNOWN)
 		return pv_str_appendf(str,

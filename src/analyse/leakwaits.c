@@ -35,6 +35,22 @@ static struct pv_err *say_types(const struct pv_memory *memory, const struct pv_
 	return err;
 }
 
+/* Blocks of which it is not known whose they are. */
+static struct pv_err *say_parts(const struct pv_growth *growth, bool unknown, struct pv_str *str)
+{
+	if (growth->parts_per_s <= 0)
+		return NULL;
+	if (unknown && growth->parts_unclear)
+		return pv_str_appendf(
+			str,
+			"blocks that are no objects grow beside it, by %s/s, which is "
+			"more: whether they are parts of it cannot be told before it "
+			"is freed.\n",
+			pv_text_bytes(growth->parts_per_s).text);
+	return pv_str_appendf(str, "blocks that are no objects, %s/s, are taken for parts of it.\n",
+			      pv_text_bytes(growth->parts_per_s).text);
+}
+
 /* By itself the collector looks at all objects when those that got old are a quarter more. */
 static struct pv_err *say_next(const struct pv_growth *growth, struct pv_str *str)
 {
@@ -81,14 +97,17 @@ struct pv_err *pv_leak_say_waiting(const struct pv_memory *memory, const struct 
 	if (leak->kind >= PV_LEAK_GROWING)
 		err = pv_str_appendf(str, "garbage grows, too, and is not in this: ");
 	else
-		err = pv_str_appendf(str, "%s is garbage that waits for the garbage collector: ",
-				     leak->kind == PV_LEAK_UNKNOWN ? "most of what grows"
-								   : "does not leak: what grows");
+		err = pv_str_appendf(str, "%s garbage that waits for the garbage collector: ",
+				     leak->kind != PV_LEAK_UNKNOWN ? "does not leak: what grows is"
+				     : growth->parts_unclear       ? "what grows may be"
+								   : "most of what grows is");
 	if (!err)
 		err = say_types(memory, growth, str);
 	if (!err)
 		err = pv_str_appendf(str, ", which nobody has but each other.\n");
-	if (!err && leak->kind == PV_LEAK_UNKNOWN)
+	if (!err)
+		err = say_parts(growth, leak->kind == PV_LEAK_UNKNOWN, str);
+	if (!err && leak->kind == PV_LEAK_UNKNOWN && growth->unclear)
 		err = pv_str_appendf(str,
 				     "whether more than that grows cannot be told from so few "
 				     "looks: look longer, -d %u.\n",
