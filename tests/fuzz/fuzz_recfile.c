@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * libFuzzer target for recfile/recfile.h: whatever a file holds, a profile comes out whose numbers
- * all lead somewhere, and what is written of it is read as the same; memory stays small. Input:
+ * all lead somewhere, and what is written of it is read as the same; memory stays small.  Of a hunt
+ * there is a verdict, and the same one of what is written of it.  Input:
  * byte 0: 0 = the rest is a file; else it is chunks (type, flags, 2 bytes length, payload), to
  * which the right checksums are added, and max_slices.
  * Output: a crash where that does not hold.  Corpus: tests/fuzz/corpus/recfile.
@@ -12,7 +13,9 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "analyse/leak.h"
 #include "model/filter.h"
+#include "model/memory.h"
 #include "model/profile.h"
 #include "model/strings.h"
 #include "recfile/recfile.h"
@@ -159,6 +162,47 @@ static void check_copy(const struct pv_profile *profile, uint64_t sum, uint32_t 
 	free(memory);
 }
 
+/* NULL: it is no hunt. */
+static struct pv_memory *read_hunt(char *bytes, size_t n, uint32_t max_slices)
+{
+	const struct pv_recfile_options options = { .max_slices = max_slices };
+	struct pv_profile *profile = NULL;
+	struct pv_memory *hunt = NULL;
+	FILE *file = fmemopen(bytes, n, "r");
+	struct pv_err *err = pv_recfile_read_any(file, "hunt", &options, &profile, &hunt);
+
+	if (!err)
+		pv_profile_destroy(profile);
+	pv_err_destroy(err);
+	fclose(file);
+	return hunt;
+}
+
+static void check_hunt(char *bytes, size_t size, uint32_t max_slices)
+{
+	struct pv_memory *hunt = read_hunt(bytes, size, max_slices), *copy;
+	struct pv_leak leak, again;
+	char *memory = NULL;
+	size_t n = 0;
+	FILE *file;
+
+	if (!hunt)
+		return;
+	file = open_memstream(&memory, &n);
+	must_not_fail(pv_leak_of(hunt, &leak));
+	must_not_fail(pv_recfile_write_memory(hunt, file));
+	fclose(file);
+	copy = read_hunt(memory, n, max_slices);
+	must(copy);
+	must_not_fail(pv_leak_of(copy, &again));
+	must(!strcmp(pv_str_text(&leak.text), pv_str_text(&again.text)));
+	pv_leak_deinit(&again);
+	pv_leak_deinit(&leak);
+	pv_memory_destroy(copy);
+	pv_memory_destroy(hunt);
+	free(memory);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct pv_profile *profile;
@@ -189,6 +233,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	}
 	pv_err_destroy(err);
 	fclose(file);
+	check_hunt(memory, size, max_slices);
 	free(memory);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "captures.h"
+#include "model/memory.h"
 
 START_TEST(not_recordings)
 {
@@ -247,6 +248,98 @@ START_TEST(wrong_chunks_end_it)
 }
 END_TEST
 
+/* A hunt of a census that counts five, and of a look at sites; holders: of a subject one. */
+static struct memory hunt_by_hand(bool holders)
+{
+	struct memory memory = by_hand();
+
+	CHUNK(&memory, 96, "\1\0");
+	CHUNK(&memory, 100, "\0\0\1\0\0\0\0\0\1\0\1\0\0\0\0\0");
+	CHUNK(&memory, 101, "\0\1\0\0\0");
+	CHUNK(&memory, 103, "\0\0\5\12");
+	CHUNK(&memory, 106, "\1\0\0\1\1\2\0\0\0\0\0\0\0\0");
+	if (holders)
+		CHUNK(&memory, 107, "\0\0\1\0\1\1");
+	return memory;
+}
+
+static struct pv_memory *read_hunt(struct memory *memory)
+{
+	const struct pv_recfile_options options = { 0 };
+	struct pv_profile *profile;
+	struct pv_memory *hunt;
+	FILE *file;
+
+	CHUNK(memory, 127, "\0");
+	file = fmemopen(memory->data, memory->n, "r");
+	ck_assert_ptr_nonnull(file);
+	ok(pv_recfile_read_any(file, "x.pvr", &options, &profile, &hunt));
+	ck_assert_ptr_nonnull(hunt);
+	fclose(file);
+	free(memory->data);
+	return hunt;
+}
+
+START_TEST(what_waits_and_what_holders_have)
+{
+	struct memory memory = hunt_by_hand(true);
+	const struct pv_memory_holder *holder;
+	const struct pv_memory_look *look;
+	struct pv_memory *hunt;
+
+	CHUNK(&memory, 109, "\0\1\3\4\5\6\2");
+	CHUNK(&memory, 110, "\0\1\0\1\2\3\1\4\5");
+	CHUNK(&memory, 111, "\0\0\5");
+	hunt = read_hunt(&memory);
+	ck_assert(!hunt->profile->cut);
+	holder = pv_vec_at(&hunt->holders, 0);
+	ck_assert(holder->own == 1 && holder->gained == -2 && holder->over_ns == 4);
+	ck_assert(holder->used == 5 && holder->limit == 6 && holder->used_gained == 1);
+	look = pv_vec_at(&hunt->looks, 0);
+	ck_assert(look->has_garbage && look->collector.full == 2 && look->collector.pending == 5);
+	ck_assert_uint_eq(pv_memory_type_at(hunt, 0, 0).garbage, 5);
+	pv_memory_destroy(hunt);
+}
+END_TEST
+
+static const struct wrong wrong_hunts[] = {
+	WRONG(109, 0, "\1\0\0\0\0\0\0", "a number of a hunt is not possible"),
+	WRONG(109, 0, "\0\0\0", "does not hold what its type says"),
+	WRONG(109, 1, "\0\0\0\0\0\0\0", "does not hold what its type says"),
+	WRONG(110, 0, "\2\0\0\0\0\0\0\0\0", "a count names a look that is not there"),
+	WRONG(110, 0, "\1\0\0\0\0\0\0\0\0", "a count names a look of another kind"),
+	WRONG(110, 0, "\0\2\0\0\0\0\0\0\0", "a number of a hunt is not possible"),
+	WRONG(110, 0, "\0\0\0\1\377\377\377\377\377\377\377\77\0\0\0\0",
+	      "a number of a hunt is not possible"),
+	WRONG(111, 0, "\1\0\1", "a count names a look of another kind"),
+	WRONG(111, 0, "\0\1\1", "a count names a type that is not there"),
+	WRONG(111, 0, "\0\0\6", "a count of a hunt is not possible"),
+	WRONG(111, 0, "\0\0\1\0\0\1", "a count of a hunt is not possible"),
+};
+
+static void check_wrong_hunt(bool holders, const struct wrong *wrong)
+{
+	struct memory memory = hunt_by_hand(holders);
+	struct pv_memory *hunt;
+
+	put_chunk(&memory, wrong->type, wrong->flags, wrong->payload, wrong->n);
+	hunt = read_hunt(&memory);
+	ck_assert(hunt->profile->cut);
+	says(hunt->profile, wrong->says);
+	pv_memory_destroy(hunt);
+}
+
+START_TEST(wrong_chunks_end_a_hunt)
+{
+	static const struct wrong nobody =
+		WRONG(109, 0, "\0\0\0\0\0\0\0", "what a holder has names one that is not there");
+
+	for (size_t i = 0; i < sizeof(wrong_hunts) / sizeof(*wrong_hunts); i++)
+		check_wrong_hunt(true, &wrong_hunts[i]);
+	check_wrong_hunt(false, &nobody);
+}
+END_TEST
+
 /* The payload of a compressed source: n bytes that hardly can be compressed, then zeros. */
 static size_t pack_source(unsigned int n, uLong n_plain, uint8_t *payload, uLongf size)
 {
@@ -328,6 +421,8 @@ int main(void)
 	tcase_add_test(tcase, totals_replace_totals);
 	tcase_add_test(tcase, a_break_behind_totals);
 	tcase_add_test(tcase, wrong_chunks_end_it);
+	tcase_add_test(tcase, what_waits_and_what_holders_have);
+	tcase_add_test(tcase, wrong_chunks_end_a_hunt);
 	tcase_add_test(tcase, chunks_that_grow_too_much);
 	tcase_add_test(tcase, deep_stacks);
 	srunner_run_all(runner, CK_ENV);
