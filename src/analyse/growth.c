@@ -15,6 +15,7 @@ enum {
 	LEAST_OBJECTS = 10,
 	LEAST_BYTES = 256 << 10, /* of mappings: less is what a page here and there makes */
 	LITTLE_BYTES = 64 << 10, /* of objects: to settle in may take so many */
+	LARGE_BYTES = 1024,      /* what came has so many on the mean: some may be mapped each */
 	GREAT = 10,              /* so many times the least: not little */
 };
 
@@ -97,6 +98,11 @@ static struct pv_err *find_looks(const struct pv_memory *memory, struct pv_vec *
 	return err;
 }
 
+static bool is_large(const struct pv_growth_type *one)
+{
+	return (double)one->gained_bytes >= LARGE_BYTES * one->count.gained;
+}
+
 static struct pv_err *add_type(const struct pv_memory *memory, const struct pv_vec *looks,
 			       struct series *series, uint32_t type, struct pv_growth *growth)
 {
@@ -122,6 +128,7 @@ static struct pv_err *add_type(const struct pv_memory *memory, const struct pv_v
 	if (waits == PV_WAITS || waits == PV_WAITS_MAYBE)
 		return pv_vec_append(&growth->waiting, &one, 1, NULL);
 	if (waits == PV_WAITS_LEAKS) {
+		bool large = is_large(&one);
 		/* of a file, there may be none at the last look */
 		double each = one.last.count ? (double)one.last.bytes / (double)one.last.count : 0;
 
@@ -129,6 +136,8 @@ static struct pv_err *add_type(const struct pv_memory *memory, const struct pv_v
 		one.bytes_per_s = live.per_s * each;
 		if (bytes.per_s > one.bytes_per_s)
 			growth->waiting_per_s += bytes.per_s - one.bytes_per_s;
+		if (bytes.per_s > one.bytes_per_s && large)
+			growth->large_per_s += bytes.per_s - one.bytes_per_s;
 		one.gained_bytes = (int64_t)(each * live.gained);
 	}
 	if (one.count.grows)
@@ -275,10 +284,13 @@ static struct pv_err *grow_types(const struct pv_memory *memory, struct pv_growt
 		err = add_type(memory, &looks, &series, i, growth);
 	if (!err)
 		err = part_waiting(memory, growth);
-	for (size_t i = 0; i < growth->waiting.n; i++)
-		growth->waiting_per_s +=
-			((const struct pv_growth_type *)pv_vec_at(&growth->waiting, i))
-				->bytes_per_s;
+	for (size_t i = 0; i < growth->waiting.n; i++) {
+		const struct pv_growth_type *one = pv_vec_at(&growth->waiting, i);
+
+		growth->waiting_per_s += one->bytes_per_s;
+		if (is_large(one))
+			growth->large_per_s += one->bytes_per_s;
+	}
 	growth->parts_unclear =
 		growth->parts_per_s > PARTS_MOST * (growth->waiting_per_s - growth->parts_per_s);
 	if (!err)

@@ -50,6 +50,7 @@ struct pv_growth {
 	bool parts_unclear;                /* whether the blocks among them are parts of it */
 	double waiting_per_s;              /* their bytes */
 	double parts_per_s;                /* of these, of blocks that are no objects */
+	double large_per_s;                /* of these, what may have mappings of its own */
 	struct pv_collections collections; /* who frees them, and when */
 	double bytes_per_s;                /* of all types that grow */
 	int64_t gained_bytes;              /* of them */

@@ -83,8 +83,10 @@ static void find_growth(const struct pv_memory *memory, struct pv_leak *leak)
 	double per_s = 0, of_python = 0;
 	bool mapped = find_mappings(memory, growth, &mappings, &per_s);
 
-	/* garbage takes room, too */
-	mapped = mapped && per_s > MAPPINGS_MORE * (growth->bytes_per_s + growth->waiting_per_s);
+	/* garbage takes room, too: of heaps; of mappings what is so large that it has its own */
+	mapped = mapped && per_s > MAPPINGS_MORE * (growth->bytes_per_s +
+						    (is_heap(mappings) ? growth->waiting_per_s
+								       : growth->large_per_s));
 	leak->kind = PV_LEAK_CLEAN;
 	if (growth->types.n && !mapped) {
 		leak->kind = PV_LEAK_GROWING;

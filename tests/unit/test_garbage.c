@@ -4,7 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "heap/census.h"
 #include "heap/collecting.h"
+#include "heap/fill.h"
 #include "heap/garbage.h"
 #include "heap/gclist.h"
 #include "heap/graph.h"
@@ -180,6 +182,32 @@ START_TEST(what_hangs_on_it)
 }
 END_TEST
 
+/* 100 are used, 10 are garbage; at the census before it there were 130 in the lists. */
+START_TEST(as_many_as_there_were_at_the_census)
+{
+	const struct pv_census_type then = { .type = tuple, .n_tracked = 130 };
+	const struct pv_garbage_type now = { .type = tuple, .n = 10, .n_tracked = 110 };
+	struct pv_garbage garbage = { .types = PV_VEC(struct pv_garbage_type) };
+	struct pv_vec types = PV_VEC(struct pv_census_type);
+	const struct pv_memory_look look = { .kind = PV_LOOK_CENSUS };
+	struct pv_memory *memory;
+	uint32_t at, type;
+
+	ck_assert_ptr_null(pv_vec_append(&garbage.types, &now, 1, NULL));
+	ck_assert_ptr_null(pv_vec_append(&types, &then, 1, NULL));
+	ck_assert_ptr_null(pv_memory_create(&memory));
+	ck_assert_ptr_null(pv_memory_look(memory, &look, &at));
+	ck_assert_ptr_null(
+		pv_memory_type_named(memory, PV_TYPE_OBJECT, "tuple", "", 0, tuple, &type));
+	ck_assert_ptr_null(pv_memory_count_type(memory, at, type, 130, 1300));
+	ck_assert_ptr_null(pv_garbage_fill(&garbage, made.heap, &types, memory, at));
+	ck_assert_uint_eq(pv_memory_type_at(memory, at, type).garbage, 30);
+	pv_memory_destroy(memory);
+	pv_vec_deinit(&types);
+	pv_garbage_deinit(&garbage);
+}
+END_TEST
+
 START_TEST(lists_in_pieces)
 {
 	struct pv_garbage garbage;
@@ -268,6 +296,7 @@ int main(void)
 	tcase_add_test(tcase, what_is_frozen_is_not);
 	tcase_add_test(tcase, more_references_than_counted);
 	tcase_add_test(tcase, what_hangs_on_it);
+	tcase_add_test(tcase, as_many_as_there_were_at_the_census);
 	tcase_add_test(tcase, lists_in_pieces);
 	tcase_add_test(tcase, memory_that_lies);
 	tcase_add_test(tcase, what_the_collector_says);

@@ -158,6 +158,16 @@ static uint64_t many_more(uint32_t i)
 	return 5000 + 30 * i;
 }
 
+static uint64_t some_more(uint32_t i)
+{
+	return 5000 + 8 * i;
+}
+
+static uint64_t four_hundred(uint32_t i)
+{
+	return 8000 + 400 * i;
+}
+
 static uint64_t up_and_down(uint32_t i)
 {
 	return 5000 + i % 2 * 20 + 10 * i;
@@ -348,6 +358,17 @@ START_TEST(some_looks_tell_garbage)
 }
 END_TEST
 
+/* But not for little, nor for a small part of what grows: that may come and go. */
+START_TEST(some_looks_tell_too_little)
+{
+	tells_from(4);
+	counted(PV_TYPE_OBJECT, "Node", many_more, four_hundred);
+	ck_assert_int_eq(judge(), PV_LEAK_CLEAN);
+	counted(PV_TYPE_OBJECT, "Text", some_more, fifty);
+	ck_assert_int_eq(judge(), PV_LEAK_UNKNOWN);
+}
+END_TEST
+
 START_TEST(one_look_tells_garbage)
 {
 	tells_from(9);
@@ -405,15 +426,20 @@ START_TEST(more_blocks_than_garbage)
 }
 END_TEST
 
-static void arenas(uint64_t more)
+static void mapped(enum pv_memory_class what, uint64_t more)
 {
 	for (uint64_t i = 0; i < LOOKS; i++) {
 		struct pv_memory_point point = { .at_ns = i * 1000000000, .rss_bytes = ALL };
 
-		point.resident[PV_MEMORY_ARENAS] = point.mapped[PV_MEMORY_ARENAS] = ALL + more * i;
-		point.rss_bytes += point.resident[PV_MEMORY_ARENAS];
+		point.resident[what] = point.mapped[what] = ALL + more * i;
+		point.rss_bytes += point.resident[what];
 		ok(pv_vec_append(&memory->points, &point, 1, NULL));
 	}
+}
+
+static void arenas(uint64_t more)
+{
+	mapped(PV_MEMORY_ARENAS, more);
 }
 
 /* What the heap takes for garbage is no mapping that grows, nor fragmentation. */
@@ -443,6 +469,43 @@ START_TEST(heaps_grow_for_garbage_and_more)
 }
 END_TEST
 
+/* Room that was there before is used first, so that they grow by more than the leak, and less. */
+START_TEST(heaps_grow_less_than_garbage)
+{
+	counted(PV_TYPE_OBJECT, "Node", thirty, two_hundred);
+	counted(PV_TYPE_OBJECT, "Text", thirty, two_hundred);
+	counted(PV_TYPE_OBJECT, "Link", thirty, two_hundred);
+	arenas(32000);
+	ck_assert_int_eq(judge(), PV_LEAK_GROWING);
+	ck_assert_int_eq(leak.where, PV_LEAK_TYPES);
+}
+END_TEST
+
+/* What mmap() gave is not what small objects take. */
+START_TEST(mappings_grow_beside_garbage)
+{
+	counted(PV_TYPE_OBJECT, "Node", flat, two_hundred);
+	counted(PV_TYPE_OBJECT, "Text", flat, two_hundred);
+	counted(PV_TYPE_OBJECT, "Link", flat, two_hundred);
+	mapped(PV_MEMORY_ANON, 60000);
+	ck_assert_int_eq(judge(), PV_LEAK_GROWING);
+	ck_assert_int_eq(leak.where, PV_LEAK_MAPPINGS);
+	ck_assert_int_eq(leak.mappings, PV_MEMORY_ANON);
+	says("garbage grows, too, and is not in this: ");
+}
+END_TEST
+
+START_TEST(mappings_grow_for_large_garbage)
+{
+	uint32_t node = counted(PV_TYPE_OBJECT, "Node", flat, fifty);
+
+	for (uint32_t i = 0; i < LOOKS; i++)
+		ok(pv_memory_count_type(memory, i, node, 0, 2000 * fifty(i)));
+	mapped(PV_MEMORY_ANON, 60000);
+	ck_assert_int_eq(judge(), PV_LEAK_CLEAN);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("leak_waiting");
@@ -464,6 +527,7 @@ int main(void)
 	tcase_add_test(tcase, the_program_collects_while_one_looks);
 	tcase_add_test(tcase, few_looks_tell_garbage);
 	tcase_add_test(tcase, some_looks_tell_garbage);
+	tcase_add_test(tcase, some_looks_tell_too_little);
 	tcase_add_test(tcase, one_look_tells_garbage);
 	tcase_add_test(tcase, no_look_tells_garbage);
 	tcase_add_test(tcase, blocks_are_parts_of_garbage);
@@ -471,6 +535,9 @@ int main(void)
 	tcase_add_test(tcase, more_blocks_than_garbage);
 	tcase_add_test(tcase, heaps_grow_for_garbage);
 	tcase_add_test(tcase, heaps_grow_for_garbage_and_more);
+	tcase_add_test(tcase, heaps_grow_less_than_garbage);
+	tcase_add_test(tcase, mappings_grow_beside_garbage);
+	tcase_add_test(tcase, mappings_grow_for_large_garbage);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
