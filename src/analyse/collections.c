@@ -219,6 +219,8 @@ enum pv_waits pv_waits_of(const struct pv_memory *memory, const struct pv_collec
 		*live_ret = live;
 		return PV_WAITS_LEAKS;
 	}
+	if (slope->flattened && most && garbage >= ALL_LEAST * gained)
+		return PV_WAITS_TURNS;
 	if (!slope->grows || !most)
 		return PV_WAITS_NOT;
 	return told.n >= PV_SLOPE_SURE || garbage >= ALL_LEAST * gained ? PV_WAITS : PV_WAITS_MAYBE;

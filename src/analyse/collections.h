@@ -44,6 +44,8 @@ enum pv_waits {
 	PV_WAITS_MAYBE, /* most of what it gained is garbage; whether the rest grows cannot be told
 			 */
 	PV_WAITS_LEAKS, /* it grows, beside garbage or hidden by it: *live_ret */
+	PV_WAITS_TURNS, /* it does not grow, and what there is more of it is garbage: freed at
+			   times, and there again */
 };
 
 /* slope: of all of the type's objects.  least: what must be gained to count as growth. */

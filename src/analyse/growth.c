@@ -127,6 +127,8 @@ static struct pv_err *add_type(const struct pv_memory *memory, const struct pv_v
 	growth->unclear |= waits == PV_WAITS_MAYBE;
 	if (waits == PV_WAITS || waits == PV_WAITS_MAYBE)
 		return pv_vec_append(&growth->waiting, &one, 1, NULL);
+	if (waits == PV_WAITS_TURNS)
+		return pv_vec_append(&growth->turns, &one, 1, NULL);
 	if (waits == PV_WAITS_LEAKS) {
 		bool large = is_large(&one);
 		/* of a file, there may be none at the last look */
@@ -313,6 +315,9 @@ static struct pv_err *grow_types(const struct pv_memory *memory, struct pv_growt
 	if (growth->waiting.n)
 		qsort(growth->waiting.data, growth->waiting.n, sizeof(struct pv_growth_type),
 		      compare_rate);
+	if (growth->turns.n)
+		qsort(growth->turns.data, growth->turns.n, sizeof(struct pv_growth_type),
+		      compare_gained);
 	if (growth->filled.n)
 		qsort(growth->filled.data, growth->filled.n, sizeof(struct pv_growth_type),
 		      compare_gained);
@@ -326,6 +331,7 @@ struct pv_err *pv_growth_of(const struct pv_memory *memory, struct pv_growth *re
 		.rising = PV_VEC(struct pv_growth_type),
 		.filled = PV_VEC(struct pv_growth_type),
 		.waiting = PV_VEC(struct pv_growth_type),
+		.turns = PV_VEC(struct pv_growth_type),
 	};
 	struct pv_err *err = grow_mappings(memory, &growth);
 
@@ -411,4 +417,5 @@ void pv_growth_deinit(struct pv_growth *growth)
 	pv_vec_deinit(&growth->rising);
 	pv_vec_deinit(&growth->filled);
 	pv_vec_deinit(&growth->waiting);
+	pv_vec_deinit(&growth->turns);
 }

@@ -46,11 +46,12 @@ struct pv_growth {
 	 * analyse/collections.h
 	 */
 	struct pv_vec waiting;
-	bool unclear;                      /* whether more of them grows than garbage */
-	bool parts_unclear;                /* whether the blocks among them are parts of it */
-	double waiting_per_s;              /* their bytes */
-	double parts_per_s;                /* of these, of blocks that are no objects */
-	double large_per_s;                /* of these, what may have mappings of its own */
+	struct pv_vec turns;  /* of those that are garbage, too, but do not grow: freed at times */
+	bool unclear;         /* whether more of them grows than garbage */
+	bool parts_unclear;   /* whether the blocks among them are parts of it */
+	double waiting_per_s; /* their bytes */
+	double parts_per_s;   /* of these, of blocks that are no objects */
+	double large_per_s;   /* of these, what may have mappings of its own */
 	struct pv_collections collections; /* who frees them, and when */
 	double bytes_per_s;                /* of all types that grow */
 	int64_t gained_bytes;              /* of them */

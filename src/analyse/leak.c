@@ -688,6 +688,8 @@ static struct pv_err *say_clean(const struct pv_memory *memory, const struct pv_
 		err = pv_str_appendf(str, "slow growth would not show in so few looks.\n");
 	if (!err && growth->types.n)
 		err = say_little(memory, growth, str);
+	if (!err && growth->turns.n && !growth->waiting.n)
+		err = pv_leak_say_turns(memory, growth, str);
 	return err || !growth->filled.n ? err : say_filled(memory, growth, str);
 }
 
@@ -743,7 +745,8 @@ struct pv_err *pv_leak_of(const struct pv_memory *memory, struct pv_leak *ret)
 		.growth = { .types = PV_VEC(struct pv_growth_type),
 			    .rising = PV_VEC(struct pv_growth_type),
 			    .filled = PV_VEC(struct pv_growth_type),
-			    .waiting = PV_VEC(struct pv_growth_type) },
+			    .waiting = PV_VEC(struct pv_growth_type),
+			    .turns = PV_VEC(struct pv_growth_type) },
 		.suspects = PV_VEC(struct pv_suspect),
 	};
 	struct pv_err *err = pv_growth_of(memory, &leak.growth);

@@ -14,14 +14,14 @@ enum { NAMED = 2 }; /* types */
 
 static const double BEYOND = 1.5; /* of the time until the next collection, to see it */
 
-static struct pv_err *say_types(const struct pv_memory *memory, const struct pv_growth *growth,
+static struct pv_err *say_types(const struct pv_memory *memory, const struct pv_vec *types,
 				struct pv_str *str)
 {
 	struct pv_err *err = NULL;
 	size_t named = 0;
 
-	for (size_t i = 0; !err && i < growth->waiting.n && named < NAMED; i++) {
-		const struct pv_growth_type *one = pv_vec_at(&growth->waiting, i);
+	for (size_t i = 0; !err && i < types->n && named < NAMED; i++) {
+		const struct pv_growth_type *one = pv_vec_at(types, i);
 		const struct pv_memory_type *type = pv_vec_at(&memory->types, one->type);
 
 		if (type->kind != PV_TYPE_OBJECT)
@@ -102,7 +102,7 @@ struct pv_err *pv_leak_say_waiting(const struct pv_memory *memory, const struct 
 				     : growth->parts_unclear       ? "what grows may be"
 								   : "most of what grows is");
 	if (!err)
-		err = say_types(memory, growth, str);
+		err = say_types(memory, &growth->waiting, str);
 	if (!err)
 		err = pv_str_appendf(str, ", which nobody has but each other.\n");
 	if (!err)
@@ -112,5 +112,17 @@ struct pv_err *pv_leak_say_waiting(const struct pv_memory *memory, const struct 
 				     "whether more than that grows cannot be told from so few "
 				     "looks: look longer, -d %u.\n",
 				     pv_leak_longer(0, growth->seconds));
+	return err ? err : say_when(growth, str);
+}
+
+struct pv_err *pv_leak_say_turns(const struct pv_memory *memory, const struct pv_growth *growth,
+				 struct pv_str *str)
+{
+	struct pv_err *err = pv_str_appendf(str, "what came and went is garbage: ");
+
+	if (!err)
+		err = say_types(memory, &growth->turns, str);
+	if (!err)
+		err = pv_str_appendf(str, ", which nobody has but each other.\n");
 	return err ? err : say_when(growth, str);
 }

@@ -667,6 +667,8 @@ static struct pv_err *put_summary(const struct writer *w)
 		err = put_others(w, "filled", &w->leak->growth.filled);
 	if (!err)
 		err = put_others(w, "waiting", &w->leak->growth.waiting);
+	if (!err)
+		err = put_others(w, "turns", &w->leak->growth.turns);
 	if (!err && w->leak->growth.has_census)
 		put_collector(w);
 	if (!err)

@@ -333,6 +333,35 @@ START_TEST(the_program_collects_while_one_looks)
 }
 END_TEST
 
+/* Freed between looks 6 and 7, and more of it at the end than at the start. */
+static uint64_t turns(uint32_t i)
+{
+	return i < 7 ? 100 + 100 * i : 100 * (i - 7);
+}
+
+static uint64_t fills(uint32_t i)
+{
+	return i < 3 ? 100 * i : 300;
+}
+
+/* It has not filled anything, and does not stay. */
+START_TEST(comes_and_goes)
+{
+	counted(PV_TYPE_OBJECT, "Node", none, turns);
+	is_disabled();
+	collects(7, 700);
+	ck_assert_int_eq(judge(), PV_LEAK_CLEAN);
+	says("what came and went is garbage: `app.Node`, which nobody has but each other.");
+	says("1 full collection came in this time, which the program has made itself");
+	says_no("filled");
+	/* beside it something fills, and stays */
+	counted(PV_TYPE_OBJECT, "Cache", fills, none);
+	ck_assert_int_eq(judge(), PV_LEAK_CLEAN);
+	says("what came and went is garbage: `app.Node`, which");
+	says("what filled and stayed: `app.Cache`");
+}
+END_TEST
+
 START_TEST(few_looks_tell_garbage)
 {
 	tells_from(7);
@@ -525,6 +554,7 @@ int main(void)
 	tcase_add_test(tcase, nobody_collects);
 	tcase_add_test(tcase, the_program_collects);
 	tcase_add_test(tcase, the_program_collects_while_one_looks);
+	tcase_add_test(tcase, comes_and_goes);
 	tcase_add_test(tcase, few_looks_tell_garbage);
 	tcase_add_test(tcase, some_looks_tell_garbage);
 	tcase_add_test(tcase, some_looks_tell_too_little);

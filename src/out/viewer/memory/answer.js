@@ -4,10 +4,10 @@
 const Answer = (() => {
 	const lines = meta => meta.verdict.text.map(line => Text.cut(Text.show(line), 1000));
 
-	// What stays where nothing grows is in use: no place is accused.
+	// What stays where nothing grows is in use, or garbage: no place is accused.
 	const accuses = meta => ['growing', 'held', 'lost'].includes(meta.verdict.kind);
 
-	const innocent = meta => meta.verdict.kind === 'clean' ? 'no suspect: nothing grows, so what stays is in use' : 'no suspect: whether anything grows is not known';
+	const innocent = meta => meta.verdict.kind === 'clean' ? 'no suspect: what stays is in use, or garbage that waits to be freed' : 'no suspect: whether anything grows is not known';
 
 	// `name` as code, as in the text; a mark that has no second one stays.
 	const marked = line => line.split(/`([^`]+)`/).map((part, i) => i % 2 ? Dom.el('code', null, part) : part);
