@@ -15,14 +15,15 @@
 #include "model/profile.h"
 #include "model/strings.h"
 
-static const double MAPPINGS_MORE = 2;   /* so much faster than all types: it is none of theirs */
-static const double SECOND_MOST = 0.5;   /* the second suspect, for the first to be sure */
-static const double MAPPED_LEAST = 0.5;  /* of what grows that one place mapped */
-static const double MET_LEAST = 1;       /* of what grows that bursts must have met */
-static const double WATCHED_LEAST = 0.5; /* of a hunt in which there may be bursts */
-static const double ALL_LEAST = 0.75;    /* of what grows that one place of reused blocks had */
-static const double REUSED_LEAST = 0.5;  /* of what was seen, where types are reused */
-static const double STAYS_LEAST = 0.01;  /* of what was seen of a place that is named */
+static const double MAPPINGS_MORE = 2;    /* so much faster than all types: it is none of theirs */
+static const double SECOND_MOST = 0.5;    /* the second suspect, for the first to be sure */
+static const double UNTOUCHED_MOST = 0.5; /* of what grows by being mapped, that is in memory */
+static const double MAPPED_LEAST = 0.5;   /* of what grows that one place mapped */
+static const double MET_LEAST = 1;        /* of what grows that bursts must have met */
+static const double WATCHED_LEAST = 0.5;  /* of a hunt in which there may be bursts */
+static const double ALL_LEAST = 0.75;     /* of what grows that one place of reused blocks had */
+static const double REUSED_LEAST = 0.5;   /* of what was seen, where types are reused */
+static const double STAYS_LEAST = 0.01;   /* of what was seen of a place that is named */
 
 enum {
 	SURE_LEAST = 5,   /* blocks that were found to be left */
@@ -334,11 +335,22 @@ static struct pv_percent percent(double share)
 	return pv_text_percent((uint64_t)(share * 10000 + 0.5), 10000, 0);
 }
 
+/* Most of what is mapped has no memory (yet). */
+static bool is_untouched(const struct pv_leak *leak)
+{
+	return leak->growth.resident[leak->mappings].per_s < UNTOUCHED_MOST * leak->bytes_per_s;
+}
+
 /* "grows 1.2 MB/s (Python objects 97 %)." */
 static struct pv_err *say_growth(const struct pv_leak *leak, struct pv_str *str)
 {
 	struct pv_bytes rate = pv_text_bytes(leak->bytes_per_s);
 
+	if (leak->where == PV_LEAK_MAPPINGS && is_untouched(leak))
+		return pv_str_appendf(
+			str, "grows %s/s (%s), mapped: of that %s/s come into memory.\n", rate.text,
+			pv_memory_class_name(leak->mappings),
+			pv_text_bytes(leak->growth.resident[leak->mappings].per_s).text);
 	if (leak->where == PV_LEAK_MAPPINGS)
 		return pv_str_appendf(str, "grows %s/s (%s).\n", rate.text,
 				      pv_memory_class_name(leak->mappings));
@@ -559,10 +571,16 @@ static struct pv_err *say_holder(const struct pv_memory *memory, const struct pv
 	holder = pv_leak_holder(memory, leak->holder);
 	err = pv_str_appendf(str, "held by ");
 	if (!err)
-		err = append_string(memory, holder->text, str);
+		err = leak->stem
+			      ? pv_text_append(
+					str, pv_strings_get(memory->profile->strings, holder->text),
+					leak->stem)
+			      : append_string(memory, holder->text, str);
+	if (!err && leak->stem)
+		err = pv_str_appendf(str, ", in several places of it");
 	if (!err && holder->kind != PV_HOLDER_NAMED)
 		err = pv_str_appendf(str, ", to which no name leads");
-	if (!err && leak->second != PV_MEMORY_NONE) {
+	if (!err && leak->second != PV_MEMORY_NONE && !leak->stem) {
 		err = pv_str_appendf(str, " and ");
 		if (!err)
 			err = append_string(memory, pv_leak_holder(memory, leak->second)->text,

@@ -50,6 +50,7 @@ struct pv_leak {
 	uint32_t subject;  /* index into subjects: whose holders it was; PV_MEMORY_NONE */
 	uint32_t holder;   /* index into holders: the one that counts; PV_MEMORY_NONE */
 	uint32_t second;   /* another one, that has as many, or the rest of most; PV_MEMORY_NONE */
+	size_t stem;       /* bytes of the way to it that all ways to it have; 0: it is one */
 	bool fills;        /* clean: what grows fills something of the holder's that has a limit */
 	struct pv_growth growth;
 	struct pv_vec suspects; /* struct pv_suspect */

@@ -347,6 +347,93 @@ static bool find_named(const struct pv_memory *memory, const struct pv_growth *g
 	return true;
 }
 
+/* ---- what has most in many places of it */
+
+/* Bytes of a way up to the end of a step from `from` on; 0: it has none. */
+static size_t next_step(const char *way, size_t from)
+{
+	const char *end = strstr(way + from, " -> ");
+
+	if (end)
+		return (size_t)(end - way);
+	return strlen(way) > from ? strlen(way) : 0;
+}
+
+static bool begins_with(const char *way, const char *stem, size_t n)
+{
+	return !strncmp(way, stem, n) && (!way[n] || way[n] == '[' || !strncmp(way + n, " -> ", 4));
+}
+
+/*
+ * Bytes of what two ways have in common, up to what stands for all of a container's: each of them
+ * has both.  0: nothing.
+ */
+static size_t common_stem(const struct pv_memory *memory, uint32_t a, uint32_t b)
+{
+	static const char any[] = "[...]";
+	const struct pv_strings *strings = memory->profile->strings;
+	const char *way = pv_strings_get(strings, pv_leak_holder(memory, a)->text);
+	const char *other = pv_strings_get(strings, pv_leak_holder(memory, b)->text);
+	size_t stem = 0;
+
+	for (size_t n = next_step(way, 0); n; n = way[n] ? next_step(way, n + 4) : 0) {
+		if (!begins_with(other, way, n) || other[n] == '[')
+			break;
+		if (n >= strlen(any) && !strncmp(way + n - strlen(any), any, strlen(any)))
+			stem = n;
+	}
+	return stem;
+}
+
+/* All ways that begin so, each object once. */
+static bool is_stem(const struct pv_memory *memory, const struct pv_growth *growth,
+		    uint32_t subject, const char *stem, size_t n)
+{
+	const struct pv_growth_type *grows =
+		pv_leak_growing(growth, pv_leak_subject(memory, subject)->type);
+	double taken = 0;
+	uint64_t own = 0;
+
+	for (uint32_t i = 0; i < memory->holders.n; i++) {
+		const struct pv_memory_holder *one = pv_leak_holder(memory, i);
+
+		if (one->subject != subject || one->kind != PV_HOLDER_NAMED || !one->objects ||
+		    !begins_with(pv_strings_get(memory->profile->strings, one->text), stem, n))
+			continue;
+		own += one->own;
+		taken += taken_per_s(memory, i) * (double)one->own / (double)one->objects;
+	}
+	return is_most(memory, growth, subject, own) ||
+	       (grows && taken >= HELD_LEAST * grows->count.per_s);
+}
+
+/*
+ * A request that is kept has its dicts in a dozen places, none of which has most of them: what they
+ * all begin with is the holder.  A module or a frame alone says nothing.  stem_ret: bytes of the
+ * way to *holder_ret, the most there can be.
+ */
+static bool find_stem(const struct pv_memory *memory, const struct pv_growth *growth,
+		      uint32_t subject, uint32_t *holder_ret, size_t *stem_ret)
+{
+	uint32_t first = most_of(memory, subject, PV_HOLDER_NAMED);
+	size_t stem = 0;
+	const char *way;
+
+	if (first == PV_MEMORY_NONE)
+		return false;
+	way = pv_strings_get(memory->profile->strings, pv_leak_holder(memory, first)->text);
+	for (size_t n = next_step(way, 0); n; n = way[n] ? next_step(way, n + 4) : 0) {
+		if (n == next_step(way, 0))
+			continue;
+		if (!is_stem(memory, growth, subject, way, n))
+			break;
+		stem = n;
+	}
+	*holder_ret = first;
+	*stem_ret = stem;
+	return stem > 0;
+}
+
 /*
  * Does it hold its objects in something that has a limit, and takes as many as it gets entries?  If
  * the entries themselves grew, they would be more for each.
@@ -381,6 +468,7 @@ static void prefer_nearer(const struct pv_memory *memory, struct pv_leak *leak)
 		leak->subject = i;
 		leak->holder = named;
 		leak->second = PV_MEMORY_NONE;
+		leak->stem = 0;
 	}
 }
 
@@ -408,6 +496,26 @@ static bool is_apart(const struct pv_memory *memory, uint32_t subject)
 			return false;
 	}
 	return true;
+}
+
+/* Of the growing types' subjects, in the order of their looks, the first that has one. */
+static bool find_many(const struct pv_memory *memory, struct pv_leak *leak)
+{
+	for (uint32_t i = 0; i < memory->subjects.n; i++) {
+		const struct pv_memory_subject *one = pv_leak_subject(memory, i);
+		struct named named;
+
+		/* what has a name only fills something */
+		if (!one->objects || !is_part(&leak->growth, one->type) || in_limited(memory, i) ||
+		    find_named(memory, &leak->growth, i, &named) ||
+		    !find_stem(memory, &leak->growth, i, &leak->holder, &leak->stem))
+			continue;
+		leak->kind = PV_LEAK_HELD;
+		leak->subject = i;
+		return true;
+	}
+	leak->holder = PV_MEMORY_NONE;
+	return false;
 }
 
 /*
@@ -449,13 +557,16 @@ static bool find_name(const struct pv_memory *memory, struct pv_leak *leak)
 		leak->subject = i;
 		leak->holder = named.first;
 		leak->second = named.second;
+		leak->stem = named.second == PV_MEMORY_NONE
+				     ? 0
+				     : common_stem(memory, named.first, named.second);
 	}
 	if (least != SIZE_MAX) {
 		prefer_nearer(memory, leak);
 		return true;
 	}
 	if (filled == PV_MEMORY_NONE || apart || filling < HELD_LEAST * leak->growth.bytes_per_s)
-		return false;
+		return find_many(memory, leak);
 	leak->kind = PV_LEAK_CLEAN;
 	leak->bytes_per_s = 0;
 	leak->fills = true;

@@ -177,6 +177,15 @@ static void put_holder(const struct writer *w, const char *key, uint32_t index)
 	pv_json_end(w->json, '}');
 }
 
+/* What all ways to what grows begin with. */
+static void put_stem(const struct writer *w)
+{
+	const struct pv_memory_holder *one = pv_vec_at(&w->memory->holders, w->leak->holder);
+
+	pv_json_bytes(w->json, "held_in", pv_strings_get(w->memory->profile->strings, one->text),
+		      w->leak->stem);
+}
+
 static struct pv_err *put_verdict(const struct writer *w)
 {
 	const struct pv_leak *leak = w->leak;
@@ -203,6 +212,8 @@ static struct pv_err *put_verdict(const struct writer *w)
 		pv_json_bool(w->json, "fills", true);
 	if (leak->holder != PV_MEMORY_NONE)
 		put_holder(w, "holder", leak->holder);
+	if (leak->stem)
+		put_stem(w);
 	if (leak->second != PV_MEMORY_NONE)
 		put_holder(w, "second_holder", leak->second);
 	pv_json_end(w->json, '}');

@@ -25,6 +25,9 @@ enum {
 	EXACT = 64,   /* places of one object that get their whole path */
 };
 
+static const double PART_LEAST = 0.05; /* of all that grows, to come first */
+static const double NEW_LEAST = 0.5;   /* of a type's objects, that came meanwhile, for that */
+
 /* What is filled in. */
 struct filler {
 	struct pv_holding *holding;
@@ -485,18 +488,37 @@ static uint32_t growing_holder(const struct pv_memory *memory, const struct pv_g
 	return PV_MEMORY_NONE;
 }
 
-/* Of the types that grow those that are texts and numbers, or the others, the most bytes first. */
+/* In which order types are looked at. */
+enum turn {
+	TURN_NEW,   /* a good part of what grows, and most of it came meanwhile */
+	TURN_MIXED, /* more than half was there before, and is held by others */
+	TURN_ALONE, /* texts and numbers */
+	N_TURNS
+};
+
+static enum turn turn_of(const struct pv_memory *memory, const struct pv_growth *growth,
+			 const struct pv_growth_type *one)
+{
+	if (pv_type_is_alone(memory, one->type))
+		return TURN_ALONE;
+	return one->bytes_per_s >= PART_LEAST * growth->bytes_per_s &&
+			       one->count.gained >= NEW_LEAST * (double)one->last.count
+		       ? TURN_NEW
+		       : TURN_MIXED;
+}
+
+/* Of the types that grow those of a turn, the most bytes first. */
 static struct pv_err *growing_some(struct pv_holding *holding, struct pv_memory *memory,
 				   const struct pv_held_before *before,
-				   const struct pv_growth *growth, bool alone, uint64_t until_ns,
-				   size_t *n_ret, bool *all_ret)
+				   const struct pv_growth *growth, enum turn turn,
+				   uint64_t until_ns, size_t *n_ret, bool *all_ret)
 {
 	struct pv_err *err = NULL;
 
 	for (size_t i = 0; !err && i < growth->types.n && *n_ret < GROWING; i++) {
 		const struct pv_growth_type *one = pv_vec_at(&growth->types, i);
 
-		if (pv_type_is_alone(memory, one->type) != alone)
+		if (turn_of(memory, growth, one) != turn)
 			continue;
 		if (*n_ret && (pv_now_ns() > until_ns || pv_holding_is_stopped(holding))) {
 			*all_ret = false;
@@ -535,8 +557,8 @@ static struct pv_err *growing(struct pv_holding *holding, struct pv_memory *memo
 
 	*n_ret = 0;
 	*all_ret = true;
-	for (int alone = 0; !err && alone <= 1; alone++)
-		err = growing_some(holding, memory, before, &growth, alone, until_ns, n_ret,
+	for (enum turn turn = 0; !err && turn < N_TURNS; turn++)
+		err = growing_some(holding, memory, before, &growth, turn, until_ns, n_ret,
 				   all_ret);
 	for (uint32_t i = 0; !err && i < memory->subjects.n && memory->subjects.n < SUBJECTS; i++) {
 		uint32_t holder = growing_holder(memory, &growth, i);

@@ -620,6 +620,21 @@ START_TEST(mappings_that_pile_up)
 }
 END_TEST
 
+/* Stacks of threads have 8 MB each, of which next to nothing is in memory. */
+START_TEST(what_is_mapped_and_not_touched_is_said)
+{
+	points(PV_MEMORY_STACKS, 30, megabyte_a_second);
+	judge();
+	says("grows 1.00 MB/s (thread stacks).\n");
+	for (size_t i = 0; i < memory->points.n; i++)
+		((struct pv_memory_point *)pv_vec_at(&memory->points, i))
+			->resident[PV_MEMORY_STACKS] = 60000 + 1000 * i;
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+	says("grows 1.00 MB/s (thread stacks), mapped: of that 1.00 kB/s come into memory.\n");
+}
+END_TEST
+
 START_TEST(blocks_that_nobody_has)
 {
 	uint32_t block = type_of(PV_TYPE_HEAP_BLOCK, "", 128), of;
@@ -758,6 +773,7 @@ int main(void)
 	tcase_add_test(tcase, what_fills_in_gulps_is_clean);
 	tcase_add_test(tcase, what_is_in_flight_is_clean);
 	tcase_add_test(tcase, mappings_that_pile_up);
+	tcase_add_test(tcase, what_is_mapped_and_not_touched_is_said);
 	tcase_add_test(tcase, blocks_that_nobody_has);
 	tcase_add_test(tcase, cycles_without_the_collector);
 	tcase_add_test(tcase, too_short);

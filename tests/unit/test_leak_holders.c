@@ -145,6 +145,61 @@ START_TEST(what_took_less_than_grew_is_not)
 }
 END_TEST
 
+/* A request that is kept has its dicts in many places. */
+START_TEST(what_all_ways_begin_with_is_the_holder)
+{
+	uint32_t of = subject("dict", 300, 300);
+
+	holder(of, "module app -> SESSIONS -> dict[...] -> scope -> dict", 80, 80);
+	holder(of, "module app -> SESSIONS -> dict[...] -> scope", 40, 40);
+	judge();
+	/* less than half of what came */
+	ck_assert_int_eq(leak.kind, PV_LEAK_GROWING);
+	says_no("held by");
+	holder(of, "module app -> SESSIONS -> dict[...] -> _cookies", 60, 60);
+	holder(of, "module app -> SESSIONS -> dict[...] -> _query -> dict", 60, 60);
+	holder(of, "module app -> SESSIONS_OLD -> dict", 20, 20);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_HELD);
+	says("held by module app -> SESSIONS -> dict[...], in several places of it.\n");
+}
+END_TEST
+
+/* Of two ways through the elements of one thing that thing is named. */
+START_TEST(two_in_each_element_are_named_once)
+{
+	uint32_t of = subject("deque", 300, 300);
+
+	holder(of, "module app -> frames -> list[...] -> _mgr -> a -> dict", 280, 280);
+	holder(of, "module app -> frames -> list[...] -> _mgr -> b -> dict", 280, 0);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_HELD);
+	says("held by module app -> frames -> list[...], in several places of it.\n");
+	teardown();
+	setup();
+	of = subject("deque", 300, 300);
+	holder(of, "module app -> jobs -> dict['a'] -> _mgr -> list", 280, 280);
+	holder(of, "module app -> jobs -> dict['b'] -> _mgr -> list", 280, 0);
+	judge();
+	says("held by module app -> jobs -> dict['a'] -> _mgr -> list and module app -> jobs -> ");
+}
+END_TEST
+
+/* In two that have nothing but the module in common, and in what others have, too. */
+START_TEST(what_ways_of_a_module_begin_with_is_none)
+{
+	uint32_t of = subject("dict", 300, 300);
+
+	holder(of, "module app -> SESSIONS -> dict", 90, 90);
+	holder(of, "module app -> JOBS -> dict", 40, 40);
+	holder(of, "module app -> TASKS -> dict", 40, 40);
+	holder(of, "module app -> LOG -> dict", 40, 40);
+	holder(of, "module app -> SESSIONS -> dict -> dict", 90, 0);
+	judge();
+	says_no("in several places");
+}
+END_TEST
+
 /* Of one of a hundred that were looked at, one more is chance. */
 START_TEST(what_few_of_many_tell_is_chance)
 {
@@ -359,6 +414,9 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, what_took_more_is_the_holder);
 	tcase_add_test(tcase, what_took_less_than_grew_is_not);
+	tcase_add_test(tcase, what_all_ways_begin_with_is_the_holder);
+	tcase_add_test(tcase, two_in_each_element_are_named_once);
+	tcase_add_test(tcase, what_ways_of_a_module_begin_with_is_none);
 	tcase_add_test(tcase, what_few_of_many_tell_is_chance);
 	tcase_add_test(tcase, two_that_took_it_are_named_both);
 	tcase_add_test(tcase, two_that_share_it_are_named_both);
