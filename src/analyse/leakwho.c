@@ -484,6 +484,45 @@ static bool in_limited(const struct pv_memory *memory, uint32_t subject)
 	return one->limit && !one->over_ns;
 }
 
+/*
+ * Of what was looked at twice the holder that fills, nearest to a root: there is not always the
+ * time to look at all types twice.
+ */
+static uint32_t find_filled(const struct pv_memory *memory, const struct pv_growth *growth)
+{
+	uint32_t filled = PV_MEMORY_NONE;
+
+	for (uint32_t i = 0; i < memory->subjects.n; i++) {
+		const struct pv_memory_subject *one = pv_leak_subject(memory, i);
+		struct named named;
+
+		if (!one->objects || !is_part(growth, one->type) ||
+		    !find_named(memory, growth, i, &named) || !fills(memory, named.first) ||
+		    (named.second != PV_MEMORY_NONE && !fills(memory, named.second)))
+			continue;
+		if (filled == PV_MEMORY_NONE || steps(memory, named.first) < steps(memory, filled))
+			filled = named.first;
+	}
+	return filled;
+}
+
+/* Was it looked at once, and has what fills one of them an entry, or two? */
+static bool fills_with(const struct pv_memory *memory, uint32_t holder, uint32_t filled)
+{
+	const struct pv_memory_holder *one = pv_leak_holder(memory, holder);
+	const struct pv_memory_subject *subject = pv_leak_subject(memory, one->subject);
+
+	return filled != PV_MEMORY_NONE && !one->over_ns &&
+	       one->limit == pv_leak_holder(memory, filled)->limit &&
+	       (double)one->objects * (double)subject->of <=
+		       FILLED_MOST * (double)one->used * (double)subject->objects;
+}
+
+static bool is_filling(const struct pv_memory *memory, uint32_t holder, uint32_t filled)
+{
+	return fills(memory, holder) || fills_with(memory, holder, filled);
+}
+
 /* Was it looked at, and does no way to it lead through what has a limit?  Then it fills nothing. */
 static bool is_apart(const struct pv_memory *memory, uint32_t subject)
 {
@@ -524,7 +563,7 @@ static bool find_many(const struct pv_memory *memory, struct pv_leak *leak)
  */
 static bool find_name(const struct pv_memory *memory, struct pv_leak *leak)
 {
-	uint32_t filled = PV_MEMORY_NONE;
+	uint32_t filled = find_filled(memory, &leak->growth);
 	size_t least = SIZE_MAX;
 	bool apart = false;
 	double filling = 0;
@@ -542,12 +581,9 @@ static bool find_name(const struct pv_memory *memory, struct pv_leak *leak)
 					   : 0;
 			continue;
 		}
-		if (fills(memory, named.first) &&
-		    (named.second == PV_MEMORY_NONE || fills(memory, named.second))) {
+		if (is_filling(memory, named.first, filled) &&
+		    (named.second == PV_MEMORY_NONE || is_filling(memory, named.second, filled))) {
 			filling += pv_leak_growing(&leak->growth, one->type)->bytes_per_s;
-			if (filled == PV_MEMORY_NONE ||
-			    steps(memory, named.first) < steps(memory, filled))
-				filled = named.first;
 			continue;
 		}
 		if (steps(memory, named.first) >= least)

@@ -342,6 +342,30 @@ START_TEST(what_was_not_compared_fills_with_it)
 }
 END_TEST
 
+/* A busy machine: of the second type there was no time for a look before, and all of it is there.
+ */
+START_TEST(what_was_looked_at_once_fills_with_it)
+{
+	uint32_t of = subject("Page", 1000, 1000), other = subject("Item", 1000, 1000);
+
+	holder(of, "module app -> page -> cache -> dict", 950, 950);
+	gained(0, 100);
+	limited(0, 950, 2900, 100);
+	holder(other, "module app -> page -> result", 990, 990);
+	limited(1, 990, 2900, 0);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_CLEAN);
+	/* of more than each entry has it is not known whether they grow */
+	limited(1, 99, 2900, 0);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_HELD);
+	/* in something else */
+	limited(1, 990, 2800, 0);
+	judge();
+	ck_assert_int_eq(leak.kind, PV_LEAK_HELD);
+}
+END_TEST
+
 /* What an entry holds has no limit. */
 START_TEST(entries_that_grow_do_not_fill)
 {
@@ -426,6 +450,7 @@ int main(void)
 	tcase_add_test(tcase, what_fills_is_clean);
 	tcase_add_test(tcase, what_fills_in_two_ways_is_clean);
 	tcase_add_test(tcase, what_was_not_compared_fills_with_it);
+	tcase_add_test(tcase, what_was_looked_at_once_fills_with_it);
 	tcase_add_test(tcase, entries_that_grow_do_not_fill);
 	tcase_add_test(tcase, what_fills_excuses_nothing_else);
 	tcase_add_test(tcase, what_fills_excuses_nothing_that_nobody_holds);
