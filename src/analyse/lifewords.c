@@ -179,14 +179,22 @@ static struct pv_err *say_unknown(const struct pv_refs *refs, struct pv_str *str
 static struct pv_err *say_held(const struct pv_refs *refs, struct pv_str *str)
 {
 	const struct pv_lives *lives = &refs->lives;
+	struct pv_err *err =
+		lives->n_ended
+			? pv_str_appendf(str,
+					 "%s li%s ended, each with all references given back; one",
+					 pv_text_number(lives->n_ended).text,
+					 lives->n_ended == 1 ? "fe" : "ves")
+			: pv_str_appendf(str, "none of those that were born there has ended "
+					      "meanwhile; one");
 
-	return pv_str_appendf(
-		str,
-		"%s li%s ended, each with all references given back; one goes on and was not "
-		"touched for %.1f s, and it may be that somebody holds it, so that nobody is "
-		"accused: pitviper memory -p %d --holders 0x%" PRIx64 " says who",
-		pv_text_number(lives->n_ended).text, lives->n_ended == 1 ? "fe" : "ves",
-		(double)lives->idle_ns / 1e9, (int)refs->profile->pid, refs->object);
+	return err ? err
+		   : pv_str_appendf(
+			     str,
+			     " goes on and was not touched for %.1f s, and it may be that somebody "
+			     "holds it, so that nobody is accused: pitviper memory -p %d "
+			     "--holders 0x%" PRIx64 " says who",
+			     (double)lives->idle_ns / 1e9, (int)refs->profile->pid, refs->object);
 }
 
 struct pv_err *pv_lifenet_sentence(const struct pv_refs *refs, const struct pv_lifenet *net,

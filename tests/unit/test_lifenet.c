@@ -100,6 +100,13 @@ START_TEST(what_the_others_give_back)
 		   "touched for 2.1 s, and it may be that somebody holds it, so that nobody is "
 		   "accused: pitviper memory -p 0 --holders 0x0 says who",
 		   PV_LIFENET_NONE, PV_LIFENET_NOTHING);
+	refs->lives.n_ended = 0;
+	check_text(
+		refs,
+		"none of those that were born there has ended meanwhile; one goes on and was not "
+		"touched for 2.1 s, and it may be that somebody holds it, so that nobody is "
+		"accused: pitviper memory -p 0 --holders 0x0 says who",
+		PV_LIFENET_NONE, PV_LIFENET_NOTHING);
 	pv_refs_destroy(refs);
 }
 END_TEST
