@@ -79,6 +79,9 @@ bool pv_glibc_heap(struct pv_window *window, uint64_t address, uint64_t end,
  */
 uint64_t pv_glibc_mapped(const void *head, uint64_t address, uint64_t end);
 
+/* The size of a chunk by its head, for its owner, whose memory begins there; 0: there is none. */
+uint64_t pv_glibc_owner_bytes(struct pv_mem *mem, uint64_t memory);
+
 /* A chunk that is free though its head does not say so. */
 struct pv_glibc_cached {
 	uint64_t memory; /* its address */

@@ -51,8 +51,7 @@ bool pv_glibc_is_cache_size(uint64_t bytes)
 	return form_of(bytes);
 }
 
-/* The size of a chunk by its head, for its owner; 0: there is no chunk. */
-static uint64_t owner_bytes(struct pv_mem *mem, uint64_t memory)
+uint64_t pv_glibc_owner_bytes(struct pv_mem *mem, uint64_t memory)
 {
 	uint64_t size;
 
@@ -84,7 +83,7 @@ static struct pv_err *read_list(struct pv_mem *mem, const struct list *list, str
 
 	*whole_ret = false;
 	for (int i = 0; at && i < IN_A_BIN_MAX; i++) {
-		struct pv_glibc_cached cached = { at, owner_bytes(mem, at) };
+		struct pv_glibc_cached cached = { at, pv_glibc_owner_bytes(mem, at) };
 
 		if (cached.bytes < (list->bytes ? list->bytes : LARGE_BYTES_MIN) ||
 		    (list->bytes && cached.bytes != list->bytes) ||
@@ -201,7 +200,7 @@ struct pv_err *pv_glibc_caches(struct pv_mem *mem, const struct pv_vec *caches,
 
 	for (size_t i = 0; !err && i < caches->n; i++) {
 		uint64_t memory = *(uint64_t *)pv_vec_at(caches, i);
-		const struct cache_form *form = form_of(owner_bytes(mem, memory));
+		const struct cache_form *form = form_of(pv_glibc_owner_bytes(mem, memory));
 
 		if (form)
 			err = read_cache(mem, memory, form, ret);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where the next object of a kind will be born.  Input: one that was, the process's pools as they
- * are now (heap/pools.h).  Output: addresses, the likeliest first.
+ * are now (heap/pools.h), or for what is larger glibc's chunks (heap/chunks.h).  Output: addresses,
+ * the likeliest first.
  *
  * Allocators give out last what they got back last: what is short-lived takes and gives the same
  * few blocks over and over, and each object that stays eats one of them for good.

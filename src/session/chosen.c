@@ -14,7 +14,9 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "heap/chunks.h"
 #include "heap/gclist.h"
+#include "heap/glibc.h"
 #include "heap/holders.h"
 #include "heap/names.h"
 #include "heap/object.h"
@@ -311,13 +313,42 @@ enum {
 	LIKE_WAIT_NS = 20000000,
 	GROWTH_MIN = 8,
 	BLOCK_SLACK = 16, /* sizes of blocks are multiples of that, or of less */
-	SIZES_MAX = PV_BLOCK_BYTES_MAX / 8 + 1,
+	CHUNK_SLACK = 32, /* what is left of a chunk that was cut may be too small for another */
+	HEADS_BYTES = 48, /* up to the end of ob_type, with all that may stand before an object */
+	SIZES_MAX = 256,
+	SIZES_THERE = 4, /* that are chosen for the objects that are there */
 };
 
 struct size {
+	uint64_t bytes; /* of the block */
 	uint64_t object, type, n;
+	uint64_t gone; /* of malloc()'s: that wait in a thread's cache for the next one */
 	int64_t growth;
 };
+
+/* NULL: there are too many. */
+static struct size *size_of(struct size sizes[SIZES_MAX], uint64_t bytes)
+{
+	for (size_t i = 0; i < SIZES_MAX; i++) {
+		if (!sizes[i].bytes || sizes[i].bytes == bytes)
+			return &sizes[i];
+	}
+	return NULL;
+}
+
+static void add_size(struct size sizes[SIZES_MAX], uint64_t bytes, uint64_t object, uint64_t type,
+		     bool gone)
+{
+	struct size *size = size_of(sizes, bytes);
+
+	if (!size)
+		return;
+	size->bytes = bytes;
+	size->object = object;
+	size->type = type;
+	size->n += !gone;
+	size->gone += gone;
+}
 
 static int by_growth(const void *a, const void *b)
 {
@@ -328,47 +359,72 @@ static int by_growth(const void *a, const void *b)
 	return x->n > y->n ? -1 : x->n < y->n;
 }
 
+static int by_gone(const void *a, const void *b)
+{
+	const struct size *x = a, *y = b;
+
+	return x->gone > y->gone ? -1 : x->gone < y->gone;
+}
+
 /* What is left of objects that were freed: the block's first word alone is another's. */
 struct traces {
 	struct candidates *candidates;
 	struct size *sizes;
 };
 
-static struct pv_err *look_for_traces(void *ctx, const struct pv_pool *pool,
-				      const unsigned char *bytes)
+/* What a block of that many bytes is, or was: its memory begins at `at`. */
+static struct pv_err *look_for_trace(struct traces *traces, uint64_t at, const unsigned char *bytes,
+				     uint64_t block_bytes, bool is_chunk)
 {
-	static const uint32_t before[] = { 16, 32 };
-	struct traces *traces = ctx;
+	static const uint32_t before[] = { 0, 16, 32 };
 	struct pv_heap *heap = traces->candidates->heap;
 	uint32_t type_at = pv_heap_python(heap)->proc.py.ob_type;
 	struct pv_err *err = NULL;
 
-	for (uint32_t i = 0; !err && i < pool->n_carved; i++) {
-		for (size_t k = 0; !err && k < 2; k++) {
-			const struct pv_heap_type *known;
-			uint32_t at = pv_pool_offset(pool, i) + before[k];
-			bool wanted = false;
-			uint64_t type, bytes_of;
+	for (size_t k = 0; !err && k < 3; k++) {
+		const struct pv_heap_type *known;
+		uint64_t object = at + before[k], type, bytes_of;
+		bool wanted = false, immortal;
+		uint64_t count;
 
-			if (before[k] + type_at + 8 > pool->block_bytes)
-				continue;
-			memcpy(&type, bytes + at + type_at, 8);
-			if (!type || type % 8)
-				continue;
-			err = is_wanted(traces->candidates, type, &wanted);
-			known = wanted ? pv_heap_type(heap, type) : NULL;
-			if (!known || known->before != before[k])
-				continue;
-			/* where a tuple has its first item such an object would have its type */
-			bytes_of = pv_heap_size_of(heap, known, pool->address + at);
-			if (bytes_of > pool->block_bytes ||
-			    bytes_of + BLOCK_SLACK <= pool->block_bytes)
-				continue;
-			traces->sizes[pool->block_bytes / 8] =
-				(struct size){ .object = pool->address + at, .type = type, .n = 1 };
-		}
+		if (before[k] + type_at + 8 > block_bytes)
+			break;
+		memcpy(&type, bytes + before[k] + type_at, 8);
+		if (!type || type % 8)
+			continue;
+		err = is_wanted(traces->candidates, type, &wanted);
+		known = wanted ? pv_heap_type(heap, type) : NULL;
+		if (!known || known->before != before[k])
+			continue;
+		/* where a tuple has its first item such an object would have its type */
+		bytes_of = pv_heap_size_of(heap, known, object);
+		if (bytes_of <= block_bytes &&
+		    bytes_of + (is_chunk ? CHUNK_SLACK : BLOCK_SLACK) > block_bytes)
+			add_size(traces->sizes, block_bytes, object, type,
+				 is_chunk && !pv_heap_refcount(heap, bytes + before[k], &count,
+							       &immortal));
 	}
 	return err;
+}
+
+static struct pv_err *look_for_traces(void *ctx, const struct pv_pool *pool,
+				      const unsigned char *bytes)
+{
+	struct pv_err *err = NULL;
+
+	for (uint32_t i = 0; !err && i < pool->n_carved; i++) {
+		uint32_t at = pv_pool_offset(pool, i);
+
+		err = look_for_trace(ctx, pool->address + at, bytes + at, pool->block_bytes, false);
+	}
+	return err;
+}
+
+/* What malloc() has: whether it is in use or waits in a thread's cache, such are born there. */
+static struct pv_err *look_into_chunk(void *ctx, uint64_t memory, uint64_t bytes,
+				      const void *content, size_t n_content)
+{
+	return n_content < HEADS_BYTES ? NULL : look_for_trace(ctx, memory, content, bytes, true);
 }
 
 /* How many of the type there are in blocks of each size, and one of them, the youngest. */
@@ -376,36 +432,32 @@ static struct pv_err *count_sizes(struct pv_probed *probed, struct pv_heap *heap
 				  struct size sizes[SIZES_MAX])
 {
 	uint32_t pool_bytes = pv_pool_bytes(probed->image.python.proc.py.version_hex);
+	PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
 	struct candidates candidates = { .heap = heap, .name = type };
+	struct traces traces = { .candidates = &candidates, .sizes = sizes };
+	const struct pv_glibc_handlers chunks = { .ctx = &traces, .used = look_into_chunk };
 	struct pv_err *err = find_candidates(probed, &candidates);
 	size_t n = err ? 0 : count(&candidates);
 	struct pv_heap_object object;
 
 	for (size_t i = n < LIKE_LOOKS ? n : LIKE_LOOKS; i; i--) {
 		uint32_t bytes = 0;
-		struct size *size;
 
 		/* another may have been born there meanwhile */
 		if (pv_heap_object(heap, nth_of(&candidates, i - 1), &object) &&
 		    pv_heap_is_called(object.type, type))
 			bytes = pv_pool_size_at(probed->mem, object.start, pool_bytes);
-		if (!bytes)
-			continue;
-		size = &sizes[bytes / 8];
-		size->n++;
-		size->object = object.address;
-		size->type = object.type->address;
+		if (bytes)
+			add_size(sizes, bytes, object.address, object.type->address, false);
 	}
-	/* of what is short-lived there may be none at any look */
-	if (!err && !n) {
-		PV_CLEANUP(pv_maps_deinit) struct pv_maps maps = { 0 };
-		struct traces traces = { .candidates = &candidates, .sizes = sizes };
-
+	if (!err)
 		err = pv_maps_read(probed->pid, &maps);
-		if (!err)
-			err = pv_pools_each(probed->mem, &maps, probed->pid, pool_bytes,
-					    look_for_traces, &traces);
-	}
+	/* of what is short-lived there may be none at any look */
+	if (!err && !n)
+		err = pv_pools_each(probed->mem, &maps, probed->pid, pool_bytes, look_for_traces,
+				    &traces);
+	if (!err)
+		err = pv_chunks_each(probed->mem, &maps, probed->pid, &chunks);
 	candidates_deinit(&candidates);
 	return err;
 }
@@ -415,7 +467,7 @@ static size_t n_sizes(const struct size sizes[SIZES_MAX])
 	size_t n = 0;
 
 	for (size_t i = 0; i < SIZES_MAX; i++)
-		n += sizes[i].n != 0;
+		n += sizes[i].bytes != 0;
 	return n;
 }
 
@@ -437,6 +489,19 @@ static struct pv_err *look_at_sizes(struct pv_probed *probed, struct pv_heap *he
 	return err;
 }
 
+/* Of one type: *type_ret, 0 at first. */
+static void take_size(struct pv_chosen *chosen, const struct size *size, uint64_t *type_ret)
+{
+	if (!*type_ret)
+		*type_ret = size->type;
+	for (size_t i = 0; i < chosen->n_like; i++) {
+		if (chosen->like[i] == size->object)
+			return;
+	}
+	if (size->type == *type_ret && chosen->n_like < PV_CHOSEN_SIZES)
+		chosen->like[chosen->n_like++] = size->object;
+}
+
 /* Those first of which there are more and more: what leaks is among them. */
 static struct pv_err *choose_like(struct pv_probed *probed, struct pv_heap *heap,
 				  const struct pv_choice *choice, struct pv_heap_object *ret,
@@ -445,37 +510,41 @@ static struct pv_err *choose_like(struct pv_probed *probed, struct pv_heap *heap
 	const struct timespec between = { .tv_sec = 1 };
 	struct size before[SIZES_MAX], sizes[SIZES_MAX];
 	struct pv_err *err = look_at_sizes(probed, heap, choice->type, sizes);
-	const struct size *first = NULL;
+	uint64_t type = 0;
 	int64_t most = 0;
 
 	if (!err && n_sizes(sizes) > 1) {
 		memcpy(before, sizes, sizeof(before));
 		nanosleep(&between, NULL);
 		err = look_at_sizes(probed, heap, choice->type, sizes);
-		for (size_t i = 0; !err && i < SIZES_MAX; i++)
-			sizes[i].growth = (int64_t)(sizes[i].n - before[i].n);
+		for (size_t i = 0; !err && i < SIZES_MAX && sizes[i].bytes; i++) {
+			const struct size *was = size_of(before, sizes[i].bytes);
+
+			sizes[i].growth = (int64_t)(sizes[i].n - (was ? was->n : 0));
+		}
 	}
 	if (err)
 		return err;
 	qsort(sizes, SIZES_MAX, sizeof(*sizes), by_growth);
 	most = sizes[0].growth;
-	for (size_t i = 0; chosen->n_like < PV_CHOSEN_SIZES && i < SIZES_MAX; i++) {
+	for (size_t i = 0; chosen->n_like < SIZES_THERE && i < SIZES_MAX; i++) {
 		/* what comes and goes is some more or less */
-		if (!sizes[i].n || (most >= GROWTH_MIN && sizes[i].growth * 4 < most))
-			continue;
-		first = first ? first : &sizes[i];
-		if (sizes[i].type == first->type)
-			chosen->like[chosen->n_like++] = sizes[i].object;
+		if (sizes[i].n && (most < GROWTH_MIN || sizes[i].growth * 4 >= most))
+			take_size(chosen, &sizes[i], &type);
 	}
+	/* where none grows it may be one of which there never are many */
+	qsort(sizes, SIZES_MAX, sizeof(*sizes), by_gone);
+	for (size_t i = 0; most < GROWTH_MIN && i < SIZES_MAX && sizes[i].gone; i++)
+		take_size(chosen, &sizes[i], &type);
 	if (!chosen->n_like)
 		return pv_err_create(
 			PV_ERR_FAILED,
-			"there is no object of the type `%s` in a block of Python's "
-			"own allocator (up to 512 bytes), nor was there one, as far as that shows",
+			"there is no object of the type `%s` in a block of Python's own allocator "
+			"or of glibc's malloc(), nor was there one, as far as that shows",
 			choice->type);
 	/* it may be gone again: its size is what counts */
 	*ret = (struct pv_heap_object){
-		.type = pv_heap_type(heap, first->type),
+		.type = pv_heap_type(heap, type),
 		.address = chosen->like[0],
 		.refcount = 1,
 	};

@@ -37,11 +37,14 @@ struct pv_choice {
 	size_t nth;       /* TYPE: from 1 on; 0: not said */
 };
 
-enum { PV_CHOSEN_SIZES = 4 };
+enum { PV_CHOSEN_SIZES = 6 };
 
 struct pv_chosen {
 	uint64_t address;
-	/* LIKE: in the order of how many of the youngest have such blocks; the first is address */
+	/*
+	 * LIKE: in the order of how many of the youngest have such blocks, then of malloc()'s those
+	 * in which some have been; the first is address
+	 */
 	uint64_t like[PV_CHOSEN_SIZES];
 	size_t n_like;
 	uint64_t type; /* its ob_type */

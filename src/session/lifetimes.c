@@ -61,12 +61,12 @@ struct slot {
 struct pv_lifetimes {
 	struct pv_lifetimes_options options;
 	struct pv_heap *heap;
-	struct pv_birthplaces *aims[PV_LIVES_SLOTS]; /* one for each size of block */
+	struct pv_birthplaces *aims[PV_LIFETIMES_SIZES]; /* one for each size of block */
 	size_t n_aims, turn;
-	uint64_t n_right[PV_LIVES_SLOTS]; /* of each: births of the wanted */
-	struct pv_holding *holding;       /* from the first search on */
-	struct pv_vec lives;              /* struct life */
-	struct life best;                 /* that rests and is not known to be lost, 0: none */
+	uint64_t n_right[PV_LIFETIMES_SIZES]; /* of each: births of the wanted */
+	struct pv_holding *holding;           /* from the first search on */
+	struct pv_vec lives;                  /* struct life */
+	struct life best;                     /* that rests and is not known to be lost, 0: none */
 	struct slot slots[PV_LIVES_SLOTS];
 	struct pv_map ways;    /* way of a birth -> how many lives of it have ended */
 	struct pv_map matches; /* node -> 1: of the place, 2: not */
@@ -103,7 +103,7 @@ struct pv_err *pv_lifetimes_create(const struct pv_lifetimes_options *options,
 	type = err ? NULL : pv_heap_type(l->heap, options->type);
 	if (!err && !type)
 		*why_ret = "its type is gone again already";
-	for (size_t i = 0; type && !err && i < options->n_like && i < PV_LIVES_SLOTS; i++) {
+	for (size_t i = 0; type && !err && i < options->n_like && i < PV_LIFETIMES_SIZES; i++) {
 		err = pv_birthplaces_create(options->probed, options->like[i], type,
 					    &l->aims[l->n_aims], why_ret);
 		l->n_aims += !err && !*why_ret;
@@ -130,7 +130,7 @@ void pv_lifetimes_destroy(struct pv_lifetimes *l)
 	pv_map_deinit(&l->matches);
 	pv_map_deinit(&l->ways);
 	pv_holding_close(l->holding);
-	for (size_t i = 0; i < PV_LIVES_SLOTS; i++)
+	for (size_t i = 0; i < PV_LIFETIMES_SIZES; i++)
 		pv_birthplaces_destroy(l->aims[i]);
 	pv_heap_destroy(l->heap);
 	free(l);

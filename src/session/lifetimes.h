@@ -25,6 +25,8 @@ struct pv_refs;
 struct pv_vec;
 struct pv_watchpoint;
 
+enum { PV_LIFETIMES_SIZES = 6 };
+
 struct pv_lifetimes_options {
 	struct pv_probed *probed;
 	struct pv_watchpoint *watch;
@@ -33,7 +35,7 @@ struct pv_lifetimes_options {
 	uint64_t type;
 	/* objects of it, there or not any more, one for each size of block; not owned, copied */
 	const uint64_t *like;
-	size_t n_like; /* PV_LIVES_SLOTS at most */
+	size_t n_like; /* PV_LIFETIMES_SIZES at most */
 	size_t n_slots;
 	size_t changes_max;   /* of one life, and of all those that are kept to compare it with */
 	double budget;        /* CPUs of the target's time */

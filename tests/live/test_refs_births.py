@@ -21,9 +21,9 @@ import judge  # noqa: E402
 import lab  # noqa: E402
 
 RATE = 500	# requests a second, of which one in ten loses an object
-# what is made in the very call that loses it, in Python code and lost by a call, and of a class
-NAMES = ["made_success", "made_error", "double_incref", "missing_success", "missing_error", "stolen_list"]
-SHORT = 3
+# what is made in the very call that loses it, in Python code and lost by a call, of a class, and what is of malloc()
+NAMES = ["made_success", "made_error", "double_incref", "dealloc_member", "missing_success", "missing_error", "stolen_list"]
+SHORT = 4
 
 
 def pairs(full):
@@ -34,7 +34,9 @@ def pairs(full):
 			build.include_flags(python)
 		except build.NoHeaders:
 			continue
-		yield from ((python, catalogue.by_name(name)) for name in (NAMES if full else NAMES[:SHORT]))
+		for case in map(catalogue.by_name, NAMES if full else NAMES[:SHORT]):
+			if case.applies(python):
+				yield python, case
 
 
 def pytest_generate_tests(metafunc):
@@ -104,6 +106,23 @@ def test_clean_twin(pair):
 	assert lives["ended"] > 10 and lives["births"] >= lives["ended"], lives
 	is_one_life(found)
 	assert after["served"] and not after["errors"]
+
+
+@pytest.mark.long
+def test_larger_than_caches():
+	"""What malloc() cuts from what is free is followed to its loss, and the library that loses it is seen to take references."""
+	case = catalogue.by_name("numpy_argsort")
+	python = next((python for python in lab.interpreters() if python.path.startswith("/usr/") and case.applies(python)), None)
+	if not python:
+		pytest.skip("no numpy")
+	with lab.Victim(python, case, "leaking") as one:
+		one.go(RATE)
+		found = follow(one.served_by, case, "-d", 60)
+		assert one.truth()["lost_objects"]
+	assert (found["ended"], found["lives"]["fate"], found["last"]) == ("lost", "lost", 1), found["lives"]
+	is_one_life(found)
+	assert any(change["delta"] > 0 and frame.get("module") == "numpy_argsort.so" for change in found["changes"]
+		   for frame in change["stack"]), found["changes"]
 
 
 @pytest.mark.few
@@ -192,17 +211,29 @@ def test_never_born(victim):
 
 @pytest.mark.few
 @pytest.mark.gil
-@pytest.mark.parametrize("kind", ["larges", "queues 3000"])
-def test_falls_back(victim, kind):
-	"""Too large for pools, and a pattern that no store of a first reference is under: one is followed from when it is seen."""
+def test_falls_back(victim):
+	"""A pattern that no store of a first reference is under: one is followed from when it is seen."""
 	one = victim(newest())
 	one.new("list")
-	one.target.say(kind)
-	place, name = ("make_large", "Large") if kind == "larges" else ("*new_queue*alloc*", "deque")
-	found, text = births(one, "-d", 10, "--alloc", place, "--type", name)
+	one.target.say("queues 3000")
+	found, text = births(one, "-d", 10, "--alloc", "*new_queue*alloc*", "--type", "deque")
 	assert "NOT FROM ITS BIRTH" in text and "lives" not in found, text
-	assert found["type"].split(".")[-1] == name and found["ended"] == "stopped"
+	assert found["type"] == "collections.deque" and found["ended"] == "stopped"
 	assert found["elapsed_s"] < 15
+
+
+@pytest.mark.few
+@pytest.mark.gil
+def test_large(victim):
+	"""Of malloc(), which cuts one behind the other, and each stays: that is no loss."""
+	one = victim(newest())
+	one.new("list")
+	one.target.say("larges")
+	found, text = births(one, "-d", 5, "--alloc", "make_large", "--type", "Large")
+	assert "NOT FROM ITS BIRTH" not in text and found["lives"]["births"], text
+	assert not found["verdict"]["suspect"] and found["lives"]["lost"] == 0, found["verdict"]
+	is_one_life(found)
+	assert any(frame["function"] == "make_large" for frame in found["changes"][0]["stack"]), found["changes"][0]
 
 
 @pytest.mark.long
