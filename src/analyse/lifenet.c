@@ -332,16 +332,40 @@ static void accuse_caller(const struct pv_refs *refs, struct pv_lifenet *net)
 	net->why = PV_LIFENET_NOT_LET_GO;
 }
 
+/*
+ * Did it nothing here that it does not do in others, but more often, and never gives anything back?
+ * So does what returns a new reference at each call.
+ */
+static bool hands_out(const struct pv_lifenet *net, uint32_t owner)
+{
+	for (uint32_t i = 0; i < net->places.n; i++) {
+		const struct pv_lifenet_place *place = pv_vec_at(&net->places, i);
+
+		if (place->owner == owner && (place->sign < 0 || !place->lives))
+			return false;
+	}
+	return true;
+}
+
+/* Is `one` likelier to have forgotten the reference than `other`? */
+static bool is_worse(const struct pv_lifenet *net, uint32_t one, uint32_t other)
+{
+	const struct pv_lifenet_owner *owners = net->owners.data, *a = &owners[one],
+				      *b = &owners[other];
+	bool a_hands = hands_out(net, one), b_hands = hands_out(net, other);
+
+	if (a_hands != b_hands && differs(net, a_hands ? b : a))
+		return b_hands;
+	return a->less > b->less || (a->less == b->less && a->net > b->net);
+}
+
 static void accuse(const struct pv_refs *refs, struct pv_lifenet *net)
 {
 	uint32_t best = PV_LIFENET_NONE;
 	const struct pv_lifenet_owner *owners = net->owners.data;
 
 	for (uint32_t i = 0; i < net->owners.n; i++) {
-		if (!is_candidate(&owners[i]))
-			continue;
-		if (best == PV_LIFENET_NONE || owners[i].less > owners[best].less ||
-		    (owners[i].less == owners[best].less && owners[i].net > owners[best].net))
+		if (is_candidate(&owners[i]) && (best == PV_LIFENET_NONE || is_worse(net, i, best)))
 			best = i;
 	}
 	if (best == PV_LIFENET_NONE) {

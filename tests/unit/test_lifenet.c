@@ -286,6 +286,37 @@ START_TEST(who_called_is_not_who_forgets)
 }
 END_TEST
 
+/* What returns a new reference at each call is called more often: it did nothing else than always.
+ */
+START_TEST(who_hands_out_is_not_who_forgets)
+{
+	struct pv_refs *refs = new_lives();
+
+	for (int i = 0; i < 30; i++) {
+		CHANGE(refs, 2 * EVAL, 1, IN_HANDLE(8));
+		CHANGE(refs, 2 * GOOD, 1, IN(GOOD, 1));
+		CHANGE(refs, 2 * EVAL + 1, -1, IN_HANDLE(9));
+		CHANGE(refs, 2 * EVAL + 1, -1, IN_HANDLE(10));
+		end_life(refs);
+	}
+	CHANGE(refs, 2 * EVAL, 1, IN_HANDLE(8));
+	for (int i = 0; i < 3; i++) {
+		CHANGE(refs, 2 * GOOD, 1, IN(GOOD, 1));
+		CHANGE(refs, 2 * EVAL + 1, -1, IN_HANDLE(9));
+	}
+	CHANGE(refs, 2 * BAD, 1, IN(BAD, 1));
+	CHANGE(refs, 2 * EVAL + 1, -1, IN_HANDLE(10));
+	lose(refs);
+	check_text(
+		refs,
+		"`bad` (ext.so) took a reference at ext.c:31 and did not give it back; in 30 of 30 "
+		"lives that ended it left fewer; of the 1 reference to this one 1 is nobody's, and "
+		"it was not touched for 2.1 s",
+		BAD, PV_LIFENET_TAKEN);
+	pv_refs_destroy(refs);
+}
+END_TEST
+
 START_TEST(all_end)
 {
 	struct pv_refs *refs = new_lives();
@@ -319,6 +350,7 @@ int main(void)
 	tcase_add_test(cases, python_is_not_accused);
 	tcase_add_test(cases, who_called_what_made_it);
 	tcase_add_test(cases, who_called_is_not_who_forgets);
+	tcase_add_test(cases, who_hands_out_is_not_who_forgets);
 	tcase_add_test(cases, all_end);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);
