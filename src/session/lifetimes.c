@@ -29,6 +29,7 @@
 enum {
 	ENDED_MAX = 1000, /* lives that are kept to compare with */
 	TRIES_MAX = 3,    /* looks for holders of one that rests */
+	COMPARE_MIN = 3,  /* lives that ended; else one that is lost is looked at once more */
 	WAY_ENDED = 100,  /* lives by one way: what does not end is born in another */
 	CALMER = 4,       /* so many times longer than others rest: it will not be touched again */
 };
@@ -422,6 +423,7 @@ struct pv_err *pv_lifetimes_take(struct pv_lifetimes *l, const struct pv_event_c
 	life->broken |= own.before != life->count || life->changes.n >= l->options.changes_max;
 	life->count = own.after;
 	life->touched_ns = own.time_ns;
+	life->fate = PV_LIFE_ENDED; /* whatever was said of it while it rested */
 	if (!life->broken) {
 		err = frames->n ? pv_vec_append(&life->frames, frames->data, frames->n, NULL)
 				: NULL;
@@ -528,8 +530,9 @@ static struct pv_err *look_at(struct pv_lifetimes *l, struct life *life, uint64_
 		drop(l, life);
 		return NULL;
 	}
-	*found_ret = life->fate == PV_LIFE_LOST;
-	if (!*found_ret && life->tries >= TRIES_MAX)
+	*found_ret = life->fate == PV_LIFE_LOST &&
+		     (life->tries > 1 || l->options.refs->ended.n >= COMPARE_MIN);
+	if (life->fate != PV_LIFE_LOST && life->tries >= TRIES_MAX)
 		set_aside(l, life);
 	return NULL;
 }
