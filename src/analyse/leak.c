@@ -658,12 +658,12 @@ static struct pv_err *say_fills(const struct pv_memory *memory, const struct pv_
 				struct pv_str *str)
 {
 	const struct pv_memory_holder *one = pv_leak_holder(memory, leak->holder);
-	struct pv_err *err =
-		pv_str_appendf(str,
-			       "does not leak: the %s/s that it grows fill what has a limit, "
-			       "%s of at most %s, ",
-			       pv_text_bytes(leak->growth.bytes_per_s).text,
-			       pv_text_number(one->used).text, pv_text_number(one->limit).text);
+	struct pv_err *err = pv_str_appendf(
+		str,
+		"does not leak: most of the %s/s that it grows fills what has a limit, "
+		"%s of at most %s, ",
+		pv_text_bytes(leak->growth.bytes_per_s).text, pv_text_number(one->used).text,
+		pv_text_number(one->limit).text);
 
 	if (!err)
 		err = append_full(one, str);

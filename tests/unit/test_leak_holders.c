@@ -291,7 +291,8 @@ START_TEST(what_fills_is_clean)
 	judge();
 	ck_assert_int_eq(leak.kind, PV_LEAK_CLEAN);
 	ck_assert(leak.fills);
-	says("does not leak: the 2.00 kB/s that it grows fill what has a limit, 900 of at most "
+	says("does not leak: most of the 2.00 kB/s that it grows fills what has a limit, 900 of at "
+	     "most "
 	     "2,900, full in about 100 s at this rate.\n"
 	     "held by module app -> page -> cache -> dict[...] -> result.\n");
 	limited(0, 900, 72000900, 100);
