@@ -135,7 +135,7 @@ def flat(text):
             line = " ".join([word, *fields[:2], *first.setdefault(fields[1], fields[2:])])
         if word == "point":
             line = " ".join([word, fields[0], *first.setdefault(word, fields[1:])])
-        if word not in ("subject", "holder"):
+        if word not in ("subject", "holder", "holds"):
             kept.append(line)
     return "\n".join(kept)
 
