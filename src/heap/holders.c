@@ -203,7 +203,8 @@ static struct pv_err *drop_unused(struct finder *f, struct pv_vec *places,
 	struct pv_err *err = unused ? NULL : &pv_enomem;
 	size_t n = 0;
 
-	qsort(list, places->n, sizeof(*list), compare_addresses);
+	if (places->n)
+		qsort(list, places->n, sizeof(*list), compare_addresses);
 	for (size_t i = 0; !err && i < places->n; i++)
 		err = pv_vec_append(&addresses, &list[i].at, 1, NULL);
 	if (!err)
@@ -243,7 +244,8 @@ static struct pv_err *sort_places(struct finder *f)
 
 	if (err)
 		return err;
-	qsort(places, f->places.n, sizeof(*places), compare_places);
+	if (f->places.n)
+		qsort(places, f->places.n, sizeof(*places), compare_places);
 	for (size_t i = 0; i < f->out.n_objects; i++)
 		f->out.objects[i].n_places = 0;
 	for (size_t i = 0; i < f->places.n; i++) {
