@@ -34,7 +34,7 @@ def test_complete_mix(interp, target, full):
 	assert whole[True] >= (floor - 0.001) * summary["samples"], whole
 
 
-def released(victim, cpu=2):
+def released(victim, cpu=5):
 	with open(victim.truth) as truth:
 		threads = json.load(truth)["threads"]
 	stacks, summary, _ = live.record_cpu(victim, cpu, "--threads", hz=997)
