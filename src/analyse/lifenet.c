@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "analyse/refcalls.h"
+#include "analyse/refnet.h"
 #include "base/cleanup.h"
 #include "base/map.h"
 #include "model/profile.h"
@@ -400,6 +401,13 @@ static void compare_deinit(struct compare *c)
 	pv_vec_deinit(&c->touched);
 	pv_vec_deinit(&c->at);
 	pv_vec_deinit(&c->seen);
+}
+
+bool pv_lifenet_is_less(const struct pv_lifenet *lives, const struct pv_refnet *net)
+{
+	return lives->why == PV_LIFENET_ALONE && net->suspect != PV_REFNET_NONE &&
+	       ((const struct pv_lifenet_owner *)pv_vec_at(&lives->owners, lives->accused))->net >
+		       1;
 }
 
 struct pv_err *pv_lifenet_create(const struct pv_refs *refs, struct pv_lifenet **ret)

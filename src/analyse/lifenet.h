@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/vec.h"
 
+struct pv_refnet;
 struct pv_refs;
 struct pv_str;
 
@@ -65,6 +66,12 @@ struct pv_lifenet {
 /* refs->lives.on */
 struct pv_err *pv_lifenet_create(const struct pv_refs *refs, struct pv_lifenet **ret);
 void pv_lifenet_destroy(struct pv_lifenet *net);
+
+/*
+ * There is no life to compare with, and in this one the accused has taken more than one: calls pass
+ * through it, and what each of them leaves, if that accuses one (analyse/refnet.h), tells more.
+ */
+bool pv_lifenet_is_less(const struct pv_lifenet *lives, const struct pv_refnet *net);
 
 /* The verdict in words, one sentence without a full stop. */
 struct pv_err *pv_lifenet_sentence(const struct pv_refs *refs, const struct pv_lifenet *net,

@@ -383,6 +383,17 @@ static unsigned int rank(const struct pv_refs *refs, const struct pv_refnet_func
 	return function->verdict == PV_REFNET_UNKNOWN ? UNKNOWN : SAME;
 }
 
+/*
+ * Of one life nothing is told by how its calls differ: analyse/lifenet.h judges.  But what many
+ * calls leave, and nobody makes up for, is told.
+ */
+static bool may_accuse(const struct pv_refs *refs, const struct pv_refnet_function *first)
+{
+	unsigned int what = rank(refs, first);
+
+	return refs->lives.on ? what == KEEPS : what <= INTERPRETER;
+}
+
 /* The deepest first: those that called it differ because it does. */
 static int by_rank(const struct pv_refs *refs, const struct pv_refnet_function *x,
 		   const struct pv_refnet_function *y)
@@ -444,9 +455,7 @@ static struct pv_err *finish(struct build *b)
 	if (net->functions.n)
 		qsort_r(net->functions.data, net->functions.n, net->functions.element_size,
 			compare_functions, (void *)b->refs);
-	/* of one life nothing is told by how its calls differ: analyse/lifenet.h judges */
-	if (net->functions.n && !b->refs->lives.on &&
-	    rank(b->refs, pv_vec_at(&net->functions, 0)) <= INTERPRETER)
+	if (net->functions.n && may_accuse(b->refs, pv_vec_at(&net->functions, 0)))
 		net->suspect = 0;
 	for (size_t i = 0; i < net->functions.n; i++) {
 		struct pv_refnet_function *function = pv_vec_at(&net->functions, i);

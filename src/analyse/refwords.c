@@ -334,15 +334,18 @@ static struct pv_err *say_even(const struct pv_refs *refs, struct pv_str *str)
 			      refs->last == 1 ? "it" : "them");
 }
 
-/* Of lives the verdict is another's. */
-static struct pv_err *say_lives(const struct pv_refs *refs, struct pv_str *str)
+/* Of lives the verdict is another's, where that can tell. */
+static struct pv_err *say_lives(const struct pv_refs *refs, const struct pv_refnet *net,
+				struct pv_str *str, bool *said_ret)
 {
 	struct pv_lifenet *lives;
 	struct pv_err *err = pv_lifenet_create(refs, &lives);
 
 	if (err)
 		return err;
-	err = pv_lifenet_sentence(refs, lives, str);
+	*said_ret = !pv_lifenet_is_less(lives, net);
+	if (*said_ret)
+		err = pv_lifenet_sentence(refs, lives, str);
 	pv_lifenet_destroy(lives);
 	return err;
 }
@@ -352,9 +355,13 @@ struct pv_err *pv_refnet_sentence(const struct pv_refs *refs, const struct pv_re
 {
 	int64_t growth = refs->last - refs->first;
 	struct pv_err *err;
+	bool said = false;
 
-	if (refs->lives.on)
-		return say_lives(refs, str);
+	if (refs->lives.on) {
+		err = say_lives(refs, net, str, &said);
+		if (err || said)
+			return err;
+	}
 	if (!refs->changes.n)
 		return pv_str_appendf(str, "nothing changed it");
 	if (net->suspect != PV_REFNET_NONE) {

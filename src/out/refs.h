@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "out/format.h"
 
+struct pv_refnet;
 struct pv_refs;
 struct pv_str;
 struct pv_term;
@@ -26,9 +27,12 @@ struct pv_err *pv_refs_text_summary(const struct pv_refs *refs, const struct pv_
 /* For machines: one JSON object and a line end, all changes among it. */
 struct pv_err *pv_refs_json(const struct pv_refs *refs, FILE *file);
 
-/* What functions did in the life that is shown, and in those that ended; accused_ret: one is. */
-struct pv_err *pv_refs_lives_put(const struct pv_refs *refs, const struct pv_term *term, bool all,
-				 bool *accused_ret);
+/*
+ * What functions did in the life that is shown, and in those that ended; accused_ret: one is, and
+ * not by what calls leave.
+ */
+struct pv_err *pv_refs_lives_put(const struct pv_refs *refs, const struct pv_refnet *calls,
+				 const struct pv_term *term, bool all, bool *accused_ret);
 
 /* What is missing or in doubt: sentences in one line each; appended, nothing if all is well. */
 struct pv_err *pv_refs_doubts(const struct pv_refs *refs, struct pv_str *str);

@@ -478,7 +478,7 @@ static struct pv_err *put_all_lives(struct object *o)
 
 	if (err)
 		return err;
-	err = put_life_verdict(o, net);
+	err = pv_lifenet_is_less(net, o->net) ? put_verdict(o) : put_life_verdict(o, net);
 	if (!err)
 		err = put_lives(o, net);
 	pv_lifenet_destroy(net);

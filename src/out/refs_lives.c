@@ -53,8 +53,8 @@ static struct pv_err *add_place(const struct pv_refs *refs, const struct pv_life
 	return err ? err : pv_lifenet_place_text(refs, place, &row->place);
 }
 
-struct pv_err *pv_refs_lives_put(const struct pv_refs *refs, const struct pv_term *term, bool all,
-				 bool *accused_ret)
+struct pv_err *pv_refs_lives_put(const struct pv_refs *refs, const struct pv_refnet *calls,
+				 const struct pv_term *term, bool all, bool *accused_ret)
 {
 	PV_CLEANUP(cleanup_net) struct pv_lifenet *net = NULL;
 	struct pv_err *err = pv_lifenet_create(refs, &net);
@@ -66,6 +66,8 @@ struct pv_err *pv_refs_lives_put(const struct pv_refs *refs, const struct pv_ter
 
 	if (err)
 		return err;
+	if (pv_lifenet_is_less(net, calls))
+		net->accused = PV_LIFENET_NONE;
 	*accused_ret = net->accused != PV_LIFENET_NONE;
 	if (!net->places.n)
 		return NULL;

@@ -499,7 +499,8 @@ static struct pv_err *put_page(struct page *page, bool changes)
 	if (!err && changes)
 		err = put_changes(page);
 	if (!err && page->refs->lives.on)
-		err = pv_refs_lives_put(page->refs, page->term, page->all, &page->accused);
+		err = pv_refs_lives_put(page->refs, page->net, page->term, page->all,
+					&page->accused);
 	/* of one life the calls tell nothing: what others did is in the table above */
 	if (!err && page->refs->lives.on)
 		return put_end(page);
