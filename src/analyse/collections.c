@@ -11,7 +11,6 @@
 #include "base/vec.h"
 
 enum {
-	LOOKS_MOST = 96, /* more are thinned out */
 	OLD_PART = 4,
 	RISES_LEAST = 6, /* looks that tell garbage, where few do */
 	GREAT = 10,      /* so many times what is growth at all */
@@ -125,8 +124,8 @@ struct pv_collections pv_collections_of(const struct pv_memory *memory, const st
 
 /* At the looks that tell garbage apart. */
 struct told {
-	double at_s[LOOKS_MOST], all[LOOKS_MOST], garbage[LOOKS_MOST], live[LOOKS_MOST];
-	uint64_t full[LOOKS_MOST];
+	double at_s[PV_SLOPE_MOST], all[PV_SLOPE_MOST], garbage[PV_SLOPE_MOST], live[PV_SLOPE_MOST];
+	uint64_t full[PV_SLOPE_MOST];
 	bool counted;
 	size_t n;
 };
@@ -134,7 +133,7 @@ struct told {
 static void tell(const struct pv_memory *memory, const struct pv_vec *looks, uint32_t type,
 		 struct told *ret)
 {
-	size_t step = looks->n / LOOKS_MOST + 1;
+	size_t step = looks->n / PV_SLOPE_MOST + 1;
 
 	ret->n = 0;
 	ret->counted = true;

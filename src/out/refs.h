@@ -28,8 +28,8 @@ struct pv_err *pv_refs_text_summary(const struct pv_refs *refs, const struct pv_
 struct pv_err *pv_refs_json(const struct pv_refs *refs, FILE *file);
 
 /*
- * What functions did in the life that is shown, and in those that ended; accused_ret: one is, and
- * not by what calls leave.
+ * What functions did in the life that is shown, and in those that ended.  calls: of the life that
+ * is shown; accused_ret: a function is.
  */
 struct pv_err *pv_refs_lives_put(const struct pv_refs *refs, const struct pv_refnet *calls,
 				 const struct pv_term *term, bool all, bool *accused_ret);

@@ -66,9 +66,10 @@ struct pv_err *pv_refs_lives_put(const struct pv_refs *refs, const struct pv_ref
 
 	if (err)
 		return err;
+	*accused_ret = net->accused != PV_LIFENET_NONE;
+	/* another one is, which is none of the table's */
 	if (pv_lifenet_is_less(net, calls))
 		net->accused = PV_LIFENET_NONE;
-	*accused_ret = net->accused != PV_LIFENET_NONE;
 	if (!net->places.n)
 		return NULL;
 	fputc('\n', term->file);

@@ -463,7 +463,7 @@ static struct pv_err *put_end(struct page *page)
 	pv_prose_init(&prose);
 	if (!refs->field_size && !refs->on_free) {
 		err = pv_refnet_sentence(refs, page->net, &prose.text);
-		if (!err && (page->net->suspect != PV_REFNET_NONE || page->accused))
+		if (!err && (refs->lives.on ? page->accused : page->net->suspect != PV_REFNET_NONE))
 			err = pv_prose_ink(&prose, 0, PV_COLOUR_WARN, true);
 		if (!err)
 			err = pv_str_appendf(&prose.text, ".\n");
